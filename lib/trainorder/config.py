@@ -1,0 +1,259 @@
+"""The study's configuration: typed sections, and the checks that need no data.
+
+The schema (`schemas/config.schema.yaml`) says which keys exist and what range each has; `check`
+adds what one key alone cannot tell.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from trainorder.errors import UserError
+
+TABLE_METHODS = ("order0", "fut", "fut++")  # read the gradient table
+PUBLISHED_METHODS = ("fut", "fut++")  # replay with the moments of the path
+EXACT_METHODS = ("taylor1", "taylor2")  # differentiate at replay; dear, so scattered over jobs
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Separate seeds of initialisation, data and order."""
+
+    init: int
+    data: int
+    order: int
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """Where the text comes from and how it is cut into sequences."""
+
+    source: str
+    domains: list[str]
+    files: list[str]
+    hub: dict[str, str] | None
+    text_column: str
+    domain_column: str
+    tokenizer: str | None
+    vocabulary: int
+    sequence_length: int
+    heldout_sequences: int
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A LLaMA-style decoder."""
+
+    hidden_size: int
+    intermediate_size: int
+    layers: int
+    heads: int
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW and its learning-rate schedule."""
+
+    learning_rate: float
+    beta1: float
+    beta2: float
+    epsilon: float
+    weight_decay: float
+    schedule: str
+    linear_warmup_steps: int
+    final_fraction: float
+    gradient_clip: float | None
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """The steps under study and the units they consume."""
+
+    warmup_steps: int
+    units: int
+    unit_size: int
+    units_per_step: int
+    epochs: int
+    mixed_fraction: float
+
+    @property
+    def steps(self) -> int:
+        """T, the number of optimizer steps in the window."""
+        return self.units * self.epochs // self.units_per_step
+
+    @property
+    def sequences_per_step(self) -> int:
+        """Sequences that one optimizer step consumes."""
+        return self.unit_size * self.units_per_step
+
+
+@dataclass(frozen=True)
+class OrdersConfig:
+    """How many orders of each kind a study looks at."""
+
+    calibration: int
+    random: int
+    block_sizes: list[int]
+    custom: str | None
+
+
+@dataclass(frozen=True)
+class EstimatorConfig:
+    """One estimator of a study; `orders` bounds how many orders of each split it runs on."""
+
+    method: str
+    path: str
+    guard: float | None = None
+    orders: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The estimator's name in files and figures, for instance `fut-unguarded@reference`."""
+        unguarded = self.method in PUBLISHED_METHODS and self.guard is None
+        return f"{self.method}{'-unguarded' if unguarded else ''}@{self.path}"
+
+    def shards(self, configured: int) -> int:
+        """Jobs its orders are scattered over: `configured` for the dear methods, else one."""
+        return configured if self.method in EXACT_METHODS else 1
+
+
+def load_config(*paths: str | Path) -> dict[str, Any]:
+    """Read YAML files and lay each over the one before, key by key.
+
+    Raises:
+        UserError: a file is missing or is not a YAML mapping.
+
+    """
+    config: dict[str, Any] = {}
+    for path in paths:
+        try:
+            layer = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise UserError(f"{path}: not readable as YAML: {error}") from None
+        if not isinstance(layer, dict):
+            raise UserError(f"{path}: not a mapping of keys to values")
+        _merge(config, layer)
+    return config
+
+
+def _merge(base: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    for key, value in layer.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            _merge(base[key], value)
+        else:
+            base[key] = value
+
+
+def check(config: Mapping[str, Any], schema_path: str | Path) -> None:
+    """Check a whole configuration before anything runs.
+
+    Raises:
+        UserError: the first thing that is wrong, with its key and the remedy.
+
+    """
+    schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
+    errors = sorted(
+        jsonschema.Draft202012Validator(schema).iter_errors(dict(config)),
+        key=lambda error: (list(map(str, error.absolute_path)), error.message),
+    )
+    if errors:
+        raise UserError(f"config: {_one_line(errors[0])}")
+    _check_window(WindowConfig(**config["window"]), OrdersConfig(**config["orders"]))
+    _check_model(ModelConfig(**config["model"]))
+    _check_corpus(CorpusConfig(**config["corpus"]))
+    _check_estimators(config)
+    anchors, steps = config["expansion"]["anchors"], WindowConfig(**config["window"]).steps
+    if anchors is not None and anchors > steps:
+        raise UserError(f"config: expansion.anchors: {anchors} anchors in a window of {steps} steps")
+
+
+def _one_line(error: jsonschema.ValidationError) -> str:
+    where = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        extra = sorted(set(error.instance) - set(known))[0]
+        close = difflib.get_close_matches(str(extra), known, n=1)
+        hint = f"did you mean `{close[0]}`?" if close else f"known keys: {', '.join(known)}"
+        return f"{where + '.' if where else ''}{extra}: unknown key; {hint}"
+    if error.validator == "required":
+        missing = re.search(r"'(.+?)' is a required", error.message)
+        return f"{where + '.' if where else ''}{missing.group(1) if missing else '?'}: missing key"
+    if error.validator in ("type", "anyOf") and isinstance(error.instance, str):
+        if re.fullmatch(r"[+-]?\d+[eE][+-]?\d+", error.instance):
+            return f"{where}: `{error.instance}` is text in YAML; write it with a dot, as in 1.0e-3"
+    return f"{where}: {error.message}"
+
+
+def _check_window(window: WindowConfig, orders: OrdersConfig) -> None:
+    if (window.units * window.epochs) % window.units_per_step:
+        raise UserError(
+            f"config: window.units_per_step: {window.units} units x {window.epochs} epochs "
+            f"do not fill whole steps of {window.units_per_step}; pick a divisor"
+        )
+    if window.units_per_step > window.units:
+        raise UserError(
+            f"config: window.units_per_step: {window.units_per_step} is more than "
+            f"window.units ({window.units})"
+        )
+    for size in orders.block_sizes:
+        if size > window.units * window.epochs:
+            raise UserError(
+                f"config: orders.block_sizes: {size} is more than the "
+                f"{window.units * window.epochs} places of the window"
+            )
+    if len(set(orders.block_sizes)) < len(orders.block_sizes):
+        raise UserError("config: orders.block_sizes: a size is named twice")
+    if orders.custom is not None and not Path(orders.custom).is_file():
+        raise UserError(f"config: orders.custom: {orders.custom}: no such file")
+
+
+def _check_model(model: ModelConfig) -> None:
+    if model.hidden_size % (2 * model.heads):
+        raise UserError(
+            f"config: model.hidden_size: {model.hidden_size} is not a multiple of "
+            f"2 x model.heads ({2 * model.heads})"
+        )
+
+
+def _check_corpus(corpus: CorpusConfig) -> None:
+    if corpus.source == "files" and not corpus.files:
+        raise UserError("config: corpus.files: no file is named for source `files`")
+    if corpus.source == "hub" and corpus.hub is None:
+        raise UserError("config: corpus.hub: no dataset is named for source `hub`")
+    for name in corpus.files:
+        if Path(name).suffix not in (".txt", ".jsonl", ".parquet"):
+            raise UserError(f"config: corpus.files: {name}: not a .txt, .jsonl or .parquet file")
+        if not Path(name).is_file():
+            raise UserError(f"config: corpus.files: {name}: no such file")
+    if len(set(corpus.domains)) < len(corpus.domains):
+        raise UserError("config: corpus.domains: a domain is named twice")
+    if "mixed" in corpus.domains:
+        raise UserError("config: corpus.domains: `mixed` is the label of mixed units; rename it")
+
+
+def _check_estimators(config: Mapping[str, Any]) -> None:
+    names: set[str] = set()
+    clipped = config["optimizer"]["gradient_clip"] is not None
+    for entry in config["estimators"]:
+        estimator = EstimatorConfig(**entry)
+        if estimator.name in names:
+            raise UserError(f"config: estimators: {estimator.name} is listed twice")
+        names.add(estimator.name)
+        if estimator.guard is not None and estimator.method not in PUBLISHED_METHODS:
+            raise UserError(f"config: estimators: {estimator.name}: only fut and fut++ take a guard")
+        if clipped and estimator.method in PUBLISHED_METHODS:
+            raise UserError(
+                f"config: optimizer.gradient_clip: {estimator.name} cannot model clipping; "
+                "set it to null or drop the estimator"
+            )
+        if clipped and estimator.path == "barycentre":
+            raise UserError(
+                f"config: optimizer.gradient_clip: the barycentre path of {estimator.name} cannot "
+                "model clipping; set it to null or use path: reference"
+            )

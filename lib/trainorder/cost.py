@@ -1,0 +1,54 @@
+"""What a piece of work cost: wall seconds, peak memory and counts of passes through the model."""
+
+import resource
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+
+class Meter:
+    """Counts passes (`gradients`, `hvps`, `third_derivatives`, `forwards`) and times named spans.
+
+    A gradient is one unit's: one forward and one backward pass through one unit of text.
+    """
+
+    def __init__(self) -> None:
+        """Start the clock."""
+        self.counts: Counter[str] = Counter()
+        self.seconds: Counter[str] = Counter()
+        self._start = time.perf_counter()
+
+    def add(self, kind: str, n: int = 1) -> None:
+        """Count `n` passes of `kind`."""
+        self.counts[kind] += n
+
+    def time(self, span: str) -> "_Span":
+        """Return a context manager that adds its duration to `seconds[span]`."""
+        return _Span(self, span)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return counts, spans, the wall seconds since the start, and the peak resident bytes."""
+        return {
+            "wall_seconds": time.perf_counter() - self._start,
+            "peak_bytes": peak_bytes(),
+            "counts": dict(sorted(self.counts.items())),
+            "seconds": dict(sorted(self.seconds.items())),
+        }
+
+
+class _Span:
+    def __init__(self, meter: Meter, name: str) -> None:
+        self.meter, self.name = meter, name
+
+    def __enter__(self) -> None:
+        self.start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.meter.seconds[self.name] += time.perf_counter() - self.start
+
+
+def peak_bytes() -> int:
+    """Return this process's peak resident set in bytes."""
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale

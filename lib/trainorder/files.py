@@ -1,0 +1,91 @@
+"""Publishing files atomically, and the two plain formats results are written in."""
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from trainorder.errors import UserError
+
+
+@contextmanager
+def publish(path: str | Path) -> Iterator[Path]:
+    """Yield a private name beside `path`; on success flush it to disk and rename it to `path`.
+
+    A reader sees the old file or the whole new one, never a part. On an exception the private
+    file is removed and `path` stays as it was.
+
+    Raises:
+        UserError: the folder cannot be written.
+
+    """
+    path = Path(path)
+    private = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield private
+        with open(private, "rb") as handle:
+            os.fsync(handle.fileno())
+        os.replace(private, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        private.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Publish `text` as UTF-8."""
+    with publish(path) as private:
+        private.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Publish `value` as JSON; non-finite numbers are refused, since JSON has none (ValueError)."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Return the parsed file.
+
+    Raises:
+        UserError: the file is missing or is not JSON.
+
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path}: not readable as JSON: {error}") from None
+
+
+def write_csv(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Publish rows under `header`; floats keep 17 significant digits, None is an empty cell."""
+    with publish(path) as private, open(private, "w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def read_csv(path: str | Path) -> list[dict[str, str]]:
+    """Return the rows as dictionaries of strings.
+
+    Raises:
+        UserError: the file is missing.
+
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as handle:
+            return list(csv.DictReader(handle))
+    except OSError as error:
+        raise UserError(f"{path}: not readable: {error.strerror}") from None
+
+
+def sha256_file(path: str | Path) -> str:
+    """Return the hexadecimal SHA-256 of a file's bytes."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,0 +1,92 @@
+"""Runs one script of the study, under Snakemake or by hand.
+
+A script defines `main(job)` and calls `run(main, globals().get("snakemake"))`. Under Snakemake the
+job's named inputs, outputs and params come from the rule, and are also written beside its log, so
+that the same step can be run again by hand: `python scripts/truth.py results/default/logs/truth-0.json`.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trainorder.cost import Meter
+from trainorder.errors import UserError
+from trainorder.files import read_json, write_json, write_text
+
+
+@dataclass
+class Job:
+    """Named inputs and outputs (a path, or a list of paths) and parameters of one step."""
+
+    input: dict[str, Any]
+    output: dict[str, Any]
+    params: dict[str, Any]
+    log: str | None = None
+    meter: Meter = field(default_factory=Meter)
+
+
+def run(main: Callable[[Job], None], snakemake: Any = None) -> None:
+    """Run `main`; a `UserError` ends the process with its one line and status 1."""
+    try:
+        job = _from_snakemake(snakemake) if snakemake is not None else _from_command_line()
+        with _logging(job.log):
+            _run(main, job)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+def _run(main: Callable[[Job], None], job: Job) -> None:
+    """Run `main` with the configured threads; write its cost if the step declares it."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        main(job)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise
+    if "cost" in job.output:
+        write_json(job.output["cost"], job.meter.as_dict())
+
+
+def _from_snakemake(snakemake: Any) -> Job:
+    job = Job(
+        _plain(snakemake.input), _plain(snakemake.output), _plain(snakemake.params), snakemake.log[0]
+    )
+    record = {"input": job.input, "output": job.output, "params": job.params}
+    write_text(Path(job.log or "").with_suffix(".json"), json.dumps(record, indent=1) + "\n")
+    return job
+
+
+def _plain(named: Any) -> dict[str, Any]:
+    return {
+        name: value if isinstance(value, (dict, str, int, float, type(None))) else list(value)
+        for name, value in named.items()
+    }
+
+
+def _from_command_line() -> Job:
+    if len(sys.argv) != 2:
+        raise UserError(
+            f"usage: python {sys.argv[0]} JOB.json, a file with `input`, `output` and `params` "
+            "such as each step leaves beside its log under results/<study>/logs/"
+        )
+    record = read_json(sys.argv[1])
+    if not isinstance(record, dict) or not {"input", "output", "params"} <= set(record):
+        raise UserError(f"{sys.argv[1]}: needs the keys input, output and params")
+    return Job(record["input"], record["output"], record["params"])
+
+
+@contextmanager
+def _logging(log: str | None) -> Iterator[None]:
+    """Send what the step prints, progress bars included, to its log."""
+    if log is None:
+        yield
+        return
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "w", encoding="utf-8", buffering=1) as handle:
+        with redirect_stdout(handle), redirect_stderr(handle):
+            yield
