@@ -1,0 +1,50 @@
+"""Gradients of a loss and of its Taylor polynomials along a displacement."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Loss = Callable[[Tensor], Tensor]
+
+
+def gradient(loss: Loss, theta: Tensor) -> Tensor:
+    """Return the gradient (P,) of the scalar `loss` at `theta` (P,)."""
+    point = theta.detach().requires_grad_()
+    (result,) = torch.autograd.grad(loss(point), point)
+    return result
+
+
+def taylor_gradients(loss: Loss, centre: Tensor, displacements: Tensor, order: int) -> Tensor:
+    """Return the Taylor polynomial of the gradient about `centre`, at several displacements.
+
+    Order 0 is g, order 1 adds H d, order 2 adds (1/2) D^3 L [d, d]. Each comes from nested reverse
+    passes: with p1 = L + <g, d> and p2 = p1 + (1/2) <H d, d>, the polynomials are the gradients of
+    L, p1 and p2 (d held fixed). The graph of g is built once for all displacements.
+
+    Args:
+        loss: maps (P,) to a scalar, differentiable `order` + 1 times.
+        centre: (P,).
+        displacements: (n, P).
+        order: 0, 1 or 2.
+
+    Returns:
+        (n, P).
+
+    """
+    point = centre.detach().requires_grad_()
+    value = loss(point)
+    (g,) = torch.autograd.grad(value, point, create_graph=order > 0)
+    if order == 0:
+        return g.expand(len(displacements), -1).clone()
+    return torch.stack([_polynomial(g, point, d.detach(), order) for d in displacements])
+
+
+def _polynomial(g: Tensor, point: Tensor, d: Tensor, order: int) -> Tensor:
+    if not d.any():  # at the centre the polynomial is the gradient
+        return g.detach()
+    (hvp,) = torch.autograd.grad(g, point, d, create_graph=order > 1, retain_graph=True)
+    if order == 1:
+        return g.detach() + hvp
+    (third,) = torch.autograd.grad(hvp, point, d, retain_graph=True)
+    return (g + hvp).detach() + third / 2

@@ -1,0 +1,90 @@
+"""AdamW as plain tensor arithmetic, for replaying many schedules at once.
+
+The truth is trained by `torch.optim.AdamW` and shares nothing with this file.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainorder.config import OptimizerConfig
+
+
+@dataclass
+class State:
+    """Parameters and Adam moments, each (..., P), and the number of updates made so far."""
+
+    parameters: Tensor
+    exp_avg: Tensor
+    exp_avg_sq: Tensor
+    step: int
+
+    def repeated(self, count: int) -> "State":
+        """Return `count` copies stacked along a new first axis."""
+        stacked = (
+            tensor.expand(count, -1).clone()
+            for tensor in (self.parameters, self.exp_avg, self.exp_avg_sq)
+        )
+        return State(*stacked, self.step)
+
+
+class AdamW:
+    """Decoupled weight decay Adam (Loshchilov and Hutter 2019, algorithm 2), in place.
+
+    m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2
+    theta <- theta - eta_t [ m_hat / (sqrt(v_hat) + eps) + lambda theta ]
+    """
+
+    def __init__(self, config: OptimizerConfig, horizon: int) -> None:
+        """Fix the schedule over `horizon` steps, warm-up training and window together."""
+        self.config = config
+        self.horizon = horizon
+
+    def learning_rate(self, step: int) -> float:
+        """Return eta of 0-based `step`: linear from 0, then constant or cosine."""
+        c = self.config
+        if step < c.linear_warmup_steps:
+            return c.learning_rate * step / c.linear_warmup_steps
+        if c.schedule == "constant":
+            return c.learning_rate
+        span = max(1, self.horizon - c.linear_warmup_steps)
+        cosine = 0.5 * (1 + math.cos(math.pi * (step - c.linear_warmup_steps) / span))
+        return c.learning_rate * (c.final_fraction + (1 - c.final_fraction) * max(0.0, cosine))
+
+    def bias_corrections(self, step: int) -> tuple[float, float]:
+        """Return 1 - b1^(step+1) and 1 - b2^(step+1)."""
+        return 1 - self.config.beta1 ** (step + 1), 1 - self.config.beta2 ** (step + 1)
+
+    def clip(self, gradient: Tensor) -> Tensor:
+        """Scale each gradient (..., P) down to the configured norm, as torch's clip_grad_norm_."""
+        if self.config.gradient_clip is None:
+            return gradient
+        norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
+        return gradient * (self.config.gradient_clip / (norm + 1e-6)).clamp(max=1.0)
+
+    def update(self, state: State, gradient: Tensor, square: Tensor | None = None) -> None:
+        """Apply one step to `state` in place.
+
+        Args:
+            state: (..., P) tensors.
+            gradient: (..., P).
+            square: (..., P), what stands for g^2 in the second moment; the barycentre's expected
+                square where it is not the square of `gradient`.
+
+        """
+        c = self.config
+        gradient = self.clip(gradient)
+        rate = self.learning_rate(state.step)
+        correction1, correction2 = self.bias_corrections(state.step)
+        state.parameters.mul_(1 - rate * c.weight_decay)
+        state.exp_avg.lerp_(gradient, 1 - c.beta1)
+        state.exp_avg_sq.mul_(c.beta2)
+        if square is None:
+            state.exp_avg_sq.addcmul_(gradient, gradient, value=1 - c.beta2)
+        else:
+            state.exp_avg_sq.add_(square, alpha=1 - c.beta2)
+        denominator = (state.exp_avg_sq.sqrt() / math.sqrt(correction2)).add_(c.epsilon)
+        state.parameters.addcdiv_(state.exp_avg, denominator, value=-rate / correction1)
+        state.step += 1

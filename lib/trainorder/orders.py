@@ -1,0 +1,254 @@
+"""Schedules, named orders, and how far one order is from another.
+
+A schedule is an int array `(steps, units_per_step)` of unit indices. A permutation (each unit once
+an epoch) is the plain case; repeats and missing units are allowed where an order says `free`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainorder.config import OrdersConfig, WindowConfig
+from trainorder.errors import UserError
+from trainorder.files import read_json
+
+FREE = "free"  # the kind of a custom order that repeats or leaves out units on purpose
+_REFERENCE_STREAM, _CALIBRATION_STREAM, _RANDOM_STREAM, _BLOCK_STREAM = range(4)
+
+
+@dataclass(frozen=True)
+class Order:
+    """A named schedule.
+
+    Attributes:
+        name: unique in a study.
+        kind: how it was made (`random`, `reversed`, ...).
+        split: `reference`, `calibration`, `random`, `structured` or `custom`.
+        schedule: `(steps, units_per_step)` int64, unit indices.
+
+    """
+
+    name: str
+    kind: str
+    split: str
+    schedule: np.ndarray
+
+    def as_dict(self, reference: "Order") -> dict[str, Any]:
+        """Return the order as it stands in `orders.json`."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "split": self.split,
+            "kendall": kendall_distance(self.schedule, reference.schedule),
+            "schedule": self.schedule.tolist(),
+        }
+
+
+def kendall_distance(schedule: np.ndarray, other: np.ndarray) -> float:
+    """Return the share of pairs of units that two schedules put in opposite order.
+
+    Both are `(steps, units_per_step)`. The n-th visit of a unit in one is matched with its n-th
+    visit in the other; visits without a match do not count. Units of the same step have no order
+    among them, so a pair counts only where both schedules separate it.
+    0 is the same order, 1 the reverse (Kendall 1938, without ties).
+    """
+    mine, theirs = _visits(schedule), _visits(other)
+    common = sorted(mine.keys() & theirs.keys())
+    a = np.array([mine[visit] for visit in common])
+    b = np.array([theirs[visit] for visit in common])
+    upper = np.triu_indices(len(common), 1)
+    product = np.sign(a[:, None] - a)[upper] * np.sign(b[:, None] - b)[upper]
+    separated = np.count_nonzero(product)
+    return float(np.count_nonzero(product < 0) / separated) if separated else 0.0
+
+
+def _visits(schedule: np.ndarray) -> dict[tuple[int, int], int]:
+    """Map (unit, n) to the step of the unit's n-th visit."""
+    seen: dict[int, int] = {}
+    steps: dict[tuple[int, int], int] = {}
+    for step, row in enumerate(schedule.tolist()):
+        for unit in row:
+            seen[unit] = seen.get(unit, -1) + 1
+            steps[unit, seen[unit]] = step
+    return steps
+
+
+def study_orders(
+    config: OrdersConfig,
+    window: WindowConfig,
+    seed: int,
+    unit_domains: Sequence[str],
+    unit_losses: np.ndarray,
+) -> list[Order]:
+    """Return every order of a study, the reference first.
+
+    Args:
+        config: how many of each kind.
+        window: shape of the schedules.
+        seed: `seeds.order`.
+        unit_domains: domain of each of the U units.
+        unit_losses: (U,) loss of each unit under the warm model, for the orders by difficulty.
+
+    Raises:
+        UserError: a custom order is not valid, or its name is taken.
+
+    """
+    make = _Maker(window, seed)
+    flat = make.shuffled(_REFERENCE_STREAM, 0)
+    orders = [make.order("reference", "reference", "reference", flat)]
+    for i in range(config.calibration):
+        visits = make.shuffled(_CALIBRATION_STREAM, i)
+        orders.append(make.order(f"calibration-{i:04d}", "random", "calibration", visits))
+    for i in range(config.random):
+        visits = make.shuffled(_RANDOM_STREAM, i)
+        orders.append(make.order(f"random-{i:04d}", "random", "random", visits))
+    for kind, visits in _structured(flat, unit_domains, unit_losses).items():
+        orders.append(make.order(kind, kind, "structured", visits))
+    for size in config.block_sizes:
+        visits = make.block_shuffled(flat, size)
+        orders.append(make.order(f"block-{size}", "block-shuffled", "structured", visits))
+    if config.custom is not None:
+        orders.extend(read_orders(config.custom, window))
+    _check_names(orders, config.custom)
+    return orders
+
+
+def _structured(
+    flat: np.ndarray, unit_domains: Sequence[str], unit_losses: np.ndarray
+) -> dict[str, np.ndarray]:
+    names = sorted(set(unit_domains))
+    label = np.array([names.index(domain) for domain in unit_domains])[flat]
+    by_domain = flat[np.argsort(label, kind="stable")]
+    easy_first = flat[np.argsort(unit_losses[flat], kind="stable")]
+    # the n-th visit to a domain comes in round n
+    turn = np.array([np.count_nonzero(label[:i] == label[i]) for i in range(len(flat))])
+    return {
+        "reversed": flat[::-1],
+        "domain-sorted": by_domain,
+        "domain-sorted-reversed": flat[np.argsort(-label, kind="stable")],
+        "interleaved": flat[np.lexsort((label, turn))],
+        "easy-to-hard": easy_first,
+        "hard-to-easy": easy_first[::-1],
+    }
+
+
+@dataclass(frozen=True)
+class _Maker:
+    window: WindowConfig
+    seed: int
+
+    def shuffled(self, stream: int, index: int) -> np.ndarray:
+        """Return the visits of a random order: each epoch a permutation of its own."""
+        rng = np.random.default_rng([self.seed, stream, index])
+        epochs = [rng.permutation(self.window.units) for _ in range(self.window.epochs)]
+        return np.concatenate(epochs)
+
+    def block_shuffled(self, flat: np.ndarray, size: int) -> np.ndarray:
+        rng = np.random.default_rng([self.seed, _BLOCK_STREAM, size])
+        blocks = [rng.permutation(flat[i : i + size]) for i in range(0, len(flat), size)]
+        return np.concatenate(blocks)
+
+    def order(self, name: str, kind: str, split: str, visits: np.ndarray) -> Order:
+        return Order(name, kind, split, visits.reshape(self.window.steps, -1).astype(np.int64))
+
+
+def read_orders(path: str | Path, window: WindowConfig) -> list[Order]:
+    """Read a user's orders from JSON.
+
+    The file holds one object, or `{"orders": [...]}`; each object has a `name`, a `schedule` (a
+    flat list of unit indices, or a list of steps), and may say `"kind": "free"` to repeat or leave
+    out units on purpose.
+
+    Raises:
+        UserError: the file or one of its orders is not valid; the line names the order.
+
+    """
+    content = read_json(path)
+    entries = content.get("orders", [content]) if isinstance(content, dict) else content
+    if not isinstance(entries, list) or not entries:
+        raise UserError(f"{path}: holds no orders; expected one object or a list under `orders`")
+    return [_read_order(path, i, entry, window) for i, entry in enumerate(entries)]
+
+
+def _read_order(path: str | Path, index: int, entry: Any, window: WindowConfig) -> Order:
+    if not isinstance(entry, dict) or not {"name", "schedule"} <= entry.keys():
+        raise UserError(f"{path}: order {index}: needs the keys `name` and `schedule`")
+    name, kind = entry["name"], entry.get("kind", "permutation")
+    where = f"{path}: order {name!r}"
+    if not isinstance(name, str) or not name:
+        raise UserError(f"{path}: order {index}: `name` is not a text")
+    try:
+        values = np.array(entry["schedule"])
+    except ValueError:
+        raise UserError(f"{where}: steps of different lengths") from None
+    if values.size == 0 or not np.issubdtype(values.dtype, np.integer):
+        raise UserError(f"{where}: `schedule` is not a list of unit indices (whole numbers)")
+    places = window.steps * window.units_per_step
+    if values.size != places:
+        raise UserError(
+            f"{where}: {values.size} places, but the window has {window.steps} steps of "
+            f"{window.units_per_step} units ({places})"
+        )
+    visits = values.reshape(-1).astype(np.int64)
+    unknown = visits[(visits < 0) | (visits >= window.units)]
+    if unknown.size:
+        raise UserError(f"{where}: unit {unknown[0]} does not exist; units are 0..{window.units - 1}")
+    if kind != FREE:
+        _check_permutation(where, visits, window)
+    return Order(name, str(kind), "custom", visits.reshape(window.steps, window.units_per_step))
+
+
+def _check_permutation(where: str, visits: np.ndarray, window: WindowConfig) -> None:
+    counts = np.bincount(visits, minlength=window.units)
+    wrong = np.flatnonzero(counts != window.epochs)
+    if wrong.size:
+        raise UserError(
+            f"{where}: not a permutation: unit {wrong[0]} comes {counts[wrong[0]]} times, not "
+            f'{window.epochs}; mend it, or say "kind": "{FREE}" if that is meant'
+        )
+
+
+def _check_names(orders: Sequence[Order], custom: str | None) -> None:
+    seen: set[str] = set()
+    for order in orders:
+        if order.name in seen:
+            raise UserError(f"{custom}: order {order.name!r}: the name is taken; rename it")
+        seen.add(order.name)
+
+
+def load_orders(path: str | Path) -> list[Order]:
+    """Return the orders of an `orders.json`, in its order.
+
+    Raises:
+        UserError: the file is missing or not JSON.
+
+    """
+    return [
+        Order(entry["name"], entry["kind"], entry["split"], np.array(entry["schedule"], np.int64))
+        for entry in read_json(path)["orders"]
+    ]
+
+
+def followed(orders: Sequence[Order], count: int) -> list[str]:
+    """Return the names of the orders whose error is followed step by step.
+
+    Half of them random and half structured, the first of each that every estimator runs on.
+    """
+    random = [order.name for order in orders if order.split == "random"]
+    structured = [order.name for order in orders if order.split == "structured"]
+    half = min(count // 2, len(structured))
+    return random[: count - half] + structured[:half]
+
+
+def bounded(orders: Sequence[Order], bounds: dict[str, int]) -> list[Order]:
+    """Return the first orders of each split, as many as `bounds` says (all where it is silent)."""
+    taken: dict[str, int] = {}
+    chosen = []
+    for order in orders:
+        taken[order.split] = taken.get(order.split, 0) + 1
+        if taken[order.split] <= bounds.get(order.split, len(orders)):
+            chosen.append(order)
+    return chosen
