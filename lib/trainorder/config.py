@@ -5,6 +5,7 @@ adds what one key alone cannot tell.
 """
 
 import difflib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ class CorpusConfig:
     """Where the text comes from and how it is cut into sequences."""
 
     source: str
-    domains: list[str]
+    domains: list[str] | None  # None: all that the source has
     files: list[str]
     hub: dict[str, str] | None
     text_column: str
@@ -134,7 +135,7 @@ def load_config(*paths: str | Path) -> dict[str, Any]:
     for path in paths:
         try:
             layer = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
+        except (OSError, ValueError, yaml.YAMLError) as error:
             raise UserError(f"{path}: not readable as YAML: {error}") from None
         if not isinstance(layer, dict):
             raise UserError(f"{path}: not a mapping of keys to values")
@@ -159,7 +160,7 @@ def check(config: Mapping[str, Any], schema_path: str | Path) -> None:
     """
     schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
     errors = sorted(
-        jsonschema.Draft202012Validator(schema).iter_errors(dict(config)),
+        _Validator(schema).iter_errors(dict(config)),
         key=lambda error: (list(map(str, error.absolute_path)), error.message),
     )
     if errors:
@@ -170,23 +171,48 @@ def check(config: Mapping[str, Any], schema_path: str | Path) -> None:
     _check_estimators(config)
     anchors, steps = config["expansion"]["anchors"], WindowConfig(**config["window"]).steps
     if anchors is not None and anchors > steps:
-        raise UserError(f"config: expansion.anchors: {anchors} anchors in a window of {steps} steps")
+        raise UserError(
+            f"config: expansion.anchors: {anchors} anchors in a window of {steps} steps"
+        )
+
+
+def _is_integer(_: Any, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_: Any, value: Any) -> bool:
+    return _is_integer(_, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+# JSON Schema takes 8.0 for an integer, and not-a-number for a number above zero
+_Validator = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": _is_integer, "number": _is_number}
+    ),
+)
 
 
 def _one_line(error: jsonschema.ValidationError) -> str:
+    if error.validator == "anyOf" and error.context:  # say what is wrong with the nearest branch
+        error = max(
+            reversed(error.context),
+            key=lambda branch: (len(branch.path), branch.validator != "type"),
+        )
     where = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties":
-        known = list(error.schema["properties"])
-        extra = sorted(set(error.instance) - set(known))[0]
+        schema: Any = error.schema
+        instance: Any = error.instance
+        known = list(schema["properties"])
+        extra = min(set(instance) - set(known), key=str)
         close = difflib.get_close_matches(str(extra), known, n=1)
         hint = f"did you mean `{close[0]}`?" if close else f"known keys: {', '.join(known)}"
         return f"{where + '.' if where else ''}{extra}: unknown key; {hint}"
     if error.validator == "required":
         missing = re.search(r"'(.+?)' is a required", error.message)
         return f"{where + '.' if where else ''}{missing.group(1) if missing else '?'}: missing key"
-    if error.validator in ("type", "anyOf") and isinstance(error.instance, str):
-        if re.fullmatch(r"[+-]?\d+[eE][+-]?\d+", error.instance):
-            return f"{where}: `{error.instance}` is text in YAML; write it with a dot, as in 1.0e-3"
+    if error.validator == "type" and re.fullmatch(r"[+-]?\d+[eE][+-]?\d+", str(error.instance)):
+        return f"{where}: `{error.instance}` is text in YAML; write it with a dot, as in 1.0e-3"
     return f"{where}: {error.message}"
 
 
@@ -231,9 +257,10 @@ def _check_corpus(corpus: CorpusConfig) -> None:
             raise UserError(f"config: corpus.files: {name}: not a .txt, .jsonl or .parquet file")
         if not Path(name).is_file():
             raise UserError(f"config: corpus.files: {name}: no such file")
-    if len(set(corpus.domains)) < len(corpus.domains):
+    domains = corpus.domains or []
+    if len(set(domains)) < len(domains):
         raise UserError("config: corpus.domains: a domain is named twice")
-    if "mixed" in corpus.domains:
+    if "mixed" in domains:
         raise UserError("config: corpus.domains: `mixed` is the label of mixed units; rename it")
 
 
@@ -246,7 +273,9 @@ def _check_estimators(config: Mapping[str, Any]) -> None:
             raise UserError(f"config: estimators: {estimator.name} is listed twice")
         names.add(estimator.name)
         if estimator.guard is not None and estimator.method not in PUBLISHED_METHODS:
-            raise UserError(f"config: estimators: {estimator.name}: only fut and fut++ take a guard")
+            raise UserError(
+                f"config: estimators: {estimator.name}: guard: only fut and fut++ take one"
+            )
         if clipped and estimator.method in PUBLISHED_METHODS:
             raise UserError(
                 f"config: optimizer.gradient_clip: {estimator.name} cannot model clipping; "

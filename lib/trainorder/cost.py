@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 
@@ -16,7 +16,7 @@ class Meter:
     def __init__(self) -> None:
         """Start the clock."""
         self.counts: Counter[str] = Counter()
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self._start = time.perf_counter()
 
     def add(self, kind: str, n: int = 1) -> None:

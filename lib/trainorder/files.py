@@ -75,14 +75,14 @@ def read_csv(path: str | Path) -> list[dict[str, str]]:
     """Return the rows as dictionaries of strings.
 
     Raises:
-        UserError: the file is missing.
+        UserError: the file is missing or is not CSV in UTF-8.
 
     """
     try:
         with open(path, newline="", encoding="utf-8") as handle:
             return list(csv.DictReader(handle))
-    except OSError as error:
-        raise UserError(f"{path}: not readable: {error.strerror}") from None
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"{path}: not readable as CSV: {error}") from None
 
 
 def sha256_file(path: str | Path) -> str:

@@ -2,7 +2,8 @@
 
 A script defines `main(job)` and calls `run(main, globals().get("snakemake"))`. Under Snakemake the
 job's named inputs, outputs and params come from the rule, and are also written beside its log, so
-that the same step can be run again by hand: `python scripts/truth.py results/default/logs/truth-0.json`.
+that the same step can be run again by hand:
+`python scripts/truth.py results/default/logs/truth-0.json`.
 """
 
 import json
@@ -17,6 +18,8 @@ from typing import Any
 from trainorder.cost import Meter
 from trainorder.errors import UserError
 from trainorder.files import read_json, write_json, write_text
+
+_PARTS = ("input", "output", "params")
 
 
 @dataclass
@@ -41,7 +44,7 @@ def run(main: Callable[[Job], None], snakemake: Any = None) -> None:
 
 
 def _run(main: Callable[[Job], None], job: Job) -> None:
-    """Run `main` with the configured threads; write its cost if the step declares it."""
+    """Run `main`; write its cost if the step declares it."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         main(job)
@@ -53,12 +56,9 @@ def _run(main: Callable[[Job], None], job: Job) -> None:
 
 
 def _from_snakemake(snakemake: Any) -> Job:
-    job = Job(
-        _plain(snakemake.input), _plain(snakemake.output), _plain(snakemake.params), snakemake.log[0]
-    )
-    record = {"input": job.input, "output": job.output, "params": job.params}
-    write_text(Path(job.log or "").with_suffix(".json"), json.dumps(record, indent=1) + "\n")
-    return job
+    parts = {name: _plain(getattr(snakemake, name)) for name in _PARTS}
+    write_text(Path(snakemake.log[0]).with_suffix(".json"), json.dumps(parts, indent=1) + "\n")
+    return Job(parts["input"], parts["output"], parts["params"], log=snakemake.log[0])
 
 
 def _plain(named: Any) -> dict[str, Any]:
@@ -75,8 +75,10 @@ def _from_command_line() -> Job:
             "such as each step leaves beside its log under results/<study>/logs/"
         )
     record = read_json(sys.argv[1])
-    if not isinstance(record, dict) or not {"input", "output", "params"} <= set(record):
-        raise UserError(f"{sys.argv[1]}: needs the keys input, output and params")
+    if not isinstance(record, dict) or not all(
+        isinstance(record.get(name), dict) for name in _PARTS
+    ):
+        raise UserError(f"{sys.argv[1]}: needs the mappings {', '.join(_PARTS)}")
     return Job(record["input"], record["output"], record["params"])
 
 
@@ -87,6 +89,9 @@ def _logging(log: str | None) -> Iterator[None]:
         yield
         return
     Path(log).parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "w", encoding="utf-8", buffering=1) as handle:
-        with redirect_stdout(handle), redirect_stderr(handle):
-            yield
+    with (
+        open(log, "w", encoding="utf-8", buffering=1) as handle,
+        redirect_stdout(handle),
+        redirect_stderr(handle),
+    ):
+        yield

@@ -97,8 +97,6 @@ def versions() -> dict[str, str]:
 
 def machine() -> dict[str, Any]:
     """Return the processor's name and its core count."""
-
-
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():

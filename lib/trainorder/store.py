@@ -1,12 +1,13 @@
 """HDF5 files that verify themselves.
 
-Each file carries the key of the study it belongs to and a SHA-256 over its names, types, shapes
-and bytes. Opening checks all of it, so a truncated file, a flipped byte or a file of another study
+Each file carries the key of the study it belongs to. Its first 512 bytes, which HDF5 leaves to the
+application, are a seal: the schema version and the SHA-256 of all bytes that follow. Opening checks
+the seal before HDF5 reads anything, so a truncated file, a flipped byte or a file of another study
 is an error that names the file and the rule to rerun, and never silent fill values.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,31 +19,16 @@ from trainorder.errors import UserError
 from trainorder.files import publish
 
 SCHEMA_VERSION = 1
-_ROWS_IN_MEMORY = 64 * 2**20  # bytes of a dataset that are hashed or copied at a time
+_SEAL_BYTES = 512  # the smallest user block of HDF5
+_MAGIC = b"trainorder-store "
 
 
-def _blocks(dataset: h5py.Dataset) -> Iterator[np.ndarray]:
-    if dataset.ndim == 0 or dataset.size == 0:
-        yield dataset[()]
-        return
-    row_bytes = max(1, dataset.dtype.itemsize * dataset.size // dataset.shape[0])
-    step = max(1, _ROWS_IN_MEMORY // row_bytes)
-    for start in range(0, dataset.shape[0], step):
-        yield dataset[start : start + step]
-
-
-def _content_hash(file: h5py.File) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(file.attrs):
-        if name != "content_sha256":
-            digest.update(f"{name}={file.attrs[name]!s};".encode())
-    for name in sorted(file):
-        dataset = file[name]
-        digest.update(f"{name}:{dataset.dtype.str}:{dataset.shape};".encode())
-        for block in _blocks(dataset):
-            data = np.ascontiguousarray(block)
-            digest.update(repr(data.tolist()).encode() if data.dtype == object else data.data)
-    return digest.hexdigest()
+def _seal(path: Path) -> bytes:
+    """Return the seal that belongs to the bytes behind it."""
+    with open(path, "rb") as handle:
+        handle.seek(_SEAL_BYTES)
+        content = hashlib.file_digest(handle, "sha256").hexdigest()
+    return b"%s%d\nsha256 %s\n" % (_MAGIC, SCHEMA_VERSION, content.encode())
 
 
 def create_rows(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> h5py.Dataset:
@@ -56,22 +42,17 @@ def create_rows(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) 
 
 @contextmanager
 def creating(path: str | Path, key: str, **attributes: Any) -> Iterator[h5py.File]:
-    """Yield a new HDF5 file to fill; seal it with its content hash and publish it atomically."""
+    """Yield a new HDF5 file to fill; seal it, read it back and publish it atomically."""
     with publish(path) as private:
-        with h5py.File(private, "w") as file:
-            file.attrs["schema_version"] = SCHEMA_VERSION
+        with h5py.File(private, "w", userblock_size=_SEAL_BYTES) as file:
             file.attrs["key"] = key
             for name, value in attributes.items():
                 file.attrs[name] = value
             yield file
-            file.attrs["content_sha256"] = _content_hash(file)
-        _reopen(private)
-
-
-def _reopen(path: Path) -> None:
-    """Reopen a file that was just written, so that an unreadable one is never published."""
-    with h5py.File(path, "r"):
-        pass
+        with open(private, "r+b") as handle:
+            handle.write(_seal(private))
+        with h5py.File(private, "r"):  # an unreadable file is never published
+            pass
 
 
 def write_arrays(path: str | Path, key: str, arrays: Mapping[str, Any], **attributes: Any) -> None:
@@ -98,35 +79,29 @@ def opened(path: str | Path, key: str | None, rule: str) -> Iterator[h5py.File]:
 
     """
     path = Path(path)
-    remedy = f"delete it and rerun rule `{rule}`"
     if not path.exists():
         raise UserError(f"{path}: missing; rerun rule `{rule}`")
+    remedy = f"delete it and rerun rule `{rule}`"
     try:
+        _check_seal(path, remedy)
         file = h5py.File(path, "r")
     except OSError as error:
-        raise UserError(f"{path}: truncated or not HDF5; {remedy}") from error
+        raise UserError(f"{path}: not readable ({error.strerror or error}); {remedy}") from error
     with file:
-        _attempt(path, remedy, lambda: _check(file, path, key, remedy))
+        if key is not None and file.attrs["key"] != key:
+            raise UserError(
+                f"{path}: belongs to another study ({file.attrs['key']}, not {key}); {remedy}"
+            )
         yield file
 
 
-def _attempt(path: Path, remedy: str, action: Callable[[], None]) -> None:
-    try:
-        action()
-    except UserError:
-        raise
-    except Exception as error:  # h5py raises OSError, KeyError, RuntimeError on corrupted metadata
-        raise UserError(f"{path}: damaged ({type(error).__name__}); {remedy}") from error
-
-
-def _check(file: h5py.File, path: Path, key: str | None, remedy: str) -> None:
-    version = file.attrs.get("schema_version")
-    if version != SCHEMA_VERSION:
-        raise UserError(f"{path}: schema version {version}, not {SCHEMA_VERSION}; {remedy}")
-    if _content_hash(file) != file.attrs.get("content_sha256"):
-        raise UserError(f"{path}: content does not match its checksum; {remedy}")
-    if key is not None and file.attrs["key"] != key:
-        raise UserError(f"{path}: belongs to another study ({file.attrs['key']}, not {key}); {remedy}")
+def _check_seal(path: Path, remedy: str) -> None:
+    with open(path, "rb") as handle:
+        block = handle.read(_SEAL_BYTES)
+    if len(block) < _SEAL_BYTES or not block.startswith(_MAGIC):
+        raise UserError(f"{path}: truncated, altered or not a file of a study; {remedy}")
+    if block != _seal(path).ljust(_SEAL_BYTES, b"\0"):
+        raise UserError(f"{path}: altered, truncated or not of schema {SCHEMA_VERSION}; {remedy}")
 
 
 def read_arrays(path: str | Path, key: str | None, rule: str) -> dict[str, np.ndarray]:
@@ -136,6 +111,5 @@ def read_arrays(path: str | Path, key: str | None, rule: str) -> dict[str, np.nd
 
 
 def _read(dataset: h5py.Dataset) -> np.ndarray:
-    if h5py.check_string_dtype(dataset.dtype) is not None:
-        return dataset.asstr()[()]
-    return dataset[()]
+    text = h5py.check_string_dtype(dataset.dtype) is not None
+    return np.asarray((dataset.asstr() if text else dataset)[()])
