@@ -1,0 +1,45 @@
+# `make study` and `make test` need nothing but Python 3.11 or newer. A study of your own:
+#   make study ARGS="--configfile mine.yaml"
+PYTHON ?= python3
+ARGS ?=
+ENV := .venv
+PIP := $(ENV)/bin/python -m pip --disable-pip-version-check
+
+export PATH := $(CURDIR)/$(ENV)/bin:$(PATH)
+
+.PHONY: help env study test lint clean
+
+help:
+	@echo "make env    the environment, in $(ENV) (the other targets make it too)"
+	@echo "make study  the study, into results/, and its report, report.html"
+	@echo "make test   every test; a smoke study and the linters are among them"
+	@echo "make lint   the linters alone"
+	@echo "make clean  remove the environment and the caches; results stay"
+
+env: $(ENV)/.package
+
+$(ENV)/.requirements: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "error: $(PYTHON) is not Python 3.11 or newer; try: make PYTHON=python3.12" >&2; exit 1; }
+	rm -rf $(ENV)
+	$(PYTHON) -m venv $(ENV)
+	$(PIP) install --quiet --requirement requirements.lock
+	touch $@
+
+$(ENV)/.package: $(ENV)/.requirements pyproject.toml
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+study: env
+	snakemake --cores all $(ARGS)
+	snakemake --report report.html $(ARGS)
+
+test: env
+	python -m pytest $(ARGS)
+
+lint: env
+	python -m pytest tests/test_tooling.py
+
+clean:
+	rm -rf $(ENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build lib/*.egg-info
+	find lib scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
