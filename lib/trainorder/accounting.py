@@ -1,0 +1,153 @@
+"""Adds up what the jobs of a study cost, in seconds, in retrainings and in bytes."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from trainorder.config import TABLE_METHODS, EstimatorConfig
+from trainorder.errors import UserError
+from trainorder.files import read_json
+
+Jobs = dict[str, list[dict[str, Any]]]
+
+
+def read_costs(files: Iterable[str | Path]) -> Jobs:
+    """Return the cost records by stage.
+
+    The stage is the file's path under `costs/`: `warm.json` is `warm`, `table/0.json` is `table`
+    and `estimate/order0@reference/0.json` is `estimate/order0@reference`.
+
+    Raises:
+        UserError: a file is unreadable or is no cost record.
+
+    """
+    jobs: Jobs = {}
+    for file in map(Path, files):
+        stage = _stage(file)
+        record = read_json(file)
+        try:
+            # Summed here once so that a malformed record fails with its file's name.
+            float(record["wall_seconds"]) + float(record["peak_bytes"])
+            sum(record["counts"].values()) + sum(record["seconds"].values())
+        except (KeyError, TypeError, AttributeError, ValueError):
+            rule = stage.split("/")[0]
+            raise UserError(f"{file}: not a cost record; rerun rule `{rule}`") from None
+        jobs.setdefault(stage, []).append(record)
+    return jobs
+
+
+def _stage(file: Path) -> str:
+    if "costs" not in file.parts:
+        raise UserError(f"{file}: not under a folder `costs`, so its stage is unknown")
+    inside = file.parts[len(file.parts) - file.parts[::-1].index("costs") :]
+    return "/".join(inside[:-1]) or file.stem
+
+
+def retraining_seconds(jobs: Jobs) -> float:
+    """Return the unit of cost: the training seconds of one order, averaged over the truth jobs.
+
+    Raises:
+        UserError: no order was retrained, so that there is no unit.
+
+    """
+    orders = sum(job["counts"].get("orders", 0) for job in jobs.get("truth", []))
+    seconds = sum(job["seconds"].get("training", 0.0) for job in jobs.get("truth", []))
+    if orders <= 0 or seconds <= 0:
+        raise UserError("costs/truth: no retraining was timed; rerun rule `truth`")
+    return float(seconds / orders)
+
+
+def stage_costs(jobs: Jobs, retraining: float, stored: Mapping[str, int]) -> dict[str, Any]:
+    """Return the `stages` of `costs.json`.
+
+    Args:
+        jobs: cost records by stage.
+        retraining: seconds of one retraining.
+        stored: bytes that a stage left in the store, for the stages where they are known.
+
+    """
+    stages = {}
+    for stage, records in jobs.items():
+        wall = float(sum(job["wall_seconds"] for job in records))
+        stages[stage] = {
+            "jobs": len(records),
+            "wall_seconds": wall,
+            "retrainings": wall / retraining,
+            "peak_bytes": max(job["peak_bytes"] for job in records),
+            "counts": _total(job["counts"] for job in records),
+            "seconds": _total(job["seconds"] for job in records),
+            "bytes": stored.get(stage),
+        }
+    return stages
+
+
+def _total(counts: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        for name, n in count.items():
+            total[name] += n  # type: ignore[assignment]
+    return dict(sorted(total.items()))
+
+
+def stored_bytes(manifest: Mapping[str, Any]) -> dict[str, int]:
+    """Return the bytes in the store of the stages that write its shards."""
+    return {
+        "reference": shard_bytes(manifest, "reference", ["path"]),
+        "table": shard_bytes(manifest, "reference", ["table"]),
+        "barycentre": shard_bytes(manifest, "barycentre", ["path", "table"]),
+    }
+
+
+def shard_bytes(manifest: Mapping[str, Any], path: str, kinds: Sequence[str]) -> int:
+    """Return the bytes of a path's shards of the given kinds, after the store's manifest.
+
+    Raises:
+        UserError: the manifest is not one.
+
+    """
+    try:
+        return sum(
+            int(shard["bytes"])
+            for shard in manifest["shards"]
+            if shard["path"] == path and shard["kind"] in kinds
+        )
+    except (KeyError, TypeError):
+        raise UserError("store/manifest.json: not a manifest; rerun rule `manifest`") from None
+
+
+def estimator_cost(
+    estimator: EstimatorConfig, jobs: Jobs, retraining: float, manifest: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what an estimator costs before the first order, for each order, and in the store.
+
+    Raises:
+        UserError: a stage it depends on has no cost record.
+
+    """
+    table = estimator.method in TABLE_METHODS
+    if estimator.path == "barycentre":
+        stages = ["barycentre"]  # makes path and table at once
+    else:
+        stages = ["reference", "table"] if table else ["reference"]
+    for stage in stages:
+        if stage not in jobs:
+            raise UserError(f"costs/{stage}: missing for {estimator.name}; rerun rule `{stage}`")
+    precompute = sum(job["wall_seconds"] for stage in stages for job in jobs[stage])
+    replay, evaluation = (
+        _seconds_per_order(jobs.get(f"estimate/{estimator.name}", []), span)
+        for span in ("replay", "evaluation")
+    )
+    return {
+        "precompute_retrainings": precompute / retraining,
+        "per_order_retrainings": None if replay is None else replay / retraining,
+        "evaluation_retrainings": None if evaluation is None else evaluation / retraining,
+        "seconds_per_order": replay,
+        "bytes": shard_bytes(manifest, estimator.path, ["path", "table"] if table else ["path"]),
+    }
+
+
+def _seconds_per_order(records: Sequence[Mapping[str, Any]], span: str) -> float | None:
+    orders = sum(record["counts"].get("orders", 0) for record in records)
+    seconds = sum(record["seconds"].get(span, 0.0) for record in records)
+    return float(seconds / orders) if orders else None

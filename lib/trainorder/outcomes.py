@@ -1,0 +1,233 @@
+"""Reads the shards of true and estimated outcomes and checks that they fit together."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainorder import store
+from trainorder.errors import UserError
+from trainorder.files import read_json
+
+Floats = NDArray[np.float64]
+REFERENCE = "reference"
+SPLITS = ("calibration", "random", "structured", "custom")
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What became of O orders, true or estimated; orders stand as in `orders.json`.
+
+    Attributes:
+        orders: O names.
+        metrics: M names.
+        value: (O, M) metrics in nats per token.
+        sketch: (O, k) sketches of the final parameters.
+        trajectories: (T+1, k) sketches of the parameters along the window, by order.
+        train_loss: (O, T) loss of each step's units before the step; empty for estimates.
+
+    """
+
+    orders: list[str]
+    metrics: list[str]
+    value: Floats
+    sketch: Floats
+    trajectories: dict[str, Floats]
+    train_loss: Floats
+
+    def rows(self, orders: Iterable[str]) -> NDArray[np.intp]:
+        """Return the row of each of `orders`."""
+        position = {name: row for row, name in enumerate(self.orders)}
+        return np.array([position[name] for name in orders], dtype=np.intp)
+
+
+def read_order_records(path: str | Path) -> dict[str, dict[str, Any]]:
+    """Return the records of `orders.json` by order name.
+
+    Raises:
+        UserError: the file is unreadable, lacks a field, names an order twice or has no reference.
+
+    """
+    try:
+        records = read_json(path)["orders"]
+        found = {record["name"]: record for record in records}
+        splits = {record["split"] for record in records}
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path}: not a list of orders ({error}); rerun rule `orders`") from None
+    if len(found) < len(records):
+        raise UserError(f"{path}: an order is named twice; rerun rule `orders`")
+    if unknown := sorted(splits - {*SPLITS, REFERENCE}):
+        raise UserError(f"{path}: unknown split `{unknown[0]}`; rerun rule `orders`")
+    if REFERENCE not in found:
+        raise UserError(f"{path}: has no order named `{REFERENCE}`; rerun rule `orders`")
+    return found
+
+
+def read_truth(files: Sequence[str | Path], key: str | None, orders: Iterable[str]) -> Outcomes:
+    """Join the truth shards.
+
+    Args:
+        files: the shards, in any order.
+        key: the study key they must carry; None takes any.
+        orders: every order of the study; each must have its truth.
+
+    Raises:
+        UserError: a shard is missing, damaged or does not fit, or an order has no truth.
+
+    """
+    names = list(orders)
+    shards = [_Shard.read(path, key, "truth") for path in files]
+    truth = _join(shards, names)
+    if missing := sorted(set(names) - set(truth.orders)):
+        where = Path(files[0]).parent if files else "truth"
+        raise UserError(f"{where}: no truth of order `{missing[0]}`; rerun rule `truth`")
+    return truth
+
+
+def read_estimates(
+    files: Sequence[str | Path],
+    key: str | None,
+    orders: Iterable[str],
+    names: Sequence[str],
+    truth: Outcomes,
+) -> dict[str, Outcomes]:
+    """Join the estimate shards of each estimator; metrics are brought into the truth's order.
+
+    Args:
+        files: the shards of all estimators, in any order.
+        key: the study key they must carry; None takes any.
+        orders: every order of the study.
+        names: the estimators of the configuration.
+        truth: the joined truth.
+
+    Returns:
+        The outcomes of each estimator, in the order of `names`.
+
+    Raises:
+        UserError: a shard is missing, damaged or does not fit.
+
+    """
+    known = list(orders)
+    grouped: dict[str, list[_Shard]] = {name: [] for name in names}
+    for path in files:
+        shard = _Shard.read(path, key, "estimate")
+        if shard.estimator not in grouped:
+            raise UserError(f"{path}: unknown estimator `{shard.estimator}`; {_remedy('estimate')}")
+        shard.check_against(truth)
+        grouped[shard.estimator].append(shard)
+    for name, shards in grouped.items():
+        if not shards:
+            raise UserError(f"estimates/{name}: no shard; rerun rule `estimate`")
+    return {name: _join(shards, known, truth.metrics) for name, shards in grouped.items()}
+
+
+def _remedy(rule: str) -> str:
+    return f"delete it and rerun rule `{rule}`"
+
+
+@dataclass(frozen=True)
+class _Shard:
+    path: Path
+    rule: str
+    estimator: str
+    arrays: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: str | Path, key: str | None, rule: str) -> "_Shard":
+        arrays: dict[str, Any] = {}
+        with store.opened(path, key, rule) as file:
+            try:
+                for name in ("order", "metric", "trajectory_order"):
+                    arrays[name] = [str(text) for text in file[name].asstr()[()]]
+                for name in ("value", "sketch", "trajectory", "train_loss"):
+                    if name != "train_loss" or rule == "truth":
+                        arrays[name] = np.asarray(file[name][()], dtype=np.float64)
+                estimator = str(file.attrs["estimator"]) if rule == "estimate" else ""
+            except KeyError as error:
+                raise UserError(f"{path}: incomplete ({error}); {_remedy(rule)}") from None
+        shard = cls(Path(path), rule, estimator, arrays)
+        shard._check_shapes()
+        return shard
+
+    def error(self, what: str) -> UserError:
+        return UserError(f"{self.path}: {what}; {_remedy(self.rule)}")
+
+    def _check_shapes(self) -> None:
+        orders, metrics = len(self.arrays["order"]), len(self.arrays["metric"])
+        if self.arrays["value"].shape != (orders, metrics):
+            raise self.error(f"value is not {orders} orders x {metrics} metrics")
+        if "heldout" not in self.arrays["metric"]:
+            raise self.error("has no metric `heldout`")
+        if len(set(self.arrays["metric"])) < metrics:
+            raise self.error("a metric is named twice")
+        for name, rows in (("sketch", orders), ("train_loss", orders)):
+            if name in self.arrays and self.arrays[name].shape[:1] != (rows,):
+                raise self.error(f"{name} does not have a row for each of {rows} orders")
+        if self.arrays["trajectory"].shape[:1] != (len(self.arrays["trajectory_order"]),):
+            raise self.error("trajectory does not have an entry for each of its orders")
+
+    def check_against(self, truth: Outcomes) -> None:
+        if set(self.arrays["metric"]) != set(truth.metrics):
+            odd = sorted(set(self.arrays["metric"]) ^ set(truth.metrics))[0]
+            raise self.error(f"metric `{odd}` is not in both truth and estimates")
+        rows = truth.sketch.shape[1]
+        if len(self.arrays["order"]) and self.arrays["sketch"].shape[1:] != (rows,):
+            raise self.error(f"sketches do not have the {rows} rows of the truth's")
+
+
+def _join(
+    shards: Sequence[_Shard], orders: Sequence[str], metrics: Sequence[str] | None = None
+) -> Outcomes:
+    """Join shards into one; rows follow `orders`, columns `metrics` (default: first shard's)."""
+    if not shards:
+        raise UserError("truth: no shard; rerun rule `truth`")
+    wanted = list(metrics if metrics is not None else shards[0].arrays["metric"])
+    rows = _where(shards, "order", set(orders))
+    present = [name for name in orders if name in rows]
+    columns = [_columns(shard, wanted) for shard in shards]
+
+    def gather(field: str) -> Floats:
+        parts = [shards[s].arrays[field][r] for s, r in (rows[name] for name in present)]
+        if len({part.shape for part in parts}) > 1:
+            raise shards[-1].error(f"{field} has another width than in the other shards")
+        return np.stack(parts) if parts else np.empty((0, 0))
+
+    value = [shards[s].arrays["value"][r][columns[s]] for s, r in (rows[name] for name in present)]
+    followed = _where(shards, "trajectory_order", set(orders))
+    return Outcomes(
+        orders=present,
+        metrics=wanted,
+        value=np.array(value, dtype=np.float64).reshape(len(present), len(wanted)),
+        sketch=gather("sketch"),
+        trajectories={
+            name: shards[followed[name][0]].arrays["trajectory"][followed[name][1]]
+            for name in orders
+            if name in followed
+        },
+        train_loss=gather("train_loss") if shards[0].rule == "truth" else np.empty((0, 0)),
+    )
+
+
+def _where(shards: Sequence[_Shard], field: str, known: set[str]) -> dict[str, tuple[int, int]]:
+    """Return (shard, row) of each order; an unknown or a repeated one is an error."""
+    found: dict[str, tuple[int, int]] = {}
+    for number, shard in enumerate(shards):
+        for row, name in enumerate(shard.arrays[field]):
+            if name not in known:
+                raise shard.error(f"unknown order `{name}`")
+            if name in found:
+                first = shards[found[name][0]].path
+                raise shard.error(f"order `{name}` is also in {first}")
+            found[name] = (number, row)
+    return found
+
+
+def _columns(shard: _Shard, metrics: Sequence[str]) -> list[int]:
+    names = shard.arrays["metric"]
+    if set(names) != set(metrics):
+        odd = sorted(set(names) ^ set(metrics))[0]
+        raise shard.error(f"metric `{odd}` is not in every shard")
+    return [names.index(name) for name in metrics]

@@ -1,0 +1,268 @@
+"""A synthetic study: truth and estimate shards as the study writes them, made without training."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trainorder import validation
+from trainorder.config import EstimatorConfig
+from trainorder.store import write_arrays
+
+KEY = "0123456789abcdef"
+METRICS = ["heldout", *(f"heldout/{name}" for name in ("scripture", "drama", "speeches", "code"))]
+STEPS, ROWS, VOCABULARY = 32, 128, 1024
+STRUCTURED = {  # kind: (Kendall distance, effect on the loss in nats per token)
+    "reversed": (1.0, 0.004),
+    "domain-sorted": (0.49, 0.045),
+    "domain-sorted-reversed": (0.51, 0.061),
+    "interleaved": (0.47, -0.003),
+    "easy-to-hard": (0.52, 0.017),
+    "hard-to-easy": (0.48, 0.028),
+}
+BLOCKS = {2: 0.016, 4: 0.05, 8: 0.11, 16: 0.24}
+# method, path, guard, orders, noise and bias in nats per token, parameter error, diverging share
+ESTIMATORS = [
+    ("constant", "reference", None, None, None, 0.0, 1.0, 0.0),
+    ("order0", "reference", None, None, 0.010, 0.017, 0.83, 0.0),
+    ("order0", "barycentre", None, None, 0.004, 0.003, 0.9, 0.0),
+    ("fut", "reference", 1.0, None, 0.012, -0.006, 1.3, 0.0),
+    ("fut", "reference", None, None, 0.02, 0.0, 3e4, 1.0),
+    ("fut++", "reference", 1.0, None, 0.03, 0.01, 2.1, 0.3),
+    ("taylor1", "reference", None, (10, 24, 6), 0.0012, 0.0004, 0.3, 0.0),
+    ("taylor1", "barycentre", None, (10, 24, 6), 0.0006, 0.0002, 0.14, 0.0),
+    ("taylor2", "reference", None, (0, 6, 2), 0.0003, 0.0, 0.09, 0.0),
+    ("taylor2", "barycentre", None, (0, 6, 2), 0.0002, 0.0, 0.04, 0.0),
+]
+
+
+@dataclass(frozen=True)
+class Study:
+    """Where a synthetic study lies, and what validation needs to run on it."""
+
+    results: Path
+    inputs: validation.Inputs
+    outputs: validation.Outputs
+    config: dict
+
+    def validate(self):
+        return validation.validate(self.inputs, self.outputs, self.config, KEY)
+
+
+def config() -> dict:
+    estimators = []
+    for method, path, guard, bounds, *_ in ESTIMATORS:
+        entry = {"method": method, "path": path, "guard": guard}
+        if bounds:
+            entry["orders"] = dict(
+                zip(("calibration", "random", "structured"), bounds, strict=True)
+            )
+        estimators.append(entry)
+    return {
+        "study": "synthetic",
+        "seeds": {"init": 0, "data": 1, "order": 2},
+        "model": {"hidden_size": 96, "intermediate_size": 256, "layers": 2, "heads": 4},
+        "window": {"units": 32, "unit_size": 8, "units_per_step": 1, "epochs": 1},
+        "estimators": estimators,
+        "validation": {"resamples": 200, "confidence": 0.95, "coverage": 0.9},
+    }
+
+
+def order_records(random: int, calibration: int, rng: np.random.Generator) -> list[dict]:
+    def record(name, kind, split, kendall):
+        schedule = rng.permutation(STEPS)[:, None].tolist()
+        return {
+            "name": name, "kind": kind, "split": split, "kendall": kendall, "schedule": schedule
+        }  # fmt: skip
+
+    def distance():
+        return float(0.5 + 0.06 * rng.standard_normal())
+
+    records = [record("reference", "reference", "reference", 0.0)]
+    for i in range(calibration):
+        records.append(record(f"calibration-{i:04d}", "random", "calibration", distance()))
+    for i in range(random):
+        records.append(record(f"random-{i:04d}", "random", "random", distance()))
+    for kind, (kendall, _) in STRUCTURED.items():
+        records.append(record(kind, kind, "structured", kendall))
+    for size, kendall in BLOCKS.items():
+        records.append(record(f"block-{size}", "block-shuffled", "structured", kendall))
+    return records
+
+
+def _true_values(records, rng):
+    main = np.zeros(len(records))
+    for i, record in enumerate(records):
+        main[i] = STRUCTURED.get(record["kind"], (0, 0.0035 * rng.standard_normal()))[1]
+        if record["kind"] == "block-shuffled":
+            main[i] = 0.01 * record["kendall"] * rng.standard_normal()
+    main[0] = 0.0
+    domains = 0.012 * rng.standard_normal((len(records), len(METRICS) - 1)) + main[:, None]
+    domains[0] = 0.0
+    level = np.array([4.21, 3.9, 4.4, 4.1, 4.6])
+    return level + np.concatenate([main[:, None], domains], axis=1)
+
+
+def _shard(path, rows, records, value, sketch, path_to, extra, **attributes):
+    """Write one shard holding the orders `rows`, of which the first few are followed."""
+    followed = [i for i in rows if records[i]["name"] in ("random-0000", "random-0001", "reversed")]
+    arrays = {
+        "order": [records[i]["name"] for i in rows],
+        "metric": METRICS,
+        "value": value[rows],
+        "sketch": sketch[rows].astype(np.float32),
+        "trajectory_order": [records[i]["name"] for i in followed],
+        "trajectory": np.array([path_to(i) for i in followed], np.float32).reshape(
+            len(followed), STEPS + 1, ROWS
+        ),
+        **extra,
+    }
+    write_arrays(path, KEY, arrays, **attributes)
+
+
+def _cost(path: Path, wall: float, orders: int = 0, **seconds: float) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    counts = {"gradients": 32, "forwards": 10} | ({"orders": orders} if orders else {})
+    record = {
+        "wall_seconds": wall, "peak_bytes": 400 * 2**20, "counts": counts, "seconds": seconds
+    }  # fmt: skip
+    path.write_text(json.dumps(record))
+    return str(path)
+
+
+def make(folder: Path, random: int = 48, calibration: int = 16, seed: int = 0) -> Study:
+    """Write the files that validation reads under `folder` and return the study."""
+    rng = np.random.default_rng(seed)
+    results = folder / "results" / "synthetic"
+    results.mkdir(parents=True)
+    settings = config()
+    records = order_records(random, calibration, rng)
+    (results / "orders.json").write_text(
+        json.dumps({"study": "synthetic", "steps": STEPS, "units": 32, "orders": records})
+    )
+    (results / "corpus.json").write_text(json.dumps({"vocabulary": VOCABULARY}))
+    write_arrays(results / "store/warm.h5", KEY, {"parameters": np.zeros(345_696, np.float32)})
+    _write_manifest(results)
+
+    value = _true_values(records, rng)
+    displacement = rng.standard_normal((len(records), ROWS)) / np.sqrt(ROWS)
+    displacement[0] = 0.0
+    grow = np.linspace(0, 1, STEPS + 1)[:, None]
+    truth, estimates, costs = [], [], _stage_costs(results)
+    for number, rows in enumerate(np.array_split(np.arange(len(records)), 4)):
+        path = results / f"truth/{number}.h5"
+        losses = 4.5 + 0.3 * rng.standard_normal((len(rows), STEPS))
+        _shard(
+            path, list(rows), records, value, 3 + displacement,
+            lambda i: 3 + grow * displacement[i], {"train_loss": losses},
+        )  # fmt: skip
+        truth.append(str(path))
+        costs.append(
+            _cost(results / f"costs/truth/{number}.json", 90, len(rows), training=1.6 * len(rows))
+        )
+    for entry, row in zip(settings["estimators"], ESTIMATORS, strict=True):
+        estimator = EstimatorConfig(**entry)
+        found = _estimated(row, records, value, rng)
+        paths, records_of_cost = _write_estimator(
+            results, estimator, row, records, found, displacement, rng
+        )
+        estimates += paths
+        costs += records_of_cost
+    store = results / "store"
+    inputs = validation.Inputs(
+        orders=str(results / "orders.json"), corpus=str(results / "corpus.json"),
+        warm=str(store / "warm.h5"), manifest=str(store / "manifest.json"),
+        truth=truth, estimates=estimates, costs=costs,
+    )  # fmt: skip
+    outputs = validation.Outputs(
+        **{
+            name: str(results / f"{name}.{kind}")
+            for name, kind in {
+                "truth": "csv", "truth_losses": "csv", "estimates": "csv", "trajectories": "csv",
+                "validation": "json", "costs": "json",
+            }.items()
+        }
+    )  # fmt: skip
+    return Study(results, inputs, outputs, settings)
+
+
+def _estimated(row, records, value, rng):
+    *_, noise, bias, _, diverging = row
+    if noise is None:
+        return np.tile(value[0], (len(records), 1))
+    found = value + bias + noise * rng.standard_normal(value.shape)
+    found[0] = value[0]
+    wild = rng.random(len(records)) < diverging
+    wild[0] = False
+    found[wild] = 30 + 20 * rng.random((int(wild.sum()), value.shape[1]))
+    if diverging == 1.0:
+        found[5], found[20] = np.nan, np.inf
+    return found
+
+
+def _write_estimator(results, estimator, row, records, found, displacement, rng):
+    bounds, error = row[3], row[6]
+    chosen = _bounded(records, bounds)
+    towards = rng.standard_normal(displacement.shape) / np.sqrt(ROWS)
+    towards[0] = 0.0
+    sketch = 3 + displacement + error * (-displacement if row[0] == "constant" else towards)
+    grow = np.linspace(0, 1, STEPS + 1)[:, None]
+
+    def trajectory(i):
+        power = 1 if row[0] == "constant" else 2
+        return 3 + grow * displacement[i] + grow**power * (sketch[i] - 3 - displacement[i])
+
+    paths, costs = [], []
+    for number, part in enumerate(np.array_split(np.array(chosen), estimator.shards(2))):
+        path = results / f"estimates/{estimator.name}/{number}.h5"
+        _shard(path, list(part), records, found, sketch, trajectory, {}, estimator=estimator.name)
+        paths.append(str(path))
+        dear = {"taylor1": 4.0, "taylor2": 14.0}.get(row[0], 0.02)
+        costs.append(
+            _cost(
+                results / f"costs/estimate/{estimator.name}/{number}.json",
+                9,
+                len(part),
+                replay=dear * len(part),
+                evaluation=0.1 * len(part),
+            )
+        )
+    return paths, costs
+
+
+def _bounded(records, bounds):
+    if bounds is None:
+        return list(range(len(records)))
+    left = dict(zip(("calibration", "random", "structured"), bounds, strict=True))
+    left["reference"] = 1
+    chosen = []
+    for i, record in enumerate(records):
+        if left.get(record["split"], 0) > 0:
+            left[record["split"]] -= 1
+            chosen.append(i)
+    return chosen
+
+
+def _write_manifest(results: Path) -> None:
+    shards = []
+    for path in ("reference", "barycentre"):
+        shards.append(
+            {"file": f"{path}/path.h5", "path": path, "kind": "path", "bytes": 137_000_000}
+        )
+        for i in range(2):
+            shards.append(
+                {
+                    "file": f"{path}/table-{i}.h5",
+                    "path": path,
+                    "kind": "table",
+                    "bytes": 708_000_000,
+                }
+            )
+    (results / "store/manifest.json").write_text(json.dumps({"shards": shards}))
+
+
+def _stage_costs(results: Path) -> list[str]:
+    walls = {"corpus": 20.0, "warm": 12.0, "orders": 0.5, "reference": 2.0, "barycentre": 60.0}
+    costs = [_cost(results / f"costs/{stage}.json", wall) for stage, wall in walls.items()]
+    return costs + [_cost(results / f"costs/table/{i}.json", 28.0) for i in range(2)]
