@@ -27,14 +27,15 @@ def publish(path: str | Path) -> Iterator[Path]:
     private = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield private
-        with open(private, "rb") as handle:
-            os.fsync(handle.fileno())
-        os.replace(private, path)
+        try:
+            yield private
+            with open(private, "rb") as handle:
+                os.fsync(handle.fileno())
+            os.replace(private, path)
+        finally:
+            private.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        private.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -44,15 +44,25 @@ def create_rows(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) 
 def creating(path: str | Path, key: str, **attributes: Any) -> Iterator[h5py.File]:
     """Yield a new HDF5 file to fill; seal it, read it back and publish it atomically."""
     with publish(path) as private:
-        with h5py.File(private, "w", userblock_size=_SEAL_BYTES) as file:
+        file = h5py.File(private, "w", userblock_size=_SEAL_BYTES)
+        try:
             file.attrs["key"] = key
             for name, value in attributes.items():
                 file.attrs[name] = value
             yield file
+        finally:
+            _close(file)
         with open(private, "r+b") as handle:
             handle.write(_seal(private))
         with h5py.File(private, "r"):  # an unreadable file is never published
             pass
+
+
+def _close(file: h5py.File) -> None:
+    try:
+        file.close()
+    except RuntimeError as error:  # what h5py raises when the disk is full
+        raise OSError(str(error)) from error
 
 
 def write_arrays(path: str | Path, key: str, arrays: Mapping[str, Any], **attributes: Any) -> None:

@@ -1,0 +1,284 @@
+"""The configuration: whatever is wrong with it is said in one line that names the key."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trainorder.config import EstimatorConfig, WindowConfig, check, load_config
+from trainorder.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+SCHEMA = ROOT / "schemas" / "config.schema.yaml"
+DEFAULT = load_config(ROOT / "config.yaml")
+PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
+
+
+def changed(**values):
+    """Return the default configuration with values at dotted keys (`__` for the dot) replaced."""
+    config = copy.deepcopy(DEFAULT)
+    for key, value in values.items():
+        *sections, last = key.split("__")
+        place = config
+        for section in sections:
+            place = place[section]
+        place[last] = value
+    return config
+
+
+def without(section, key):
+    """Return the default configuration without one key."""
+    config = copy.deepcopy(DEFAULT)
+    del (config[section] if section else config)[key]
+    return config
+
+
+def estimators(*entries):
+    """Return the default configuration with these estimators."""
+    return changed(estimators=list(entries))
+
+
+def hub(**values):
+    """Return the default configuration with this hub source."""
+    return changed(corpus__source="hub", corpus__hub=values)
+
+
+def order0(**more):
+    """Return an estimator entry that is right but for `more`."""
+    return {"method": "order0", "path": "reference", **more}
+
+
+FUT = {"method": "fut", "path": "reference", "guard": 1.0}
+BARYCENTRE = {"method": "taylor1", "path": "barycentre"}
+
+BAD = {
+    # misspelt, unknown and missing keys, at each level
+    "top misspelt": (changed(estimaters=[]), "estimaters", "did you mean `estimators`"),
+    "top unknown": (changed(zebra=1), "zebra", "unknown key"),
+    "section misspelt": (changed(window__unit=8), "window.unit", "did you mean `units`"),
+    "section unknown": (changed(optimizer__zebra=8), "optimizer.zebra", "known keys"),
+    "estimator misspelt": (estimators(order0(gaurd=1.0)), "estimators.0.gaurd", "`guard`"),
+    "split misspelt": (
+        estimators(order0(orders={"randm": 4})),
+        "estimators.0.orders.randm",
+        "`random`",
+    ),
+    "hub misspelt": (hub(name="a", spilt="train", split="train"), "corpus.hub.spilt", "`split`"),
+    "key is a number": (changed() | {1: 2, "x": 3}, "1", "unknown key"),
+    "section missing": (without("", "window"), "window", "missing key"),
+    "key missing": (without("optimizer", "beta2"), "optimizer.beta2", "missing key"),
+    "hub key missing": (hub(name="a"), "corpus.hub.split", "missing key"),
+    "method missing": (estimators({"path": "reference"}), "estimators.0.method", "missing key"),
+    # wrong types
+    "exponent as text": (
+        changed(optimizer__learning_rate="1e-3"),
+        "optimizer.learning_rate",
+        "with a dot",
+    ),
+    "nullable exponent as text": (
+        changed(optimizer__gradient_clip="1e0"),
+        "optimizer.gradient_clip",
+        "with a dot",
+    ),
+    "number as text": (changed(window__units="32"), "window.units", "integer"),
+    "whole float": (changed(window__units=32.0), "window.units", "integer"),
+    "truth value": (changed(threads=True), "threads", "integer"),
+    "not a number": (changed(optimizer__learning_rate=float("nan")), "learning_rate", "number"),
+    "infinite": (changed(optimizer__epsilon=float("inf")), "optimizer.epsilon", "number"),
+    "null section": (changed(model=None), "model", "object"),
+    "null seed": (changed(seeds__init=None), "seeds.init", "integer"),
+    "list for a text": (changed(study=["a"]), "study", "string"),
+    "text for a list": (changed(orders__block_sizes=2), "orders.block_sizes", "array"),
+    "hub is text": (changed(corpus__hub="wikitext"), "corpus.hub", "object"),
+    "hub name is a number": (hub(name=3, split="train"), "corpus.hub.name", "string"),
+    "estimator is text": (estimators("order0"), "estimators.0", "object"),
+    # out of range
+    "study leaves its folder": (changed(study="../elsewhere"), "study", "match"),
+    "study is empty": (changed(study=""), "study", "match"),
+    "negative seed": (changed(seeds__order=-1), "seeds.order", "minimum"),
+    "no threads": (changed(threads=0), "threads", "minimum"),
+    "rate zero": (changed(optimizer__learning_rate=0.0), "optimizer.learning_rate", "0"),
+    "beta one": (changed(optimizer__beta1=1.0), "optimizer.beta1", "1"),
+    "negative decay": (changed(optimizer__weight_decay=-0.1), "optimizer.weight_decay", "minimum"),
+    "clip zero": (changed(optimizer__gradient_clip=0), "optimizer.gradient_clip", "0"),
+    "unknown schedule": (changed(optimizer__schedule="step"), "optimizer.schedule", "cosine"),
+    "fraction above one": (changed(window__mixed_fraction=1.5), "window.mixed_fraction", "maximum"),
+    "one unit": (changed(window__units=1), "window.units", "minimum"),
+    "one random order": (changed(orders__random=1), "orders.random", "minimum"),
+    "block of one": (changed(orders__block_sizes=[1]), "orders.block_sizes.0", "minimum"),
+    "vocabulary below bytes": (changed(corpus__vocabulary=256), "corpus.vocabulary", "minimum"),
+    "one anchor": (changed(expansion__anchors=1), "expansion.anchors", "minimum"),
+    "coverage one": (changed(validation__coverage=1.0), "validation.coverage", "1"),
+    "few resamples": (changed(validation__resamples=1), "validation.resamples", "minimum"),
+    "no shards": (changed(shards__truth=0), "shards.truth", "minimum"),
+    "no estimators": (estimators(), "estimators", ""),
+    "unknown source": (changed(corpus__source="web"), "corpus.source", "packages"),
+    "unknown method": (estimators(order0(method="magic")), "estimators.0.method", "taylor1"),
+    "unknown path": (estimators(order0(path="mean")), "estimators.0.path", "barycentre"),
+    "guard zero": (estimators(FUT | {"guard": 0}), "estimators.0.guard", "0"),
+    # keys that do not go together
+    "ragged steps": (changed(window__units_per_step=5), "window.units_per_step", "divisor"),
+    "step above the window": (
+        changed(window__units_per_step=64, window__epochs=2),
+        "window.units_per_step",
+        "more than window.units",
+    ),
+    "block above the window": (
+        changed(orders__block_sizes=[33]),
+        "orders.block_sizes",
+        "32 places",
+    ),
+    "block twice": (changed(orders__block_sizes=[2, 2]), "orders.block_sizes", "twice"),
+    "anchors above the steps": (changed(expansion__anchors=33), "expansion.anchors", "32 steps"),
+    "heads do not divide": (changed(model__heads=5), "model.hidden_size", "multiple"),
+    "odd head size": (changed(model__hidden_size=4, model__heads=4), "model.hidden_size", "8"),
+    "domain twice": (changed(corpus__domains=["code", "code"]), "corpus.domains", "twice"),
+    "domain mixed": (changed(corpus__domains=["mixed"]), "corpus.domains", "rename"),
+    "estimator twice": (estimators(FUT, FUT | {"guard": 2.0}), "estimators", "fut@reference"),
+    "guard on another method": (estimators(order0(guard=1.0)), "guard", "order0@reference"),
+    "clipping with fut": (
+        changed(optimizer__gradient_clip=1.0, estimators=[FUT]),
+        "optimizer.gradient_clip",
+        "fut@reference",
+    ),
+    "clipping with the barycentre": (
+        changed(optimizer__gradient_clip=1.0, estimators=[BARYCENTRE]),
+        "optimizer.gradient_clip",
+        "barycentre",
+    ),
+    "files without files": (changed(corpus__source="files"), "corpus.files", "no file"),
+    "missing text file": (
+        changed(corpus__source="files", corpus__files=["absent.txt"]),
+        "corpus.files",
+        "absent.txt",
+    ),
+    "unknown kind of file": (
+        changed(corpus__source="files", corpus__files=["text.docx"]),
+        "corpus.files",
+        ".parquet",
+    ),
+    "hub without a name": (changed(corpus__source="hub"), "corpus.hub", "no dataset"),
+    "missing order file": (changed(orders__custom="absent.json"), "orders.custom", "absent.json"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_configuration_is_one_line_that_names_the_key(name):
+    config, key, hint = BAD[name]
+    with pytest.raises(UserError) as caught:
+        check(config, SCHEMA)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 300, "the line is too long to read"
+    assert key in message, f"the message does not name {key}: {message}"
+    assert hint in message, f"the message does not say why: {message}"
+
+
+def test_the_default_configuration_is_valid():
+    check(DEFAULT, SCHEMA)
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
+def test_each_preset_laid_over_the_default_is_valid(preset):
+    check(load_config(ROOT / "config.yaml", preset), SCHEMA)
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
+def test_each_preset_is_a_study_of_its_own(preset):
+    assert load_config(preset)["study"] == preset.stem, "its results would mix with another study's"
+
+
+def keys(tree, prefix=""):
+    """Return the dotted names of all keys, down to what is not a mapping."""
+    names = set()
+    for key, value in tree.items():
+        names.add(f"{prefix}{key}")
+        if isinstance(value, dict):
+            names |= keys(value, f"{prefix}{key}.")
+    return names
+
+
+def schema_keys(schema, prefix=""):
+    """Return the dotted names of all keys of a schema's required sections."""
+    names = set()
+    for key, value in schema.get("properties", {}).items():
+        names |= {f"{prefix}{key}"} | schema_keys(value, f"{prefix}{key}.")
+    return names
+
+
+def test_the_schema_and_the_default_configuration_have_the_same_keys():
+    schema = yaml.safe_load(SCHEMA.read_text())
+    assert schema_keys(schema) == keys(DEFAULT)
+
+
+def test_every_section_of_the_schema_refuses_unknown_keys():
+    def check_closed(schema, where):
+        if schema.get("type") == "object":
+            assert schema.get("additionalProperties") is False, f"{where} takes any key"
+        for name, child in schema.get("properties", {}).items():
+            check_closed(child, f"{where}.{name}")
+        for child in [*filter(None, [schema.get("items")]), *schema.get("anyOf", [])]:
+            check_closed(child, where)
+
+    check_closed(yaml.safe_load(SCHEMA.read_text()), "config")
+
+
+def test_a_later_file_overrides_single_keys(tmp_path):
+    (tmp_path / "mine.yaml").write_text("window: {units: 8}\norders: {block_sizes: [4]}\n")
+    config = load_config(ROOT / "config.yaml", tmp_path / "mine.yaml")
+    assert config["window"] == DEFAULT["window"] | {"units": 8}
+    assert config["orders"]["block_sizes"] == [4]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"- a\n", b"a: [\n", b"a: b: c\n", b"\xff\xfe\x00", b"a: \x00\n", None]
+)
+def test_a_file_that_is_no_mapping_is_one_line_with_its_name(tmp_path, content):
+    path = tmp_path / "mine.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        load_config(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+LEAVES = sorted(
+    name for name in keys(DEFAULT) if not any(k.startswith(f"{name}.") for k in keys(DEFAULT))
+)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(key=st.sampled_from(LEAVES), value=ANYTHING)
+def test_any_value_of_any_key_is_taken_or_refused_in_one_line(key, value):
+    try:
+        check(changed(**{key.replace(".", "__"): value}), SCHEMA)
+    except UserError as error:
+        assert "\n" not in str(error)
+
+
+def test_steps_and_sequences_of_a_window():
+    window = WindowConfig(0, units=8, unit_size=3, units_per_step=2, epochs=2, mixed_fraction=0.0)
+    assert window.steps == 8
+    assert window.sequences_per_step == 6
+
+
+def test_estimator_names_tell_the_unguarded_variant_apart():
+    assert EstimatorConfig("fut", "reference", guard=1.0).name == "fut@reference"
+    assert EstimatorConfig("fut", "reference").name == "fut-unguarded@reference"
+    assert EstimatorConfig("taylor1", "barycentre").name == "taylor1@barycentre"
+
+
+def test_only_the_dear_methods_are_scattered():
+    assert EstimatorConfig("taylor2", "reference").shards(4) == 4
+    assert EstimatorConfig("order0", "reference").shards(4) == 1
