@@ -1,0 +1,56 @@
+"""Every figure of a study, one concept a file, drawn from its result files alone.
+
+Nothing here imports torch, so that figures can be redrawn where nothing was trained.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from trainorder.figures import (
+    cost_table,
+    error_along_window,
+    error_vs_distance,
+    estimated_vs_true,
+    order_lds,
+    style,
+    true_spread,
+)
+from trainorder.figures.results import Results
+
+FIGURES: dict[str, Callable[[Results], Figure]] = {
+    "estimated_vs_true": partial(estimated_vs_true.draw, structured=True),
+    "estimated_vs_true_random": partial(estimated_vs_true.draw, structured=False),
+    "order_lds": order_lds.draw,
+    "error_along_window": error_along_window.draw,
+    "error_vs_distance": error_vs_distance.draw_loss,
+    "parameter_error_vs_distance": error_vs_distance.draw_parameters,
+    "true_spread": true_spread.draw,
+    "cost_table": cost_table.draw,
+}
+
+
+def draw_all(results: str | Path, output: str | Path) -> list[Path]:
+    """Draw every figure of a study as PDF and PNG.
+
+    Args:
+        results: the folder of the study's result files.
+        output: the folder to draw into.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: a result file is missing or not as `docs/results.md` describes it.
+
+    """
+    found = Results.read(results)
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(style.RC)
+        return [
+            path for name, draw in FIGURES.items() for path in style.save(draw(found), output, name)
+        ]

@@ -1,0 +1,86 @@
+"""How the parameter error of each estimator grows along the window."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from trainorder.figures import style
+from trainorder.figures.results import Results
+
+_CEILING = 10.0  # an error above this many displacements is drawn at the edge
+_FLOOR = 1e-4
+
+
+def draw(results: Results) -> Figure:
+    """Draw the median error over the followed orders against the step, a panel for each split."""
+    splits = [split for split in style.SPLIT_MARKERS if _followed(results, split)]
+    figure = style.new_figure(4.9, results.label())
+    if not splits:
+        figure.text(0.5, 0.5, "no order was followed along the window", ha="center")
+        return figure
+    axes = style.panels(figure, len(splits), len(splits), sharey=True)
+    for panel, split in zip(axes, splits, strict=True):
+        _panel(panel, results, split)
+    axes[0].set_ylabel("parameter error\n(displacements of the order's own end from the reference)")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", title="estimator")
+    return figure
+
+
+def _followed(results: Results, split: str) -> set[str]:
+    """Return the orders of a split that some estimator was followed on before the end."""
+    return {
+        order
+        for along in results.trajectories.values()
+        for order, errors in along.items()
+        if len(errors) > 1 and results.split(order) == split
+    }
+
+
+def median_error(results: Results, estimator: str, split: str) -> tuple[list[int], list[float]]:
+    """Return steps and the median error over an estimator's followed orders of a split."""
+    tracks: list[Mapping[int, float]] = [
+        errors
+        for order, errors in results.trajectories.get(estimator, {}).items()
+        if len(errors) > 1 and results.split(order) == split
+    ]
+    steps = sorted(set.intersection(*(set(track) for track in tracks))) if tracks else []
+    return steps, [float(np.median([track[step] for track in tracks])) for step in steps]
+
+
+def _panel(axes: Axes, results: Results, split: str) -> None:
+    axes.set_yscale("log")
+    ends, visible = [], []
+    for index, estimator in enumerate(results.estimators):
+        steps, errors = median_error(results, estimator, split)
+        # At step 0 the estimate starts from the truth; a logarithm has no place for its zero.
+        kept = [(s, e) for s, e in zip(steps, errors, strict=True) if 0 < e <= _CEILING]
+        visible += [e for _, e in kept]
+        spacing = max(1, len(steps) // 8)
+        axes.plot(
+            [s for s, _ in kept], [e for _, e in kept], label=estimator,
+            markevery=(index % spacing, spacing), gid=f"{estimator}/{split}", **style.line(index),
+        )  # fmt: skip
+        beyond = [s for s, e in zip(steps, errors, strict=True) if not e <= _CEILING]
+        if beyond:
+            ends.append((beyond[0], index))
+    for step, index in ends:
+        look = style.line(index)
+        axes.plot(
+            [step], [_CEILING], marker=look["marker"], color=look["color"], clip_on=False,
+            markersize=7, markeredgecolor="0.1",
+        )  # fmt: skip
+    if ends:
+        axes.annotate(
+            "off scale from here on", (min(ends)[0], _CEILING), xytext=(8, 7),
+            textcoords="offset points", fontsize=8, color="0.3",
+        )  # fmt: skip
+    axes.axhline(1.0, color="0.7", linewidth=0.8, zorder=0)
+    axes.set_ylim(max(_FLOOR, min(visible, default=_FLOOR)) / 1.5, _CEILING)
+    axes.set_xlim(0, results.steps * 1.02)
+    axes.set_xlabel("step of the window")
+    axes.set_title(
+        f"{split} orders (median of {len(_followed(results, split))})", loc="left", pad=16
+    )

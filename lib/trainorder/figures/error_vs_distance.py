@@ -1,0 +1,112 @@
+"""Error against the Kendall distance from the reference order, a panel for each estimator."""
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from trainorder.figures import style
+from trainorder.figures.results import Results
+
+_COLUMNS = 4
+_SPLITS = ("calibration", "random", "structured", "custom")
+_DECADES = 2.0  # an error this many decades above the constant's median is drawn at the edge
+Errors = dict[str, dict[str, float]]
+
+
+def draw_loss(results: Results) -> Figure:
+    """Draw the absolute error of the held-out loss."""
+    errors = {
+        name: {point.order: abs(point.estimated - point.true) for point in results.points(name)}
+        for name in results.estimators
+    }
+    effect = [
+        abs(values["heldout"] - results.truth["reference"]["heldout"])
+        for order, values in results.truth.items()
+        if results.split(order) == "random"
+    ]
+    return _draw(
+        results,
+        errors,
+        yardstick=float(np.median(effect)) if effect else math.nan,
+        meaning="median effect of a random order",
+        ylabel="|estimated − true| held-out loss (nats per token)",
+    )
+
+
+def draw_parameters(results: Results) -> Figure:
+    """Draw the error of the final parameters, relative to their displacement from the reference."""
+    errors = {
+        name: {
+            order: along[max(along)] for order, along in results.trajectories.get(name, {}).items()
+        }
+        for name in results.estimators
+    }
+    return _draw(
+        results,
+        errors,
+        yardstick=1.0,
+        meaning="error as large as the order's own displacement",
+        ylabel="error of the final parameters (displacements from the reference)",
+    )
+
+
+def _draw(results: Results, errors: Errors, yardstick: float, meaning: str, ylabel: str) -> Figure:
+    n = len(results.estimators)
+    figure = style.new_figure(2.3 * style.rows_of(n, _COLUMNS) + 0.9, results.label())
+    axes = style.panels(figure, n, _COLUMNS, sharex=True, sharey=True)
+    low, high = _limits(results, errors, yardstick)
+    for panel, name in zip(axes, results.estimators, strict=True):
+        _panel(panel, results, name, errors[name], (low, high))
+        panel.axhline(yardstick, color="0.35", linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
+        panel.set_xlim(-0.04, 1.04)
+    for panel in axes[-_COLUMNS:]:
+        panel.tick_params(labelbottom=True)
+        panel.set_xlabel("Kendall distance from reference")
+    figure.supylabel(ylabel, fontsize=9)
+    present = {results.split(order) for found in errors.values() for order in found}
+    handles = style.split_handles([split for split in _SPLITS if split in present])
+    handles += style.line_handles(yardstick=meaning, edge="off scale or diverged")
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    return figure
+
+
+def _limits(results: Results, errors: Errors, yardstick: float) -> tuple[float, float]:
+    """Return limits that hold every error that did not diverge, up to `_DECADES` too large."""
+    positive = [
+        error
+        for name, found in errors.items()
+        for order, error in found.items()
+        if 0 < error < math.inf and order not in results.diverged(name)
+    ]
+    scale = yardstick if yardstick > 0 else float(np.median(positive)) if positive else 1.0
+    high = min(max([scale, *positive]), scale * 10**_DECADES)
+    low = max(min([scale, *positive]), scale * 1e-4)
+    return low / 1.6, high * 1.6
+
+
+def _panel(
+    axes: Axes, results: Results, name: str, errors: dict[str, float], limits: tuple[float, float]
+) -> None:
+    low, high = limits
+    axes.set_yscale("log")
+    axes.set_ylim(low, high)
+    diverged = results.diverged(name)
+    distance = {order: float(results.orders[order]["kendall"]) for order in errors}
+    for split in _SPLITS:
+        mine = {
+            order: max(error, low)  # an exact estimate stands on the lower edge
+            for order, error in errors.items()
+            if results.split(order) == split and order not in diverged and error <= high
+        }
+        if mine:
+            axes.scatter(
+                [distance[order] for order in mine], list(mine.values()),
+                **style.SPLITS[split], gid=f"{name}/{split}", zorder=3, clip_on=False,
+            )  # fmt: skip
+    beyond = [order for order, error in errors.items() if order in diverged or not error <= high]
+    style.flag_edge(axes, [distance[order] for order in beyond], [high] * len(beyond))
+    gone = len(diverged.intersection(beyond))
+    note = style.beyond_note(gone, len(beyond) - gone, len(errors))
+    axes.set_title(f"{name}\n{note}" if note else name, loc="left", pad=8)

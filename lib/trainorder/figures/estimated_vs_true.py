@@ -1,0 +1,113 @@
+"""Estimated against true held-out loss, a panel for each estimator."""
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from trainorder.figures import style
+from trainorder.figures.results import Point, Results
+
+METRIC = "heldout"
+_COLUMNS = 4
+_REACH = 1.0  # estimates further from the true range than this many ranges are drawn at the edge
+
+
+def draw(results: Results, structured: bool) -> Figure:
+    """Draw one panel for each estimator.
+
+    Args:
+        results: what the study found.
+        structured: show structured and custom orders too; their effect is often so much larger
+            that random orders shrink to a blot, hence the two figures.
+
+    """
+    shown = ["calibration", "random", *(["structured", "custom"] if structured else [])]
+    points = {
+        name: [point for point in results.points(name, METRIC) if point.split in shown]
+        for name in results.estimators
+    }
+    span = _span(results, shown)
+    n = len(results.estimators)
+    rows = style.rows_of(n, _COLUMNS)
+    figure = style.new_figure(2.85 * rows + 0.8, results.label())
+    for axes, name in zip(style.panels(figure, n, _COLUMNS), results.estimators, strict=True):
+        _panel(axes, results, name, points[name], span)
+    figure.supylabel(f"estimated {style.LOSS}", fontsize=9)
+    present = [
+        split for split in shown if any(p.split == split for q in points.values() for p in q)
+    ]
+    handles = style.split_handles(present)
+    handles += _line_handles()
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    return figure
+
+
+def _line_handles() -> list[Artist]:
+    return [
+        Line2D([], [], color="0.2", linewidth=0.8, label="estimated = true"),
+        Patch(facecolor="0.88", label="calibrated interval"),
+        style.edge_handle("off scale or diverged"),
+    ]
+
+
+def _span(results: Results, shown: Sequence[str]) -> tuple[float, float]:
+    """Return the true range with a margin; the same in every panel."""
+    values = [
+        values[METRIC]
+        for order, values in results.truth.items()
+        if (results.split(order) in shown or order == "reference") and math.isfinite(values[METRIC])
+    ]
+    low, high = min(values), max(values)
+    margin = 0.08 * (high - low) or 1e-3
+    return low - margin, high + margin
+
+
+def _panel(
+    axes: Axes, results: Results, name: str, points: Sequence[Point], span: tuple[float, float]
+) -> None:
+    low, high = span
+    reach = _REACH * (high - low)
+    diverged = results.diverged(name)
+    near = [
+        point
+        for point in points
+        if point.order not in diverged and low - reach <= point.estimated <= high + reach
+    ]
+    bottom = min([low, *(point.estimated for point in near)])
+    top = max([high, *(point.estimated for point in near)])
+    margin = 0.05 * (top - bottom)
+    bottom, top = bottom - margin, top + margin
+    axes.set_xlim(low, high)
+    axes.set_ylim(bottom, top)
+
+    radius = results.score(name)["interval_radius"][METRIC]
+    if radius is not None:
+        axes.fill_between(
+            [low, high], [low - radius, high - radius], [low + radius, high + radius],
+            color="0.88", linewidth=0, zorder=0,
+        )  # fmt: skip
+    axes.plot([low, high], [low, high], color="0.2", linewidth=0.8, zorder=1)
+    for split, look in style.SPLITS.items():
+        chosen = [point for point in near if point.split == split]
+        if chosen:
+            axes.scatter(
+                [point.true for point in chosen], [point.estimated for point in chosen],
+                **look, zorder=3 if split != "calibration" else 2, gid=f"{name}/{split}",
+            )  # fmt: skip
+    kept = {point.order for point in near}
+    beyond = [point for point in points if point.order not in kept]
+    edge = [bottom if point.estimated < bottom else top for point in beyond]
+    style.flag_edge(axes, [point.true for point in beyond], edge)
+    gone = sum(point.order in diverged for point in beyond)
+    note = style.beyond_note(gone, len(beyond) - gone, len(points))
+    score = results.score(name)
+    rank = score["order_lds"][METRIC]["random"]
+    title = f"ρ {style.rank_text(rank)}, n = {rank['n']}"
+    axes.set_title(f"{name}\n{title}\n{score['verdict']}", loc="left", fontsize=8.5, pad=8)
+    axes.set_xlabel(f"true (nats per token)\n{note}" if note else "true (nats per token)")
+    axes.locator_params(nbins=4)

@@ -1,0 +1,153 @@
+"""The result files of a study as the figures need them."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainorder.errors import UserError
+from trainorder.files import read_csv, read_json
+
+REFERENCE = "reference"
+
+
+@dataclass(frozen=True)
+class Point:
+    """An estimated order: its split, its estimate and its truth in nats per token."""
+
+    order: str
+    split: str
+    estimated: float
+    true: float
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a study found.
+
+    Attributes:
+        validation: content of `validation.json`.
+        costs: content of `costs.json`.
+        orders: records of `orders.json` by order name.
+        truth: true value by order and metric.
+        estimates: estimated value by estimator, order and metric.
+        trajectories: parameter error by estimator, order and step.
+
+    """
+
+    validation: Mapping[str, Any]
+    costs: Mapping[str, Any]
+    orders: Mapping[str, Mapping[str, Any]]
+    truth: Mapping[str, Mapping[str, float]]
+    estimates: Mapping[str, Mapping[str, Mapping[str, float]]]
+    trajectories: Mapping[str, Mapping[str, Mapping[int, float]]]
+
+    @classmethod
+    def read(cls, folder: str | Path) -> "Results":
+        """Read the result files in `folder`.
+
+        Raises:
+            UserError: a file is missing or not in the form that `docs/results.md` describes.
+
+        """
+        folder = Path(folder)
+        truth = _nested(folder / "truth.csv", "value", "order", "metric")
+        estimates = _nested(folder / "estimates.csv", "value", "estimator", "order", "metric")
+        trajectories = _nested(
+            folder / "trajectories.csv", "parameter_error", "estimator", "order", "step"
+        )
+        orders = read_json(folder / "orders.json")["orders"]
+        return cls(
+            validation=read_json(folder / "validation.json"),
+            costs=read_json(folder / "costs.json"),
+            orders={record["name"]: record for record in orders},
+            truth=truth,
+            estimates=estimates,
+            trajectories={
+                estimator: {
+                    order: {int(step): error for step, error in along.items()}
+                    for order, along in followed.items()
+                }
+                for estimator, followed in trajectories.items()
+            },
+        )
+
+    @property
+    def estimators(self) -> list[str]:
+        """Names of the estimators in the order of the configuration."""
+        return list(self.validation["estimators"])
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the metrics, `heldout` first."""
+        return list(self.validation["metrics"])
+
+    def score(self, estimator: str) -> Mapping[str, Any]:
+        """Return an estimator's entry of `validation.json`."""
+        score: Mapping[str, Any] = self.validation["estimators"][estimator]
+        return score
+
+    def split(self, order: str) -> str:
+        """Return the split of an order."""
+        return str(self.orders[order]["split"])
+
+    def points(self, estimator: str, metric: str = "heldout") -> list[Point]:
+        """Return estimated and true value of each order but the reference."""
+        found = self.estimates.get(estimator, {})
+        return [
+            Point(order, self.split(order), values[metric], self.truth[order][metric])
+            for order, values in found.items()
+            if order != REFERENCE
+        ]
+
+    def diverged(self, estimator: str) -> frozenset[str]:
+        """Return the orders on which an estimator diverged."""
+        return frozenset(self.score(estimator)["diverged"]["orders"])
+
+    def label(self, what: str = "") -> str:
+        """Return the line under each figure: study, model, window, seeds and number of orders."""
+        provenance = self.validation["provenance"]
+        seeds = ", ".join(f"{name} {seed}" for name, seed in provenance["seeds"].items())
+        counts = ", ".join(
+            f"{n} {split}" for split, n in self.validation["orders"].items() if split != REFERENCE
+        )
+        parts = [
+            f"study {self.validation['study']}",
+            f"{_size(self.validation['parameters'])} parameters",
+            f"T = {self.steps} steps",
+            f"seeds {seeds}",
+            f"n = {counts} orders",
+        ]
+        return " · ".join([*parts, what] if what else parts)
+
+    @property
+    def steps(self) -> int:
+        """T, the number of steps in the window."""
+        return len(self.orders[REFERENCE]["schedule"])
+
+
+def _size(parameters: int) -> str:
+    for unit, scale in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if parameters >= scale:
+            return f"{parameters / scale:.3g} {unit}"
+    return str(parameters)
+
+
+def _nested(path: Path, value: str, *keys: str) -> dict[str, Any]:
+    """Read a CSV into dictionaries of its key columns, one inside the other."""
+    result: dict[str, Any] = {}
+    for row in read_csv(path):
+        try:
+            place = result
+            for key in keys[:-1]:
+                place = place.setdefault(row[key], {})
+            place[row[keys[-1]]] = float(row[value])
+        except (KeyError, ValueError) as error:
+            raise UserError(f"{path}: not as written ({error}); rerun rule `validate`") from None
+    return result
+
+
+def finite(values: Iterable[float]) -> list[float]:
+    """Return the finite ones of `values`."""
+    return [value for value in values if math.isfinite(value)]

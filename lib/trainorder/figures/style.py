@@ -1,0 +1,159 @@
+"""The shared look: sizes, markers that differ without colour, and byte-identical files."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from trainorder.files import publish
+
+WIDTH = 10.0  # inches; the width of the report's text
+LOSS = "held-out loss (nats per token)"
+GREY = "0.6"
+
+# Each split by marker, fill and colour at once, so that any one of them is enough.
+SPLITS: dict[str, dict[str, Any]] = {
+    "calibration": {"marker": "o", "s": 9, "facecolor": GREY, "edgecolor": "none"},
+    "random": {"marker": "o", "s": 20, "facecolor": "#31688e", "edgecolor": "none", "alpha": 0.8},
+    "structured": {"marker": "^", "s": 34, "facecolor": "none", "edgecolor": "#b63679"},
+    "custom": {"marker": "D", "s": 28, "facecolor": "none", "edgecolor": "#21130d"},
+}
+SPLIT_COLOURS = {"random": "#31688e", "structured": "#b63679", "custom": "#21130d"}
+SPLIT_MARKERS = {"random": "o", "structured": "^", "custom": "D"}
+
+# Viridis without its palest end: lightness falls along the list, so greyscale keeps the order.
+_LINES = ["#440154", "#3b528b", "#21918c", "#5ec962"]
+_DASHES: list[Any] = ["-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2))]
+_MARKERS = "os^Dv<>PX*"
+
+RC: Any = {  # the stubs want the exact literal type of each key
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.useoffset": False,
+    "axes.linewidth": 0.7,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 5,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "savefig.dpi": 150,
+}
+
+
+def line(index: int) -> dict[str, Any]:
+    """Return colour, dashes and marker of the `index`-th line; no two of the first 16 are alike."""
+    return {
+        "color": _LINES[index % len(_LINES)],
+        "linestyle": _DASHES[(index // len(_LINES) + index) % len(_DASHES)],
+        "marker": _MARKERS[index % len(_MARKERS)],
+    }
+
+
+def new_figure(height: float, label: str, width: float = WIDTH) -> Figure:
+    """Return an empty figure with the study's label at its foot."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    # A supxlabel, unlike a text, is given room by the layout.
+    figure.supxlabel(label, fontsize=7.5, color="0.35", x=0.01, ha="left")
+    return figure
+
+
+def panels(figure: Figure, n: int, columns: int, **kwargs: Any) -> list[Axes]:
+    """Return `n` axes in rows of `columns`, without the empty rest of the last row."""
+    rows = -(-n // columns)
+    grid = figure.subplots(rows, columns, squeeze=False, **kwargs)
+    axes: list[Axes] = list(grid.flat)
+    for unused in axes[n:]:
+        unused.remove()
+    return axes[:n]
+
+
+def rows_of(n: int, columns: int) -> int:
+    """Return how many rows of panels `n` panels take."""
+    return -(-n // columns)
+
+
+def split_handles(splits: Sequence[str]) -> list[Artist]:
+    """Return legend entries of the splits."""
+    handles: list[Artist] = []
+    for split in splits:
+        look = SPLITS[split]
+        handles.append(
+            Line2D(
+                [],
+                [],
+                linestyle="none",
+                marker=look["marker"],
+                label=f"{split} orders",
+                markersize=look["s"] ** 0.5,
+                markerfacecolor=look["facecolor"],
+                markeredgecolor=look["edgecolor"],
+            )
+        )
+    return handles
+
+
+def line_handles(yardstick: str, edge: str) -> list[Artist]:
+    """Return legend entries of a dashed yardstick and of the marks at the edge."""
+    return [
+        Line2D([], [], color="0.35", linewidth=0.9, linestyle=(0, (4, 2)), label=yardstick),
+        edge_handle(edge),
+    ]
+
+
+def edge_handle(label: str) -> Artist:
+    """Return the legend entry of the marks that `flag_edge` makes."""
+    return Line2D([], [], color="0.2", linestyle="none", marker="x", label=label)
+
+
+def flag_edge(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
+    """Mark points that lie beyond the axes, on their edge."""
+    if x:
+        axes.scatter(x, y, marker="x", s=22, color="0.2", linewidth=1, clip_on=False, zorder=4)
+
+
+def beyond_note(diverged: int, off_scale: int, n: int) -> str:
+    """Return how many of `n` points lie beyond the axes, and why; empty where none does."""
+    counts = ((diverged, "diverged"), (off_scale, "off scale"))
+    text = ", ".join(f"{count} {what}" for count, what in counts if count)
+    return f"{text} of {n}" if text else ""
+
+
+def number(value: float) -> str:
+    """Return a correlation with two decimals and a true minus sign, and without -0.00."""
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
+
+
+def rank_text(rank: Mapping[str, float | None]) -> str:
+    """Return a rank correlation with its interval."""
+    if rank["value"] is None:
+        return "undefined"
+    if rank["low"] is None or rank["high"] is None:
+        return number(rank["value"])
+    return f"{number(rank['value'])} [{number(rank['low'])}, {number(rank['high'])}]"
+
+
+def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
+    """Write a figure as `name`.pdf and `name`.png; the same figure gives the same bytes."""
+    metadata: dict[str, dict[str, Any]] = {
+        "pdf": {"CreationDate": None, "Title": name},
+        "png": {"Title": name},
+    }
+    paths = []
+    for kind, entries in metadata.items():
+        path = Path(folder) / f"{name}.{kind}"
+        with publish(path) as private:
+            figure.savefig(private, format=kind, metadata=entries)
+        figure.set_layout_engine("none")  # keeps the places that the first saving found
+        paths.append(path)
+    return paths

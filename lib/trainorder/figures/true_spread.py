@@ -1,0 +1,60 @@
+"""How far the true metrics of the orders lie apart, by kind of order."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from trainorder.figures import style
+from trainorder.figures.results import REFERENCE, Results
+
+_COLUMNS = 3
+
+
+def draw(results: Results) -> Figure:
+    """Draw each order's true metric less the reference's, a panel for each metric."""
+    kinds = order_kinds(results)
+    rows = style.rows_of(len(results.metrics), _COLUMNS)
+    figure = style.new_figure(rows * (0.26 * len(kinds) + 0.95) + 0.6, results.label())
+    axes = style.panels(figure, len(results.metrics), _COLUMNS, sharex=True, sharey=True)
+    for panel, metric in zip(axes, results.metrics, strict=True):
+        _panel(panel, results, metric, kinds)
+    axes[0].set_ylim(len(kinds) - 0.4, -0.6)
+    for panel in axes[-_COLUMNS:]:
+        panel.tick_params(labelbottom=True)
+        panel.set_xlabel("true loss − reference's (nats per token)")
+    return figure
+
+
+def order_kinds(results: Results) -> dict[str, list[str]]:
+    """Return the orders of each kind, most numerous kind (the random ones) first."""
+    kinds: dict[str, list[str]] = {}
+    for name, record in results.orders.items():
+        if name != REFERENCE:
+            kind = str(record["kind"])
+            kinds.setdefault(
+                f"{name} (custom)" if record["split"] == "custom" else kind, []
+            ).append(name)
+    return dict(sorted(kinds.items(), key=lambda item: -len(item[1])))
+
+
+def _panel(axes: Axes, results: Results, metric: str, kinds: dict[str, list[str]]) -> None:
+    base = results.truth[REFERENCE][metric]
+    for row, (kind, names) in enumerate(kinds.items()):
+        effect = np.array([results.truth[name][metric] for name in names]) - base
+        # Evenly staggered, not at random, so that the figure is the same each time.
+        stagger = ((np.arange(len(names)) * 0.618) % 1 - 0.5) * 0.6 if len(names) > 5 else 0.0
+        split = results.split(names[0])
+        look = style.SPLITS["random" if split == "calibration" else split]
+        axes.scatter(effect, row + stagger * np.ones(len(names)), **look, zorder=3, gid=kind)
+    for row in range(0, len(kinds), 2):
+        axes.axhspan(row - 0.5, row + 0.5, color="0.96", linewidth=0, zorder=0)
+    axes.axvline(0, color="0.4", linewidth=0.9, zorder=1)
+    axes.set_yticks(
+        range(len(kinds)),
+        labels=[f"{kind} ({len(n)})" if len(n) > 1 else kind for kind, n in kinds.items()],
+    )
+    axes.tick_params(axis="y", length=0)
+    axes.locator_params(axis="x", nbins=5)
+    spread = results.validation["spread"][metric].get("random", {}).get("std")
+    note = "" if spread is None else f"\nstd of random orders {spread:.2g}"
+    axes.set_title(f"{metric}{note}", loc="left")
