@@ -21,25 +21,25 @@ from trainorder.files import (
 )
 
 
-class Interrupted(Exception):
+class WriterError(Exception):
     """Stands for any failure of the code that fills a file."""
 
 
 def test_an_exception_leaves_the_old_file_and_no_litter(tmp_path):
     target = tmp_path / "result.txt"
     write_text(target, "old")
-    with pytest.raises(Interrupted), publish(target) as private:
+    with pytest.raises(WriterError), publish(target) as private:
         private.write_text("half of the new")
-        raise Interrupted
+        raise WriterError
     assert target.read_text() == "old", "publish renamed a file whose writer failed"
     assert os.listdir(tmp_path) == ["result.txt"], "publish left its private file behind"
 
 
 def test_an_exception_publishes_nothing_where_there_was_nothing(tmp_path):
     target = tmp_path / "new" / "result.txt"
-    with pytest.raises(Interrupted), publish(target) as private:
+    with pytest.raises(WriterError), publish(target) as private:
         private.write_text("half")
-        raise Interrupted
+        raise WriterError
     assert not target.exists()
 
 

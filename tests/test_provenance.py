@@ -103,7 +103,8 @@ def test_no_module_imports_in_a_way_that_the_hash_does_not_follow():
             relative = isinstance(node, ast.ImportFrom) and node.level > 0
             star = isinstance(node, ast.ImportFrom) and any(a.name == "*" for a in node.names)
             by_name = isinstance(node, ast.Attribute) and node.attr == "import_module"
-            assert not (relative or star or by_name), f"{path}: write the full name in an import"
+            hidden = relative or star or by_name
+            assert not hidden, f"{path}: write the full name in an import"
 
 
 def test_digest_depends_on_values_and_not_on_the_order_of_keys():

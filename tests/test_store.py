@@ -88,10 +88,9 @@ def test_a_flipped_byte_is_never_read_as_other_data(path, mask):
         path.write_bytes(damaged)
         try:
             back = read(path)
-        except UserError as error:
-            assert str(path) in str(error)
-        else:
-            assert back == good, f"the flipped byte at {position} was read as data"
+        except UserError:
+            continue
+        assert back == good, f"the flipped byte at {position} was read as data"
 
 
 def test_a_truncated_file_is_refused_at_every_length(path):

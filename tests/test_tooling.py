@@ -1,0 +1,152 @@
+"""The linters are clean, and the files that must agree with each other do."""
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+LIBRARY = sorted((ROOT / "lib").rglob("*.py"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def run(*command):
+    """Run a tool of this environment at the root of the repository."""
+    environment_bin = Path(sys.executable).parent
+    done = subprocess.run(
+        [environment_bin / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}{done.stderr}"
+
+
+def test_ruff_finds_nothing():
+    run("ruff", "check", ".")
+
+
+def test_python_is_formatted():
+    run("ruff", "format", "--check", ".")
+
+
+def test_types_are_sound():
+    run("mypy")
+
+
+def test_rules_are_formatted():
+    run("snakefmt", "--check", "Snakefile", "rules")
+
+
+def test_snakemake_finds_nothing_to_lint():
+    run("snakemake", "--lint")
+
+
+def canonical(name):
+    """Return a package's name as indexes spell it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins(lines):
+    """Return the versions of `name==version` lines; anything else is an error."""
+    found = {}
+    for line in lines:
+        match = re.fullmatch(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.]+)", line)
+        assert match, f"not an exact pin: {line}"
+        assert canonical(match[1]) not in found, f"pinned twice: {line}"
+        found[canonical(match[1])] = match[2]
+    return found
+
+
+def lock():
+    """Return the pinned versions of requirements.lock."""
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    return pins(line for line in lines if line and not line.startswith("#"))
+
+
+def direct():
+    """Return the direct dependencies of the project by group: run time is the group ``."""
+    groups = {"": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}
+    return {group: [Requirement(text) for text in texts] for group, texts in groups.items()}
+
+
+def test_every_direct_dependency_is_locked_to_a_version_it_allows():
+    locked = lock()
+    for requirements in direct().values():
+        for requirement in requirements:
+            name = canonical(requirement.name)
+            assert name in locked, f"{name} is missing in requirements.lock"
+            assert requirement.specifier.contains(locked[name]), f"{requirement}: {locked[name]}"
+
+
+def test_the_lock_holds_the_dependencies_of_what_it_holds():
+    locked = lock()
+    for name in sorted(locked):
+        try:
+            requires = importlib.metadata.requires(name) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue  # this environment was made otherwise
+        if name == "torch":  # builds differ in what they bring
+            continue
+        for requirement in map(Requirement, requires):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                needed = canonical(requirement.name)
+                assert needed in locked, f"{name} needs {needed}, which requirements.lock lacks"
+
+
+def test_conda_environments_have_the_versions_of_the_lock():
+    locked = lock()
+    runtime = {canonical(requirement.name) for requirement in direct()[""]}
+    paths = sorted((ROOT / "envs").glob("*.yaml"))
+    assert paths
+    for path in paths:
+        dependencies = yaml.safe_load(path.read_text())["dependencies"]
+        conda = [entry for entry in dependencies if isinstance(entry, str)]
+        for name, version in re.findall(r"^([a-z][\w.-]*) *==?([\d.]+)$", "\n".join(conda), re.M):
+            assert locked[canonical(name)] == version, f"{path.name}: {name}"
+        [section] = [entry["pip"] for entry in dependencies if isinstance(entry, dict)]
+        pinned = pins(section)
+        assert set(pinned) == runtime, f"{path.name} differs from pyproject's dependencies"
+        assert pinned == {name: locked[name] for name in pinned}, f"{path.name}: other versions"
+
+
+def test_the_page_on_dependencies_lists_exactly_the_direct_ones():
+    page = (ROOT / "docs" / "dependencies.md").read_text()
+    listed = re.findall(r"^\| `([^`]+)` \|", page, re.M)
+    named = [requirement.name for group in direct().values() for requirement in group]
+    assert sorted(listed) == sorted(named)
+
+
+def test_the_version_is_the_same_everywhere():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    package = (ROOT / "lib" / "trainorder" / "__init__.py").read_text()
+    assert str(citation["version"]) == PROJECT["version"]
+    assert f'__version__ = "{PROJECT["version"]}"' in package
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(ROOT / "lib")))
+def test_every_module_says_what_it_is(path):
+    assert ast.get_docstring(ast.parse(path.read_text())), f"{path}: no docstring"
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(ROOT / "lib")))
+def test_the_library_prints_nothing(path):
+    if path.name == "job.py":
+        return
+    calls = [
+        node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
+    ]
+    names = [call.id for call in calls if isinstance(call, ast.Name)]
+    assert "print" not in names, f"{path}: return it, or let the script report it"
+
+
+def test_the_library_knows_nothing_of_snakemake():
+    for path in LIBRARY:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not any(name.split(".")[0] == "snakemake" for name in names), path
