@@ -1,0 +1,58 @@
+from trainorder.config import TABLE_METHODS
+
+ESTIMATE_SHARDS = [
+    f"{estimator.name}/{shard}"
+    for estimator in ESTIMATORS
+    for shard in range(estimator.shards(config["shards"]["estimate"]))
+]
+PATHS = {estimator.path for estimator in ESTIMATORS}
+TABLES = [
+    estimator
+    for estimator in ESTIMATORS
+    if estimator.path == "reference" and estimator.method in TABLE_METHODS
+]
+# The jobs that truth and estimates rest on.
+COSTED = [
+    *["corpus", "warm", "orders", "reference", "manifest"],
+    *(["barycentre"] if "barycentre" in PATHS else []),
+    *[f"table/{shard}" for shard in range(config["shards"]["table"]) if TABLES],
+    *[f"truth/{shard}" for shard in TRUTH_SHARDS],
+    *[f"estimate/{shard}" for shard in ESTIMATE_SHARDS],
+]
+
+
+rule validate:
+    input:
+        orders=f"{RESULTS}/orders.json",
+        corpus=f"{RESULTS}/corpus.json",
+        warm=f"{RESULTS}/store/warm.h5",
+        manifest=f"{RESULTS}/store/manifest.json",
+        truth=expand(f"{RESULTS}/truth/{{shard}}.h5", shard=TRUTH_SHARDS),
+        estimates=expand(f"{RESULTS}/estimates/{{shard}}.h5", shard=ESTIMATE_SHARDS),
+        costs=expand(f"{RESULTS}/costs/{{job}}.json", job=COSTED),
+    output:
+        truth=f"{RESULTS}/truth.csv",
+        truth_losses=f"{RESULTS}/truth_losses.csv",
+        estimates=f"{RESULTS}/estimates.csv",
+        trajectories=f"{RESULTS}/trajectories.csv",
+        validation=f"{RESULTS}/validation.json",
+        costs=f"{RESULTS}/costs.json",
+    log:
+        f"{RESULTS}/logs/validate.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/validate.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    params:
+        code=code("validate.py"),
+        key=KEYS["study"],
+        # Whole: validation.json records the configuration that its numbers were made with.
+        config=config,
+    message:
+        "Comparing estimates with truth"
+    script:
+        "../scripts/validate.py"

@@ -1,0 +1,15 @@
+"""Draws every figure from the result files; needs neither torch nor the store."""
+
+from pathlib import Path
+
+from trainorder.figures import draw_all
+from trainorder.job import Job, run
+
+
+def main(job: Job) -> None:
+    results = Path(job.input["validation"]).parent
+    for path in draw_all(results, Path(job.output["pdf"][0]).parent):
+        print(path)
+
+
+run(main, globals().get("snakemake"))
