@@ -11,10 +11,10 @@ import numpy as np
 from trainorder.config import CorpusConfig, WindowConfig
 from trainorder.corpus import packages, sources
 from trainorder.corpus import tokenizer as tokenizers
+from trainorder.corpus.corpus import Corpus
 from trainorder.corpus.packing import Packed, ShortfallError, assign, pack
 from trainorder.corpus.tokenizer import Tokenizer
 from trainorder.errors import UserError
-from trainorder.store import opened, read_arrays, write_arrays
 
 HELDOUT, WINDOW, WARMUP = "heldout", "window", "warmup"
 _TRAINING_CHARACTERS = 2000  # of tokenizer training text, for each token of the vocabulary
@@ -23,59 +23,6 @@ _REMEDY = {
     WINDOW: "window.units or window.unit_size",
     WARMUP: "window.warmup_steps",
 }
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """Packed token sequences, all int32.
-
-    Attributes:
-        domains: names, in the order of `heldout`.
-        vocabulary: size of the tokenizer.
-        warmup: (N, L), domains mixed, in the order of the warm-up.
-        units: (U, unit_size, L).
-        unit_domains: U labels, a domain or `mixed`.
-        heldout: (D, n, L).
-
-    """
-
-    domains: list[str]
-    vocabulary: int
-    warmup: np.ndarray
-    units: np.ndarray
-    unit_domains: list[str]
-    heldout: np.ndarray
-
-    def save(self, path: str | Path, key: str) -> None:
-        """Publish the corpus as a sealed file of study `key`."""
-        arrays = {
-            "domains": self.domains,
-            "warmup": self.warmup,
-            "units": self.units,
-            "unit_domains": self.unit_domains,
-            "heldout": self.heldout,
-        }
-        write_arrays(path, key, arrays, vocabulary=self.vocabulary)
-
-    @classmethod
-    def load(cls, path: str | Path, key: str | None) -> "Corpus":
-        """Read a corpus; `key` None takes any study's.
-
-        Raises:
-            UserError: missing, damaged, or of another study.
-
-        """
-        with opened(path, key, "corpus") as file:
-            vocabulary = int(file.attrs["vocabulary"])
-        arrays = read_arrays(path, key, "corpus")
-        return cls(
-            domains=list(arrays["domains"]),
-            vocabulary=vocabulary,
-            warmup=arrays["warmup"],
-            units=arrays["units"],
-            unit_domains=list(arrays["unit_domains"]),
-            heldout=arrays["heldout"],
-        )
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def addresses(archive: Path) -> Iterator[str]:
     with zipfile.ZipFile(archive) as file:
         for name in sorted(file.namelist()):
             if _SPEECH.fullmatch(name):
-                yield _EDITOR.sub("", _clean(file.read(name)))
+                yield _EDITOR.sub("", _clean(file.read(name))).strip()
 
 
 def leads(archive: Path) -> Iterator[str]:
