@@ -96,7 +96,9 @@ def test_every_key_is_handed_to_a_rule(leaf):
 
 @pytest.mark.parametrize("field", FIELDS, ids=".".join)
 def test_every_field_is_read_by_the_code(field):
-    assert field[1] in reads(consuming_trees()), f"{'.'.join(field)} is handed over and never read"
+    alone = field in handed_over()  # as a parameter of its own, under whatever name
+    read = field[1] in reads(consuming_trees())
+    assert alone or read, f"{'.'.join(field)} is handed over and never read"
 
 
 @pytest.mark.parametrize("leaf", [leaf for leaf in LEAVES if leaf[0] not in SECTIONS], ids=".".join)
