@@ -17,7 +17,8 @@ from typing import Any
 
 from trainorder.cost import Meter
 from trainorder.errors import UserError
-from trainorder.files import read_json, write_json, write_text
+from trainorder.files import read_json, sha256_file, write_json, write_text
+from trainorder.provenance import digest
 
 _PARTS = ("input", "output", "params")
 
@@ -31,6 +32,17 @@ class Job:
     params: dict[str, Any]
     log: str | None = None
     meter: Meter = field(default_factory=Meter)
+
+    def identity(self) -> str:
+        """Return a hash of all that determines the outputs: parameters and the inputs' bytes.
+
+        The parameters hold the rule's section of the configuration and its code hash.
+        """
+        paths = {
+            name: [value] if isinstance(value, str) else value for name, value in self.input.items()
+        }
+        inputs = {name: [sha256_file(path) for path in paths[name]] for name in sorted(paths)}
+        return digest(self.params, inputs)
 
 
 def run(main: Callable[[Job], None], snakemake: Any = None) -> None:

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from trainorder.config import OptimizerConfig
 
+MOMENTS = ("parameters", "exp_avg", "exp_avg_sq")  # the tensors of a state
+
 
 @dataclass
 class State:

@@ -145,7 +145,10 @@ def _download(package: Package, folder: Path) -> None:
     except subprocess.TimeoutExpired:
         raise UserError(f"package {pin}: pip gave up after 10 minutes; try again") from None
     if done.returncode:
-        raise UserError(f"package {pin}: pip could not download it: {_reason(done.stderr)}")
+        raise UserError(
+            f"package {pin}: pip could not download it; is the package index reachable? "
+            f"pip says: {_reason(done.stderr)}"
+        )
 
 
 def _reason(stderr: str) -> str:

@@ -1,0 +1,80 @@
+"""Resumable states of a trainer, outside the outputs that a workflow declares."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from trainorder.errors import UserError
+from trainorder.optimizer import MOMENTS, State
+from trainorder.store import opened, read_arrays, write_arrays
+
+
+class Checkpoints:
+    """States by step in a folder named after a hash of all that determines them.
+
+    A state that cannot be read counts as absent, so a damaged one costs time and never correctness.
+    """
+
+    def __init__(self, folder: str | Path, key: str, every: int, keep_all: bool = False) -> None:
+        """Keep states every `every` steps; only the last one unless `keep_all`."""
+        self.folder, self.key = Path(folder) / key, key
+        self.every, self.keep_all = every, keep_all
+
+    def save(self, state: State, **records: np.ndarray) -> None:
+        """Write one state, and the records that go with it."""
+        arrays = {name: getattr(state, name).numpy() for name in MOMENTS}
+        write_arrays(self._path(state.step), self.key, {**arrays, **records})
+        if not self.keep_all:
+            for step in self._steps():
+                if step < state.step:
+                    self._path(step).unlink(missing_ok=True)
+
+    def latest(self) -> tuple[State, dict[str, np.ndarray]] | None:
+        """Return the last readable state and its records, if there is one."""
+        for step in sorted(self._steps(), reverse=True):
+            try:
+                return self.load(step)
+            except UserError:
+                self._path(step).unlink(missing_ok=True)
+        return None
+
+    def load(self, step: int) -> tuple[State, dict[str, np.ndarray]]:
+        """Return the state of one step and its records.
+
+        Raises:
+            UserError: missing or damaged.
+
+        """
+        arrays = read_arrays(self._path(step), self.key, "the same again")
+        tensors = [torch.from_numpy(arrays.pop(name)) for name in MOMENTS]
+        return State(*tensors, step), arrays
+
+    def clear(self) -> None:
+        """Remove the folder, once the outputs made from it are published."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, step: int) -> Path:
+        return self.folder / f"{step:08d}.h5"
+
+    def _steps(self) -> list[int]:
+        return [int(path.stem) for path in self.folder.glob("[0-9]*.h5")]
+
+
+def write_state(path: str | Path, key: str, state: State) -> None:
+    """Publish one state (the warm checkpoint) as a sealed file of study `key`."""
+    arrays = {name: getattr(state, name).numpy() for name in MOMENTS}
+    write_arrays(path, key, arrays, step=state.step)
+
+
+def read_state(path: str | Path, key: str, rule: str) -> State:
+    """Return the state that `write_state` published.
+
+    Raises:
+        UserError: missing, damaged, or of another study.
+
+    """
+    with opened(path, key, rule) as file:
+        tensors = [torch.from_numpy(file[name][()]) for name in MOMENTS]
+        return State(*tensors, int(file.attrs["step"]))

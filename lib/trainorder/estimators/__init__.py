@@ -1,0 +1,1 @@
+"""Estimators, one a file, by the name of their method."""

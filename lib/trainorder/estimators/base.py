@@ -1,0 +1,87 @@
+"""What every estimator is: a way to replay schedules with approximated gradients."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from tqdm import trange
+
+from trainorder.optimizer import AdamW
+from trainorder.path import Path
+from trainorder.problem import Problem
+from trainorder.table import Table
+
+Observe = Callable[[int, Tensor], None]
+
+
+@dataclass
+class Expansion:
+    """What an estimator expands about; `table` is None for those that do not read it."""
+
+    problem: Problem
+    optimizer: AdamW
+    path: Path
+    table: Table | None
+
+    def gradients(self, t: int, units: Tensor) -> Tensor:
+        """Return the mean table gradient of each order's units at step `t`.
+
+        `units` is (O, k) int64; the result (O, P).
+        """
+        if self.table is None:
+            raise ValueError("this estimator reads the gradient table, and none was opened")
+        return self.table.at(t)[units.T].mean(dim=0)
+
+
+class Estimator(ABC):
+    """Estimates the parameters at the window's end for many schedules at once."""
+
+    def __init__(self, expansion: Expansion) -> None:
+        """Expand about `expansion`."""
+        self.expansion = expansion
+
+    @abstractmethod
+    def replay(self, schedules: Tensor, observe: Observe) -> Tensor:
+        """Return the estimated final parameters.
+
+        Args:
+            schedules: (O, T, k) int64 unit indices.
+            observe: called with t = 0 .. T and the parameters (O, P) before step t; T is the end.
+
+        Returns:
+            (O, P).
+
+        """
+
+
+class ExactReplay(Estimator):
+    """Carries the moments along the new schedule; a subclass says what the gradients are."""
+
+    @abstractmethod
+    def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Tensor:
+        """Return the approximated gradients (O, P) of `units` (O, k) at `parameters` (O, P)."""
+
+    def replay(self, schedules: Tensor, observe: Observe) -> Tensor:
+        """Apply AdamW exactly to the approximated gradients of each step."""
+        count, steps, _ = schedules.shape
+        state = self.expansion.path.state(0).repeated(count)
+        for t in trange(steps, desc=type(self).__name__, mininterval=2):
+            observe(t, state.parameters)
+            gradients = self.gradients(t, schedules[:, t], state.parameters)
+            self.expansion.optimizer.update(state, gradients)
+        observe(steps, state.parameters)
+        return state.parameters
+
+
+def displacement(expansion: Expansion, t: int, parameters: Tensor) -> Tensor:
+    """Return delta_t = parameters - theta_t, (O, P)."""
+    return parameters - expansion.path.parameters(t)
+
+
+def sum_over_units(units: Tensor) -> list[tuple[int, Tensor]]:
+    """Return each unit of `units` (O, k) with the orders that visit it, once for each visit."""
+    orders = torch.arange(len(units)).repeat_interleave(units.shape[1])
+    flat = units.flatten()
+    return [(int(unit), orders[flat == unit]) for unit in flat.unique()]

@@ -1,0 +1,20 @@
+"""The estimator of a configuration entry."""
+
+from trainorder.config import EstimatorConfig
+from trainorder.estimators.base import Estimator, Expansion
+from trainorder.estimators.constant import Constant
+from trainorder.estimators.fut import FUT
+from trainorder.estimators.futpp import FUTPlusPlus
+from trainorder.estimators.order0 import Order0
+from trainorder.estimators.taylor1 import Taylor1
+from trainorder.estimators.taylor2 import Taylor2
+
+PLAIN = {"constant": Constant, "order0": Order0, "taylor1": Taylor1, "taylor2": Taylor2}
+PUBLISHED = {"fut": FUT, "fut++": FUTPlusPlus}
+
+
+def build_estimator(config: EstimatorConfig, expansion: Expansion) -> Estimator:
+    """Return the estimator that `config` asks for, about `expansion`."""
+    if config.method in PUBLISHED:
+        return PUBLISHED[config.method](expansion, config.guard)
+    return PLAIN[config.method](expansion)

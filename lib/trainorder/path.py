@@ -1,0 +1,44 @@
+"""The expansion path: the parameters and moments about which gradients are expanded."""
+
+from collections.abc import Callable
+from pathlib import Path as File
+
+import h5py
+import torch
+from torch import Tensor
+
+from trainorder.optimizer import MOMENTS, State
+from trainorder.store import create_rows, creating
+
+
+class Path:
+    """States theta_0 .. theta_T with their moments, read from an open file one at a time."""
+
+    def __init__(self, file: h5py.File) -> None:
+        """Read from an opened `path.h5`."""
+        self._file = file
+        self.first_step = int(file.attrs["first_step"])
+        self.steps = len(file["parameters"]) - 1
+        self.size = file["parameters"].shape[1]
+
+    def state(self, t: int) -> State:
+        """Return the state before step `t` of the window; `t` = T is the end. Tensors are (P,)."""
+        tensors = (torch.from_numpy(self._file[name][t]) for name in MOMENTS)
+        return State(*tensors, self.first_step + t)
+
+    def parameters(self, t: int) -> Tensor:
+        """Return theta_t (P,)."""
+        return torch.from_numpy(self._file["parameters"][t])
+
+
+def write_path(path: str | File, key: str, states: Callable[[int], State], steps: int) -> None:
+    """Publish a path from `states(t)`, t = 0 .. `steps`."""
+    first = states(0)
+    with creating(path, key, first_step=first.step) as file:
+        shape = (steps + 1, first.parameters.numel())
+        dtype = first.parameters.numpy().dtype.str
+        rows = {name: create_rows(file, name, shape, dtype) for name in MOMENTS}
+        for t in range(steps + 1):
+            state = states(t)
+            for name in MOMENTS:
+                rows[name][t] = getattr(state, name).numpy()

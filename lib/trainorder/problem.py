@@ -1,0 +1,98 @@
+"""A study's learning problem: the loss of each unit, and what a parameter vector is judged by."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainorder.config import ModelConfig
+from trainorder.corpus.corpus import Corpus
+from trainorder.cost import Meter
+from trainorder.model import LanguageModel
+
+
+class Problem(Protocol):
+    """Anything with units whose loss can be differentiated; see `LanguageProblem`."""
+
+    size: int
+    units: int
+    meter: Meter
+
+    def loss(self, theta: Tensor, unit: int) -> Tensor:
+        """Return the loss of one unit at `theta` (P,), a differentiable scalar."""
+        ...
+
+
+@dataclass
+class LanguageProblem:
+    """The language model on a study's corpus."""
+
+    model: LanguageModel
+    corpus: Corpus
+    meter: Meter
+
+    def __post_init__(self) -> None:
+        """Keep the tokens as tensors."""
+        self.size = self.model.size
+        self.units = len(self.corpus.units)
+        self._tokens = torch.from_numpy(self.corpus.units.astype(np.int64))
+        self._heldout = torch.from_numpy(self.corpus.heldout.astype(np.int64))
+
+    @classmethod
+    def load(
+        cls, corpus: str, meter: Meter, key: str, model: dict[str, int], seed: int, threads: int
+    ) -> "LanguageProblem":
+        """Build the float32 model for the corpus file of study `key`.
+
+        Torch uses `threads` threads and deterministic algorithms from here on. `model` holds the
+        fields of `ModelConfig`.
+
+        Raises:
+            UserError: the corpus is missing, damaged or of another study.
+
+        """
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(True)
+        text = Corpus.load(corpus, key)
+        length = text.units.shape[-1]
+        language_model = LanguageModel(
+            ModelConfig(**model), text.vocabulary, length, seed, torch.float32
+        )
+        return cls(language_model, text, meter)
+
+    def loss(self, theta: Tensor, unit: int) -> Tensor:
+        """Return the mean loss of `unit` at `theta` (P,) in nats per token."""
+        return self.model.loss(theta, self._tokens[unit])
+
+    def batch(self, units: np.ndarray) -> Tensor:
+        """Return the sequences of the given units, (k * unit_size, L) int64."""
+        return self._tokens[torch.from_numpy(units)].flatten(0, 1)
+
+    def warmup_batch(self, step: int, sequences: int) -> Tensor:
+        """Return the `sequences` warm-up sequences of one warm-up step, (n, L) int64."""
+        rows = self.corpus.warmup[step * sequences : (step + 1) * sequences]
+        return torch.from_numpy(rows.astype(np.int64))
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of what `evaluate` returns."""
+        return ["heldout", *(f"heldout/{domain}" for domain in self.corpus.domains)]
+
+    def evaluate(self, theta: Tensor) -> np.ndarray:
+        """Return the held-out losses at `theta` in nats per token.
+
+        The first is the mean over domains, then one a domain, as `metrics` names them; float64.
+        """
+        with torch.no_grad():
+            losses = [float(self.model.loss(theta, tokens)) for tokens in self._heldout]
+        self.meter.add("forwards", len(losses))
+        return np.array([float(np.mean(losses)), *losses])
+
+    def unit_losses(self, theta: Tensor) -> np.ndarray:
+        """Return the loss of every unit at `theta`, (U,) float64."""
+        with torch.no_grad():
+            losses = [float(self.loss(theta, unit)) for unit in range(self.units)]
+        self.meter.add("forwards", len(losses))
+        return np.array(losses)

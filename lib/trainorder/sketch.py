@@ -1,0 +1,28 @@
+"""Sparse Johnson-Lindenstrauss projection."""
+
+import torch
+from torch import Tensor
+
+SEED = 20250522  # one projection for every file of every study, so that sketches can be subtracted
+
+
+class SparseJL:
+    """CountSketch S (k x P): each column has one entry, +1 or -1, in a random row.
+
+    E |S x|^2 = |x|^2, and for a fixed x the relative standard deviation of |S x|^2 is at most
+    sqrt(2 / k) (Charikar, Chen and Farach-Colton 2002; Kane and Nelson 2014). Linear, so sketches
+    of trajectories can be subtracted; inner products and distances survive, single entries do not.
+    """
+
+    def __init__(self, size: int, rows: int, seed: int = SEED) -> None:
+        """Draw the projection from R^`size` to R^`rows`."""
+        generator = torch.Generator().manual_seed(seed)
+        self.rows = rows
+        self._row = torch.randint(rows, (size,), generator=generator)
+        self._sign = torch.randint(2, (size,), generator=generator) * 2 - 1
+
+    def __call__(self, vectors: Tensor) -> Tensor:
+        """Return the sketches (..., k) of vectors (..., P), in their dtype."""
+        signed = vectors.detach() * self._sign.to(vectors.dtype)
+        result = signed.new_zeros(*signed.shape[:-1], self.rows)
+        return result.index_add_(-1, self._row, signed)

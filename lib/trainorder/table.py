@@ -1,0 +1,89 @@
+"""The gradient table G[t, u]: the gradient of every unit's loss along an expansion path."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path as File
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from trainorder.derivatives import gradient
+from trainorder.path import Path
+from trainorder.problem import Problem
+from trainorder.store import create_rows, creating
+
+
+@dataclass(frozen=True)
+class Span:
+    """A run of steps of the window that one shard covers, and the anchors among them."""
+
+    steps: range
+    anchors: np.ndarray
+
+
+def anchor_steps(steps: int, anchors: int | None) -> np.ndarray:
+    """Return the anchors: all steps, or that many spread evenly with the first and last included."""
+    if anchors is None:
+        return np.arange(steps)
+    return np.unique(np.linspace(0, steps - 1, anchors).round().astype(int))
+
+
+def spans(steps: int, anchors: np.ndarray, shards: int) -> list[Span]:
+    """Divide the steps into consecutive spans with about equally many anchors each."""
+    groups = np.array_split(anchors, shards)
+    starts = [0, *(int(group[0]) for group in groups[1:]), steps]
+    return [
+        Span(range(start, stop), group)
+        for start, stop, group in zip(starts[:-1], starts[1:], groups, strict=True)
+    ]
+
+
+def create_table(file: h5py.File, anchors: np.ndarray, units: int, like: Tensor) -> h5py.Dataset:
+    """Add the datasets of a shard to `file` and return the gradients (anchors, U, P) to fill."""
+    file.create_dataset("step", data=anchors)
+    shape = (len(anchors), units, like.numel())
+    return create_rows(file, "gradient", shape, like.numpy().dtype.str)
+
+
+def write_table(shard: File, key: str, problem: Problem, path: Path, anchors: np.ndarray) -> None:
+    """Publish the shard of the given anchors: the gradient of each unit at each of them."""
+    with creating(shard, key) as file:
+        table = create_table(file, anchors, problem.units, path.parameters(0))
+        for row, t in enumerate(tqdm(anchors.tolist(), desc=shard.stem, mininterval=2)):
+            theta = path.parameters(t)
+            for unit in range(problem.units):
+                g = gradient(lambda theta, unit=unit: problem.loss(theta, unit), theta)
+                table[row, unit] = g.numpy()
+            problem.meter.add("gradients", problem.units)
+
+
+class Table:
+    """The gradient table read from opened shards, interpolated linearly between anchors."""
+
+    def __init__(self, files: Sequence[h5py.File]) -> None:
+        """Index the anchors of all shards."""
+        self._row = {
+            int(t): (file["gradient"], row) for file in files for row, t in enumerate(file["step"])
+        }
+        self.anchors = np.array(sorted(self._row))
+        self._held: dict[int, Tensor] = {}
+
+    def at(self, t: int) -> Tensor:
+        """Return the gradients (U, P) at step `t`; beyond the last anchor, the last one's."""
+        after = int(np.searchsorted(self.anchors, t))
+        if after == len(self.anchors) or self.anchors[after] == t:
+            return self._anchor(int(self.anchors[min(after, len(self.anchors) - 1)]))
+        low, high = int(self.anchors[after - 1]), int(self.anchors[after])
+        return torch.lerp(self._anchor(low), self._anchor(high), (t - low) / (high - low))
+
+    def _anchor(self, t: int) -> Tensor:
+        """Read one anchor; the last few stay in memory, since neighbouring steps share them."""
+        if t not in self._held:
+            dataset, row = self._row[t]
+            while len(self._held) > 2:
+                self._held.pop(next(iter(self._held)))
+            self._held[t] = torch.from_numpy(dataset[row])
+        return self._held[t]

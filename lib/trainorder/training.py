@@ -1,0 +1,150 @@
+"""Real training with `torch.optim`, for the reference run and for the truth.
+
+Nothing here is shared with the replay: the update is torch's, the schedule is transformers'.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import trange
+from transformers import get_scheduler
+
+from trainorder.checkpoints import Checkpoints
+from trainorder.config import OptimizerConfig
+from trainorder.errors import UserError
+from trainorder.model import LanguageModel, flatten
+from trainorder.optimizer import State
+
+Observe = Callable[[Tensor], np.ndarray]
+
+
+def start_state(model: LanguageModel) -> State:
+    """Return the initial parameters with zero moments, at step 0."""
+    theta = model.parameters()
+    return State(theta, torch.zeros_like(theta), torch.zeros_like(theta), 0)
+
+
+def train(
+    model: LanguageModel,
+    start: State,
+    batch: Callable[[int], Tensor],
+    steps: int,
+    config: OptimizerConfig,
+    horizon: int,
+    checkpoints: Checkpoints,
+    label: str,
+    observe: Observe | None = None,
+) -> tuple[State, np.ndarray, np.ndarray | None]:
+    """Train for `steps` steps from `start`, or from the last checkpoint of the same run.
+
+    Args:
+        model: the model; its parameters are overwritten.
+        start: parameters and moments (P,) and the number of updates behind them.
+        batch: maps a step of this run, from 0, to its sequences (n, L) int64.
+        steps: steps of this run.
+        config: the optimizer.
+        horizon: steps that the learning-rate schedule spans.
+        checkpoints: where resumable states go.
+        label: names the run in progress bars and errors.
+        observe: maps parameters (P,) to a row to record before the first step and after each.
+
+    Returns:
+        The last state, the training losses (steps,) in nats per token, and the observed rows
+        (steps + 1, k) or None.
+
+    Raises:
+        UserError: the loss is not finite.
+
+    """
+    state, losses, rows = _resume(checkpoints, start, observe)
+    model.load(state.parameters)
+    optimizer, scheduler = _optimizer(model, state, config, horizon)
+    for step in trange(state.step - start.step, steps, desc=label, mininterval=2):
+        loss = model.module_loss(batch(step))
+        optimizer.zero_grad()
+        loss.backward()
+        if config.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_(model.module.parameters(), config.gradient_clip)
+        optimizer.step()
+        scheduler.step()
+        losses.append(_finite(float(loss), label, step, config))
+        if observe is not None:
+            rows.append(observe(model.parameters()))
+        if (step + 1) % checkpoints.every == 0 or step + 1 == steps:
+            state = _state(model, optimizer, start.step + step + 1)
+            checkpoints.save(state, losses=np.array(losses), rows=np.array(rows))
+    return state, np.array(losses), np.array(rows) if observe is not None else None
+
+
+def _resume(
+    checkpoints: Checkpoints, start: State, observe: Observe | None
+) -> tuple[State, list[float], list[np.ndarray]]:
+    found = checkpoints.latest()
+    if found is not None:
+        state, records = found
+        return state, list(records["losses"]), list(records["rows"])
+    return start, [], [observe(start.parameters)] if observe is not None else []
+
+
+def _optimizer(
+    model: LanguageModel, state: State, config: OptimizerConfig, horizon: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """Return torch's AdamW holding the moments of `state`, and its schedule at that step."""
+    optimizer = torch.optim.AdamW(
+        model.module.parameters(),
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
+        eps=config.epsilon,
+        weight_decay=config.weight_decay,
+    )
+    moments = zip(model.split(state.exp_avg), model.split(state.exp_avg_sq), strict=True)
+    for parameter, (exp_avg, exp_avg_sq) in zip(model.module.parameters(), moments, strict=True):
+        optimizer.state[parameter] = {
+            "step": torch.tensor(float(state.step)),
+            "exp_avg": exp_avg.clone(),
+            "exp_avg_sq": exp_avg_sq.clone(),
+        }
+    for group in optimizer.param_groups:
+        group["initial_lr"] = config.learning_rate
+    scheduler = _scheduler(optimizer, config, horizon)
+    for _ in range(state.step):
+        scheduler.step()
+    return optimizer, scheduler
+
+
+def _scheduler(
+    optimizer: torch.optim.Optimizer, config: OptimizerConfig, horizon: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    if config.schedule == "constant":
+        return get_scheduler(
+            "constant_with_warmup", optimizer, num_warmup_steps=config.linear_warmup_steps
+        )
+    return get_scheduler(
+        "cosine_with_min_lr",
+        optimizer,
+        num_warmup_steps=config.linear_warmup_steps,
+        num_training_steps=horizon,
+        scheduler_specific_kwargs={"min_lr_rate": config.final_fraction},
+    )
+
+
+def _state(model: LanguageModel, optimizer: torch.optim.Optimizer, step: int) -> State:
+    entries = [optimizer.state[parameter] for parameter in model.module.parameters()]
+    return State(
+        model.parameters(),
+        flatten([entry["exp_avg"] for entry in entries]),
+        flatten([entry["exp_avg_sq"] for entry in entries]),
+        step,
+    )
+
+
+def _finite(loss: float, label: str, step: int, config: OptimizerConfig) -> float:
+    if not math.isfinite(loss):
+        raise UserError(
+            f"{label}: step {step}: the training loss is {loss}; "
+            f"lower optimizer.learning_rate (now {config.learning_rate:g})"
+        )
+    return loss

@@ -1,0 +1,42 @@
+# Helpers of every rules file: the checked configuration, keys, code hashes.
+import sys
+from pathlib import Path
+
+from trainorder.config import EstimatorConfig, check
+from trainorder.errors import UserError
+from trainorder.provenance import code_hash, digest
+
+SCRIPTS = Path(workflow.basedir) / "scripts"
+
+try:
+    check(config, Path(workflow.basedir) / "schemas" / "config.schema.yaml")
+except UserError as error:
+    sys.exit(f"error: {error}")
+
+RESULTS = f"results/{config['study']}"
+WORK = f"{RESULTS}/.work"
+ESTIMATORS = [EstimatorConfig(**entry) for entry in config["estimators"]]
+TABLE_SHARDS = range(config["shards"]["table"])
+TRUTH_SHARDS = range(config["shards"]["truth"])
+
+# What a stored file belongs to: the parts of the configuration that decide its content.
+_corpus_key = digest(config["corpus"], config["window"], config["seeds"]["data"])
+KEYS = {
+    "corpus": _corpus_key,
+    "study": digest(
+        _corpus_key, config["model"], config["optimizer"], config["seeds"], config["threads"]
+    ),
+}
+
+# What a script needs to set up the learning problem.
+PROBLEM = {
+    "key": KEYS["corpus"],
+    "model": config["model"],
+    "seed": config["seeds"]["init"],
+    "threads": config["threads"],
+}
+
+
+def code(script):
+    """A hash of the script and of the library modules it imports, so that edits rerun it."""
+    return code_hash(SCRIPTS / script)

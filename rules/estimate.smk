@@ -1,0 +1,42 @@
+import re
+
+ESTIMATOR = {estimator.name: entry for estimator, entry in zip(ESTIMATORS, config["estimators"])}
+SHARDS = {e.name: e.shards(config["shards"]["estimate"]) for e in ESTIMATORS}
+
+
+rule estimate:
+    input:
+        corpus=rules.corpus.output.corpus,
+        orders=rules.orders.output.orders,
+        manifest=rules.manifest.output.manifest,
+    output:
+        estimate=f"{RESULTS}/estimates/{{estimator}}/{{shard}}.h5",
+        cost=f"{RESULTS}/costs/estimate/{{estimator}}/{{shard}}.json",
+    log:
+        f"{RESULTS}/logs/estimate-{{estimator}}-{{shard}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/estimate-{{estimator}}-{{shard}}.tsv"
+    wildcard_constraints:
+        estimator="|".join(re.escape(name) for name in ESTIMATOR),
+        shard=r"\d+",
+    conda:
+        "../envs/study.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=1900,
+        runtime=120,
+    params:
+        problem=PROBLEM,
+        window=config["window"],
+        optimizer=config["optimizer"],
+        estimator=lambda wildcards: ESTIMATOR[wildcards.estimator],
+        trajectories=config["trajectories"],
+        sketch_rows=config["sketch_rows"],
+        shard=lambda wildcards: int(wildcards.shard),
+        shards=lambda wildcards: SHARDS[wildcards.estimator],
+        key=KEYS["study"],
+        code=code("estimate.py"),
+    message:
+        "Estimating with {wildcards.estimator}, shard {wildcards.shard}"
+    script:
+        "../scripts/estimate.py"

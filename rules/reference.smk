@@ -1,0 +1,91 @@
+rule warm:
+    input:
+        corpus=rules.corpus.output.corpus,
+    output:
+        warm=f"{RESULTS}/store/warm.h5",
+        cost=f"{RESULTS}/costs/warm.json",
+    log:
+        f"{RESULTS}/logs/warm.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/warm.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=1500,
+        runtime=60,
+    params:
+        problem=PROBLEM,
+        window=config["window"],
+        optimizer=config["optimizer"],
+        checkpoint_every=config["checkpoint_every"],
+        key=KEYS["study"],
+        work=WORK,
+        code=code("warm.py"),
+    message:
+        "Warm-up training"
+    script:
+        "../scripts/warm.py"
+
+
+rule orders:
+    input:
+        corpus=rules.corpus.output.corpus,
+        warm=rules.warm.output.warm,
+        custom=config["orders"]["custom"] or [],
+    output:
+        orders=f"{RESULTS}/orders.json",
+        cost=f"{RESULTS}/costs/orders.json",
+    log:
+        f"{RESULTS}/logs/orders.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/orders.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        problem=PROBLEM,
+        window=config["window"],
+        orders=config["orders"],
+        seed=config["seeds"]["order"],
+        study=config["study"],
+        key=KEYS["study"],
+        code=code("orders.py"),
+    message:
+        "Making the orders"
+    script:
+        "../scripts/orders.py"
+
+
+rule reference:
+    input:
+        corpus=rules.corpus.output.corpus,
+        warm=rules.warm.output.warm,
+        orders=rules.orders.output.orders,
+    output:
+        path=f"{RESULTS}/store/reference/path.h5",
+        cost=f"{RESULTS}/costs/reference.json",
+    log:
+        f"{RESULTS}/logs/reference.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/reference.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=1500,
+        runtime=60,
+    params:
+        problem=PROBLEM,
+        window=config["window"],
+        optimizer=config["optimizer"],
+        key=KEYS["study"],
+        work=WORK,
+        code=code("reference.py"),
+    message:
+        "Training the window in the reference order"
+    script:
+        "../scripts/reference.py"

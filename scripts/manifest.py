@@ -1,0 +1,14 @@
+"""Checks every file of the store and lists them in its manifest."""
+
+from pathlib import Path
+
+from trainorder.job import Job, run
+from trainorder.manifest import write_manifest
+
+
+def main(job: Job) -> None:
+    files = [Path(name) for name in job.input["paths"] + job.input["tables"]]
+    write_manifest(Path(job.output["manifest"]), job.params["key"], job.params["code"], files)
+
+
+run(main, globals().get("snakemake"))

@@ -1,0 +1,30 @@
+"""Makes every order of the study; those by difficulty need the warm model's losses."""
+
+from trainorder.checkpoints import read_state
+from trainorder.config import OrdersConfig, WindowConfig
+from trainorder.files import write_json
+from trainorder.job import Job, run
+from trainorder.orders import study_orders
+from trainorder.problem import LanguageProblem
+
+
+def main(job: Job) -> None:
+    p = job.params
+    problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
+    window = WindowConfig(**p["window"])
+    losses = problem.unit_losses(read_state(job.input["warm"], p["key"], "warm").parameters)
+    domains = problem.corpus.unit_domains
+    orders = study_orders(OrdersConfig(**p["orders"]), window, p["seed"], domains, losses)
+    content = {
+        "study": p["study"],
+        "steps": window.steps,
+        "units": window.units,
+        "units_per_step": window.units_per_step,
+        "unit_domains": domains,
+        "unit_losses": losses.tolist(),
+        "orders": [order.as_dict(orders[0]) for order in orders],
+    }
+    write_json(job.output["orders"], content)
+
+
+run(main, globals().get("snakemake"))

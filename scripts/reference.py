@@ -1,0 +1,42 @@
+"""Trains the window in the reference order and keeps parameters and moments of every step."""
+
+from pathlib import Path
+
+from trainorder.checkpoints import Checkpoints, read_state
+from trainorder.config import OptimizerConfig, WindowConfig
+from trainorder.job import Job, run
+from trainorder.orders import load_orders
+from trainorder.path import write_path
+from trainorder.problem import LanguageProblem
+from trainorder.training import train
+
+
+def main(job: Job) -> None:
+    p = job.params
+    problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
+    window = WindowConfig(**p["window"])
+    start = read_state(job.input["warm"], p["key"], "warm")
+    schedule = load_orders(job.input["orders"])[0].schedule
+    checkpoints = Checkpoints(p["work"], job.identity(), every=1, keep_all=True)
+    with job.meter.time("training"):
+        train(
+            problem.model,
+            start,
+            lambda step: problem.batch(schedule[step]),
+            window.steps,
+            OptimizerConfig(**p["optimizer"]),
+            window.warmup_steps + window.steps,
+            checkpoints,
+            "order reference",
+        )
+    job.meter.add("gradients", schedule.size)
+    write_path(
+        Path(job.output["path"]),
+        p["key"],
+        lambda t: checkpoints.load(start.step + t)[0] if t else start,
+        window.steps,
+    )
+    checkpoints.clear()
+
+
+run(main, globals().get("snakemake"))

@@ -1,0 +1,31 @@
+"""Trains the model on the warm-up mix, to the checkpoint that the window starts from."""
+
+from trainorder.checkpoints import Checkpoints, write_state
+from trainorder.config import OptimizerConfig, WindowConfig
+from trainorder.job import Job, run
+from trainorder.problem import LanguageProblem
+from trainorder.training import start_state, train
+
+
+def main(job: Job) -> None:
+    p = job.params
+    problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
+    window = WindowConfig(**p["window"])
+    checkpoints = Checkpoints(p["work"], job.identity(), p["checkpoint_every"])
+    with job.meter.time("training"):
+        state, _, _ = train(
+            problem.model,
+            start_state(problem.model),
+            lambda step: problem.warmup_batch(step, window.sequences_per_step),
+            window.warmup_steps,
+            OptimizerConfig(**p["optimizer"]),
+            window.warmup_steps + window.steps,
+            checkpoints,
+            "warm-up",
+        )
+    job.meter.add("gradients", window.warmup_steps * window.units_per_step)
+    write_state(job.output["warm"], p["key"], state)
+    checkpoints.clear()
+
+
+run(main, globals().get("snakemake"))
