@@ -44,7 +44,7 @@ def test_a_unit_holds_text_of_its_domain_only(config, window, words):
 
 def test_mixed_units_take_sequences_of_all_domains_in_turn(config, window, words):
     wide = replace(window, unit_size=3, mixed_fraction=1.0)
-    corpus, tokenizer, _ = build(config, wide, 0, {})
+    corpus, tokenizer, _ = build(replace(config, sequence_length=48), wide, 0, {})
     assert corpus.unit_domains == ["mixed"] * 7
     for unit in corpus.units:
         for sequence, domain in zip(unit, corpus.domains, strict=True):

