@@ -169,9 +169,11 @@ def _packed(
     try:
         return pack(read, documents.numbers, documents.characters, shape, tokenizer, rng)
     except ShortfallError as error:
+        needs = plan.needs[domain]  # text is dealt in proportion to these: the largest starves all
+        keys = dict.fromkeys(_REMEDY[one] for one in (max(needs, key=needs.__getitem__), split))
         raise UserError(
             f"corpus: {domain}: split `{split}` needs {error.needed} tokens and its "
-            f"{len(documents.numbers)} documents have {error.had}; lower {_REMEDY[split]} "
+            f"{len(documents.numbers)} documents have {error.had}; lower {' or '.join(keys)} "
             "or corpus.sequence_length, or add text"
         ) from None
 
