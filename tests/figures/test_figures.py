@@ -1,0 +1,152 @@
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import synthetic
+from trainorder.errors import UserError
+from trainorder.figures import FIGURES, draw_all, error_along_window, estimated_vs_true
+from trainorder.figures.cost_table import table
+from trainorder.figures.results import Results
+from trainorder.figures.true_spread import order_kinds
+
+FILES = ["validation.json", "truth.csv", "estimates.csv", "trajectories.csv", "costs.json"]
+DRAW = """
+import sys
+from trainorder.figures import draw_all
+draw_all(sys.argv[1], sys.argv[2])
+print(",".join(name for name in ("torch", "transformers", "h5py") if name in sys.modules))
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Only the files that figures may read, in a folder of their own."""
+    study = synthetic.make(tmp_path_factory.mktemp("study"), random=12, calibration=10)
+    study.validate()
+    bare = tmp_path_factory.mktemp("bare")
+    for name in [*FILES, "orders.json"]:
+        (bare / name).write_bytes((study.results / name).read_bytes())
+    return bare
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    return Results.read(folder)
+
+
+def digests(folder):
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
+
+
+def test_figures_are_drawn_without_torch_and_twice_the_same(folder, tmp_path):
+    drawn = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", DRAW, folder, tmp_path / "a"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert drawn.returncode == 0, drawn.stderr
+    assert drawn.stdout.strip() == "", f"figures imported {drawn.stdout.strip()}"
+    paths = draw_all(folder, tmp_path / "b")
+    assert {p.name for p in paths} == {f"{n}.{k}" for n in FIGURES for k in ("pdf", "png")}
+    assert digests(tmp_path / "a") == digests(tmp_path / "b"), "a time or a random id in a file"
+
+
+def plotted(figure):
+    """Return the points of every labelled scatter of a figure."""
+    return {
+        artist.get_gid(): np.asarray(artist.get_offsets())
+        for axes in figure.axes
+        for artist in axes.collections
+        if artist.get_gid()
+    }
+
+
+@pytest.mark.parametrize("structured", [True, False])
+def test_estimated_against_true_shows_the_files_values(results, structured):
+    points = plotted(estimated_vs_true.draw(results, structured))
+    assert ("taylor1@barycentre/structured" in points) == structured
+    for split in ("random", "calibration"):
+        expected = [
+            (results.truth[order]["heldout"], values["heldout"])
+            for order, values in results.estimates["taylor1@barycentre"].items()
+            if results.split(order) == split
+        ]
+        found = points[f"taylor1@barycentre/{split}"]
+        assert np.array_equal(found, expected), "other values than in the files are drawn"
+
+
+def test_every_order_is_drawn_or_flagged_at_the_edge(results):
+    figure = estimated_vs_true.draw(results, structured=True)
+    for axes, name in zip(figure.axes, results.estimators, strict=True):
+        drawn = sum(len(a.get_offsets()) for a in axes.collections if a.get_offsets().size > 2)
+        drawn += sum(
+            1 for a in axes.collections if a.get_offsets().size == 2 and a.get_sizes().size
+        )
+        assert drawn == len(results.points(name)), f"{name}: an order is missing from its panel"
+        if results.diverged(name):
+            assert f"{len(results.diverged(name))} diverged" in axes.get_xlabel()
+        assert results.score(name)["verdict"] in axes.get_title(loc="left")
+
+
+def test_error_along_window_is_the_median_of_the_files_values(results):
+    steps, errors = error_along_window.median_error(results, "order0@reference", "random")
+    tracks = [results.trajectories["order0@reference"][o] for o in ("random-0000", "random-0001")]
+    assert steps == list(range(synthetic.STEPS + 1))
+    assert errors == [np.median([track[step] for track in tracks]) for step in steps]
+
+
+def test_errors_against_distance_show_the_files_values(results):
+    for name, error_of in (
+        ("error_vs_distance", lambda p: abs(p.estimated - p.true)),
+        (
+            "parameter_error_vs_distance",
+            lambda p: results.trajectories["taylor1@reference"][p.order][synthetic.STEPS],
+        ),
+    ):
+        found = plotted(FIGURES[name](results))["taylor1@reference/random"]
+        expected = [
+            (results.orders[point.order]["kendall"], error_of(point))
+            for point in results.points("taylor1@reference")
+            if point.split == "random"
+        ]
+        assert np.allclose(found, expected, rtol=1e-12), f"{name} draws other values"
+
+
+def test_true_spread_shows_every_order_but_the_reference(results):
+    kinds = order_kinds(results)
+    assert sorted(name for names in kinds.values() for name in names) == sorted(
+        name for name in results.orders if name != "reference"
+    )
+    found = plotted(FIGURES["true_spread"](results))["block-shuffled"]
+    base = results.truth["reference"][results.metrics[-1]]
+    expected = [results.truth[n][results.metrics[-1]] - base for n in kinds["block-shuffled"]]
+    assert np.allclose(found[:, 0], expected)
+
+
+def test_the_cost_table_names_every_estimator_and_its_divergence(results):
+    cells = {row[0]: row for row in table(results)}
+    assert list(cells) == results.estimators
+    assert cells["fut-unguarded@reference"][-2] == "32 of 32"
+    assert cells["fut-unguarded@reference"][6] == "–", "a mean over non-finite values was drawn"
+    assert cells["taylor2@reference"][-1] == "not trusted"
+
+
+def test_figures_say_which_study_they_are_of(results):
+    for name, draw in FIGURES.items():
+        label = draw(results).get_supxlabel()
+        for part in ("synthetic", "346 k parameters", "T = 32", "init 0", "12 random"):
+            assert part in label, f"{name} does not say {part}"
+
+
+def test_a_missing_or_broken_result_file_is_one_line(folder, tmp_path):
+    for name in [*FILES, "orders.json"]:
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    (tmp_path / "truth.csv").write_text("order,metric,value\nreference,heldout,much\n")
+    with pytest.raises(UserError, match=r"truth\.csv.*rule `validate`"):
+        draw_all(tmp_path, tmp_path / "figures")
+    (tmp_path / "truth.csv").unlink()
+    with pytest.raises(UserError, match=r"truth\.csv"):
+        draw_all(tmp_path, Path(tmp_path) / "figures")
