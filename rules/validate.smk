@@ -50,6 +50,9 @@ rule validate:
     params:
         code=code("validate.py"),
         key=KEYS["study"],
+        estimators=config["estimators"],
+        validation=config["validation"],
+        seed=config["seeds"]["order"],
         # Whole: validation.json records the configuration that its numbers were made with.
         config=config,
     message:

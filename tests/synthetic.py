@@ -47,7 +47,11 @@ class Study:
     config: dict
 
     def validate(self):
-        return validation.validate(self.inputs, self.outputs, self.config, KEY)
+        estimators = [EstimatorConfig(**entry) for entry in self.config["estimators"]]
+        settings = validation.Settings(**self.config["validation"], seed=2)
+        return validation.validate(
+            self.inputs, self.outputs, estimators, settings, self.config, KEY
+        )
 
 
 def config() -> dict:
@@ -197,7 +201,7 @@ def _estimated(row, records, value, rng):
     wild[0] = False
     found[wild] = 30 + 20 * rng.random((int(wild.sum()), value.shape[1]))
     if diverging == 1.0:
-        found[5], found[20] = np.nan, np.inf
+        found[len(found) // 9 + 1], found[len(found) // 3] = np.nan, np.inf
     return found
 
 

@@ -77,7 +77,17 @@ class Outputs:
 
 
 @dataclass(frozen=True)
-class _Settings:
+class Settings:
+    """How intervals are made: the section `validation` of the configuration, and a seed.
+
+    Attributes:
+        resamples: bootstrap resamples.
+        confidence: probability of the bootstrap intervals.
+        coverage: probability of the conformal intervals.
+        seed: of the resampling.
+
+    """
+
     resamples: int
     confidence: float
     coverage: float
@@ -105,14 +115,21 @@ class _Joined:
 
 
 def validate(
-    inputs: Inputs, outputs: Outputs, config: Mapping[str, Any], key: str | None = None
+    inputs: Inputs,
+    outputs: Outputs,
+    estimators: Sequence[EstimatorConfig],
+    settings: Settings,
+    config: Mapping[str, Any],
+    key: str | None = None,
 ) -> dict[str, Any]:
     """Write the result files of a study.
 
     Args:
         inputs: files to read.
         outputs: files to write.
-        config: the whole configuration of the study.
+        estimators: the estimators of the study.
+        settings: how intervals are made.
+        config: the whole configuration of the study, which is recorded beside the numbers.
         key: the study key that every shard must carry; None takes any.
 
     Returns:
@@ -123,7 +140,6 @@ def validate(
 
     """
     records = read_order_records(inputs.orders)
-    estimators = [EstimatorConfig(**entry) for entry in config["estimators"]]
     truth = read_truth(inputs.truth, key, records)
     estimates = read_estimates(
         inputs.estimates, key, records, [estimator.name for estimator in estimators], truth
@@ -137,7 +153,6 @@ def validate(
         estimator.name: accounting.estimator_cost(estimator, jobs, retraining, manifest)
         for estimator in estimators
     }
-    settings = _Settings(**config["validation"], seed=config["seeds"]["order"])
     vocabulary = _vocabulary(inputs.corpus)
     scores = {
         part.name: _score(part, truth.metrics, settings, vocabulary)
@@ -242,7 +257,7 @@ def _relative_norm(difference: Floats, base: Floats) -> Floats:
 
 
 def _score(
-    part: _Joined, metrics: Sequence[str], settings: _Settings, vocabulary: int
+    part: _Joined, metrics: Sequence[str], settings: Settings, vocabulary: int
 ) -> dict[str, Any]:
     """Return one estimator's entry of `validation.json`, without its cost and diverged orders."""
     present = [split for split in SPLITS if split != "custom" or len(part.where(split))]
@@ -282,7 +297,7 @@ def _score(
     return scores
 
 
-def _rank(value: Floats, true: Floats, settings: _Settings) -> Interval:
+def _rank(value: Floats, true: Floats, settings: Settings) -> Interval:
     return bootstrap_rank_correlation(
         value, true, settings.resamples, settings.confidence, settings.seed
     )
@@ -304,7 +319,7 @@ def _coverage(error: Floats, radius: float | None) -> dict[str, Any]:
         return {"value": float(np.mean(np.abs(error) <= radius)), "n": n}
 
 
-def _parameter_error(errors: Floats, settings: _Settings) -> dict[str, Any]:
+def _parameter_error(errors: Floats, settings: Settings) -> dict[str, Any]:
     """Return mean, interval and median over the orders whose result is not the reference's."""
     # An order with the reference's own schedule has no displacement to compare an error with.
     defined = errors[~np.isnan(errors)]

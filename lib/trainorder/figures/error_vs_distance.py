@@ -31,7 +31,7 @@ def draw_loss(results: Results) -> Figure:
         errors,
         yardstick=float(np.median(effect)) if effect else math.nan,
         meaning="median effect of a random order",
-        ylabel="|estimated − true| held-out loss (nats per token)",
+        ylabel="|estimated − true| held-out loss\n(nats per token)",
     )
 
 
@@ -48,7 +48,7 @@ def draw_parameters(results: Results) -> Figure:
         errors,
         yardstick=1.0,
         meaning="error as large as the order's own displacement",
-        ylabel="error of the final parameters (displacements from the reference)",
+        ylabel="error of the final parameters\n(displacements from the reference)",
     )
 
 
@@ -61,7 +61,7 @@ def _draw(results: Results, errors: Errors, yardstick: float, meaning: str, ylab
         _panel(panel, results, name, errors[name], (low, high))
         panel.axhline(yardstick, color="0.35", linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
         panel.set_xlim(-0.04, 1.04)
-    for panel in axes[-_COLUMNS:]:
+    for panel in axes[-min(n, _COLUMNS) :]:
         panel.tick_params(labelbottom=True)
         panel.set_xlabel("Kendall distance from reference")
     figure.supylabel(ylabel, fontsize=9)

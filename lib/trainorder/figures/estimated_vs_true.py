@@ -108,6 +108,8 @@ def _panel(
     score = results.score(name)
     rank = score["order_lds"][METRIC]["random"]
     title = f"ρ {style.rank_text(rank)}, n = {rank['n']}"
-    axes.set_title(f"{name}\n{title}\n{score['verdict']}", loc="left", fontsize=8.5, pad=8)
+    uncalibrated = "" if score["orders"]["calibration"] else " (not calibrated)"
+    verdict = f"{score['verdict']}{uncalibrated}"
+    axes.set_title(f"{name}\n{title}\n{verdict}", loc="left", fontsize=8.5, pad=8)
     axes.set_xlabel(f"true (nats per token)\n{note}" if note else "true (nats per token)")
     axes.locator_params(nbins=4)

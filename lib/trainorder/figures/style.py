@@ -69,8 +69,9 @@ def new_figure(height: float, label: str, width: float = WIDTH) -> Figure:
 
 
 def panels(figure: Figure, n: int, columns: int, **kwargs: Any) -> list[Axes]:
-    """Return `n` axes in rows of `columns`, without the empty rest of the last row."""
-    rows = -(-n // columns)
+    """Return `n` axes in rows of at most `columns`, without the empty rest of the last row."""
+    columns = min(n, columns)
+    rows = rows_of(n, columns)
     grid = figure.subplots(rows, columns, squeeze=False, **kwargs)
     axes: list[Axes] = list(grid.flat)
     for unused in axes[n:]:
