@@ -15,7 +15,7 @@ from trainorder import accounting, provenance, store
 from trainorder.config import EstimatorConfig
 from trainorder.errors import UserError
 from trainorder.files import read_json, write_csv, write_json
-from trainorder.outcomes import (
+from trainorder.shards import (
     REFERENCE,
     SPLITS,
     Floats,
