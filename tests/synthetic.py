@@ -145,7 +145,7 @@ def make(folder: Path, random: int = 48, calibration: int = 16, seed: int = 0) -
     (results / "orders.json").write_text(
         json.dumps({"study": "synthetic", "steps": STEPS, "units": 32, "orders": records})
     )
-    (results / "corpus.json").write_text(json.dumps({"vocabulary": VOCABULARY}))
+    (results / "corpus.json").write_text(json.dumps({"tokenizer": {"vocabulary": VOCABULARY}}))
     write_arrays(results / "store/warm.h5", KEY, {"parameters": np.zeros(345_696, np.float32)})
     _write_manifest(results)
 

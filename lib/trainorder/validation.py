@@ -206,9 +206,9 @@ def divergence_threshold(vocabulary: int) -> float:
 
 
 def _vocabulary(path: str) -> int:
-    vocabulary = read_json(path).get("vocabulary")
+    vocabulary = read_json(path).get("tokenizer", {}).get("vocabulary")
     if not isinstance(vocabulary, int) or vocabulary < 2:
-        raise UserError(f"{path}: has no `vocabulary`; rerun rule `corpus`")
+        raise UserError(f"{path}: has no `tokenizer.vocabulary`; rerun rule `corpus`")
     return vocabulary
 
 
