@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 from trainorder.config import EstimatorConfig, check
+from trainorder.corpus import packages
 from trainorder.errors import UserError
 from trainorder.provenance import code_hash, digest
 
@@ -10,6 +11,11 @@ SCRIPTS = Path(workflow.basedir) / "scripts"
 
 try:
     check(config, Path(workflow.basedir) / "schemas" / "config.schema.yaml")
+    PACKAGES = (
+        packages.select(config["corpus"]["domains"])
+        if config["corpus"]["source"] == "packages"
+        else []
+    )
 except UserError as error:
     sys.exit(f"error: {error}")
 
@@ -24,7 +30,11 @@ _corpus_key = digest(config["corpus"], config["window"], config["seeds"]["data"]
 KEYS = {
     "corpus": _corpus_key,
     "study": digest(
-        _corpus_key, config["model"], config["optimizer"], config["seeds"], config["threads"]
+        _corpus_key,
+        config["model"],
+        config["optimizer"],
+        config["seeds"],
+        config["threads"],
     ),
 }
 

@@ -3,11 +3,6 @@ from pathlib import Path
 
 from trainorder.corpus import packages
 
-PACKAGES = (
-    packages.select(config["corpus"]["domains"])
-    if config["corpus"]["source"] == "packages"
-    else []
-)
 # A tokenizer may also be a hub name, which is no file to depend on.
 GIVEN_TOKENIZER = [
     str(path)

@@ -119,6 +119,22 @@ BAD = {
     "unknown method": (estimators(order0(method="magic")), "estimators.0.method", "taylor1"),
     "unknown path": (estimators(order0(path="mean")), "estimators.0.path", "barycentre"),
     "guard zero": (estimators(FUT | {"guard": 0}), "estimators.0.guard", "0"),
+    # more jobs than there is work
+    "table shards above the anchors": (
+        changed(expansion__anchors=4, shards__table=5),
+        "shards.table",
+        "4 anchors",
+    ),
+    "table shards above the steps": (changed(shards__table=33), "shards.table", "32 anchors"),
+    "truth shards above the orders": (changed(shards__truth=76), "shards.truth", "75 orders"),
+    "estimate shards above the orders": (
+        changed(
+            shards__estimate=5,
+            estimators=[BARYCENTRE | {"orders": {"calibration": 0, "random": 2, "structured": 1}}],
+        ),
+        "shards.estimate",
+        "4 orders of taylor1@barycentre",
+    ),
     # keys that do not go together
     "ragged steps": (changed(window__units_per_step=5), "window.units_per_step", "divisor"),
     "step above the window": (

@@ -11,6 +11,7 @@ from tqdm import trange
 
 from trainorder.checkpoints import Checkpoints
 from trainorder.derivatives import gradient
+from trainorder.errors import UserError
 from trainorder.optimizer import AdamW, State
 from trainorder.problem import Problem
 from trainorder.store import creating
@@ -79,6 +80,9 @@ def write_barycentre(
         checkpoints: keeps the state before every step; read them back to write the path.
         key: the study key that the shards carry.
 
+    Raises:
+        UserError: a parameter is not finite.
+
     """
     checkpoints.save(start)
     for span, shard in zip(spans, shards, strict=True):
@@ -95,4 +99,9 @@ def write_barycentre(
                         table[row[0], unit] = g.numpy()
 
                 barycentre_step(problem, optimizer, state, units_per_step, keep)
+                if not bool(torch.isfinite(state.parameters).all()):
+                    raise UserError(
+                        f"barycentre: step {t}: its update left parameters that are not finite; "
+                        f"lower optimizer.learning_rate (now {optimizer.config.learning_rate:g})"
+                    )
                 checkpoints.save(state)

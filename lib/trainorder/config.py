@@ -20,6 +20,7 @@ from trainorder.errors import UserError
 TABLE_METHODS = ("order0", "fut", "fut++")  # read the gradient table
 PUBLISHED_METHODS = ("fut", "fut++")  # replay with the moments of the path
 EXACT_METHODS = ("taylor1", "taylor2")  # differentiate at replay; dear, so scattered over jobs
+STRUCTURED = 6  # structured orders that every study has; the block-shuffled ones come on top
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,16 @@ class OrdersConfig:
     block_sizes: list[int]
     custom: str | None
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Orders of each split; how many custom ones there are, only their file can tell."""
+        return {
+            "reference": 1,
+            "calibration": self.calibration,
+            "random": self.random,
+            "structured": STRUCTURED + len(self.block_sizes),
+        }
+
 
 @dataclass(frozen=True)
 class EstimatorConfig:
@@ -174,6 +185,7 @@ def check(config: Mapping[str, Any], schema_path: str | Path) -> None:
         raise UserError(
             f"config: expansion.anchors: {anchors} anchors in a window of {steps} steps"
         )
+    _check_shards(config, steps if anchors is None else anchors)
 
 
 def _is_integer(_: Any, value: Any) -> bool:
@@ -262,6 +274,25 @@ def _check_corpus(corpus: CorpusConfig) -> None:
         raise UserError("config: corpus.domains: a domain is named twice")
     if "mixed" in domains:
         raise UserError("config: corpus.domains: `mixed` is the label of mixed units; rename it")
+
+
+def _check_shards(config: Mapping[str, Any], anchors: int) -> None:
+    """Check that no job would be left without work."""
+    shards, counts = config["shards"], OrdersConfig(**config["orders"]).counts
+    if shards["table"] > anchors:
+        raise UserError(f"config: shards.table: {shards['table']} jobs for {anchors} anchors")
+    if shards["truth"] > sum(counts.values()):
+        raise UserError(
+            f"config: shards.truth: {shards['truth']} jobs for {sum(counts.values())} orders"
+        )
+    for entry in config["estimators"]:
+        estimator = EstimatorConfig(**entry)
+        orders = sum(min(n, estimator.orders.get(split, n)) for split, n in counts.items())
+        jobs = estimator.shards(shards["estimate"])
+        if jobs > orders:
+            raise UserError(
+                f"config: shards.estimate: {jobs} jobs for {orders} orders of {estimator.name}"
+            )
 
 
 def _check_estimators(config: Mapping[str, Any]) -> None:

@@ -61,7 +61,8 @@ def _run(main: Callable[[Job], None], job: Job) -> None:
     try:
         main(job)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        if job.log is not None:  # the terminal gets its line from `run`
+            print(f"error: {error}", file=sys.stderr)
         raise
     if "cost" in job.output:
         write_json(job.output["cost"], job.meter.as_dict())

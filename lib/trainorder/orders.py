@@ -187,15 +187,18 @@ def _read_order(path: str | Path, index: int, entry: Any, window: WindowConfig) 
     if values.size == 0 or not np.issubdtype(values.dtype, np.integer):
         raise UserError(f"{where}: `schedule` is not a list of unit indices (whole numbers)")
     places = window.steps * window.units_per_step
-    if values.size != places:
+    if values.shape not in ((places,), (window.steps, window.units_per_step)):
+        shape = " x ".join(map(str, values.shape))
         raise UserError(
-            f"{where}: {values.size} places, but the window has {window.steps} steps of "
+            f"{where}: {shape} places, but the window has {window.steps} steps of "
             f"{window.units_per_step} units ({places})"
         )
     visits = values.reshape(-1).astype(np.int64)
     unknown = visits[(visits < 0) | (visits >= window.units)]
     if unknown.size:
-        raise UserError(f"{where}: unit {unknown[0]} does not exist; units are 0..{window.units - 1}")
+        raise UserError(
+            f"{where}: unit {unknown[0]} does not exist; units are 0..{window.units - 1}"
+        )
     if kind != FREE:
         _check_permutation(where, visits, window)
     return Order(name, str(kind), "custom", visits.reshape(window.steps, window.units_per_step))
@@ -223,13 +226,20 @@ def load_orders(path: str | Path) -> list[Order]:
     """Return the orders of an `orders.json`, in its order.
 
     Raises:
-        UserError: the file is missing or not JSON.
+        UserError: the file is missing, not JSON or not a list of orders.
 
     """
-    return [
-        Order(entry["name"], entry["kind"], entry["split"], np.array(entry["schedule"], np.int64))
-        for entry in read_json(path)["orders"]
-    ]
+    try:
+        return [
+            Order(
+                entry["name"], entry["kind"], entry["split"], np.array(entry["schedule"], np.int64)
+            )
+            for entry in read_json(path)["orders"]
+        ]
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{path}: not a list of orders; rerun rule `orders`") from None
+    except UserError as error:
+        raise UserError(f"{error}; rerun rule `orders`") from None
 
 
 def followed(orders: Sequence[Order], count: int) -> list[str]:

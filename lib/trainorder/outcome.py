@@ -15,6 +15,7 @@ from torch import Tensor
 
 from trainorder.checkpoints import Checkpoints
 from trainorder.config import OptimizerConfig
+from trainorder.errors import UserError
 from trainorder.estimators.base import Estimator
 from trainorder.optimizer import State
 from trainorder.orders import Order
@@ -112,6 +113,11 @@ def retrain(
             )
         with problem.meter.time("evaluation"):
             value = problem.evaluate(state.parameters)
+        if not np.isfinite(value).all():
+            raise UserError(
+                f"order {order.name}: step {len(order.schedule) - 1}: the held-out loss after it "
+                f"is not finite; lower optimizer.learning_rate (now {config.learning_rate:g})"
+            )
         parts.append(
             {
                 "value": value[None],

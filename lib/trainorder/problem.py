@@ -1,5 +1,6 @@
 """A study's learning problem: the loss of each unit, and what a parameter vector is judged by."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from torch import Tensor
 from trainorder.config import ModelConfig
 from trainorder.corpus.corpus import Corpus
 from trainorder.cost import Meter
+from trainorder.errors import UserError
 from trainorder.model import LanguageModel
 
 
@@ -91,8 +93,18 @@ class LanguageProblem:
         return np.array([float(np.mean(losses)), *losses])
 
     def unit_losses(self, theta: Tensor) -> np.ndarray:
-        """Return the loss of every unit at `theta`, (U,) float64."""
+        """Return the loss of every unit at `theta`, (U,) float64.
+
+        Raises:
+            UserError: one of them is not finite.
+
+        """
         with torch.no_grad():
             losses = [float(self.loss(theta, unit)) for unit in range(self.units)]
         self.meter.add("forwards", len(losses))
+        for unit, loss in enumerate(losses):
+            if not math.isfinite(loss):
+                raise UserError(
+                    f"warm model: the loss of unit {unit} is {loss}; lower optimizer.learning_rate"
+                )
         return np.array(losses)

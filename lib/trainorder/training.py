@@ -56,13 +56,14 @@ def train(
         (steps + 1, k) or None.
 
     Raises:
-        UserError: the loss is not finite.
+        UserError: the loss or a parameter is not finite.
 
     """
     state, losses, rows = _resume(checkpoints, start, observe)
     model.load(state.parameters)
     optimizer, scheduler = _optimizer(model, state, config, horizon)
-    for step in trange(state.step - start.step, steps, desc=label, mininterval=2):
+    done = state.step - start.step
+    for step in trange(done, steps, desc=label, initial=done, total=steps, mininterval=2):
         loss = model.module_loss(batch(step))
         optimizer.zero_grad()
         loss.backward()
@@ -75,6 +76,7 @@ def train(
             rows.append(observe(model.parameters()))
         if (step + 1) % checkpoints.every == 0 or step + 1 == steps:
             state = _state(model, optimizer, start.step + step + 1)
+            _check_finite(state, label, step, config)
             checkpoints.save(state, losses=np.array(losses), rows=np.array(rows))
     return state, np.array(losses), np.array(rows) if observe is not None else None
 
@@ -143,8 +145,18 @@ def _state(model: LanguageModel, optimizer: torch.optim.Optimizer, step: int) ->
 
 def _finite(loss: float, label: str, step: int, config: OptimizerConfig) -> float:
     if not math.isfinite(loss):
-        raise UserError(
-            f"{label}: step {step}: the training loss is {loss}; "
-            f"lower optimizer.learning_rate (now {config.learning_rate:g})"
-        )
+        raise _diverged(label, step, f"the training loss is {loss}", config)
     return loss
+
+
+def _check_finite(state: State, label: str, step: int, config: OptimizerConfig) -> None:
+    """Check what `step` left behind: its loss is taken before its update."""
+    if not bool(torch.isfinite(state.parameters).all()):
+        raise _diverged(label, step, "its update left parameters that are not finite", config)
+
+
+def _diverged(label: str, step: int, what: str, config: OptimizerConfig) -> UserError:
+    return UserError(
+        f"{label}: step {step}: {what}; "
+        f"lower optimizer.learning_rate (now {config.learning_rate:g})"
+    )
