@@ -14,6 +14,7 @@ def main(job: Job) -> None:
     p = job.params
     problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
     window = WindowConfig(**p["window"])
+    start = read_state(job.input["warm"], p["key"], "warm")
     orders = load_orders(job.input["orders"])
     mine, identity = orders[p["shard"] :: p["shards"]], job.identity()
     checkpoints = [
@@ -21,7 +22,7 @@ def main(job: Job) -> None:
     ]
     outcome = retrain(
         problem,
-        read_state(job.input["warm"], p["key"], "warm"),
+        start,
         mine,
         OptimizerConfig(**p["optimizer"]),
         window.warmup_steps + window.steps,

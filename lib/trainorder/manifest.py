@@ -6,7 +6,7 @@ from typing import Any
 
 from trainorder.errors import UserError
 from trainorder.files import read_json, sha256_file, write_json
-from trainorder.store import SCHEMA_VERSION, opened
+from trainorder.store import SCHEMA_VERSION, opened, sealed_hash
 
 RULES = {
     ("reference", "path"): "reference",
@@ -22,16 +22,38 @@ def write_manifest(path: Path, key: str, code: str, files: Sequence[Path]) -> No
     Files are named relative to the manifest's folder, `<path>/path.h5` or `<path>/table-N.h5`.
 
     Raises:
-        UserError: a file is missing, damaged, or of another study.
+        UserError: a file is missing, damaged, of another study, or holds steps that another has.
 
     """
     entries = [_entry(path.parent, file, key) for file in files]
+    _check_distinct([file for file in files if _kind(file) == "table"])
     manifest = {"schema_version": SCHEMA_VERSION, "study": key, "code": code, "shards": entries}
     write_json(path, manifest)
 
 
+def _kind(file: Path) -> str:
+    return file.stem.split("-")[0]
+
+
+def _check_distinct(tables: Sequence[Path]) -> None:
+    """Check that no shard stands in the place of another of the same study."""
+    holder: dict[tuple[str, int], Path] = {}
+    for table in tables:
+        expansion = table.parent.name
+        rule = RULES[expansion, "table"]
+        with opened(table, None, rule) as file:
+            steps = [int(step) for step in file["step"]]
+        for step in steps:
+            other = holder.setdefault((expansion, step), table)
+            if other != table:
+                raise UserError(
+                    f"{table}: holds step {step}, as {other.name} does; "
+                    f"delete both and rerun rule `{rule}`"
+                )
+
+
 def _entry(folder: Path, file: Path, key: str) -> dict[str, Any]:
-    expansion, kind = file.parent.name, file.stem.split("-")[0]
+    expansion, kind = file.parent.name, _kind(file)
     with opened(file, key, RULES[expansion, kind]) as opened_file:
         rows = len(opened_file["step" if kind == "table" else "parameters"])
     return {
@@ -41,29 +63,39 @@ def _entry(folder: Path, file: Path, key: str) -> dict[str, Any]:
         "rows": rows,
         "bytes": file.stat().st_size,
         "sha256": sha256_file(file),
+        "content_sha256": sealed_hash(file),
     }
 
 
 def shards(manifest: Path, key: str, expansion: str, kind: str) -> list[Path]:
     """Return the files of one expansion path that the manifest lists, all of them there.
 
-    The files are checked whole when they are opened; here, that none is missing and that each
-    still has its size.
+    The files are checked whole when they are opened; here, that none is missing and that each is
+    the one that was listed, by its size and its seal.
 
     Raises:
-        UserError: the manifest is of another study, or a shard is missing or has another size.
+        UserError: the manifest is damaged or of another study, or a shard is missing or another.
 
     """
-    content = read_json(manifest)
-    if content["study"] != key:
-        raise UserError(f"{manifest}: belongs to another study; rerun rule `manifest`")
-    entries = [e for e in content["shards"] if e["path"] == expansion and e["kind"] == kind]
+    remedy = "delete it and rerun rule `manifest`"
+    try:
+        content = read_json(manifest)
+        study, listed = content["study"], content["shards"]
+        entries = [e for e in listed if e["path"] == expansion and e["kind"] == kind]
+    except UserError as error:
+        raise UserError(f"{error}; {remedy}") from None
+    except (KeyError, TypeError):
+        raise UserError(f"{manifest}: not a manifest; {remedy}") from None
+    if study != key:
+        raise UserError(f"{manifest}: belongs to another study; {remedy}")
     if not entries:
         raise UserError(f"{manifest}: lists no {kind} of path {expansion}; rerun rule `manifest`")
     for entry in entries:
         file, rule = manifest.parent / entry["file"], RULES[expansion, kind]
         if not file.is_file():
             raise UserError(f"{file}: missing; rerun rule `{rule}`")
-        if file.stat().st_size != entry["bytes"]:
-            raise UserError(f"{file}: not the size it had; delete it and rerun rule `{rule}`")
+        if file.stat().st_size != entry["bytes"] or sealed_hash(file) != entry["content_sha256"]:
+            raise UserError(
+                f"{file}: not the file that the manifest lists; delete it and rerun rule `{rule}`"
+            )
     return [manifest.parent / entry["file"] for entry in entries]

@@ -31,6 +31,13 @@ def _seal(path: Path) -> bytes:
     return b"%s%d\nsha256 %s\n" % (_MAGIC, SCHEMA_VERSION, content.encode())
 
 
+def sealed_hash(path: str | Path) -> str:
+    """Return the SHA-256 of the content as the seal states it, without a check; empty if none."""
+    with open(path, "rb") as handle:
+        words = handle.read(_SEAL_BYTES).rstrip(b"\0").split()
+    return words[-1].decode("ascii", "replace") if words else ""
+
+
 def create_rows(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> h5py.Dataset:
     """Add a dataset to be filled row by row: one chunk a vector, checksummed (fletcher32).
 
