@@ -1,11 +1,11 @@
 """Runs the barycentre path and writes the gradient table along it."""
 
-import os
 from pathlib import Path
 
 from trainorder.barycentre import write_barycentre
 from trainorder.checkpoints import Checkpoints, read_state
 from trainorder.config import OptimizerConfig, WindowConfig
+from trainorder.files import move
 from trainorder.job import Job, run
 from trainorder.optimizer import AdamW
 from trainorder.path import write_path
@@ -32,7 +32,7 @@ def main(job: Job) -> None:
         p["key"],
     )
     for shard, output in zip(shards, job.output["table"], strict=True):
-        os.replace(shard, output)
+        move(shard, output)
     write_path(
         Path(job.output["path"]),
         p["key"],

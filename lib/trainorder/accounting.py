@@ -25,13 +25,13 @@ def read_costs(files: Iterable[str | Path]) -> Jobs:
     jobs: Jobs = {}
     for file in map(Path, files):
         stage = _stage(file)
-        record = read_json(file)
+        rule = stage.split("/")[0]
+        record = read_json(file, rule)
         try:
             # Summed here once so that a malformed record fails with its file's name.
             float(record["wall_seconds"]) + float(record["peak_bytes"])
             sum(record["counts"].values()) + sum(record["seconds"].values())
         except (KeyError, TypeError, AttributeError, ValueError):
-            rule = stage.split("/")[0]
             raise UserError(f"{file}: not a cost record; rerun rule `{rule}`") from None
         jobs.setdefault(stage, []).append(record)
     return jobs

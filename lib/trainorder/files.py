@@ -38,6 +38,20 @@ def publish(path: str | Path) -> Iterator[Path]:
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
+def move(source: str | Path, target: str | Path) -> None:
+    """Rename a finished file to its published name, on the same disk.
+
+    Raises:
+        UserError: the folder of `target` cannot be written.
+
+    """
+    try:
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(source, target)
+    except OSError as error:
+        raise UserError(f"{target}: cannot be written: {error.strerror or error}") from error
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Publish `text` as UTF-8."""
     with publish(path) as private:
@@ -49,19 +63,21 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
-def read_json(path: str | Path) -> Any:
-    """Return the parsed file.
+def read_json(path: str | Path, rule: str | None = None) -> Any:
+    """Return the parsed file; `rule` is the rule that makes it, to be named in errors.
 
     Raises:
         UserError: the file is missing or is not JSON.
 
     """
+    remedy = f"rerun rule `{rule}`"
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        raise UserError(f"{path}: no such file{'; ' + remedy if rule else ''}") from None
     except (ValueError, OSError) as error:
-        raise UserError(f"{path}: not readable as JSON: {error}") from None
+        remedy = f"; delete it and {remedy}" if rule else ""
+        raise UserError(f"{path}: not readable as JSON: {error}{remedy}") from None
 
 
 def write_csv(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

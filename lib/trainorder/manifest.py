@@ -79,11 +79,9 @@ def shards(manifest: Path, key: str, expansion: str, kind: str) -> list[Path]:
     """
     remedy = "delete it and rerun rule `manifest`"
     try:
-        content = read_json(manifest)
+        content = read_json(manifest, "manifest")
         study, listed = content["study"], content["shards"]
         entries = [e for e in listed if e["path"] == expansion and e["kind"] == kind]
-    except UserError as error:
-        raise UserError(f"{error}; {remedy}") from None
     except (KeyError, TypeError):
         raise UserError(f"{manifest}: not a manifest; {remedy}") from None
     if study != key:

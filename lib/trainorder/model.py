@@ -55,9 +55,7 @@ class LanguageModel:
     def load(self, theta: Tensor) -> None:
         """Copy `theta` (P,) into the module's parameters."""
         with torch.no_grad():
-            for parameter, part in zip(
-                self.module.parameters(), self.split(theta), strict=True
-            ):
+            for parameter, part in zip(self.module.parameters(), self.split(theta), strict=True):
                 parameter.copy_(part)
 
     def split(self, theta: Tensor) -> list[Tensor]:

@@ -234,12 +234,10 @@ def load_orders(path: str | Path) -> list[Order]:
             Order(
                 entry["name"], entry["kind"], entry["split"], np.array(entry["schedule"], np.int64)
             )
-            for entry in read_json(path)["orders"]
+            for entry in read_json(path, "orders")["orders"]
         ]
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{path}: not a list of orders; rerun rule `orders`") from None
-    except UserError as error:
-        raise UserError(f"{error}; rerun rule `orders`") from None
 
 
 def followed(orders: Sequence[Order], count: int) -> list[str]:

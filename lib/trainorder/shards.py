@@ -52,7 +52,7 @@ def read_order_records(path: str | Path) -> dict[str, dict[str, Any]]:
 
     """
     try:
-        records = read_json(path)["orders"]
+        records = read_json(path, "orders")["orders"]
         found = {record["name"]: record for record in records}
         splits = {record["split"] for record in records}
     except (KeyError, TypeError) as error:

@@ -10,7 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 from tqdm import trange
-from transformers import get_scheduler
+from transformers import (
+    get_constant_schedule_with_warmup,
+    get_cosine_with_min_lr_schedule_with_warmup,
+)
 
 from trainorder.checkpoints import Checkpoints
 from trainorder.config import OptimizerConfig
@@ -71,7 +74,7 @@ def train(
             torch.nn.utils.clip_grad_norm_(model.module.parameters(), config.gradient_clip)
         optimizer.step()
         scheduler.step()
-        losses.append(_finite(float(loss), label, step, config))
+        losses.append(_finite(loss.item(), label, step, config))
         if observe is not None:
             rows.append(observe(model.parameters()))
         if (step + 1) % checkpoints.every == 0 or step + 1 == steps:
@@ -111,25 +114,22 @@ def _optimizer(
         }
     for group in optimizer.param_groups:
         group["initial_lr"] = config.learning_rate
-    scheduler = _scheduler(optimizer, config, horizon)
-    for _ in range(state.step):
-        scheduler.step()
-    return optimizer, scheduler
+    return optimizer, _scheduler(optimizer, config, horizon, state.step)
 
 
 def _scheduler(
-    optimizer: torch.optim.Optimizer, config: OptimizerConfig, horizon: int
+    optimizer: torch.optim.Optimizer, config: OptimizerConfig, horizon: int, step: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
     if config.schedule == "constant":
-        return get_scheduler(
-            "constant_with_warmup", optimizer, num_warmup_steps=config.linear_warmup_steps
+        return get_constant_schedule_with_warmup(
+            optimizer, config.linear_warmup_steps, last_epoch=step - 1
         )
-    return get_scheduler(
-        "cosine_with_min_lr",
+    return get_cosine_with_min_lr_schedule_with_warmup(
         optimizer,
-        num_warmup_steps=config.linear_warmup_steps,
-        num_training_steps=horizon,
-        scheduler_specific_kwargs={"min_lr_rate": config.final_fraction},
+        config.linear_warmup_steps,
+        horizon,
+        last_epoch=step - 1,
+        min_lr_rate=config.final_fraction,
     )
 
 

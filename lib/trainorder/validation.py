@@ -147,7 +147,8 @@ def validate(
     splits = {name: str(record["split"]) for name, record in records.items()}
     joined = [_join(name, estimate, truth, splits) for name, estimate in estimates.items()]
 
-    jobs, manifest = accounting.read_costs(inputs.costs), read_json(inputs.manifest)
+    jobs = accounting.read_costs(inputs.costs)
+    manifest = read_json(inputs.manifest, "manifest")
     retraining = accounting.retraining_seconds(jobs)
     costs = {
         estimator.name: accounting.estimator_cost(estimator, jobs, retraining, manifest)
@@ -206,7 +207,7 @@ def divergence_threshold(vocabulary: int) -> float:
 
 
 def _vocabulary(path: str) -> int:
-    vocabulary = read_json(path).get("tokenizer", {}).get("vocabulary")
+    vocabulary = read_json(path, "corpus").get("tokenizer", {}).get("vocabulary")
     if not isinstance(vocabulary, int) or vocabulary < 2:
         raise UserError(f"{path}: has no `tokenizer.vocabulary`; rerun rule `corpus`")
     return vocabulary
