@@ -225,7 +225,17 @@ def _one_line(error: jsonschema.ValidationError) -> str:
         return f"{where + '.' if where else ''}{missing.group(1) if missing else '?'}: missing key"
     if error.validator == "type" and re.fullmatch(r"[+-]?\d+[eE][+-]?\d+", str(error.instance)):
         return f"{where}: `{error.instance}` is text in YAML; write it with a dot, as in 1.0e-3"
+    if error.validator == "type" and _is_text_of_number(error.instance):
+        hint = "nested numbers given with Snakemake's --config are text: use --configfile"
+        return f"{where}: {error.message}; {hint}"
     return f"{where}: {error.message}"
+
+
+def _is_text_of_number(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        return False
 
 
 def _check_window(window: WindowConfig, orders: OrdersConfig) -> None:

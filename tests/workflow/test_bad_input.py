@@ -1,0 +1,208 @@
+"""Input that cannot be used: its step stops with one line that says what is wrong and where.
+
+What the configuration alone can tell is in `tests/test_config.py`, each kind of bad order file in
+`tests/test_orders.py` and each kind of bad text file in `tests/corpus/`; here whole steps meet it.
+"""
+
+import copy
+import json
+import re
+
+import pytest
+from workflow_tree import SMOKE, Tree, assert_one_line, by_hand, contents
+
+from trainorder.checkpoints import read_state, write_state
+
+pytestmark = pytest.mark.study
+
+
+def changed(record, **values):
+    """Return a job record with params at dotted keys (`__` for the dot) replaced."""
+    record = copy.deepcopy(record)
+    for key, value in values.items():
+        *sections, last = key.split("__")
+        place = record["params"]
+        for section in sections:
+            place = place[section]
+        place[last] = value
+    return record
+
+
+@pytest.fixture
+def bench(finished, tmp_path):
+    """Return an empty tree, and job records of the finished study that read its files."""
+    tree = Tree(tmp_path)
+
+    def record(job, **values):
+        found = changed(finished.job(job), **values)
+        for name, value in found["input"].items():
+            paths = [value] if isinstance(value, str) else value
+            paths = [str(finished.root / path) for path in paths]
+            found["input"][name] = paths[0] if isinstance(value, str) else paths
+        return found
+
+    return tree, record
+
+
+def published(tree):
+    """Return the files that a step left behind, trainer states aside."""
+    names = [path.relative_to(tree.results) for path in tree.results.rglob("*") if path.is_file()]
+    return [str(name) for name in names if name.parts[0] != ".work"]
+
+
+CORPUS = {  # params of the corpus step, and what its line says
+    "more units than text": ({"window__units": 10**5}, ["scripture", "window.units"]),
+    "larger units than text": ({"window__unit_size": 10**5}, ["`window`", "window.unit_size"]),
+    "more warm-up than text": ({"window__warmup_steps": 10**6}, ["window.warmup_steps"]),
+    "more held-out than text": (
+        {"corpus__heldout_sequences": 10**6},
+        ["corpus.heldout_sequences"],
+    ),
+    "longer sequences than text": (
+        {"corpus__sequence_length": 131072, "window__units": 64},
+        ["corpus.sequence_length"],
+    ),
+    "tokenizer folder missing": ({"corpus__tokenizer": "absent"}, ["corpus.tokenizer: absent"]),
+    "tokenizer unreadable": ({"corpus__tokenizer": "broken"}, ["corpus.tokenizer: broken"]),
+}
+
+
+@pytest.mark.parametrize("case", CORPUS)
+def test_a_corpus_that_cannot_be_built_is_one_line(bench, monkeypatch, case):
+    values, expected = CORPUS[case]
+    tree, record = bench
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (tree.root / "broken").mkdir()
+    (tree.root / "broken/tokenizer.json").write_text('{"model": ')
+    ended = by_hand(tree, "corpus", record("corpus", **values))
+    assert_one_line(ended, *expected)
+    assert not published(tree)
+
+
+FILES = {  # a text file's name and bytes, and what the line says
+    "not UTF-8": ("a.txt", b"fine\n\xff\xfe", ["a.txt", "UTF-8", "byte 5"]),
+    "bad line": ("a.jsonl", b'{"text": "t", "domain": "d"}\n{"text"', ["a.jsonl:2", "JSON"]),
+    "line is a list": ("a.jsonl", b"[1]", ["a.jsonl:1", "object"]),
+    "missing column": ("a.jsonl", b'{"words": "t"}', ["a.jsonl:1", "`text`", "words"]),
+    "text is a number": ("a.jsonl", b'{"text": 1, "domain": "d"}', ["a.jsonl:1", "not text"]),
+    "no domain": ("a.jsonl", b'{"text": "t", "domain": null}', ["a.jsonl:1", "`domain`"]),
+    "no parquet": ("a.parquet", b"PAR1 no more", ["a.parquet", "parquet"]),
+    "blank": ("a.txt", b"\n \n", ["no text"]),
+    "missing": ("a.txt", None, ["a.txt", "cannot be read"]),
+    "too short": ("a.txt", b"hello there " * 20, ["a: split", "tokens"]),
+    "a domain called mixed": ("mixed.txt", b"hello " * 500, ["`mixed`"]),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_text_file_that_cannot_be_used_is_one_line(bench, case):
+    name, content, expected = FILES[case]
+    tree, record = bench
+    if content is not None:
+        (tree.root / name).write_bytes(content)
+    values = {"corpus__source": "files", "corpus__files": [name], "corpus__domains": None}
+    job = record("corpus", domains=[], **values)
+    job["input"] = {"files": [name]}
+    assert_one_line(by_hand(tree, "corpus", job), *expected)
+    assert not published(tree)
+
+
+def test_a_domain_that_the_files_lack_is_one_line_that_names_those_there(bench):
+    tree, record = bench
+    (tree.root / "sea.txt").write_text("the tide comes in\n\n" * 400)
+    values = {"corpus__source": "files", "corpus__files": ["sea.txt"], "corpus__domains": ["hill"]}
+    job = record("corpus", domains=[], **values)
+    job["input"] = {"files": ["sea.txt"]}
+    assert_one_line(by_hand(tree, "corpus", job), "corpus.domains: hill", "there are sea")
+
+
+@pytest.mark.parametrize("rate", [1.0e20, 1.0e30])
+@pytest.mark.parametrize("job", ["warm", "reference", "barycentre", "truth-0"])
+def test_training_that_diverges_is_one_line_that_names_the_run_and_the_step(bench, job, rate):
+    tree, record = bench
+    values = {"optimizer__learning_rate": rate, "optimizer__linear_warmup_steps": 0}
+    ended = by_hand(tree, job.split("-")[0], record(job, **values))
+    run = {"warm": "warm-up", "barycentre": "barycentre"}.get(job, "order reference")
+    assert_one_line(ended, f"{run}: step ", "learning_rate")
+    assert not published(tree)
+
+
+def test_a_warm_model_without_a_finite_loss_is_one_line(bench):
+    tree, record = bench
+    job = record("orders")
+    warm = read_state(job["input"]["warm"], job["params"]["key"], "warm")
+    warm.parameters[:] = float("nan")
+    write_state(tree.root / "warm.h5", job["params"]["key"], warm)
+    job["input"]["warm"] = "warm.h5"
+    assert_one_line(by_hand(tree, "orders", job), "warm model: the loss of unit 0", "learning_rate")
+    assert not published(tree)
+
+
+ORDERS = {
+    "no permutation": ({"name": "mine", "schedule": [0, 0, 1, 2, 3, 4]}, "unit 0 comes 2 times"),
+    "unknown unit": ({"name": "mine", "schedule": [0, 1, 2, 3, 4, 6]}, "unit 6 does not exist"),
+    "wrong length": ({"name": "mine", "schedule": [0, 1, 2]}, "3 places"),
+    "name is taken": ({"name": "reversed", "schedule": [0, 1, 2, 3, 4, 5]}, "name is taken"),
+    "not JSON": ("name: mine", "not readable as JSON"),
+    "empty": ([], "holds no orders"),
+}
+
+
+@pytest.mark.parametrize("case", ORDERS)
+def test_an_order_file_that_cannot_be_used_is_one_line(bench, case):
+    content, expected = ORDERS[case]
+    tree, record = bench
+    text = content if isinstance(content, str) else json.dumps(content)
+    (tree.root / "mine.json").write_text(text)
+    job = record("orders", orders__custom="mine.json")
+    job["input"]["custom"] = "mine.json"
+    assert_one_line(by_hand(tree, "orders", job), "mine.json", expected)
+    assert not published(tree)
+
+
+def snakemake_refuses(tree, *arguments):
+    """Run Snakemake with bad input and return the one line it must end with."""
+    status, output = tree.snakemake(*SMOKE, *arguments)
+    assert status == 1, output
+    assert "Traceback" not in output, output
+    lines = re.findall(r"^error: .*$", output, re.M)
+    assert len(lines) == 1, output
+    return lines[0]
+
+
+PARSED = {  # what a config file says, and the line before Snakemake plans a job
+    "misspelt section": ("estimaters: []", "estimaters: unknown key; did you mean `estimators`?"),
+    "misspelt key": ("window: {unit: 8}", "window.unit: unknown key; did you mean `units`?"),
+    "out of range": ("optimizer: {beta1: 1.5}", "optimizer.beta1: 1.5 is greater"),
+    "unknown domain": ("corpus: {domains: [opera]}", "corpus.domains: opera: no package holds it"),
+    "more jobs than work": ("shards: {truth: 99}", "shards.truth: 99 jobs for 30 orders"),
+}
+
+
+@pytest.mark.parametrize("case", PARSED)
+def test_snakemake_says_one_line_before_anything_runs(finished, tmp_path, case):
+    content, expected = PARSED[case]
+    (tmp_path / "mine.yaml").write_text(content)
+    line = snakemake_refuses(finished, str(tmp_path / "mine.yaml"), "--dry-run")
+    assert line.startswith(f"error: config: {expected}"), line
+
+
+def test_snakemake_names_the_key_misspelt_on_the_command_line(finished):
+    line = snakemake_refuses(finished, "--dry-run", "--config", "studdy=mine")
+    assert line == "error: config: studdy: unknown key; did you mean `study`?"
+
+
+def test_snakemake_stops_at_the_orders_with_a_bad_order_file(study):
+    (study.root / "mine.json").write_text('{"name": "mine", "schedule": [0, 0, 1, 2, 3, 4]}')
+    before = contents(study.results)
+    line = snakemake_refuses(study, "--cores", "1", "--config", "orders={custom: mine.json}")
+    assert "mine.json: order 'mine': not a permutation" in line
+    after = contents(study.results)
+    lost = {name for name, content in before.items() if after.get(name) != content}
+    assert lost <= {"orders.json"}, "a bad order file cost other results"
+
+
+def test_snakemake_stops_at_the_warm_up_when_its_loss_is_not_finite(study, tmp_path):
+    (tmp_path / "mine.yaml").write_text("optimizer: {learning_rate: 1.0e+20}")
+    line = snakemake_refuses(study, str(tmp_path / "mine.yaml"), "--cores", "1")
+    assert re.match(r"error: warm-up: step \d+: .*learning_rate", line), line

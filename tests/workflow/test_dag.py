@@ -1,0 +1,103 @@
+"""The workflow as a whole: what runs, what runs again after an edit, and what does not."""
+
+import re
+
+import pytest
+from workflow_tree import ROOT, SMOKE, by_hand, contents
+
+PRESETS = sorted(path.name for path in (ROOT / "presets").glob("*.yaml"))
+DOWNSTREAM = {  # rules that read what a rule makes, directly or not
+    "corpus": {"warm", "orders", "reference", "table", "barycentre", "manifest", "estimate"}
+    | {"truth", "validate", "figures"},
+    "estimate": {"validate", "figures"},
+    "truth": {"validate", "figures"},
+    "validate": {"figures"},
+    "figures": set(),
+}
+
+pytestmark = pytest.mark.study
+
+
+def test_the_smoke_study_leaves_every_file_of_the_contract(finished):
+    named = re.findall(r"^\| `([^`]+)`", (ROOT / "docs/architecture.md").read_text(), re.M)
+    files = [name for name in named if re.fullmatch(r"[\w/.-]+\.(json|csv|h5)", name)]
+    assert "validation.json" in {path.name for path in finished.results.iterdir()}
+    for name in files:
+        pattern = name.replace("table-N", "table-*").replace("N.h5", "*.h5")
+        assert list(finished.results.glob(pattern)), f"no {name} was made"
+    for suffix in ("pdf", "png"):
+        assert list(finished.results.glob(f"figures/*.{suffix}"))
+
+
+def test_a_finished_study_leaves_no_trainer_state_and_no_half_written_file(finished):
+    left = list(finished.results.rglob("*.partial"))
+    work = finished.results / ".work"
+    left += [path for path in work.rglob("*") if path.is_file()] if work.exists() else []
+    assert not left, f"left behind: {left}"
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    status, output = finished.snakemake("--cores", "2", *SMOKE)
+    assert status == 0, output
+    assert "Nothing to be done" in output, output
+
+
+def test_asking_for_the_figures_of_a_finished_study_runs_nothing(finished):
+    assert finished.plan("figures", *SMOKE).jobs == {}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_each_preset_can_be_planned_from_nothing(finished, preset):
+    overrides = ["--configfile", f"presets/{preset}", "--config", "study=planned"]
+    assert everything(finished.plan(*overrides).jobs)
+
+
+def test_the_default_study_can_be_planned_from_nothing(finished):
+    assert everything(finished.plan("--config", "study=planned").jobs)
+
+
+def everything(jobs):
+    """Whether a plan holds the stages that every study has."""
+    return set(jobs) >= {"corpus", *DOWNSTREAM["corpus"]} - {"barycentre"}
+
+
+def test_the_report_is_built_offline(finished, tmp_path):
+    report = tmp_path / "report.html"
+    status, output = finished.snakemake(*SMOKE, "--report", str(report))
+    assert status == 0, output
+    page = report.read_text(encoding="utf-8")
+    for figure in (finished.results / "figures").glob("*.png"):
+        assert figure.name in page, f"{figure.name} is not in the report"
+
+
+EDITS = {  # a file of the library, an edit that changes what it does, and the rules that use it
+    "sketch.py": ("SEED = 20250522", "SEED = 20250523", {"truth", "estimate"}),
+    "corpus/packing.py": ("_NEAR = 200", "_NEAR = 201", {"corpus"}),
+    "figures/style.py": ("WIDTH = 10.0", "WIDTH = 10.5", {"figures"}),
+    "estimators/fut.py": ("if t == 0:", "if t < 1:", {"estimate"}),
+    "statistics.py": ("= np.inf\n", "= np.nan\n", {"validate"}),
+}
+
+
+@pytest.mark.parametrize("module", EDITS)
+def test_editing_a_module_reruns_the_rules_that_use_it_and_no_others(study, module):
+    old, new, using = EDITS[module]
+    study.edit(f"lib/trainorder/{module}", old, new)
+    plan = study.plan(*SMOKE)
+    assert plan.changed == using, f"the code hashes do not follow the imports of {module}"
+    follow = set().union(*(DOWNSTREAM[rule] for rule in using))
+    assert set(plan.jobs) <= using | follow, "rules rerun that the edit cannot reach"
+
+
+def test_editing_comments_and_docstrings_reruns_nothing(study):
+    for file in (study.root / "lib").rglob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        text = re.sub(r'\A"""', '"""Of late: ', text, count=1)
+        file.write_text(f"{text}\n# an afterthought\n", encoding="utf-8")
+    assert study.plan(*SMOKE).jobs == {}
+
+
+def test_validation_of_the_same_files_gives_the_same_bytes(study):
+    before = contents(study.results)
+    assert by_hand(study, "validate", study.job("validate")).code == 0
+    assert contents(study.results) == before, "validation draws from a stream of its own each time"

@@ -1,0 +1,296 @@
+"""Whatever is killed or damaged: nothing wrong is accepted, and a rerun gives the same bytes."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+from workflow_tree import (
+    RESULTS,
+    ROOT,
+    SMOKE,
+    assert_one_line,
+    assert_same_results,
+    by_hand,
+    of_another_study,
+    states,
+    stop,
+    wait_until,
+    work_tree,
+)
+
+pytestmark = pytest.mark.study
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def flip_a_byte(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def remove(path):
+    path.unlink()
+
+
+DAMAGES = [truncate, flip_a_byte, remove, of_another_study]
+STORED = [  # a file, the rule that makes it, and the jobs that read it
+    ("corpus.h5", "corpus", ["warm", "table-0", "truth-0", "estimate-constant@reference-0"]),
+    ("store/warm.h5", "warm", ["orders", "reference", "barycentre", "truth-0"]),
+    (
+        "store/reference/path.h5",
+        "reference",
+        ["table-0", "manifest", "estimate-constant@reference-0", "estimate-taylor1@reference-0"],
+    ),
+    ("store/reference/table-0.h5", "table", ["manifest", "estimate-order0@reference-0"]),
+    ("store/reference/table-1.h5", "table", ["manifest", "estimate-fut@reference-0"]),
+    ("store/barycentre/path.h5", "barycentre", ["manifest", "estimate-taylor1@barycentre-0"]),
+    ("store/barycentre/table-1.h5", "barycentre", ["manifest", "estimate-order0@barycentre-0"]),
+    ("truth/1.h5", "truth", ["validate"]),
+    ("estimates/taylor1@reference/1.h5", "estimate", ["validate"]),
+]
+READS = [(file, rule, job) for file, rule, jobs in STORED for job in jobs]
+
+
+@pytest.fixture(scope="module")
+def spoilt(finished, tmp_path_factory):
+    """Return a tree of results whose files a test puts back after it damaged them."""
+    tree = type(finished)(tmp_path_factory.mktemp("spoilt"))
+    shutil.copytree(finished.results, tree.results)
+    return tree
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize(("file", "rule", "job"), READS, ids=lambda value: str(value))
+def test_a_damaged_file_stops_the_step_that_reads_it(spoilt, tmp_path, file, rule, job, damage):
+    path = spoilt.results / file
+    shutil.copy2(path, tmp_path / "whole")
+    before = states(spoilt.results)
+    try:
+        damage(path)
+        ended = by_hand(spoilt, job.split("-")[0], spoilt.job(job))
+    finally:
+        shutil.copy2(tmp_path / "whole", path)
+    assert_one_line(ended, str(RESULTS / file), f"rerun rule `{rule}`")
+    after = states(spoilt.results)
+    assert {p: s for p, s in after.items() if p != path} == {
+        p: s for p, s in before.items() if p != path
+    }, "a step that failed touched a file"
+
+
+@pytest.mark.parametrize(
+    ("file", "rule", "job"),
+    [
+        ("orders.json", "orders", "reference"),
+        ("orders.json", "orders", "truth-0"),
+        ("orders.json", "orders", "estimate-order0@reference-0"),
+        ("orders.json", "orders", "validate"),
+        ("store/manifest.json", "manifest", "estimate-order0@reference-0"),
+        ("store/manifest.json", "manifest", "validate"),
+        ("costs/truth/0.json", "truth", "validate"),
+        ("corpus.json", "corpus", "validate"),
+    ],
+)
+@pytest.mark.parametrize("damage", [truncate, remove])
+def test_a_damaged_record_stops_the_step_that_reads_it(spoilt, tmp_path, file, rule, job, damage):
+    path = spoilt.results / file
+    shutil.copy2(path, tmp_path / "whole")
+    try:
+        if damage is truncate:
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        else:
+            damage(path)
+        ended = by_hand(spoilt, job.split("-")[0], spoilt.job(job))
+    finally:
+        shutil.copy2(tmp_path / "whole", path)
+    assert_one_line(ended, str(RESULTS / file), f"rule `{rule}`")
+
+
+def test_a_step_in_a_process_of_its_own_says_one_line_and_no_traceback(spoilt, tmp_path):
+    path = spoilt.results / "store/reference/table-0.h5"
+    shutil.copy2(path, tmp_path / "whole")
+    try:
+        flip_a_byte(path)
+        done = subprocess.run(
+            [sys.executable, ROOT / "scripts/manifest.py", RESULTS / "logs/manifest.json"],
+            cwd=spoilt.root,
+            env=spoilt.environment() | {"PYTHONPATH": str(ROOT / "lib")},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    finally:
+        shutil.copy2(tmp_path / "whole", path)
+    assert done.returncode == 1
+    assert len(re.findall("^error: ", done.stderr, re.M)) == 1
+    assert "table-0.h5" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_flipped_byte_stops_snakemake_and_a_rerun_without_the_file_mends_it(study, finished):
+    shard, manifest = RESULTS / "store/reference/table-0.h5", RESULTS / "store/manifest.json"
+    flip_a_byte(study.root / shard)
+    status, output = study.snakemake("--cores", "1", *SMOKE)
+    assert status != 0, "a damaged shard was accepted"
+    assert "rule manifest" in output
+    lines = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert f"{shard}: " in lines[0]
+    assert "rerun rule `table`" in lines[0]
+    assert "Traceback" not in output
+    (study.root / shard).unlink()
+    status, output = study.snakemake("--cores", "1", *SMOKE, str(manifest))
+    assert status == 0, output
+    assert_same_results(study.results, finished.results, "the shard made again differs")
+
+
+@pytest.fixture(scope="module")
+def slow(finished, tmp_path_factory):
+    """Return a study by hand whose model is deep enough that its steps can be killed midway.
+
+    Its corpus is that of the smoke study; its other files are made without a disturbance.
+    """
+    tree = type(finished)(tmp_path_factory.mktemp("slow"))
+    tree.results.mkdir(parents=True)
+    shutil.copy(finished.results / "corpus.h5", tree.results)
+    (tree.results / "logs").mkdir()
+    for job in ("warm", "orders", "reference", "table-0", "table-1", "barycentre", "truth-0"):
+        record = finished.job(job)
+        record["params"]["problem"]["model"] |= {"layers": 12, "hidden_size": 64}
+        if "checkpoint_every" in record["params"]:
+            record["params"]["checkpoint_every"] = 1
+        if job == "truth-0":
+            record["params"]["shards"] = 8  # four orders or so
+        ended = by_hand(tree, job.split("-")[0], record)
+        assert ended.code == 0, ended.error
+        (tree.results / "logs" / f"{job}.json").write_text((tree.root / "by-hand.json").read_text())
+    return tree
+
+
+def states_of_trainer(work):
+    return list(work.rglob("[0-9]*.h5"))
+
+
+def second_order_started(work):
+    return any(path.parent.name == "1" for path in states_of_trainer(work))
+
+
+KILLS = {  # job: its outputs, and when to kill it
+    "warm": (["store/warm.h5"], lambda results: states_of_trainer(results / ".work")),
+    "reference": (
+        ["store/reference/path.h5"],
+        lambda results: len(states_of_trainer(results / ".work")) > 1,
+    ),
+    "table-1": (
+        ["store/reference/table-1.h5"],
+        lambda results: list(results.glob("store/reference/.table-1.h5.*.partial")),
+    ),
+    "barycentre": (
+        [f"store/barycentre/{name}.h5" for name in ("path", "table-0", "table-1")],
+        lambda results: list((results / ".work").glob("*/.table-1.h5.*.partial")),
+    ),
+    "truth-0": (["truth/0.h5"], lambda results: second_order_started(results / ".work")),
+}
+
+
+@pytest.fixture
+def killed(slow, tmp_path):
+    """Return a function that kills a job of the slow study midway, its outputs not yet made."""
+    tree = type(slow)(tmp_path / "killed")
+
+    def killed(job):
+        outputs, midway = KILLS[job]
+        shutil.copytree(slow.results, tree.results)
+        for output in outputs:
+            (tree.results / output).unlink()
+        before = states(tree.results)
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                ROOT / "scripts" / f"{job.split('-')[0]}.py",
+                RESULTS / "logs" / f"{job}.json",
+            ],
+            cwd=tree.root,
+            env=slow.environment() | {"PYTHONPATH": str(ROOT / "lib")},
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            wait_until(lambda: midway(tree.results), process)
+        finally:
+            stop(process)
+        for output in outputs:
+            assert not (tree.results / output).exists(), "it was published before it was whole"
+        return tree, before
+
+    return killed
+
+
+@pytest.mark.parametrize("job", KILLS)
+def test_a_killed_step_run_again_gives_the_bytes_of_an_undisturbed_one(slow, killed, job):
+    tree, before = killed(job)
+    midway = {path.name: state for path, state in states(tree.results / ".work").items()}
+    ended = by_hand(tree, job.split("-")[0], tree.job(job))
+    assert ended.code == 0, ended.error
+    for output in KILLS[job][0]:
+        mine, undisturbed = (root / output for root in (tree.results, slow.results))
+        assert mine.read_bytes() == undisturbed.read_bytes(), f"{output}: resuming changed it"
+    after = states(tree.results)
+    cost = {tree.results / tree.job(job)["output"]["cost"].removeprefix(f"{RESULTS}/")}
+    lost = [path for path in before.keys() - cost if after.get(path) != before[path]]
+    assert not lost, f"other finished files were touched: {lost}"
+    assert_resumed(job, ended.printed, midway, after, tree)
+
+
+def assert_resumed(job, printed, midway, after, tree):
+    """Check that the second run did not begin at the beginning, where the step can resume."""
+    first = {}  # what each progress bar showed first
+    for label, done in re.findall(r"([^\r\n:]+): +\d+%\|[^|]*\| (\d+)/\d+", printed):
+        first.setdefault(label.strip(), int(done))
+    if job == "warm":
+        assert first["warm-up"] > 0, "the warm-up began anew"
+    elif job == "reference":
+        assert first["order reference"] > 0, "the reference began anew"
+    elif job == "truth-0":
+        assert first["order reference"] == 6, "an order that was trained was trained again"
+        assert list(first.values())[1] > 0, "the order that was being trained began anew"
+    elif job == "barycentre":
+        assert list(first) == ["table-1"], "a shard that was whole was made again"
+        assert after[tree.results / "store/barycentre/table-0.h5"] == midway["table-0.h5"]
+
+
+def test_snakemake_killed_and_resumed_on_one_core_gives_the_bytes_of_two(finished, tmp_path):
+    tree = work_tree(tmp_path / "tree")
+
+    def midway():
+        orders = (tree.results / "orders.json").exists()
+        return orders and any((tree.results / ".work").rglob("*.h5"))
+
+    process = tree.started("--cores", "1", *SMOKE)
+    try:
+        wait_until(midway, process, timeout=300)
+        os.kill(process.pid, signal.SIGKILL)  # its script lives on
+        process.wait()
+        done = ["corpus.h5", "corpus.json", "tokenizer/tokenizer.json", "store/warm.h5"]
+        before = {
+            name: states(tree.results)[tree.results / name] for name in [*done, "orders.json"]
+        }
+        status, output = tree.snakemake("--cores", "1", *SMOKE)
+        assert status != 0, "two heads ran in one folder"
+        assert "--unlock" in output
+        status, output = tree.snakemake(*SMOKE, "--unlock")
+        assert status == 0, output
+        status, output = tree.snakemake("--cores", "1", *SMOKE, timeout=900)
+        assert status == 0, output
+    finally:
+        stop(process)
+    after = states(tree.results)
+    for name, state in before.items():
+        assert after[tree.results / name] == state, f"{name} was finished and was made again"
+    assert_same_results(tree.results, finished.results, "cores or the kill changed")

@@ -1,0 +1,231 @@
+"""A copy of the work tree, and ways to run the study, or single steps of it, in there."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import re
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from trainorder.store import creating, opened
+
+ROOT = Path(__file__).parents[2]
+SMOKE = ("--configfile", "presets/smoke.yaml")
+RESULTS = Path("results/smoke")
+TIMED = ("logs", "benchmarks", "costs", "figures", ".work")  # timings, and drawings that show them
+
+
+@dataclass
+class Plan:
+    """The number of jobs of each rule that would run, and the rules whose params, code hash among
+    them, are others than before."""
+
+    jobs: dict
+    changed: set
+
+
+class Tree:
+    """A copy of the work tree with results of its own."""
+
+    def __init__(self, root):
+        self.root = root
+        self.results = root / RESULTS
+
+    def environment(self):
+        """Return an environment in which `trainorder` is the copy's own library."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return {**os.environ, "PYTHONPATH": str(self.root / "lib"), "PATH": path}
+
+    def snakemake(self, *arguments, timeout=300):
+        """Run Snakemake to its end; return its status and all it printed as one text."""
+        with self.started(*arguments) as process:
+            try:
+                output, _ = process.communicate(timeout=timeout)
+            finally:
+                stop(process)
+        return process.returncode, output
+
+    def started(self, *arguments):
+        """Start Snakemake in a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "snakemake", *arguments],
+            cwd=self.root,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def plan(self, *arguments):
+        """Return what a dry-run plans."""
+        status, output = self.snakemake("--dry-run", *arguments, timeout=120)
+        assert status == 0, output
+        if "Nothing to be done" in output:
+            return Plan({}, set())
+        table = output[output.rindex("Job stats:") :].split("\n\n")[0]
+        rows = [line.split() for line in table.splitlines()[3:]]
+        changed = re.findall(r"params have changed since last execution:\n +(.*)", output)
+        return Plan(
+            {rule: int(count) for rule, count in rows if rule not in ("total", "all")},
+            {rule for rules in changed for rule in rules.split(", ")},
+        )
+
+    def job(self, name):
+        """Return the job record that the rule left beside its log."""
+        return json.loads((self.results / "logs" / f"{name}.json").read_text())
+
+    def edit(self, file, old, new):
+        """Replace `old`, which must stand there once, in a file of the copy."""
+        path = self.root / file
+        text = path.read_text()
+        assert text.count(old) == 1, f"{file} has `{old}` {text.count(old)} times: mend this test"
+        path.write_text(text.replace(old, new))
+
+
+def stop(process):
+    """Kill a process and the group it leads, and wait for it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def work_tree(folder):
+    """Copy what git would take, and link the archives, into `folder`."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    (ROOT / "resources").mkdir(exist_ok=True)
+    (folder / "resources").symlink_to(ROOT / "resources")
+    return Tree(folder)
+
+
+def copied(tree, folder):
+    """Return a copy of a tree with its results and Snakemake's records, times kept."""
+    shutil.copytree(tree.root, folder, symlinks=True, dirs_exist_ok=True)
+    return Tree(folder)
+
+
+def contents(results):
+    """Return the bytes of every result file by name, timings taken out."""
+    found = {}
+    for path in sorted(results.rglob("*")):
+        name = path.relative_to(results)
+        if path.is_file() and name.parts[0] not in TIMED and name.name != "costs.json":
+            found[name.as_posix()] = without_timings(name.name, path.read_bytes())
+    return found
+
+
+def without_timings(name, content):
+    """Return the bytes of a result file without what differs from run to run."""
+    if name == "estimates.csv":
+        rows = list(csv.DictReader(io.StringIO(content.decode())))
+        kept = [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+        return json.dumps(kept).encode()
+    if name == "validation.json":
+        return json.dumps(untimed(json.loads(content))).encode()
+    return content
+
+
+def untimed(value):
+    """Return nested values without the costs."""
+    if isinstance(value, dict):
+        timed = ("cost", "seconds", "retraining_seconds")
+        return {key: untimed(inner) for key, inner in value.items() if key not in timed}
+    return [untimed(inner) for inner in value] if isinstance(value, list) else value
+
+
+def assert_same_results(one, other, because):
+    """Compare two results folders; `because` says what a difference means."""
+    mine, theirs = contents(one), contents(other)
+    assert sorted(mine) == sorted(theirs), "other files were made"
+    different = [name for name in mine if mine[name] != theirs[name]]
+    assert not different, f"{because}: {', '.join(different)}"
+
+
+def states(results):
+    """Return what tells a file rewritten from one left alone, by path."""
+    return {
+        path: (path.stat().st_ino, path.stat().st_mtime_ns)
+        for path in results.rglob("*")
+        if path.is_file()
+    }
+
+
+def wait_until(condition, process, timeout=120):
+    """Wait until `condition()` holds; fail if the process ends first."""
+    end = time.monotonic() + timeout
+    while not condition():
+        assert process.poll() is None, "the process ended before it could be killed"
+        assert time.monotonic() < end, "nothing to kill came up in time"
+        time.sleep(0.002)
+
+
+def of_another_study(path):
+    """Rewrite a sealed file as that of another study, otherwise the same."""
+    spare = path.with_name("spare.h5")
+    with opened(path, None, "test") as old:
+        attributes = {name: value for name, value in old.attrs.items() if name != "key"}
+        with creating(spare, "0123456789abcdef", **attributes) as new:
+            for name in old:
+                old.copy(name, new)
+    spare.replace(path)
+
+
+@dataclass
+class Ended:
+    """How a step run by hand ended: its status and what it said last; and all it printed."""
+
+    code: int
+    error: str
+    printed: str
+
+
+def by_hand(tree, script, record):
+    """Run a script on a job record in this process, so that the libraries are imported once.
+
+    What is no message for the user, a traceback in a process of its own, is raised here.
+    """
+    path = tree.root / "by-hand.json"
+    path.write_text(json.dumps(record))
+    printed = io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(printed),
+    ):
+        patch.chdir(tree.root)
+        patch.setattr(sys, "argv", [f"{script}.py", str(path)])
+        try:
+            runpy.run_path(str(ROOT / "scripts" / f"{script}.py"), run_name="__main__")
+        except SystemExit as end:
+            return Ended(1, str(end.code), printed.getvalue())
+    return Ended(0, "", printed.getvalue())
+
+
+def assert_one_line(ended, *parts):
+    """Check that a step ended with one `error:` line that holds `parts`."""
+    assert ended.code == 1, f"the step took it without a word; it printed: {ended.printed}"
+    assert ended.error.startswith("error: ")
+    assert "\n" not in ended.error
+    assert "error:" not in ended.printed, "the line would stand twice on the terminal"
+    for part in parts:
+        assert part in ended.error, f"the line does not say `{part}`: {ended.error}"
