@@ -78,6 +78,17 @@ def test_a_damaged_state_counts_as_absent(tmp_path, damage):
     assert checkpoints.latest() is None
 
 
+@pytest.mark.parametrize("damage", [truncate, flip, lambda path: path.unlink()])
+def test_a_state_lost_while_a_path_is_made_of_it_is_one_line_that_says_what_to_delete(
+    tmp_path, damage
+):
+    checkpoints = Checkpoints(tmp_path, KEY, every=1, keep_all=True)
+    checkpoints.save(state(3))
+    damage(checkpoints.folder / "00000003.h5")
+    with pytest.raises(UserError, match=f"00000003.h5: .*; delete {checkpoints.folder} and run"):
+        checkpoints.load(3)
+
+
 def test_half_written_states_are_not_seen(checkpoints):
     checkpoints.save(state(2))
     (checkpoints.folder / ".00000004.h5.123.partial").write_bytes(b"half")

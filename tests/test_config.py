@@ -84,6 +84,11 @@ BAD = {
         "with a dot",
     ),
     "number as text": (changed(window__units="32"), "window.units", "integer"),
+    "number as Snakemake's --config passes it": (
+        changed(optimizer__learning_rate="0.001"),
+        "optimizer.learning_rate",
+        "use --configfile",
+    ),
     "whole float": (changed(window__units=32.0), "window.units", "integer"),
     "truth value": (changed(threads=True), "threads", "integer"),
     "not a number": (changed(optimizer__learning_rate=float("nan")), "learning_rate", "number"),
@@ -101,6 +106,11 @@ BAD = {
     "negative seed": (changed(seeds__order=-1), "seeds.order", "minimum"),
     "no threads": (changed(threads=0), "threads", "minimum"),
     "rate zero": (changed(optimizer__learning_rate=0.0), "optimizer.learning_rate", "0"),
+    "rate beyond the largest float": (
+        changed(optimizer__learning_rate=1.0e38),
+        "optimizer.learning_rate",
+        "maximum",
+    ),
     "beta one": (changed(optimizer__beta1=1.0), "optimizer.beta1", "1"),
     "negative decay": (changed(optimizer__weight_decay=-0.1), "optimizer.weight_decay", "minimum"),
     "clip zero": (changed(optimizer__gradient_clip=0), "optimizer.gradient_clip", "0"),

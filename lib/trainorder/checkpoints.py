@@ -47,7 +47,13 @@ class Checkpoints:
             UserError: missing or damaged.
 
         """
-        arrays = read_arrays(self._path(step), self.key, "the same again")
+        try:
+            arrays = read_arrays(self._path(step), self.key, "")
+        except UserError:
+            raise UserError(
+                f"{self._path(step)}: this state of a trainer is missing or damaged; "
+                f"delete {self.folder} and run the same step again"
+            ) from None
         tensors = [torch.from_numpy(arrays.pop(name)) for name in MOMENTS]
         return State(*tensors, step), arrays
 

@@ -118,30 +118,41 @@ def work_tree(folder):
     return Tree(folder)
 
 
-def copied(tree, folder):
-    """Return a copy of a tree with its results and Snakemake's records, times kept."""
-    shutil.copytree(tree.root, folder, symlinks=True, dirs_exist_ok=True)
+def copied(tree, folder, leave=()):
+    """Return a copy of a tree, results and Snakemake's records included, but for `leave`."""
+    shutil.copytree(tree.root, folder, symlinks=True, ignore=shutil.ignore_patterns(*leave))
     return Tree(folder)
 
 
-def contents(results):
-    """Return the bytes of every result file by name, timings taken out."""
+def contents(results, estimators=None):
+    """Return the bytes of every result file by name, timings taken out.
+
+    With `estimators`, only what is said of those, as a study of them alone would say it.
+    """
     found = {}
     for path in sorted(results.rglob("*")):
         name = path.relative_to(results)
-        if path.is_file() and name.parts[0] not in TIMED and name.name != "costs.json":
-            found[name.as_posix()] = without_timings(name.name, path.read_bytes())
+        if not path.is_file() or name.parts[0] in TIMED or name.name == "costs.json":
+            continue
+        if estimators is None or name.parts[0] != "estimates" or name.parts[1] in estimators:
+            found[name.as_posix()] = lasting(name.name, path.read_bytes(), estimators)
     return found
 
 
-def without_timings(name, content):
-    """Return the bytes of a result file without what differs from run to run."""
-    if name == "estimates.csv":
+def lasting(name, content, estimators):
+    """Return of a result file's bytes what is the same in every run."""
+    if name in ("estimates.csv", "trajectories.csv"):
         rows = list(csv.DictReader(io.StringIO(content.decode())))
-        kept = [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
-        return json.dumps(kept).encode()
+        kept = [row for row in rows if estimators is None or row["estimator"] in estimators]
+        return json.dumps([untimed(row) for row in kept]).encode()
     if name == "validation.json":
-        return json.dumps(untimed(json.loads(content))).encode()
+        value = untimed(json.loads(content))
+        if estimators is not None:
+            scores = {name: value["estimators"][name] for name in estimators}
+            for of_all in ("best_estimator", "verdict", "provenance"):
+                del value[of_all]
+            value["estimators"] = scores
+        return json.dumps(value).encode()
     return content
 
 
@@ -153,9 +164,9 @@ def untimed(value):
     return [untimed(inner) for inner in value] if isinstance(value, list) else value
 
 
-def assert_same_results(one, other, because):
+def assert_same_results(one, other, because, estimators=None):
     """Compare two results folders; `because` says what a difference means."""
-    mine, theirs = contents(one), contents(other)
+    mine, theirs = contents(one, estimators), contents(other, estimators)
     assert sorted(mine) == sorted(theirs), "other files were made"
     different = [name for name in mine if mine[name] != theirs[name]]
     assert not different, f"{because}: {', '.join(different)}"
