@@ -44,7 +44,7 @@ def _polynomial(g: Tensor, point: Tensor, d: Tensor, order: int) -> Tensor:
     if not d.any():  # at the centre the polynomial is the gradient
         return g.detach()
     (hvp,) = torch.autograd.grad(g, point, d, create_graph=order > 1, retain_graph=True)
-    if order == 1:
-        return g.detach() + hvp
+    if order == 1 or not hvp.requires_grad:  # a quadratic loss has no third derivative
+        return (g + hvp).detach()
     (third,) = torch.autograd.grad(hvp, point, d, retain_graph=True)
     return (g + hvp).detach() + third / 2

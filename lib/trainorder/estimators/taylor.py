@@ -20,7 +20,10 @@ class Taylor(ExactReplay):
         result = torch.zeros_like(parameters)
         for unit, orders in sum_over_units(units):
             terms = taylor_gradients(
-                lambda theta, unit=unit: problem.loss(theta, unit), centre, deltas[orders], self.order
+                lambda theta, unit=unit: problem.loss(theta, unit),
+                centre,
+                deltas[orders],
+                self.order,
             )
             result.index_add_(0, orders, terms, alpha=1 / units.shape[1])
             self._count(len(orders))

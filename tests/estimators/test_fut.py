@@ -1,0 +1,120 @@
+"""The published replay equals its formula, computed by hand on three parameters."""
+
+import math
+
+import pytest
+import torch
+from problems import (
+    Polynomial,
+    expansion,
+    ignore,
+    optimizer_config,
+    torch_states,
+    warm_state,
+)
+
+from trainorder.estimators.fut import FUT, adam_update
+from trainorder.estimators.futpp import FUTPlusPlus
+
+REFERENCE = [[0], [1], [2], [3]]
+OTHER = [2, 0, 3, 1]
+
+
+@pytest.fixture
+def case(tmp_path):
+    problem = Polynomial(4, size=3, degree=3)
+    config = optimizer_config(learning_rate=0.05, weight_decay=0.1, epsilon=1e-3)
+    warm = warm_state(problem, problem.start, config, steps=5)
+    states = torch_states(problem, warm, REFERENCE, config)
+    with expansion(problem, states, config, tmp_path) as about:
+        yield problem, config, states, about
+
+
+def by_hand(problem, config, states, second_order, guard=None):
+    """Follow OTHER with scalars and loops only, straight from DESIGN section 2."""
+
+    def g(t, unit, i):
+        theta = states[t].parameters
+        linear, square, cube = problem.linear, problem.square, problem.cube
+        value = linear[unit, i]
+        for j in range(3):
+            value = value + (square[unit, i, j] + square[unit, j, i]) / 2 * theta[j]
+            for k in range(3):
+                permuted = cube[unit, i, j, k] + cube[unit, j, i, k] + cube[unit, j, k, i]
+                value = value + permuted * theta[j] * theta[k] / 6
+        return float(value)
+
+    def run(t, i):
+        return float(states[t].parameters[i] - states[t - 1].parameters[i])
+
+    def h(t, unit, i):
+        return (g(t, unit, i) - g(t - 1, unit, i)) / run(t, i) if t >= 1 else 0.0
+
+    def gamma_update(x, m0, v0, step):
+        m = (config.beta1 * m0 + (1 - config.beta1) * x) / (1 - config.beta1 ** (step + 1))
+        v = (config.beta2 * v0 + (1 - config.beta2) * x * x) / (1 - config.beta2 ** (step + 1))
+        return m / (math.sqrt(v) + config.epsilon)
+
+    gamma = [float(x) for x in states[0].parameters]
+    for t, unit in enumerate(OTHER):
+        state = states[t]
+        following = []
+        for i in range(3):
+            x = torch.tensor(g(t, unit, i), dtype=torch.float64, requires_grad=True)
+            m0, v0 = state.exp_avg[i], state.exp_avg_sq[i]
+            m = (config.beta1 * m0 + (1 - config.beta1) * x) / (
+                1 - config.beta1 ** (state.step + 1)
+            )
+            v = (config.beta2 * v0 + (1 - config.beta2) * x * x) / (
+                1 - config.beta2 ** (state.step + 1)
+            )
+            value = m / (v.sqrt() + config.epsilon)
+            assert float(value.detach()) == pytest.approx(
+                gamma_update(float(x.detach()), float(m0), float(v0), state.step)
+            )
+            (first,) = torch.autograd.grad(value, x, create_graph=True)
+            (second,) = torch.autograd.grad(first, x)
+            delta = gamma[i] - float(state.parameters[i])
+            correction = delta * float(first) * h(t, unit, i)
+            if second_order:
+                bend = (h(t, unit, i) - h(t - 1, unit, i)) / run(t, i) if t >= 2 else 0.0
+                curved = float(second) * h(t, unit, i) ** 2 + float(first) * bend
+                correction += delta**2 * curved / 2
+            if guard is not None:
+                correction = max(-guard, min(guard, correction))
+            rate = config.learning_rate
+            following.append(
+                gamma[i] * (1 - rate * config.weight_decay) - rate * (float(value) + correction)
+            )
+        gamma = following
+    return torch.tensor(gamma, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("guard", [None, 0.05])
+@pytest.mark.parametrize(("kind", "second"), [(FUT, False), (FUTPlusPlus, True)])
+def test_published_replay_equals_its_formula(kind, second, guard, case):
+    problem, config, states, about = case
+    schedule = torch.tensor([[[unit] for unit in OTHER]])
+    found = kind(about, guard).replay(schedule, ignore)[0]
+    expected = by_hand(problem, config, states, second, guard)
+    assert torch.allclose(found, expected, rtol=1e-9, atol=0), (
+        f"{kind.__name__} strays from its formula: {found.tolist()} for {expected.tolist()}"
+    )
+
+
+def test_guard_changes_the_estimate_it_bounds(case):
+    *_, about = case
+    schedule = torch.tensor([[[unit] for unit in OTHER]])
+    free, bounded = (FUT(about, guard).replay(schedule, ignore)[0] for guard in (None, 1e-3))
+    assert not torch.allclose(free, bounded), "the guard does nothing in these tests"
+
+
+def test_derivatives_of_the_update_are_finite_where_nothing_was_ever_learned(case):
+    *_, about = case
+    state = about.path.state(0)
+    state.exp_avg.zero_()
+    state.exp_avg_sq.zero_()
+    about.path.state = lambda t: state
+    update = adam_update(about, 0, torch.zeros(1, 3, dtype=torch.float64))
+    for part in (update.value, update.first, update.second):
+        assert torch.isfinite(part).all(), "a parameter that never had a gradient gives nan"

@@ -1,0 +1,93 @@
+"""Exact replay converges at the order of its expansion, and is exact where the loss allows."""
+
+import numpy as np
+import pytest
+import torch
+from problems import (
+    Polynomial,
+    barycentre,
+    expansion,
+    ignore,
+    language_problem,
+    optimizer_config,
+    relative_error,
+    torch_states,
+    warm_state,
+)
+
+from trainorder.estimators.order0 import Order0
+from trainorder.estimators.taylor1 import Taylor1
+from trainorder.estimators.taylor2 import Taylor2
+
+ESTIMATORS = {0: Order0, 1: Taylor1, 2: Taylor2}
+REFERENCE = [[0], [1], [2], [3], [4], [5]]
+OTHER = [[5], [2], [0], [4], [1], [3]]
+
+
+@pytest.mark.parametrize("path", ["reference", "barycentre"])
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_error_falls_with_the_learning_rate_as_the_order_says(order, path, tmp_path):
+    problem = language_problem()
+    base = optimizer_config(learning_rate=4e-3, epsilon=1e-4, weight_decay=0.1)
+    warm = warm_state(problem, problem.model.parameters(), base)
+    scales = np.array([1.0, 0.5, 0.25, 0.125])
+    errors = []
+    for scale in scales:
+        config = optimizer_config(learning_rate=4e-3 * scale, epsilon=1e-4, weight_decay=0.1)
+        truth = torch_states(problem, warm, OTHER, config)[-1].parameters
+        folder = tmp_path / f"{scale}"
+        if path == "reference":
+            states = torch_states(problem, warm, REFERENCE, config)
+            about = expansion(problem, states, config, folder)
+        else:
+            about = barycentre(problem, warm, len(OTHER), 1, config, folder)
+        with about as centre:
+            found = ESTIMATORS[order](centre).replay(torch.tensor([OTHER]), ignore)[0]
+        errors.append(float((found - truth).norm()))
+    slope = np.polyfit(np.log(scales), np.log(errors), 1)[0]
+    assert slope >= order + 1.8, (
+        f"order {order} about the {path} path: the error falls with slope {slope:.2f} in the "
+        f"learning rate, so a term of that order is wrong or missing"
+    )
+
+
+@pytest.mark.parametrize("path", ["reference", "barycentre"])
+@pytest.mark.parametrize(("degree", "order"), [(2, 1), (2, 2), (3, 2)])
+def test_taylor_is_exact_where_higher_derivatives_vanish(degree, order, path, tmp_path):
+    problem, config = Polynomial(6, degree=degree), optimizer_config(learning_rate=0.05)
+    warm = warm_state(problem, problem.start, config)
+    if path == "reference":
+        states = torch_states(problem, warm, REFERENCE, config)
+        about = expansion(problem, states, config, tmp_path)
+    else:
+        about = barycentre(problem, warm, len(OTHER), 1, config, tmp_path)
+    with about as centre:
+        found = ESTIMATORS[order](centre).replay(torch.tensor([OTHER]), ignore)[0]
+    truth = torch_states(problem, warm, OTHER, config)[-1].parameters
+    error = relative_error(found, truth)
+    assert error < 1e-10, f"order {order} is not exact on degree {degree}: {error:.1e}"
+
+
+def test_order_1_is_not_exact_on_a_cubic_loss(tmp_path):
+    problem, config = Polynomial(6, degree=3), optimizer_config(learning_rate=0.05)
+    warm = warm_state(problem, problem.start, config)
+    with expansion(
+        problem, torch_states(problem, warm, REFERENCE, config), config, tmp_path
+    ) as about:
+        found = Taylor1(about).replay(torch.tensor([OTHER]), ignore)[0]
+    truth = torch_states(problem, warm, OTHER, config)[-1].parameters
+    assert relative_error(found, truth) > 1e-6, "the cubic test cannot tell orders 1 and 2 apart"
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_several_units_a_step_repeats_and_absences_are_replayed(order, tmp_path):
+    problem, config = Polynomial(6, degree=order + 1), optimizer_config(learning_rate=0.05)
+    warm = warm_state(problem, problem.start, config)
+    reference = [[0, 1], [2, 3], [4, 5]]
+    schedules = [[[5, 2], [0, 4], [1, 3]], [[2, 2], [0, 4], [2, 3]]]
+    states = torch_states(problem, warm, reference, config)
+    with expansion(problem, states, config, tmp_path) as about:
+        found = ESTIMATORS[order](about).replay(torch.tensor(schedules), ignore)
+    for row, schedule in zip(found, schedules, strict=True):
+        truth = torch_states(problem, warm, schedule, config)[-1].parameters
+        assert relative_error(row, truth) < 1e-10, f"units of a step are mixed up in {schedule}"

@@ -1,0 +1,214 @@
+"""Tiny learning problems in float64, and expansions of them, for the tests of the mathematics."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
+
+from trainorder.barycentre import write_barycentre
+from trainorder.checkpoints import Checkpoints
+from trainorder.config import ModelConfig, OptimizerConfig
+from trainorder.corpus.corpus import Corpus
+from trainorder.cost import Meter
+from trainorder.estimators.base import Expansion
+from trainorder.model import LanguageModel
+from trainorder.optimizer import AdamW, State
+from trainorder.path import Path, write_path
+from trainorder.problem import LanguageProblem
+from trainorder.store import opened
+from trainorder.table import Table, anchor_steps, spans, write_table
+
+HORIZON = 40
+
+
+def optimizer_config(**changes):
+    """Return an optimizer configuration with some fields changed."""
+    fields = {
+        "learning_rate": 1e-2,
+        "beta1": 0.9,
+        "beta2": 0.95,
+        "epsilon": 1e-8,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "linear_warmup_steps": 0,
+        "final_fraction": 0.1,
+        "gradient_clip": None,
+    }
+    return OptimizerConfig(**{**fields, **changes})
+
+
+@dataclass
+class Polynomial:
+    """Units whose losses are random polynomials of the parameters, of degree 2 or 3."""
+
+    units: int
+    size: int = 5
+    degree: int = 2
+    meter: Meter = field(default_factory=Meter)
+
+    def __post_init__(self):
+        generator = torch.Generator().manual_seed(7)
+
+        def normal(*shape):
+            return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+        root = normal(self.units, self.size, self.size)
+        self.linear = normal(self.units, self.size)
+        self.square = root @ root.mT / self.size
+        self.cube = normal(self.units, self.size, self.size, self.size) / self.size
+        self.start = normal(self.size)
+
+    def loss(self, theta, unit):
+        value = self.linear[unit] @ theta + theta @ self.square[unit] @ theta / 2
+        if self.degree == 3:
+            value = value + torch.einsum("ijk,i,j,k->", self.cube[unit], theta, theta, theta) / 6
+        return value
+
+
+def language_problem(units=6, unit_size=2, seed=0):
+    """Return a one-layer language model on random tokens, in float64."""
+    rng = np.random.default_rng(3)
+    tokens = rng.integers(0, 13, (units, unit_size, 7)).astype(np.int32)
+    corpus = Corpus(
+        ["a", "b"],
+        13,
+        rng.integers(0, 13, (20, 7)).astype(np.int32),
+        tokens,
+        ["a"] * (units // 2) + ["b"] * (units - units // 2),
+        rng.integers(0, 13, (2, 3, 7)).astype(np.int32),
+    )
+    model = LanguageModel(ModelConfig(8, 12, 1, 2), 13, 7, seed, torch.float64)
+    keep_double(model.module)
+    return LanguageProblem(model, corpus, Meter())
+
+
+def keep_double(module):
+    """Undo the casts to float32 that transformers makes in norms and in the attention's softmax."""
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, LlamaRMSNorm):
+                norm = torch.nn.RMSNorm(child.weight.shape, child.variance_epsilon)
+                norm.weight = child.weight
+                setattr(parent, name, norm)
+    torch.nn.functional.softmax = double_softmax
+
+
+def double_softmax(x, dim, dtype=None, softmax=torch.nn.functional.softmax):
+    """Return the softmax in the type of a float64 input."""
+    return softmax(x, dim=dim, dtype=None if x.dtype == torch.float64 else dtype)
+
+
+def warm_state(problem, theta, config, steps=8):
+    """Return the state after some torch.optim.AdamW steps on the units in turn."""
+    zero = torch.zeros_like(theta)
+    schedule = np.arange(steps)[:, None] % problem.units
+    return torch_states(problem, State(theta, zero, zero, 0), schedule, config)[-1]
+
+
+def torch_states(problem, start, schedule, config):
+    """Return the states before each step and at the end of a run of torch.optim.AdamW.
+
+    Written against torch alone: no code of the replay or of `trainorder.training`.
+    """
+    parameter = start.parameters.clone().requires_grad_()
+    optimizer = torch.optim.AdamW(
+        [parameter],
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
+        eps=config.epsilon,
+        weight_decay=config.weight_decay,
+    )
+    optimizer.state[parameter] = {
+        "step": torch.tensor(float(start.step)),
+        "exp_avg": start.exp_avg.clone(),
+        "exp_avg_sq": start.exp_avg_sq.clone(),
+    }
+    states = [start]
+    for row in schedule:
+        for group in optimizer.param_groups:
+            group["lr"] = torch_rate(config, states[-1].step)
+        optimizer.zero_grad()
+        torch.stack([problem.loss(parameter, int(unit)) for unit in row]).mean().backward()
+        if config.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_([parameter], config.gradient_clip)
+        optimizer.step()
+        moments = optimizer.state[parameter]
+        states.append(
+            State(
+                parameter.detach().clone(),
+                moments["exp_avg"].clone(),
+                moments["exp_avg_sq"].clone(),
+                states[-1].step + 1,
+            )
+        )
+    return states
+
+
+def torch_rate(config, step):
+    """Return the learning rate that torch's own schedulers give at a step."""
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=config.learning_rate)
+    warmup, span = config.linear_warmup_steps, HORIZON - config.linear_warmup_steps
+    if step < warmup:
+        return config.learning_rate * step / warmup
+    if config.schedule == "constant":
+        return config.learning_rate
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(
+        optimizer, span, eta_min=config.final_fraction * config.learning_rate
+    )
+    for _ in range(step - warmup):
+        optimizer.step()
+        scheduler.step()
+    return scheduler.get_last_lr()[0]
+
+
+@contextmanager
+def expansion(problem, states, config, folder, anchors=None, shards=2):
+    """Yield the expansion about a path of states, its gradient table included."""
+    steps = len(states) - 1
+    write_path(folder / "path.h5", "k", lambda t: states[t], steps)
+    with opened(folder / "path.h5", "k", "reference") as file:
+        path = Path(file)
+        for shard, span in enumerate(spans(steps, anchor_steps(steps, anchors), shards)):
+            write_table(folder / f"table-{shard}.h5", "k", problem, path, span.anchors)
+        with opened_tables(folder, shards) as table:
+            yield Expansion(problem, AdamW(config, HORIZON), path, table)
+
+
+@contextmanager
+def barycentre(problem, start, steps, units_per_step, config, folder, shards=2):
+    """Yield the expansion about the barycentre path."""
+    checkpoints = Checkpoints(folder / "work", "w", every=1, keep_all=True)
+    optimizer = AdamW(config, HORIZON)
+    files = [folder / f"table-{shard}.h5" for shard in range(shards)]
+    parts = spans(steps, anchor_steps(steps, None), shards)
+    write_barycentre(problem, optimizer, start, units_per_step, parts, files, checkpoints, "k")
+    write_path(folder / "path.h5", "k", lambda t: checkpoints.load(start.step + t)[0], steps)
+    with (
+        opened(folder / "path.h5", "k", "barycentre") as file,
+        opened_tables(folder, shards) as table,
+    ):
+        yield Expansion(problem, optimizer, Path(file), table)
+
+
+@contextmanager
+def opened_tables(folder, shards):
+    """Yield the table of the shards in a folder."""
+    if shards == 0:
+        yield Table([])
+        return
+    with (
+        opened(folder / f"table-{shards - 1}.h5", "k", "table") as last,
+        opened_tables(folder, shards - 1) as rest,
+    ):
+        yield Table([*rest.files, last])
+
+
+def relative_error(found, expected):
+    """Return |found - expected| / |expected|."""
+    return float((found - expected).norm() / expected.norm())
+
+
+def ignore(t, parameters):
+    """Observe nothing."""

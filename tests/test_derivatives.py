@@ -1,0 +1,63 @@
+"""Gradients and Taylor polynomials equal dense autograd."""
+
+import pytest
+import torch
+from problems import language_problem, relative_error
+
+from trainorder.derivatives import gradient, taylor_gradients
+
+
+@pytest.fixture(scope="module")
+def case():
+    problem = language_problem()
+
+    def loss(theta):
+        return problem.loss(theta, 1)
+
+    theta = problem.model.parameters()
+    generator = torch.Generator().manual_seed(1)
+    d = 0.1 * torch.randn(3, problem.size, generator=generator, dtype=torch.float64)
+    return loss, theta, d
+
+
+def test_gradient_equals_central_differences(case):
+    loss, theta, d = case
+    step = 1e-5
+    slope = (loss(theta + step * d[0]) - loss(theta - step * d[0])) / (2 * step)
+    assert float(gradient(loss, theta) @ d[0]) == pytest.approx(float(slope), rel=1e-8)
+
+
+def test_order_0_is_the_gradient_whatever_the_displacement(case):
+    loss, theta, d = case
+    found = taylor_gradients(loss, theta, d, 0)
+    assert all(torch.equal(row, gradient(loss, theta)) for row in found)
+
+
+def test_order_1_equals_the_dense_hessian(case):
+    loss, theta, d = case
+    hessian = torch.autograd.functional.hessian(loss, theta)
+    expected = gradient(loss, theta) + d @ hessian
+    error = relative_error(taylor_gradients(loss, theta, d, 1), expected)
+    assert error < 1e-10, f"Hessian-vector products are off by {error:.1e}"
+
+
+def test_order_2_equals_the_dense_third_derivative(case):
+    loss, theta, d = case
+    hessian = torch.autograd.functional.hessian(loss, theta)
+    for row, displacement in zip(taylor_gradients(loss, theta, d, 2), d, strict=True):
+
+        def bent(x, displacement=displacement):
+            product = torch.autograd.functional.hvp(loss, x, displacement, create_graph=True)[1]
+            return product @ displacement
+
+        third = torch.autograd.functional.jacobian(bent, theta)
+        expected = gradient(loss, theta) + hessian @ displacement + third / 2
+        error = relative_error(row, expected)
+        assert error < 1e-10, f"the third derivative is off by {error:.1e}"
+
+
+def test_at_the_centre_every_order_is_the_gradient(case):
+    loss, theta, d = case
+    for order in (1, 2):
+        found = taylor_gradients(loss, theta, torch.zeros_like(d), order)
+        assert relative_error(found[0], gradient(loss, theta)) < 1e-14
