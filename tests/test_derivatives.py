@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from problems import language_problem, relative_error
 
+from problems import language_problem, relative_error
 from trainorder.derivatives import gradient, taylor_gradients
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from problems import (
     HORIZON,
     Polynomial,
@@ -15,7 +16,6 @@ from problems import (
     torch_states,
     warm_state,
 )
-
 from trainorder.estimators.order0 import Order0
 from trainorder.optimizer import AdamW, State
 

@@ -1,6 +1,7 @@
 """The barycentre path: the run that stands at the centre of all schedules."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def barycentre_step(
     mean = torch.zeros_like(state.parameters, dtype=torch.float64)
     square = torch.zeros_like(mean)
     for unit in range(n):
-        g = gradient(lambda theta, unit=unit: problem.loss(theta, unit), state.parameters)
+        g = gradient(partial(problem.loss, unit=unit), state.parameters)
         visit(unit, g)
         mean += g
         square += g.double() ** 2

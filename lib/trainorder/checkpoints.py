@@ -54,8 +54,8 @@ class Checkpoints:
                 f"{self._path(step)}: this state of a trainer is missing or damaged; "
                 f"delete {self.folder} and run the same step again"
             ) from None
-        tensors = [torch.from_numpy(arrays.pop(name)) for name in MOMENTS]
-        return State(*tensors, step), arrays
+        theta, m, v = (torch.from_numpy(arrays.pop(name)) for name in MOMENTS)
+        return State(theta, m, v, step), arrays
 
     def clear(self) -> None:
         """Remove the folder, once the outputs made from it are published."""
@@ -82,5 +82,5 @@ def read_state(path: str | Path, key: str, rule: str) -> State:
 
     """
     with opened(path, key, rule) as file:
-        tensors = [torch.from_numpy(file[name][()]) for name in MOMENTS]
-        return State(*tensors, int(file.attrs["step"]))
+        theta, m, v = (torch.from_numpy(file[name][()]) for name in MOMENTS)
+        return State(theta, m, v, int(file.attrs["step"]))

@@ -24,8 +24,8 @@ class LanguageModel:
     ) -> None:
         """Initialise the weights from `seed`, in `dtype`, for sequences of `length` tokens."""
         torch.manual_seed(seed)
-        self.module = LlamaForCausalLM(
-            LlamaConfig(
+        module: torch.nn.Module = LlamaForCausalLM(
+            LlamaConfig(  # type: ignore[call-arg]  # takes any attribute
                 vocab_size=vocabulary,
                 hidden_size=config.hidden_size,
                 intermediate_size=config.intermediate_size,
@@ -40,7 +40,8 @@ class LanguageModel:
                 eos_token_id=None,
                 pad_token_id=None,
             )
-        ).to(dtype)
+        )
+        self.module = module.to(dtype)
         named = list(self.module.named_parameters())
         self._names = [name for name, _ in named]
         self._shapes = [parameter.shape for _, parameter in named]

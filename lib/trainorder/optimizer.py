@@ -25,11 +25,14 @@ class State:
 
     def repeated(self, count: int) -> "State":
         """Return `count` copies stacked along a new first axis."""
-        stacked = (
-            tensor.expand(count, -1).clone()
-            for tensor in (self.parameters, self.exp_avg, self.exp_avg_sq)
+        m, v = self.exp_avg, self.exp_avg_sq
+        return State(
+            self.parameters.repeat(count, 1), m.repeat(count, 1), v.repeat(count, 1), self.step
         )
-        return State(*stacked, self.step)
+
+    def rows(self, rows: slice) -> "State":
+        """Return views of some of the stacked states; changing them in place changes these."""
+        return State(self.parameters[rows], self.exp_avg[rows], self.exp_avg_sq[rows], self.step)
 
 
 class AdamW:
@@ -64,7 +67,8 @@ class AdamW:
         if self.config.gradient_clip is None:
             return gradient
         norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
-        return gradient * (self.config.gradient_clip / (norm + 1e-6)).clamp(max=1.0)
+        scaled: Tensor = gradient * (self.config.gradient_clip / (norm + 1e-6)).clamp(max=1.0)
+        return scaled
 
     def update(self, state: State, gradient: Tensor, square: Tensor | None = None) -> None:
         """Apply one step to `state` in place.

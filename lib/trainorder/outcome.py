@@ -7,6 +7,7 @@ step and at the end, for the orders that are followed.
 """
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from trainorder.problem import LanguageProblem
 from trainorder.sketch import SparseJL
 from trainorder.training import train
 
-BATCH_NUMBERS = 2**23  # numbers in one (orders, P) tensor of a replay; bounds its memory
+BATCH_NUMBERS = 2**25  # numbers in one (orders, P) tensor of a replay; bounds its memory
 
 Arrays = dict[str, Any]
 
@@ -103,7 +104,7 @@ def retrain(
             state, loss, rows = train(
                 problem.model,
                 start,
-                lambda step, order=order: problem.batch(order.schedule[step]),
+                partial(_batch, problem, order),
                 len(order.schedule),
                 config,
                 horizon,
@@ -129,6 +130,10 @@ def retrain(
         problem.meter.add("orders")
         problem.meter.add("gradients", order.schedule.size)
     return {**_joined(problem, orders, followed, parts), "train_loss": np.stack(losses)}
+
+
+def _batch(problem: LanguageProblem, order: Order, step: int) -> Tensor:
+    return problem.batch(order.schedule[step])
 
 
 def _joined(

@@ -20,15 +20,23 @@ class Path:
         self.first_step = int(file.attrs["first_step"])
         self.steps = len(file["parameters"]) - 1
         self.size = file["parameters"].shape[1]
+        self._held: dict[int, State] = {}  # the last few: neighbouring steps share them
 
     def state(self, t: int) -> State:
-        """Return the state before step `t` of the window; `t` = T is the end. Tensors are (P,)."""
-        tensors = (torch.from_numpy(self._file[name][t]) for name in MOMENTS)
-        return State(*tensors, self.first_step + t)
+        """Return the state before step `t` of the window; `t` = T is the end.
+
+        Tensors are (P,), shared between calls: not to be changed in place.
+        """
+        if t not in self._held:
+            while len(self._held) > 2:
+                self._held.pop(next(iter(self._held)))
+            theta, m, v = (torch.from_numpy(self._file[name][t]) for name in MOMENTS)
+            self._held[t] = State(theta, m, v, self.first_step + t)
+        return self._held[t]
 
     def parameters(self, t: int) -> Tensor:
         """Return theta_t (P,)."""
-        return torch.from_numpy(self._file["parameters"][t])
+        return self.state(t).parameters
 
 
 def write_path(path: str | File, key: str, states: Callable[[int], State], steps: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path as File
 
 import h5py
@@ -25,7 +26,7 @@ class Span:
 
 
 def anchor_steps(steps: int, anchors: int | None) -> np.ndarray:
-    """Return the anchors: all steps, or that many spread evenly with the first and last included."""
+    """Return the anchors: all steps, or that many spread evenly first and last included."""
     if anchors is None:
         return np.arange(steps)
     return np.unique(np.linspace(0, steps - 1, anchors).round().astype(int))
@@ -55,7 +56,7 @@ def write_table(shard: File, key: str, problem: Problem, path: Path, anchors: np
         for row, t in enumerate(tqdm(anchors.tolist(), desc=shard.stem, mininterval=2)):
             theta = path.parameters(t)
             for unit in range(problem.units):
-                g = gradient(lambda theta, unit=unit: problem.loss(theta, unit), theta)
+                g = gradient(partial(problem.loss, unit=unit), theta)
                 table[row, unit] = g.numpy()
             problem.meter.add("gradients", problem.units)
 

@@ -120,17 +120,20 @@ def _optimizer(
 def _scheduler(
     optimizer: torch.optim.Optimizer, config: OptimizerConfig, horizon: int, step: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
+    scheduler: torch.optim.lr_scheduler.LRScheduler
     if config.schedule == "constant":
-        return get_constant_schedule_with_warmup(
+        scheduler = get_constant_schedule_with_warmup(
             optimizer, config.linear_warmup_steps, last_epoch=step - 1
         )
-    return get_cosine_with_min_lr_schedule_with_warmup(
+        return scheduler
+    scheduler = get_cosine_with_min_lr_schedule_with_warmup(
         optimizer,
         config.linear_warmup_steps,
         horizon,
         last_epoch=step - 1,
         min_lr_rate=config.final_fraction,
     )
+    return scheduler
 
 
 def _state(model: LanguageModel, optimizer: torch.optim.Optimizer, step: int) -> State:

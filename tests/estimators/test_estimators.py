@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from problems import (
     expansion,
     ignore,
@@ -12,7 +13,6 @@ from problems import (
     torch_states,
     warm_state,
 )
-
 from trainorder.config import EstimatorConfig
 from trainorder.estimators.build import build_estimator
 

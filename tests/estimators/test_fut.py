@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from problems import (
     Polynomial,
     expansion,
@@ -12,7 +13,6 @@ from problems import (
     torch_states,
     warm_state,
 )
-
 from trainorder.estimators.fut import FUT, adam_update
 from trainorder.estimators.futpp import FUTPlusPlus
 
@@ -30,19 +30,23 @@ def case(tmp_path):
         yield problem, config, states, about
 
 
+def entry(problem, theta, unit, i):
+    """Return one entry of the gradient of a cubic unit loss, term by term."""
+    linear, square, cube = problem.linear[unit], problem.square[unit], problem.cube[unit]
+    value = float(linear[i])
+    for j in range(3):
+        value += float((square[i, j] + square[j, i]) / 2 * theta[j])
+        for k in range(3):
+            permuted = cube[i, j, k] + cube[j, i, k] + cube[j, k, i]
+            value += float(permuted * theta[j] * theta[k] / 6)
+    return value
+
+
 def by_hand(problem, config, states, second_order, guard=None):
     """Follow OTHER with scalars and loops only, straight from DESIGN section 2."""
 
     def g(t, unit, i):
-        theta = states[t].parameters
-        linear, square, cube = problem.linear, problem.square, problem.cube
-        value = linear[unit, i]
-        for j in range(3):
-            value = value + (square[unit, i, j] + square[unit, j, i]) / 2 * theta[j]
-            for k in range(3):
-                permuted = cube[unit, i, j, k] + cube[unit, j, i, k] + cube[unit, j, k, i]
-                value = value + permuted * theta[j] * theta[k] / 6
-        return float(value)
+        return entry(problem, states[t].parameters, unit, i)
 
     def run(t, i):
         return float(states[t].parameters[i] - states[t - 1].parameters[i])
@@ -75,7 +79,7 @@ def by_hand(problem, config, states, second_order, guard=None):
             (first,) = torch.autograd.grad(value, x, create_graph=True)
             (second,) = torch.autograd.grad(first, x)
             delta = gamma[i] - float(state.parameters[i])
-            correction = delta * float(first) * h(t, unit, i)
+            correction = delta * float(first.detach()) * h(t, unit, i)
             if second_order:
                 bend = (h(t, unit, i) - h(t - 1, unit, i)) / run(t, i) if t >= 2 else 0.0
                 curved = float(second) * h(t, unit, i) ** 2 + float(first) * bend

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from problems import (
     Polynomial,
     barycentre,
@@ -14,7 +15,6 @@ from problems import (
     torch_states,
     warm_state,
 )
-
 from trainorder.estimators.order0 import Order0
 from trainorder.estimators.taylor1 import Taylor1
 from trainorder.estimators.taylor2 import Taylor2

@@ -13,6 +13,8 @@ from trainorder.path import Path
 from trainorder.problem import Problem
 from trainorder.table import Table
 
+CHUNK_NUMBERS = 2**20  # numbers in a scratch tensor of element-wise work: about a processor cache
+
 Observe = Callable[[int, Tensor], None]
 
 
@@ -32,7 +34,11 @@ class Expansion:
         """
         if self.table is None:
             raise ValueError("this estimator reads the gradient table, and none was opened")
-        return self.table.at(t)[units.T].mean(dim=0)
+        table = self.table.at(t)
+        total = table[units[:, 0]]
+        for column in units.T[1:]:
+            total += table[column]
+        return total / units.shape[1]
 
 
 class Estimator(ABC):
@@ -70,9 +76,17 @@ class ExactReplay(Estimator):
         for t in trange(steps, desc=type(self).__name__, mininterval=2):
             observe(t, state.parameters)
             gradients = self.gradients(t, schedules[:, t], state.parameters)
-            self.expansion.optimizer.update(state, gradients)
+            for rows in chunks(count, state.parameters.shape[1]):
+                self.expansion.optimizer.update(state.rows(rows), gradients[rows])
+            state.step += 1
         observe(steps, state.parameters)
         return state.parameters
+
+
+def chunks(orders: int, size: int) -> list[slice]:
+    """Divide the orders of a batch, of `size` numbers each, so that scratch tensors stay small."""
+    step = max(1, CHUNK_NUMBERS // size)
+    return [slice(start, start + step) for start in range(0, orders, step)]
 
 
 def displacement(expansion: Expansion, t: int, parameters: Tensor) -> Tensor:
@@ -84,4 +98,4 @@ def sum_over_units(units: Tensor) -> list[tuple[int, Tensor]]:
     """Return each unit of `units` (O, k) with the orders that visit it, once for each visit."""
     orders = torch.arange(len(units)).repeat_interleave(units.shape[1])
     flat = units.flatten()
-    return [(int(unit), orders[flat == unit]) for unit in flat.unique()]
+    return [(unit, orders[flat == unit]) for unit in sorted(set(flat.tolist()))]

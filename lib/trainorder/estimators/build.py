@@ -1,5 +1,7 @@
 """The estimator of a configuration entry."""
 
+from collections.abc import Callable
+
 from trainorder.config import EstimatorConfig
 from trainorder.estimators.base import Estimator, Expansion
 from trainorder.estimators.constant import Constant
@@ -9,8 +11,16 @@ from trainorder.estimators.order0 import Order0
 from trainorder.estimators.taylor1 import Taylor1
 from trainorder.estimators.taylor2 import Taylor2
 
-PLAIN = {"constant": Constant, "order0": Order0, "taylor1": Taylor1, "taylor2": Taylor2}
-PUBLISHED = {"fut": FUT, "fut++": FUTPlusPlus}
+PLAIN: dict[str, Callable[[Expansion], Estimator]] = {
+    "constant": Constant,
+    "order0": Order0,
+    "taylor1": Taylor1,
+    "taylor2": Taylor2,
+}
+PUBLISHED: dict[str, Callable[[Expansion, float | None], Estimator]] = {
+    "fut": FUT,
+    "fut++": FUTPlusPlus,
+}
 
 
 def build_estimator(config: EstimatorConfig, expansion: Expansion) -> Estimator:

@@ -4,14 +4,13 @@ Known second-hand, from reviews and summaries of the paper: the moments are thos
 path, and the Hessian is an element-wise secant along it.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from tqdm import trange
 
-from trainorder.estimators.base import Estimator, Expansion, Observe, displacement
+from trainorder.estimators.base import Estimator, Expansion, Observe, chunks, displacement
 
 
 @dataclass
@@ -59,20 +58,24 @@ class FUT(Estimator):
     def replay(self, schedules: Tensor, observe: Observe) -> Tensor:
         """Apply the expanded update of each step, with the moments of the path."""
         count, steps, _ = schedules.shape
-        c = self.expansion.optimizer.config
         parameters = self.expansion.path.parameters(0).repeat(count, 1)
         for t in trange(steps, desc=type(self).__name__, mininterval=2):
             observe(t, parameters)
-            update = adam_update(self.expansion, t, self.expansion.gradients(t, schedules[:, t]))
-            delta = displacement(self.expansion, t, parameters)
-            correction = self.correction(t, schedules[:, t], update, delta)
-            if self.guard is not None:
-                correction.clamp_(-self.guard, self.guard)
-            rate = self.expansion.optimizer.learning_rate(self.expansion.path.first_step + t)
-            parameters = parameters * (1 - rate * c.weight_decay)
-            parameters -= rate * (update.value + correction)
+            for rows in chunks(count, parameters.shape[1]):
+                self._step(t, schedules[rows, t], parameters[rows])
         observe(steps, parameters)
         return parameters
+
+    def _step(self, t: int, units: Tensor, parameters: Tensor) -> None:
+        """Advance `parameters` (O, P) in place by the expanded update of step `t`."""
+        about = self.expansion
+        update = adam_update(about, t, about.gradients(t, units))
+        correction = self.correction(t, units, update, displacement(about, t, parameters))
+        if self.guard is not None:
+            correction.clamp_(-self.guard, self.guard)
+        rate = about.optimizer.learning_rate(about.path.first_step + t)
+        parameters *= 1 - rate * about.optimizer.config.weight_decay
+        parameters -= rate * (update.value + correction)
 
     def correction(self, t: int, units: Tensor, update: Update, delta: Tensor) -> Tensor:
         """Return d dGamma/dg h, (O, P)."""

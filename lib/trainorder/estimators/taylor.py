@@ -1,5 +1,7 @@
 """Exact Taylor expansion of each unit's own gradient, differentiated at replay."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -20,7 +22,7 @@ class Taylor(ExactReplay):
         result = torch.zeros_like(parameters)
         for unit, orders in sum_over_units(units):
             terms = taylor_gradients(
-                lambda theta, unit=unit: problem.loss(theta, unit),
+                partial(problem.loss, unit=unit),
                 centre,
                 deltas[orders],
                 self.order,

@@ -1,4 +1,4 @@
-"""`taylor1`: order 1 with exact Hessian-vector products. The yardstick of what order 1 can reach."""
+"""`taylor1`: order 1 with exact Hessian-vector products. The yardstick of order 1."""
 
 from trainorder.estimators.taylor import Taylor
 

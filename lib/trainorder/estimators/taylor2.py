@@ -1,4 +1,4 @@
-"""`taylor2`: order 2 with exact third derivatives. The yardstick of what order 2 can reach."""
+"""`taylor2`: order 2 with exact third derivatives. The yardstick of order 2."""
 
 from trainorder.estimators.taylor import Taylor
 
