@@ -1,0 +1,77 @@
+"""Outcomes of replay and of training have one shape, whatever the batches."""
+
+import numpy as np
+import torch
+
+from problems import (
+    HORIZON,
+    expansion,
+    language_problem,
+    optimizer_config,
+    torch_states,
+    warm_state,
+)
+from trainorder import outcome
+from trainorder.checkpoints import Checkpoints
+from trainorder.estimators import base
+from trainorder.estimators.fut import FUT
+from trainorder.estimators.taylor2 import Taylor2
+from trainorder.orders import Order
+from trainorder.sketch import SparseJL
+
+REFERENCE = np.arange(6)[:, None]
+ORDERS = [
+    Order(f"random-{i}", "random", "random", REFERENCE[::step]) for i, step in [(0, 1), (1, -1)]
+]
+ORDERS.append(Order("shifted", "custom", "custom", np.roll(REFERENCE, 2)))
+FOLLOWED = ["random-1"]
+
+
+def prepare():
+    problem, config = language_problem(), optimizer_config(learning_rate=1e-3)
+    warm = warm_state(problem, problem.model.parameters(), config)
+    return problem, config, warm, torch_states(problem, warm, REFERENCE, config)
+
+
+def test_replay_and_training_agree_on_what_they_report(tmp_path):
+    problem, config, warm, states = prepare()
+    sketch = SparseJL(problem.size, 64)
+    saved = [Checkpoints(tmp_path / "work", str(i), 4) for i in range(3)]
+    true = outcome.retrain(problem, warm, ORDERS, config, HORIZON, FOLLOWED, sketch, saved)
+    with expansion(problem, states, config, tmp_path) as about:
+        found = outcome.replay(Taylor2(about), problem, ORDERS, FOLLOWED, sketch)
+    assert found["order"] == true["order"] == [order.name for order in ORDERS]
+    assert found["metric"] == true["metric"] == ["heldout", "heldout/a", "heldout/b"]
+    assert found["trajectory_order"] == true["trajectory_order"] == FOLLOWED
+    assert true["train_loss"].shape == (3, 6)
+    for name in ("value", "sketch", "trajectory"):
+        assert found[name].shape == true[name].shape, f"{name} differs in shape"
+        assert np.allclose(found[name], true[name], rtol=0, atol=1e-4), f"{name} differs"
+    end = found["trajectory"][0, -1]
+    assert np.array_equal(end, found["sketch"][1]), "a trajectory does not end at its order's end"
+
+
+def test_heldout_is_the_mean_over_domains(tmp_path):
+    problem, *_ = prepare()
+    value = problem.evaluate(problem.model.parameters())
+    assert value[0] == np.mean(value[1:])
+
+
+def test_batches_and_chunks_do_not_change_a_replay(tmp_path, monkeypatch):
+    problem, config, _, states = prepare()
+    sketch = SparseJL(problem.size, 64)
+    with expansion(problem, states, config, tmp_path) as about:
+        whole = outcome.replay(FUT(about, 1.0), problem, ORDERS, FOLLOWED, sketch)
+        monkeypatch.setattr(outcome, "BATCH_NUMBERS", 2 * problem.size)
+        monkeypatch.setattr(base, "CHUNK_NUMBERS", 1)
+        parts = outcome.replay(FUT(about, 1.0), problem, ORDERS, FOLLOWED, sketch)
+    for name in ("value", "sketch", "trajectory"):
+        assert np.array_equal(whole[name], parts[name]), f"batches change {name}"
+
+
+def test_nothing_followed_gives_an_empty_trajectory(tmp_path):
+    problem, config, _, states = prepare()
+    with expansion(problem, states, config, tmp_path) as about:
+        found = outcome.replay(FUT(about, 1.0), problem, ORDERS, [], SparseJL(problem.size, 64))
+    assert found["trajectory"].shape == (0, 7, 64)
+    assert torch.from_numpy(found["value"]).isfinite().all()

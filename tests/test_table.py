@@ -1,0 +1,63 @@
+"""The gradient table reads what was written, and interpolates between anchors."""
+
+import numpy as np
+import pytest
+import torch
+
+from problems import Polynomial, expansion, optimizer_config, torch_states, warm_state
+from trainorder.derivatives import gradient
+from trainorder.table import anchor_steps, spans
+
+
+@pytest.mark.parametrize("steps", [2, 7, 32])
+@pytest.mark.parametrize("anchors", [2, 5, None])
+def test_anchors_hold_the_first_and_the_last_step(steps, anchors):
+    found = anchor_steps(steps, min(anchors, steps) if anchors else None)
+    assert found[0] == 0
+    assert found[-1] == steps - 1
+    assert len(found) == (min(anchors, steps) if anchors else steps)
+
+
+@pytest.mark.parametrize("shards", [1, 2, 3, 5])
+def test_spans_cover_every_step_and_every_anchor_once(shards):
+    anchors = anchor_steps(17, 6)
+    parts = spans(17, anchors, shards)
+    assert [t for part in parts for t in part.steps] == list(range(17))
+    assert [t for part in parts for t in part.anchors] == anchors.tolist()
+    assert all(t in part.steps for part in parts for t in part.anchors), "an anchor is astray"
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_between_anchors_gradients_are_interpolated_linearly(shards, tmp_path):
+    problem, config = Polynomial(3), optimizer_config()
+    warm = warm_state(problem, problem.start, config)
+    states = torch_states(problem, warm, [[0], [1], [2], [0], [1], [2], [0]], config)
+    with expansion(problem, states, config, tmp_path, anchors=3, shards=shards) as about:
+        assert about.table.anchors.tolist() == [0, 3, 6]
+        at = [
+            torch.stack(
+                [
+                    gradient(lambda x, u=u: problem.loss(x, u), states[t].parameters)
+                    for u in range(3)
+                ]
+            )
+            for t in range(7)
+        ]
+        weights = {1: (0, 3, 1 / 3), 2: (0, 3, 2 / 3), 5: (3, 6, 2 / 3)}
+        for t in (0, 3, 6):
+            assert torch.equal(about.table.at(t), at[t]), f"anchor {t} is not read back"
+        for t, (low, high, weight) in weights.items():
+            expected = (1 - weight) * at[low] + weight * at[high]
+            assert torch.allclose(about.table.at(t), expected, rtol=1e-12), f"step {t} is off"
+
+
+def test_gradients_of_a_step_are_the_mean_over_its_units(tmp_path):
+    problem, config = Polynomial(4), optimizer_config()
+    warm = warm_state(problem, problem.start, config)
+    states = torch_states(problem, warm, [[0, 1], [2, 3]], config)
+    with expansion(problem, states, config, tmp_path) as about:
+        units = np.array([[0, 1], [3, 3], [2, 0]])
+        found = about.gradients(1, torch.from_numpy(units))
+        for row, pair in zip(found, units, strict=True):
+            expected = about.table.at(1)[torch.from_numpy(pair)].mean(0)
+            assert torch.allclose(row, expected, rtol=1e-12), "units of a step are not averaged"

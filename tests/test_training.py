@@ -1,0 +1,88 @@
+"""Real training is torch's, starts where it is told, and resumes to the same bits."""
+
+import numpy as np
+import pytest
+import torch
+
+from problems import (
+    HORIZON,
+    language_problem,
+    optimizer_config,
+    relative_error,
+    torch_states,
+    warm_state,
+)
+from trainorder.checkpoints import Checkpoints
+from trainorder.errors import UserError
+from trainorder.training import start_state, train
+
+SCHEDULE = np.array([[0, 3], [1, 4], [2, 5], [3, 3], [0, 1]])
+
+
+class KilledError(Exception):
+    """Stands for the end of a process."""
+
+
+def run(problem, start, config, folder, every=2, kill_at=None, observe=None):
+    """Train along SCHEDULE, dying before step `kill_at`."""
+
+    def batch(step):
+        if step == kill_at:
+            raise KilledError
+        return problem.batch(SCHEDULE[step])
+
+    saved = Checkpoints(folder, "key", every)
+    arguments = (problem.model, start, batch, len(SCHEDULE), config, HORIZON, saved, "test")
+    return train(*arguments, observe=observe)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+@pytest.mark.parametrize("clip", [None, 0.05])
+def test_training_from_a_warm_state_is_torch_from_that_state(schedule, clip, tmp_path):
+    problem = language_problem()
+    config = optimizer_config(
+        weight_decay=0.1, schedule=schedule, linear_warmup_steps=10, gradient_clip=clip
+    )
+    warm = warm_state(problem, problem.model.parameters(), config)
+    state, losses, _ = run(problem, warm, config, tmp_path)
+    expected = torch_states(problem, warm, SCHEDULE, config)
+    assert state.step == warm.step + len(SCHEDULE)
+    for name in ("parameters", "exp_avg", "exp_avg_sq"):
+        error = relative_error(getattr(state, name), getattr(expected[-1], name))
+        assert error < 1e-10, f"{name} strays from torch's by {error:.1e}"
+    first = np.mean([float(problem.loss(warm.parameters, u).detach()) for u in SCHEDULE[0]])
+    assert losses[0] == pytest.approx(first, rel=1e-12), "the first loss is not the warm model's"
+
+
+@pytest.mark.parametrize("kill_at", [1, 2, 3, 4])
+def test_a_killed_run_resumes_to_the_same_bits(kill_at, tmp_path):
+    problem, config = language_problem(), optimizer_config(weight_decay=0.1)
+    start = start_state(problem.model)
+
+    def observe(theta):
+        return theta[:5].numpy().copy()
+
+    whole = run(problem, start, config, tmp_path / "whole", observe=observe)
+    with pytest.raises(KilledError):
+        run(problem, start, config, tmp_path / "killed", kill_at=kill_at, observe=observe)
+    resumed = run(problem, start, config, tmp_path / "killed", observe=observe)
+    assert torch.equal(whole[0].parameters, resumed[0].parameters), "resuming changes parameters"
+    assert torch.equal(whole[0].exp_avg_sq, resumed[0].exp_avg_sq), "resuming changes moments"
+    assert np.array_equal(whole[1], resumed[1]), "resuming loses or repeats losses"
+    assert np.array_equal(whole[2], resumed[2]), "resuming loses or repeats observed rows"
+
+
+def test_observed_rows_are_the_start_and_every_step(tmp_path):
+    problem, config = language_problem(), optimizer_config()
+    start = start_state(problem.model)
+    rows = run(problem, start, config, tmp_path, observe=lambda theta: theta.numpy().copy())[2]
+    expected = torch_states(problem, start, SCHEDULE, config)
+    assert rows.shape == (len(SCHEDULE) + 1, problem.size)
+    for row, state in zip(rows, expected, strict=True):
+        assert np.allclose(row, state.parameters.numpy(), rtol=1e-9), "rows are out of step"
+
+
+def test_a_loss_that_goes_nan_names_the_run_and_the_step(tmp_path):
+    problem, config = language_problem(), optimizer_config(learning_rate=1e200)
+    with pytest.raises(UserError, match=r"test: step \d: .*lower optimizer\.learning_rate"):
+        run(problem, start_state(problem.model), config, tmp_path)
