@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from trainorder.errors import UserError
-from trainorder.files import read_json, sha256_file, write_json
+from trainorder.files import read_json, write_json
 from trainorder.store import SCHEMA_VERSION, opened, sealed_hash
 
 RULES = {
@@ -20,13 +20,14 @@ def write_manifest(path: Path, key: str, code: str, files: Sequence[Path]) -> No
     """Check every file of the store whole, and publish their list.
 
     Files are named relative to the manifest's folder, `<path>/path.h5` or `<path>/table-N.h5`.
+    Their `sha256` is the one in their seal: of all bytes after the first 512.
 
     Raises:
         UserError: a file is missing, damaged, of another study, or holds steps that another has.
 
     """
-    entries = [_entry(path.parent, file, key) for file in files]
-    _check_distinct([file for file in files if _kind(file) == "table"])
+    holder: dict[tuple[str, int], Path] = {}
+    entries = [_entry(path.parent, file, key, holder) for file in files]
     manifest = {"schema_version": SCHEMA_VERSION, "study": key, "code": code, "shards": entries}
     write_json(path, manifest)
 
@@ -35,36 +36,34 @@ def _kind(file: Path) -> str:
     return file.stem.split("-")[0]
 
 
-def _check_distinct(tables: Sequence[Path]) -> None:
-    """Check that no shard stands in the place of another of the same study."""
-    holder: dict[tuple[str, int], Path] = {}
-    for table in tables:
-        expansion = table.parent.name
-        rule = RULES[expansion, "table"]
-        with opened(table, None, rule) as file:
-            steps = [int(step) for step in file["step"]]
-        for step in steps:
-            other = holder.setdefault((expansion, step), table)
-            if other != table:
-                raise UserError(
-                    f"{table}: holds step {step}, as {other.name} does; "
-                    f"delete both and rerun rule `{rule}`"
-                )
-
-
-def _entry(folder: Path, file: Path, key: str) -> dict[str, Any]:
+def _entry(
+    folder: Path, file: Path, key: str, holder: dict[tuple[str, int], Path]
+) -> dict[str, Any]:
+    """Check one file, once through; `holder` knows which table holds each step."""
     expansion, kind = file.parent.name, _kind(file)
-    with opened(file, key, RULES[expansion, kind]) as opened_file:
-        rows = len(opened_file["step" if kind == "table" else "parameters"])
+    with opened(file, key, RULES[expansion, kind]) as content:
+        rows = len(content["step" if kind == "table" else "parameters"])
+        steps = [int(step) for step in content["step"]] if kind == "table" else []
+    for step in steps:
+        _claim(holder, expansion, step, file)
     return {
         "file": file.relative_to(folder).as_posix(),
         "path": expansion,
         "kind": kind,
         "rows": rows,
         "bytes": file.stat().st_size,
-        "sha256": sha256_file(file),
-        "content_sha256": sealed_hash(file),
+        "sha256": sealed_hash(file),
     }
+
+
+def _claim(holder: dict[tuple[str, int], Path], expansion: str, step: int, table: Path) -> None:
+    """Check that no shard stands in the place of another of the same study."""
+    other = holder.setdefault((expansion, step), table)
+    if other != table:
+        raise UserError(
+            f"{table}: holds step {step}, as {other.name} does; "
+            f"delete both and rerun rule `{RULES[expansion, 'table']}`"
+        )
 
 
 def shards(manifest: Path, key: str, expansion: str, kind: str) -> list[Path]:
@@ -92,7 +91,7 @@ def shards(manifest: Path, key: str, expansion: str, kind: str) -> list[Path]:
         file, rule = manifest.parent / entry["file"], RULES[expansion, kind]
         if not file.is_file():
             raise UserError(f"{file}: missing; rerun rule `{rule}`")
-        if file.stat().st_size != entry["bytes"] or sealed_hash(file) != entry["content_sha256"]:
+        if file.stat().st_size != entry["bytes"] or sealed_hash(file) != entry["sha256"]:
             raise UserError(
                 f"{file}: not the file that the manifest lists; delete it and rerun rule `{rule}`"
             )
