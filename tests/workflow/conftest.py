@@ -1,6 +1,7 @@
 """The smoke study, made once for all tests of the workflow."""
 
 import pytest
+
 from workflow_tree import SMOKE, copied, work_tree
 
 

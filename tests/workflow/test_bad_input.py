@@ -9,9 +9,9 @@ import json
 import re
 
 import pytest
-from workflow_tree import SMOKE, Tree, assert_one_line, by_hand, contents
 
 from trainorder.checkpoints import read_state, write_state
+from workflow_tree import SMOKE, Tree, assert_one_line, by_hand, contents
 
 pytestmark = pytest.mark.study
 

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from workflow_tree import ROOT, SMOKE, by_hand, contents
 
 PRESETS = sorted(path.name for path in (ROOT / "presets").glob("*.yaml"))
