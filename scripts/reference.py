@@ -18,17 +18,17 @@ def main(job: Job) -> None:
     start = read_state(job.input["warm"], p["key"], "warm")
     schedule = load_orders(job.input["orders"])[0].schedule
     checkpoints = Checkpoints(p["work"], job.identity(), every=1, keep_all=True)
-    with job.meter.time("training"):
-        train(
-            problem.model,
-            start,
-            lambda step: problem.batch(schedule[step]),
-            window.steps,
-            OptimizerConfig(**p["optimizer"]),
-            window.warmup_steps + window.steps,
-            checkpoints,
-            "order reference",
-        )
+    trained = train(
+        problem.model,
+        start,
+        lambda step: problem.batch(schedule[step]),
+        window.steps,
+        OptimizerConfig(**p["optimizer"]),
+        window.warmup_steps + window.steps,
+        checkpoints,
+        "order reference",
+    )
+    job.meter.seconds["training"] += trained.seconds
     job.meter.add("gradients", schedule.size)
     write_path(
         Path(job.output["path"]),

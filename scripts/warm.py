@@ -12,19 +12,19 @@ def main(job: Job) -> None:
     problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
     window = WindowConfig(**p["window"])
     checkpoints = Checkpoints(p["work"], job.identity(), p["checkpoint_every"])
-    with job.meter.time("training"):
-        state, _, _ = train(
-            problem.model,
-            start_state(problem.model),
-            lambda step: problem.warmup_batch(step, window.sequences_per_step),
-            window.warmup_steps,
-            OptimizerConfig(**p["optimizer"]),
-            window.warmup_steps + window.steps,
-            checkpoints,
-            "warm-up",
-        )
+    trained = train(
+        problem.model,
+        start_state(problem.model),
+        lambda step: problem.warmup_batch(step, window.sequences_per_step),
+        window.warmup_steps,
+        OptimizerConfig(**p["optimizer"]),
+        window.warmup_steps + window.steps,
+        checkpoints,
+        "warm-up",
+    )
+    job.meter.seconds["training"] += trained.seconds
     job.meter.add("gradients", window.warmup_steps * window.units_per_step)
-    write_state(job.output["warm"], p["key"], state)
+    write_state(job.output["warm"], p["key"], trained.state)
     checkpoints.clear()
 
 

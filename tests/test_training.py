@@ -44,7 +44,8 @@ def test_training_from_a_warm_state_is_torch_from_that_state(schedule, clip, tmp
         weight_decay=0.1, schedule=schedule, linear_warmup_steps=10, gradient_clip=clip
     )
     warm = warm_state(problem, problem.model.parameters(), config)
-    state, losses, _ = run(problem, warm, config, tmp_path)
+    found = run(problem, warm, config, tmp_path)
+    state, losses = found.state, found.losses
     expected = torch_states(problem, warm, SCHEDULE, config)
     assert state.step == warm.step + len(SCHEDULE)
     for name in ("parameters", "exp_avg", "exp_avg_sq"):
@@ -65,19 +66,24 @@ def test_a_killed_run_resumes_to_the_same_bits(kill_at, tmp_path):
     whole = run(problem, start, config, tmp_path / "whole", observe=observe)
     with pytest.raises(KilledError):
         run(problem, start, config, tmp_path / "killed", kill_at=kill_at, observe=observe)
+    saved = Checkpoints(tmp_path / "killed", "key", 2).latest()
+    spent = float(saved[1]["seconds"]) if saved else 0.0
     resumed = run(problem, start, config, tmp_path / "killed", observe=observe)
-    assert torch.equal(whole[0].parameters, resumed[0].parameters), "resuming changes parameters"
-    assert torch.equal(whole[0].exp_avg_sq, resumed[0].exp_avg_sq), "resuming changes moments"
-    assert np.array_equal(whole[1], resumed[1]), "resuming loses or repeats losses"
-    assert np.array_equal(whole[2], resumed[2]), "resuming loses or repeats observed rows"
+    assert torch.equal(whole.state.parameters, resumed.state.parameters), (
+        "resuming changes parameters"
+    )
+    assert torch.equal(whole.state.exp_avg_sq, resumed.state.exp_avg_sq), "resuming changes moments"
+    assert np.array_equal(whole.losses, resumed.losses), "resuming loses or repeats losses"
+    assert resumed.seconds > spent, "the time before the kill is forgotten"
+    assert np.array_equal(whole.rows, resumed.rows), "resuming loses or repeats observed rows"
 
 
 def test_observed_rows_are_the_start_and_every_step(tmp_path):
     problem, config = language_problem(), optimizer_config()
     start = start_state(problem.model)
-    rows = run(problem, start, config, tmp_path, observe=lambda theta: theta.numpy().copy())[2]
+    rows = run(problem, start, config, tmp_path, observe=lambda theta: theta.numpy().copy()).rows
     expected = torch_states(problem, start, SCHEDULE, config)
-    assert rows.shape == (len(SCHEDULE) + 1, problem.size)
+    assert len(rows) == len(SCHEDULE) + 1
     for row, state in zip(rows, expected, strict=True):
         assert np.allclose(row, state.parameters.numpy(), rtol=1e-9), "rows are out of step"
 

@@ -100,20 +100,20 @@ def retrain(
     parts, losses = [], []
     for order, saved in zip(orders, checkpoints, strict=True):
         watch = order.name in followed
-        with problem.meter.time("training"):
-            state, loss, rows = train(
-                problem.model,
-                start,
-                partial(_batch, problem, order),
-                len(order.schedule),
-                config,
-                horizon,
-                saved,
-                f"order {order.name}",
-                observe=(lambda theta: sketch(theta).numpy()) if watch else None,
-            )
+        run = train(
+            problem.model,
+            start,
+            partial(_batch, problem, order),
+            len(order.schedule),
+            config,
+            horizon,
+            saved,
+            f"order {order.name}",
+            observe=(lambda theta: sketch(theta).numpy()) if watch else None,
+        )
+        problem.meter.seconds["training"] += run.seconds
         with problem.meter.time("evaluation"):
-            value = problem.evaluate(state.parameters)
+            value = problem.evaluate(run.state.parameters)
         if not np.isfinite(value).all():
             raise UserError(
                 f"order {order.name}: step {len(order.schedule) - 1}: the held-out loss after it "
@@ -122,11 +122,11 @@ def retrain(
         parts.append(
             {
                 "value": value[None],
-                "sketch": sketch(state.parameters).numpy()[None],
-                "trajectory": None if rows is None else rows[None],
+                "sketch": sketch(run.state.parameters).numpy()[None],
+                "trajectory": np.stack(run.rows)[None] if watch else None,
             }
         )
-        losses.append(loss)
+        losses.append(np.array(run.losses))
         problem.meter.add("orders")
         problem.meter.add("gradients", order.schedule.size)
     return {**_joined(problem, orders, followed, parts), "train_loss": np.stack(losses)}

@@ -4,7 +4,9 @@ Nothing here is shared with the replay: the update is torch's, the schedule is t
 """
 
 import math
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,6 +26,24 @@ from trainorder.optimizer import State
 Observe = Callable[[Tensor], np.ndarray]
 
 
+@dataclass
+class Run:
+    """What a training run has come to.
+
+    Attributes:
+        state: the last state.
+        losses: the training loss of each step, in nats per token.
+        rows: what was observed before the first step and after each; empty if nothing was.
+        seconds: spent on the steps, before a resumption too.
+
+    """
+
+    state: State
+    losses: list[float]
+    rows: list[np.ndarray]
+    seconds: float
+
+
 def start_state(model: LanguageModel) -> State:
     """Return the initial parameters with zero moments, at step 0."""
     theta = model.parameters()
@@ -40,7 +60,7 @@ def train(
     checkpoints: Checkpoints,
     label: str,
     observe: Observe | None = None,
-) -> tuple[State, np.ndarray, np.ndarray | None]:
+) -> Run:
     """Train for `steps` steps from `start`, or from the last checkpoint of the same run.
 
     Args:
@@ -54,18 +74,14 @@ def train(
         label: names the run in progress bars and errors.
         observe: maps parameters (P,) to a row to record before the first step and after each.
 
-    Returns:
-        The last state, the training losses (steps,) in nats per token, and the observed rows
-        (steps + 1, k) or None.
-
     Raises:
         UserError: the loss or a parameter is not finite.
 
     """
-    state, losses, rows = _resume(checkpoints, start, observe)
-    model.load(state.parameters)
-    optimizer, scheduler = _optimizer(model, state, config, horizon)
-    done = state.step - start.step
+    run = _resume(checkpoints, start, observe)
+    model.load(run.state.parameters)
+    optimizer, scheduler = _optimizer(model, run.state, config, horizon)
+    done, begun = run.state.step - start.step, time.perf_counter() - run.seconds
     for step in trange(done, steps, desc=label, initial=done, total=steps, mininterval=2):
         loss = model.module_loss(batch(step))
         optimizer.zero_grad()
@@ -74,24 +90,33 @@ def train(
             torch.nn.utils.clip_grad_norm_(model.module.parameters(), config.gradient_clip)
         optimizer.step()
         scheduler.step()
-        losses.append(_finite(loss.item(), label, step, config))
+        run.losses.append(_finite(loss.item(), label, step, config))
         if observe is not None:
-            rows.append(observe(model.parameters()))
+            run.rows.append(observe(model.parameters()))
         if (step + 1) % checkpoints.every == 0 or step + 1 == steps:
-            state = _state(model, optimizer, start.step + step + 1)
-            _check_finite(state, label, step, config)
-            checkpoints.save(state, losses=np.array(losses), rows=np.array(rows))
-    return state, np.array(losses), np.array(rows) if observe is not None else None
+            run.state = _state(model, optimizer, start.step + step + 1)
+            run.seconds = time.perf_counter() - begun
+            _check_finite(run.state, label, step, config)
+            _save(checkpoints, run)
+    return run
 
 
-def _resume(
-    checkpoints: Checkpoints, start: State, observe: Observe | None
-) -> tuple[State, list[float], list[np.ndarray]]:
+def _save(checkpoints: Checkpoints, run: Run) -> None:
+    checkpoints.save(
+        run.state,
+        losses=np.array(run.losses),
+        rows=np.array(run.rows),
+        seconds=np.array(run.seconds),
+    )
+
+
+def _resume(checkpoints: Checkpoints, start: State, observe: Observe | None) -> Run:
     found = checkpoints.latest()
     if found is not None:
         state, records = found
-        return state, list(records["losses"]), list(records["rows"])
-    return start, [], [observe(start.parameters)] if observe is not None else []
+        losses, rows = list(records["losses"]), list(records["rows"])
+        return Run(state, losses, rows, float(records["seconds"]))
+    return Run(start, [], [observe(start.parameters)] if observe is not None else [], 0.0)
 
 
 def _optimizer(
