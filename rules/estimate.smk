@@ -1,6 +1,8 @@
 import re
 
-ESTIMATOR = {estimator.name: entry for estimator, entry in zip(ESTIMATORS, config["estimators"])}
+ESTIMATOR = {
+    estimator.name: entry for estimator, entry in zip(ESTIMATORS, config["estimators"])
+}
 SHARDS = {e.name: e.shards(config["shards"]["estimate"]) for e in ESTIMATORS}
 
 

@@ -47,7 +47,9 @@ rule barycentre:
         warm=rules.warm.output.warm,
     output:
         path=f"{RESULTS}/store/barycentre/path.h5",
-        table=expand(f"{RESULTS}/store/barycentre/table-{{shard}}.h5", shard=TABLE_SHARDS),
+        table=expand(
+            f"{RESULTS}/store/barycentre/table-{{shard}}.h5", shard=TABLE_SHARDS
+        ),
         cost=f"{RESULTS}/costs/barycentre.json",
     log:
         f"{RESULTS}/logs/barycentre.log",
@@ -78,7 +80,9 @@ rule manifest:
     input:
         paths=expand(f"{RESULTS}/store/{{path}}/path.h5", path=EXPANSION_PATHS),
         tables=expand(
-            f"{RESULTS}/store/{{path}}/table-{{shard}}.h5", path=TABLE_PATHS, shard=TABLE_SHARDS
+            f"{RESULTS}/store/{{path}}/table-{{shard}}.h5",
+            path=TABLE_PATHS,
+            shard=TABLE_SHARDS,
         ),
     output:
         manifest=f"{RESULTS}/store/manifest.json",
