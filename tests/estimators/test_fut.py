@@ -82,13 +82,14 @@ def by_hand(problem, config, states, second_order, guard=None):
             correction = delta * float(first.detach()) * h(t, unit, i)
             if second_order:
                 bend = (h(t, unit, i) - h(t - 1, unit, i)) / run(t, i) if t >= 2 else 0.0
-                curved = float(second) * h(t, unit, i) ** 2 + float(first) * bend
+                curved = float(second) * h(t, unit, i) ** 2 + float(first.detach()) * bend
                 correction += delta**2 * curved / 2
             if guard is not None:
                 correction = max(-guard, min(guard, correction))
             rate = config.learning_rate
             following.append(
-                gamma[i] * (1 - rate * config.weight_decay) - rate * (float(value) + correction)
+                gamma[i] * (1 - rate * config.weight_decay)
+                - rate * (float(value.detach()) + correction)
             )
         gamma = following
     return torch.tensor(gamma, dtype=torch.float64)
