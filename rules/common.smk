@@ -2,15 +2,18 @@
 import sys
 from pathlib import Path
 
-from trainorder.config import EstimatorConfig, check
+from trainorder.config import EstimatorConfig, WindowConfig, check
 from trainorder.corpus import packages
 from trainorder.errors import UserError
+from trainorder.orders import read_orders
 from trainorder.provenance import code_hash, digest
 
 SCRIPTS = Path(workflow.basedir) / "scripts"
 
 try:
     check(config, Path(workflow.basedir) / "schemas" / "config.schema.yaml")
+    if config["orders"]["custom"] is not None:
+        read_orders(config["orders"]["custom"], WindowConfig(**config["window"]))
     PACKAGES = (
         packages.select(config["corpus"]["domains"])
         if config["corpus"]["source"] == "packages"

@@ -250,6 +250,9 @@ BAD = {
     "unknown unit": (one([3, 1, 0, 4]), "unit 4 does not exist; units are 0..3"),
     "negative unit": (one([3, 1, 0, -1]), "unit -1 does not exist"),
     "no permutation": (one([3, 1, 0, 0]), "not a permutation: unit 0 comes 2 times"),
+    "unknown kind": (one(FLAT, kind="Free"), "`kind` is 'Free'"),
+    "kind is a list": (one(FLAT, kind=["free"]), "`kind` is ['free']"),
+    "misspelt key": (one(FLAT, knd="free"), "unknown key `knd`"),
     "free, unknown unit": (one([3, 1, 0, 9], kind="free"), "unit 9"),
 }
 

@@ -180,6 +180,10 @@ def _read_order(path: str | Path, index: int, entry: Any, window: WindowConfig) 
     where = f"{path}: order {name!r}"
     if not isinstance(name, str) or not name:
         raise UserError(f"{path}: order {index}: `name` is not a text")
+    if extra := sorted(entry.keys() - {"name", "schedule", "kind"}):
+        raise UserError(f"{where}: unknown key `{extra[0]}`; an order has name, schedule and kind")
+    if kind not in ("permutation", FREE):
+        raise UserError(f"{where}: `kind` is {kind!r}; it is permutation (or left out) or {FREE}")
     try:
         values = np.array(entry["schedule"])
     except ValueError:
@@ -201,7 +205,7 @@ def _read_order(path: str | Path, index: int, entry: Any, window: WindowConfig) 
         )
     if kind != FREE:
         _check_permutation(where, visits, window)
-    return Order(name, str(kind), "custom", visits.reshape(window.steps, window.units_per_step))
+    return Order(name, kind, "custom", visits.reshape(window.steps, window.units_per_step))
 
 
 def _check_permutation(where: str, visits: np.ndarray, window: WindowConfig) -> None:
