@@ -18,7 +18,7 @@ def main(job: Job) -> None:
     problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
     window = WindowConfig(**p["window"])
     start = read_state(job.input["warm"], p["key"], "warm")
-    optimizer = AdamW(OptimizerConfig(**p["optimizer"]), window.warmup_steps + window.steps)
+    optimizer = AdamW(OptimizerConfig(**p["optimizer"]), window.horizon)
     checkpoints = Checkpoints(p["work"], job.identity(), every=1, keep_all=True)
     shards = [checkpoints.folder / Path(output).name for output in job.output["table"]]
     write_barycentre(

@@ -35,7 +35,7 @@ def main(job: Job) -> None:
         }
         expansion = Expansion(
             problem,
-            AdamW(OptimizerConfig(**p["optimizer"]), window.warmup_steps + window.steps),
+            AdamW(OptimizerConfig(**p["optimizer"]), window.horizon),
             ExpansionPath(files["path"][0]),
             Table(files["table"]) if "table" in files else None,
         )

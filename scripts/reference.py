@@ -24,7 +24,7 @@ def main(job: Job) -> None:
         lambda step: problem.batch(schedule[step]),
         window.steps,
         OptimizerConfig(**p["optimizer"]),
-        window.warmup_steps + window.steps,
+        window.horizon,
         checkpoints,
         "order reference",
     )

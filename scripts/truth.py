@@ -25,7 +25,7 @@ def main(job: Job) -> None:
         start,
         mine,
         OptimizerConfig(**p["optimizer"]),
-        window.warmup_steps + window.steps,
+        window.horizon,
         followed(orders, p["trajectories"]),
         SparseJL(problem.size, p["sketch_rows"]),
         checkpoints,

@@ -18,7 +18,7 @@ def main(job: Job) -> None:
         lambda step: problem.warmup_batch(step, window.sequences_per_step),
         window.warmup_steps,
         OptimizerConfig(**p["optimizer"]),
-        window.warmup_steps + window.steps,
+        window.horizon,
         checkpoints,
         "warm-up",
     )

@@ -1,6 +1,6 @@
 """Tiny learning problems in float64, and expansions of them, for the tests of the mathematics."""
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -195,14 +195,9 @@ def barycentre(problem, start, steps, units_per_step, config, folder, shards=2):
 @contextmanager
 def opened_tables(folder, shards):
     """Yield the table of the shards in a folder."""
-    if shards == 0:
-        yield Table([])
-        return
-    with (
-        opened(folder / f"table-{shards - 1}.h5", "k", "table") as last,
-        opened_tables(folder, shards - 1) as rest,
-    ):
-        yield Table([*rest.files, last])
+    with ExitStack() as stack:
+        names = [folder / f"table-{shard}.h5" for shard in range(shards)]
+        yield Table([stack.enter_context(opened(name, "k", "table")) for name in names])
 
 
 def relative_error(found, expected):

@@ -90,6 +90,11 @@ class WindowConfig:
         return self.units * self.epochs // self.units_per_step
 
     @property
+    def horizon(self) -> int:
+        """Steps that the learning-rate schedule spans: warm-up training and window together."""
+        return self.warmup_steps + self.steps
+
+    @property
     def sequences_per_step(self) -> int:
         """Sequences that one optimizer step consumes."""
         return self.unit_size * self.units_per_step

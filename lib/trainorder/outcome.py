@@ -16,13 +16,12 @@ from torch import Tensor
 
 from trainorder.checkpoints import Checkpoints
 from trainorder.config import OptimizerConfig
-from trainorder.errors import UserError
 from trainorder.estimators.base import Estimator
 from trainorder.optimizer import State
 from trainorder.orders import Order
 from trainorder.problem import LanguageProblem
 from trainorder.sketch import SparseJL
-from trainorder.training import train
+from trainorder.training import diverged, train
 
 BATCH_NUMBERS = 2**25  # numbers in one (orders, P) tensor of a replay; bounds its memory
 
@@ -115,10 +114,9 @@ def retrain(
         with problem.meter.time("evaluation"):
             value = problem.evaluate(run.state.parameters)
         if not np.isfinite(value).all():
-            raise UserError(
-                f"order {order.name}: step {len(order.schedule) - 1}: the held-out loss after it "
-                f"is not finite; lower optimizer.learning_rate (now {config.learning_rate:g})"
-            )
+            last = len(order.schedule) - 1
+            what = "the held-out loss after it is not finite"
+            raise diverged(f"order {order.name}", last, what, config)
         parts.append(
             {
                 "value": value[None],

@@ -66,7 +66,6 @@ class Table:
 
     def __init__(self, files: Sequence[h5py.File]) -> None:
         """Index the anchors of all shards."""
-        self.files = files
         self._row = {
             int(t): (file["gradient"], row) for file in files for row, t in enumerate(file["step"])
         }

@@ -173,17 +173,18 @@ def _state(model: LanguageModel, optimizer: torch.optim.Optimizer, step: int) ->
 
 def _finite(loss: float, label: str, step: int, config: OptimizerConfig) -> float:
     if not math.isfinite(loss):
-        raise _diverged(label, step, f"the training loss is {loss}", config)
+        raise diverged(label, step, f"the training loss is {loss}", config)
     return loss
 
 
 def _check_finite(state: State, label: str, step: int, config: OptimizerConfig) -> None:
     """Check what `step` left behind: its loss is taken before its update."""
     if not bool(torch.isfinite(state.parameters).all()):
-        raise _diverged(label, step, "its update left parameters that are not finite", config)
+        raise diverged(label, step, "its update left parameters that are not finite", config)
 
 
-def _diverged(label: str, step: int, what: str, config: OptimizerConfig) -> UserError:
+def diverged(label: str, step: int, what: str, config: OptimizerConfig) -> UserError:
+    """Return the error of a run whose numbers are not finite after `step`."""
     return UserError(
         f"{label}: step {step}: {what}; "
         f"lower optimizer.learning_rate (now {config.learning_rate:g})"
