@@ -2,7 +2,7 @@
 import sys
 from pathlib import Path
 
-from trainorder.config import EstimatorConfig, WindowConfig, check
+from trainorder.config import FITTED_METHODS, EstimatorConfig, WindowConfig, check
 from trainorder.corpus import packages
 from trainorder.errors import UserError
 from trainorder.orders import read_orders
@@ -24,7 +24,10 @@ except UserError as error:
 
 RESULTS = f"results/{config['study']}"
 WORK = f"{RESULTS}/.work"
-ESTIMATORS = [EstimatorConfig(**entry) for entry in config["estimators"]]
+ALL_ESTIMATORS = [EstimatorConfig(**entry) for entry in config["estimators"]]
+ESTIMATORS = [
+    e for e in ALL_ESTIMATORS if e.method not in FITTED_METHODS
+]  # those that replay
 TABLE_SHARDS = range(config["shards"]["table"])
 TRUTH_SHARDS = range(config["shards"]["truth"])
 

@@ -1,8 +1,6 @@
 import re
 
-ESTIMATOR = {
-    estimator.name: entry for estimator, entry in zip(ESTIMATORS, config["estimators"])
-}
+ENTRIES = {EstimatorConfig(**entry).name: entry for entry in config["estimators"]}
 SHARDS = {e.name: e.shards(config["shards"]["estimate"]) for e in ESTIMATORS}
 
 
@@ -19,7 +17,7 @@ rule estimate:
     benchmark:
         f"{RESULTS}/benchmarks/estimate-{{estimator}}-{{shard}}.tsv"
     wildcard_constraints:
-        estimator="|".join(re.escape(name) for name in ESTIMATOR),
+        estimator="|".join(re.escape(name) for name in SHARDS),
         shard=r"\d+",
     conda:
         "../envs/study.yaml"
@@ -31,7 +29,7 @@ rule estimate:
         problem=PROBLEM,
         window=config["window"],
         optimizer=config["optimizer"],
-        estimator=lambda wildcards: ESTIMATOR[wildcards.estimator],
+        estimator=lambda wildcards: ENTRIES[wildcards.estimator],
         trajectories=config["trajectories"],
         sketch_rows=config["sketch_rows"],
         shard=lambda wildcards: int(wildcards.shard),

@@ -1,3 +1,6 @@
+from trainorder.config import orders_config
+
+
 rule warm:
     input:
         corpus=rules.corpus.output.corpus,
@@ -49,7 +52,7 @@ rule orders:
     params:
         problem=PROBLEM,
         window=config["window"],
-        orders=config["orders"],
+        orders=orders_config(config["orders"], config["estimators"]),
         seed=config["seeds"]["order"],
         study=config["study"],
         key=KEYS["study"],

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainorder.config import EstimatorConfig, WindowConfig, check, load_config
+from trainorder.config import EstimatorConfig, WindowConfig, check, load_config, orders_config
 from trainorder.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +53,7 @@ def order0(**more):
 
 FUT = {"method": "fut", "path": "reference", "guard": 1.0}
 BARYCENTRE = {"method": "taylor1", "path": "barycentre"}
+RIDGE = {"method": "ridge"}
 
 BAD = {
     # misspelt, unknown and missing keys, at each level
@@ -127,6 +128,8 @@ BAD = {
     "no estimators": (estimators(), "estimators", ""),
     "unknown source": (changed(corpus__source="web"), "corpus.source", "packages"),
     "unknown method": (estimators(order0(method="magic")), "estimators.0.method", "taylor1"),
+    "negative tail": (estimators(order0(tail=-1)), "estimators.0.tail", "minimum"),
+    "path empty": (estimators(order0(path="")), "estimators.0.path", "barycentre"),
     "unknown path": (estimators(order0(path="mean")), "estimators.0.path", "barycentre"),
     "guard zero": (estimators(FUT | {"guard": 0}), "estimators.0.guard", "0"),
     # more jobs than there is work
@@ -136,7 +139,16 @@ BAD = {
         "4 anchors",
     ),
     "table shards above the steps": (changed(shards__table=33), "shards.table", "32 anchors"),
-    "truth shards above the orders": (changed(shards__truth=76), "shards.truth", "75 orders"),
+    "truth shards above the orders": (
+        changed(shards__truth=76, estimators=[order0()]),
+        "shards.truth",
+        "75 orders",
+    ),
+    "truth shards above the orders, those to fit on among them": (
+        changed(shards__truth=108, estimators=[RIDGE]),
+        "shards.truth",
+        "107 orders",
+    ),
     "estimate shards above the orders": (
         changed(
             shards__estimate=5,
@@ -164,6 +176,29 @@ BAD = {
     "domain twice": (changed(corpus__domains=["code", "code"]), "corpus.domains", "twice"),
     "domain mixed": (changed(corpus__domains=["mixed"]), "corpus.domains", "rename"),
     "estimator twice": (estimators(FUT, FUT | {"guard": 2.0}), "estimators", "fut@reference"),
+    "path missing": (estimators({"method": "order0"}), "order0: path", "barycentre"),
+    "path of a fitted baseline": (estimators(RIDGE | {"path": "reference"}), "path", "leave it"),
+    "no orders to fit on": (
+        changed(orders__fit=3, estimators=[RIDGE]),
+        "orders.fit",
+        "at least 4",
+    ),
+    "tail above the window": (
+        estimators(order0(tail=33)),
+        "order0-tail33@reference: tail",
+        "32 steps",
+    ),
+    "tail without a replay": (
+        estimators({"method": "constant", "path": "reference", "tail": 2}),
+        "tail",
+        "order0",
+    ),
+    "tail of the published replay": (estimators(FUT | {"tail": 2}), "tail", "taylor1"),
+    "recency without a tail": (
+        estimators({"method": "recency", "path": "barycentre"}),
+        "recency@barycentre: tail",
+        "missing",
+    ),
     "guard on another method": (estimators(order0(guard=1.0)), "guard", "order0@reference"),
     "clipping with fut": (
         changed(optimizer__gradient_clip=1.0, estimators=[FUT]),
@@ -305,8 +340,16 @@ def test_estimator_names_tell_the_unguarded_variant_apart():
     assert EstimatorConfig("fut", "reference", guard=1.0).name == "fut@reference"
     assert EstimatorConfig("fut", "reference").name == "fut-unguarded@reference"
     assert EstimatorConfig("taylor1", "barycentre").name == "taylor1@barycentre"
+    assert EstimatorConfig("order0", "barycentre", tail=2).name == "order0-tail2@barycentre"
+    assert EstimatorConfig("ridge").name == "ridge"
 
 
 def test_only_the_dear_methods_are_scattered():
     assert EstimatorConfig("taylor2", "reference").shards(4) == 4
+    assert EstimatorConfig("order0", "reference", tail=1).shards(4) == 4
     assert EstimatorConfig("order0", "reference").shards(4) == 1
+
+
+def test_orders_to_fit_on_are_made_only_for_what_is_fitted():
+    assert orders_config(DEFAULT["orders"], [order0()])["fit"] == 0
+    assert orders_config(DEFAULT["orders"], [order0(), RIDGE]) == DEFAULT["orders"]

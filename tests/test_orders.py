@@ -23,7 +23,7 @@ from trainorder.orders import (
 DOMAINS = ["sea", "hill", "mixed", "hill", "sea", "sea", "hill", "sea"]
 LOSSES = np.array([3.0, 1.0, 2.5, 2.0, 5.0, 4.0, 0.5, 1.5])
 UNITS = len(DOMAINS)
-CONFIG = OrdersConfig(calibration=3, random=4, block_sizes=[2, 4], custom=None)
+CONFIG = OrdersConfig(calibration=3, random=4, fit=2, block_sizes=[2, 4], custom=None)
 
 
 def window(units=UNITS, units_per_step=1, epochs=1):
@@ -79,7 +79,7 @@ def test_the_same_seed_gives_the_same_orders_and_another_seed_others():
 
 
 def test_more_orders_leave_those_there_as_they_were():
-    more = OrdersConfig(calibration=5, random=9, block_sizes=[4, 8], custom=None)
+    more = OrdersConfig(calibration=5, random=9, fit=7, block_sizes=[4, 8], custom=None)
     larger = {o.name: o for o in study_orders(more, window(), 0, DOMAINS, LOSSES)}
     for name in larger.keys() & made().keys():
         same = np.array_equal(larger[name].schedule, made()[name].schedule)
@@ -126,7 +126,7 @@ def test_a_block_shuffled_order_keeps_each_unit_in_its_block(size):
 
 def test_larger_blocks_go_further_from_the_reference():
     def distance(size):
-        config = OrdersConfig(calibration=0, random=2, block_sizes=[size], custom=None)
+        config = OrdersConfig(calibration=0, random=2, fit=0, block_sizes=[size], custom=None)
         orders = study_orders(config, window(units=64), 0, ["sea"] * 64, np.arange(64.0))
         return kendall_distance(orders[-1].schedule, orders[0].schedule)
 
@@ -182,6 +182,14 @@ def test_bounds_take_the_first_orders_of_each_split():
     chosen = bounded(list(made().values()), {"calibration": 0, "random": 2, "structured": 1})
     names = [order.name for order in chosen]
     assert names == ["reference", "random-0000", "random-0001", "reversed"]
+
+
+def test_orders_to_fit_on_are_never_estimated():
+    orders = list(made().values())
+    assert {o.name for o in orders} - {o.name for o in bounded(orders, {})} == {
+        "fit-0000",
+        "fit-0001",
+    }
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 40])
@@ -275,6 +283,6 @@ def test_a_bad_order_is_one_line_that_names_the_file_and_the_order(tmp_path, cas
 def test_a_name_that_is_taken_is_refused(tmp_path, name):
     mine = {"name": name, "schedule": list(range(UNITS))}
     path = written(tmp_path, [mine, mine] if name == "twice" else mine)
-    config = OrdersConfig(calibration=3, random=4, block_sizes=[], custom=str(path))
+    config = OrdersConfig(calibration=3, random=4, fit=0, block_sizes=[], custom=str(path))
     with pytest.raises(UserError, match=f"{name}.*is taken"):
         study_orders(config, window(), 0, DOMAINS, LOSSES)

@@ -7,7 +7,7 @@ adds what one key alone cannot tell.
 import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ from trainorder.errors import UserError
 TABLE_METHODS = ("order0", "fut", "fut++")  # read the gradient table
 PUBLISHED_METHODS = ("fut", "fut++")  # replay with the moments of the path
 EXACT_METHODS = ("taylor1", "taylor2")  # differentiate at replay; dear, so scattered over jobs
+TAIL_METHODS = ("order0", "recency", *EXACT_METHODS)  # carry full states, so a tail can be exact
+FITTED_METHODS = ("ridge", "proxy")  # fitted on the orders of split `fit`; they have no path
+MIN_FIT = 4  # orders: a regression on fewer, leaving one out each time, means nothing
 STRUCTURED = 6  # structured orders that every study has; the block-shuffled ones come on top
 
 
@@ -106,6 +109,7 @@ class OrdersConfig:
 
     calibration: int
     random: int
+    fit: int
     block_sizes: list[int]
     custom: str | None
 
@@ -116,28 +120,49 @@ class OrdersConfig:
             "reference": 1,
             "calibration": self.calibration,
             "random": self.random,
+            "fit": self.fit,
             "structured": STRUCTURED + len(self.block_sizes),
         }
 
 
 @dataclass(frozen=True)
 class EstimatorConfig:
-    """One estimator of a study; `orders` bounds how many orders of each split it runs on."""
+    """One estimator of a study.
+
+    Attributes:
+        method: what it does.
+        path: what it expands about; empty for the fitted baselines.
+        guard: bound of the published methods' corrections.
+        tail: steps at the end that are taken with true gradients.
+        orders: how many orders of each split it runs on at most.
+
+    """
 
     method: str
-    path: str
+    path: str = ""
     guard: float | None = None
+    tail: int = 0
     orders: dict[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """The estimator's name in files and figures, for instance `fut-unguarded@reference`."""
         unguarded = self.method in PUBLISHED_METHODS and self.guard is None
-        return f"{self.method}{'-unguarded' if unguarded else ''}@{self.path}"
+        name = f"{self.method}{'-unguarded' if unguarded else ''}"
+        name += f"-tail{self.tail}" if self.tail else ""
+        return f"{name}@{self.path}" if self.path else name
 
     def shards(self, configured: int) -> int:
         """Jobs its orders are scattered over: `configured` for the dear methods, else one."""
-        return configured if self.method in EXACT_METHODS else 1
+        return configured if self.method in EXACT_METHODS or self.tail else 1
+
+
+def orders_config(
+    orders: Mapping[str, Any], estimators: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return the section `orders`, with no orders to fit on where no estimator is fitted."""
+    fitted = any(entry["method"] in FITTED_METHODS for entry in estimators)
+    return {**orders, **({} if fitted else {"fit": 0})}
 
 
 def load_config(*paths: str | Path) -> dict[str, Any]:
@@ -293,13 +318,15 @@ def _check_corpus(corpus: CorpusConfig) -> None:
 
 def _check_shards(config: Mapping[str, Any], anchors: int) -> None:
     """Check that no job would be left without work."""
-    shards, counts = config["shards"], OrdersConfig(**config["orders"]).counts
+    shards = config["shards"]
+    counts = OrdersConfig(**orders_config(config["orders"], config["estimators"])).counts
     if shards["table"] > anchors:
         raise UserError(f"config: shards.table: {shards['table']} jobs for {anchors} anchors")
     if shards["truth"] > sum(counts.values()):
         raise UserError(
             f"config: shards.truth: {shards['truth']} jobs for {sum(counts.values())} orders"
         )
+    del counts["fit"]  # retrained, not estimated
     for entry in config["estimators"]:
         estimator = EstimatorConfig(**entry)
         orders = sum(min(n, estimator.orders.get(split, n)) for split, n in counts.items())
@@ -318,6 +345,7 @@ def _check_estimators(config: Mapping[str, Any]) -> None:
         if estimator.name in names:
             raise UserError(f"config: estimators: {estimator.name} is listed twice")
         names.add(estimator.name)
+        _check_path_and_tail(estimator, config)
         if estimator.guard is not None and estimator.method not in PUBLISHED_METHODS:
             raise UserError(
                 f"config: estimators: {estimator.name}: guard: only fut and fut++ take one"
@@ -332,3 +360,26 @@ def _check_estimators(config: Mapping[str, Any]) -> None:
                 f"config: optimizer.gradient_clip: the barycentre path of {estimator.name} cannot "
                 "model clipping; set it to null or use path: reference"
             )
+
+
+def _check_path_and_tail(estimator: EstimatorConfig, config: Mapping[str, Any]) -> None:
+    where, method = f"config: estimators: {estimator.name}", estimator.method
+    if method in FITTED_METHODS:
+        if estimator.path:
+            raise UserError(f"{where}: path: {method} expands about none; leave it out")
+        if config["orders"]["fit"] < MIN_FIT:
+            raise UserError(
+                f"config: orders.fit: {config['orders']['fit']} orders to fit {method} on; "
+                f"at least {MIN_FIT} are needed"
+            )
+    elif not estimator.path:
+        raise UserError(f"{where}: path: missing key; it is reference or barycentre")
+    if estimator.tail and method not in TAIL_METHODS:
+        raise UserError(f"{where}: tail: only {', '.join(TAIL_METHODS)} take one")
+    if method == "recency" and not estimator.tail:
+        raise UserError(f"{where}: tail: missing key; recency is nothing but a tail")
+    steps = WindowConfig(**config["window"]).steps
+    if estimator.tail > steps:
+        raise UserError(
+            f"{where}: tail: {estimator.tail} steps at the end of a window of {steps} steps"
+        )

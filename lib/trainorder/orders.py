@@ -16,7 +16,8 @@ from trainorder.errors import UserError
 from trainorder.files import read_json
 
 FREE = "free"  # the kind of a custom order that repeats or leaves out units on purpose
-_REFERENCE_STREAM, _CALIBRATION_STREAM, _RANDOM_STREAM, _BLOCK_STREAM = range(4)
+FIT = "fit"  # the split of the random orders that baselines are fitted on; nothing is scored on it
+_REFERENCE_STREAM, _CALIBRATION_STREAM, _RANDOM_STREAM, _BLOCK_STREAM, _FIT_STREAM = range(5)
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Order:
     Attributes:
         name: unique in a study.
         kind: how it was made (`random`, `reversed`, ...).
-        split: `reference`, `calibration`, `random`, `structured` or `custom`.
+        split: `reference`, `calibration`, `random`, `fit`, `structured` or `custom`.
         schedule: `(steps, units_per_step)` int64, unit indices.
 
     """
@@ -105,6 +106,8 @@ def study_orders(
     for i in range(config.random):
         visits = make.shuffled(_RANDOM_STREAM, i)
         orders.append(make.order(f"random-{i:04d}", "random", "random", visits))
+    for i in range(config.fit):
+        orders.append(make.order(f"fit-{i:04d}", "random", FIT, make.shuffled(_FIT_STREAM, i)))
     for kind, visits in _structured(flat, unit_domains, unit_losses).items():
         orders.append(make.order(kind, kind, "structured", visits))
     for size in config.block_sizes:
@@ -256,11 +259,14 @@ def followed(orders: Sequence[Order], count: int) -> list[str]:
 
 
 def bounded(orders: Sequence[Order], bounds: dict[str, int]) -> list[Order]:
-    """Return the first orders of each split, as many as `bounds` says (all where it is silent)."""
+    """Return the first orders of each split, as many as `bounds` says (all where it is silent).
+
+    Never those of split `fit`: an estimator would be judged on what it may have been fitted on.
+    """
     taken: dict[str, int] = {}
     chosen = []
     for order in orders:
         taken[order.split] = taken.get(order.split, 0) + 1
-        if taken[order.split] <= bounds.get(order.split, len(orders)):
+        if order.split != FIT and taken[order.split] <= bounds.get(order.split, len(orders)):
             chosen.append(order)
     return chosen

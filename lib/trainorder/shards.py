@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from trainorder import store
 from trainorder.errors import UserError
 from trainorder.files import read_json
+from trainorder.orders import FIT
 
 Floats = NDArray[np.float64]
 REFERENCE = "reference"
-SPLITS = ("calibration", "random", "structured", "custom")
+SPLITS = ("calibration", "random", "structured", "custom")  # that estimates are scored on
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def read_order_records(path: str | Path) -> dict[str, dict[str, Any]]:
         raise UserError(f"{path}: not a list of orders ({error}); rerun rule `orders`") from None
     if len(found) < len(records):
         raise UserError(f"{path}: an order is named twice; rerun rule `orders`")
-    if unknown := sorted(splits - {*SPLITS, REFERENCE}):
+    if unknown := sorted(splits - {*SPLITS, FIT, REFERENCE}):
         raise UserError(f"{path}: unknown split `{unknown[0]}`; rerun rule `orders`")
     if REFERENCE not in found:
         raise UserError(f"{path}: has no order named `{REFERENCE}`; rerun rule `orders`")

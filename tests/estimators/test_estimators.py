@@ -25,6 +25,9 @@ CONFIGS = [
     EstimatorConfig("fut++", "reference", guard=None),
     EstimatorConfig("taylor1", "reference"),
     EstimatorConfig("taylor2", "reference"),
+    EstimatorConfig("order0", "reference", tail=1),
+    EstimatorConfig("taylor1", "reference", tail=2),
+    EstimatorConfig("recency", "reference", tail=2),
 ]
 REFERENCE = [[0, 3], [1, 4], [2, 5]]
 

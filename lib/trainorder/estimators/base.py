@@ -3,12 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 from tqdm import trange
 
-from trainorder.optimizer import AdamW
+from trainorder.derivatives import gradient
+from trainorder.optimizer import AdamW, State
 from trainorder.path import Path
 from trainorder.problem import Problem
 from trainorder.table import Table
@@ -63,7 +65,14 @@ class Estimator(ABC):
 
 
 class ExactReplay(Estimator):
-    """Carries the moments along the new schedule; a subclass says what the gradients are."""
+    """Carries the moments along the new schedule; a subclass says what the gradients are.
+
+    Attributes:
+        tail: steps at the end whose gradients are the true ones, at the estimate's own parameters.
+
+    """
+
+    tail = 0
 
     @abstractmethod
     def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Tensor:
@@ -71,16 +80,34 @@ class ExactReplay(Estimator):
 
     def replay(self, schedules: Tensor, observe: Observe) -> Tensor:
         """Apply AdamW exactly to the approximated gradients of each step."""
+        state = self.expansion.path.state(0).repeated(len(schedules))
+        self.follow(state, schedules, 0, observe)
+        return state.parameters
+
+    def follow(self, state: State, schedules: Tensor, first: int, observe: Observe) -> None:
+        """Advance `state` (O, P) in place from before step `first` to the end of `schedules`."""
         count, steps, _ = schedules.shape
-        state = self.expansion.path.state(0).repeated(count)
-        for t in trange(steps, desc=type(self).__name__, mininterval=2):
+        for t in trange(first, steps, desc=type(self).__name__, mininterval=2):
             observe(t, state.parameters)
-            gradients = self.gradients(t, schedules[:, t], state.parameters)
+            exact = t >= steps - self.tail
+            gradients = (self.true_gradients if exact else self.gradients)(
+                t, schedules[:, t], state.parameters
+            )
             for rows in chunks(count, state.parameters.shape[1]):
                 self.expansion.optimizer.update(state.rows(rows), gradients[rows])
             state.step += 1
         observe(steps, state.parameters)
-        return state.parameters
+
+    def true_gradients(self, t: int, units: Tensor, parameters: Tensor) -> Tensor:
+        """Return the gradients (O, P) of `units` (O, k) at `parameters` (O, P), differentiated."""
+        problem = self.expansion.problem
+        problem.meter.add("gradients", units.numel())
+        return torch.stack(
+            [
+                torch.stack([gradient(partial(problem.loss, unit=u), theta) for u in row]).mean(0)
+                for row, theta in zip(units.tolist(), parameters, strict=True)
+            ]
+        )
 
 
 def chunks(orders: int, size: int) -> list[slice]:

@@ -1,0 +1,26 @@
+"""`recency`: only the end of an order counts. The baseline that trains the last steps for real."""
+
+from torch import Tensor
+
+from trainorder.estimators.base import ExactReplay, Observe
+
+
+class Recency(ExactReplay):
+    """gamma_t = theta_t up to t = T - s, then s = `tail` steps with true gradients.
+
+    What came before is forgotten altogether, moments included: they are the path's at T - s.
+    """
+
+    def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Tensor:
+        """Differentiate: nothing is approximated once the path is left."""
+        return self.true_gradients(t, units, parameters)
+
+    def replay(self, schedules: Tensor, observe: Observe) -> Tensor:
+        """Leave the path `tail` steps before the end and train from there."""
+        count, steps, _ = schedules.shape
+        first = steps - self.tail
+        for t in range(first):
+            observe(t, self.expansion.path.parameters(t).expand(count, -1))
+        state = self.expansion.path.state(first).repeated(count)
+        self.follow(state, schedules, first, observe)
+        return state.parameters

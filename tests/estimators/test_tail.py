@@ -1,0 +1,109 @@
+"""An exact tail: the last steps are those of real training, from wherever the estimate stands."""
+
+import pytest
+import torch
+
+from problems import (
+    barycentre,
+    expansion,
+    ignore,
+    language_problem,
+    optimizer_config,
+    relative_error,
+    torch_states,
+    warm_state,
+)
+from trainorder.config import TAIL_METHODS, EstimatorConfig
+from trainorder.estimators.base import ExactReplay
+from trainorder.estimators.build import PLAIN, PUBLISHED, build_estimator
+from trainorder.optimizer import MOMENTS, State
+
+REFERENCE = [[0, 3], [1, 4], [2, 5]]
+SCHEDULES = [[[5, 2], [0, 4], [1, 3]], [[2, 2], [0, 4], [2, 3]]]
+STEPS = len(REFERENCE)
+
+
+@pytest.fixture(scope="module", params=["reference", "barycentre"])
+def case(request, tmp_path_factory):
+    problem = language_problem()
+    config = optimizer_config(weight_decay=0.1, schedule="cosine", linear_warmup_steps=4)
+    warm = warm_state(problem, problem.model.parameters(), config)
+    folder = tmp_path_factory.mktemp("store")
+    if request.param == "reference":
+        states = torch_states(problem, warm, REFERENCE, config)
+        about = expansion(problem, states, config, folder)
+    else:
+        about = barycentre(problem, warm, STEPS, 2, config, folder)
+    truths = [torch_states(problem, warm, schedule, config) for schedule in SCHEDULES]
+    with about as centre:
+        yield centre, config, truths
+
+
+def estimator(about, method, tail):
+    return build_estimator(EstimatorConfig(method, "reference", tail=tail), about)
+
+
+def test_what_takes_a_tail_is_what_replays_exactly(case):
+    kinds = {**PLAIN, **PUBLISHED}
+    exact = {name for name, kind in kinds.items() if issubclass(kind, ExactReplay)}
+    assert exact == set(TAIL_METHODS), "the configuration takes a tail that nothing makes exact"
+
+
+@pytest.mark.parametrize("method", TAIL_METHODS)
+def test_a_tail_as_long_as_the_window_is_real_retraining(method, case):
+    about, _, truths = case
+    found = estimator(about, method, STEPS).replay(torch.tensor(SCHEDULES), ignore)
+    for row, states in zip(found, truths, strict=True):
+        error = relative_error(row, states[-1].parameters)
+        assert error < 1e-10, f"{method} strays from torch's retraining by {error:.1e}"
+
+
+@pytest.mark.parametrize("method", TAIL_METHODS)
+def test_the_tail_is_torch_from_the_state_that_the_estimate_had_reached(method, case):
+    about, config, _ = case
+    replayed = estimator(about, method, 1)
+    follow, followed, reached = replayed.follow, [], []
+
+    def spy(state, *rest):
+        followed.append(state)
+        follow(state, *rest)
+
+    def observe(t, parameters):
+        if t == STEPS - 1:
+            [state] = followed
+            reached.append(
+                State(*(getattr(state, name)[0].clone() for name in MOMENTS), state.step)
+            )
+
+    replayed.follow = spy
+    found = replayed.replay(torch.tensor(SCHEDULES), observe)[0]
+    truth = torch_states(about.problem, reached[0], SCHEDULES[0][-1:], config)[-1]
+    assert relative_error(found, truth.parameters) < 1e-10, f"{method}: the tail is no training"
+
+
+@pytest.mark.parametrize("method", ["order0", "taylor1"])
+def test_a_tail_brings_the_estimate_nearer_to_the_truth(method, case):
+    about, _, truths = case
+    errors = [
+        relative_error(
+            estimator(about, method, tail).replay(torch.tensor(SCHEDULES), ignore)[0],
+            truths[0][-1].parameters,
+        )
+        for tail in range(STEPS + 1)
+    ]
+    assert errors[-1] < errors[1] < errors[0], f"the tail of {method} does not help: {errors}"
+
+
+def test_recency_forgets_what_came_before_its_tail(case):
+    about, *_ = case
+    early = torch.tensor([[[0, 1], [2, 3], [4, 5]], [[2, 3], [1, 0], [4, 5]]])
+    found = estimator(about, "recency", 1).replay(early, ignore)
+    assert torch.equal(found[0], found[1]), "the first steps of an order matter"
+
+
+def test_true_gradients_are_counted(case):
+    about, *_ = case
+    meter = about.problem.meter
+    before = meter.counts["gradients"]
+    estimator(about, "recency", 2).replay(torch.tensor(SCHEDULES), ignore)
+    assert meter.counts["gradients"] - before == 2 * 2 * 2, "orders x steps x units of a step"
