@@ -2,7 +2,7 @@ from trainorder.config import TABLE_METHODS
 
 ESTIMATE_SHARDS = [
     f"{estimator.name}/{shard}"
-    for estimator in ESTIMATORS
+    for estimator in ALL_ESTIMATORS
     for shard in range(estimator.shards(config["shards"]["estimate"]))
 ]
 PATHS = {estimator.path for estimator in ESTIMATORS}
@@ -18,6 +18,8 @@ COSTED = [
     *[f"table/{shard}" for shard in range(config["shards"]["table"]) if TABLES],
     *[f"truth/{shard}" for shard in TRUTH_SHARDS],
     *[f"estimate/{shard}" for shard in ESTIMATE_SHARDS],
+    *(["proxy_warm"] if "proxy" in ENTRIES else []),
+    *[f"proxy_orders/{shard}" for shard in TRUTH_SHARDS if "proxy" in ENTRIES],
 ]
 
 

@@ -21,16 +21,17 @@ def main(job: Job) -> None:
     optimizer = AdamW(OptimizerConfig(**p["optimizer"]), window.horizon)
     checkpoints = Checkpoints(p["work"], job.identity(), every=1, keep_all=True)
     shards = [checkpoints.folder / Path(output).name for output in job.output["table"]]
-    write_barycentre(
-        problem,
-        optimizer,
-        start,
-        window.units_per_step,
-        spans(window.steps, anchor_steps(window.steps, p["anchors"]), p["shards"]),
-        shards,
-        checkpoints,
-        p["key"],
-    )
+    with job.meter.time("precompute"):
+        write_barycentre(
+            problem,
+            optimizer,
+            start,
+            window.units_per_step,
+            spans(window.steps, anchor_steps(window.steps, p["anchors"]), p["shards"]),
+            shards,
+            checkpoints,
+            p["key"],
+        )
     for shard, output in zip(shards, job.output["table"], strict=True):
         move(shard, output)
     write_path(

@@ -17,7 +17,8 @@ def main(job: Job) -> None:
     anchors = spans(steps, anchor_steps(steps, p["anchors"]), p["shards"])[p["shard"]].anchors
     with opened(job.input["path"], p["key"], "reference") as file:
         path = ExpansionPath(file)
-        write_table(Path(job.output["table"]), p["key"], problem, path, anchors)
+        with job.meter.time("precompute"):
+            write_table(Path(job.output["table"]), p["key"], problem, path, anchors)
 
 
 run(main, globals().get("snakemake"))

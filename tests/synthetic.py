@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from trainorder import validation
-from trainorder.config import EstimatorConfig
+from trainorder.config import FITTED_METHODS, EstimatorConfig
 from trainorder.store import write_arrays
 
 KEY = "0123456789abcdef"
@@ -34,7 +34,11 @@ ESTIMATORS = [
     ("taylor1", "barycentre", None, (10, 24, 6), 0.0006, 0.0002, 0.14, 0.0),
     ("taylor2", "reference", None, (0, 6, 2), 0.0003, 0.0, 0.09, 0.0),
     ("taylor2", "barycentre", None, (0, 6, 2), 0.0002, 0.0, 0.04, 0.0),
+    ("recency", "barycentre", None, None, 0.005, 0.0, 0.8, 0.0),
+    ("ridge", "", None, None, 0.004, 0.0, np.nan, 0.0),
+    ("proxy", "", None, None, 0.002, 0.0, np.nan, 0.0),
 ]
+TAILS = {"recency": 8}
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Study:
 def config() -> dict:
     estimators = []
     for method, path, guard, bounds, *_ in ESTIMATORS:
-        entry = {"method": method, "path": path, "guard": guard}
+        entry = {"method": method, "path": path, "guard": guard, "tail": TAILS.get(method, 0)}
         if bounds:
             entry["orders"] = dict(
                 zip(("calibration", "random", "structured"), bounds, strict=True)
@@ -73,7 +77,7 @@ def config() -> dict:
     }
 
 
-def order_records(random: int, calibration: int, rng: np.random.Generator) -> list[dict]:
+def order_records(random: int, calibration: int, fit: int, rng: np.random.Generator) -> list[dict]:
     def record(name, kind, split, kendall):
         schedule = rng.permutation(STEPS)[:, None].tolist()
         return {
@@ -88,6 +92,8 @@ def order_records(random: int, calibration: int, rng: np.random.Generator) -> li
         records.append(record(f"calibration-{i:04d}", "random", "calibration", distance()))
     for i in range(random):
         records.append(record(f"random-{i:04d}", "random", "random", distance()))
+    for i in range(fit):
+        records.append(record(f"fit-{i:04d}", "random", "fit", distance()))
     for kind, (kendall, _) in STRUCTURED.items():
         records.append(record(kind, kind, "structured", kendall))
     for size, kendall in BLOCKS.items():
@@ -110,7 +116,8 @@ def _true_values(records, rng):
 
 def _shard(path, rows, records, value, sketch, path_to, extra, **attributes):
     """Write one shard holding the orders `rows`, of which the first few are followed."""
-    followed = [i for i in rows if records[i]["name"] in ("random-0000", "random-0001", "reversed")]
+    watched = ("random-0000", "random-0001", "reversed") if np.isfinite(sketch).all() else ()
+    followed = [i for i in rows if records[i]["name"] in watched]
     arrays = {
         "order": [records[i]["name"] for i in rows],
         "metric": METRICS,
@@ -135,13 +142,15 @@ def _cost(path: Path, wall: float, orders: int = 0, **seconds: float) -> str:
     return str(path)
 
 
-def make(folder: Path, random: int = 48, calibration: int = 16, seed: int = 0) -> Study:
+def make(
+    folder: Path, random: int = 48, calibration: int = 16, fit: int = 8, seed: int = 0
+) -> Study:
     """Write the files that validation reads under `folder` and return the study."""
     rng = np.random.default_rng(seed)
     results = folder / "results" / "synthetic"
     results.mkdir(parents=True)
     settings = config()
-    records = order_records(random, calibration, rng)
+    records = order_records(random, calibration, fit, rng)
     (results / "orders.json").write_text(
         json.dumps({"study": "synthetic", "steps": STEPS, "units": 32, "orders": records})
     )
@@ -163,7 +172,13 @@ def make(folder: Path, random: int = 48, calibration: int = 16, seed: int = 0) -
         )  # fmt: skip
         truth.append(str(path))
         costs.append(
-            _cost(results / f"costs/truth/{number}.json", 90, len(rows), training=1.6 * len(rows))
+            _cost(
+                results / f"costs/truth/{number}.json",
+                90,
+                len(rows),
+                training=1.6 * len(rows),
+                evaluation=0.08 * len(rows),
+            )
         )
     for entry, row in zip(settings["estimators"], ESTIMATORS, strict=True):
         estimator = EstimatorConfig(**entry)
@@ -223,21 +238,19 @@ def _write_estimator(results, estimator, row, records, found, displacement, rng)
         _shard(path, list(part), records, found, sketch, trajectory, {}, estimator=estimator.name)
         paths.append(str(path))
         dear = {"taylor1": 4.0, "taylor2": 14.0}.get(row[0], 0.02)
-        costs.append(
-            _cost(
-                results / f"costs/estimate/{estimator.name}/{number}.json",
-                9,
-                len(part),
-                replay=dear * len(part),
-                evaluation=0.1 * len(part),
+        spans = {"replay": dear * len(part), "evaluation": 0.1 * len(part)}
+        if row[0] in FITTED_METHODS:
+            spans = {"precompute": 0.5} | (
+                {"replay": 0.001 * len(part)} if row[0] == "ridge" else {}
             )
-        )
+        path = results / f"costs/estimate/{estimator.name}/{number}.json"
+        costs.append(_cost(path, 9, len(part), **spans))
     return paths, costs
 
 
 def _bounded(records, bounds):
     if bounds is None:
-        return list(range(len(records)))
+        return [i for i, record in enumerate(records) if record["split"] != "fit"]
     left = dict(zip(("calibration", "random", "structured"), bounds, strict=True))
     left["reference"] = 1
     chosen = []
@@ -267,6 +280,15 @@ def _write_manifest(results: Path) -> None:
 
 
 def _stage_costs(results: Path) -> list[str]:
-    walls = {"corpus": 20.0, "warm": 12.0, "orders": 0.5, "reference": 2.0, "barycentre": 60.0}
+    walls = {"corpus": 20.0, "orders": 0.5, "manifest": 3.0}
     costs = [_cost(results / f"costs/{stage}.json", wall) for stage, wall in walls.items()]
-    return costs + [_cost(results / f"costs/table/{i}.json", 28.0) for i in range(2)]
+    trained = {"warm": 12.0, "reference": 2.0, "proxy_warm": 4.0}  # loading takes as long again
+    for stage, seconds in trained.items():
+        path = results / f"costs/{stage}.json"
+        costs.append(_cost(path, 2 * seconds, training=seconds))
+    costs.append(_cost(results / "costs/barycentre.json", 65.0, precompute=60.0))
+    for i in range(2):
+        costs.append(_cost(results / f"costs/table/{i}.json", 30.0, precompute=28.0))
+        path = results / f"costs/proxy_orders/{i}.json"
+        costs.append(_cost(path, 50, 40, training=0.4 * 40, evaluation=0.02 * 40))
+    return costs

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from trainorder.statistics import (
+    binomial_share,
     bootstrap_mean,
     bootstrap_rank_correlation,
     conformal_radius,
@@ -93,3 +94,20 @@ def test_conformal_interval_covers_exchangeable_orders(coverage):
         held.append(abs(residuals[-1]) <= conformal_radius(residuals[:-1], coverage))
     share = np.mean(held)
     assert coverage - 0.03 <= share <= coverage + 0.05 + 0.03, f"covered {share} for {coverage}"
+
+
+@pytest.mark.parametrize(("held", "n"), [(9, 10), (45, 48), (24, 48), (0, 5), (5, 5)])
+def test_the_interval_of_a_share_is_that_of_clopper_and_pearson(held, n):
+    found = binomial_share(held, n, 0.95)
+    low = stats.beta.ppf(0.025, held, n - held + 1) if held else 0.0
+    high = stats.beta.ppf(0.975, held + 1, n - held) if held < n else 1.0
+    assert found == pytest.approx((held / n, low, high, n))
+
+
+def test_more_orders_narrow_the_interval_of_a_share():
+    few, many = binomial_share(9, 10, 0.95), binomial_share(90, 100, 0.95)
+    assert many.high - many.low < few.high - few.low
+
+
+def test_a_share_of_nothing_is_undefined():
+    assert binomial_share(0, 0, 0.95) == (None, None, None, 0)

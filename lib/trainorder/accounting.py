@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainorder.config import TABLE_METHODS, EstimatorConfig
+from trainorder.config import FITTED_METHODS, TABLE_METHODS, EstimatorConfig
 from trainorder.errors import UserError
 from trainorder.files import read_json
+from trainorder.orders import FIT
 
 Jobs = dict[str, list[dict[str, Any]]]
 
@@ -117,34 +118,89 @@ def shard_bytes(manifest: Mapping[str, Any], path: str, kinds: Sequence[str]) ->
 
 
 def estimator_cost(
-    estimator: EstimatorConfig, jobs: Jobs, retraining: float, manifest: Mapping[str, Any]
+    estimator: EstimatorConfig,
+    jobs: Jobs,
+    retraining: float,
+    manifest: Mapping[str, Any],
+    orders: Mapping[str, int],
 ) -> dict[str, Any]:
-    """Return what an estimator costs before the first order, for each order, and in the store.
+    """Return what an estimator costs before the first order, for each order, in all, and in bytes.
+
+    Args:
+        estimator: the estimator.
+        jobs: cost records by stage.
+        retraining: seconds of one retraining.
+        manifest: content of the store's manifest.
+        orders: number of the study's orders by split.
 
     Raises:
         UserError: a stage it depends on has no cost record.
 
     """
+    precompute = _precompute_seconds(estimator, jobs, retraining, orders.get(FIT, 0)) / retraining
+    stage, span = f"estimate/{estimator.name}", "replay"
+    if estimator.method == "proxy":
+        stage, span = "proxy_orders", "training"
+    each = _seconds_per_order(jobs.get(stage, []), span)
+    evaluation = _seconds_per_order(jobs.get(stage, []), "evaluation")
+    total = None
+    if each is not None:
+        total = precompute + (each + (evaluation or 0.0)) / retraining * ranked(orders)
     table = estimator.method in TABLE_METHODS
-    if estimator.path == "barycentre":
-        stages = ["barycentre"]  # makes path and table at once
-    else:
-        stages = ["reference", "table"] if table else ["reference"]
-    for stage in stages:
-        if stage not in jobs:
-            raise UserError(f"costs/{stage}: missing for {estimator.name}; rerun rule `{stage}`")
-    precompute = sum(job["wall_seconds"] for stage in stages for job in jobs[stage])
-    replay, evaluation = (
-        _seconds_per_order(jobs.get(f"estimate/{estimator.name}", []), span)
-        for span in ("replay", "evaluation")
-    )
     return {
-        "precompute_retrainings": precompute / retraining,
-        "per_order_retrainings": None if replay is None else replay / retraining,
+        "precompute_retrainings": precompute,
+        "per_order_retrainings": None if each is None else each / retraining,
         "evaluation_retrainings": None if evaluation is None else evaluation / retraining,
-        "seconds_per_order": replay,
+        "total_retrainings": total,
+        "seconds_per_order": each,
         "bytes": shard_bytes(manifest, estimator.path, ["path", "table"] if table else ["path"]),
     }
+
+
+def ranked(orders: Mapping[str, int]) -> int:
+    """Return how many orders a study ranks: the random ones, calibration included."""
+    return orders.get("calibration", 0) + orders.get("random", 0)
+
+
+def retrain_all(jobs: Jobs, orders: Mapping[str, int]) -> dict[str, float]:
+    """Return what it costs to retrain every order that the study ranks, and to evaluate it."""
+    evaluation = _seconds_per_order(jobs["truth"], "evaluation") or 0.0
+    each = 1 + evaluation / retraining_seconds(jobs)
+    return {"orders": ranked(orders), "total_retrainings": each * ranked(orders)}
+
+
+def _precompute_seconds(
+    estimator: EstimatorConfig, jobs: Jobs, retraining: float, fit: int
+) -> float:
+    """Return the seconds that are spent once, `fit` true retrainings among them if it is fitted."""
+    if estimator.method in FITTED_METHODS:
+        own = sum(map(_spent, jobs.get(f"estimate/{estimator.name}", [])))
+        proxy = 0.0
+        if estimator.method == "proxy":
+            each = _seconds_per_order(_jobs(jobs, "proxy_orders", estimator), "training") or 0.0
+            proxy = sum(map(_spent, _jobs(jobs, "proxy_warm", estimator))) + fit * each
+        return fit * retraining + proxy + own
+    stages = ["reference", "manifest"]
+    if estimator.path == "barycentre":
+        stages[0] = "barycentre"  # makes path and table at once
+    elif estimator.method in TABLE_METHODS:
+        stages.append("table")
+    return sum(_spent(job) for stage in stages for job in _jobs(jobs, stage, estimator))
+
+
+def _jobs(jobs: Jobs, stage: str, estimator: EstimatorConfig) -> list[dict[str, Any]]:
+    if stage not in jobs:
+        raise UserError(f"costs/{stage}: missing for {estimator.name}; rerun rule `{stage}`")
+    return jobs[stage]
+
+
+def _spent(job: Mapping[str, Any]) -> float:
+    """Return the seconds of a job's own work: its span, or else its wall time.
+
+    Loading the corpus and the model, which every job does anew, is in no span.
+    """
+    spans = job["seconds"]
+    return float(spans.get("precompute", spans.get("training", job["wall_seconds"])))
 
 
 def _seconds_per_order(records: Sequence[Mapping[str, Any]], span: str) -> float | None:

@@ -247,6 +247,19 @@ def load_orders(path: str | Path) -> list[Order]:
         raise UserError(f"{path}: not a list of orders; rerun rule `orders`") from None
 
 
+def load_unit_domains(path: str | Path) -> list[str]:
+    """Return the domain of each unit, or `mixed`, from an `orders.json`.
+
+    Raises:
+        UserError: the file is missing, not JSON or does not say.
+
+    """
+    try:
+        return [str(domain) for domain in read_json(path, "orders")["unit_domains"]]
+    except (KeyError, TypeError):
+        raise UserError(f"{path}: has no `unit_domains`; rerun rule `orders`") from None
+
+
 def followed(orders: Sequence[Order], count: int) -> list[str]:
     """Return the names of the orders whose error is followed step by step.
 

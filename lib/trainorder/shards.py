@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainorder import store
+from trainorder.config import FITTED_METHODS
 from trainorder.errors import UserError
 from trainorder.files import read_json
 from trainorder.orders import FIT
@@ -67,24 +68,27 @@ def read_order_records(path: str | Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def read_truth(files: Sequence[str | Path], key: str | None, orders: Iterable[str]) -> Outcomes:
-    """Join the truth shards.
+def read_truth(
+    files: Sequence[str | Path], key: str | None, orders: Iterable[str], rule: str = "truth"
+) -> Outcomes:
+    """Join the truth shards, of the study's model or of its proxy.
 
     Args:
         files: the shards, in any order.
         key: the study key they must carry; None takes any.
         orders: every order of the study; each must have its truth.
+        rule: the rule that makes the shards, named in errors.
 
     Raises:
         UserError: a shard is missing, damaged or does not fit, or an order has no truth.
 
     """
     names = list(orders)
-    shards = [_Shard.read(path, key, "truth") for path in files]
+    shards = [_Shard.read(path, key, rule, estimated=False) for path in files]
     truth = _join(shards, names)
     if missing := sorted(set(names) - set(truth.orders)):
         where = Path(files[0]).parent if files else "truth"
-        raise UserError(f"{where}: no truth of order `{missing[0]}`; rerun rule `truth`")
+        raise UserError(f"{where}: no truth of order `{missing[0]}`; rerun rule `{rule}`")
     return truth
 
 
@@ -114,15 +118,21 @@ def read_estimates(
     known = list(orders)
     grouped: dict[str, list[_Shard]] = {name: [] for name in names}
     for path in files:
-        shard = _Shard.read(path, key, "estimate")
+        rule = _estimating_rule(Path(path).parent.name)
+        shard = _Shard.read(path, key, rule, estimated=True)
         if shard.estimator not in grouped:
-            raise UserError(f"{path}: unknown estimator `{shard.estimator}`; {_remedy('estimate')}")
+            raise UserError(f"{path}: unknown estimator `{shard.estimator}`; {_remedy(rule)}")
         shard.check_against(truth)
         grouped[shard.estimator].append(shard)
     for name, shards in grouped.items():
         if not shards:
-            raise UserError(f"estimates/{name}: no shard; rerun rule `estimate`")
+            rule = _estimating_rule(name)
+            raise UserError(f"estimates/{name}: no shard; rerun rule `{rule}`")
     return {name: _join(shards, known, truth.metrics) for name, shards in grouped.items()}
+
+
+def _estimating_rule(estimator: str) -> str:
+    return estimator if estimator in FITTED_METHODS else "estimate"
 
 
 def _remedy(rule: str) -> str:
@@ -137,16 +147,16 @@ class _Shard:
     arrays: Mapping[str, Any]
 
     @classmethod
-    def read(cls, path: str | Path, key: str | None, rule: str) -> "_Shard":
+    def read(cls, path: str | Path, key: str | None, rule: str, estimated: bool) -> "_Shard":
         arrays: dict[str, Any] = {}
         with store.opened(path, key, rule) as file:
             try:
                 for name in ("order", "metric", "trajectory_order"):
                     arrays[name] = [str(text) for text in file[name].asstr()[()]]
                 for name in ("value", "sketch", "trajectory", "train_loss"):
-                    if name != "train_loss" or rule == "truth":
+                    if name != "train_loss" or not estimated:
                         arrays[name] = np.asarray(file[name][()], dtype=np.float64)
-                estimator = str(file.attrs["estimator"]) if rule == "estimate" else ""
+                estimator = str(file.attrs["estimator"]) if estimated else ""
             except KeyError as error:
                 raise UserError(f"{path}: incomplete ({error}); {_remedy(rule)}") from None
         shard = cls(Path(path), rule, estimator, arrays)
@@ -208,7 +218,7 @@ def _join(
             for name in orders
             if name in followed
         },
-        train_loss=gather("train_loss") if shards[0].rule == "truth" else np.empty((0, 0)),
+        train_loss=gather("train_loss") if "train_loss" in shards[0].arrays else np.empty((0, 0)),
     )
 
 

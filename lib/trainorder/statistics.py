@@ -115,6 +115,21 @@ def _percentiles(drawn: Floats, confidence: float) -> tuple[float | None, float 
     return float(low), float(high)
 
 
+def binomial_share(held: int, n: int, confidence: float) -> Interval:
+    """Return the share held / n with its exact interval (Clopper and Pearson 1934); None for n = 0.
+
+    Args:
+        held: trials that succeeded.
+        n: independent trials.
+        confidence: least probability of the interval, in (0, 1).
+
+    """
+    if n == 0:
+        return Interval(None, None, None, 0)
+    ends = stats.binomtest(held, n).proportion_ci(confidence, method="exact")
+    return Interval(held / n, float(ends.low), float(ends.high), n)
+
+
 def conformal_radius(residuals: ArrayLike, coverage: float) -> float | None:
     """Return the split-conformal radius: the ceil((n+1) coverage)-th smallest |residual|.
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from trainorder import accounting, provenance, store
-from trainorder.config import EstimatorConfig
+from trainorder.config import FITTED_METHODS, EstimatorConfig
 from trainorder.errors import UserError
 from trainorder.files import read_json, write_csv, write_json
 from trainorder.shards import (
@@ -26,18 +26,14 @@ from trainorder.shards import (
 )
 from trainorder.statistics import (
     Interval,
+    binomial_share,
     bootstrap_mean,
     bootstrap_rank_correlation,
     conformal_radius,
     finite,
     worst_if_non_finite,
 )
-
-MAIN_METRIC = "heldout"
-TRUSTED, RANK_ONLY, NOT_TRUSTED = "trusted", "rank only", "not trusted"
-MIN_CALIBRATION = 8  # orders: with fewer, a bootstrap interval of a rank correlation means little
-TRUSTED_CORRELATION, TRUSTED_RELATIVE_ERROR = 0.8, 0.5
-RANK_CORRELATION = 0.5
+from trainorder.verdict import MAIN_METRIC, Verdict, best_estimator, verdict
 
 
 @dataclass(frozen=True)
@@ -145,13 +141,17 @@ def validate(
         inputs.estimates, key, records, [estimator.name for estimator in estimators], truth
     )
     splits = {name: str(record["split"]) for name, record in records.items()}
-    joined = [_join(name, estimate, truth, splits) for name, estimate in estimates.items()]
+    bare = {estimator.name for estimator in estimators if estimator.method in FITTED_METHODS}
+    joined = [
+        _join(name, estimate, truth, splits, name in bare) for name, estimate in estimates.items()
+    ]
+    counts = {split: list(splits.values()).count(split) for split in dict.fromkeys(splits.values())}
 
     jobs = accounting.read_costs(inputs.costs)
     manifest = read_json(inputs.manifest, "manifest")
     retraining = accounting.retraining_seconds(jobs)
     costs = {
-        estimator.name: accounting.estimator_cost(estimator, jobs, retraining, manifest)
+        estimator.name: accounting.estimator_cost(estimator, jobs, retraining, manifest, counts)
         for estimator in estimators
     }
     vocabulary = _vocabulary(inputs.corpus)
@@ -168,12 +168,11 @@ def validate(
         "best_estimator": best,
         "metrics": truth.metrics,
         "parameters": _parameters(inputs.warm, key),
-        "orders": {
-            split: list(splits.values()).count(split) for split in dict.fromkeys(splits.values())
-        },
+        "orders": counts,
         "reference": _by_metric(truth.metrics, truth.value[truth.rows([REFERENCE])[0]]),
         "spread": _spread(truth, splits),
         "divergence_threshold": divergence_threshold(vocabulary),
+        "retrain_all": accounting.retrain_all(jobs, counts),
         "estimators": scores,
         "provenance": {
             "versions": provenance.versions(),
@@ -228,7 +227,10 @@ def _shard_bytes(inputs: Inputs) -> dict[str, int]:
     return sizes
 
 
-def _join(name: str, estimate: Outcomes, truth: Outcomes, splits: Mapping[str, str]) -> _Joined:
+def _join(
+    name: str, estimate: Outcomes, truth: Outcomes, splits: Mapping[str, str], bare: bool
+) -> _Joined:
+    """Return an estimator's outcomes; a `bare` one estimates no parameters, so has no error."""
     orders = [order for order in estimate.orders if order != REFERENCE]
     mine, true = estimate.rows(orders), truth.rows(orders)
     reference = truth.rows([REFERENCE])[0]
@@ -243,7 +245,7 @@ def _join(name: str, estimate: Outcomes, truth: Outcomes, splits: Mapping[str, s
         value=estimate.value[mine],
         true=truth.value[true],
         reference=truth.value[reference],
-        parameter_error=error,
+        parameter_error=np.full_like(error, np.nan) if bare else error,
     )
 
 
@@ -269,6 +271,8 @@ def _score(
         "relative_error": {},
         "bias": {},
         "interval_radius": {},
+        "calibrated_range": {},
+        "beyond": {},
         "coverage": {},
     }
     calibration = part.where("calibration")
@@ -278,7 +282,9 @@ def _score(
             residual = value - true
         radius = finite(conformal_radius(residual[calibration], settings.coverage))
         scores["interval_radius"][metric] = radius
-        for name in ("order_lds", "mae", "relative_error", "bias", "coverage"):
+        limits = calibrated_range(value[calibration], radius)
+        scores["calibrated_range"][metric] = limits
+        for name in ("order_lds", "mae", "relative_error", "bias", "coverage", "beyond"):
             scores[name][metric] = {}
         for split in present:
             rows = part.where(split)
@@ -288,14 +294,37 @@ def _score(
             scores["mae"][metric][split] = _mean(np.abs(error))
             scores["bias"][metric][split] = _mean(error)
             scores["relative_error"][metric][split] = _ratio(_mean(np.abs(error)), _mean(effect))
+            scores["beyond"][metric][split] = limits and sum(
+                is_beyond(x, limits) for x in value[rows]
+            )
             if split != "calibration":
-                scores["coverage"][metric][split] = _coverage(error, radius)
+                scores["coverage"][metric][split] = _coverage(error, radius, settings)
     scores["parameter_error"] = {
         split: _parameter_error(part.parameter_error[part.where(split)], settings)
         for split in present
     }
-    scores["verdict"], scores["verdict_reason"] = _verdict(part, scores, metrics, vocabulary)
-    return scores
+    found = _verdict(part, scores, metrics, vocabulary)
+    return scores | {
+        "verdict": found.verdict,
+        "verdict_reason": found.reason,
+        "advice": found.advice,
+    }
+
+
+def calibrated_range(calibration: Floats, radius: float | None) -> list[float] | None:
+    """Return the range that calibration speaks for, [low, high]; None without an interval.
+
+    It is that of the estimates (n,) of the calibration orders, widened by the conformal radius: of
+    an estimate outside it, no calibration order tells how wrong it is.
+    """
+    if radius is None or not np.isfinite(calibration).all():
+        return None
+    return [float(calibration.min() - radius), float(calibration.max() + radius)]
+
+
+def is_beyond(value: float, limits: Sequence[float]) -> bool:
+    """Whether an estimate is outside the calibrated range; one that is not finite is."""
+    return not limits[0] <= value <= limits[1]
 
 
 def _rank(value: Floats, true: Floats, settings: Settings) -> Interval:
@@ -312,12 +341,14 @@ def _ratio(above: float | None, below: float | None) -> float | None:
     return None if above is None or not below else finite(above / below)
 
 
-def _coverage(error: Floats, radius: float | None) -> dict[str, Any]:
+def _coverage(error: Floats, radius: float | None, settings: Settings) -> dict[str, Any]:
+    """Return the share of orders whose truth the interval held, and that share's own interval."""
     n = len(error)
-    if radius is None or n == 0:
-        return {"value": None, "n": n}
+    if radius is None:
+        return Interval(None, None, None, n)._asdict()
     with np.errstate(invalid="ignore"):
-        return {"value": float(np.mean(np.abs(error) <= radius)), "n": n}
+        held = int(np.count_nonzero(np.abs(error) <= radius))
+    return binomial_share(held, n, settings.confidence)._asdict()
 
 
 def _parameter_error(errors: Floats, settings: Settings) -> dict[str, Any]:
@@ -343,7 +374,7 @@ def _diverged_rows(part: _Joined, metrics: Sequence[str], vocabulary: int) -> np
 
 def _verdict(
     part: _Joined, scores: Mapping[str, Any], metrics: Sequence[str], vocabulary: int
-) -> tuple[str, str]:
+) -> Verdict:
     """Return the verdict from the calibration orders alone, and why."""
     rows = _diverged_rows(part, metrics, vocabulary)
     return verdict(
@@ -351,56 +382,6 @@ def _verdict(
         scores["relative_error"][MAIN_METRIC]["calibration"],
         int(np.count_nonzero(part.splits[rows] == "calibration")),
     )
-
-
-def verdict(
-    correlation: Mapping[str, Any], relative_error: float | None, diverged: int
-) -> tuple[str, str]:
-    """Return `trusted`, `rank only` or `not trusted`, and the reason in one sentence.
-
-    Args:
-        correlation: value, low, high and n of the held-out order-LDS over calibration orders.
-        relative_error: mean error in units of the mean true effect, over the same orders.
-        diverged: calibration orders on which the estimate diverged.
-
-    """
-    n, low = correlation["n"], correlation["low"]
-    if n == 0:
-        return NOT_TRUSTED, "not calibrated: it was run on no calibration order"
-    if diverged:
-        return NOT_TRUSTED, f"diverged on {diverged} of {n} calibration orders"
-    if n < MIN_CALIBRATION:
-        return NOT_TRUSTED, f"only {n} calibration orders; at least {MIN_CALIBRATION} are needed"
-    if low is None:
-        return NOT_TRUSTED, "ranks no orders: it estimates the same value for all of them"
-    rank = f"calibration rank correlation {correlation['value']:.2f} is at least {low:.2f}"
-    if low < RANK_CORRELATION:
-        return NOT_TRUSTED, f"{rank}, below {RANK_CORRELATION}"
-    if low < TRUSTED_CORRELATION:
-        return RANK_ONLY, f"{rank}, below {TRUSTED_CORRELATION}"
-    if relative_error is None or relative_error > TRUSTED_RELATIVE_ERROR:
-        size = "undefined" if relative_error is None else f"{relative_error:.2f}"
-        return RANK_ONLY, f"{rank}, but relative error {size} is above {TRUSTED_RELATIVE_ERROR}"
-    return TRUSTED, f"{rank}, and relative error {relative_error:.2f}"
-
-
-def best_estimator(scores: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the estimator with the best verdict.
-
-    Among trusted ones the smallest relative error decides, among others the highest lower end of
-    the rank correlation. Only calibration orders count, so that the choice does not spoil the
-    held-back orders. The first one listed wins a tie.
-    """
-    rank = {TRUSTED: 2, RANK_ONLY: 1, NOT_TRUSTED: 0}
-
-    def merit(name: str) -> tuple[int, float]:
-        score = scores[name]
-        if score["verdict"] == TRUSTED:
-            return rank[TRUSTED], -score["relative_error"][MAIN_METRIC]["calibration"]
-        low = score["order_lds"][MAIN_METRIC]["calibration"]["low"]
-        return rank[score["verdict"]], -math.inf if low is None else low
-
-    return max(scores, key=merit)
 
 
 def _by_metric(metrics: Sequence[str], row: Floats) -> dict[str, float | None]:
@@ -457,14 +438,16 @@ def _write_estimates(
 ) -> None:
     def rows() -> Iterator[tuple[Any, ...]]:
         for part in joined:
-            estimate, radii = estimates[part.name], scores[part.name]["interval_radius"]
-            seconds = scores[part.name]["cost"]["seconds_per_order"]
+            estimate, score = estimates[part.name], scores[part.name]
+            radii, ranges = score["interval_radius"], score["calibrated_range"]
+            seconds = score["cost"]["seconds_per_order"]
             for order, values in zip(estimate.orders, estimate.value.tolist(), strict=True):
                 for metric, value in zip(metrics, values, strict=True):
-                    ends = _ends(value, radii[metric])
-                    yield part.name, order, metric, value, *ends, seconds
+                    ends, limits = _ends(value, radii[metric]), ranges[metric]
+                    beyond = None if limits is None else int(is_beyond(value, limits))
+                    yield part.name, order, metric, value, *ends, beyond, seconds
 
-    header = ["estimator", "order", "metric", "value", "low", "high", "seconds"]
+    header = ["estimator", "order", "metric", "value", "low", "high", "beyond", "seconds"]
     write_csv(path, header, rows())
 
 

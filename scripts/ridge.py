@@ -1,0 +1,29 @@
+"""Fits the ridge baseline on retrained orders, and estimates the others with it."""
+
+from trainorder.baselines import fit_orders, outcome
+from trainorder.config import EstimatorConfig
+from trainorder.job import Job, run
+from trainorder.orders import bounded, load_orders, load_unit_domains
+from trainorder.positions import position_features
+from trainorder.ridge import fit_ridge
+from trainorder.shards import read_truth
+from trainorder.store import write_arrays
+
+
+def main(job: Job) -> None:
+    p, config = job.params, EstimatorConfig(**job.params["estimator"])
+    orders = load_orders(job.input["orders"])
+    labels = load_unit_domains(job.input["orders"])
+    truth = read_truth(job.input["truth"], p["key"], [order.name for order in orders])
+    fit, mine = fit_orders(orders), bounded(orders, config.orders)
+    with job.meter.time("precompute"):
+        features = position_features([order.schedule for order in fit], labels)
+        model = fit_ridge(features, truth.value[truth.rows(order.name for order in fit)])
+    with job.meter.time("replay"):
+        value = model.predict(position_features([order.schedule for order in mine], labels))
+    job.meter.add("orders", len(mine))
+    found = outcome(mine, truth.metrics, value, p["sketch_rows"])
+    write_arrays(job.output["estimate"], p["key"], found, estimator=config.name)
+
+
+run(main, globals().get("snakemake"))
