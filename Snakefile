@@ -16,6 +16,7 @@ include: "rules/reference.smk"
 include: "rules/expansion.smk"
 include: "rules/estimate.smk"
 include: "rules/truth.smk"
+include: "rules/stores.smk"
 include: "rules/validate.smk"
 include: "rules/figures.smk"
 

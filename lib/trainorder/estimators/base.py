@@ -11,7 +11,7 @@ from tqdm import trange
 from trainorder.optimizer import AdamW
 from trainorder.path import Path
 from trainorder.problem import Problem
-from trainorder.table import Table
+from trainorder.table import GradientTable
 
 CHUNK_NUMBERS = 2**20  # numbers in a scratch tensor of element-wise work: about a processor cache
 
@@ -25,7 +25,7 @@ class Expansion:
     problem: Problem
     optimizer: AdamW
     path: Path
-    table: Table | None
+    table: GradientTable | None
 
     def gradients(self, t: int, units: Tensor) -> Tensor:
         """Return the mean table gradient of each order's units at step `t`.
