@@ -17,6 +17,7 @@ include: "rules/expansion.smk"
 include: "rules/estimate.smk"
 include: "rules/truth.smk"
 include: "rules/baselines.smk"
+include: "rules/stores.smk"
 include: "rules/validate.smk"
 include: "rules/figures.smk"
 

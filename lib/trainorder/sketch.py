@@ -26,3 +26,12 @@ class SparseJL:
         signed = vectors.detach() * self._sign.to(vectors.dtype)
         result = signed.new_zeros(*signed.shape[:-1], self.rows)
         return result.index_add_(-1, self._row, signed)
+
+    def transposed(self, sketches: Tensor) -> Tensor:
+        """Return S^T y (..., P) of sketches y (..., k); E S^T S x = x, with an error above |x|."""
+        return sketches[..., self._row] * self._sign.to(sketches.dtype)
+
+    @property
+    def counts(self) -> Tensor:
+        """Entries of each row, (k,): the diagonal of S S^T."""
+        return torch.bincount(self._row, minlength=self.rows)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path as File
+from typing import Protocol
 
 import h5py
 import numpy as np
@@ -61,6 +62,27 @@ def write_table(shard: File, key: str, problem: Problem, path: Path, anchors: np
             problem.meter.add("gradients", problem.units)
 
 
+class GradientTable(Protocol):
+    """Anything that gradients can be read from, a step at a time."""
+
+    def at(self, t: int) -> Tensor:
+        """Return the gradients (U, P) at step `t`."""
+        ...
+
+
+def bracket(anchors: np.ndarray, t: int) -> tuple[int, int, float]:
+    """Return the rows of the anchors on either side of `t`, and how far `t` lies between them.
+
+    Both rows are the same at an anchor, and beyond the last one.
+    """
+    after = int(np.searchsorted(anchors, t))
+    if after == len(anchors) or anchors[after] == t:
+        row = min(after, len(anchors) - 1)
+        return row, row, 0.0
+    low, high = int(anchors[after - 1]), int(anchors[after])
+    return after - 1, after, (t - low) / (high - low)
+
+
 class Table:
     """The gradient table read from opened shards, interpolated linearly between anchors."""
 
@@ -74,11 +96,11 @@ class Table:
 
     def at(self, t: int) -> Tensor:
         """Return the gradients (U, P) at step `t`; beyond the last anchor, the last one's."""
-        after = int(np.searchsorted(self.anchors, t))
-        if after == len(self.anchors) or self.anchors[after] == t:
-            return self._anchor(int(self.anchors[min(after, len(self.anchors) - 1)]))
-        low, high = int(self.anchors[after - 1]), int(self.anchors[after])
-        return torch.lerp(self._anchor(low), self._anchor(high), (t - low) / (high - low))
+        low, high, weight = bracket(self.anchors, t)
+        if low == high:
+            return self._anchor(int(self.anchors[low]))
+        gradients = [self._anchor(int(self.anchors[row])) for row in (low, high)]
+        return torch.lerp(gradients[0], gradients[1], weight)
 
     def _anchor(self, t: int) -> Tensor:
         """Read one anchor; the last few stay in memory, since neighbouring steps share them."""

@@ -13,7 +13,7 @@ from trainorder.derivatives import gradient
 from trainorder.optimizer import AdamW, State
 from trainorder.path import Path
 from trainorder.problem import Problem
-from trainorder.table import Table
+from trainorder.table import GradientTable
 
 CHUNK_NUMBERS = 2**20  # numbers in a scratch tensor of element-wise work: about a processor cache
 
@@ -27,7 +27,7 @@ class Expansion:
     problem: Problem
     optimizer: AdamW
     path: Path
-    table: Table | None
+    table: GradientTable | None
 
     def gradients(self, t: int, units: Tensor) -> Tensor:
         """Return the mean table gradient of each order's units at step `t`.

@@ -1,0 +1,49 @@
+"""The stores that are compared: each kind at several sizes."""
+
+from trainorder.stores.anchors import Anchors
+from trainorder.stores.base import Codec, Dense, rank_within
+from trainorder.stores.dense import Plain
+from trainorder.stores.float16 import Float16
+from trainorder.stores.int8 import Int8
+from trainorder.stores.jl import JL, LEAST_SQUARES, TRANSPOSE
+from trainorder.stores.lowrank import LowRank
+from trainorder.stores.range_finder import RangeFinder
+from trainorder.stores.sparse_jl import SparseProjection
+from trainorder.stores.tropp import SinglePass, sketch_sizes
+
+PUBLISHED_RATIO = 32  # 13.1 TB to 410 GB by random projection (Yang et al. 2025, second-hand)
+RATIOS = (8, 16, PUBLISHED_RATIO, 64)  # bytes of the dense table over bytes of the store
+SHARES = (2, 4, 8, 16)  # steps of the table over anchors
+
+
+def all_codecs(table: Dense) -> list[Codec]:
+    """Return every codec at every size that fits the shape of `table`, without repeats."""
+    return [
+        Plain(),
+        Float16(),
+        Int8(),
+        *_anchors(len(table.gradient)),
+        *(JL(ratio, read) for read in (TRANSPOSE, LEAST_SQUARES) for ratio in RATIOS),
+        *(SparseProjection(ratio, read) for read in (TRANSPOSE, LEAST_SQUARES) for ratio in RATIOS),
+        *_factored(table),
+    ]
+
+
+def _anchors(steps: int) -> list[Codec]:
+    counts = sorted({max(2, steps // share) for share in SHARES}, reverse=True)
+    fitting = [count for count in counts if count < steps]
+    return [
+        *(Anchors(count) for count in fitting),
+        *(Anchors(count, Int8()) for count in fitting),
+    ]
+
+
+def _factored(table: Dense) -> list[Codec]:
+    steps, units, size = table.gradient.shape
+    ranks = sorted({rank_within((steps, units, size), ratio) for ratio in RATIOS} - {0})[::-1]
+    smaller = min(steps * units, size)
+    return [
+        *(LowRank(rank) for rank in ranks),
+        *(RangeFinder(rank) for rank in ranks),
+        *(SinglePass(rank) for rank in ranks if sketch_sizes(rank)[1] <= smaller),
+    ]

@@ -1,0 +1,29 @@
+rule stores:
+    input:
+        corpus=rules.corpus.output.corpus,
+        orders=rules.orders.output.orders,
+        manifest=rules.manifest.output.manifest,
+    output:
+        stores=f"{RESULTS}/stores.json",
+        cost=f"{RESULTS}/costs/stores.json",
+    log:
+        f"{RESULTS}/logs/stores.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/stores.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        problem=PROBLEM,
+        window=config["window"],
+        optimizer=config["optimizer"],
+        study=config["study"],
+        key=KEYS["study"],
+        code=code("stores.py"),
+    message:
+        "Comparing ways to keep the gradient table"
+    script:
+        "../scripts/stores.py"
