@@ -28,6 +28,12 @@ ALL_ESTIMATORS = [EstimatorConfig(**entry) for entry in config["estimators"]]
 ESTIMATORS = [
     e for e in ALL_ESTIMATORS if e.method not in FITTED_METHODS
 ]  # those that replay
+# Off the barycentre, `auto` is every step: the published method needs neighbouring ones.
+REFERENCE_ANCHORS = (
+    config["expansion"]["anchors"]
+    if isinstance(config["expansion"]["anchors"], int)
+    else None
+)
 TABLE_SHARDS = range(config["shards"]["table"])
 TRUTH_SHARDS = range(config["shards"]["truth"])
 

@@ -1,12 +1,21 @@
 import re
 
 ENTRIES = {EstimatorConfig(**entry).name: entry for entry in config["estimators"]}
+
+
+def names(wanted):
+    """A pattern of the names of the wanted estimators; of none, one that nothing matches."""
+    found = [re.escape(e.name) for e in ESTIMATORS if wanted(e)]
+    return "|".join(found) or "(?!)"
+
+
 SHARDS = {e.name: e.shards(config["shards"]["estimate"]) for e in ESTIMATORS}
 
 
 rule estimate:
     input:
         corpus=rules.corpus.output.corpus,
+        warm=rules.warm.output.warm,
         orders=rules.orders.output.orders,
         manifest=rules.manifest.output.manifest,
     output:
@@ -17,7 +26,7 @@ rule estimate:
     benchmark:
         f"{RESULTS}/benchmarks/estimate-{{estimator}}-{{shard}}.tsv"
     wildcard_constraints:
-        estimator="|".join(re.escape(name) for name in SHARDS),
+        estimator=names(lambda e: e.method != "reduced"),
         shard=r"\d+",
     conda:
         "../envs/study.yaml"
@@ -30,6 +39,7 @@ rule estimate:
         window=config["window"],
         optimizer=config["optimizer"],
         estimator=lambda wildcards: ENTRIES[wildcards.estimator],
+        seed=config["seeds"]["order"],
         trajectories=config["trajectories"],
         sketch_rows=config["sketch_rows"],
         shard=lambda wildcards: int(wildcards.shard),
@@ -40,3 +50,36 @@ rule estimate:
         "Estimating with {wildcards.estimator}, shard {wildcards.shard}"
     script:
         "../scripts/estimate.py"
+
+
+rule predict:
+    input:
+        orders=rules.orders.output.orders,
+        reduced=lambda wildcards: (
+            f"{RESULTS}/store/{wildcards.estimator.split('@')[1]}/reduced.h5"
+        ),
+    output:
+        estimate=f"{RESULTS}/estimates/{{estimator}}/0.h5",
+        cost=f"{RESULTS}/costs/estimate/{{estimator}}/0.json",
+    log:
+        f"{RESULTS}/logs/predict-{{estimator}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/predict-{{estimator}}.tsv"
+    wildcard_constraints:
+        estimator=names(lambda e: e.method == "reduced"),
+    conda:
+        "../envs/study.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    params:
+        estimator=lambda wildcards: ENTRIES[wildcards.estimator],
+        threads=config["threads"],
+        sketch_rows=config["sketch_rows"],
+        key=KEYS["study"],
+        code=code("predict.py"),
+    message:
+        "Estimating with {wildcards.estimator}"
+    script:
+        "../scripts/predict.py"

@@ -1,10 +1,21 @@
-from trainorder.config import TABLE_METHODS
+from trainorder.config import CURVATURE_METHODS, STORE, TABLE_METHODS
 
-# The files of the store that the configured estimators expand about.
-EXPANSION_PATHS = sorted({"reference", *(estimator.path for estimator in ESTIMATORS)})
+
+def paths_read(kind):
+    """The expansion paths of which some estimator rests on files of a kind."""
+    needed = {
+        "path": set(STORE),
+        "table": {*TABLE_METHODS, *CURVATURE_METHODS},
+        "curvature": CURVATURE_METHODS,
+        "reduced": {"reduced"},
+    }[kind]
+    return sorted({e.path for e in ESTIMATORS if e.method in needed})
+
+
+# The reference path is kept in any case: it is the run that all others are compared with.
+EXPANSION_PATHS = sorted({"reference", *paths_read("path")})
 TABLE_PATHS = sorted(
-    {estimator.path for estimator in ESTIMATORS if estimator.method in TABLE_METHODS}
-    | {path for path in EXPANSION_PATHS if path == "barycentre"}
+    {*paths_read("table"), *({"barycentre"} & {*paths_read("path")})}
 )
 
 
@@ -29,8 +40,6 @@ rule table:
         runtime=60,
     params:
         problem=PROBLEM,
-        window=config["window"],
-        anchors=config["expansion"]["anchors"],
         shard=lambda wildcards: int(wildcards.shard),
         shards=config["shards"]["table"],
         key=KEYS["study"],
@@ -41,15 +50,44 @@ rule table:
         "../scripts/table.py"
 
 
-rule barycentre:
+rule clusters:
     input:
         corpus=rules.corpus.output.corpus,
         warm=rules.warm.output.warm,
     output:
+        clusters=f"{RESULTS}/store/clusters.h5",
+        cost=f"{RESULTS}/costs/clusters.json",
+    log:
+        f"{RESULTS}/logs/clusters.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/clusters.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=1500,
+        runtime=20,
+    params:
+        problem=PROBLEM,
+        clusters=config["curvature"]["clusters"],
+        pool=config["expansion"]["pool"],
+        seed=config["seeds"]["data"],
+        key=KEYS["study"],
+        code=code("clusters.py"),
+    message:
+        "Clusters of units and their pools"
+    script:
+        "../scripts/clusters.py"
+
+
+rule barycentre:
+    input:
+        corpus=rules.corpus.output.corpus,
+        warm=rules.warm.output.warm,
+        clusters=rules.clusters.output.clusters,
+    output:
         path=f"{RESULTS}/store/barycentre/path.h5",
-        table=expand(
-            f"{RESULTS}/store/barycentre/table-{{shard}}.h5", shard=TABLE_SHARDS
-        ),
+        table=f"{RESULTS}/store/barycentre/table-0.h5",
         cost=f"{RESULTS}/costs/barycentre.json",
     log:
         f"{RESULTS}/logs/barycentre.log",
@@ -65,8 +103,7 @@ rule barycentre:
         problem=PROBLEM,
         window=config["window"],
         optimizer=config["optimizer"],
-        anchors=config["expansion"]["anchors"],
-        shards=config["shards"]["table"],
+        expansion=config["expansion"],
         key=KEYS["study"],
         work=WORK,
         code=code("barycentre.py"),
@@ -76,13 +113,92 @@ rule barycentre:
         "../scripts/barycentre.py"
 
 
+def tables(path):
+    """The shards of a path's gradient table."""
+    shards = TABLE_SHARDS if path == "reference" else [0]
+    return [f"{RESULTS}/store/{path}/table-{shard}.h5" for shard in shards]
+
+
+rule curvature:
+    input:
+        corpus=rules.corpus.output.corpus,
+        clusters=rules.clusters.output.clusters,
+        path=f"{RESULTS}/store/{{path}}/path.h5",
+        table=lambda wildcards: tables(wildcards.path),
+    output:
+        curvature=f"{RESULTS}/store/{{path}}/curvature.h5",
+        probes=f"{RESULTS}/store/{{path}}/probes.json",
+        cost=f"{RESULTS}/costs/curvature/{{path}}.json",
+    log:
+        f"{RESULTS}/logs/curvature-{{path}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/curvature-{{path}}.tsv"
+    wildcard_constraints:
+        path="reference|barycentre",
+    conda:
+        "../envs/study.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=3000,
+        runtime=120,
+    params:
+        problem=PROBLEM,
+        window=config["window"],
+        optimizer=config["optimizer"],
+        curvature=config["curvature"],
+        seed=config["seeds"]["order"],
+        key=KEYS["study"],
+        code=code("curvature.py"),
+    message:
+        "Low-rank curvature about the {wildcards.path} path"
+    script:
+        "../scripts/curvature.py"
+
+
+rule reduced:
+    input:
+        corpus=rules.corpus.output.corpus,
+        warm=rules.warm.output.warm,
+        path=f"{RESULTS}/store/{{path}}/path.h5",
+        table=lambda wildcards: tables(wildcards.path),
+        curvature=f"{RESULTS}/store/{{path}}/curvature.h5",
+    output:
+        reduced=f"{RESULTS}/store/{{path}}/reduced.h5",
+        cost=f"{RESULTS}/costs/reduced/{{path}}.json",
+    log:
+        f"{RESULTS}/logs/reduced-{{path}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/reduced-{{path}}.tsv"
+    wildcard_constraints:
+        path="reference|barycentre",
+    conda:
+        "../envs/study.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        problem=PROBLEM,
+        window=config["window"],
+        optimizer=config["optimizer"],
+        seed=config["seeds"]["order"],
+        key=KEYS["study"],
+        code=code("reduced.py"),
+    message:
+        "Reduced model about the {wildcards.path} path"
+    script:
+        "../scripts/reduced.py"
+
+
 rule manifest:
     input:
         paths=expand(f"{RESULTS}/store/{{path}}/path.h5", path=EXPANSION_PATHS),
-        tables=expand(
-            f"{RESULTS}/store/{{path}}/table-{{shard}}.h5",
-            path=TABLE_PATHS,
-            shard=TABLE_SHARDS,
+        tables=[table for path in TABLE_PATHS for table in tables(path)],
+        curvature=expand(
+            f"{RESULTS}/store/{{path}}/curvature.h5", path=paths_read("curvature")
+        ),
+        reduced=expand(
+            f"{RESULTS}/store/{{path}}/reduced.h5", path=paths_read("reduced")
         ),
     output:
         manifest=f"{RESULTS}/store/manifest.json",

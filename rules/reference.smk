@@ -85,6 +85,7 @@ rule reference:
         problem=PROBLEM,
         window=config["window"],
         optimizer=config["optimizer"],
+        anchors=REFERENCE_ANCHORS,
         key=KEYS["study"],
         work=WORK,
         code=code("reference.py"),

@@ -1,44 +1,45 @@
-"""Runs the barycentre path and writes the gradient table along it."""
+"""Runs the barycentre path and writes the gradient table at its anchors."""
 
 from pathlib import Path
 
-from trainorder.barycentre import write_barycentre
+from trainorder.barycentre import Anchors, anchor_gradients, run_barycentre
 from trainorder.checkpoints import Checkpoints, read_state
+from trainorder.clusters import Clusters
 from trainorder.config import OptimizerConfig, WindowConfig
-from trainorder.files import move
 from trainorder.job import Job, run
 from trainorder.optimizer import AdamW
 from trainorder.path import write_path
 from trainorder.problem import LanguageProblem
-from trainorder.table import anchor_steps, spans
+from trainorder.table import even_anchors, write_rows
 
 
 def main(job: Job) -> None:
     p = job.params
     problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
-    window = WindowConfig(**p["window"])
-    start = read_state(job.input["warm"], p["key"], "warm")
+    window, anchors, key = WindowConfig(**p["window"]), p["expansion"]["anchors"], p["key"]
+    start = read_state(job.input["warm"], key, "warm")
     optimizer = AdamW(OptimizerConfig(**p["optimizer"]), window.horizon)
     checkpoints = Checkpoints(p["work"], job.identity(), every=1, keep_all=True)
-    shards = [checkpoints.folder / Path(output).name for output in job.output["table"]]
+    given = even_anchors(window.steps, anchors) if isinstance(anchors, int) else None
     with job.meter.time("precompute"):
-        write_barycentre(
+        steps = run_barycentre(
             problem,
+            None if anchors == "all" else Clusters.load(job.input["clusters"], key),
             optimizer,
             start,
             window.units_per_step,
-            spans(window.steps, anchor_steps(window.steps, p["anchors"]), p["shards"]),
-            shards,
+            Anchors(window.steps, given, p["expansion"]["tolerance"]),
             checkpoints,
-            p["key"],
+            key,
         )
-    for shard, output in zip(shards, job.output["table"], strict=True):
-        move(shard, output)
+    rows = anchor_gradients(checkpoints, steps, key)
+    write_rows(Path(job.output["table"]), key, steps, problem.units, start.parameters, rows)
     write_path(
         Path(job.output["path"]),
-        p["key"],
+        key,
         lambda t: checkpoints.load(start.step + t)[0],
         window.steps,
+        steps,
     )
     checkpoints.clear()
 

@@ -3,10 +3,12 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from trainorder.config import TABLE_METHODS, EstimatorConfig, OptimizerConfig, WindowConfig
+from trainorder.checkpoints import read_state
+from trainorder.config import STORE, EstimatorConfig, OptimizerConfig, WindowConfig
 from trainorder.estimators.base import Expansion
 from trainorder.estimators.build import build_estimator
 from trainorder.job import Job, run
+from trainorder.lowrank import LowRank
 from trainorder.manifest import RULES, shards
 from trainorder.optimizer import AdamW
 from trainorder.orders import bounded, followed, load_orders
@@ -27,20 +29,25 @@ def main(job: Job) -> None:
     manifest = Path(job.input["manifest"])
     with ExitStack() as stack:
         files = {
-            kind: [
-                stack.enter_context(opened(file, p["key"], RULES[config.path, kind]))
-                for file in shards(manifest, p["key"], config.path, kind)
-            ]
-            for kind in ("path", *(["table"] if config.method in TABLE_METHODS else []))
+            kind: shards(manifest, p["key"], config.path, kind) for kind in STORE[config.method]
         }
+        opens = {
+            kind: [stack.enter_context(opened(f, p["key"], RULES[config.path, kind])) for f in names]
+            for kind, names in files.items()
+            if kind in ("path", "table")
+        }
+        model = None
+        if "curvature" in files:
+            start = read_state(job.input["warm"], p["key"], "warm")
+            model = LowRank.load(files["curvature"][0], p["key"], start)
         expansion = Expansion(
             problem,
             AdamW(OptimizerConfig(**p["optimizer"]), window.horizon),
-            ExpansionPath(files["path"][0]),
-            Table(files["table"]) if "table" in files else None,
+            ExpansionPath(opens["path"][0]) if "path" in opens else model,
+            Table(opens["table"]) if "table" in opens else None,
         )
         outcome = replay(
-            build_estimator(config, expansion),
+            build_estimator(config, expansion, model, p["seed"]),
             problem,
             mine,
             followed(orders, p["trajectories"]),

@@ -8,6 +8,7 @@ from trainorder.job import Job, run
 from trainorder.orders import load_orders
 from trainorder.path import write_path
 from trainorder.problem import LanguageProblem
+from trainorder.table import even_anchors
 from trainorder.training import train
 
 
@@ -35,6 +36,7 @@ def main(job: Job) -> None:
         p["key"],
         lambda t: checkpoints.load(start.step + t)[0] if t else start,
         window.steps,
+        even_anchors(window.steps, p["anchors"]),
     )
     checkpoints.clear()
 

@@ -2,21 +2,21 @@
 
 from pathlib import Path
 
-from trainorder.config import WindowConfig
+import numpy as np
+
 from trainorder.job import Job, run
 from trainorder.path import Path as ExpansionPath
 from trainorder.problem import LanguageProblem
 from trainorder.store import opened
-from trainorder.table import anchor_steps, spans, write_table
+from trainorder.table import write_table
 
 
 def main(job: Job) -> None:
     p = job.params
     problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
-    steps = WindowConfig(**p["window"]).steps
-    anchors = spans(steps, anchor_steps(steps, p["anchors"]), p["shards"])[p["shard"]].anchors
     with opened(job.input["path"], p["key"], "reference") as file:
         path = ExpansionPath(file)
+        anchors = np.array_split(path.anchors, p["shards"])[p["shard"]]
         with job.meter.time("precompute"):
             write_table(Path(job.output["table"]), p["key"], problem, path, anchors)
 

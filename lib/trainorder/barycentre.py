@@ -1,9 +1,9 @@
 """The barycentre path: the run that stands at the centre of all schedules."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,98 +11,232 @@ from torch import Tensor
 from tqdm import trange
 
 from trainorder.checkpoints import Checkpoints
+from trainorder.clusters import Clusters
 from trainorder.derivatives import gradient
 from trainorder.errors import UserError
 from trainorder.optimizer import AdamW, State
 from trainorder.problem import Problem
-from trainorder.store import creating
-from trainorder.table import Span, create_table
+from trainorder.sketch import SparseJL
+from trainorder.store import read_arrays, write_arrays
+
+_PARTS = 4  # of a pool: their spread tells the variance of one sequence
+_SKETCH_ROWS = 1024
+
+
+@dataclass
+class Moments:
+    """Mean and variance over units of the units' gradients, (P,) float64 each."""
+
+    mean: Tensor
+    variance: Tensor
+    groups: Tensor  # (C, P): the mean gradient of each cluster, or of each unit
+
+
+def unit_gradients(problem: Problem, theta: Tensor) -> Tensor:
+    """Return the gradient of every unit at `theta` (P,), (U, P)."""
+    rows = theta.new_empty(problem.units, problem.size)
+    for unit in range(problem.units):
+        rows[unit] = gradient(partial(problem.loss, unit=unit), theta)
+    problem.meter.add("gradients", problem.units)
+    return rows
+
+
+def exact_moments(gradients: Tensor) -> Moments:
+    """Return the moments of the units' `gradients` (U, P), summed in float64."""
+    mean = torch.zeros(gradients.shape[1], dtype=torch.float64)
+    square = torch.zeros_like(mean)
+    for row in gradients:
+        mean += row
+        square += row.double() ** 2
+    mean, square = mean / len(gradients), square / len(gradients)
+    return Moments(mean, (square - mean**2).clamp(min=0), gradients)
+
+
+def pooled_moments(problem: Problem, clusters: Clusters, theta: Tensor) -> Moments:
+    """Return the moments at `theta` (P,) estimated from the pools of the clusters.
+
+    A unit's gradient is that of its cluster plus the mean noise of its S sequences, so that
+    Var_u = Var of the cluster means over units + E[sigma_c^2] / S. sigma_c^2, the variance of one
+    sequence, is read from the spread of the parts of a pool; the noise that it leaves in the
+    cluster means is taken off their variance.
+    """
+    means, noises, sizes = [], [], []
+    for pool in clusters.pools:
+        parts = np.array_split(pool, min(_PARTS, len(pool)))
+        rows = [gradient(partial(problem.sample_loss, rows=part), theta) for part in parts]
+        weights = [len(part) / len(pool) for part in parts]
+        mean = sum((row.double() * w for row, w in zip(rows, weights, strict=True)))
+        spread = sum(
+            ((row.double() - mean) ** 2 * len(part) for row, part in zip(rows, parts, strict=True))
+        )
+        means.append(mean)
+        noises.append(spread / max(1, len(parts) - 1))
+        sizes.append(len(pool))
+        problem.meter.add("sequences", len(pool))
+    groups, noise = torch.stack(means), torch.stack(noises)
+    share = torch.from_numpy(clusters.shares)[:, None]
+    n = torch.tensor(sizes)[:, None]
+    mean = (share * groups).sum(0)
+    between = (share * (groups - mean) ** 2).sum(0) - (share * (1 - share) * noise / n).sum(0)
+    within = (share * noise).sum(0) / problem.sequences
+    return Moments(mean, between.clamp(min=0) + within, groups.to(theta.dtype))
 
 
 def barycentre_step(
-    problem: Problem,
-    optimizer: AdamW,
-    state: State,
-    units_per_step: int,
-    visit: Callable[[int, Tensor], None],
+    moments: Moments, optimizer: AdamW, state: State, units: int, units_per_step: int
 ) -> None:
     """Advance `state` in place by the step that averages over all schedules.
 
     The gradient is the mean over all U units; the second moment takes the expected square of the
     mean of k = `units_per_step` units drawn without replacement (DESIGN section 2):
     E[g^2] = gbar^2 + Var_u(g) / k (U - k) / (U - 1), with Var over the U units.
-
-    Args:
-        problem: the units' losses.
-        optimizer: the update.
-        state: (P,) tensors, changed in place.
-        units_per_step: k.
-        visit: receives each unit and its gradient (P,) at the state.
-
     """
-    n, k = problem.units, units_per_step
-    mean = torch.zeros_like(state.parameters, dtype=torch.float64)
-    square = torch.zeros_like(mean)
-    for unit in range(n):
-        g = gradient(partial(problem.loss, unit=unit), state.parameters)
-        visit(unit, g)
-        mean += g
-        square += g.double() ** 2
-    problem.meter.add("gradients", n)
-    mean /= n
-    variance = (square / n - mean**2).clamp(min=0)
-    expected = mean**2 + variance / k * (n - k) / (n - 1)
+    n, k = units, units_per_step
+    expected = moments.mean**2 + moments.variance / k * (n - k) / max(1, n - 1)
     dtype = state.parameters.dtype
-    optimizer.update(state, mean.to(dtype), expected.to(dtype))
+    optimizer.update(state, moments.mean.to(dtype), expected.to(dtype))
 
 
-def write_barycentre(
+class CentredMoments:
+    """Moments between anchors: exact at the last anchor, plus what the pools have seen change since.
+
+    The noise of the pools cancels in the difference (Johnson and Zhang 2013, the variance reduction
+    of SVRG), so that the path does not run after its own sample.
+    """
+
+    def __init__(self, problem: Problem, clusters: Clusters, exact: Moments, theta: Tensor) -> None:
+        """Stand at the anchor `theta` (P,), where the moments are `exact`."""
+        self.problem, self.clusters, self.exact = problem, clusters, exact
+        self.anchor = pooled_moments(problem, clusters, theta)
+
+    def at(self, theta: Tensor) -> Moments:
+        """Return the moments at `theta` (P,); their groups are the pools' own."""
+        now = pooled_moments(self.problem, self.clusters, theta)
+        mean = self.exact.mean + now.mean - self.anchor.mean
+        variance = self.exact.variance + now.variance - self.anchor.variance
+        # a variance that the pools see shrink below nothing stays what it was at the anchor
+        variance = torch.where(variance > 0, variance, self.exact.variance)
+        return Moments(mean, variance, now.groups)
+
+
+class Anchors:
+    """Decides which steps are anchors: given ones, or as the interpolation error asks for them.
+
+    Linear interpolation errs most in the middle. So a step becomes an anchor when the gradients
+    half-way since the last one are off the straight line between the two by more than `tolerance`,
+    relative to the spread of the clusters' gradients.
+    """
+
+    def __init__(self, steps: int, given: np.ndarray | None, tolerance: float) -> None:
+        """Decide for a window of `steps`; `given` (K,) fixes the anchors."""
+        self.steps, self.tolerance = steps, tolerance
+        self.given = None if given is None else set(given.tolist())
+        self._since: list[np.ndarray] = []  # sketches (C, k) since the last anchor
+
+    def start(self, sketches: np.ndarray) -> None:
+        """Stand at an anchor, with the clusters' gradients `sketches` (C, k)."""
+        self._since = [sketches - sketches.mean(axis=0)]
+
+    def take(self, t: int, sketches: np.ndarray) -> bool:
+        """Return whether step `t`, with the clusters' gradients `sketches` (C, k), is an anchor."""
+        self._since.append(sketches - sketches.mean(axis=0))
+        if self.given is not None:
+            return t in self.given
+        return t == self.steps - 1 or self._error() > self.tolerance
+
+    def _error(self) -> float:
+        first, last, n = self._since[0], self._since[-1], len(self._since) - 1
+        middle = n // 2
+        straight = first + (last - first) * (middle / n)
+        scale = np.linalg.norm(first)
+        return float(np.linalg.norm(self._since[middle] - straight) / scale) if scale else 0.0
+
+
+def run_barycentre(
     problem: Problem,
+    clusters: Clusters | None,
     optimizer: AdamW,
     start: State,
     units_per_step: int,
-    spans: Sequence[Span],
-    shards: Sequence[Path],
+    anchors: Anchors,
     checkpoints: Checkpoints,
     key: str,
-) -> None:
-    """Run the barycentre path and write its gradient table on the way, shard by shard.
+) -> np.ndarray:
+    """Run the barycentre path and its gradient table, resuming where a killed run stopped.
 
-    The table needs the very gradients that the path is made of. A shard that is already sealed is
-    not made again, so a killed run loses at most the shard it was writing.
+    At an anchor the gradient of every unit is computed, for the path and for the table; between
+    anchors the path is advanced from the pools alone.
 
     Args:
         problem: the units' losses.
+        clusters: pools for the steps between anchors; None where every step is an anchor.
         optimizer: the update.
         start: the state before the window.
         units_per_step: k.
-        spans: the steps and anchors of each shard.
-        shards: the files to write, one for each span.
-        checkpoints: keeps the state before every step; read them back to write the path.
-        key: the study key that the shards carry.
+        anchors: decides which steps are anchors.
+        checkpoints: keeps the state before every step and the last; `anchor_file` beside them the
+            table.
+        key: the study key that the anchors' files carry.
+
+    Returns:
+        (K,) the anchors.
 
     Raises:
         UserError: a parameter is not finite.
 
     """
+    sketch = SparseJL(problem.size, _SKETCH_ROWS)
     checkpoints.save(start)
-    for span, shard in zip(spans, shards, strict=True):
-        if shard.exists():
-            continue
-        with creating(shard, key) as file:
-            table = create_table(file, span.anchors, problem.units, start.parameters)
-            for t in trange(span.steps.start, span.steps.stop, desc=shard.stem, mininterval=2):
-                state, _ = checkpoints.load(start.step + t)
-                row = np.flatnonzero(span.anchors == t)
+    state = State(
+        start.parameters.clone(), start.exp_avg.clone(), start.exp_avg_sq.clone(), start.step
+    )
+    chosen: list[int] = []
+    for t in trange(anchors.steps, desc="barycentre", mininterval=2):
+        anchor = t == 0 or clusters is None
+        if not anchor:
+            moments = centred.at(state.parameters)
+            anchor = anchors.take(t, sketch(moments.groups).numpy())
+        if anchor:
+            chosen.append(t)
+            moments = _anchor_moments(problem, state.parameters, checkpoints, t, key)
+            if clusters is not None:
+                centred = CentredMoments(problem, clusters, moments, state.parameters)
+                anchors.start(sketch(centred.anchor.groups).numpy())
+        barycentre_step(moments, optimizer, state, problem.units, units_per_step)
+        _check_finite(state, t, optimizer)
+        checkpoints.save(state)
+    return np.array(chosen)
 
-                def keep(unit: int, g: Tensor, row: np.ndarray = row, table: Any = table) -> None:
-                    if row.size:
-                        table[row[0], unit] = g.numpy()
 
-                barycentre_step(problem, optimizer, state, units_per_step, keep)
-                if not bool(torch.isfinite(state.parameters).all()):
-                    raise UserError(
-                        f"barycentre: step {t}: its update left parameters that are not finite; "
-                        f"lower optimizer.learning_rate (now {optimizer.config.learning_rate:g})"
-                    )
-                checkpoints.save(state)
+def anchor_file(checkpoints: Checkpoints, t: int) -> Path:
+    """Return where the table row of anchor `t` lies until the path is complete."""
+    return checkpoints.folder / f"anchor-{t:06d}.h5"
+
+
+def anchor_gradients(
+    checkpoints: Checkpoints, anchors: np.ndarray, key: str
+) -> Iterator[Tensor]:
+    """Yield the gradients (U, P) of each anchor of a path that was run."""
+    for t in anchors.tolist():
+        yield torch.from_numpy(
+            read_arrays(anchor_file(checkpoints, t), key, "barycentre")["gradient"]
+        )
+
+
+def _anchor_moments(
+    problem: Problem, theta: Tensor, checkpoints: Checkpoints, t: int, key: str
+) -> Moments:
+    """Return the exact moments at an anchor; its gradients are computed once, and kept."""
+    file = anchor_file(checkpoints, t)
+    if not file.exists():
+        write_arrays(file, key, {"gradient": unit_gradients(problem, theta).numpy()})
+    (rows,) = anchor_gradients(checkpoints, np.array([t]), key)
+    return exact_moments(rows)
+
+
+def _check_finite(state: State, t: int, optimizer: AdamW) -> None:
+    if not bool(torch.isfinite(state.parameters).all()):
+        raise UserError(
+            f"barycentre: step {t}: its update left parameters that are not finite; "
+            f"lower optimizer.learning_rate (now {optimizer.config.learning_rate:g})"
+        )

@@ -17,10 +17,23 @@ import yaml
 
 from trainorder.errors import UserError
 
-TABLE_METHODS = ("order0", "fut", "fut++")  # read the gradient table
+STORE = {  # what each method reads from the store
+    "constant": ("path",),
+    "order0": ("path", "table"),
+    "fut": ("path", "table"),
+    "fut++": ("path", "table"),
+    "taylor1": ("path",),
+    "taylor2": ("path",),
+    "recency": ("path",),
+    "nystrom": ("curvature",),
+    "subsample": ("path", "table", "curvature"),
+    "reduced": ("reduced",),
+}
+TABLE_METHODS = tuple(method for method, kinds in STORE.items() if "table" in kinds)
+CURVATURE_METHODS = ("nystrom", "subsample", "reduced")  # rest on the low-rank expansion
 PUBLISHED_METHODS = ("fut", "fut++")  # replay with the moments of the path
 EXACT_METHODS = ("taylor1", "taylor2")  # differentiate at replay; dear, so scattered over jobs
-TAIL_METHODS = ("order0", "recency", *EXACT_METHODS)  # carry full states, so a tail can be exact
+TAIL_METHODS = ("order0", "recency", "nystrom", "subsample", *EXACT_METHODS)  # carry full states, so a tail can be exact
 FITTED_METHODS = ("ridge", "proxy")  # fitted on the orders of split `fit`; they have no path
 MIN_FIT = 4  # orders: a regression on fewer, leaving one out each time, means nothing
 STRUCTURED = 6  # structured orders that every study has; the block-shuffled ones come on top
@@ -126,6 +139,40 @@ class OrdersConfig:
 
 
 @dataclass(frozen=True)
+class ExpansionConfig:
+    """Where gradients are tabulated along the barycentre path, and from how much text it runs.
+
+    Attributes:
+        anchors: `auto` (as `tolerance` asks), `all`, or a number of evenly spread steps.
+        tolerance: of `auto`: relative error of the table half-way between anchors.
+        pool: sequences of each cluster that stand for it between anchors and in its curvature.
+
+    """
+
+    anchors: int | str
+    tolerance: float
+    pool: int
+
+
+@dataclass(frozen=True)
+class CurvatureConfig:
+    """The low-rank curvature of clusters of units.
+
+    Attributes:
+        clusters: `domains`, or a number of k-means clusters of the units' gradients.
+        rank: probes at most.
+        tolerance: relative error at which probing stops before that.
+        basis: rank of the shared basis that is kept.
+
+    """
+
+    clusters: int | str
+    rank: int
+    tolerance: float
+    basis: int
+
+
+@dataclass(frozen=True)
 class EstimatorConfig:
     """One estimator of a study.
 
@@ -134,6 +181,7 @@ class EstimatorConfig:
         path: what it expands about; empty for the fitted baselines.
         guard: bound of the published methods' corrections.
         tail: steps at the end that are taken with true gradients.
+        size: of `subsample`: sequences of each unit that are differentiated.
         orders: how many orders of each split it runs on at most.
 
     """
@@ -142,6 +190,7 @@ class EstimatorConfig:
     path: str = ""
     guard: float | None = None
     tail: int = 0
+    size: int | None = None
     orders: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -149,12 +198,14 @@ class EstimatorConfig:
         """The estimator's name in files and figures, for instance `fut-unguarded@reference`."""
         unguarded = self.method in PUBLISHED_METHODS and self.guard is None
         name = f"{self.method}{'-unguarded' if unguarded else ''}"
+        name += "" if self.size is None else str(self.size)
         name += f"-tail{self.tail}" if self.tail else ""
         return f"{name}@{self.path}" if self.path else name
 
     def shards(self, configured: int) -> int:
         """Jobs its orders are scattered over: `configured` for the dear methods, else one."""
-        return configured if self.method in EXACT_METHODS or self.tail else 1
+        dear = self.method in (*EXACT_METHODS, "subsample") or self.tail > 0
+        return configured if dear else 1
 
 
 def orders_config(
@@ -211,11 +262,14 @@ def check(config: Mapping[str, Any], schema_path: str | Path) -> None:
     _check_corpus(CorpusConfig(**config["corpus"]))
     _check_estimators(config)
     anchors, steps = config["expansion"]["anchors"], WindowConfig(**config["window"]).steps
-    if anchors is not None and anchors > steps:
+    if isinstance(anchors, int) and anchors > steps:
         raise UserError(
             f"config: expansion.anchors: {anchors} anchors in a window of {steps} steps"
         )
-    _check_shards(config, steps if anchors is None else anchors)
+    clusters, units = config["curvature"]["clusters"], config["window"]["units"]
+    if isinstance(clusters, int) and clusters > units:
+        raise UserError(f"config: curvature.clusters: {clusters} clusters of {units} units")
+    _check_shards(config, anchors if isinstance(anchors, int) else steps)
 
 
 def _is_integer(_: Any, value: Any) -> bool:
@@ -374,6 +428,14 @@ def _check_path_and_tail(estimator: EstimatorConfig, config: Mapping[str, Any]) 
             )
     elif not estimator.path:
         raise UserError(f"{where}: path: missing key; it is reference or barycentre")
+    if (estimator.size is not None) != (method == "subsample"):
+        wrong = "missing key" if method == "subsample" else "only subsample takes one"
+        raise UserError(f"{where}: size: {wrong}")
+    if estimator.size is not None and estimator.size > config["window"]["unit_size"]:
+        raise UserError(
+            f"{where}: size: {estimator.size} sequences of units of "
+            f"{config['window']['unit_size']}"
+        )
     if estimator.tail and method not in TAIL_METHODS:
         raise UserError(f"{where}: tail: only {', '.join(TAIL_METHODS)} take one")
     if method == "recency" and not estimator.tail:

@@ -13,13 +13,18 @@ RULES = {
     ("reference", "table"): "table",
     ("barycentre", "path"): "barycentre",
     ("barycentre", "table"): "barycentre",
+    ("reference", "curvature"): "curvature",
+    ("barycentre", "curvature"): "curvature",
+    ("reference", "reduced"): "reduced",
+    ("barycentre", "reduced"): "reduced",
 }
+_ROWS = {"path": "parameters", "table": "step", "curvature": "basis", "reduced": "anchor"}
 
 
 def write_manifest(path: Path, key: str, code: str, files: Sequence[Path]) -> None:
     """Check every file of the store whole, and publish their list.
 
-    Files are named relative to the manifest's folder, `<path>/path.h5` or `<path>/table-N.h5`.
+    Files are named relative to the manifest's folder, `<path>/path.h5`, `<path>/table-N.h5` and so on.
     Their `sha256` is the one in their seal: of all bytes after the first 512.
 
     Raises:
@@ -42,7 +47,7 @@ def _entry(
     """Check one file, once through; `holder` knows which table holds each step."""
     expansion, kind = file.parent.name, _kind(file)
     with opened(file, key, RULES[expansion, kind]) as content:
-        rows = len(content["step" if kind == "table" else "parameters"])
+        rows = len(content[_ROWS[kind]])
         steps = [int(step) for step in content["step"]] if kind == "table" else []
     for step in steps:
         _claim(holder, expansion, step, file)

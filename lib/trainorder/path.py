@@ -1,9 +1,13 @@
-"""The expansion path: the parameters and moments about which gradients are expanded."""
+"""The expansion path: the parameters and moments about which gradients are expanded.
+
+A path also names its anchors: the steps at which there is a gradient table.
+"""
 
 from collections.abc import Callable
 from pathlib import Path as File
 
 import h5py
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +24,7 @@ class Path:
         self.first_step = int(file.attrs["first_step"])
         self.steps = len(file["parameters"]) - 1
         self.size = file["parameters"].shape[1]
+        self.anchors = np.asarray(file["anchor"])
         self._held: dict[int, State] = {}  # the last few: neighbouring steps share them
 
     def state(self, t: int) -> State:
@@ -39,10 +44,13 @@ class Path:
         return self.state(t).parameters
 
 
-def write_path(path: str | File, key: str, states: Callable[[int], State], steps: int) -> None:
-    """Publish a path from `states(t)`, t = 0 .. `steps`."""
+def write_path(
+    path: str | File, key: str, states: Callable[[int], State], steps: int, anchors: np.ndarray
+) -> None:
+    """Publish a path from `states(t)`, t = 0 .. `steps`, and the `anchors` of its table."""
     first = states(0)
     with creating(path, key, first_step=first.step) as file:
+        file.create_dataset("anchor", data=anchors)
         shape = (steps + 1, first.parameters.numel())
         dtype = first.parameters.numpy().dtype.str
         rows = {name: create_rows(file, name, shape, dtype) for name in MOMENTS}

@@ -1,6 +1,7 @@
 """A study's learning problem: the loss of each unit, and what a parameter vector is judged by."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,15 +16,30 @@ from trainorder.errors import UserError
 from trainorder.model import LanguageModel
 
 
+def metric_names(domains: Sequence[str]) -> list[str]:
+    """Return the names of the metrics: the mean over domains, then one a domain."""
+    return ["heldout", *(f"heldout/{domain}" for domain in domains)]
+
+
 class Problem(Protocol):
     """Anything with units whose loss can be differentiated; see `LanguageProblem`."""
 
     size: int
     units: int
+    sequences: int  # in a unit
+    goals: Sequence[str]  # names of the losses that estimates are made for
     meter: Meter
 
     def loss(self, theta: Tensor, unit: int) -> Tensor:
         """Return the loss of one unit at `theta` (P,), a differentiable scalar."""
+        ...
+
+    def sample_loss(self, theta: Tensor, rows: np.ndarray) -> Tensor:
+        """Return the mean loss of single sequences; `rows` (n, 2) holds unit and sequence."""
+        ...
+
+    def goal_loss(self, theta: Tensor, goal: int) -> Tensor:
+        """Return one of the losses that estimates are made for, a differentiable scalar."""
         ...
 
 
@@ -38,7 +54,8 @@ class LanguageProblem:
     def __post_init__(self) -> None:
         """Keep the tokens as tensors."""
         self.size = self.model.size
-        self.units = len(self.corpus.units)
+        self.units, self.sequences = self.corpus.units.shape[:2]
+        self.goals = self.corpus.domains
         self._tokens = torch.from_numpy(self.corpus.units.astype(np.int64))
         self._heldout = torch.from_numpy(self.corpus.heldout.astype(np.int64))
 
@@ -68,6 +85,18 @@ class LanguageProblem:
         """Return the mean loss of `unit` at `theta` (P,) in nats per token."""
         return self.model.loss(theta, self._tokens[unit])
 
+    def sample_loss(self, theta: Tensor, rows: np.ndarray) -> Tensor:
+        """Return the mean loss of single sequences at `theta` (P,) in nats per token.
+
+        `rows` is (n, 2) int64: the unit, and the sequence within it.
+        """
+        units, sequences = torch.from_numpy(rows).T
+        return self.model.loss(theta, self._tokens[units, sequences])
+
+    def goal_loss(self, theta: Tensor, goal: int) -> Tensor:
+        """Return the held-out loss of a domain at `theta` (P,) in nats per token."""
+        return self.model.loss(theta, self._heldout[goal])
+
     def batch(self, units: np.ndarray) -> Tensor:
         """Return the sequences of the given units, (k * unit_size, L) int64."""
         return self._tokens[torch.from_numpy(units)].flatten(0, 1)
@@ -80,7 +109,7 @@ class LanguageProblem:
     @property
     def metrics(self) -> list[str]:
         """Names of what `evaluate` returns."""
-        return ["heldout", *(f"heldout/{domain}" for domain in self.corpus.domains)]
+        return metric_names(self.corpus.domains)
 
     def evaluate(self, theta: Tensor) -> np.ndarray:
         """Return the held-out losses at `theta` in nats per token.

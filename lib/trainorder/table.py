@@ -1,7 +1,6 @@
 """The gradient table G[t, u]: the gradient of every unit's loss along an expansion path."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path as File
 from typing import Protocol
@@ -18,29 +17,11 @@ from trainorder.problem import Problem
 from trainorder.store import create_rows, creating
 
 
-@dataclass(frozen=True)
-class Span:
-    """A run of steps of the window that one shard covers, and the anchors among them."""
-
-    steps: range
-    anchors: np.ndarray
-
-
-def anchor_steps(steps: int, anchors: int | None) -> np.ndarray:
-    """Return the anchors: all steps, or that many spread evenly first and last included."""
+def even_anchors(steps: int, anchors: int | None) -> np.ndarray:
+    """Return the anchors: all steps, or that many spread evenly, first and last included."""
     if anchors is None:
         return np.arange(steps)
     return np.unique(np.linspace(0, steps - 1, anchors).round().astype(int))
-
-
-def spans(steps: int, anchors: np.ndarray, shards: int) -> list[Span]:
-    """Divide the steps into consecutive spans with about equally many anchors each."""
-    groups = np.array_split(anchors, shards)
-    starts = [0, *(int(group[0]) for group in groups[1:]), steps]
-    return [
-        Span(range(start, stop), group)
-        for start, stop, group in zip(starts[:-1], starts[1:], groups, strict=True)
-    ]
 
 
 def create_table(file: h5py.File, anchors: np.ndarray, units: int, like: Tensor) -> h5py.Dataset:
@@ -48,6 +29,16 @@ def create_table(file: h5py.File, anchors: np.ndarray, units: int, like: Tensor)
     file.create_dataset("step", data=anchors)
     shape = (len(anchors), units, like.numel())
     return create_rows(file, "gradient", shape, like.numpy().dtype.str)
+
+
+def write_rows(
+    shard: File, key: str, anchors: np.ndarray, units: int, like: Tensor, rows: Iterable[Tensor]
+) -> None:
+    """Publish a shard from gradients (U, P) that are there already, one for each anchor."""
+    with creating(shard, key) as file:
+        table = create_table(file, anchors, units, like)
+        for row, gradients in enumerate(rows):
+            table[row] = gradients.numpy()
 
 
 def write_table(shard: File, key: str, problem: Problem, path: Path, anchors: np.ndarray) -> None:

@@ -7,10 +7,13 @@ from trainorder.estimators.base import Estimator, ExactReplay, Expansion
 from trainorder.estimators.constant import Constant
 from trainorder.estimators.fut import FUT
 from trainorder.estimators.futpp import FUTPlusPlus
+from trainorder.estimators.nystrom import Nystrom
 from trainorder.estimators.order0 import Order0
 from trainorder.estimators.recency import Recency
+from trainorder.estimators.subsample import Subsample
 from trainorder.estimators.taylor1 import Taylor1
 from trainorder.estimators.taylor2 import Taylor2
+from trainorder.lowrank import LowRank
 
 PLAIN: dict[str, Callable[[Expansion], Estimator]] = {
     "constant": Constant,
@@ -25,15 +28,27 @@ PUBLISHED: dict[str, Callable[[Expansion, float | None], Estimator]] = {
 }
 
 
-def build_estimator(config: EstimatorConfig, expansion: Expansion) -> Estimator:
-    """Return the estimator that `config` asks for, about `expansion`."""
-    estimator = _build(config, expansion)
+def build_estimator(
+    config: EstimatorConfig, expansion: Expansion, model: LowRank | None = None, seed: int = 0
+) -> Estimator:
+    """Return the estimator that `config` asks for, about `expansion`.
+
+    `model` is the low-rank expansion of `nystrom` and `subsample`; `seed` draws what `subsample`
+    weighs its parts with.
+    """
+    estimator = _build(config, expansion, model, seed)
     if isinstance(estimator, ExactReplay):
         estimator.tail = config.tail
     return estimator
 
 
-def _build(config: EstimatorConfig, expansion: Expansion) -> Estimator:
+def _build(
+    config: EstimatorConfig, expansion: Expansion, model: LowRank | None, seed: int
+) -> Estimator:
+    if config.method == "nystrom" and model is not None:
+        return Nystrom(expansion, model)
+    if config.method == "subsample" and model is not None and config.size is not None:
+        return Subsample(expansion, model, config.size, seed)
     if config.method in PUBLISHED:
         return PUBLISHED[config.method](expansion, config.guard)
     return PLAIN[config.method](expansion)

@@ -1,0 +1,108 @@
+"""`subsample`: true gradients of a part of each unit, the low-rank curvature for the rest."""
+
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainorder.derivatives import gradient
+from trainorder.estimators.base import ExactReplay, Expansion
+from trainorder.estimators.nystrom import Nystrom
+from trainorder.lowrank import LowRank, bracket
+from trainorder.probes import probe_schedules, second_moment_scale
+from trainorder.shrinkage import split_noise
+
+_CHECKED = 6  # displacements that the weight is estimated from
+
+
+class Subsample(ExactReplay):
+    """g_t = G[t, s] + (1 - w) H_c d + w [g_b(gamma) - g_b(theta_t)], b the first n sequences of s.
+
+    All orders of Taylor, of a part of the unit's text. w says how far the part's change is to be
+    believed against that of the low-rank curvature: w = 1 - noise / total, where total is the
+    square of what the two differ by, and noise that of the part's own sampling error, from split
+    halves with the correction (1 - n / S) for drawing n of S sequences without replacement. So n
+    picks the point between free (n = 0 would be `nystrom`) and exact (n = S gives g(gamma) itself).
+
+    The gradients g_b(theta_t) are cached at the anchors, and interpolated as the table is.
+    """
+
+    def __init__(self, expansion: Expansion, model: LowRank, size: int, seed: int) -> None:
+        """Cache the centre gradients of the first `size` sequences of every unit."""
+        super().__init__(expansion)
+        self.model, self.size = model, size
+        if expansion.table is None:
+            raise ValueError("this estimator reads the gradient table, and none was opened")
+        with expansion.problem.meter.time("precompute"):
+            self._anchors = expansion.table.anchors
+            self._centre = {int(t): self._parts(int(t)) for t in self._anchors}
+            self.belief = self._belief(seed)
+
+    def _parts(self, t: int) -> Tensor:
+        """Return the gradients (U, P) of every unit's part at the path."""
+        theta = self.expansion.path.parameters(t)
+        units = self.expansion.problem.units
+        return torch.stack([self._gradient(torch.tensor([unit]), theta) for unit in range(units)])
+
+    def _gradient(self, units: Tensor, theta: Tensor, half: slice = slice(None)) -> Tensor:
+        problem = self.expansion.problem
+        rows = first_sequences(units, self.size)[half]
+        problem.meter.add("sequences", len(rows))
+        return gradient(partial(problem.sample_loss, rows=rows), theta)
+
+    def _belief(self, seed: int) -> float:
+        """Return w, from a few displacements of replays with the low-rank curvature."""
+        problem, path, metric = self.expansion.problem, self.model, self._metric()
+        left_out = 1 - self.size / problem.sequences
+        if left_out == 0 or self.size == 1:
+            return 1 - left_out  # nothing is left out; or there are no halves to compare
+        middle = path.steps // 2
+        reached: list[Tensor] = []
+
+        def observe(t: int, parameters: Tensor) -> None:
+            if t == middle:
+                reached.append(parameters.clone())
+
+        shape = (path.steps, 1)
+        schedules = probe_schedules(shape, problem.units, seed)[:_CHECKED]
+        about = Expansion(problem, self.expansion.optimizer, path, None)
+        Nystrom(about, self.model).replay(schedules, observe)
+        noise = total = 0.0
+        for units, theta in zip(schedules[:, middle], reached[0], strict=True):
+            halves = [
+                (self._gradient(units, theta, half) - self._gradient(units, centre, half)) / metric
+                for centre in [path.parameters(middle)]
+                for half in (slice(0, None, 2), slice(1, None, 2))
+            ]
+            bent = self.model.curvature(middle, units[None], theta[None])[0] / metric
+            noise += left_out * float(split_noise(*halves))
+            total += float(((sum(halves) / 2 - bent) ** 2).sum())
+        return max(0.0, 1 - noise / total)
+
+    def _metric(self) -> Tensor:
+        return second_moment_scale(self.expansion)
+
+    def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Tensor:
+        """Differentiate the parts at `parameters`, and correct with what is cached."""
+        result = self.expansion.gradients(t, units)
+        centre = self._between(t)
+        bent = self.model.curvature(t, units, parameters) if self.belief < 1 else None
+        for i, theta in enumerate(parameters):
+            part = self._gradient(units[i], theta) - centre[units[i]].mean(0)
+            result[i].add_(part, alpha=self.belief)
+            if bent is not None:
+                result[i].add_(bent[i], alpha=1 - self.belief)
+        return result
+
+    def _between(self, t: int) -> Tensor:
+        low, high, weight = bracket(self._anchors, t)
+        return torch.lerp(
+            self._centre[int(self._anchors[low])], self._centre[int(self._anchors[high])], weight
+        )
+
+
+def first_sequences(units: Tensor, size: int) -> np.ndarray:
+    """Return the first `size` sequences of each of `units` (k,): (k size, 2), unit and sequence."""
+    each = np.repeat(units.numpy(), size)
+    return np.stack([each, np.tile(np.arange(size), len(units))], axis=1)

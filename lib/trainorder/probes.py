@@ -1,0 +1,191 @@
+"""Which directions the curvature is probed in: where replays of random orders really go.
+
+First the displacements of replays without curvature, then what the metrics are sensitive to (an
+error of the gradient matters as far as the metrics see it: the dual-weighted residual of Becker
+and Rannacher 2001), then greedily what replays with the curvature found so far reach and its
+probes miss.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainorder.clusters import Clusters
+from trainorder.config import CurvatureConfig
+from trainorder.curvature import Curvature, Responses
+from trainorder.derivatives import gradient
+from trainorder.estimators.base import ExactReplay, Expansion, displacement
+from trainorder.problem import Problem
+
+SCHEDULES = 18  # random ones that are replayed to see where replays go
+_GOAL_STEPS = 3  # places in the window at which the metrics' sensitivities are taken
+_STEP = 0.3  # of a typical displacement: the length of the finite differences
+_STREAM = 101  # of the random schedules; those of `orders` are small numbers
+_CHECKED = 2  # fresh displacements that an error estimate is read from
+
+
+class CurvedReplay(ExactReplay):
+    """Order 1 with the curvature found so far; order 0 while there is none."""
+
+    def __init__(self, expansion: Expansion, curvature: Curvature, labels: Tensor) -> None:
+        """Replay about `expansion`; `labels` (U,) are the clusters of the units."""
+        super().__init__(expansion)
+        self.curvature, self.labels = curvature, labels
+
+    def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Tensor:
+        """Read the table and add the curvature of each unit's cluster."""
+        result = self.expansion.gradients(t, units)
+        if self.curvature.rank and t:
+            deltas = displacement(self.expansion, t, parameters)
+            for column in units.T:
+                terms = self.curvature.apply(deltas, self.labels[column])
+                result.add_(terms, alpha=1 / units.shape[1])
+        return result
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of probing: the rank it ended with, and the error found before it."""
+
+    kind: str
+    rank: int
+    error: float | None
+
+
+class Prober:
+    """Chooses probes and measures the clusters' responses to them."""
+
+    def __init__(self, expansion: Expansion, clusters: Clusters, schedules: Tensor) -> None:
+        """Probe for replays of `schedules` (O, T, k); the last few only check the others."""
+        self.expansion = expansion
+        self.labels = torch.from_numpy(clusters.labels)
+        self.schedules, self.checks = schedules[:-_CHECKED], schedules[-_CHECKED:]
+        self.curvature = Curvature(clusters.shares, expansion.problem.size)
+        self.metric = second_moment_scale(expansion)
+        self.rounds: list[Round] = []
+        middle = expansion.path.parameters(expansion.path.steps // 2)
+        length = _STEP * float(self.displacements().norm(dim=1).mean())
+        self.responses = Responses(expansion.problem, clusters, middle, length)
+
+    def run(self, config: CurvatureConfig) -> Curvature:
+        """Probe until the estimated error is within the tolerance, or the rank is reached."""
+        step = max(1, config.rank // 6)
+        self._take("displacements", principal(self.displacements(), self.metric, 2 * step), None)
+        goals = sensitivities(self.expansion, self.curvature)
+        self._take("goals", principal(self.curvature.remainder(goals), self.metric, step), None)
+        while self.curvature.rank < config.rank:
+            error = self.error()
+            if error <= config.tolerance:
+                self.rounds.append(Round("check", self.curvature.rank, error))
+                break
+            missed = self.curvature.remainder(self.displacements())
+            count = min(step, config.rank - self.curvature.rank)
+            self._take("greedy", principal(missed, self.metric, count), error)
+        return self.curvature
+
+    def _take(self, kind: str, probes: Tensor, error: float | None) -> None:
+        self.curvature.add(probes, self.responses(probes))
+        self.rounds.append(Round(kind, self.curvature.rank, error))
+
+    def displacements(self, schedules: Tensor | None = None) -> Tensor:
+        """Return the displacements (n, P) of replays with the curvature found so far.
+
+        They are taken at a few places of the window, of `schedules` or else of those to probe for.
+        """
+        steps = self.expansion.path.steps
+        places = sorted({max(1, steps * i // 6) for i in (1, 2, 3, 4, 5, 6)})
+        kept: list[Tensor] = []
+
+        def observe(t: int, parameters: Tensor) -> None:
+            if t in places:
+                kept.append(displacement(self.expansion, t, parameters))
+
+        replay = CurvedReplay(self.expansion, self.curvature, self.labels)
+        replay.replay(self.schedules if schedules is None else schedules, observe)
+        return torch.cat(kept)
+
+    def error(self) -> float:
+        """Return an a-posteriori estimate of the relative error of the curvature.
+
+        |H_c d - (H_c d)_estimated| / |H_c d| in the metric of the preconditioner, over all clusters
+        and a few displacements of replays that the probes were not chosen from.
+        """
+        reached = self.displacements(self.checks)
+        deltas = reached[:: max(1, len(reached) // _CHECKED)][:_CHECKED]
+        exact = self.responses(deltas).mean(0)
+        wrong = total = 0.0
+        for c, row in enumerate(exact):
+            found = self.curvature.apply(deltas, torch.full((len(deltas),), c))
+            wrong += float(((found - row) / self.metric).norm()) ** 2
+            total += float((row / self.metric).norm()) ** 2
+        return float((wrong / total) ** 0.5)
+
+
+def second_moment_scale(expansion: Expansion) -> Tensor:
+    """Return v_hat^(1/4) (P,) in the middle of the path.
+
+    Adam's preconditioner is 1 / sqrt(v_hat): displacements times this scale, and gradients over it,
+    have the norm in which a step of Adam is a step of gradient descent.
+    """
+    state = expansion.path.state(expansion.path.steps // 2)
+    _, correction = expansion.optimizer.bias_corrections(max(0, state.step - 1))
+    scale = (state.exp_avg_sq / correction).sqrt().sqrt()
+    return scale.clamp(min=float(scale.max()) * 1e-6)
+
+
+def principal(vectors: Tensor, metric: Tensor, count: int) -> Tensor:
+    """Return the `count` principal directions (n, P) of `vectors` (m, P), n <= m, by their Gram.
+
+    Orthogonal, and of unit length, in the norm |metric * x|.
+    """
+    scaled = vectors * metric
+    values, combined = torch.linalg.eigh((scaled @ scaled.T).double())
+    kept = values > 1e-10 * values.max()
+    leading = combined[:, kept].flip(1)[:, :count].to(vectors.dtype)
+    directions = leading.T @ scaled
+    return directions / directions.norm(dim=1, keepdim=True) / metric
+
+
+def sensitivities(expansion: Expansion, curvature: Curvature) -> Tensor:
+    """Return P_t lambda_t (n, P): how each goal at the end feels a gradient at a few steps t.
+
+    lambda_T is the gradient of the goal at the path's end; backwards,
+    lambda_t = lambda_{t+1} - H eta_t P_t lambda_{t+1}, with the preconditioner P_t = 1 / (sqrt(v_hat)
+    + eps) of the path and the mean curvature found so far. Momentum is taken as instantaneous.
+    """
+    problem, path, optimizer = expansion.problem, expansion.path, expansion.optimizer
+    end = path.parameters(path.steps)
+    rows = torch.stack(
+        [gradient(lambda x, g=goal: problem.goal_loss(x, g), end) for goal in range(len(problem.goals))]
+    )
+    problem.meter.add("goals", len(problem.goals))
+    places = {path.steps * (2 * i + 1) // (2 * _GOAL_STEPS) for i in range(_GOAL_STEPS)}
+    taken = []
+    for t in reversed(range(path.steps)):
+        state = path.state(t + 1)
+        _, correction = optimizer.bias_corrections(state.step - 1)
+        preconditioner = 1 / ((state.exp_avg_sq / correction).sqrt() + optimizer.config.epsilon)
+        pushed = preconditioner * rows
+        if t in places:
+            taken.append(pushed / pushed.norm(dim=1, keepdim=True))
+        rate = optimizer.learning_rate(state.step - 1)
+        rows = rows - curvature.apply_mean(rate * pushed)
+    return torch.cat(taken)
+
+
+def probe_schedules(
+    shape: tuple[int, int], units: int, seed: int, count: int = SCHEDULES
+) -> Tensor:
+    """Return `count` random schedules (n, T, k) of `shape` (T, k) that serve for probing alone.
+
+    Each epoch is a permutation of its own.
+    """
+    rng = np.random.default_rng([seed, _STREAM])
+    places = shape[0] * shape[1]
+    rows = [
+        np.concatenate([rng.permutation(units) for _ in range(-(-places // units))])[:places]
+        for _ in range(count)
+    ]
+    return torch.from_numpy(np.stack(rows).reshape(-1, *shape))

@@ -1,0 +1,295 @@
+"""The reduced model: the whole replay in a few hundred numbers a schedule, from a file of megabytes.
+
+With the low-rank expansion g = gbar_t + Q'(a_{t,s} + M_s Q d), the momentum leaves that of the path
+by Q' mu exactly: mu <- b1 mu + (1 - b1)(a + M y), with y = F d. F holds the rows of Q, and the
+gradients of the goals at the path's end. Adam's step makes of it
+
+    y <- (1 - eta lambda) y - eta [F diag(D_t) (mbar + Q' mu) / c1 - F (update of the path)]
+
+with D_t = 1 / (sqrt(v_hat) + eps) the preconditioner of the schedule. It is the one thing that is
+not linear. It is taken to first order: D_t = Dbar_t (1 + sum_j alpha_j p_j), Dbar_t its mean over
+replays of random schedules, p_j the principal patterns of its relative deviations there, and
+
+    alpha <- b2 alpha + R[s]:
+
+a unit's squares stay in v as long as v remembers, and R, (U, J), is fitted to the same replays.
+So F diag(Dbar p_j) Q' are small matrices, tabulated at a few knots in t. At the end, the goals'
+losses are read from y: the first order exactly, the second through the mean core.
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainorder.derivatives import gradient
+from trainorder.estimators.base import Expansion
+from trainorder.estimators.nystrom import Nystrom
+from trainorder.lowrank import LowRank, bracket
+from trainorder.optimizer import AdamW, State
+from trainorder.store import read_arrays, write_arrays
+
+SIZE = 128  # rows of the basis that are kept
+PATTERNS = 8  # of the preconditioner's deviations
+SCHEDULES = 64  # random ones that are replayed to see them
+BATCH = 512  # schedules at once: their states stay in a processor cache
+
+
+@dataclass
+class Reduced:
+    """The reduced model of a study, float32.
+
+    Attributes:
+        knots: (K,) steps at which the matrices are tabulated; interpolated between.
+        rates: (T,) learning rates, decay: (T,) 1 - eta lambda, corrections: (T,) 1 - b1^(step + 1).
+        beta: (2,) b1 and b2.
+        coefficients: a, (T, U, q).
+        cores: M', (C, q, q), transposed.
+        labels: (U,) int64.
+        steps: F diag(Dbar p_j) Q', (K, q, (1 + J) f): p_0 = 1; the products of mu with all of them.
+        drifts: F diag(Dbar p_j) mbar, (K, 1 + J, f), less the path's own for j = 0.
+        responses: R, (U, J).
+        goals: their D names.
+        losses: (D,) of the goals at the path's end.
+        bend: (q, q), second derivative of the goals.
+
+    """
+
+    knots: np.ndarray
+    rates: np.ndarray
+    decay: np.ndarray
+    corrections: np.ndarray
+    beta: np.ndarray
+    coefficients: Tensor
+    cores: Tensor
+    labels: Tensor
+    steps: Tensor
+    drifts: Tensor
+    responses: Tensor
+    goals: list[str]
+    losses: Tensor
+    bend: Tensor
+
+    def predict(self, schedules: Tensor) -> Tensor:
+        """Return the goals' losses (O, D) at the end of `schedules` (O, T, k) int64."""
+        parts = [self._predict(schedules[i : i + BATCH]) for i in range(0, len(schedules), BATCH)]
+        return torch.cat(parts)
+
+    def _predict(self, schedules: Tensor) -> Tensor:
+        count, steps, _ = schedules.shape
+        q, goals = self.bend.shape[0], len(self.losses)
+        y = torch.zeros(count, q + goals)
+        mu = torch.zeros(count, q)
+        alpha = torch.zeros(count, self.responses.shape[1])
+        b1, b2 = (float(b) for b in self.beta)
+        for t in range(steps):
+            units = schedules[:, t]
+            force = self.coefficients[t][units].mean(1)
+            for c, core in enumerate(self.cores):
+                rows = torch.nonzero((self.labels[units] == c).any(1))[:, 0]
+                share = (self.labels[units[rows]] == c).to(y.dtype).mean(1, keepdim=True)
+                force.index_add_(0, rows, share * (y[rows, :q] @ core))
+            mu.lerp_(force, 1 - b1)
+            alpha = b2 * alpha + self.responses[units].mean(1)
+            y.mul_(float(self.decay[t])).sub_(self._step(t, mu, alpha))
+        ends = y[:, :q]
+        second = ((ends @ self.bend) * ends).sum(1, keepdim=True) / 2
+        return self.losses + y[:, q:] + second
+
+    def _step(self, t: int, mu: Tensor, alpha: Tensor) -> Tensor:
+        """Return the rate times F (update of the schedules less that of the path), (O, f)."""
+        low, high, weight = bracket(self.knots, t)
+        matrix = torch.lerp(self.steps[low], self.steps[high], weight)
+        drift = torch.lerp(self.drifts[low], self.drifts[high], weight)
+        pushed = (mu @ matrix).view(len(mu), *drift.shape) + drift
+        scale = float(self.rates[t] / self.corrections[t])
+        return (pushed[:, 0] + torch.einsum("oj,ojf->of", alpha, pushed[:, 1:])) * scale
+
+    def save(self, path: str | Path, key: str) -> None:
+        """Publish as a sealed file of study `key`."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        arrays = {
+            name: value.numpy() if isinstance(value, Tensor) else value
+            for name, value in values.items()
+        }
+        write_arrays(path, key, arrays)
+
+    @classmethod
+    def load(cls, path: str | Path, key: str | None) -> "Reduced":
+        """Read what `save` published.
+
+        Raises:
+            UserError: missing, damaged, or of another study.
+
+        """
+        arrays = read_arrays(path, key, "reduced")
+        arrays["goals"] = list(arrays["goals"])
+        plain = ("knots", "rates", "decay", "corrections", "beta", "goals")
+        return cls(
+            **{
+                name: value if name in plain else torch.from_numpy(value)
+                for name, value in arrays.items()
+            }
+        )
+
+
+@dataclass
+class _Knot:
+    """What replays of random schedules show before the update of one step.
+
+    Attributes:
+        t: the step.
+        preconditioner: Dbar, (P,).
+        patterns: p_j, (J, P).
+        deviations: alpha of each replay, (O, J).
+
+    """
+
+    t: int
+    preconditioner: Tensor
+    patterns: Tensor
+    deviations: Tensor
+
+
+def reduce(
+    expansion: Expansion,
+    model: LowRank,
+    schedules: Tensor,
+    metric: Tensor,
+    size: int = SIZE,
+    patterns: int = PATTERNS,
+) -> Reduced:
+    """Return the reduced model of `model`, whose path is that of `expansion`.
+
+    Args:
+        expansion: the path with its moments, and the problem.
+        model: the low-rank expansion about it.
+        schedules: (O, T, k) random schedules to replay for the preconditioner.
+        metric: (P,) as in `probes.second_moment_scale`.
+        size: q, rows of the model's basis that are kept; they are sorted by their energy.
+        patterns: J.
+
+    """
+    path, problem, optimizer = expansion.path, expansion.problem, expansion.optimizer
+    size = min(size, len(model.basis))
+    basis = model.basis[:size]
+    knots = model.anchors
+    seen = _preconditioners(expansion, model, schedules, knots, metric, patterns)
+    end = path.parameters(path.steps)
+    count = len(problem.goals)
+    goals = [gradient(lambda x, g=g: problem.goal_loss(x, g), end) for g in range(count)]
+    problem.meter.add("goals", count)
+    functionals = torch.cat([basis, torch.stack(goals)])
+    matrices, drifts = [], []
+    for knot in seen:
+        state = path.state(knot.t + 1)
+        own = _preconditioner(optimizer, state)
+        rows = [knot.preconditioner, *(knot.preconditioner * p for p in knot.patterns)]
+        matrices.append(torch.stack([(functionals * row) @ basis.T for row in rows]))
+        drift = torch.stack([functionals @ (row * state.exp_avg) for row in rows])
+        drift[0] -= functionals @ (own * state.exp_avg)
+        drifts.append(drift)
+    steps = [path.first_step + t for t in range(path.steps)]
+    config = optimizer.config
+    rates = np.array([optimizer.learning_rate(step) for step in steps])
+    with torch.no_grad():
+        losses = torch.stack([problem.goal_loss(end, g) for g in range(count)])
+    shares = torch.bincount(model.labels, minlength=len(model.cores)) / len(model.labels)
+    bend = torch.einsum("c,cij->ij", shares.to(model.cores.dtype), model.cores)[:size, :size]
+    table = [model.coordinates(t, torch.arange(problem.units)[:, None]) for t in range(path.steps)]
+    return Reduced(
+        knots=knots,
+        rates=rates,
+        decay=1 - rates * config.weight_decay,
+        corrections=np.array([optimizer.bias_corrections(step)[0] for step in steps]),
+        beta=np.array([config.beta1, config.beta2]),
+        coefficients=torch.stack(table)[:, :, :size].contiguous(),
+        cores=model.cores[:, :size, :size].mT.contiguous(),
+        labels=model.labels,
+        steps=torch.stack(matrices).permute(0, 3, 1, 2).flatten(2).contiguous(),
+        drifts=torch.stack(drifts),
+        responses=_unit_responses(seen, schedules, problem.units, config.beta2),
+        goals=list(problem.goals),
+        losses=losses,
+        bend=(bend + bend.T) / 2,
+    )
+
+
+def _preconditioner(optimizer: AdamW, state: State) -> Tensor:
+    """Return 1 / (sqrt(v_hat) + eps) of the moments after an update, (..., P)."""
+    _, correction = optimizer.bias_corrections(state.step - 1)
+    return 1 / ((state.exp_avg_sq / correction).sqrt() + optimizer.config.epsilon)
+
+
+class _Watched(Nystrom):
+    """A replay that keeps the preconditioners at some steps."""
+
+    def __init__(self, expansion: Expansion, model: LowRank, steps: np.ndarray) -> None:
+        super().__init__(expansion, model)
+        self.watched = {int(t) + 1 for t in steps}
+        self.kept: dict[int, Tensor] = {}
+
+    def follow(self, state, schedules, first, observe):  # type: ignore[no-untyped-def]
+        def watch(t: int, parameters: Tensor) -> None:
+            if t in self.watched:
+                self.kept[t] = _preconditioner(self.expansion.optimizer, state)
+            observe(t, parameters)
+
+        super().follow(state, schedules, first, watch)
+
+
+def _preconditioners(
+    expansion: Expansion,
+    model: LowRank,
+    schedules: Tensor,
+    knots: np.ndarray,
+    metric: Tensor,
+    count: int,
+) -> list[_Knot]:
+    """Return the preconditioners' mean and principal deviations at each knot."""
+    about = Expansion(expansion.problem, expansion.optimizer, model, None)
+    replay = _Watched(about, model, knots)
+    replay.replay(schedules, lambda t, parameters: None)
+    result = []
+    for t in knots.tolist():
+        rows = replay.kept[t + 1]
+        mean = rows.mean(0)
+        deviations = rows / mean - 1
+        weighted = deviations * metric
+        values, combined = torch.linalg.eigh((weighted @ weighted.T).double())
+        kept = combined.flip(1)[:, :count].to(rows.dtype)
+        lengths = values.flip(0)[:count].clamp(min=1e-300).sqrt().to(rows.dtype)
+        result.append(_Knot(t, mean, (kept / lengths).T @ deviations, kept * lengths))
+    return _aligned(result, metric)
+
+
+def _aligned(knots: list[_Knot], metric: Tensor) -> list[_Knot]:
+    """Turn each knot's patterns towards the one's before, so that they can be interpolated."""
+    done = knots[:1]
+    for knot in knots[1:]:
+        product = (knot.patterns * metric) @ (done[-1].patterns * metric).T
+        left, _, right = torch.linalg.svd(product)
+        turn = left @ right
+        done.append(
+            _Knot(knot.t, knot.preconditioner, turn.T @ knot.patterns, knot.deviations @ turn)
+        )
+    return done
+
+
+def _unit_responses(knots: list[_Knot], schedules: Tensor, units: int, beta2: float) -> Tensor:
+    """Return R (U, J), the ridge fit of alpha_t = sum_{s <= t} b2^(t - s) R[unit of s]."""
+    rows, targets = [], []
+    for knot in knots:
+        member = torch.nn.functional.one_hot(schedules[:, : knot.t + 1], units).double().mean(2)
+        kernel = beta2 ** torch.arange(knot.t, -1, -1, dtype=torch.float64)
+        rows.append(torch.einsum("s,osu->ou", kernel, member))
+        targets.append(knot.deviations.double())
+    design, target = torch.cat(rows), torch.cat(targets)
+    centre = torch.cat([row.mean(0).expand_as(row) for row in rows])
+    design = design - centre
+    gram = design.T @ design
+    ridge = 1e-2 * gram.diagonal().mean() * torch.eye(units, dtype=gram.dtype)
+    fitted = torch.linalg.solve(gram + ridge, design.T @ target)
+    return (fitted - fitted.mean(0)).float()  # a mean unit leaves the mean preconditioner

@@ -1,0 +1,56 @@
+"""Probes the curvature of the clusters along a path, and keeps it in a low-rank expansion."""
+
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+from trainorder.clusters import Clusters
+from trainorder.config import CurvatureConfig, OptimizerConfig, WindowConfig
+from trainorder.estimators.base import Expansion
+from trainorder.files import write_json
+from trainorder.job import Job, run
+from trainorder.lowrank import compress
+from trainorder.optimizer import AdamW
+from trainorder.path import Path as ExpansionPath
+from trainorder.probes import Prober, probe_schedules
+from trainorder.problem import LanguageProblem
+from trainorder.store import opened
+from trainorder.table import Table
+
+
+def main(job: Job) -> None:
+    p = job.params
+    problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
+    window, config = WindowConfig(**p["window"]), CurvatureConfig(**p["curvature"])
+    clusters = Clusters.load(job.input["clusters"], p["key"])
+    schedules = probe_schedules((window.steps, window.units_per_step), window.units, p["seed"])
+    with ExitStack() as stack:
+        path = stack.enter_context(opened(job.input["path"], p["key"], "barycentre"))
+        tables = [stack.enter_context(opened(f, p["key"], "table")) for f in job.input["table"]]
+        optimizer = AdamW(OptimizerConfig(**p["optimizer"]), window.horizon)
+        expansion = Expansion(problem, optimizer, ExpansionPath(path), Table(tables))
+        with job.meter.time("precompute"):
+            prober = Prober(expansion, clusters, schedules)
+            curvature = prober.run(config)
+            model, lost = compress(
+                expansion,
+                curvature,
+                clusters.labels,
+                prober.displacements(),
+                prober.metric,
+                config.basis,
+            )
+        model.save(Path(job.output["curvature"]), p["key"])
+    write_json(
+        job.output["probes"],
+        {
+            "rounds": [asdict(entry) for entry in prober.rounds],
+            "shrinkage": curvature.factors.tolist(),
+            "basis": len(model.basis),
+            "energy_lost": lost,
+            "anchors": model.anchors.tolist(),
+        },
+    )
+
+
+run(main, globals().get("snakemake"))

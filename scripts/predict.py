@@ -1,0 +1,29 @@
+"""Estimates the study's orders with the reduced model."""
+
+import numpy as np
+import torch
+
+from trainorder.baselines import outcome
+from trainorder.config import EstimatorConfig
+from trainorder.job import Job, run
+from trainorder.orders import bounded, load_orders
+from trainorder.problem import metric_names
+from trainorder.reduced import Reduced
+from trainorder.store import write_arrays
+
+
+def main(job: Job) -> None:
+    p, config = job.params, EstimatorConfig(**job.params["estimator"])
+    torch.set_num_threads(p["threads"])
+    orders = bounded(load_orders(job.input["orders"]), config.orders)
+    reduced = Reduced.load(job.input["reduced"], p["key"])
+    schedules = torch.from_numpy(np.stack([order.schedule for order in orders]))
+    with job.meter.time("replay"):
+        losses = reduced.predict(schedules).double().numpy()
+    job.meter.add("orders", len(orders))
+    value = np.concatenate([losses.mean(1, keepdims=True), losses], axis=1)
+    found = outcome(orders, metric_names(reduced.goals), value, p["sketch_rows"])
+    write_arrays(job.output["estimate"], p["key"], found, estimator=config.name)
+
+
+run(main, globals().get("snakemake"))

@@ -1,0 +1,36 @@
+"""Reduces the low-rank expansion to a few megabytes that replay whole schedules."""
+
+from contextlib import ExitStack
+
+from trainorder.checkpoints import read_state
+from trainorder.config import OptimizerConfig, WindowConfig
+from trainorder.estimators.base import Expansion
+from trainorder.job import Job, run
+from trainorder.lowrank import LowRank
+from trainorder.optimizer import AdamW
+from trainorder.path import Path as ExpansionPath
+from trainorder.probes import probe_schedules, second_moment_scale
+from trainorder.problem import LanguageProblem
+from trainorder.reduced import SCHEDULES, reduce
+from trainorder.store import opened
+
+
+def main(job: Job) -> None:
+    p = job.params
+    problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
+    window = WindowConfig(**p["window"])
+    start = read_state(job.input["warm"], p["key"], "warm")
+    model = LowRank.load(job.input["curvature"], p["key"], start)
+    shape = (window.steps, window.units_per_step)
+    schedules = probe_schedules(shape, window.units, p["seed"], SCHEDULES)
+    with ExitStack() as stack:
+        path = stack.enter_context(opened(job.input["path"], p["key"], "barycentre"))
+        optimizer = AdamW(OptimizerConfig(**p["optimizer"]), window.horizon)
+        expansion = Expansion(problem, optimizer, ExpansionPath(path), None)
+        with job.meter.time("precompute"):
+            metric = second_moment_scale(expansion)
+            reduced = reduce(expansion, model, schedules, metric)
+    reduced.save(job.output["reduced"], p["key"])
+
+
+run(main, globals().get("snakemake"))
