@@ -7,6 +7,7 @@ FIGURES = [
     "parameter_error_vs_distance",
     "true_spread",
     "cost_table",
+    "accuracy_vs_compute",
 ]
 
 
@@ -67,6 +68,12 @@ rule figures:
             caption="../report/cost_table.rst",
             category="Cost",
             labels={"figure": "Cost of each estimator"},
+        ),
+        accuracy_vs_compute=report(
+            f"{RESULTS}/figures/accuracy_vs_compute.png",
+            caption="../report/accuracy_vs_compute.rst",
+            category="Cost",
+            labels={"figure": "Accuracy at equal compute"},
         ),
     log:
         f"{RESULTS}/logs/figures.log",

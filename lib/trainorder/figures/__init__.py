@@ -11,6 +11,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from trainorder.figures import (
+    accuracy_vs_compute,
     cost_table,
     error_along_window,
     error_vs_distance,
@@ -30,6 +31,7 @@ FIGURES: dict[str, Callable[[Results], Figure]] = {
     "parameter_error_vs_distance": error_vs_distance.draw_parameters,
     "true_spread": true_spread.draw,
     "cost_table": cost_table.draw,
+    "accuracy_vs_compute": accuracy_vs_compute.draw,
 }
 
 

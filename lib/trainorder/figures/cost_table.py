@@ -19,7 +19,7 @@ COLUMNS = (
     ("relative\nerror", 0.07),
     ("parameter\nerror", 0.085),
     ("diverged\norders", 0.08),
-    ("verdict", 0.095),
+    ("verdict", 0.12),
 )
 
 

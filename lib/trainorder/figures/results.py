@@ -10,6 +10,7 @@ from trainorder.errors import UserError
 from trainorder.files import read_csv, read_json
 
 REFERENCE = "reference"
+DISTRUSTED = ("not trusted", "not calibrated")  # verdicts that go wherever an estimator is named
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Results:
         orders: records of `orders.json` by order name.
         truth: true value by order and metric.
         estimates: estimated value by estimator, order and metric.
+        flagged: 1 where an estimate is beyond the calibrated range, else 0 (NaN without a range),
+            by estimator, order and metric.
         trajectories: parameter error by estimator, order and step.
 
     """
@@ -41,6 +44,7 @@ class Results:
     orders: Mapping[str, Mapping[str, Any]]
     truth: Mapping[str, Mapping[str, float]]
     estimates: Mapping[str, Mapping[str, Mapping[str, float]]]
+    flagged: Mapping[str, Mapping[str, Mapping[str, float]]]
     trajectories: Mapping[str, Mapping[str, Mapping[int, float]]]
 
     @classmethod
@@ -54,6 +58,7 @@ class Results:
         folder = Path(folder)
         truth = _nested(folder / "truth.csv", "value", "order", "metric")
         estimates = _nested(folder / "estimates.csv", "value", "estimator", "order", "metric")
+        flagged = _nested(folder / "estimates.csv", "beyond", "estimator", "order", "metric")
         trajectories = _nested(
             folder / "trajectories.csv", "parameter_error", "estimator", "order", "step"
         )
@@ -64,6 +69,7 @@ class Results:
             orders={record["name"]: record for record in orders},
             truth=truth,
             estimates=estimates,
+            flagged=flagged,
             trajectories={
                 estimator: {
                     order: {int(step): error for step, error in along.items()}
@@ -88,6 +94,21 @@ class Results:
         score: Mapping[str, Any] = self.validation["estimators"][estimator]
         return score
 
+    def caption(self, estimator: str) -> str:
+        """Return an estimator's name, followed by its verdict where that warns against it."""
+        warning = self.warning(estimator)
+        return f"{estimator} ({warning})" if warning else estimator
+
+    def warning(self, estimator: str) -> str:
+        """Return an estimator's verdict where that warns against it, else nothing."""
+        verdict = str(self.score(estimator)["verdict"])
+        return verdict if verdict in DISTRUSTED else ""
+
+    def beyond(self, estimator: str, metric: str = "heldout") -> frozenset[str]:
+        """Return the orders whose estimate is beyond the calibrated range."""
+        found = self.flagged.get(estimator, {})
+        return frozenset(order for order, flags in found.items() if flags[metric] == 1)
+
     def split(self, order: str) -> str:
         """Return the split of an order."""
         return str(self.orders[order]["split"])
@@ -106,14 +127,14 @@ class Results:
         return frozenset(self.score(estimator)["diverged"]["orders"])
 
     def label(self, what: str = "") -> str:
-        """Return the line under each figure: study, model, window, seeds and number of orders."""
+        """Return the line under each figure: study and verdict, model, window, seeds, orders."""
         provenance = self.validation["provenance"]
         seeds = ", ".join(f"{name} {seed}" for name, seed in provenance["seeds"].items())
         counts = ", ".join(
             f"{n} {split}" for split, n in self.validation["orders"].items() if split != REFERENCE
         )
         parts = [
-            f"study {self.validation['study']}",
+            f"study {self.validation['study']}, verdict {self.validation['verdict']}",
             f"{_size(self.validation['parameters'])} parameters",
             f"T = {self.steps} steps",
             f"seeds {seeds}",
@@ -142,7 +163,7 @@ def _nested(path: Path, value: str, *keys: str) -> dict[str, Any]:
             place = result
             for key in keys[:-1]:
                 place = place.setdefault(row[key], {})
-            place[row[keys[-1]]] = float(row[value])
+            place[row[keys[-1]]] = float(row[value] or "nan")
         except (KeyError, ValueError) as error:
             raise UserError(f"{path}: not as written ({error}); rerun rule `validate`") from None
     return result
