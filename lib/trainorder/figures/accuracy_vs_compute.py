@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from trainorder.figures import style
 from trainorder.figures.results import Results
@@ -35,6 +36,9 @@ def draw(results: Results) -> Figure:
     figure = style.new_figure(max(4.8, 0.24 * len(found) + 1.2), results.label())
     axes = figure.subplots()
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     for number, mark in enumerate(found, 1):
         _draw_mark(axes, mark, number, results)
     axes.axvline(
@@ -71,7 +75,7 @@ def _draw_mark(axes: Axes, mark: Mark, number: int, results: Results) -> None:
         [mark.total], [value], marker=look["marker"], color=look["color"], markersize=6,
         markerfacecolor="white" if undefined else look["color"], linestyle="none", zorder=3,
         gid=mark.estimator,
-        label=f"{number}  {results.caption(mark.estimator)}{', ranks none' if undefined else ''}",
+        label=f"{number}  {results.caption(mark.estimator)}{', undefined' if undefined else ''}",
     )  # fmt: skip
     side, aligned = ((5, 4), "left") if number % 2 else ((-5, 4), "right")
     axes.annotate(
