@@ -2,6 +2,7 @@ import hashlib
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from trainorder.figures import (
     draw_all,
     error_along_window,
     estimated_vs_true,
+    style,
 )
 from trainorder.figures.cost_table import table
 from trainorder.figures.results import Results
@@ -190,6 +192,17 @@ def test_baselines_without_parameters_are_in_no_figure_of_parameters(results):
         assert "proxy" not in found
         assert "recency-tail8@barycentre" in found
     assert "ridge\nnot trusted" in texts(FIGURES["error_vs_distance"](results))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_study_of_nothing_but_a_fitted_baseline_is_drawn(results, name, tmp_path):
+    score = {"ridge": results.score("ridge")}
+    bare = replace(
+        results,
+        validation={**results.validation, "estimators": score, "best_estimator": "ridge"},
+        trajectories={},
+    )
+    assert style.save(FIGURES[name](bare), tmp_path, name)
 
 
 def test_accuracy_stands_at_each_estimators_total_compute(results):

@@ -53,7 +53,10 @@ def draw_parameters(results: Results) -> Figure:
 
 def _draw(results: Results, errors: Errors, yardstick: float, meaning: str, ylabel: str) -> Figure:
     n = len(errors)
-    figure = style.new_figure(2.3 * style.rows_of(n, _COLUMNS) + 0.9, results.label())
+    figure = style.new_figure(2.3 * style.rows_of(max(n, 1), _COLUMNS) + 0.9, results.label())
+    if not errors:
+        figure.text(0.5, 0.5, "no estimator of this study estimates parameters", ha="center")
+        return figure
     axes = style.panels(figure, n, _COLUMNS, sharex=True, sharey=True)
     low, high = _limits(results, errors, yardstick)
     for panel, name in zip(axes, errors, strict=True):

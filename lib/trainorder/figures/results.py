@@ -1,7 +1,7 @@
 """The result files of a study as the figures need them."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,9 @@ class Results:
         folder = Path(folder)
         truth = _nested(folder / "truth.csv", "value", "order", "metric")
         estimates = _nested(folder / "estimates.csv", "value", "estimator", "order", "metric")
-        flagged = _nested(folder / "estimates.csv", "beyond", "estimator", "order", "metric")
+        flagged = _nested(
+            folder / "estimates.csv", "beyond", "estimator", "order", "metric", number=_flag
+        )
         trajectories = _nested(
             folder / "trajectories.csv", "parameter_error", "estimator", "order", "step"
         )
@@ -155,7 +157,14 @@ def _size(parameters: int) -> str:
     return str(parameters)
 
 
-def _nested(path: Path, value: str, *keys: str) -> dict[str, Any]:
+def _flag(text: str) -> float:
+    """Return 0 or 1, or NaN for an empty cell."""
+    return float(text) if text else math.nan
+
+
+def _nested(
+    path: Path, value: str, *keys: str, number: Callable[[str], float] = float
+) -> dict[str, Any]:
     """Read a CSV into dictionaries of its key columns, one inside the other."""
     result: dict[str, Any] = {}
     for row in read_csv(path):
@@ -163,8 +172,8 @@ def _nested(path: Path, value: str, *keys: str) -> dict[str, Any]:
             place = result
             for key in keys[:-1]:
                 place = place.setdefault(row[key], {})
-            place[row[keys[-1]]] = float(row[value] or "nan")
-        except (KeyError, ValueError) as error:
+            place[row[keys[-1]]] = number(row[value])
+        except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path}: not as written ({error}); rerun rule `validate`") from None
     return result
 
