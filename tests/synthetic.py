@@ -287,6 +287,7 @@ def _stage_costs(results: Path) -> list[str]:
         path = results / f"costs/{stage}.json"
         costs.append(_cost(path, 2 * seconds, training=seconds))
     costs.append(_cost(results / "costs/barycentre.json", 65.0, precompute=60.0))
+    costs.append(_cost(results / "costs/clusters.json", 5.0, precompute=1.0))
     for i in range(2):
         costs.append(_cost(results / f"costs/table/{i}.json", 30.0, precompute=28.0))
         path = results / f"costs/proxy_orders/{i}.json"

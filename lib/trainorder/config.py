@@ -35,6 +35,7 @@ PUBLISHED_METHODS = ("fut", "fut++")  # replay with the moments of the path
 EXACT_METHODS = ("taylor1", "taylor2")  # differentiate at replay; dear, so scattered over jobs
 TAIL_METHODS = ("order0", "recency", "nystrom", "subsample", *EXACT_METHODS)  # carry full states, so a tail can be exact
 FITTED_METHODS = ("ridge", "proxy")  # fitted on the orders of split `fit`; they have no path
+METRIC_METHODS = ("reduced", *FITTED_METHODS)  # estimate metrics, and no parameters
 MIN_FIT = 4  # orders: a regression on fewer, leaving one out each time, means nothing
 STRUCTURED = 6  # structured orders that every study has; the block-shuffled ones come on top
 
