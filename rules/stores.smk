@@ -14,7 +14,7 @@ rule stores:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=3000,
+        mem_mb=2500,
         runtime=30,
     params:
         problem=PROBLEM,

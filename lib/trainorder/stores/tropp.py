@@ -36,9 +36,9 @@ class SinglePass(Factored):
     def streaming_bytes(self, arrays: Arrays) -> int | None:
         """Return the bytes of the three sketches, larger than the factors made of them."""
         outer, core = sketch_sizes(self.rank)
-        right = arrays["right"]
-        rows = arrays["left"].shape[0] * arrays["left"].shape[1]
-        return (outer * (rows + right.shape[1]) + core**2) * right.element_size()
+        left = arrays["left"]
+        rows = left.shape[0] * left.shape[1]
+        return (outer * (rows + arrays["right"].shape[1]) + core**2) * left.element_size()
 
     def estimate(self, table: Dense, arrays: Arrays) -> Estimate | None:
         """Estimate the error from random products on the left."""
