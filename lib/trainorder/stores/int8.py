@@ -3,10 +3,8 @@
 import torch
 from torch import Tensor
 
+from trainorder.quantize import BLOCK, dequantized, quantized
 from trainorder.stores.base import Arrays, Codec, Dense
-
-BLOCK = 256  # numbers that share a scale: 4 bytes in 256, and an outlier spoils only its own block
-LEVELS = 127
 
 
 class Int8(Codec):
@@ -24,32 +22,14 @@ class Int8(Codec):
         return "8 bits"
 
     def encode(self, table: Dense) -> Arrays:
-        """Keep codes (T, U, blocks, BLOCK), scales (T, U, blocks) and P."""
+        """Keep codes (T, U, P) and scales (T, U, blocks)."""
         steps, units, size = table.gradient.shape
-        blocks = -(-size // BLOCK)
-        code = torch.empty(steps, units, blocks, BLOCK, dtype=torch.int8)
-        scale = table.gradient.new_empty(steps, units, blocks)
+        code = torch.empty(steps, units, size, dtype=torch.int8)
+        scale = table.gradient.new_empty(steps, units, -(-size // BLOCK))
         for t, rows in enumerate(table.gradient):
             code[t], scale[t] = quantized(rows)
-        return {"code": code, "scale": scale, "size": torch.tensor(size)}
+        return {"code": code, "scale": scale}
 
     def decode(self, arrays: Arrays, t: int) -> Tensor:
         """Return s q."""
-        return dequantized(arrays["code"][t], arrays["scale"][t], int(arrays["size"]))
-
-
-def quantized(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return codes (n, blocks, BLOCK) and scales (n, blocks) of rows (n, P).
-
-    The last block is filled up with zeros.
-    """
-    padded = torch.nn.functional.pad(rows, (0, -rows.shape[1] % BLOCK))
-    blocks = padded.unflatten(1, (-1, BLOCK))
-    scale = blocks.abs().amax(-1) / LEVELS
-    code = (blocks / scale.where(scale > 0, 1.0)[..., None]).round()
-    return code.to(torch.int8), scale
-
-
-def dequantized(code: Tensor, scale: Tensor, size: int) -> Tensor:
-    """Return the rows (n, `size`) that codes and scales stand for."""
-    return (code.to(scale.dtype) * scale[..., None]).flatten(1)[:, :size]
+        return dequantized(arrays["code"][t], arrays["scale"][t])

@@ -5,8 +5,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from trainorder.quantize import dequantized, quantized
 from trainorder.stores.base import Arrays, Codec, Dense
-from trainorder.stores.int8 import dequantized, quantized
 
 
 class Factored(Codec):
@@ -69,17 +69,15 @@ class FactoredInt8(Codec):
         """Keep L, and R as codes (r, P) and scales (r, blocks)."""
         arrays = self.inner.encode(table)
         code, scale = quantized(arrays["right"])
-        size = torch.tensor(arrays["right"].shape[1])
-        return {"left": arrays["left"], "code": code, "scale": scale, "size": size}
+        return {"left": arrays["left"], "code": code, "scale": scale}
 
     def decode(self, arrays: Arrays, t: int) -> Tensor:
         """Multiply the rows of one step."""
-        return arrays["left"][t] @ restored(arrays["code"], arrays["scale"], int(arrays["size"]))
+        return arrays["left"][t] @ restored(arrays["code"], arrays["scale"])
 
     def streaming_bytes(self, arrays: Arrays) -> int | None:
         """Return what the inner codec holds while the table passes by."""
-        right = arrays["code"].flatten(1)[:, : int(arrays["size"])]
-        return self.inner.streaming_bytes({"left": arrays["left"], "right": right})
+        return self.inner.streaming_bytes({"left": arrays["left"], "right": arrays["code"]})
 
 
 # Tensors are told apart by identity: R is restored once for all the steps of a store.
