@@ -1,3 +1,9 @@
+# Stores are compared with a gradient table that holds every step, where the study has one.
+STORES = "reference" in TABLE_PATHS and not isinstance(
+    config["expansion"]["anchors"], int
+)
+
+
 rule stores:
     input:
         corpus=rules.corpus.output.corpus,

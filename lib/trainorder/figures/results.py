@@ -10,6 +10,9 @@ from trainorder.errors import UserError
 from trainorder.files import read_csv, read_json
 
 REFERENCE = "reference"
+# What the figure of the stores reads of `stores.json`, and of each store in it.
+_STORES = {"path", "steps", "window_steps", "dense_bytes", "published_ratio", "loss_spread"}
+_STORE = {"store", "read", "bytes", "ratio", "table_error", "estimated_table_error"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Results:
         truth: true value by order and metric.
         estimates: estimated value by estimator, order and metric.
         trajectories: parameter error by estimator, order and step.
+        stores: content of `stores.json`, or None where no stores were compared.
 
     """
 
@@ -42,6 +46,7 @@ class Results:
     truth: Mapping[str, Mapping[str, float]]
     estimates: Mapping[str, Mapping[str, Mapping[str, float]]]
     trajectories: Mapping[str, Mapping[str, Mapping[int, float]]]
+    stores: Mapping[str, Any] | None = None
 
     @classmethod
     def read(cls, folder: str | Path) -> "Results":
@@ -71,6 +76,7 @@ class Results:
                 }
                 for estimator, followed in trajectories.items()
             },
+            stores=_stores(folder / "stores.json"),
         )
 
     @property
@@ -132,6 +138,24 @@ def _size(parameters: int) -> str:
         if parameters >= scale:
             return f"{parameters / scale:.3g} {unit}"
     return str(parameters)
+
+
+def _stores(path: Path) -> Mapping[str, Any] | None:
+    """Read `stores.json`, if the study has one."""
+    if not path.exists():
+        return None
+    content = read_json(path, "stores")
+    try:
+        complete = content.keys() >= {*_STORES, "orders", "stores"} and all(
+            record.keys() >= {*_STORE, "parameter_error", "loss_error"}
+            for record in content["stores"]
+        )
+    except (AttributeError, TypeError):
+        complete = False
+    if not complete:
+        raise UserError(f"{path}: not as written; rerun rule `stores`")
+    found: Mapping[str, Any] = content
+    return found
 
 
 def _nested(path: Path, value: str, *keys: str) -> dict[str, Any]:

@@ -44,8 +44,8 @@ def _factored(table: Dense) -> list[Codec]:
     passing = [r for r in ranks if sketch_sizes(r)[1] <= min(steps * units, size)]
     return [
         *(LowRank(rank) for rank in ranks),
-        *(RangeFinder(rank) for rank in ranks),
-        *(SinglePass(rank) for rank in passing),
         *(FactoredInt8(LowRank(rank)) for rank in ranks[:2]),
+        *(RangeFinder(rank) for rank in ranks),
+        *(SinglePass(rank) for rank in reversed(passing)),
         *(FactoredInt8(SinglePass(rank)) for rank in passing[:1]),
     ]

@@ -1,5 +1,7 @@
 """`single pass`: factors from three sketches, taken while the table passes by once."""
 
+from functools import lru_cache
+
 from skerch.algorithms import ssvd
 
 from trainorder.stores.aposteriori import estimated
@@ -22,16 +24,7 @@ class SinglePass(Factored):
 
     def encode(self, table: Dense) -> Arrays:
         """Keep U S and V^T, the leading r of them."""
-        outer, core = sketch_sizes(self.rank)
-        left, singular, right = ssvd(
-            table.matrix, "cpu", table.gradient.dtype, outer, SEED, "gaussian",
-            f"oversampled_{core}", meas_blocksize=NOISE_COLUMNS,
-        )  # fmt: skip
-        rank = self.rank
-        return {
-            "left": by_step(left[:, :rank] * singular[:rank], table),
-            "right": right[:rank].clone(),
-        }
+        return sketched(table, self.rank)
 
     def streaming_bytes(self, arrays: Arrays) -> int | None:
         """Return the bytes of the three sketches, larger than the factors made of them."""
@@ -49,3 +42,17 @@ def sketch_sizes(rank: int) -> tuple[int, int]:
     """Return k and s for a rank."""
     outer = 2 * rank + 1
     return outer, 2 * outer + 1
+
+
+@lru_cache(maxsize=1)
+def sketched(table: Dense, rank: int) -> Arrays:
+    """Return the factors; the last are held, since they are kept in full and as bytes."""
+    outer, core = sketch_sizes(rank)
+    left, singular, right = ssvd(
+        table.matrix, "cpu", table.gradient.dtype, outer, SEED, "gaussian",
+        f"oversampled_{core}", meas_blocksize=NOISE_COLUMNS,
+    )  # fmt: skip
+    return {
+        "left": by_step(left[:, :rank] * singular[:rank], table),
+        "right": right[:rank].clone(),
+    }
