@@ -14,9 +14,7 @@ def table(singular, dtype=torch.float64, size=SIZE, seed=0):
     count = len(singular)
 
     def orthonormal(rows):
-        return torch.linalg.qr(
-            torch.randn(rows, count, generator=generator, dtype=torch.float64)
-        ).Q
+        return torch.linalg.qr(torch.randn(rows, count, generator=generator, dtype=torch.float64)).Q
 
     values = torch.as_tensor(singular, dtype=torch.float64)
     matrix = (orthonormal(ROWS) * values) @ orthonormal(size).T

@@ -59,7 +59,10 @@ def test_the_range_finder_is_near_the_best_and_never_below(power):
 
 @pytest.mark.parametrize("power", [1.0, 3.0])
 def test_the_single_pass_is_within_a_small_factor_of_the_best(power):
-    """At the sizes k = 2 r + 1, s = 2 k + 1 (Tropp et al. 2019, section 5.4: a factor of sqrt 6)."""
+    """A factor of (s - 1) / (s - k - 1) (k + r - 1) / (k - r - 1) = 6 on squares, in expectation.
+
+    Tropp et al. 2019, section 5, for k = 2 r + 1 and s = 2 k + 1.
+    """
     dense = table(decay(power))
     found = error(encoded(SinglePass(RANK), dense), dense)
     assert best(decay(power), RANK) <= found < 6**0.5 * best(decay(power), RANK)

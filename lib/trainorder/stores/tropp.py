@@ -15,7 +15,7 @@ SEED = 2019
 class SinglePass(Factored):
     """X = Y A, Z = A W^T and a core F A V^T, from which A ~ Q C P^T, cut to rank r.
 
-    Tropp, Yurtsever, Udell and Cevher 2019, algorithm 4.3 and the sizes of their section 4.4:
+    Tropp, Yurtsever, Udell and Cevher 2019 (sections 2 and 4), at the sizes that they advise:
     k = 2 r + 1 rows of X and columns of Z, s = 2 k + 1 of the core. All three are linear in A, so
     they can be added up row by row as gradients are computed, and the table need never exist.
     """
