@@ -28,11 +28,11 @@ def estimated(table: Dense, arrays: Arrays, left_probes: bool) -> Estimate:
     """
     left = arrays["left"].flatten(0, 1)
     product = CompositeLinOp((("left", left), ("right", arrays["right"])))
-    (whole, _, error), _ = apost_error(
+    (_, _, square), _ = apost_error(
         table.matrix, product, "cpu", table.gradient.dtype, probes(table), SEED,
         adj_meas=left_probes,
     )  # fmt: skip
-    value, off = float((error / whole).sqrt()), tolerance(probes(table))
+    value, off = float(square.sqrt()) / table.norm, tolerance(probes(table))
     return Estimate(value, value / (1 + off) ** 0.5, value / max(1 - off, 1e-9) ** 0.5)
 
 

@@ -52,6 +52,12 @@ class Dense:
         return self.gradient.flatten(0, 1)
 
     @cached_property
+    def norm(self) -> float:
+        """Frobenius norm, which a single pass can add up as well."""
+        rows = torch.linalg.vector_norm(self.gradient, dim=-1)
+        return float(rows.double().norm())
+
+    @cached_property
     def gram(self) -> Tensor:
         """A A^T of the matrix A, (T U, T U) float64; the products are of the table's precision."""
         return (self.matrix @ self.matrix.T).double()
