@@ -1,7 +1,5 @@
-# Stores are compared with a gradient table that holds every step, where the study has one.
-STORES = "reference" in TABLE_PATHS and not isinstance(
-    config["expansion"]["anchors"], int
-)
+# Stores are compared with the gradient table of the reference path, where the study has one.
+STORES = "reference" in TABLE_PATHS
 
 
 rule stores:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from trainorder.comparison import compared
 from trainorder.config import OptimizerConfig, WindowConfig
-from trainorder.errors import UserError
 from trainorder.estimators.base import Expansion
 from trainorder.files import write_json
 from trainorder.job import Job, run
@@ -30,18 +29,11 @@ def main(job: Job) -> None:
             ]
             for kind in ("path", "table")
         }
-        table = Table(files["table"])
-        window = WindowConfig(**p["window"])
-        if len(table.anchors) < window.steps:
-            raise UserError(
-                f"{manifest}: the reference path's table has {len(table.anchors)} of "
-                f"{window.steps} steps; stores are compared with all, see expansion.anchors"
-            )
         expansion = Expansion(
             problem,
-            AdamW(OptimizerConfig(**p["optimizer"]), window.horizon),
+            AdamW(OptimizerConfig(**p["optimizer"]), WindowConfig(**p["window"]).horizon),
             ExpansionPath(files["path"][0]),
-            table,
+            Table(files["table"]),
         )
         result = compared(problem, expansion, load_orders(job.input["orders"]))
     write_json(job.output["stores"], {"study": p["study"], **result})

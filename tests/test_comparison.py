@@ -106,6 +106,22 @@ def test_a_table_too_large_to_hold_is_compared_over_its_first_steps(case, monkey
         compared(problem, about, orders())
 
 
+def test_between_anchors_stores_are_read_as_the_table_is(tmp_path):
+    problem, config = language_problem(), optimizer_config()
+    warm = warm_state(problem, problem.model.parameters(), config)
+    states = torch_states(problem, warm, REFERENCE, config)
+    with expansion(problem, states, config, tmp_path, anchors=3) as about:
+        content = compared(problem, about, orders())
+        schedules = torch.from_numpy(np.stack([order.schedule for order in orders()[1:]]))
+        ends = Order0(about).replay(schedules, lambda t, theta: None)
+        moved = (ends - about.path.parameters(6)).norm(dim=1)
+    assert (content["anchors"], content["steps"]) == (3, 6)
+    assert content["dense_bytes"] == 3 * 6 * problem.size * 8, "only what is stored counts"
+    assert content["displacement"] == pytest.approx(float(moved.mean()), rel=1e-12)
+    [dense] = records(content, "dense")
+    assert all(dense[field] == 0 for field in FIELDS)
+
+
 def test_relative_errors_are_those_of_the_dense_formula():
     generator = torch.Generator().manual_seed(0)
     true, found = torch.randn(2, 2, 5, 20000, generator=generator, dtype=torch.float64)

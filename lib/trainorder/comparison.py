@@ -16,7 +16,7 @@ from trainorder.orders import Order
 from trainorder.problem import LanguageProblem
 from trainorder.stores.base import Codec, Dense, Encoded, byte_count, encoded
 from trainorder.stores.build import PUBLISHED_RATIO, all_codecs
-from trainorder.table import GradientTable
+from trainorder.table import GradientTable, bracket
 
 LARGEST_BYTES = 2**30  # of the table that is held in memory; a longer one is compared in part
 ORDERS = 8  # replayed with each store
@@ -88,19 +88,38 @@ def _distances(products: Tensor) -> Tensor:
 
 
 class Watched:
-    """Hands a store's gradients to a replay, and adds up their errors as they pass."""
+    """Hands out a store's gradients, and adds up the errors of each row of the table once."""
 
     def __init__(self, store: Encoded, dense: Dense, products: Sequence[Tensor]) -> None:
-        """Compare `store` with `dense`, whose inner products at each step are `products` (U, U)."""
+        """Compare `store` with `dense`, whose inner products in each row are `products` (U, U)."""
         self._store, self._dense, self._products = store, dense, products
+        self._held: dict[int, Tensor] = {}  # the last two: steps between anchors share them
         self.squares = Squares()
 
     def at(self, t: int) -> Tensor:
-        """Return the store's gradients (U, P) at step `t`."""
-        found = self._store.at(t)
-        features = self._store.features(t)
-        self.squares.add(self._dense.at(t), self._products[t], found, features)
-        return found
+        """Return the store's gradients (U, P) in row `t`; rows are asked for in their order."""
+        if t not in self._held:
+            while len(self._held) > 1:
+                self._held.pop(next(iter(self._held)))
+            found, features = self._store.at(t), self._store.features(t)
+            self.squares.add(self._dense.at(t), self._products[t], found, features)
+            self._held[t] = found
+        return self._held[t]
+
+
+@dataclass(frozen=True)
+class Interpolated:
+    """Rows that stand at anchors, with straight lines between, as `table.Table` reads them."""
+
+    rows: GradientTable
+    anchors: np.ndarray
+
+    def at(self, t: int) -> Tensor:
+        """Return the gradients (U, P) at step `t`."""
+        low, high, weight = bracket(self.anchors, t)
+        if low == high:
+            return self.rows.at(low)
+        return torch.lerp(self.rows.at(low), self.rows.at(high), weight)
 
 
 @dataclass(frozen=True)
@@ -117,24 +136,28 @@ def compared(
     """Return the content of `stores.json`: each store against the table of `expansion`.
 
     The first `ORDERS` orders but the reference are replayed with `order0` from every store and
-    from the dense table; calibration orders come first. A table of more than `LARGEST_BYTES` is
-    compared over its first steps.
+    from the dense table; calibration orders come first. What is stored are the table's anchors,
+    all steps as a rule. A table of more than `LARGEST_BYTES` is compared over its first steps.
 
     Raises:
-        UserError: a gradient is not finite, or the table is too large for two steps.
+        UserError: a gradient is not finite, or the table is too large for two anchors.
 
     """
-    dense = _dense(expansion)
-    steps, units, size = dense.gradient.shape
+    anchors = _anchors(expansion)
+    steps = expansion.path.steps
+    if len(anchors) < len(expansion.path.anchors):
+        steps = int(anchors[-1]) + 1
+    dense = Dense.read(_table(expansion), anchors.tolist())
     chosen = [order for order in orders if order.split != "reference"][:ORDERS]
     schedules = torch.from_numpy(np.stack([order.schedule[:steps] for order in chosen]))
-    comparison = _Comparison(problem, expansion, dense, schedules)
+    comparison = _Comparison(problem, expansion, dense, anchors, schedules)
     return {
         "path": "reference",
         "steps": steps,
         "window_steps": expansion.path.steps,
-        "units": units,
-        "parameters": size,
+        "anchors": len(anchors),
+        "units": dense.gradient.shape[1],
+        "parameters": dense.gradient.shape[2],
         "dense_bytes": byte_count({"gradient": dense.gradient}),
         "published_ratio": PUBLISHED_RATIO,
         "orders": [order.name for order in chosen],
@@ -144,32 +167,40 @@ def compared(
     }
 
 
-def _dense(expansion: Expansion) -> Dense:
-    """Return as much of the expansion's table as may be held."""
-    table = expansion.table
-    if table is None:
+def _table(expansion: Expansion) -> GradientTable:
+    if expansion.table is None:
         raise ValueError("stores are compared with a gradient table, and none was opened")
-    step_bytes = byte_count({"step": table.at(0)})
-    steps = min(expansion.path.steps, LARGEST_BYTES // step_bytes)
-    if steps < 2:
+    return expansion.table
+
+
+def _anchors(expansion: Expansion) -> np.ndarray:
+    """Return as many anchors of the path, from the first on, as may be held."""
+    bytes_each = byte_count({"gradient": _table(expansion).at(0)})
+    anchors = expansion.path.anchors[: LARGEST_BYTES // bytes_each]
+    if len(anchors) < 2:
         raise UserError(
-            f"gradient table: {step_bytes} bytes a step are too many to compare stores; "
+            f"gradient table: {bytes_each} bytes a step are too many to compare stores; "
             "lower window.units or model.hidden_size"
         )
-    return Dense.read(table, steps)
+    return anchors
 
 
 class _Comparison:
     """What every store is compared with: the dense table, and replays from it."""
 
     def __init__(
-        self, problem: LanguageProblem, expansion: Expansion, dense: Dense, schedules: Tensor
+        self,
+        problem: LanguageProblem,
+        expansion: Expansion,
+        dense: Dense,
+        anchors: np.ndarray,
+        schedules: Tensor,
     ) -> None:
         self.problem, self.expansion = problem, expansion
-        self.dense, self.schedules = dense, schedules
+        self.dense, self.anchors, self.schedules = dense, anchors, schedules
         self.products = [gram(rows) for rows in dense.gradient]
         self.exact = self._replayed(dense)
-        origin = expansion.path.parameters(len(dense.gradient))
+        origin = expansion.path.parameters(schedules.shape[1])
         self.moved = (self.exact.parameters - origin).norm(dim=1)
         losses = self.exact.losses
         self.spread = float(np.std(losses, ddof=1)) if len(losses) > 1 else None
@@ -201,8 +232,9 @@ class _Comparison:
         }
 
     def _replayed(self, table: GradientTable) -> Replays:
-        """Replay every order from `table`."""
-        estimator = Order0(replace(self.expansion, table=table))
+        """Replay every order from the rows of `table`, which stand at the anchors."""
+        between = Interpolated(table, self.anchors)
+        estimator = Order0(replace(self.expansion, table=between))
         parameters = estimator.replay(self.schedules, lambda t, theta: None)
         losses = np.array([self.problem.evaluate(row)[0] for row in parameters])
         return Replays(parameters, losses)
