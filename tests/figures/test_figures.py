@@ -17,13 +17,17 @@ from trainorder.figures import (
     draw_all,
     error_along_window,
     estimated_vs_true,
+    stores,
     style,
 )
 from trainorder.figures.cost_table import table
 from trainorder.figures.results import Results
 from trainorder.figures.true_spread import order_kinds
 
-FILES = ["validation.json", "truth.csv", "estimates.csv", "trajectories.csv", "costs.json"]
+FILES = [
+    *["validation.json", "truth.csv", "estimates.csv", "trajectories.csv", "costs.json"],
+    "stores.json",
+]
 DRAW = """
 import sys
 from trainorder.figures import draw_all
@@ -220,6 +224,38 @@ def test_accuracy_stands_at_each_estimators_total_compute(results):
     assert totals == sorted(totals), "the numbers do not run from the cheapest to the dearest"
     [line] = [line for line in axes.lines if line.get_label() == "retrain all 22 for real"]
     assert line.get_xdata()[0] == results.validation["retrain_all"]["total_retrainings"]
+
+
+def test_stores_are_drawn_at_their_bytes_with_the_published_one_marked(results):
+    figure = FIGURES["stores"](results)
+    for field, axes in zip(stores.PANELS, figure.axes, strict=True):
+        found = {line.get_gid(): line.get_xydata() for line in axes.lines}
+        for name, records in stores.curves(results.stores["stores"]).items():
+            expected = [(r["bytes"], r[field]) for r in records if r[field]]
+            if expected:
+                assert np.array_equal(found[f"{field}/{name}"], expected), f"{name}: other values"
+            else:
+                assert f"{field}/{name}" not in found, "an exact or diverged store has no point"
+        [published] = found[f"{field}/published"]
+        [record] = [r for r in results.stores["stores"] if r["store"] == "jl" and r["ratio"] == 32]
+        assert tuple(published) == (record["bytes"], record[field])
+
+
+def test_without_stores_all_other_figures_are_drawn(folder, tmp_path):
+    for name in [*FILES, "orders.json"]:
+        if name != "stores.json":
+            (tmp_path / name).write_bytes((folder / name).read_bytes())
+    drawn = {path.stem for path in draw_all(tmp_path, tmp_path / "figures")}
+    assert drawn == set(FIGURES) - {"stores"}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"stores": [{}]}', "null"])
+def test_a_broken_file_of_stores_is_one_line(folder, tmp_path, text):
+    for name in [*FILES, "orders.json"]:
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    (tmp_path / "stores.json").write_text(text)
+    with pytest.raises(UserError, match=r"stores\.json.*rule `stores`"):
+        Results.read(tmp_path)
 
 
 def test_figures_say_which_study_they_are_of(results):

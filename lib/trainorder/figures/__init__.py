@@ -17,6 +17,7 @@ from trainorder.figures import (
     error_vs_distance,
     estimated_vs_true,
     order_lds,
+    stores,
     style,
     true_spread,
 )
@@ -32,11 +33,12 @@ FIGURES: dict[str, Callable[[Results], Figure]] = {
     "true_spread": true_spread.draw,
     "cost_table": cost_table.draw,
     "accuracy_vs_compute": accuracy_vs_compute.draw,
+    "stores": stores.draw,
 }
 
 
 def draw_all(results: str | Path, output: str | Path) -> list[Path]:
-    """Draw every figure of a study as PDF and PNG.
+    """Draw every figure of a study as PDF and PNG; that of the stores only if it compared any.
 
     Args:
         results: the folder of the study's result files.
@@ -54,5 +56,8 @@ def draw_all(results: str | Path, output: str | Path) -> list[Path]:
         mpl.rcdefaults()
         mpl.rcParams.update(style.RC)
         return [
-            path for name, draw in FIGURES.items() for path in style.save(draw(found), output, name)
+            path
+            for name, draw in FIGURES.items()
+            if name != "stores" or found.stores is not None
+            for path in style.save(draw(found), output, name)
         ]

@@ -11,6 +11,9 @@ from trainorder.files import read_csv, read_json
 
 REFERENCE = "reference"
 DISTRUSTED = ("not trusted", "not calibrated")  # verdicts that go wherever an estimator is named
+# What the figure of the stores reads of `stores.json`, and of each store in it.
+_STORES = {"path", "steps", "window_steps", "dense_bytes", "published_ratio", "loss_spread"}
+_STORE = {"store", "read", "bytes", "ratio", "table_error", "estimated_table_error"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Results:
         flagged: 1 where an estimate is beyond the calibrated range, else 0 (NaN without a range),
             by estimator, order and metric.
         trajectories: parameter error by estimator, order and step.
+        stores: content of `stores.json`, or None where no stores were compared.
 
     """
 
@@ -46,6 +50,7 @@ class Results:
     estimates: Mapping[str, Mapping[str, Mapping[str, float]]]
     flagged: Mapping[str, Mapping[str, Mapping[str, float]]]
     trajectories: Mapping[str, Mapping[str, Mapping[int, float]]]
+    stores: Mapping[str, Any] | None = None
 
     @classmethod
     def read(cls, folder: str | Path) -> "Results":
@@ -79,6 +84,7 @@ class Results:
                 }
                 for estimator, followed in trajectories.items()
             },
+            stores=_stores(folder / "stores.json"),
         )
 
     @property
@@ -160,6 +166,24 @@ def _size(parameters: int) -> str:
 def _flag(text: str) -> float:
     """Return 0 or 1, or NaN for an empty cell."""
     return float(text) if text else math.nan
+
+
+def _stores(path: Path) -> Mapping[str, Any] | None:
+    """Read `stores.json`, if the study has one."""
+    if not path.exists():
+        return None
+    content = read_json(path, "stores")
+    try:
+        complete = content.keys() >= {*_STORES, "orders", "stores"} and all(
+            record.keys() >= {*_STORE, "parameter_error", "loss_error"}
+            for record in content["stores"]
+        )
+    except (AttributeError, TypeError):
+        complete = False
+    if not complete:
+        raise UserError(f"{path}: not as written; rerun rule `stores`")
+    found: Mapping[str, Any] = content
+    return found
 
 
 def _nested(
