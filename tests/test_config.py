@@ -145,9 +145,9 @@ BAD = {
         "75 orders",
     ),
     "truth shards above the orders, those to fit on among them": (
-        changed(shards__truth=108, estimators=[RIDGE]),
+        changed(shards__truth=100, estimators=[RIDGE]),
         "shards.truth",
-        "107 orders",
+        "99 orders",
     ),
     "estimate shards above the orders": (
         changed(
