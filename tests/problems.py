@@ -13,10 +13,13 @@ from trainorder.clusters import Clusters, draw_pools
 from trainorder.config import ModelConfig, OptimizerConfig
 from trainorder.corpus.corpus import Corpus
 from trainorder.cost import Meter
+from trainorder.curvature import Curvature, CurvatureAlong, Responses
 from trainorder.estimators.base import Expansion
+from trainorder.lowrank import compress
 from trainorder.model import LanguageModel
 from trainorder.optimizer import AdamW, State
 from trainorder.path import Path, write_path
+from trainorder.probes import second_moment_scale
 from trainorder.problem import LanguageProblem
 from trainorder.store import opened
 from trainorder.table import Table, even_anchors, write_rows, write_table
@@ -258,6 +261,39 @@ def every_sequence(problem, labels):
     """Return clusters of the units whose pools hold every sequence."""
     labels = np.asarray(labels)
     return Clusters(labels, draw_pools(labels, problem.sequences, 10**6, 0))
+
+
+def curvature_along(about, clusters, probes=None, anchors=1):
+    """Return the curvature at a few steps of a path, probed in every direction unless told."""
+    problem, steps = about.problem, about.path.steps
+    places = np.array([steps * (2 * i + 1) // (2 * anchors) for i in range(anchors)])
+    probes = torch.eye(problem.size, dtype=torch.float64) if probes is None else probes
+    along = CurvatureAlong(places, [Curvature(problem, clusters) for _ in places])
+    for t, curvature in zip(places, along.at, strict=True):
+        responses = Responses(problem, clusters, about.path.parameters(int(t)), 0.1)
+        curvature.add(probes, responses(probes))
+    return along
+
+
+def low_rank(about, clusters, size=10**6, probes=None, anchors=1):
+    """Return the low-rank expansion about a path, and the share of the energy it leaves out."""
+    generator = torch.Generator().manual_seed(5)
+    moves = torch.randn(20, about.problem.size, generator=generator, dtype=torch.float64)
+    along = curvature_along(about, clusters, probes, anchors)
+    metric = second_moment_scale(about)
+    return compress(about, along, clusters.labels, moves, metric, size)
+
+
+def warm_without_memory(problem):
+    """Return a warm state, and the changes of the optimizer, whose preconditioner is fixed.
+
+    Nothing that the window holds changes its second moments by more than a millionth.
+    """
+    generator = torch.Generator().manual_seed(11)
+    scale = 0.5 + torch.rand(problem.size, generator=generator, dtype=torch.float64)
+    zero = torch.zeros(problem.size, dtype=torch.float64)
+    theta = problem.start if isinstance(problem, Polynomial) else problem.model.parameters()
+    return State(theta, zero, 0.01 * scale, 10**7), {"beta2": 1 - 1e-9, "epsilon": 1e-3}
 
 
 def relative_error(found, expected):

@@ -77,7 +77,7 @@ def pooled_moments(problem: Problem, clusters: Clusters, theta: Tensor) -> Momen
     share = torch.from_numpy(clusters.shares)[:, None]
     n = torch.tensor(sizes)[:, None]
     members = torch.from_numpy(np.bincount(clusters.labels))[:, None]
-    left = noise / n * (1 - n / (members * problem.sequences))
+    left = noise / n * torch.from_numpy(clusters.left_out(problem.sequences))[:, None]
     mean = (share * groups).sum(0)
     between = (share * (groups - mean) ** 2).sum(0) - (share * (1 - share) * left).sum(0)
     within = (share * noise * (1 - 1 / members)).sum(0) / problem.sequences

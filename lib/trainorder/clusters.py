@@ -45,6 +45,14 @@ class Clusters:
         """The share of the units in each cluster, (C,) float64."""
         return np.bincount(self.labels, minlength=self.count) / len(self.labels)
 
+    def left_out(self, sequences: int) -> np.ndarray:
+        """Return the share of each cluster's text, units of `sequences`, that its pool lacks, (C,).
+
+        Drawing without replacement, the variance of a pool's mean falls by as much.
+        """
+        pools = np.array([len(pool) for pool in self.pools])
+        return 1 - pools / (np.bincount(self.labels) * sequences)
+
     def halves(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return each pool in two disjoint halves, for estimates of the sampling noise."""
         return [(pool[::2], pool[1::2]) for pool in self.pools]

@@ -60,25 +60,27 @@ class Responses:
 class Curvature:
     """Responses of clusters to probes, and the Hessians that they imply.
 
-    A cluster's response is shrunk towards the mean one by the noise of its pool:
-    H_c d = [Y + w_c (Y_c - Y)] z.
+    A cluster's response is shrunk towards the mean one by the noise of its pool, which a pool of
+    all its sequences is without: H_c d = [Y + w_c (Y_c - Y)] z.
 
     Attributes:
         probes: U, (r, P).
         responses: Y_c, (C, r, P), as measured.
         mean: Y, (r, P), the responses of the mean curvature.
+        shares: (C,) weights of the clusters in the mean.
         factors: w_c, (C,), how far each cluster's own response is believed.
         inverse: (U' H U)^+, (r, r).
 
     """
 
-    def __init__(self, shares: np.ndarray, size: int) -> None:
-        """Start without probes; `shares` (C,) are the clusters' weights in the mean."""
-        self.shares = torch.from_numpy(shares)
-        self.probes = torch.empty(0, size)
-        self.responses = torch.empty(len(shares), 0, size)
-        self._noise = torch.zeros(len(shares), dtype=torch.float64)
-        self._total = torch.zeros(len(shares), dtype=torch.float64)
+    def __init__(self, problem: Problem, clusters: Clusters) -> None:
+        """Start without probes."""
+        self.shares = torch.from_numpy(clusters.shares)
+        self.probes = torch.empty(0, problem.size)
+        self.responses = torch.empty(clusters.count, 0, problem.size)
+        self._left_out = torch.from_numpy(clusters.left_out(problem.sequences))
+        self._noise = torch.zeros(clusters.count, dtype=torch.float64)
+        self._total = torch.zeros(clusters.count, dtype=torch.float64)
 
     @property
     def rank(self) -> int:
@@ -101,7 +103,7 @@ class Curvature:
             own = (first + second) / 2
             common = self.shares.to(own.dtype) @ own
             scale = float(own.norm()) ** 2
-            self._noise += split_noise(first, second).double() / scale
+            self._noise += self._left_out * split_noise(first, second).double() / scale
             self._total += ((own - common) ** 2).sum(-1).double() / scale
 
     def coordinates(self, displacements: Tensor) -> Tensor:

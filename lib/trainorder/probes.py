@@ -67,7 +67,7 @@ class Prober:
         steps = expansion.path.steps
         centres = np.array([steps * (2 * i + 1) // (2 * anchors) for i in range(anchors)])
         self.curvature = CurvatureAlong(
-            centres, [Curvature(clusters.shares, expansion.problem.size) for _ in centres]
+            centres, [Curvature(expansion.problem, clusters) for _ in centres]
         )
         self.metric = second_moment_scale(expansion)
         self.rounds: list[Round] = []
