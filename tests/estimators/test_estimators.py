@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from problems import (
+    barycentre,
     expansion,
     ignore,
     language_problem,
@@ -13,8 +14,13 @@ from problems import (
     torch_states,
     warm_state,
 )
-from trainorder.config import EstimatorConfig
+from trainorder.clusters import Clusters, draw_pools, label_clusters
+from trainorder.config import STORE, CurvatureConfig, EstimatorConfig
+from trainorder.estimators.base import Expansion
 from trainorder.estimators.build import build_estimator
+from trainorder.lowrank import LowRank, compress
+from trainorder.probes import Prober, probe_schedules
+from trainorder.reduced import Reduced, reduce
 
 CONFIGS = [
     EstimatorConfig("constant", "reference"),
@@ -69,3 +75,72 @@ def test_another_order_is_estimated_to_end_elsewhere(config, case):
     about, states = case
     found = build_estimator(config, about).replay(torch.tensor([REFERENCE[::-1]]), ignore)[0]
     assert relative_error(found, states[-1].parameters) > 1e-6, f"{config.name} ignores the order"
+
+
+UNITS, STEP, EPOCHS = 8, 4, 2
+STEPS = UNITS * EPOCHS // STEP
+METHODS = [
+    *(EstimatorConfig(method, "") for method in STORE if method not in ("recency", "subsample")),
+    EstimatorConfig("fut", "", guard=1.0),
+    EstimatorConfig("recency", "", tail=2),
+    EstimatorConfig("subsample", "", size=1),
+    EstimatorConfig("nystrom", "", tail=1),
+]
+
+
+@pytest.fixture(scope="module", params=["reference", "barycentre"])
+def sample_order(request, tmp_path_factory):
+    """Return expansions in which the order is that of single sequences, made as the study does."""
+    problem = language_problem(units=UNITS, unit_size=1)
+    config = optimizer_config(learning_rate=2e-3, weight_decay=0.1, schedule="cosine")
+    warm = warm_state(problem, problem.model.parameters(), config)
+    folder = tmp_path_factory.mktemp("store")
+    labels = label_clusters(problem.corpus.unit_domains)
+    clusters = Clusters(labels, draw_pools(labels, 1, 3, 0))
+    schedules = probe_schedules((STEPS, STEP), UNITS, 0)
+    if request.param == "reference":
+        states = torch_states(problem, warm, schedules[0].numpy(), config)
+        context = expansion(problem, states, config, folder)
+    else:
+        given = np.array([0, 2, STEPS - 1])
+        context = barycentre(problem, warm, STEPS, STEP, config, folder, clusters, given)
+    with context as about:
+        prober = Prober(about, clusters, schedules, 1)
+        along = prober.run(CurvatureConfig("domains", 1, 6, 0.01, 20))
+        moves = prober.displacements()
+        model, _ = compress(about, along, labels, moves, prober.metric, 20)
+        model.save(folder / "curvature.h5", "k")
+        reduced = reduce(about, model, probe_schedules((STEPS, STEP), UNITS, 0, 16), prober.metric)
+        reduced.save(folder / "reduced.h5", "k")
+        yield about, folder
+
+
+def orders(seed):
+    """Return two epochs of permutations, and schedules in which units give way to others."""
+    rng = np.random.default_rng(seed)
+    rows = [np.concatenate([rng.permutation(UNITS) for _ in range(EPOCHS)]) for _ in range(2)]
+    rows.append(np.where(rows[0] == 3, 5, rows[0]))
+    rows.append(np.full(UNITS * EPOCHS, 2))
+    return torch.from_numpy(np.stack(rows).reshape(-1, STEPS, STEP))
+
+
+@pytest.mark.parametrize("config", METHODS, ids=lambda config: config.name)
+def test_sample_order_is_estimated_by_every_method(config, sample_order):
+    about, folder = sample_order
+    schedules = orders(0)
+    if config.method == "reduced":
+        found = Reduced.load(folder / "reduced.h5", "k").predict(schedules)
+        assert found.shape == (4, 2)
+    else:
+        model = LowRank.load(folder / "curvature.h5", "k", about.path.state(0))
+        if config.method == "nystrom":  # it reads neither path nor table
+            about = Expansion(about.problem, about.optimizer, model, None)
+        seen = []
+        estimator = build_estimator(config, about, model)
+        found = estimator.replay(schedules, lambda t, parameters: seen.append(t))
+        assert seen == list(range(STEPS + 1))
+        assert found.shape == (4, about.problem.size)
+    assert torch.isfinite(found).all()
+    if config.method != "constant":
+        differ = [not torch.allclose(found[0], row, rtol=1e-9) for row in found[1:]]
+        assert all(differ), f"{config.name} takes orders for one another: {differ}"

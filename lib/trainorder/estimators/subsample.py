@@ -79,6 +79,8 @@ class Subsample(ExactReplay):
             bent = self.model.curvature(middle, units[None], theta[None])[0] / metric
             noise += left_out * float(split_noise(*halves))
             total += float(((sum(halves) / 2 - bent) ** 2).sum())
+        if not total:  # nothing moves, or all that moves is foreseen
+            return 1 - left_out
         return max(0.0, 1 - noise / total)
 
     def _metric(self) -> Tensor:

@@ -1,0 +1,129 @@
+"""`subsample` is retraining when it reads whole units, and nearer to it the more it reads."""
+
+import numpy as np
+import pytest
+import torch
+
+from problems import (
+    Polynomial,
+    barycentre,
+    every_sequence,
+    ignore,
+    language_problem,
+    low_rank,
+    optimizer_config,
+    relative_error,
+    torch_states,
+    warm_state,
+)
+from trainorder.clusters import Clusters, draw_pools
+from trainorder.estimators.subsample import Subsample, first_sequences
+
+UNITS = 6
+SCHEDULES = {
+    "permutations": [[[5], [2], [0], [4], [1], [3]], [[1], [0], [2], [3], [5], [4]]],
+    "two units a step": [[[5, 2], [0, 4], [1, 3]], [[2, 1], [0, 4], [5, 3]]],
+    "left out and repeated": [[[5], [2], [2], [4], [1], [1]], [[3]] * 6],
+    "two epochs, the same unit twice in a step": [
+        [[2, 2], [0, 1], [3, 3], [5, 4], [1, 0], [4, 5]],
+        [[0, 3], [1, 4], [2, 5], [3, 0], [4, 1], [5, 2]],
+    ],
+}
+
+
+def test_the_first_sequences_are_those_of_each_visit():
+    found = first_sequences(torch.tensor([4, 1, 4]), 2)
+    assert found.tolist() == [[4, 0], [4, 1], [1, 0], [1, 1], [4, 0], [4, 1]]
+
+
+@pytest.mark.parametrize("given", [None, np.array([0, 2])], ids=["all anchors", "two anchors"])
+@pytest.mark.parametrize("kind", ["cubic", "language"])
+@pytest.mark.parametrize("schedules", SCHEDULES.values(), ids=SCHEDULES.keys())
+def test_of_whole_units_it_is_real_retraining(schedules, kind, given, tmp_path):
+    problem = (
+        Polynomial(UNITS, degree=3, sequences=3) if kind == "cubic" else language_problem(6, 3)
+    )
+    config = optimizer_config(learning_rate=0.02, weight_decay=0.1)
+    theta = problem.start if kind == "cubic" else problem.model.parameters()
+    warm = warm_state(problem, theta, config)
+    steps, k = np.array(schedules).shape[1:]
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    clusters = Clusters(labels, draw_pools(labels, 3, 4, 0))
+    given = None if given is None else np.array([0, steps - 1])
+    args = (problem, warm, steps, k, config, tmp_path)
+    with barycentre(*args, clusters if given is not None else None, given) as about:
+        probes = torch.eye(problem.size, dtype=torch.float64)[:3]
+        model, _ = low_rank(about, clusters, 4, probes)
+        estimator = Subsample(about, model, 3, 0)
+        found = estimator.replay(torch.tensor(schedules), ignore)
+    assert estimator.belief == 1, "whole units are not believed"
+    for row, schedule in zip(found, schedules, strict=True):
+        truth = torch_states(problem, warm, schedule, config)[-1].parameters
+        error = relative_error(row, truth)
+        assert error < 1e-9, f"it strays from torch's retraining by {error:.1e}"
+
+
+def test_a_tail_as_long_as_the_window_is_real_retraining(tmp_path):
+    problem, config = Polynomial(UNITS, degree=3), optimizer_config(learning_rate=0.05)
+    warm = warm_state(problem, problem.start, config)
+    with barycentre(problem, warm, 6, 1, config, tmp_path) as about:
+        model, _ = low_rank(about, every_sequence(problem, np.zeros(UNITS, np.int64)), 2)
+        estimator = Subsample(about, model, 1, 0)
+        estimator.tail = 6
+        found = estimator.replay(torch.tensor(SCHEDULES["permutations"]), ignore)
+    for row, schedule in zip(found, SCHEDULES["permutations"], strict=True):
+        truth = torch_states(problem, warm, schedule, config)[-1].parameters
+        assert relative_error(row, truth) < 1e-10
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory):
+    """Return runs of `subsample` by size on units of noisy sequences, and the truth."""
+    config = optimizer_config(learning_rate=0.05)
+    rng = np.random.default_rng(0)
+    schedules = torch.tensor(np.stack([rng.permutation(UNITS)[:, None] for _ in range(8)]))
+    problem = Polynomial(UNITS, size=12, sequences=8, noise=0.6)
+    warm = warm_state(problem, problem.start, config)
+    truth = torch.stack(
+        [torch_states(problem, warm, row, config)[-1].parameters for row in schedules.tolist()]
+    )
+    found = {}
+    with barycentre(problem, warm, 6, 1, config, tmp_path_factory.mktemp("store")) as about:
+        model, _ = low_rank(about, every_sequence(problem, np.zeros(UNITS, np.int64)))
+        for size in (1, 2, 3, 4, 6, 8):
+            estimator = Subsample(about, model, size, 0)
+            found[size] = (estimator.belief, estimator.replay(schedules, ignore))
+    return truth, found
+
+
+def test_the_belief_is_a_share_and_grows_with_the_part(noisy):
+    _, found = noisy
+    beliefs = [belief for belief, _ in found.values()]
+    assert all(0 <= belief <= 1 for belief in beliefs), beliefs
+    assert beliefs[-1] == 1
+    assert beliefs[1] < beliefs[3] < 1, f"more text is not believed more: {beliefs}"
+
+
+def test_the_error_falls_as_the_part_grows(noisy):
+    truth, found = noisy
+    errors = {size: float((ends - truth).norm(dim=1).mean()) for size, (_, ends) in found.items()}
+    assert errors[1] > errors[3] > errors[6] > errors[8], f"more text, no better: {errors}"
+    assert errors[8] < 1e-10
+
+
+def test_parts_that_say_nothing_new_are_not_believed(tmp_path):
+    problem = Polynomial(UNITS, size=12, sequences=40, noise=2.0, kinds=2, spread=0.0)
+    config = optimizer_config(learning_rate=0.05)
+    warm = warm_state(problem, problem.start, config)
+    with barycentre(problem, warm, 6, 1, config, tmp_path) as about:
+        model, _ = low_rank(about, every_sequence(problem, problem.kind.numpy()))
+        assert Subsample(about, model, 6, 0).belief < 0.3, "noise is believed"
+
+
+def test_where_nothing_moves_there_is_a_belief_all_the_same(tmp_path):
+    problem = Polynomial(UNITS, size=12, kinds=1, spread=0.0)
+    config = optimizer_config()
+    warm = warm_state(problem, problem.start, config)
+    with barycentre(problem, warm, 6, 1, config, tmp_path) as about:
+        model, _ = low_rank(about, every_sequence(problem, np.zeros(UNITS, np.int64)))
+        assert 0 <= Subsample(about, model, 2, 0).belief <= 1

@@ -1,0 +1,154 @@
+"""The low-rank expansion stands for the table and the curvature, as far as its basis goes."""
+
+import numpy as np
+import pytest
+import torch
+
+from problems import (
+    Polynomial,
+    barycentre,
+    curvature_along,
+    every_sequence,
+    expansion,
+    low_rank,
+    optimizer_config,
+    relative_error,
+    torch_states,
+    warm_state,
+)
+from trainorder.clusters import Clusters, draw_pools
+from trainorder.interpolation import bracket
+from trainorder.lowrank import LowRank
+from trainorder.probes import second_moment_scale
+
+UNITS, SIZE, STEPS = 6, 300, 7
+LABELS = np.array([0, 1, 0, 1, 2, 0])
+
+
+def normal(*shape, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    """Return a barycentre expansion with three anchors, noisy clusters and some probes."""
+    problem = Polynomial(UNITS, size=SIZE, noise=0.5, sequences=8)
+    config = optimizer_config()
+    warm = warm_state(problem, problem.start, config)
+    clusters = Clusters(LABELS, draw_pools(LABELS, 8, 6, 0))
+    given = np.array([0, 3, 6])
+    folder = tmp_path_factory.mktemp("store")
+    with barycentre(problem, warm, STEPS, 1, config, folder, clusters, given) as about:
+        yield about, clusters, normal(10, SIZE)
+
+
+def displaced(model, t, moves):
+    """Return parameters off the expansion's own path, and units of a step for each."""
+    return model.parameters(t) + moves, torch.tensor([[0, 3]] * (len(moves) - 1) + [[4, 2]])
+
+
+@pytest.mark.parametrize("anchors", [1, 2])
+@pytest.mark.parametrize("t", [1, 2, 3, 6])
+def test_the_full_basis_gives_the_table_and_the_curvature(case, anchors, t):
+    about, clusters, probes = case
+    model, lost = low_rank(about, clusters, probes=probes, anchors=anchors)
+    along = curvature_along(about, clusters, probes, anchors)
+    assert 0 < float(along.middle.factors.min()) < float(along.middle.factors.max()) < 1
+    moves = 0.1 * normal(4, SIZE, seed=3)
+    parameters, units = displaced(model, t, moves)
+    expected = about.gradients(t, units)
+    for column in units.T:
+        expected += along.apply(t, moves, torch.from_numpy(LABELS)[column]) / 2
+    error = relative_error(model.gradients(t, units, parameters), expected)
+    assert error < 1e-6, f"table and curvature are off by {error:.1e} in the shared basis"
+    assert lost < 1e-9
+    bent = expected - about.gradients(t, units)
+    assert relative_error(model.curvature(t, units, parameters), bent) < 1e-6, "H_c d alone is off"
+
+
+def test_at_the_start_the_gradients_are_those_of_the_table(case):
+    about, clusters, probes = case
+    model, _ = low_rank(about, clusters, probes=probes)
+    parameters, units = displaced(model, 0, torch.zeros(3, SIZE, dtype=torch.float64))
+    assert relative_error(model.gradients(0, units, parameters), about.gradients(0, units)) < 1e-6
+
+
+def test_a_larger_basis_loses_less(case):
+    about, clusters, probes = case
+    found = [low_rank(about, clusters, size, probes) for size in (1, 4, 12, 24, 10**6)]
+    lost = [each[1] for each in found]
+    assert lost == sorted(lost, reverse=True), f"the energy lost does not fall: {lost}"
+    assert 0 < lost[1] < lost[0] < 1
+    errors = []
+    for model, _ in found:
+        units = torch.arange(UNITS)[:, None]
+        at = model.gradients(0, units, model.parameters(0).expand(UNITS, -1))
+        errors.append(relative_error(at, about.gradients(0, units)))
+    assert errors == sorted(errors, reverse=True), f"the table is not nearer: {errors}"
+    assert [len(model.basis) for model, _ in found[:3]] == [1, 4, 12]
+
+
+def test_the_basis_is_orthonormal_in_the_metric_of_the_preconditioner(case):
+    about, clusters, probes = case
+    model, _ = low_rank(about, clusters, 12, probes)
+    scaled = model.basis / second_moment_scale(about)
+    assert torch.allclose(scaled @ scaled.T, torch.eye(12, dtype=torch.float64), atol=1e-8)
+
+
+def test_the_path_is_met_at_the_anchors_and_straight_between(case):
+    about, clusters, probes = case
+    model, _ = low_rank(about, clusters, 4, probes)
+    assert (model.steps, model.first_step) == (STEPS, about.path.first_step)
+    assert model.anchors.tolist() == [0, 3, 6]
+    for t in (0, 3, 6):
+        assert torch.equal(model.parameters(t), about.path.parameters(t)), f"anchor {t} is missed"
+    expected = torch.lerp(about.path.parameters(3), about.path.parameters(6), 1 / 3)
+    assert relative_error(model.parameters(4), expected) < 1e-12
+    assert torch.equal(model.state(0).exp_avg_sq, about.path.state(0).exp_avg_sq)
+    with pytest.raises(ValueError, match="no moments"):
+        model.state(3)
+
+
+def test_what_was_saved_is_read_back_within_its_bytes(case, tmp_path):
+    about, clusters, probes = case
+    model, _ = low_rank(about, clusters, 20, probes, anchors=2)
+    model.save(tmp_path / "curvature.h5", "k")
+    found = LowRank.load(tmp_path / "curvature.h5", "k", model.start)
+    for name in ("coefficients", "cores", "labels"):
+        assert torch.equal(getattr(found, name), getattr(model, name)), name
+    for name in ("anchors", "bends"):
+        assert np.array_equal(getattr(found, name), getattr(model, name)), name
+    assert found.steps == model.steps
+    padded = torch.nn.functional.pad(model.basis, (0, -SIZE % 256)).unflatten(1, (-1, 256))
+    step = (padded.abs().amax(-1) / 127).repeat_interleave(256, 1)[:, :SIZE]
+    assert ((found.basis - model.basis).abs() <= step * 0.501).all(), "more than half a step"
+    for name in ("centre", "mean"):
+        mine, theirs = getattr(model, name), getattr(found, name)
+        origin = model.start.parameters if name == "centre" else 0
+        bound = (mine - origin).abs() * 2**-11 * 1.001 + 1e-12
+        assert ((mine - theirs).abs() <= bound).all(), f"{name} is worse than halves are"
+    parameters, units = displaced(model, 4, 0.1 * normal(3, SIZE, seed=3))
+    error = relative_error(
+        found.gradients(4, units, parameters), model.gradients(4, units, parameters)
+    )
+    assert error < 0.02, f"bytes change a gradient by {error:.1e}"
+
+
+def test_it_is_an_expansion_of_the_reference_path_as_well(tmp_path):
+    problem, config = Polynomial(UNITS, size=8), optimizer_config()
+    warm = warm_state(problem, problem.start, config)
+    states = torch_states(problem, warm, [[0], [1], [2], [3]], config)
+    with expansion(problem, states, config, tmp_path) as about:
+        model, _ = low_rank(about, every_sequence(problem, LABELS))
+        units = torch.arange(UNITS)[:, None]
+        at = model.gradients(2, units, about.path.parameters(2).expand(UNITS, -1))
+        assert relative_error(at, about.gradients(2, units)) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("t", "expected"),
+    [(0, (0, 0, 0.0)), (2, (0, 0, 0.0)), (3, (0, 1, 0.25)), (6, (1, 1, 0.0)), (9, (1, 1, 0.0))],
+)
+def test_steps_lie_between_their_anchors(t, expected):
+    assert bracket(np.array([2, 6]), t) == expected

@@ -1,0 +1,154 @@
+"""The reduced model is the replay, as far as the preconditioner is that of its patterns."""
+
+import numpy as np
+import pytest
+import torch
+
+from problems import (
+    Polynomial,
+    barycentre,
+    every_sequence,
+    expansion,
+    ignore,
+    language_problem,
+    low_rank,
+    optimizer_config,
+    relative_error,
+    torch_states,
+    warm_state,
+    warm_without_memory,
+)
+from trainorder.clusters import Clusters, draw_pools
+from trainorder.derivatives import gradient
+from trainorder.estimators.nystrom import Nystrom
+from trainorder.probes import probe_schedules, second_moment_scale
+from trainorder.reduced import Reduced, reduce
+
+UNITS, SIZE = 6, 9
+LABELS = np.array([0, 1, 0, 1, 2, 0])
+
+
+def reduced(about, model, units_per_step=1, count=40, **options):
+    shape = (about.path.steps, units_per_step)
+    schedules = probe_schedules(shape, about.problem.units, 0, count)
+    return reduce(about, model, schedules, second_moment_scale(about), **options)
+
+
+def expanded(about, ends, curvature):
+    """Return the goals' losses (O, D) to second order about the path's end."""
+    problem, end = about.problem, about.path.parameters(about.path.steps)
+    moves = ends - end
+    second = torch.einsum("oi,ij,oj->o", moves, curvature, moves) / 2
+    columns = []
+    for goal in range(len(problem.goals)):
+        slope = gradient(lambda x, g=goal: problem.goal_loss(x, g), end)
+        columns.append(problem.goal_loss(end, goal) + moves @ slope + second)
+    return torch.stack(columns, 1)
+
+
+@pytest.mark.parametrize("units_per_step", [1, 2])
+@pytest.mark.parametrize("path", ["reference", "barycentre"])
+def test_of_a_fixed_preconditioner_it_is_the_replay(path, units_per_step, tmp_path):
+    problem = Polynomial(UNITS, size=SIZE, noise=0.0)
+    warm, changes = warm_without_memory(problem)
+    config = optimizer_config(learning_rate=0.1, weight_decay=0.05, **changes)
+    steps = UNITS // units_per_step
+    if path == "barycentre":
+        context = barycentre(problem, warm, steps, units_per_step, config, tmp_path)
+    else:
+        reference = np.arange(UNITS).reshape(steps, units_per_step)
+        states = torch_states(problem, warm, reference, config)
+        context = expansion(problem, states, config, tmp_path)
+    schedules = probe_schedules((steps, units_per_step), UNITS, 3, 10)
+    schedules[-1] = schedules[-1, :1]  # some units are left out
+    with context as about:
+        model, _ = low_rank(about, every_sequence(problem, np.arange(UNITS)))
+        found = reduced(about, model, units_per_step, patterns=0).predict(schedules)
+        ends = Nystrom(about, model).replay(schedules, ignore)
+        expected = expanded(about, ends, problem.square.mean(0))
+    spread = (expected - expected.mean(0)).norm()
+    assert float(spread) > 1e-2, "all orders end alike here"
+    error = float((found - expected).norm() / spread)
+    assert error < 1e-4, f"it strays from the replay by {error:.1e} of what orders differ by"
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    """Return an expansion with Adam's own preconditioner, and its low-rank model."""
+    problem = Polynomial(UNITS, size=40, noise=0.2)
+    config = optimizer_config(learning_rate=0.02)
+    warm = warm_state(problem, problem.start, config, steps=20)
+    with barycentre(problem, warm, 12, 1, config, tmp_path_factory.mktemp("store")) as about:
+        clusters = Clusters(LABELS, draw_pools(LABELS, 4, 4, 0))
+        yield about, low_rank(about, clusters)[0]
+
+
+def test_patterns_bring_it_nearer_to_the_replay(case):
+    about, model = case
+    schedules = probe_schedules((12, 1), UNITS, 3, 30)
+    ends = Nystrom(about, model).replay(schedules, ignore)
+    mean = torch.einsum("c,cij->ij", torch.bincount(model.labels) / UNITS, model.cores[-1].float())
+    mean = model.basis.T @ ((mean + mean.T) / 2).double() @ model.basis
+    expected = expanded(about, ends, mean)
+    errors = [
+        relative_error(
+            reduced(about, model, patterns=count).predict(schedules) - expected.mean(0),
+            expected - expected.mean(0),
+        )
+        for count in (0, 1, 4)
+    ]
+    assert errors[2] < errors[0], f"patterns of the preconditioner do not help: {errors}"
+    assert errors[2] < 0.3, f"the reduced model is no replay: {errors}"
+
+
+def test_predictions_do_not_depend_on_the_batch(case, monkeypatch):
+    about, model = case
+    small = reduced(about, model)
+    schedules = probe_schedules((12, 1), UNITS, 3, 23)
+    whole = small.predict(schedules)
+    monkeypatch.setattr("trainorder.reduced.BATCH", 5)
+    assert torch.allclose(small.predict(schedules), whole, rtol=1e-12), "orders of a batch mix"
+    alone = torch.cat([small.predict(schedules[i : i + 1]) for i in range(23)])
+    assert torch.allclose(alone, whole, rtol=1e-12)
+
+
+def test_more_patterns_than_units_can_show_are_nothing(case):
+    about, model = case
+    found = reduced(about, model, patterns=20)
+    for name in ("steps", "drifts", "responses"):
+        assert torch.isfinite(getattr(found, name)).all(), f"{name} of empty patterns"
+    assert torch.isfinite(found.predict(probe_schedules((12, 1), UNITS, 3, 4))).all()
+
+
+def test_a_smaller_basis_reads_the_leading_rows(case):
+    about, model = case
+    found = reduced(about, model, size=5)
+    assert found.bend.shape == (5, 5)
+    assert found.coefficients.shape == (12, UNITS, 5)
+    assert torch.allclose(found.bend, found.bend.T)
+    assert torch.isfinite(found.predict(probe_schedules((12, 1), UNITS, 3, 4))).all()
+
+
+def test_what_was_saved_is_read_back(case, tmp_path):
+    about, model = case
+    made = reduced(about, model)
+    made.save(tmp_path / "reduced.h5", "k")
+    found = Reduced.load(tmp_path / "reduced.h5", "k")
+    assert found.goals == made.goals == ["a", "b"]
+    schedules = probe_schedules((12, 1), UNITS, 3, 4)
+    assert torch.equal(found.predict(schedules), made.predict(schedules))
+    for name, value in vars(made).items():
+        assert type(getattr(found, name)) is type(value), f"{name} comes back as another type"
+
+
+def test_goals_of_a_language_model_are_its_domains_at_the_end_of_the_path(tmp_path):
+    problem, config = language_problem(), optimizer_config(learning_rate=1e-3)
+    warm = warm_state(problem, problem.model.parameters(), config)
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    with barycentre(problem, warm, 3, 2, config, tmp_path) as about:
+        probes = torch.randn(3, problem.size, dtype=torch.float64)
+        model, _ = low_rank(about, every_sequence(problem, labels), probes=probes)
+        found = reduced(about, model, 2)
+        end = problem.evaluate(about.path.parameters(3))
+    assert found.goals == ["a", "b"]
+    assert np.allclose(found.losses.numpy(), end[1:], rtol=1e-12), "the goals are mixed up"
