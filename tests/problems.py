@@ -88,6 +88,12 @@ class Polynomial:
         """The kind of each unit, which is also the first unit of that kind."""
         return torch.arange(self.units) % (self.kinds or self.units)
 
+    def to(self, dtype):
+        """Turn the problem's numbers into those of another type."""
+        for name in ("linear", "square", "cube", "start", "slopes", "bends", "targets"):
+            setattr(self, name, getattr(self, name).to(dtype))
+        return self
+
     def loss(self, theta, unit):
         value = self.linear[unit] @ theta + theta @ self.square[unit] @ theta / 2
         if self.degree == 3:
@@ -267,7 +273,8 @@ def curvature_along(about, clusters, probes=None, anchors=1):
     """Return the curvature at a few steps of a path, probed in every direction unless told."""
     problem, steps = about.problem, about.path.steps
     places = np.array([steps * (2 * i + 1) // (2 * anchors) for i in range(anchors)])
-    probes = torch.eye(problem.size, dtype=torch.float64) if probes is None else probes
+    dtype = about.path.parameters(0).dtype
+    probes = torch.eye(problem.size, dtype=dtype) if probes is None else probes
     along = CurvatureAlong(places, [Curvature(problem, clusters) for _ in places])
     for t, curvature in zip(places, along.at, strict=True):
         responses = Responses(problem, clusters, about.path.parameters(int(t)), 0.1)
@@ -279,6 +286,7 @@ def low_rank(about, clusters, size=10**6, probes=None, anchors=1):
     """Return the low-rank expansion about a path, and the share of the energy it leaves out."""
     generator = torch.Generator().manual_seed(5)
     moves = torch.randn(20, about.problem.size, generator=generator, dtype=torch.float64)
+    moves = moves.to(about.path.parameters(0).dtype)
     along = curvature_along(about, clusters, probes, anchors)
     metric = second_moment_scale(about)
     return compress(about, along, clusters.labels, moves, metric, size)

@@ -112,12 +112,23 @@ def test_predictions_do_not_depend_on_the_batch(case, monkeypatch):
     assert torch.allclose(alone, whole, rtol=1e-12)
 
 
-def test_more_patterns_than_units_can_show_are_nothing(case):
-    about, model = case
-    found = reduced(about, model, patterns=20)
-    for name in ("steps", "drifts", "responses"):
-        assert torch.isfinite(getattr(found, name)).all(), f"{name} of empty patterns"
-    assert torch.isfinite(found.predict(probe_schedules((12, 1), UNITS, 3, 4))).all()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_more_patterns_than_units_can_show_are_nothing(dtype, tmp_path):
+    problem, config = Polynomial(UNITS, size=40).to(dtype), optimizer_config(learning_rate=0.02)
+    warm = warm_state(problem, problem.start, config, steps=20)
+    with barycentre(problem, warm, 6, 1, config, tmp_path) as about:
+        model, _ = low_rank(about, every_sequence(problem, LABELS))
+        # after a single step there are as many preconditioners as units
+        found = [reduced(about, model, patterns=count) for count in (UNITS, 20)]
+    for each in found:
+        for name in ("steps", "drifts", "responses"):
+            values = getattr(each, name)
+            assert values.dtype == dtype
+            assert torch.isfinite(values).all(), f"{name} of empty patterns"
+            assert float(values.abs().max()) < 1e5, f"{name} of empty patterns explode"
+    few, many = (each.predict(probe_schedules((6, 1), UNITS, 3, 4)) for each in found)
+    assert few.dtype == dtype
+    assert torch.allclose(few, many, rtol=1e-2), "patterns that are none change the estimates"
 
 
 def test_a_smaller_basis_reads_the_leading_rows(case):

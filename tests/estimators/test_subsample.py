@@ -17,7 +17,9 @@ from problems import (
     warm_state,
 )
 from trainorder.clusters import Clusters, draw_pools
+from trainorder.derivatives import gradient
 from trainorder.estimators.subsample import Subsample, first_sequences
+from trainorder.probes import second_moment_scale
 
 UNITS = 6
 SCHEDULES = {
@@ -102,6 +104,41 @@ def test_the_belief_is_a_share_and_grows_with_the_part(noisy):
     assert all(0 <= belief <= 1 for belief in beliefs), beliefs
     assert beliefs[-1] == 1
     assert beliefs[1] < beliefs[3] < 1, f"more text is not believed more: {beliefs}"
+
+
+def test_the_belief_is_the_weight_that_brings_changes_of_gradients_nearest(tmp_path):
+    problem = Polynomial(UNITS, size=30, sequences=8, noise=0.6)
+    config = optimizer_config(learning_rate=0.05)
+    warm = warm_state(problem, problem.start, config)
+    units = [torch.tensor([unit]) for unit in range(UNITS)]
+    with barycentre(problem, warm, 6, 1, config, tmp_path) as about:
+        model, _ = low_rank(about, every_sequence(problem, np.zeros(UNITS, np.int64)))
+        metric = second_moment_scale(about)
+        rng = torch.Generator().manual_seed(0)
+        centre, best, found = model.parameters(3), {}, {}
+        for size in (2, 4, 6):
+            estimator = Subsample(about, model, size, 0)
+            across = along = 0.0
+            for unit in units * 5:
+                theta = centre + 0.1 * torch.randn(30, generator=rng, dtype=torch.float64)
+                part, true = (
+                    (change(problem, first_sequences(unit, n), theta, centre)) / metric
+                    for n in (size, 8)
+                )
+                bent = model.curvature(3, unit[None], theta[None])[0] / metric
+                along += float((part - bent) @ (true - bent))
+                across += float((part - bent) @ (part - bent))
+            best[size], found[size] = along / across, estimator.belief
+    for size, weight in best.items():
+        assert found[size] == pytest.approx(weight, abs=0.12), (
+            f"{size} of 8 sequences: {found[size]:.2f} is believed, {weight:.2f} would be best"
+        )
+
+
+def change(problem, rows, theta, centre):
+    """Return what the gradient of some sequences changes by."""
+    here, there = (gradient(lambda x: problem.sample_loss(x, rows), at) for at in (centre, theta))
+    return there - here
 
 
 def test_the_error_falls_as_the_part_grows(noisy):
