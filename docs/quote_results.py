@@ -14,6 +14,11 @@ FIGURE = "estimated_vs_true_random.png"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 
 
+def shown(value: float | None) -> str:
+    """Return a mean with two digits."""
+    return "not finite" if value is None else f"{value:.2g}"
+
+
 def row(name: str, scores: dict) -> str:
     """Return an estimator's row of the table."""
     lds, cost = scores["order_lds"]["heldout"]["random"], scores["cost"]
@@ -25,9 +30,10 @@ def row(name: str, scores: dict) -> str:
         f"`{name}`",
         f"{cost['precompute_retrainings']:.1f}",
         f"{cost['per_order_retrainings']:.2g}",
+        f"{cost['total_retrainings']:.1f}",
         f"{rank}, n = {lds['n']}",
-        "not finite" if error is None else f"{error:.2g}",
-        "not finite" if moved is None else f"{moved:.2g}",
+        shown(error),
+        "–" if not scores["parameter_error"]["random"]["n"] else shown(moved),
         str(scores["diverged"]["count"]),
         scores["verdict"],
     ]
@@ -37,18 +43,22 @@ def row(name: str, scores: dict) -> str:
 def table(validation: dict) -> str:
     """Return the table and the line that says what it was measured with."""
     made, spread = validation["provenance"], validation["spread"]["heldout"]["random"]
+    everything = validation["retrain_all"]
     versions, machine, seeds = made["versions"], made["machine"], made["seeds"]
     head = [
         "| estimator | precompute (retrainings) | an order (retrainings) "
+        f"| {everything['orders']} orders (retrainings) "
         "| order-LDS of `heldout`, random orders [95 %] | mean error (nats/token) "
         "| parameter error | diverged | verdict |",
-        "|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     rows = [row(name, scores) for name, scores in validation["estimators"].items()]
     source = (
         f"Study `{validation['study']}`: verdict **{validation['verdict']}**, best estimator "
-        f"`{validation['best_estimator']}`. True `heldout` over random orders: mean "
-        f"{spread['mean']:.4f}, standard deviation {spread['std']:.4f} nats per token. "
+        f"`{validation['best_estimator']}`. Retraining and evaluating all {everything['orders']} "
+        f"orders takes {everything['total_retrainings']:.1f} retrainings. True `heldout` over "
+        f"random orders: mean {spread['mean']:.4f}, standard deviation {spread['std']:.4f} "
+        f"nats per token. "
         f"{machine['processor']}, {machine['cores']} cores; Python {versions['python']}, "
         f"torch {versions['torch']}, transformers {versions['transformers']}; seeds "
         f"{', '.join(f'{name} {value}' for name, value in seeds.items())}."

@@ -90,6 +90,7 @@ rule proxy_orders:
         problem=PROXY,
         window=config["window"],
         optimizer=config["optimizer"],
+        start="proxy_warm",
         # Its parameters are not those that estimates are compared with.
         trajectories=0,
         sketch_rows=16,

@@ -7,7 +7,22 @@ FIGURES = [
     "parameter_error_vs_distance",
     "true_spread",
     "cost_table",
+    "accuracy_vs_compute",
+    *(["stores"] if STORES else []),
 ]
+
+STORES_FIGURE = (
+    {
+        "stores": report(
+            f"{RESULTS}/figures/stores.png",
+            caption="../report/stores.rst",
+            category="Cost",
+            labels={"figure": "Stores of the gradient table"},
+        )
+    }
+    if STORES
+    else {}
+)
 
 
 rule figures:
@@ -18,7 +33,9 @@ rule figures:
         trajectories=f"{RESULTS}/trajectories.csv",
         costs=f"{RESULTS}/costs.json",
         orders=f"{RESULTS}/orders.json",
+        stores=[f"{RESULTS}/stores.json"] if STORES else [],
     output:
+        **STORES_FIGURE,
         pdf=expand(f"{RESULTS}/figures/{{figure}}.pdf", figure=FIGURES),
         estimated_vs_true=report(
             f"{RESULTS}/figures/estimated_vs_true.png",
@@ -67,6 +84,12 @@ rule figures:
             caption="../report/cost_table.rst",
             category="Cost",
             labels={"figure": "Cost of each estimator"},
+        ),
+        accuracy_vs_compute=report(
+            f"{RESULTS}/figures/accuracy_vs_compute.png",
+            caption="../report/accuracy_vs_compute.rst",
+            category="Cost",
+            labels={"figure": "Accuracy at equal compute"},
         ),
     log:
         f"{RESULTS}/logs/figures.log",

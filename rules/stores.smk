@@ -1,3 +1,7 @@
+# Stores are compared with the gradient table of the reference path, where the study has one.
+STORES = "reference" in TABLE_PATHS
+
+
 rule stores:
     input:
         corpus=rules.corpus.output.corpus,
@@ -14,7 +18,7 @@ rule stores:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=3000,
+        mem_mb=2500,
         runtime=30,
     params:
         problem=PROBLEM,

@@ -20,6 +20,7 @@ rule truth:
         runtime=120,
     params:
         problem=PROBLEM,
+        start="warm",
         window=config["window"],
         optimizer=config["optimizer"],
         trajectories=config["trajectories"],

@@ -1,4 +1,4 @@
-from trainorder.config import TABLE_METHODS
+from trainorder.config import CURVATURE_METHODS, TABLE_METHODS
 
 ESTIMATE_SHARDS = [
     f"{estimator.name}/{shard}"
@@ -9,12 +9,16 @@ PATHS = {estimator.path for estimator in ESTIMATORS}
 TABLES = [
     estimator
     for estimator in ESTIMATORS
-    if estimator.path == "reference" and estimator.method in TABLE_METHODS
+    if estimator.path == "reference"
+    and estimator.method in (*TABLE_METHODS, *CURVATURE_METHODS)
 ]
 # The jobs that truth and estimates rest on.
 COSTED = [
     *["corpus", "warm", "orders", "reference", "manifest"],
     *(["barycentre"] if "barycentre" in PATHS else []),
+    *(["clusters"] if "barycentre" in PATHS or paths_read("curvature") else []),
+    *[f"curvature/{path}" for path in paths_read("curvature")],
+    *[f"reduced/{path}" for path in paths_read("reduced")],
     *[f"table/{shard}" for shard in range(config["shards"]["table"]) if TABLES],
     *[f"truth/{shard}" for shard in TRUTH_SHARDS],
     *[f"estimate/{shard}" for shard in ESTIMATE_SHARDS],

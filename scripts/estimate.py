@@ -32,7 +32,9 @@ def main(job: Job) -> None:
             kind: shards(manifest, p["key"], config.path, kind) for kind in STORE[config.method]
         }
         opens = {
-            kind: [stack.enter_context(opened(f, p["key"], RULES[config.path, kind])) for f in names]
+            kind: [
+                stack.enter_context(opened(f, p["key"], RULES[config.path, kind])) for f in names
+            ]
             for kind, names in files.items()
             if kind in ("path", "table")
         }

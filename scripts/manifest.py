@@ -7,7 +7,7 @@ from trainorder.manifest import write_manifest
 
 
 def main(job: Job) -> None:
-    files = [Path(name) for name in job.input["paths"] + job.input["tables"]]
+    files = [Path(name) for names in job.input.values() for name in names]
     write_manifest(Path(job.output["manifest"]), job.params["key"], job.params["code"], files)
 
 

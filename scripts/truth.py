@@ -1,4 +1,4 @@
-"""Trains one shard of the study's orders for real."""
+"""Trains one shard of the study's orders for real, from the state that rule `start` made."""
 
 from trainorder.checkpoints import Checkpoints, read_state
 from trainorder.config import OptimizerConfig, WindowConfig
@@ -14,7 +14,7 @@ def main(job: Job) -> None:
     p = job.params
     problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
     window = WindowConfig(**p["window"])
-    start = read_state(job.input["warm"], p["key"], "warm")
+    start = read_state(job.input["warm"], p["key"], p["start"])
     orders = load_orders(job.input["orders"])
     mine, identity = orders[p["shard"] :: p["shards"]], job.identity()
     checkpoints = [

@@ -15,7 +15,7 @@ def main(job: Job) -> None:
         job.params["key"],
     )
     for name, score in summary["estimators"].items():
-        print(f"{name}: {score['verdict']}: {score['verdict_reason']}")
+        print(f"{name}: {score['verdict']}: {score['verdict_reason']}. {score['advice']}")
 
 
 run(main, globals().get("snakemake"))

@@ -157,6 +157,7 @@ def make(
     (results / "corpus.json").write_text(json.dumps({"tokenizer": {"vocabulary": VOCABULARY}}))
     write_arrays(results / "store/warm.h5", KEY, {"parameters": np.zeros(345_696, np.float32)})
     _write_manifest(results)
+    _write_stores(results)
 
     value = _true_values(records, rng)
     displacement = rng.standard_normal((len(records), ROWS)) / np.sqrt(ROWS)
@@ -279,6 +280,35 @@ def _write_manifest(results: Path) -> None:
     (results / "store/manifest.json").write_text(json.dumps({"shards": shards}))
 
 
+def _write_stores(results: Path) -> None:
+    """Write a record for each kind of store; the dense one is exact, one diverged."""
+    dense = 32 * 32 * 345_696 * 4
+    kinds = {  # errors of table, parameters and loss at 8x
+        "dense": (0.0, 0.0, 0.0), "int8": (0.01, 0.07, 1e-4), "anchors": (0.25, 0.4, 0.2),
+        "jl": (2.8, 2.1, 0.4), "range finder": (0.15, 0.28, 0.04), "single pass": (3.0, None, None),
+    }  # fmt: skip
+    records = [
+        {
+            "store": kind, "size": f"1 in {ratio}", "read": "transpose" if kind == "jl" else None,
+            "bytes": dense // ratio, "ratio": float(ratio), "streaming_bytes": None,
+            "table_error": table, "inner_product_error": table, "distance_error": table,
+            "estimated_table_error": {"value": table, "low": 0.8 * table, "high": 2 * table}
+            if kind in ("range finder", "single pass") else None,
+            "parameter_error": parameters, "loss_error": loss,
+            "loss_error_over_spread": None if loss is None else loss / 0.2,
+        }
+        for kind, (table, parameters, loss) in kinds.items()
+        for ratio in {"dense": (1,), "int8": (4,)}.get(kind, (8, 32))
+    ]  # fmt: skip
+    content = {
+        "study": "synthetic", "path": "reference", "steps": STEPS, "window_steps": STEPS,
+        "units": 32, "parameters": 345_696, "dense_bytes": dense, "published_ratio": 32,
+        "orders": [f"calibration-{i:04d}" for i in range(8)], "displacement": 1.2,
+        "loss_spread": 0.2, "stores": records,
+    }  # fmt: skip
+    (results / "stores.json").write_text(json.dumps(content))
+
+
 def _stage_costs(results: Path) -> list[str]:
     walls = {"corpus": 20.0, "orders": 0.5, "manifest": 3.0}
     costs = [_cost(results / f"costs/{stage}.json", wall) for stage, wall in walls.items()]
@@ -287,6 +317,7 @@ def _stage_costs(results: Path) -> list[str]:
         path = results / f"costs/{stage}.json"
         costs.append(_cost(path, 2 * seconds, training=seconds))
     costs.append(_cost(results / "costs/barycentre.json", 65.0, precompute=60.0))
+    costs.append(_cost(results / "costs/clusters.json", 5.0, precompute=1.0))
     for i in range(2):
         costs.append(_cost(results / f"costs/table/{i}.json", 30.0, precompute=28.0))
         path = results / f"costs/proxy_orders/{i}.json"

@@ -5,7 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainorder.config import FITTED_METHODS, TABLE_METHODS, EstimatorConfig
+from trainorder.config import (
+    CURVATURE_METHODS,
+    FITTED_METHODS,
+    STORE,
+    TABLE_METHODS,
+    EstimatorConfig,
+)
 from trainorder.errors import UserError
 from trainorder.files import read_json
 from trainorder.orders import FIT
@@ -16,8 +22,9 @@ Jobs = dict[str, list[dict[str, Any]]]
 def read_costs(files: Iterable[str | Path]) -> Jobs:
     """Return the cost records by stage.
 
-    The stage is the file's path under `costs/`: `warm.json` is `warm`, `table/0.json` is `table`
-    and `estimate/order0@reference/0.json` is `estimate/order0@reference`.
+    The stage is the file's path under `costs/` without the number of a shard: `warm.json` is
+    `warm`, `table/0.json` is `table`, `curvature/barycentre.json` is `curvature/barycentre` and
+    `estimate/order0@reference/0.json` is `estimate/order0@reference`.
 
     Raises:
         UserError: a file is unreadable or is no cost record.
@@ -42,7 +49,7 @@ def _stage(file: Path) -> str:
     if "costs" not in file.parts:
         raise UserError(f"{file}: not under a folder `costs`, so its stage is unknown")
     inside = file.parts[len(file.parts) - file.parts[::-1].index("costs") :]
-    return "/".join(inside[:-1]) or file.stem
+    return "/".join([*inside[:-1], *([] if file.stem.isdigit() else [file.stem])])
 
 
 def retraining_seconds(jobs: Jobs) -> float:
@@ -97,6 +104,11 @@ def stored_bytes(manifest: Mapping[str, Any]) -> dict[str, int]:
         "reference": shard_bytes(manifest, "reference", ["path"]),
         "table": shard_bytes(manifest, "reference", ["table"]),
         "barycentre": shard_bytes(manifest, "barycentre", ["path", "table"]),
+        **{
+            f"{kind}/{path}": shard_bytes(manifest, path, [kind])
+            for kind in ("curvature", "reduced")
+            for path in ("reference", "barycentre")
+        },
     }
 
 
@@ -146,14 +158,13 @@ def estimator_cost(
     total = None
     if each is not None:
         total = precompute + (each + (evaluation or 0.0)) / retraining * ranked(orders)
-    table = estimator.method in TABLE_METHODS
     return {
         "precompute_retrainings": precompute,
         "per_order_retrainings": None if each is None else each / retraining,
         "evaluation_retrainings": None if evaluation is None else evaluation / retraining,
         "total_retrainings": total,
         "seconds_per_order": each,
-        "bytes": shard_bytes(manifest, estimator.path, ["path", "table"] if table else ["path"]),
+        "bytes": shard_bytes(manifest, estimator.path, STORE.get(estimator.method, ())),
     }
 
 
@@ -173,24 +184,39 @@ def _precompute_seconds(
     estimator: EstimatorConfig, jobs: Jobs, retraining: float, fit: int
 ) -> float:
     """Return the seconds that are spent once, `fit` true retrainings among them if it is fitted."""
+    own = jobs.get(f"estimate/{estimator.name}", [])
+    seconds = sum(float(job["seconds"].get("precompute", 0.0)) for job in own)
     if estimator.method in FITTED_METHODS:
-        own = sum(map(_spent, jobs.get(f"estimate/{estimator.name}", [])))
-        proxy = 0.0
-        if estimator.method == "proxy":
-            each = _seconds_per_order(_jobs(jobs, "proxy_orders", estimator), "training") or 0.0
-            proxy = sum(map(_spent, _jobs(jobs, "proxy_warm", estimator))) + fit * each
-        return fit * retraining + proxy + own
-    stages = ["reference", "manifest"]
-    if estimator.path == "barycentre":
-        stages[0] = "barycentre"  # makes path and table at once
-    elif estimator.method in TABLE_METHODS:
+        seconds += fit * retraining
+    if estimator.method == "proxy":
+        each = _seconds_per_order(_jobs(jobs, "proxy_orders", estimator), "training")
+        seconds += fit * (each or 0.0)
+    stages = _stages(estimator)
+    return seconds + sum(_spent(job) for name in stages for job in _jobs(jobs, name, estimator))
+
+
+def _stages(estimator: EstimatorConfig) -> list[str]:
+    """Return the stages that an estimator rests on, but for the corpus and the warm-up."""
+    if estimator.method in FITTED_METHODS:
+        return ["proxy_warm"] if estimator.method == "proxy" else []
+    path, curved = estimator.path, estimator.method in CURVATURE_METHODS
+    barycentre = path == "barycentre"  # makes path and table at once
+    stages = ["manifest", "barycentre" if barycentre else "reference"]
+    if not barycentre and (curved or estimator.method in TABLE_METHODS):
         stages.append("table")
-    return sum(_spent(job) for stage in stages for job in _jobs(jobs, stage, estimator))
+    if barycentre or curved:
+        stages.append("clusters")
+    if curved:
+        stages.append(f"curvature/{path}")
+    if estimator.method == "reduced":
+        stages.append(f"reduced/{path}")
+    return stages
 
 
 def _jobs(jobs: Jobs, stage: str, estimator: EstimatorConfig) -> list[dict[str, Any]]:
     if stage not in jobs:
-        raise UserError(f"costs/{stage}: missing for {estimator.name}; rerun rule `{stage}`")
+        rule = stage.split("/")[0]
+        raise UserError(f"costs/{stage}: missing for {estimator.name}; rerun rule `{rule}`")
     return jobs[stage]
 
 

@@ -213,9 +213,7 @@ def anchor_file(checkpoints: Checkpoints, t: int) -> Path:
     return checkpoints.folder / f"anchor-{t:06d}.h5"
 
 
-def anchor_gradients(
-    checkpoints: Checkpoints, anchors: np.ndarray, key: str
-) -> Iterator[Tensor]:
+def anchor_gradients(checkpoints: Checkpoints, anchors: np.ndarray, key: str) -> Iterator[Tensor]:
     """Yield the gradients (U, P) of each anchor of a path that was run."""
     for t in anchors.tolist():
         yield torch.from_numpy(

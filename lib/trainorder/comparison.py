@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,70 +16,110 @@ from trainorder.orders import Order
 from trainorder.problem import LanguageProblem
 from trainorder.stores.base import Codec, Dense, Encoded, byte_count, encoded
 from trainorder.stores.build import PUBLISHED_RATIO, all_codecs
+from trainorder.table import GradientTable, bracket
 
-LARGEST_BYTES = 3 * 2**29  # of the table that is held in memory; a longer one is compared in part
+LARGEST_BYTES = 2**30  # of the table that is held in memory; a longer one is compared in part
 ORDERS = 8  # replayed with each store
+_COLUMNS = 2**13  # of a scratch matrix; about a processor cache
 
 
-@dataclass
 class Squares:
-    """Sums over the steps of squared errors and of what they are relative to."""
+    """Sums over the steps of squared errors, and of what they are relative to."""
 
-    error: float = 0.0
-    norm: float = 0.0
-    inner_error: float = 0.0
-    inner: float = 0.0
-    distance_errors: list[Tensor] = field(default_factory=list)
+    def __init__(self) -> None:
+        """Start from nothing."""
+        self.error = self.norm = self.inner_error = self.inner = 0.0
+        self._distance_errors: list[Tensor] = []
 
-    def add(self, dense: Tensor, found: Tensor, features: Tensor) -> None:
-        """Add one step: gradients (U, P), what stands for them, and its features (U, k)."""
+    def add(self, dense: Tensor, products: Tensor, found: Tensor, features: Tensor) -> None:
+        """Add one step.
+
+        Args:
+            dense: (U, P), the true gradients.
+            products: (U, U), their inner products.
+            found: (U, P), what stands for them.
+            features: (U, k), whose inner products stand for `products`.
+
+        """
+        seen = gram(features)
         self.error += _square(found - dense)
-        self.norm += _square(dense)
-        true, seen = (rows.double() @ rows.double().T for rows in (dense, features))
-        self.inner_error += _square(seen - true)
-        self.inner += _square(true)
-        upper = torch.ones_like(true).triu(1).bool()
-        distances = [_distances(gram)[upper] for gram in (true, seen)]
-        apart = distances[0] > 0
-        self.distance_errors.append(distances[1][apart] / distances[0][apart] - 1)
+        self.norm += float(products.trace())
+        self.inner_error += _square(seen - products)
+        self.inner += _square(products)
+        pairs = torch.ones_like(products).triu(1).bool()
+        true_distances, distances = (_distances(matrix)[pairs] for matrix in (products, seen))
+        apart = true_distances > 0
+        self._distance_errors.append(distances[apart] / true_distances[apart] - 1)
 
     def as_dict(self) -> dict[str, float | None]:
         """Return the relative errors of the table, of inner products and of distances."""
-        ratios = torch.cat(self.distance_errors)
+        errors = torch.cat(self._distance_errors)
         return {
-            "table_error": finite(math.sqrt(self.error / self.norm)) if self.norm else None,
-            "inner_product_error": finite(math.sqrt(self.inner_error / self.inner))
-            if self.inner
-            else None,
-            "distance_error": finite(math.sqrt(_square(ratios) / len(ratios)))
-            if len(ratios)
-            else None,
+            "table_error": _root(self.error, self.norm),
+            "inner_product_error": _root(self.inner_error, self.inner),
+            "distance_error": _root(_square(errors), len(errors)),
         }
 
 
+def gram(rows: Tensor) -> Tensor:
+    """Return the inner products (U, U) of rows (U, n), summed in float64 over parts of the rows.
+
+    Distances of near gradients are small differences of these.
+    """
+    result = rows.new_zeros(len(rows), len(rows), dtype=torch.float64)
+    for part in rows.split(_COLUMNS, dim=1):
+        result += part @ part.T
+    return result
+
+
 def _square(values: Tensor) -> float:
-    return float(torch.linalg.vector_norm(values, dtype=torch.float64) ** 2)
+    """Return the sum of squares, in float64 over the first axis."""
+    return float(torch.linalg.vector_norm(values, dim=-1).double().square().sum())
 
 
-def _distances(gram: Tensor) -> Tensor:
+def _root(square: float, of: float) -> float | None:
+    return finite(math.sqrt(square / of)) if of else None
+
+
+def _distances(products: Tensor) -> Tensor:
     """Return the distances of vectors from their inner products (U, U)."""
-    squares = gram.diagonal()
-    return (squares[:, None] + squares - 2 * gram).clamp(min=0).sqrt()
+    squares = products.diagonal()
+    return (squares[:, None] + squares - 2 * products).clamp(min=0).sqrt()
 
 
 class Watched:
-    """Hands a store's gradients to a replay, and adds up their errors as they pass."""
+    """Hands out a store's gradients, and adds up the errors of each row of the table once."""
 
-    def __init__(self, store: Encoded, dense: Dense) -> None:
-        """Compare `store` with `dense`."""
-        self._store, self._dense = store, dense
+    def __init__(self, store: Encoded, dense: Dense, products: Sequence[Tensor]) -> None:
+        """Compare `store` with `dense`, whose inner products in each row are `products` (U, U)."""
+        self._store, self._dense, self._products = store, dense, products
+        self._held: dict[int, Tensor] = {}  # the last two: steps between anchors share them
         self.squares = Squares()
 
     def at(self, t: int) -> Tensor:
-        """Return the store's gradients (U, P) at step `t`."""
-        found = self._store.at(t)
-        self.squares.add(self._dense.at(t), found, self._store.features(t))
-        return found
+        """Return the store's gradients (U, P) in row `t`; rows are asked for in their order."""
+        if t not in self._held:
+            while len(self._held) > 1:
+                self._held.pop(next(iter(self._held)))
+            found, features = self._store.at(t), self._store.features(t)
+            self.squares.add(self._dense.at(t), self._products[t], found, features)
+            self._held[t] = found
+        return self._held[t]
+
+
+@dataclass(frozen=True)
+class Interpolated:
+    """Rows that stand at anchors, with straight lines between, as `table.Table` reads them."""
+
+    rows: GradientTable
+    anchors: np.ndarray
+
+    def at(self, t: int) -> Tensor:
+        """Return the gradients (U, P) at step `t`."""
+        low, high, weight = bracket(self.anchors, t)
+        if low == high:
+            return self.rows.at(low)
+        return torch.lerp(self.rows.at(low), self.rows.at(high), weight)
 
 
 @dataclass(frozen=True)
@@ -96,95 +136,108 @@ def compared(
     """Return the content of `stores.json`: each store against the table of `expansion`.
 
     The first `ORDERS` orders but the reference are replayed with `order0` from every store and
-    from the dense table; calibration orders come first. A table of more than `LARGEST_BYTES` is
-    compared over its first steps.
+    from the dense table; calibration orders come first. What is stored are the table's anchors,
+    all steps as a rule. A table of more than `LARGEST_BYTES` is compared over its first steps.
 
     Raises:
-        UserError: a gradient is not finite, or the table is too large for a single step.
+        UserError: a gradient is not finite, or the table is too large for two anchors.
 
     """
-    dense = _dense(expansion)
-    steps = len(dense.gradient)
+    anchors = _anchors(expansion)
+    steps = expansion.path.steps
+    if len(anchors) < len(expansion.path.anchors):
+        steps = int(anchors[-1]) + 1
+    dense = Dense.read(_table(expansion), anchors.tolist())
     chosen = [order for order in orders if order.split != "reference"][:ORDERS]
     schedules = torch.from_numpy(np.stack([order.schedule[:steps] for order in chosen]))
-    exact = _replayed(problem, replace(expansion, table=dense), schedules)
-    origin = expansion.path.parameters(steps)
-    moved = (exact.parameters - origin).norm(dim=1)
-    spread = float(np.std(exact.losses, ddof=1)) if len(chosen) > 1 else None
+    comparison = _Comparison(problem, expansion, dense, anchors, schedules)
     return {
         "path": "reference",
         "steps": steps,
         "window_steps": expansion.path.steps,
+        "anchors": len(anchors),
         "units": dense.gradient.shape[1],
         "parameters": dense.gradient.shape[2],
         "dense_bytes": byte_count({"gradient": dense.gradient}),
         "published_ratio": PUBLISHED_RATIO,
         "orders": [order.name for order in chosen],
-        "displacement": float(moved.mean()),
-        "loss_spread": spread,
-        "stores": [
-            _compared(problem, expansion, schedules, dense, codec, exact, moved, spread)
-            for codec in all_codecs(dense)
-        ],
+        "displacement": float(comparison.moved.mean()),
+        "loss_spread": comparison.spread,
+        "stores": [comparison.record(codec) for codec in all_codecs(dense)],
     }
 
 
-def _dense(expansion: Expansion) -> Dense:
-    """Return as much of the expansion's table as may be held."""
-    table = expansion.table
-    if table is None:
+def _table(expansion: Expansion) -> GradientTable:
+    if expansion.table is None:
         raise ValueError("stores are compared with a gradient table, and none was opened")
-    step_bytes = byte_count({"step": table.at(0)})
-    steps = min(expansion.path.steps, LARGEST_BYTES // step_bytes)
-    if steps < 2:
+    return expansion.table
+
+
+def _anchors(expansion: Expansion) -> np.ndarray:
+    """Return as many anchors of the path, from the first on, as may be held."""
+    bytes_each = byte_count({"gradient": _table(expansion).at(0)})
+    anchors = expansion.path.anchors[: LARGEST_BYTES // bytes_each]
+    if len(anchors) < 2:
         raise UserError(
-            f"gradient table: {step_bytes} bytes a step are too many to compare stores; "
+            f"gradient table: {bytes_each} bytes a step are too many to compare stores; "
             "lower window.units or model.hidden_size"
         )
-    return Dense.read(table, steps)
+    return anchors
 
 
-def _compared(
-    problem: LanguageProblem,
-    expansion: Expansion,
-    schedules: Tensor,
-    dense: Dense,
-    codec: Codec,
-    exact: Replays,
-    moved: Tensor,
-    spread: float | None,
-) -> dict[str, Any]:
-    """Return the record of one store."""
-    label = f"{codec.name} {codec.size} {codec.read}".strip()
-    with problem.meter.time(f"encode/{label}"):
-        store = encoded(codec, dense)
-    watched = Watched(store, dense)
-    with problem.meter.time(f"replay/{label}"):
-        found = _replayed(problem, replace(expansion, table=watched), schedules)
-    estimate = codec.estimate(dense, store.arrays)
-    loss_error = finite(float(np.abs(found.losses - exact.losses).mean()))
-    parameter_error = ((found.parameters - exact.parameters).norm(dim=1) / moved).mean()
-    return {
-        "store": codec.name,
-        "size": codec.size,
-        "read": codec.read or None,
-        "bytes": store.bytes,
-        "ratio": byte_count({"gradient": dense.gradient}) / store.bytes,
-        "streaming_bytes": codec.streaming_bytes(store.arrays),
-        **watched.squares.as_dict(),
-        "estimated_table_error": asdict(estimate) if estimate else None,
-        "parameter_error": finite(float(parameter_error)),
-        "loss_error": loss_error,
-        "loss_error_over_spread": loss_error / spread
-        if loss_error is not None and spread
-        else None,
-    }
+class _Comparison:
+    """What every store is compared with: the dense table, and replays from it."""
 
+    def __init__(
+        self,
+        problem: LanguageProblem,
+        expansion: Expansion,
+        dense: Dense,
+        anchors: np.ndarray,
+        schedules: Tensor,
+    ) -> None:
+        self.problem, self.expansion = problem, expansion
+        self.dense, self.anchors, self.schedules = dense, anchors, schedules
+        self.products = [gram(rows) for rows in dense.gradient]
+        self.exact = self._replayed(dense)
+        origin = expansion.path.parameters(schedules.shape[1])
+        self.moved = (self.exact.parameters - origin).norm(dim=1)
+        losses = self.exact.losses
+        self.spread = float(np.std(losses, ddof=1)) if len(losses) > 1 else None
 
-def _replayed(problem: LanguageProblem, expansion: Expansion, schedules: Tensor) -> Replays:
-    parameters = Order0(expansion).replay(schedules, lambda t, theta: None)
-    losses = np.array([problem.evaluate(row)[0] for row in parameters])
-    return Replays(parameters, losses)
+    def record(self, codec: Codec) -> dict[str, Any]:
+        """Return the record of one store."""
+        label = f"{codec.name}, {codec.size}" + (f", {codec.read}" if codec.read else "")
+        with self.problem.meter.time(f"encode {label}"):
+            store = encoded(codec, self.dense)
+            estimate = codec.estimate(self.dense, store.arrays)
+        watched = Watched(store, self.dense, self.products)
+        with self.problem.meter.time(f"replay {label}"):
+            found = self._replayed(watched)
+        parameter_errors = (found.parameters - self.exact.parameters).norm(dim=1) / self.moved
+        loss_error = finite(float(np.abs(found.losses - self.exact.losses).mean()))
+        relative = loss_error / self.spread if loss_error is not None and self.spread else None
+        return {
+            "store": codec.name,
+            "size": codec.size,
+            "read": codec.read or None,
+            "bytes": store.bytes,
+            "ratio": byte_count({"gradient": self.dense.gradient}) / store.bytes,
+            "streaming_bytes": codec.streaming_bytes(store.arrays),
+            **watched.squares.as_dict(),
+            "estimated_table_error": asdict(estimate) if estimate else None,
+            "parameter_error": finite(float(parameter_errors.mean())),
+            "loss_error": loss_error,
+            "loss_error_over_spread": relative,
+        }
+
+    def _replayed(self, table: GradientTable) -> Replays:
+        """Replay every order from the rows of `table`, which stand at the anchors."""
+        between = Interpolated(table, self.anchors)
+        estimator = Order0(replace(self.expansion, table=between))
+        parameters = estimator.replay(self.schedules, lambda t, theta: None)
+        losses = np.array([self.problem.evaluate(row)[0] for row in parameters])
+        return Replays(parameters, losses)
 
 
 def finite(value: float) -> float | None:

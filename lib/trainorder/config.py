@@ -33,8 +33,15 @@ TABLE_METHODS = tuple(method for method, kinds in STORE.items() if "table" in ki
 CURVATURE_METHODS = ("nystrom", "subsample", "reduced")  # rest on the low-rank expansion
 PUBLISHED_METHODS = ("fut", "fut++")  # replay with the moments of the path
 EXACT_METHODS = ("taylor1", "taylor2")  # differentiate at replay; dear, so scattered over jobs
-TAIL_METHODS = ("order0", "recency", "nystrom", "subsample", *EXACT_METHODS)  # carry full states, so a tail can be exact
+TAIL_METHODS = (
+    "order0",
+    "recency",
+    "nystrom",
+    "subsample",
+    *EXACT_METHODS,
+)  # carry full states, so a tail can be exact
 FITTED_METHODS = ("ridge", "proxy")  # fitted on the orders of split `fit`; they have no path
+METRIC_METHODS = ("reduced", *FITTED_METHODS)  # estimate metrics, and no parameters
 MIN_FIT = 4  # orders: a regression on fewer, leaving one out each time, means nothing
 STRUCTURED = 6  # structured orders that every study has; the block-shuffled ones come on top
 
@@ -433,8 +440,7 @@ def _check_path_and_tail(estimator: EstimatorConfig, config: Mapping[str, Any]) 
         raise UserError(f"{where}: size: {wrong}")
     if estimator.size is not None and estimator.size > config["window"]["unit_size"]:
         raise UserError(
-            f"{where}: size: {estimator.size} sequences of units of "
-            f"{config['window']['unit_size']}"
+            f"{where}: size: {estimator.size} sequences of units of {config['window']['unit_size']}"
         )
     if estimator.tail and method not in TAIL_METHODS:
         raise UserError(f"{where}: tail: only {', '.join(TAIL_METHODS)} take one")

@@ -28,9 +28,7 @@ class Responses:
     taken in two halves, whose spread tells its sampling noise.
     """
 
-    def __init__(
-        self, problem: Problem, clusters: Clusters, centre: Tensor, length: float
-    ) -> None:
+    def __init__(self, problem: Problem, clusters: Clusters, centre: Tensor, length: float) -> None:
         """Evaluate the gradients at `centre` (P,)."""
         self.problem, self.clusters, self.centre = problem, clusters, centre
         self.length = length

@@ -158,7 +158,10 @@ def sensitivities(expansion: Expansion, curvature: Curvature) -> Tensor:
     problem, path, optimizer = expansion.problem, expansion.path, expansion.optimizer
     end = path.parameters(path.steps)
     rows = torch.stack(
-        [gradient(lambda x, g=goal: problem.goal_loss(x, g), end) for goal in range(len(problem.goals))]
+        [
+            gradient(lambda x, g=goal: problem.goal_loss(x, g), end)
+            for goal in range(len(problem.goals))
+        ]
     )
     problem.meter.add("goals", len(problem.goals))
     places = {path.steps * (2 * i + 1) // (2 * _GOAL_STEPS) for i in range(_GOAL_STEPS)}

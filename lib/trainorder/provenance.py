@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parent
-_LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "h5py", "numpy", "scipy")
+_LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "h5py", "numpy", "scipy", "skerch")
 
 
 def digest(*values: Any) -> str:

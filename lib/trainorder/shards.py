@@ -132,6 +132,8 @@ def read_estimates(
 
 
 def _estimating_rule(estimator: str) -> str:
+    if estimator.startswith("reduced@"):
+        return "predict"
     return estimator if estimator in FITTED_METHODS else "estimate"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from trainorder import accounting, provenance, store
-from trainorder.config import FITTED_METHODS, EstimatorConfig
+from trainorder.config import METRIC_METHODS, EstimatorConfig
 from trainorder.errors import UserError
 from trainorder.files import read_json, write_csv, write_json
 from trainorder.shards import (
@@ -141,7 +141,7 @@ def validate(
         inputs.estimates, key, records, [estimator.name for estimator in estimators], truth
     )
     splits = {name: str(record["split"]) for name, record in records.items()}
-    bare = {estimator.name for estimator in estimators if estimator.method in FITTED_METHODS}
+    bare = {estimator.name for estimator in estimators if estimator.method in METRIC_METHODS}
     joined = [
         _join(name, estimate, truth, splits, name in bare) for name, estimate in estimates.items()
     ]

@@ -1,19 +1,33 @@
 import hashlib
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 import synthetic
 from trainorder.errors import UserError
-from trainorder.figures import FIGURES, draw_all, error_along_window, estimated_vs_true
+from trainorder.figures import (
+    FIGURES,
+    accuracy_vs_compute,
+    draw_all,
+    error_along_window,
+    estimated_vs_true,
+    stores,
+    style,
+)
 from trainorder.figures.cost_table import table
 from trainorder.figures.results import Results
 from trainorder.figures.true_spread import order_kinds
 
-FILES = ["validation.json", "truth.csv", "estimates.csv", "trajectories.csv", "costs.json"]
+FILES = [
+    *["validation.json", "truth.csv", "estimates.csv", "trajectories.csv", "costs.json"],
+    "stores.json",
+]
 DRAW = """
 import sys
 from trainorder.figures import draw_all
@@ -81,10 +95,9 @@ def test_estimated_against_true_shows_the_files_values(results, structured):
 def test_every_order_is_drawn_or_flagged_at_the_edge(results):
     figure = estimated_vs_true.draw(results, structured=True)
     for axes, name in zip(figure.axes, results.estimators, strict=True):
-        drawn = sum(len(a.get_offsets()) for a in axes.collections if a.get_offsets().size > 2)
-        drawn += sum(
-            1 for a in axes.collections if a.get_offsets().size == 2 and a.get_sizes().size
-        )
+        marks = [a for a in axes.collections if not str(a.get_gid()).endswith("beyond range")]
+        drawn = sum(len(a.get_offsets()) for a in marks if a.get_offsets().size > 2)
+        drawn += sum(1 for a in marks if a.get_offsets().size == 2 and a.get_sizes().size)
         assert drawn == len(results.points(name)), f"{name}: an order is missing from its panel"
         if results.diverged(name):
             assert f"{len(results.diverged(name))} diverged" in axes.get_xlabel()
@@ -131,13 +144,125 @@ def test_the_cost_table_names_every_estimator_and_its_divergence(results):
     assert list(cells) == results.estimators
     assert cells["fut-unguarded@reference"][-2] == "32 of 32"
     assert cells["fut-unguarded@reference"][6] == "–", "a mean over non-finite values was drawn"
-    assert cells["taylor2@reference"][-1] == "not trusted"
+    assert cells["taylor2@reference"][-1] == "not calibrated"
+    assert cells["ridge"][8] == "–", "an error of parameters that it does not have"
+
+
+def texts(figure):
+    """Return every text of a figure: titles, labels, ticks, legends and cells."""
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_verdict_that_warns_stands_wherever_its_estimator_is_named(results, name):
+    for estimator in results.estimators:
+        verdict = results.score(estimator)["verdict"]
+        if verdict not in ("not trusted", "not calibrated") or name == "cost_table":
+            continue  # the table has a column of them
+        for text in texts(FIGURES[name](results)):
+            named = re.search(rf"(^|\s){re.escape(estimator)}(\s|$)", text)
+            assert not named or verdict in text, f"{estimator} is named without a word of warning"
+
+
+def test_trusted_estimators_carry_no_warning(results):
+    assert results.score("taylor1@barycentre")["verdict"] == "trusted"
+    named = [t for t in texts(FIGURES["order_lds"](results)) if "taylor1@barycentre" in t]
+    assert named
+    assert not [text for text in named if "not" in text]
+
+
+@pytest.mark.parametrize("structured", [True, False])
+def test_estimates_beyond_the_calibrated_range_are_ringed(results, structured):
+    figure = estimated_vs_true.draw(results, structured)
+    for estimator in results.estimators:
+        points = {point.order: point for point in results.points(estimator)}
+        shown = ("calibration", "random", *(["structured"] if structured else []))
+        expected = {
+            (points[order].true, points[order].estimated)
+            for order in results.beyond(estimator) - results.diverged(estimator)
+            if order != "reference" and points[order].split in shown
+        }
+        rings = {tuple(place) for place in plotted(figure)[f"{estimator}/beyond range"]}
+        assert rings <= expected, f"{estimator}: another point is ringed"
+        if estimator == "taylor1@barycentre" and structured:
+            assert len(rings) == len(expected) > 0
+    assert "beyond the calibrated range" in texts(figure)
+
+
+def test_baselines_without_parameters_are_in_no_figure_of_parameters(results):
+    for name in ("error_along_window", "parameter_error_vs_distance"):
+        found = " ".join(texts(FIGURES[name](results)))
+        assert "ridge" not in found
+        assert "proxy" not in found
+        assert "recency-tail8@barycentre" in found
+    assert "ridge\nnot trusted" in texts(FIGURES["error_vs_distance"](results))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_study_of_nothing_but_a_fitted_baseline_is_drawn(results, name, tmp_path):
+    score = {"ridge": results.score("ridge")}
+    bare = replace(
+        results,
+        validation={**results.validation, "estimators": score, "best_estimator": "ridge"},
+        trajectories={},
+    )
+    assert style.save(FIGURES[name](bare), tmp_path, name)
+
+
+def test_accuracy_stands_at_each_estimators_total_compute(results):
+    figure = FIGURES["accuracy_vs_compute"](results)
+    [axes] = figure.axes
+    found = {line.get_gid(): line.get_xydata()[0] for line in axes.lines if line.get_gid()}
+    assert set(found) == set(results.estimators)
+    for name, (total, value) in found.items():
+        score = results.score(name)
+        assert total == score["cost"]["total_retrainings"]
+        assert value == (score["order_lds"]["heldout"]["random"]["value"] or 0.0)
+    numbers = [text.get_text() for text in axes.texts]
+    assert numbers == [str(i + 1) for i in range(len(found))]
+    totals = [mark.total for mark in accuracy_vs_compute.marks(results)]
+    assert totals == sorted(totals), "the numbers do not run from the cheapest to the dearest"
+    [line] = [line for line in axes.lines if line.get_label() == "retrain all 22 for real"]
+    assert line.get_xdata()[0] == results.validation["retrain_all"]["total_retrainings"]
+
+
+def test_stores_are_drawn_at_their_bytes_with_the_published_one_marked(results):
+    figure = FIGURES["stores"](results)
+    for field, axes in zip(stores.PANELS, figure.axes, strict=True):
+        found = {line.get_gid(): line.get_xydata() for line in axes.lines}
+        for name, records in stores.curves(results.stores["stores"]).items():
+            expected = [(r["bytes"], r[field]) for r in records if r[field]]
+            if expected:
+                assert np.array_equal(found[f"{field}/{name}"], expected), f"{name}: other values"
+            else:
+                assert f"{field}/{name}" not in found, "an exact or diverged store has no point"
+        [published] = found[f"{field}/published"]
+        [record] = [r for r in results.stores["stores"] if r["store"] == "jl" and r["ratio"] == 32]
+        assert tuple(published) == (record["bytes"], record[field])
+
+
+def test_without_stores_all_other_figures_are_drawn(folder, tmp_path):
+    for name in [*FILES, "orders.json"]:
+        if name != "stores.json":
+            (tmp_path / name).write_bytes((folder / name).read_bytes())
+    drawn = {path.stem for path in draw_all(tmp_path, tmp_path / "figures")}
+    assert drawn == set(FIGURES) - {"stores"}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"stores": [{}]}', "null"])
+def test_a_broken_file_of_stores_is_one_line(folder, tmp_path, text):
+    for name in [*FILES, "orders.json"]:
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    (tmp_path / "stores.json").write_text(text)
+    with pytest.raises(UserError, match=r"stores\.json.*rule `stores`"):
+        Results.read(tmp_path)
 
 
 def test_figures_say_which_study_they_are_of(results):
     for name, draw in FIGURES.items():
         label = draw(results).get_supxlabel()
-        for part in ("synthetic", "346 k parameters", "T = 32", "init 0", "12 random"):
+        verdict = f"verdict {results.validation['verdict']}"
+        for part in ("synthetic", verdict, "346 k parameters", "T = 32", "init 0", "12 random"):
             assert part in label, f"{name} does not say {part}"
 
 

@@ -175,7 +175,7 @@ PARSED = {  # what a config file says, and the line before Snakemake plans a job
     "misspelt key": ("window: {unit: 8}", "window.unit: unknown key; did you mean `units`?"),
     "out of range": ("optimizer: {beta1: 1.5}", "optimizer.beta1: 1.5 is greater"),
     "unknown domain": ("corpus: {domains: [opera]}", "corpus.domains: opera: no package holds it"),
-    "more jobs than work": ("shards: {truth: 99}", "shards.truth: 99 jobs for 30 orders"),
+    "more jobs than work": ("shards: {truth: 99}", "shards.truth: 99 jobs for 36 orders"),
 }
 
 

@@ -9,9 +9,14 @@ from workflow_tree import ROOT, SMOKE, by_hand, contents
 PRESETS = sorted(path.name for path in (ROOT / "presets").glob("*.yaml"))
 DOWNSTREAM = {  # rules that read what a rule makes, directly or not
     "corpus": {"warm", "orders", "reference", "table", "barycentre", "manifest", "estimate"}
-    | {"truth", "validate", "figures"},
+    | {"clusters", "curvature", "reduced", "predict", "stores"}
+    | {"truth", "proxy_warm", "proxy_orders", "proxy", "ridge", "validate", "figures"},
     "estimate": {"validate", "figures"},
-    "truth": {"validate", "figures"},
+    "reduced": {"manifest", "estimate", "predict", "stores", "validate", "figures"},
+    "stores": {"figures"},
+    "truth": {"ridge", "proxy", "validate", "figures"},
+    "proxy_orders": {"proxy", "validate", "figures"},
+    "ridge": {"validate", "figures"},
     "validate": {"figures"},
     "figures": set(),
 }
@@ -59,7 +64,7 @@ def test_the_default_study_can_be_planned_from_nothing(finished):
 
 def everything(jobs):
     """Whether a plan holds the stages that every study has."""
-    return set(jobs) >= {"corpus", *DOWNSTREAM["corpus"]} - {"barycentre"}
+    return set(jobs) >= {"corpus", *DOWNSTREAM["corpus"]} - {"barycentre", "stores"}
 
 
 def test_the_report_is_built_offline(finished, tmp_path):
@@ -72,10 +77,17 @@ def test_the_report_is_built_offline(finished, tmp_path):
 
 
 EDITS = {  # a file of the library, an edit that changes what it does, and the rules that use it
-    "sketch.py": ("SEED = 20250522", "SEED = 20250523", {"truth", "estimate"}),
+    "sketch.py": (
+        "SEED = 20250522",
+        "SEED = 20250523",
+        {"truth", "estimate", "proxy_orders"},
+    ),
+    "ridge.py": ("np.logspace(2, -8, 41)", "np.logspace(2, -8, 21)", {"ridge"}),
+    "sketch.py": ("SEED = 20250522", "SEED = 20250523", {"truth", "estimate", "stores"}),
     "corpus/packing.py": ("_NEAR = 200", "_NEAR = 201", {"corpus"}),
     "figures/style.py": ("WIDTH = 10.0", "WIDTH = 10.5", {"figures"}),
     "estimators/fut.py": ("if t == 0:", "if t < 1:", {"estimate"}),
+    "stores/jl.py": ("SEED = 20250522", "SEED = 20250523", {"stores"}),
     "statistics.py": ("= np.inf\n", "= np.nan\n", {"validate"}),
 }
 

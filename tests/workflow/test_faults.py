@@ -52,10 +52,13 @@ STORED = [  # a file, the rule that makes it, and the jobs that read it
         ["table-0", "manifest", "estimate-constant@reference-0", "estimate-taylor1@reference-0"],
     ),
     ("store/reference/table-0.h5", "table", ["manifest", "estimate-order0@reference-0"]),
-    ("store/reference/table-1.h5", "table", ["manifest", "estimate-fut@reference-0"]),
+    ("store/reference/table-1.h5", "table", ["manifest", "estimate-fut@reference-0", "stores"]),
     ("store/barycentre/path.h5", "barycentre", ["manifest", "estimate-taylor1@barycentre-0"]),
     ("store/barycentre/table-1.h5", "barycentre", ["manifest", "estimate-order0@barycentre-0"]),
-    ("truth/1.h5", "truth", ["validate"]),
+    ("truth/1.h5", "truth", ["ridge", "proxy", "validate"]),
+    ("proxy/warm.h5", "proxy_warm", ["proxy_orders-0"]),
+    ("proxy/1.h5", "proxy_orders", ["proxy"]),
+    ("estimates/ridge/0.h5", "ridge", ["validate"]),
     ("estimates/taylor1@reference/1.h5", "estimate", ["validate"]),
 ]
 READS = [(file, rule, job) for file, rule, jobs in STORED for job in jobs]
@@ -93,9 +96,12 @@ def test_a_damaged_file_stops_the_step_that_reads_it(spoilt, tmp_path, file, rul
         ("orders.json", "orders", "reference"),
         ("orders.json", "orders", "truth-0"),
         ("orders.json", "orders", "estimate-order0@reference-0"),
+        ("orders.json", "orders", "ridge"),
         ("orders.json", "orders", "validate"),
+        ("orders.json", "orders", "stores"),
         ("store/manifest.json", "manifest", "estimate-order0@reference-0"),
         ("store/manifest.json", "manifest", "validate"),
+        ("store/manifest.json", "manifest", "stores"),
         ("costs/truth/0.json", "truth", "validate"),
         ("corpus.json", "corpus", "validate"),
     ],
@@ -268,7 +274,7 @@ def assert_resumed(job, printed, midway, after, tree):
         assert after[tree.results / "store/barycentre/table-0.h5"] == midway["table-0.h5"]
 
 
-FEW = ["order0@reference", "taylor1@barycentre"]  # together they need every stage
+FEW = ["order0@reference", "taylor1@barycentre", "ridge", "proxy"]  # together: every stage
 
 
 def test_snakemake_killed_and_resumed_on_one_core_gives_the_bytes_of_two(finished, tmp_path):

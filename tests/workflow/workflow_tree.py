@@ -159,7 +159,7 @@ def lasting(name, content, estimators):
 def untimed(value):
     """Return nested values without the costs."""
     if isinstance(value, dict):
-        timed = ("cost", "seconds", "retraining_seconds")
+        timed = ("cost", "seconds", "retraining_seconds", "retrain_all")
         return {key: untimed(inner) for key, inner in value.items() if key not in timed}
     return [untimed(inner) for inner in value] if isinstance(value, list) else value
 
@@ -210,12 +210,15 @@ class Ended:
     printed: str
 
 
-def by_hand(tree, script, record):
-    """Run a script on a job record in this process, so that the libraries are imported once.
+SCRIPTS = {"proxy_warm": "warm", "proxy_orders": "truth"}  # of rules that share another's
+
+
+def by_hand(tree, rule, record):
+    """Run a rule's script on a job record in this process, to import the libraries once.
 
     What is no message for the user, a traceback in a process of its own, is raised here.
     """
-    path = tree.root / "by-hand.json"
+    path, script = tree.root / "by-hand.json", SCRIPTS.get(rule, rule)
     path.write_text(json.dumps(record))
     printed = io.StringIO()
     with (

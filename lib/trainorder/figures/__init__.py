@@ -11,11 +11,13 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from trainorder.figures import (
+    accuracy_vs_compute,
     cost_table,
     error_along_window,
     error_vs_distance,
     estimated_vs_true,
     order_lds,
+    stores,
     style,
     true_spread,
 )
@@ -30,11 +32,13 @@ FIGURES: dict[str, Callable[[Results], Figure]] = {
     "parameter_error_vs_distance": error_vs_distance.draw_parameters,
     "true_spread": true_spread.draw,
     "cost_table": cost_table.draw,
+    "accuracy_vs_compute": accuracy_vs_compute.draw,
+    "stores": stores.draw,
 }
 
 
 def draw_all(results: str | Path, output: str | Path) -> list[Path]:
-    """Draw every figure of a study as PDF and PNG.
+    """Draw every figure of a study as PDF and PNG; that of the stores only if it compared any.
 
     Args:
         results: the folder of the study's result files.
@@ -52,5 +56,8 @@ def draw_all(results: str | Path, output: str | Path) -> list[Path]:
         mpl.rcdefaults()
         mpl.rcParams.update(style.RC)
         return [
-            path for name, draw in FIGURES.items() for path in style.save(draw(found), output, name)
+            path
+            for name, draw in FIGURES.items()
+            if name != "stores" or found.stores is not None
+            for path in style.save(draw(found), output, name)
         ]

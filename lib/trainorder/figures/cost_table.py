@@ -10,16 +10,16 @@ METRIC = "heldout"
 # heading, share of the width
 COLUMNS = (
     ("estimator", 0.17),
-    ("precompute\n(retrainings)", 0.1),
-    ("per order\n(retrainings)", 0.1),
+    ("precompute\n(retrainings)", 0.095),
+    ("per order\n(retrainings)", 0.095),
     ("store\nread", 0.075),
-    ("order-LDS\nrandom orders", 0.15),
+    ("order-LDS\nrandom orders", 0.165),
     ("n", 0.035),
     ("mean |error|\n(nats/token)", 0.1),
     ("relative\nerror", 0.07),
     ("parameter\nerror", 0.085),
     ("diverged\norders", 0.08),
-    ("verdict", 0.095),
+    ("verdict", 0.12),
 )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -24,8 +25,15 @@ def draw(results: Results) -> Figure:
     for panel, split in zip(axes, splits, strict=True):
         _panel(panel, results, split)
     axes[0].set_ylabel("parameter error\n(displacements of the order's own end from the reference)")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", title="estimator")
+    entries: dict[
+        str, Artist
+    ] = {}  # by label: not every estimator ran on the orders of every panel
+    for panel in axes:
+        handles, labels = panel.get_legend_handles_labels()
+        entries |= dict(zip(labels, handles, strict=True))
+    figure.legend(
+        list(entries.values()), list(entries), loc="outside right center", title="estimator"
+    )
     return figure
 
 
@@ -55,12 +63,14 @@ def _panel(axes: Axes, results: Results, split: str) -> None:
     ends, visible = [], []
     for index, estimator in enumerate(results.estimators):
         steps, errors = median_error(results, estimator, split)
+        if not steps:  # it estimates no parameters, or ran on none of these orders
+            continue
         # At step 0 the estimate starts from the truth; a logarithm has no place for its zero.
         kept = [(s, e) for s, e in zip(steps, errors, strict=True) if 0 < e <= _CEILING]
         visible += [e for _, e in kept]
         spacing = max(1, len(steps) // 8)
         axes.plot(
-            [s for s, _ in kept], [e for _, e in kept], label=estimator,
+            [s for s, _ in kept], [e for _, e in kept], label=results.caption(estimator),
             markevery=(index % spacing, spacing), gid=f"{estimator}/{split}", **style.line(index),
         )  # fmt: skip
         beyond = [s for s, e in zip(steps, errors, strict=True) if not e <= _CEILING]

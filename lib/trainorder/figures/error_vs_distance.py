@@ -37,11 +37,10 @@ def draw_loss(results: Results) -> Figure:
 
 def draw_parameters(results: Results) -> Figure:
     """Draw the error of the final parameters, relative to their displacement from the reference."""
-    errors = {
-        name: {
-            order: along[max(along)] for order, along in results.trajectories.get(name, {}).items()
-        }
+    errors = {  # without those that estimate no parameters
+        name: {order: along[max(along)] for order, along in results.trajectories[name].items()}
         for name in results.estimators
+        if name in results.trajectories
     }
     return _draw(
         results,
@@ -53,11 +52,14 @@ def draw_parameters(results: Results) -> Figure:
 
 
 def _draw(results: Results, errors: Errors, yardstick: float, meaning: str, ylabel: str) -> Figure:
-    n = len(results.estimators)
-    figure = style.new_figure(2.3 * style.rows_of(n, _COLUMNS) + 0.9, results.label())
+    n = len(errors)
+    figure = style.new_figure(2.3 * style.rows_of(max(n, 1), _COLUMNS) + 0.9, results.label())
+    if not errors:
+        figure.text(0.5, 0.5, "no estimator of this study estimates parameters", ha="center")
+        return figure
     axes = style.panels(figure, n, _COLUMNS, sharex=True, sharey=True)
     low, high = _limits(results, errors, yardstick)
-    for panel, name in zip(axes, results.estimators, strict=True):
+    for panel, name in zip(axes, errors, strict=True):
         _panel(panel, results, name, errors[name], (low, high))
         panel.axhline(yardstick, color="0.35", linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
         panel.set_xlim(-0.04, 1.04)
@@ -109,4 +111,5 @@ def _panel(
     style.flag_edge(axes, [distance[order] for order in beyond], [high] * len(beyond))
     gone = len(diverged.intersection(beyond))
     note = style.beyond_note(gone, len(beyond) - gone, len(errors))
-    axes.set_title(f"{name}\n{note}" if note else name, loc="left", pad=8)
+    notes = ", ".join(filter(None, [results.warning(name), note]))
+    axes.set_title(f"{name}\n{notes}" if notes else name, loc="left", pad=8)

@@ -43,7 +43,7 @@ def draw(results: Results, structured: bool) -> Figure:
     ]
     handles = style.split_handles(present)
     handles += _line_handles()
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    figure.legend(handles=handles, loc="outside upper center", ncols=-(-len(handles) // 2))
     return figure
 
 
@@ -51,6 +51,7 @@ def _line_handles() -> list[Artist]:
     return [
         Line2D([], [], color="0.2", linewidth=0.8, label="estimated = true"),
         Patch(facecolor="0.88", label="calibrated interval"),
+        style.ring_handle("beyond the calibrated range"),
         style.edge_handle("off scale or diverged"),
     ]
 
@@ -99,6 +100,11 @@ def _panel(
                 [point.true for point in chosen], [point.estimated for point in chosen],
                 **look, zorder=3 if split != "calibration" else 2, gid=f"{name}/{split}",
             )  # fmt: skip
+    flagged = results.beyond(name, METRIC)
+    ringed = [point for point in near if point.order in flagged]
+    style.ring(
+        axes, [p.true for p in ringed], [p.estimated for p in ringed], gid=f"{name}/beyond range"
+    )
     kept = {point.order for point in near}
     beyond = [point for point in points if point.order not in kept]
     edge = [bottom if point.estimated < bottom else top for point in beyond]
@@ -108,8 +114,6 @@ def _panel(
     score = results.score(name)
     rank = score["order_lds"][METRIC]["random"]
     title = f"ρ {style.rank_text(rank)}, n = {rank['n']}"
-    uncalibrated = "" if score["orders"]["calibration"] else " (not calibrated)"
-    verdict = f"{score['verdict']}{uncalibrated}"
-    axes.set_title(f"{name}\n{title}\n{verdict}", loc="left", fontsize=8.5, pad=8)
+    axes.set_title(f"{name}\n{title}\n{score['verdict']}", loc="left", fontsize=8.5, pad=8)
     axes.set_xlabel(f"true (nats per token)\n{note}" if note else "true (nats per token)")
     axes.locator_params(nbins=4)

@@ -45,7 +45,11 @@ def _panel(axes: Axes, results: Results, metric: str, splits: list[str]) -> None
         axes.axhspan(row - 0.5, row + 0.5, color="0.96", linewidth=0, zorder=0)
     for position in (0.0, 1.0):
         axes.axvline(position, color="0.6", linewidth=0.8, zorder=1)
-    axes.set_yticks(range(len(names)), labels=names)
+    axes.set_yticks(
+        range(len(names)),
+        labels=[f"{name}\n{results.warning(name)}".strip() for name in names],
+        fontsize=7.5,
+    )
     axes.tick_params(axis="y", length=0)
     axes.set_title(metric, loc="left")
 

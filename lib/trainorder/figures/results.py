@@ -1,7 +1,7 @@
 """The result files of a study as the figures need them."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,10 @@ from trainorder.errors import UserError
 from trainorder.files import read_csv, read_json
 
 REFERENCE = "reference"
+DISTRUSTED = ("not trusted", "not calibrated")  # verdicts that go wherever an estimator is named
+# What the figure of the stores reads of `stores.json`, and of each store in it.
+_STORES = {"path", "steps", "window_steps", "dense_bytes", "published_ratio", "loss_spread"}
+_STORE = {"store", "read", "bytes", "ratio", "table_error", "estimated_table_error"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,10 @@ class Results:
         orders: records of `orders.json` by order name.
         truth: true value by order and metric.
         estimates: estimated value by estimator, order and metric.
+        flagged: 1 where an estimate is beyond the calibrated range, else 0 (NaN without a range),
+            by estimator, order and metric.
         trajectories: parameter error by estimator, order and step.
+        stores: content of `stores.json`, or None where no stores were compared.
 
     """
 
@@ -41,7 +48,9 @@ class Results:
     orders: Mapping[str, Mapping[str, Any]]
     truth: Mapping[str, Mapping[str, float]]
     estimates: Mapping[str, Mapping[str, Mapping[str, float]]]
+    flagged: Mapping[str, Mapping[str, Mapping[str, float]]]
     trajectories: Mapping[str, Mapping[str, Mapping[int, float]]]
+    stores: Mapping[str, Any] | None = None
 
     @classmethod
     def read(cls, folder: str | Path) -> "Results":
@@ -54,6 +63,9 @@ class Results:
         folder = Path(folder)
         truth = _nested(folder / "truth.csv", "value", "order", "metric")
         estimates = _nested(folder / "estimates.csv", "value", "estimator", "order", "metric")
+        flagged = _nested(
+            folder / "estimates.csv", "beyond", "estimator", "order", "metric", number=_flag
+        )
         trajectories = _nested(
             folder / "trajectories.csv", "parameter_error", "estimator", "order", "step"
         )
@@ -64,6 +76,7 @@ class Results:
             orders={record["name"]: record for record in orders},
             truth=truth,
             estimates=estimates,
+            flagged=flagged,
             trajectories={
                 estimator: {
                     order: {int(step): error for step, error in along.items()}
@@ -71,6 +84,7 @@ class Results:
                 }
                 for estimator, followed in trajectories.items()
             },
+            stores=_stores(folder / "stores.json"),
         )
 
     @property
@@ -87,6 +101,21 @@ class Results:
         """Return an estimator's entry of `validation.json`."""
         score: Mapping[str, Any] = self.validation["estimators"][estimator]
         return score
+
+    def caption(self, estimator: str) -> str:
+        """Return an estimator's name, followed by its verdict where that warns against it."""
+        warning = self.warning(estimator)
+        return f"{estimator} ({warning})" if warning else estimator
+
+    def warning(self, estimator: str) -> str:
+        """Return an estimator's verdict where that warns against it, else nothing."""
+        verdict = str(self.score(estimator)["verdict"])
+        return verdict if verdict in DISTRUSTED else ""
+
+    def beyond(self, estimator: str, metric: str = "heldout") -> frozenset[str]:
+        """Return the orders whose estimate is beyond the calibrated range."""
+        found = self.flagged.get(estimator, {})
+        return frozenset(order for order, flags in found.items() if flags[metric] == 1)
 
     def split(self, order: str) -> str:
         """Return the split of an order."""
@@ -106,14 +135,14 @@ class Results:
         return frozenset(self.score(estimator)["diverged"]["orders"])
 
     def label(self, what: str = "") -> str:
-        """Return the line under each figure: study, model, window, seeds and number of orders."""
+        """Return the line under each figure: study and verdict, model, window, seeds, orders."""
         provenance = self.validation["provenance"]
         seeds = ", ".join(f"{name} {seed}" for name, seed in provenance["seeds"].items())
         counts = ", ".join(
             f"{n} {split}" for split, n in self.validation["orders"].items() if split != REFERENCE
         )
         parts = [
-            f"study {self.validation['study']}",
+            f"study {self.validation['study']}, verdict {self.validation['verdict']}",
             f"{_size(self.validation['parameters'])} parameters",
             f"T = {self.steps} steps",
             f"seeds {seeds}",
@@ -134,7 +163,32 @@ def _size(parameters: int) -> str:
     return str(parameters)
 
 
-def _nested(path: Path, value: str, *keys: str) -> dict[str, Any]:
+def _flag(text: str) -> float:
+    """Return 0 or 1, or NaN for an empty cell."""
+    return float(text) if text else math.nan
+
+
+def _stores(path: Path) -> Mapping[str, Any] | None:
+    """Read `stores.json`, if the study has one."""
+    if not path.exists():
+        return None
+    content = read_json(path, "stores")
+    try:
+        complete = content.keys() >= {*_STORES, "orders", "stores"} and all(
+            record.keys() >= {*_STORE, "parameter_error", "loss_error"}
+            for record in content["stores"]
+        )
+    except (AttributeError, TypeError):
+        complete = False
+    if not complete:
+        raise UserError(f"{path}: not as written; rerun rule `stores`")
+    found: Mapping[str, Any] = content
+    return found
+
+
+def _nested(
+    path: Path, value: str, *keys: str, number: Callable[[str], float] = float
+) -> dict[str, Any]:
     """Read a CSV into dictionaries of its key columns, one inside the other."""
     result: dict[str, Any] = {}
     for row in read_csv(path):
@@ -142,8 +196,8 @@ def _nested(path: Path, value: str, *keys: str) -> dict[str, Any]:
             place = result
             for key in keys[:-1]:
                 place = place.setdefault(row[key], {})
-            place[row[keys[-1]]] = float(row[value])
-        except (KeyError, ValueError) as error:
+            place[row[keys[-1]]] = number(row[value])
+        except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path}: not as written ({error}); rerun rule `validate`") from None
     return result
 

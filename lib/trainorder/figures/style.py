@@ -47,6 +47,7 @@ RC: Any = {  # the stubs want the exact literal type of each key
     "legend.frameon": False,
     "pdf.fonttype": 42,
     "savefig.dpi": 150,
+    "figure.constrained_layout.w_pad": 0.1,  # inches; text is wider in PNG than in the PDF's layout
 }
 
 
@@ -115,6 +116,22 @@ def line_handles(yardstick: str, edge: str) -> list[Artist]:
 def edge_handle(label: str) -> Artist:
     """Return the legend entry of the marks that `flag_edge` makes."""
     return Line2D([], [], color="0.2", linestyle="none", marker="x", label=label)
+
+
+def ring_handle(label: str) -> Artist:
+    """Return the legend entry of the rings that `ring` draws."""
+    return Line2D(
+        [], [], linestyle="none", marker="o", markersize=8, markerfacecolor="none",
+        markeredgecolor="0.15", markeredgewidth=0.7, label=label,
+    )  # fmt: skip
+
+
+def ring(axes: Axes, x: Sequence[float], y: Sequence[float], gid: str) -> None:
+    """Draw a ring about each point, so that it stands out without colour."""
+    axes.scatter(
+        x, y, marker="o", s=90, facecolor="none", edgecolor="0.15", linewidth=0.7, gid=gid,
+        zorder=4,
+    )  # fmt: skip
 
 
 def flag_edge(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:

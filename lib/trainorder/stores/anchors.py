@@ -5,7 +5,7 @@ from torch import Tensor
 
 from trainorder.stores.base import Arrays, Codec, Dense
 from trainorder.stores.dense import Plain
-from trainorder.table import anchor_steps, bracket
+from trainorder.table import bracket, even_anchors
 
 
 class Anchors(Codec):
@@ -27,7 +27,7 @@ class Anchors(Codec):
 
     def encode(self, table: Dense) -> Arrays:
         """Keep what the inner codec keeps of the anchors, and their steps."""
-        step = torch.from_numpy(anchor_steps(len(table.gradient), self.anchors))
+        step = torch.from_numpy(even_anchors(len(table.gradient), self.anchors))
         return {"step": step, **self.inner.encode(Dense(table.gradient[step]))}
 
     def decode(self, arrays: Arrays, t: int) -> Tensor:

@@ -1,7 +1,7 @@
 """What every store is: arrays that stand for the gradient table, and a way to read it back."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,12 +34,12 @@ class Dense:
                 )
 
     @classmethod
-    def read(cls, table: GradientTable, steps: int) -> "Dense":
-        """Read the first `steps` steps of a table."""
-        first = table.at(0)
-        gradient = first.new_empty(steps, *first.shape)
-        for t in range(steps):
-            gradient[t] = table.at(t)
+    def read(cls, table: GradientTable, steps: Sequence[int]) -> "Dense":
+        """Read a table at `steps`, which become the rows 0 .. T - 1."""
+        first = table.at(steps[0])
+        gradient = first.new_empty(len(steps), *first.shape)
+        for row, t in enumerate(steps):
+            gradient[row] = table.at(t)
         return cls(gradient)
 
     def at(self, t: int) -> Tensor:
@@ -50,6 +50,12 @@ class Dense:
     def matrix(self) -> Tensor:
         """The table as a matrix (T U, P), a view."""
         return self.gradient.flatten(0, 1)
+
+    @cached_property
+    def norm(self) -> float:
+        """Frobenius norm, which a single pass can add up as well."""
+        rows = torch.linalg.vector_norm(self.gradient, dim=-1)
+        return float(rows.double().norm())
 
     @cached_property
     def gram(self) -> Tensor:

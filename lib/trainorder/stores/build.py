@@ -6,13 +6,13 @@ from trainorder.stores.dense import Plain
 from trainorder.stores.float16 import Float16
 from trainorder.stores.int8 import Int8
 from trainorder.stores.jl import JL, LEAST_SQUARES, TRANSPOSE
-from trainorder.stores.lowrank import LowRank
+from trainorder.stores.lowrank import FactoredInt8, LowRank
 from trainorder.stores.range_finder import RangeFinder
 from trainorder.stores.sparse_jl import SparseProjection
 from trainorder.stores.tropp import SinglePass, sketch_sizes
 
 PUBLISHED_RATIO = 32  # 13.1 TB to 410 GB by random projection (Yang et al. 2025, second-hand)
-RATIOS = (8, 16, PUBLISHED_RATIO, 64)  # bytes of the dense table over bytes of the store
+RATIOS = (8, PUBLISHED_RATIO, 128)  # bytes of the dense table over bytes of the store
 SHARES = (2, 4, 8, 16)  # steps of the table over anchors
 
 
@@ -41,9 +41,11 @@ def _anchors(steps: int) -> list[Codec]:
 def _factored(table: Dense) -> list[Codec]:
     steps, units, size = table.gradient.shape
     ranks = sorted({rank_within((steps, units, size), ratio) for ratio in RATIOS} - {0})[::-1]
-    smaller = min(steps * units, size)
+    passing = [r for r in ranks if sketch_sizes(r)[1] <= min(steps * units, size)]
     return [
         *(LowRank(rank) for rank in ranks),
+        *(FactoredInt8(LowRank(rank)) for rank in ranks[:2]),
         *(RangeFinder(rank) for rank in ranks),
-        *(SinglePass(rank) for rank in ranks if sketch_sizes(rank)[1] <= smaller),
+        *(SinglePass(rank) for rank in reversed(passing)),
+        *(FactoredInt8(SinglePass(rank)) for rank in passing[:1]),
     ]

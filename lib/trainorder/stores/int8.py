@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor
 
-from trainorder.quantize import dequantized, quantized
+from trainorder.quantize import BLOCK, dequantized, quantized
 from trainorder.stores.base import Arrays, Codec, Dense
-
 
 
 class Int8(Codec):
@@ -23,9 +22,13 @@ class Int8(Codec):
         return "8 bits"
 
     def encode(self, table: Dense) -> Arrays:
-        """Keep bytes (T, U, P) and scales (T, U, blocks)."""
-        codes, scales = zip(*(quantized(rows) for rows in table.gradient), strict=True)
-        return {"code": torch.stack(codes), "scale": torch.stack(scales)}
+        """Keep codes (T, U, P) and scales (T, U, blocks)."""
+        steps, units, size = table.gradient.shape
+        code = torch.empty(steps, units, size, dtype=torch.int8)
+        scale = table.gradient.new_empty(steps, units, -(-size // BLOCK))
+        for t, rows in enumerate(table.gradient):
+            code[t], scale[t] = quantized(rows)
+        return {"code": code, "scale": scale}
 
     def decode(self, arrays: Arrays, t: int) -> Tensor:
         """Return s q."""

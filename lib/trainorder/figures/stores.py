@@ -1,0 +1,171 @@
+"""Stores of the gradient table: bytes against what they do to the table, parameters and loss."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
+
+from trainorder.figures import style
+from trainorder.figures.results import Results
+
+Record = Mapping[str, Any]
+PANELS = {
+    "table_error": "error of the table\n(of its norm)",
+    "parameter_error": "error of the final parameters\n(of their displacement)",
+    "loss_error": "error of the held-out loss\n(nats per token)",
+}
+_PUBLISHED = "jl"  # the random projection that the published method keeps
+_SINGLE = ("float16", "int8")  # come at one size
+_COLOURS = {  # families apart by colour, their members by dashes and marker
+    "dense": "0.2",
+    "float16": "#21130d",
+    "int8": "#21130d",
+    "anchors": "#31688e",
+    "jl": "#b63679",
+    "sparse_jl": "#e8853a",
+    "low-rank": "#21918c",
+    "range finder": "#5ec962",
+    "single pass": "#440154",
+}
+_MARKERS = {"float16": "P", "int8": "X", "anchors": "o", "jl": "v", "sparse_jl": "^"} | {
+    "low-rank": "s",
+    "range finder": "D",
+    "single pass": "p",
+}
+_RATIOS = [2**power for power in range(1, 21, 2)]  # compressions that the axis is marked at
+
+
+def draw(results: Results) -> Figure:
+    """Draw a curve for each kind of store in each panel; both axes are logarithmic."""
+    if results.stores is None:
+        raise ValueError("the study compared no stores")
+    content = results.stores
+    figure = style.new_figure(4.6, label(results, content))
+    axes = style.panels(figure, len(PANELS), len(PANELS), sharex=True)
+    families = curves(content["stores"])
+    for panel, (field, title) in zip(axes, PANELS.items(), strict=True):
+        for name, records in families.items():
+            _curve(panel, name, records, field, content["published_ratio"])
+        _finish(panel, field, content)
+        panel.set_title(title, loc="left")
+    figure.legend(
+        handles=_handles(families, content["published_ratio"]),
+        loc="outside upper center", ncols=4, columnspacing=2.5, handlelength=3.2,
+    )  # fmt: skip
+    return figure
+
+
+def label(results: Results, content: Mapping[str, Any]) -> str:
+    """Return the line under the figure."""
+    steps, whole = content["steps"], content["window_steps"]
+    part = "" if steps == whole else f"first {steps} of {whole} steps, "
+    return results.label(f"{part}order0@{content['path']}, {len(content['orders'])} replayed")
+
+
+def curves(stores: Sequence[Record]) -> dict[str, list[Record]]:
+    """Return the records of each kind of store and way of reading, the largest first."""
+    found: dict[str, list[Record]] = {}
+    for record in stores:
+        name = record["store"] + (f", {record['read']}" if record["read"] else "")
+        found.setdefault(name, []).append(record)
+    return {
+        name: sorted(records, key=lambda record: -int(record["bytes"]))
+        for name, records in found.items()
+    }
+
+
+def _look(name: str) -> dict[str, Any]:
+    kind, _, rest = name.partition(", ")
+    dashed = rest in ("int8", "least squares")
+    return {
+        "color": _COLOURS.get(kind, "0.2"),
+        "marker": _MARKERS.get(kind, "s"),
+        "linestyle": "none" if kind in _SINGLE else (0, (3, 1.5)) if dashed else "-",
+        "markerfacecolor": "white" if dashed else _COLOURS.get(kind, "0.2"),
+        "markersize": 5,
+    }
+
+
+def _curve(axes: Axes, name: str, records: Sequence[Record], field: str, published: float) -> None:
+    """Draw the records whose error is a positive number; an exact store has none to draw."""
+    shown = [record for record in records if record[field]]
+    if not shown:
+        return
+    axes.plot(
+        [record["bytes"] for record in shown], [record[field] for record in shown],
+        **_look(name), gid=f"{field}/{name}", zorder=3,
+    )  # fmt: skip
+    for record in shown:
+        estimate = record["estimated_table_error"] if field == "table_error" else None
+        if estimate:
+            axes.plot(
+                [record["bytes"]] * 2, [estimate["low"], estimate["high"]],
+                color=_look(name)["color"], linewidth=5, alpha=0.35, zorder=1,
+            )  # fmt: skip
+        if record["store"] == _PUBLISHED and is_published(record, published):
+            axes.plot(
+                [record["bytes"]], [record[field]], marker="*", markersize=15, color="gold",
+                markeredgecolor="0.2", linestyle="none", zorder=4, gid=f"{field}/published",
+            )  # fmt: skip
+
+
+def is_published(record: Record, ratio: float) -> bool:
+    """Return whether a store has the published compression, to the rounding of its size."""
+    return abs(math.log(float(record["ratio"]) / ratio)) < 0.1
+
+
+def _finish(axes: Axes, field: str, content: Mapping[str, Any]) -> None:
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    dense = int(content["dense_bytes"])
+    low, high = axes.get_xlim()
+    ratios = [ratio for ratio in _RATIOS if low <= dense / ratio <= high]
+    axes.set_xticks(
+        [dense / ratio for ratio in ratios],
+        labels=[f"{size_text(dense / ratio)}\n{ratio}×" for ratio in ratios],
+    )
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("bytes kept, and compression")
+    yardstick = {"parameter_error": 1.0, "loss_error": content["loss_spread"]}.get(field)
+    if yardstick:
+        axes.axhline(yardstick, color="0.35", linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
+
+
+def size_text(count: float) -> str:
+    """Return a number of bytes in the largest unit that leaves at least 1."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= scale:
+            return f"{count / scale:.3g} {unit}"
+    return f"{count:.3g} B"
+
+
+def _handles(families: Mapping[str, Sequence[Record]], published: float) -> list[Artist]:
+    handles: list[Artist] = [
+        Line2D([], [], **_look(name), label=name)
+        for name, records in families.items()
+        if any(record["table_error"] for record in records)
+    ]
+    star: dict[str, Any] = {
+        "marker": "*",
+        "markersize": 12,
+        "color": "gold",
+        "markeredgecolor": "0.2",
+    }
+    handles.append(
+        Line2D([], [], **star, linestyle="none", label=f"published: projection, {published:g}×")
+    )
+    handles.append(
+        Line2D([], [], color="0.35", linewidth=0.9, linestyle=(0, (4, 2)),
+               label="displacement; spread of orders")
+    )  # fmt: skip
+    handles.append(
+        Line2D(
+            [], [], color="0.4", linewidth=5, alpha=0.35, label="the store's own estimate (95 %)"
+        )
+    )
+    return handles
