@@ -30,7 +30,7 @@ def main(job: Job) -> None:
         optimizer = AdamW(OptimizerConfig(**p["optimizer"]), window.horizon)
         expansion = Expansion(problem, optimizer, ExpansionPath(path), Table(tables))
         with job.meter.time("precompute"):
-            prober = Prober(expansion, clusters, schedules)
+            prober = Prober(expansion, clusters, schedules, config.anchors)
             curvature = prober.run(config)
             model, lost = compress(
                 expansion,
@@ -45,7 +45,7 @@ def main(job: Job) -> None:
         job.output["probes"],
         {
             "rounds": [asdict(entry) for entry in prober.rounds],
-            "shrinkage": curvature.factors.tolist(),
+            "shrinkage": [bend.factors.tolist() for bend in curvature.at],
             "basis": len(model.basis),
             "energy_lost": lost,
             "anchors": model.anchors.tolist(),

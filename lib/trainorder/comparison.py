@@ -12,11 +12,12 @@ from torch import Tensor
 from trainorder.errors import UserError
 from trainorder.estimators.base import Expansion
 from trainorder.estimators.order0 import Order0
+from trainorder.interpolation import bracket
 from trainorder.orders import Order
 from trainorder.problem import LanguageProblem
 from trainorder.stores.base import Codec, Dense, Encoded, byte_count, encoded
 from trainorder.stores.build import PUBLISHED_RATIO, all_codecs
-from trainorder.table import GradientTable, bracket
+from trainorder.table import GradientTable
 
 LARGEST_BYTES = 2**30  # of the table that is held in memory; a longer one is compared in part
 ORDERS = 8  # replayed with each store

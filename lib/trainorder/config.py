@@ -167,6 +167,7 @@ class CurvatureConfig:
 
     Attributes:
         clusters: `domains`, or a number of k-means clusters of the units' gradients.
+        anchors: steps of the path at which it is probed, evenly spread; interpolated between.
         rank: probes at most.
         tolerance: relative error at which probing stops before that.
         basis: rank of the shared basis that is kept.
@@ -174,6 +175,7 @@ class CurvatureConfig:
     """
 
     clusters: int | str
+    anchors: int
     rank: int
     tolerance: float
     basis: int
@@ -272,6 +274,11 @@ def check(config: Mapping[str, Any], schema_path: str | Path) -> None:
     if isinstance(anchors, int) and anchors > steps:
         raise UserError(
             f"config: expansion.anchors: {anchors} anchors in a window of {steps} steps"
+        )
+    if config["curvature"]["anchors"] > steps:
+        raise UserError(
+            f"config: curvature.anchors: {config['curvature']['anchors']} anchors in a window of "
+            f"{steps} steps"
         )
     clusters, units = config["curvature"]["clusters"], config["window"]["units"]
     if isinstance(clusters, int) and clusters > units:

@@ -5,6 +5,7 @@ z = (U' H U)^+ (H U)' d taken in the metric of the mean curvature H (DESIGN sect
 An orthogonal projection onto U would leave the dropped stiff directions undamped.
 """
 
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -14,6 +15,7 @@ from tqdm import tqdm
 
 from trainorder.clusters import Clusters
 from trainorder.derivatives import gradient
+from trainorder.interpolation import bracket
 from trainorder.problem import Problem
 from trainorder.shrinkage import split_noise, weights
 
@@ -127,6 +129,38 @@ class Curvature:
     def apply_mean(self, displacements: Tensor) -> Tensor:
         """Return H d (n, P) with the mean curvature H."""
         return self.coordinates(displacements) @ self.mean
+
+
+@dataclass
+class CurvatureAlong:
+    """The curvature at a few steps of the path, with the same probes at each.
+
+    Attributes:
+        steps: (A,) the steps, increasing.
+        at: the curvature at each.
+
+    """
+
+    steps: np.ndarray
+    at: list[Curvature]
+
+    @property
+    def rank(self) -> int:
+        """r, the number of probes."""
+        return self.middle.rank
+
+    @property
+    def middle(self) -> Curvature:
+        """The one nearest to the middle of the window."""
+        return self.at[len(self.at) // 2]
+
+    def apply(self, t: int, displacements: Tensor, clusters: Tensor) -> Tensor:
+        """Return H_c d at step `t`, interpolated; see `Curvature.apply`."""
+        low, high, weight = bracket(self.steps, t)
+        result = self.at[low].apply(displacements, clusters)
+        if high != low:
+            result = torch.lerp(result, self.at[high].apply(displacements, clusters), weight)
+        return result
 
 
 def pseudo_inverse(matrix: Tensor) -> Tensor:

@@ -11,7 +11,6 @@ norm of the preconditioner, and is kept as signed bytes.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainorder.curvature import Curvature
+from trainorder.curvature import Curvature, CurvatureAlong
 from trainorder.estimators.base import Expansion
+from trainorder.interpolation import bracket
 from trainorder.optimizer import State
 from trainorder.quantize import dequantized, halved, quantized, unhalved
 from trainorder.store import creating, opened
@@ -38,7 +38,8 @@ class LowRank:
         mean: (K, P) mean gradient of the units at the anchors.
         basis: Q, (q, P).
         coefficients: a, (K, U, q).
-        cores: M, (C, q, q).
+        bends: (A,) steps at which the curvature was probed.
+        cores: M at those steps, (A, C, q, q).
         labels: (U,) int64, cluster of each unit.
 
     """
@@ -50,6 +51,7 @@ class LowRank:
     mean: Tensor
     basis: Tensor
     coefficients: Tensor
+    bends: np.ndarray
     cores: Tensor
     labels: Tensor
 
@@ -76,11 +78,17 @@ class LowRank:
         """Return the coordinates (O, q) of the units' gradients at the path, `units` (O, k)."""
         return self._between(self.coefficients, t)[units].mean(1)
 
-    def bent(self, units: Tensor, moved: Tensor) -> Tensor:
+    def cores_at(self, t: int) -> Tensor:
+        """Return M (C, q, q) at step `t`, interpolated between the steps that were probed."""
+        low, high, weight = bracket(self.bends, t)
+        return torch.lerp(self.cores[low], self.cores[high], weight)
+
+    def bent(self, t: int, units: Tensor, moved: Tensor) -> Tensor:
         """Return M_c Q d (O, q) for `units` (O, k) and Q d = `moved` (O, q)."""
-        member = torch.nn.functional.one_hot(self.labels[units], len(self.cores))
+        cores = self.cores_at(t)
+        member = torch.nn.functional.one_hot(self.labels[units], len(cores))
         share = member.to(moved.dtype).mean(1)  # (O, C)
-        return torch.einsum("oc,coi->oi", share, moved @ self.cores.mT)
+        return torch.einsum("oc,coi->oi", share, moved @ cores.mT)
 
     def moved(self, t: int, parameters: Tensor) -> Tensor:
         """Return Q d (O, q) of `parameters` (O, P) at step `t`."""
@@ -88,13 +96,13 @@ class LowRank:
 
     def curvature(self, t: int, units: Tensor, parameters: Tensor) -> Tensor:
         """Return the modelled H_c d (O, P) for `units` (O, k) at `parameters` (O, P)."""
-        return self.bent(units, self.moved(t, parameters)) @ self.basis
+        return self.bent(t, units, self.moved(t, parameters)) @ self.basis
 
     def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Tensor:
         """Return the modelled gradients (O, P) of `units` (O, k) at `parameters` (O, P)."""
         inside = self.coordinates(t, units)
         if t:  # at the start there is no displacement
-            inside = inside + self.bent(units, self.moved(t, parameters))
+            inside = inside + self.bent(t, units, self.moved(t, parameters))
         return (inside @ self.basis).add_(self._between(self.mean, t))
 
     def save(self, path: str | Path, key: str, **records: Any) -> None:
@@ -103,6 +111,7 @@ class LowRank:
             "anchor": self.anchors,
             "label": self.labels.numpy(),
             "coefficient": self.coefficients.numpy(),
+            "bend": self.bends,
             "core": self.cores.numpy(),
         }
         moved = self.centre - self.start.parameters
@@ -139,32 +148,15 @@ class LowRank:
             mean,
             basis,
             tensors["coefficient"],
+            arrays["bend"],
             tensors["core"],
             tensors["label"],
         )
 
 
-@lru_cache(maxsize=4096)
-def _bracket(anchors: tuple[int, ...], t: int) -> tuple[int, int, float]:
-    after = int(np.searchsorted(anchors, t))
-    if after == len(anchors) or anchors[after] == t:
-        place = min(after, len(anchors) - 1)
-        return place, place, 0.0
-    low, high = anchors[after - 1], anchors[after]
-    return after - 1, after, (t - low) / (high - low)
-
-
-def bracket(anchors: np.ndarray, t: int) -> tuple[int, int, float]:
-    """Return the anchors' places about step `t`, and the weight of the second.
-
-    Beyond the last anchor, the last one's place twice.
-    """
-    return _bracket(tuple(anchors.tolist()), t)
-
-
 def compress(
     expansion: Expansion,
-    curvature: Curvature,
+    curvature: CurvatureAlong,
     labels: np.ndarray,
     displacements: Tensor,
     metric: Tensor,
@@ -183,19 +175,13 @@ def compress(
     rows = torch.stack([table.at(int(t)) for t in anchors])  # (K, U, P)
     mean = rows.mean(1)
     deviations = (rows - mean[:, None]) / metric
-    z = curvature.coordinates(displacements).double()
-    excited = _square_root(z.T @ z / len(z)).to(rows.dtype)
-    shares, clusters = curvature.shares, range(len(curvature.responses))
-    responses = [curvature.shrunk(c) / metric for c in clusters]
     count = len(anchors) * rows.shape[1]
-    weighted = [
-        deviations.flatten(0, 1) * (path.steps / count) ** 0.5,
-        *(excited.T @ responses[c] * float(path.steps * shares[c]) ** 0.5 for c in clusters),
-    ]
+    weighted = [deviations.flatten(0, 1) * (path.steps / count) ** 0.5]
+    for bend in curvature.at:
+        weight = path.steps / len(curvature.at)
+        weighted += _excited_responses(bend, displacements, metric, weight)
     basis, lost = _leading(torch.cat(weighted), size)
-    own = torch.stack([response @ basis.T for response in responses])  # (C, r, q)
-    common = torch.einsum("c,crq->rq", shares.to(own.dtype), own)
-    cores = torch.einsum("crq,rs,sp->cqp", own, curvature.inverse, common)
+    cores = torch.stack([_cores(bend, basis / metric) for bend in curvature.at])
     result = LowRank(
         path.state(0),
         path.steps,
@@ -204,10 +190,31 @@ def compress(
         mean,
         basis * metric,
         deviations @ basis.T,
+        curvature.steps,
         cores,
         torch.from_numpy(labels),
     )
     return result, lost
+
+
+def _excited_responses(
+    curvature: Curvature, displacements: Tensor, metric: Tensor, weight: float
+) -> list[Tensor]:
+    """Return each cluster's responses over `metric`, as strongly as displacements excite them."""
+    z = curvature.coordinates(displacements).double()
+    excited = _square_root(z.T @ z / len(z)).to(displacements.dtype)
+    return [
+        excited.T @ (curvature.shrunk(c) / metric) * float(weight * share) ** 0.5
+        for c, share in enumerate(curvature.shares)
+    ]
+
+
+def _cores(curvature: Curvature, functionals: Tensor) -> Tensor:
+    """Return M (C, q, q) of the clusters, in a basis whose coordinates `functionals` (q, P) read."""
+    clusters = range(len(curvature.shares))
+    own = torch.stack([curvature.shrunk(c) @ functionals.T for c in clusters])  # (C, r, q)
+    common = torch.einsum("c,crq->rq", curvature.shares.to(own.dtype), own)
+    return torch.einsum("crq,rs,sp->cqp", own, curvature.inverse, common)
 
 
 def _square_root(square: Tensor) -> Tensor:

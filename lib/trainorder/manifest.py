@@ -18,7 +18,7 @@ RULES = {
     ("reference", "reduced"): "reduced",
     ("barycentre", "reduced"): "reduced",
 }
-_ROWS = {"path": "parameters", "table": "step", "curvature": "basis", "reduced": "anchor"}
+_ROWS = {"path": "parameters", "table": "step", "curvature": "basis", "reduced": "knots"}
 
 
 def write_manifest(path: Path, key: str, code: str, files: Sequence[Path]) -> None:

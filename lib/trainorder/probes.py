@@ -14,10 +14,9 @@ from torch import Tensor
 
 from trainorder.clusters import Clusters
 from trainorder.config import CurvatureConfig
-from trainorder.curvature import Curvature, Responses
+from trainorder.curvature import Curvature, CurvatureAlong, Responses
 from trainorder.derivatives import gradient
 from trainorder.estimators.base import ExactReplay, Expansion, displacement
-from trainorder.problem import Problem
 
 SCHEDULES = 18  # random ones that are replayed to see where replays go
 _GOAL_STEPS = 3  # places in the window at which the metrics' sensitivities are taken
@@ -29,7 +28,7 @@ _CHECKED = 2  # fresh displacements that an error estimate is read from
 class CurvedReplay(ExactReplay):
     """Order 1 with the curvature found so far; order 0 while there is none."""
 
-    def __init__(self, expansion: Expansion, curvature: Curvature, labels: Tensor) -> None:
+    def __init__(self, expansion: Expansion, curvature: CurvatureAlong, labels: Tensor) -> None:
         """Replay about `expansion`; `labels` (U,) are the clusters of the units."""
         super().__init__(expansion)
         self.curvature, self.labels = curvature, labels
@@ -40,7 +39,7 @@ class CurvedReplay(ExactReplay):
         if self.curvature.rank and t:
             deltas = displacement(self.expansion, t, parameters)
             for column in units.T:
-                terms = self.curvature.apply(deltas, self.labels[column])
+                terms = self.curvature.apply(t, deltas, self.labels[column])
                 result.add_(terms, alpha=1 / units.shape[1])
         return result
 
@@ -57,36 +56,46 @@ class Round:
 class Prober:
     """Chooses probes and measures the clusters' responses to them."""
 
-    def __init__(self, expansion: Expansion, clusters: Clusters, schedules: Tensor) -> None:
-        """Probe for replays of `schedules` (O, T, k); the last few only check the others."""
+    def __init__(
+        self, expansion: Expansion, clusters: Clusters, schedules: Tensor, anchors: int
+    ) -> None:
+        """Probe at `anchors` steps for replays of `schedules` (O, T, k), the last few as checks."""
         self.expansion = expansion
         self.labels = torch.from_numpy(clusters.labels)
         self.schedules, self.checks = schedules[:-_CHECKED], schedules[-_CHECKED:]
-        self.curvature = Curvature(clusters.shares, expansion.problem.size)
+        steps = expansion.path.steps
+        centres = np.array([steps * (2 * i + 1) // (2 * anchors) for i in range(anchors)])
+        self.curvature = CurvatureAlong(
+            centres, [Curvature(clusters.shares, expansion.problem.size) for _ in centres]
+        )
         self.metric = second_moment_scale(expansion)
         self.rounds: list[Round] = []
-        middle = expansion.path.parameters(expansion.path.steps // 2)
         length = _STEP * float(self.displacements().norm(dim=1).mean())
-        self.responses = Responses(expansion.problem, clusters, middle, length)
+        self.responses = [
+            Responses(expansion.problem, clusters, expansion.path.parameters(int(t)), length)
+            for t in centres
+        ]
 
-    def run(self, config: CurvatureConfig) -> Curvature:
+    def run(self, config: CurvatureConfig) -> CurvatureAlong:
         """Probe until the estimated error is within the tolerance, or the rank is reached."""
         step = max(1, config.rank // 6)
         self._take("displacements", principal(self.displacements(), self.metric, 2 * step), None)
-        goals = sensitivities(self.expansion, self.curvature)
-        self._take("goals", principal(self.curvature.remainder(goals), self.metric, step), None)
+        goals = sensitivities(self.expansion, self.curvature.middle)
+        goals = self.curvature.middle.remainder(goals)
+        self._take("goals", principal(goals, self.metric, step), None)
         while self.curvature.rank < config.rank:
             error = self.error()
             if error <= config.tolerance:
                 self.rounds.append(Round("check", self.curvature.rank, error))
                 break
-            missed = self.curvature.remainder(self.displacements())
+            missed = self.curvature.middle.remainder(self.displacements())
             count = min(step, config.rank - self.curvature.rank)
             self._take("greedy", principal(missed, self.metric, count), error)
         return self.curvature
 
     def _take(self, kind: str, probes: Tensor, error: float | None) -> None:
-        self.curvature.add(probes, self.responses(probes))
+        for curvature, responses in zip(self.curvature.at, self.responses, strict=True):
+            curvature.add(probes, responses(probes))
         self.rounds.append(Round(kind, self.curvature.rank, error))
 
     def displacements(self, schedules: Tensor | None = None) -> Tensor:
@@ -114,10 +123,11 @@ class Prober:
         """
         reached = self.displacements(self.checks)
         deltas = reached[:: max(1, len(reached) // _CHECKED)][:_CHECKED]
-        exact = self.responses(deltas).mean(0)
+        middle = self.curvature.middle
+        exact = self.responses[len(self.responses) // 2](deltas).mean(0)
         wrong = total = 0.0
         for c, row in enumerate(exact):
-            found = self.curvature.apply(deltas, torch.full((len(deltas),), c))
+            found = middle.apply(deltas, torch.full((len(deltas),), c))
             wrong += float(((found - row) / self.metric).norm()) ** 2
             total += float((row / self.metric).norm()) ** 2
         return float((wrong / total) ** 0.5)

@@ -27,7 +27,8 @@ from torch import Tensor
 from trainorder.derivatives import gradient
 from trainorder.estimators.base import Expansion
 from trainorder.estimators.nystrom import Nystrom
-from trainorder.lowrank import LowRank, bracket
+from trainorder.interpolation import bracket
+from trainorder.lowrank import LowRank
 from trainorder.optimizer import AdamW, State
 from trainorder.store import read_arrays, write_arrays
 
@@ -46,7 +47,8 @@ class Reduced:
         rates: (T,) learning rates, decay: (T,) 1 - eta lambda, corrections: (T,) 1 - b1^(step + 1).
         beta: (2,) b1 and b2.
         coefficients: a, (T, U, q).
-        cores: M', (C, q, q), transposed.
+        bends: (A,) steps at which the curvature was probed.
+        cores: M', (A, C, q, q), transposed.
         labels: (U,) int64.
         steps: F diag(Dbar p_j) Q', (K, q, (1 + J) f): p_0 = 1; the products of mu with all of them.
         drifts: F diag(Dbar p_j) mbar, (K, 1 + J, f), less the path's own for j = 0.
@@ -63,6 +65,7 @@ class Reduced:
     corrections: np.ndarray
     beta: np.ndarray
     coefficients: Tensor
+    bends: np.ndarray
     cores: Tensor
     labels: Tensor
     steps: Tensor
@@ -87,7 +90,8 @@ class Reduced:
         for t in range(steps):
             units = schedules[:, t]
             force = self.coefficients[t][units].mean(1)
-            for c, core in enumerate(self.cores):
+            low, high, weight = bracket(self.bends, t)
+            for c, core in enumerate(torch.lerp(self.cores[low], self.cores[high], weight)):
                 rows = torch.nonzero((self.labels[units] == c).any(1))[:, 0]
                 share = (self.labels[units[rows]] == c).to(y.dtype).mean(1, keepdim=True)
                 force.index_add_(0, rows, share * (y[rows, :q] @ core))
@@ -126,7 +130,7 @@ class Reduced:
         """
         arrays = read_arrays(path, key, "reduced")
         arrays["goals"] = list(arrays["goals"])
-        plain = ("knots", "rates", "decay", "corrections", "beta", "goals")
+        plain = ("knots", "bends", "rates", "decay", "corrections", "beta", "goals")
         return cls(
             **{
                 name: value if name in plain else torch.from_numpy(value)
@@ -196,8 +200,9 @@ def reduce(
     rates = np.array([optimizer.learning_rate(step) for step in steps])
     with torch.no_grad():
         losses = torch.stack([problem.goal_loss(end, g) for g in range(count)])
-    shares = torch.bincount(model.labels, minlength=len(model.cores)) / len(model.labels)
-    bend = torch.einsum("c,cij->ij", shares.to(model.cores.dtype), model.cores)[:size, :size]
+    last = model.cores[-1, :, :size, :size]
+    shares = torch.bincount(model.labels, minlength=len(last)) / len(model.labels)
+    bend = torch.einsum("c,cij->ij", shares.to(last.dtype), last)
     table = [model.coordinates(t, torch.arange(problem.units)[:, None]) for t in range(path.steps)]
     return Reduced(
         knots=knots,
@@ -206,7 +211,8 @@ def reduce(
         corrections=np.array([optimizer.bias_corrections(step)[0] for step in steps]),
         beta=np.array([config.beta1, config.beta2]),
         coefficients=torch.stack(table)[:, :, :size].contiguous(),
-        cores=model.cores[:, :size, :size].mT.contiguous(),
+        bends=model.bends,
+        cores=model.cores[:, :, :size, :size].mT.contiguous(),
         labels=model.labels,
         steps=torch.stack(matrices).permute(0, 3, 1, 2).flatten(2).contiguous(),
         drifts=torch.stack(drifts),

@@ -12,6 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from trainorder.derivatives import gradient
+from trainorder.interpolation import bracket
 from trainorder.path import Path
 from trainorder.problem import Problem
 from trainorder.store import create_rows, creating
@@ -59,19 +60,6 @@ class GradientTable(Protocol):
     def at(self, t: int) -> Tensor:
         """Return the gradients (U, P) at step `t`."""
         ...
-
-
-def bracket(anchors: np.ndarray, t: int) -> tuple[int, int, float]:
-    """Return the rows of the anchors on either side of `t`, and how far `t` lies between them.
-
-    Both rows are the same at an anchor, and beyond the last one.
-    """
-    after = int(np.searchsorted(anchors, t))
-    if after == len(anchors) or anchors[after] == t:
-        row = min(after, len(anchors) - 1)
-        return row, row, 0.0
-    low, high = int(anchors[after - 1]), int(anchors[after])
-    return after - 1, after, (t - low) / (high - low)
 
 
 class Table:

@@ -80,10 +80,9 @@ EDITS = {  # a file of the library, an edit that changes what it does, and the r
     "sketch.py": (
         "SEED = 20250522",
         "SEED = 20250523",
-        {"truth", "estimate", "proxy_orders"},
+        {"truth", "estimate", "proxy_orders", "stores"},
     ),
     "ridge.py": ("np.logspace(2, -8, 41)", "np.logspace(2, -8, 21)", {"ridge"}),
-    "sketch.py": ("SEED = 20250522", "SEED = 20250523", {"truth", "estimate", "stores"}),
     "corpus/packing.py": ("_NEAR = 200", "_NEAR = 201", {"corpus"}),
     "figures/style.py": ("WIDTH = 10.0", "WIDTH = 10.5", {"figures"}),
     "estimators/fut.py": ("if t == 0:", "if t < 1:", {"estimate"}),

@@ -9,7 +9,8 @@ from torch import Tensor
 from trainorder.derivatives import gradient
 from trainorder.estimators.base import ExactReplay, Expansion
 from trainorder.estimators.nystrom import Nystrom
-from trainorder.lowrank import LowRank, bracket
+from trainorder.interpolation import bracket
+from trainorder.lowrank import LowRank
 from trainorder.probes import probe_schedules, second_moment_scale
 from trainorder.shrinkage import split_noise
 

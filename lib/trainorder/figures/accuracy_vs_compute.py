@@ -77,8 +77,9 @@ def _draw_mark(axes: Axes, mark: Mark, number: int, results: Results) -> None:
         gid=mark.estimator,
         label=f"{number}  {results.caption(mark.estimator)}{', undefined' if undefined else ''}",
     )  # fmt: skip
-    side, aligned = ((5, 4), "left") if number % 2 else ((-5, 4), "right")
+    # Marks of like compute are neighbours in number: above and below in turn.
+    side, aligned = ((4, 4), "bottom") if number % 2 else ((4, -4), "top")
     axes.annotate(
-        str(number), (mark.total, value), xytext=side, ha=aligned, textcoords="offset points",
+        str(number), (mark.total, value), xytext=side, va=aligned, textcoords="offset points",
         fontsize=8, zorder=4,
     )  # fmt: skip

@@ -64,7 +64,7 @@ def label(results: Results, content: Mapping[str, Any]) -> str:
     """Return the line under the figure."""
     steps, whole = content["steps"], content["window_steps"]
     part = "" if steps == whole else f"first {steps} of {whole} steps, "
-    return results.label(f"{part}order0@{content['path']}, {len(content['orders'])} replayed")
+    return results.label(f"{part}order0 about the {content['path']} path")
 
 
 def curves(stores: Sequence[Record]) -> dict[str, list[Record]]:

@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
+from trainorder.interpolation import bracket
 from trainorder.stores.base import Arrays, Codec, Dense
 from trainorder.stores.dense import Plain
-from trainorder.table import bracket, even_anchors
+from trainorder.table import even_anchors
 
 
 class Anchors(Codec):
