@@ -8,8 +8,10 @@ that are complete are not run again. Speed is measured each time, in one process
 """
 
 import argparse
+import io
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
 from typing import Any
 
 from bench.estimators import overview
@@ -86,7 +88,8 @@ def make(cores: int | None) -> dict[str, Any]:
         say(f"study {study.name}")
         run(study, cores)
     say("measuring")
-    performance = {"made": made(), "measured": measure(SEEDS["default"])}
+    with redirect_stderr(io.StringIO()):  # the progress of replays
+        performance = {"made": made(), "measured": measure(SEEDS["default"])}
     write_json(PERFORMANCE, performance)
     return performance
 

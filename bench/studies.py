@@ -21,8 +21,10 @@ from trainorder.figures.results import Results
 from trainorder.files import read_json, write_text
 
 RESULTS = Path("results")
+SCRIPTS = Path(__file__).parents[1] / "scripts"
 FOLDER = RESULTS / "bench"  # what the drivers keep for themselves
 SEEDS = ("init", "data", "order")
+DIVERGED = "lower optimizer.learning_rate"  # in the error of a training that is not finite
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,14 @@ class Study:
         """
         return load_config("config.yaml", *self.write())
 
-    def key(self, *sections: str) -> str:
-        """Return a hash of some sections of the configuration."""
+    def key(self, scripts: Sequence[str], sections: Sequence[str] = ()) -> str:
+        """Return a hash of the code behind some scripts, and of the configuration.
+
+        Only the given `sections` of it count; all of them if there are none.
+        """
         config = self.config()
-        return provenance.digest({name: config[name] for name in sections})
+        code = [provenance.code_hash(SCRIPTS / f"{script}.py") for script in scripts]
+        return provenance.digest({name: config[name] for name in sections or config}, code)
 
     def read(self) -> Results:
         """Return the result files.

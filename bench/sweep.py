@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from bench.drawing import save_png
-from bench.studies import FOLDER, Study, made, run, say, seeded
+from bench.studies import DIVERGED, FOLDER, Study, made, run, say, seeded
 from bench.sweep_page import draw, markdown
 from trainorder.cost import Meter
 from trainorder.errors import UserError
@@ -29,6 +29,7 @@ from trainorder.store import opened
 PRESETS = {"default": "", "wider": "wider"}
 OUTPUT, FIGURE = Path("docs/measured/sweep"), Path("docs/figures/sweep.png")
 SECTIONS = ("seeds", "threads", "corpus", "model", "optimizer", "window")  # what a run depends on
+SCRIPTS = ("corpus", "warm", "orders", "reference")
 EXTENSIONS = 4  # factors of 2 to go on by where the best rate is at an end
 PATH = "store/reference/path.h5"
 
@@ -101,7 +102,7 @@ def final_losses(study: Study) -> dict[str, float]:
 
 def measured(study: Study, cores: int | None) -> dict[str, float] | None:
     """Return the metrics of one rate, made now or kept from before; None where it diverged."""
-    kept, key = FOLDER / "sweep" / f"{study.name}.json", study.key(*SECTIONS)
+    kept, key = FOLDER / "sweep" / f"{study.name}.json", study.key(SCRIPTS, SECTIONS)
     if kept.is_file() and (record := read_json(kept))["key"] == key:
         say(f"{study.name}: kept from before")
     else:
@@ -117,7 +118,7 @@ def _trained(study: Study, cores: int | None) -> dict[str, float] | None:
         run(study, cores, [PATH])
         return final_losses(study)
     except UserError as error:
-        if "lower optimizer.learning_rate" not in str(error):
+        if DIVERGED not in str(error):
             raise
         return None
     finally:

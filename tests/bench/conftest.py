@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "bench")]
+
+from low_rank_study import make_study  # noqa: E402
 
 
 @pytest.fixture
@@ -17,3 +19,9 @@ def top(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "presets", tmp_path / "presets")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def synthetic_study(tmp_path_factory):
+    """Return a validated synthetic study with the low-rank estimators. Tests must not change it."""
+    return make_study(tmp_path_factory.mktemp("study"))

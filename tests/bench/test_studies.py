@@ -30,9 +30,14 @@ def test_small_rates_are_written_as_numbers_that_yaml_reads_back(top):
 
 
 def test_the_key_of_sections_changes_with_them_alone(top):
-    one, other = Study("a"), Study("b", layer={"trajectories": 0})
-    assert one.key("model", "seeds") == other.key("model", "seeds")
-    assert one.key("model", "seeds") != Study("a", layer=seeded(1)).key("model", "seeds")
+    one, other, sections = Study("a"), Study("b", layer={"trajectories": 0}), ("model", "seeds")
+    assert one.key([], sections) == other.key([], sections)
+    assert one.key([], sections) != Study("a", layer=seeded(1)).key([], sections)
+    assert one.key([]) != Study("a", layer={"trajectories": 0}).key([])
+
+
+def test_the_key_changes_with_the_code(top):
+    assert Study("a").key(["warm"]) != Study("a").key(["truth"])
 
 
 @pytest.fixture
