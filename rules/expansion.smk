@@ -14,9 +14,7 @@ def paths_read(kind):
 
 # The reference path is kept in any case: it is the run that all others are compared with.
 EXPANSION_PATHS = sorted({"reference", *paths_read("path")})
-TABLE_PATHS = sorted(
-    {*paths_read("table"), *({"barycentre"} & {*paths_read("path")})}
-)
+TABLE_PATHS = sorted({*paths_read("table"), *({"barycentre"} & {*paths_read("path")})})
 
 
 rule table:

@@ -10,6 +10,7 @@ from trainorder.estimators.base import Expansion
 from trainorder.files import write_json
 from trainorder.job import Job, run
 from trainorder.lowrank import compress
+from trainorder.manifest import RULES
 from trainorder.optimizer import AdamW
 from trainorder.path import Path as ExpansionPath
 from trainorder.probes import Prober, probe_schedules
@@ -24,9 +25,13 @@ def main(job: Job) -> None:
     window, config = WindowConfig(**p["window"]), CurvatureConfig(**p["curvature"])
     clusters = Clusters.load(job.input["clusters"], p["key"])
     schedules = probe_schedules((window.steps, window.units_per_step), window.units, p["seed"])
+    store = Path(job.input["path"]).parent.name
+    rules = {kind: RULES[store, kind] for kind in ("path", "table")}
     with ExitStack() as stack:
-        path = stack.enter_context(opened(job.input["path"], p["key"], "barycentre"))
-        tables = [stack.enter_context(opened(f, p["key"], "table")) for f in job.input["table"]]
+        path = stack.enter_context(opened(job.input["path"], p["key"], rules["path"]))
+        tables = [
+            stack.enter_context(opened(f, p["key"], rules["table"])) for f in job.input["table"]
+        ]
         optimizer = AdamW(OptimizerConfig(**p["optimizer"]), window.horizon)
         expansion = Expansion(problem, optimizer, ExpansionPath(path), Table(tables))
         with job.meter.time("precompute"):

@@ -42,10 +42,13 @@ def main(job: Job) -> None:
         if "curvature" in files:
             start = read_state(job.input["warm"], p["key"], "warm")
             model = LowRank.load(files["curvature"][0], p["key"], start)
+        centre = ExpansionPath(opens["path"][0]) if "path" in opens else model
+        if centre is None:
+            raise ValueError(f"{config.method} expands about nothing that the store holds")
         expansion = Expansion(
             problem,
             AdamW(OptimizerConfig(**p["optimizer"]), window.horizon),
-            ExpansionPath(opens["path"][0]) if "path" in opens else model,
+            centre,
             Table(opens["table"]) if "table" in opens else None,
         )
         outcome = replay(

@@ -1,12 +1,13 @@
 """Reduces the low-rank expansion to a few megabytes that replay whole schedules."""
 
-from contextlib import ExitStack
+from pathlib import Path
 
 from trainorder.checkpoints import read_state
 from trainorder.config import OptimizerConfig, WindowConfig
 from trainorder.estimators.base import Expansion
 from trainorder.job import Job, run
 from trainorder.lowrank import LowRank
+from trainorder.manifest import RULES
 from trainorder.optimizer import AdamW
 from trainorder.path import Path as ExpansionPath
 from trainorder.probes import probe_schedules, second_moment_scale
@@ -23,8 +24,8 @@ def main(job: Job) -> None:
     model = LowRank.load(job.input["curvature"], p["key"], start)
     shape = (window.steps, window.units_per_step)
     schedules = probe_schedules(shape, window.units, p["seed"], SCHEDULES)
-    with ExitStack() as stack:
-        path = stack.enter_context(opened(job.input["path"], p["key"], "barycentre"))
+    rule = RULES[Path(job.input["path"]).parent.name, "path"]
+    with opened(job.input["path"], p["key"], rule) as path:
         optimizer = AdamW(OptimizerConfig(**p["optimizer"]), window.horizon)
         expansion = Expansion(problem, optimizer, ExpansionPath(path), None)
         with job.meter.time("precompute"):

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-from trainorder.barycentre import write_barycentre
+from trainorder.barycentre import Anchors, anchor_gradients, run_barycentre
 from trainorder.checkpoints import Checkpoints
+from trainorder.clusters import Clusters, draw_pools
 from trainorder.config import ModelConfig, OptimizerConfig
 from trainorder.corpus.corpus import Corpus
 from trainorder.cost import Meter
@@ -18,7 +19,7 @@ from trainorder.optimizer import AdamW, State
 from trainorder.path import Path, write_path
 from trainorder.problem import LanguageProblem
 from trainorder.store import opened
-from trainorder.table import Table, anchor_steps, spans, write_table
+from trainorder.table import Table, even_anchors, write_rows, write_table
 
 HORIZON = 40
 
@@ -41,11 +42,20 @@ def optimizer_config(**changes):
 
 @dataclass
 class Polynomial:
-    """Units whose losses are random polynomials of the parameters, of degree 2 or 3."""
+    """Units whose losses are random polynomials of the parameters, of degree 2 or 3.
+
+    A unit's loss is the mean over its sequences, which differ by `noise`. With `kinds`, units of
+    one kind are alike but for a part of `spread`, in slope and curvature.
+    """
 
     units: int
     size: int = 5
     degree: int = 2
+    sequences: int = 4
+    noise: float = 0.5
+    kinds: int | None = None
+    spread: float = 0.1
+    goals: tuple[str, ...] = ("a", "b")
     meter: Meter = field(default_factory=Meter)
 
     def __post_init__(self):
@@ -59,12 +69,39 @@ class Polynomial:
         self.square = root @ root.mT / self.size
         self.cube = normal(self.units, self.size, self.size, self.size) / self.size
         self.start = normal(self.size)
+        slopes = normal(self.units, self.sequences, self.size)
+        bends = normal(self.units, self.sequences, self.size, self.size)
+        self.slopes = self.noise * (slopes - slopes.mean(1, keepdim=True))
+        self.bends = self.noise * (bends + bends.mT - (bends + bends.mT).mean(1, keepdim=True)) / 4
+        self.targets = normal(len(self.goals), self.size)
+        if self.kinds is not None:
+            kind = self.kind
+            self.linear = self.linear[kind] + self.spread * (self.linear - self.linear[kind])
+            self.square = self.square[kind] + self.spread * (self.square - self.square[kind])
+            self.cube = self.cube[kind] + self.spread * (self.cube - self.cube[kind])
+
+    @property
+    def kind(self):
+        """The kind of each unit, which is also the first unit of that kind."""
+        return torch.arange(self.units) % (self.kinds or self.units)
 
     def loss(self, theta, unit):
         value = self.linear[unit] @ theta + theta @ self.square[unit] @ theta / 2
         if self.degree == 3:
             value = value + torch.einsum("ijk,i,j,k->", self.cube[unit], theta, theta, theta) / 6
         return value
+
+    def sample_loss(self, theta, rows):
+        losses = [
+            self.loss(theta, unit)
+            + self.slopes[unit, sequence] @ theta
+            + theta @ self.bends[unit, sequence] @ theta / 2
+            for unit, sequence in rows.tolist()
+        ]
+        return torch.stack(losses).mean()
+
+    def goal_loss(self, theta, goal):
+        return ((theta - self.targets[goal]) ** 2).sum() / 2 + self.loss(theta, goal) / 4
 
 
 def language_problem(units=6, unit_size=2, seed=0):
@@ -167,27 +204,44 @@ def torch_rate(config, step):
 def expansion(problem, states, config, folder, anchors=None, shards=2):
     """Yield the expansion about a path of states, its gradient table included."""
     steps = len(states) - 1
-    write_path(folder / "path.h5", "k", lambda t: states[t], steps)
+    places = even_anchors(steps, anchors)
+    write_path(folder / "path.h5", "k", lambda t: states[t], steps, places)
     with opened(folder / "path.h5", "k", "reference") as file:
         path = Path(file)
-        for shard, span in enumerate(spans(steps, anchor_steps(steps, anchors), shards)):
-            write_table(folder / f"table-{shard}.h5", "k", problem, path, span.anchors)
+        for shard, part in enumerate(np.array_split(places, shards)):
+            write_table(folder / f"table-{shard}.h5", "k", problem, path, part)
         with opened_tables(folder, shards) as table:
             yield Expansion(problem, AdamW(config, HORIZON), path, table)
 
 
 @contextmanager
-def barycentre(problem, start, steps, units_per_step, config, folder, shards=2):
-    """Yield the expansion about the barycentre path."""
+def barycentre(
+    problem, start, steps, units_per_step, config, folder, clusters=None, given=None, tolerance=0.0
+):
+    """Yield the expansion about the barycentre path.
+
+    Every step is an anchor, or with `clusters` the given ones, or those the tolerance asks for.
+    """
     checkpoints = Checkpoints(folder / "work", "w", every=1, keep_all=True)
     optimizer = AdamW(config, HORIZON)
-    files = [folder / f"table-{shard}.h5" for shard in range(shards)]
-    parts = spans(steps, anchor_steps(steps, None), shards)
-    write_barycentre(problem, optimizer, start, units_per_step, parts, files, checkpoints, "k")
-    write_path(folder / "path.h5", "k", lambda t: checkpoints.load(start.step + t)[0], steps)
+    chosen = run_barycentre(
+        problem,
+        clusters,
+        optimizer,
+        start,
+        units_per_step,
+        Anchors(steps, given, tolerance),
+        checkpoints,
+        "k",
+    )
+    rows = anchor_gradients(checkpoints, chosen, "k")
+    write_rows(folder / "table-0.h5", "k", chosen, problem.units, start.parameters, rows)
+    write_path(
+        folder / "path.h5", "k", lambda t: checkpoints.load(start.step + t)[0], steps, chosen
+    )
     with (
         opened(folder / "path.h5", "k", "barycentre") as file,
-        opened_tables(folder, shards) as table,
+        opened_tables(folder, 1) as table,
     ):
         yield Expansion(problem, optimizer, Path(file), table)
 
@@ -198,6 +252,12 @@ def opened_tables(folder, shards):
     with ExitStack() as stack:
         names = [folder / f"table-{shard}.h5" for shard in range(shards)]
         yield Table([stack.enter_context(opened(name, "k", "table")) for name in names])
+
+
+def every_sequence(problem, labels):
+    """Return clusters of the units whose pools hold every sequence."""
+    labels = np.asarray(labels)
+    return Clusters(labels, draw_pools(labels, problem.sequences, 10**6, 0))
 
 
 def relative_error(found, expected):

@@ -8,12 +8,21 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainorder.config import EstimatorConfig, WindowConfig, check, load_config, orders_config
+from trainorder.config import (
+    EstimatorConfig,
+    OrdersConfig,
+    WindowConfig,
+    check,
+    load_config,
+    orders_config,
+)
 from trainorder.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "schemas" / "config.schema.yaml"
 DEFAULT = load_config(ROOT / "config.yaml")
+ORDERS = sum(OrdersConfig(**DEFAULT["orders"]).counts.values())
+FIT = DEFAULT["orders"]["fit"]
 PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
 
 
@@ -140,14 +149,14 @@ BAD = {
     ),
     "table shards above the steps": (changed(shards__table=33), "shards.table", "32 anchors"),
     "truth shards above the orders": (
-        changed(shards__truth=76, estimators=[order0()]),
+        changed(shards__truth=ORDERS - FIT + 1, estimators=[order0()]),
         "shards.truth",
-        "75 orders",
+        f"{ORDERS - FIT} orders",
     ),
     "truth shards above the orders, those to fit on among them": (
-        changed(shards__truth=108, estimators=[RIDGE]),
+        changed(shards__truth=ORDERS + 1, estimators=[RIDGE]),
         "shards.truth",
-        "107 orders",
+        f"{ORDERS} orders",
     ),
     "estimate shards above the orders": (
         changed(

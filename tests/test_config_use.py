@@ -27,6 +27,8 @@ SECTIONS = {
     "optimizer": config_module.OptimizerConfig,
     "window": config_module.WindowConfig,
     "orders": config_module.OrdersConfig,
+    "expansion": config_module.ExpansionConfig,
+    "curvature": config_module.CurvatureConfig,
     "estimators": config_module.EstimatorConfig,
 }
 

@@ -37,6 +37,24 @@ def files(tmp_path):
     return found
 
 
+def test_the_low_rank_files_are_listed_by_their_rows(files, tmp_path):
+    folder = tmp_path / "barycentre"
+    made = [folder / "curvature.h5", folder / "reduced.h5"]
+    store.write_arrays(made[0], KEY, {"basis": np.ones((4, 7), np.int8)})
+    store.write_arrays(made[1], KEY, {"knots": np.arange(3)})
+    write_manifest(tmp_path / "manifest.json", KEY, "code", [*files, *made])
+    entries = json.loads((tmp_path / "manifest.json").read_text())["shards"][-2:]
+    assert [(entry["kind"], entry["rows"]) for entry in entries] == [
+        ("curvature", 4),
+        ("reduced", 3),
+    ]
+    for kind, file in zip(("curvature", "reduced"), made, strict=True):
+        assert shards(tmp_path / "manifest.json", KEY, "barycentre", kind) == [file]
+        truncate(file)
+        with pytest.raises(UserError, match=f"rerun rule `{kind}`"):
+            shards(tmp_path / "manifest.json", KEY, "barycentre", kind)
+
+
 @pytest.fixture
 def manifest(files, tmp_path):
     write_manifest(tmp_path / "manifest.json", KEY, "code", files)

@@ -6,25 +6,16 @@ import torch
 
 from problems import Polynomial, expansion, optimizer_config, torch_states, warm_state
 from trainorder.derivatives import gradient
-from trainorder.table import anchor_steps, spans
+from trainorder.table import even_anchors
 
 
 @pytest.mark.parametrize("steps", [2, 7, 32])
 @pytest.mark.parametrize("anchors", [2, 5, None])
 def test_anchors_hold_the_first_and_the_last_step(steps, anchors):
-    found = anchor_steps(steps, min(anchors, steps) if anchors else None)
+    found = even_anchors(steps, min(anchors, steps) if anchors else None)
     assert found[0] == 0
     assert found[-1] == steps - 1
     assert len(found) == (min(anchors, steps) if anchors else steps)
-
-
-@pytest.mark.parametrize("shards", [1, 2, 3, 5])
-def test_spans_cover_every_step_and_every_anchor_once(shards):
-    anchors = anchor_steps(17, 6)
-    parts = spans(17, anchors, shards)
-    assert [t for part in parts for t in part.steps] == list(range(17))
-    assert [t for part in parts for t in part.anchors] == anchors.tolist()
-    assert all(t in part.steps for part in parts for t in part.anchors), "an anchor is astray"
 
 
 @pytest.mark.parametrize("shards", [1, 3])

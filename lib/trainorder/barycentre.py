@@ -56,29 +56,31 @@ def pooled_moments(problem: Problem, clusters: Clusters, theta: Tensor) -> Momen
     """Return the moments at `theta` (P,) estimated from the pools of the clusters.
 
     A unit's gradient is that of its cluster plus the mean noise of its S sequences, so that
-    Var_u = Var of the cluster means over units + E[sigma_c^2] / S. sigma_c^2, the variance of one
-    sequence, is read from the spread of the parts of a pool; the noise that it leaves in the
-    cluster means is taken off their variance.
+    Var_u = Var of the cluster means over units + E[sigma_c^2 / S (1 - 1/m_c)] for m_c units in the
+    cluster. sigma_c^2, the variance of one sequence, is read from the spread of the parts of a
+    pool; the noise that it leaves in the cluster means is taken off their variance: sigma_c^2 / n
+    (1 - n / (m_c S)), for a pool of n is drawn without replacement.
     """
     means, noises, sizes = [], [], []
     for pool in clusters.pools:
         parts = np.array_split(pool, min(_PARTS, len(pool)))
-        rows = [gradient(partial(problem.sample_loss, rows=part), theta) for part in parts]
-        weights = [len(part) / len(pool) for part in parts]
-        mean = sum((row.double() * w for row, w in zip(rows, weights, strict=True)))
-        spread = sum(
-            ((row.double() - mean) ** 2 * len(part) for row, part in zip(rows, parts, strict=True))
-        )
+        rows = torch.stack(
+            [gradient(partial(problem.sample_loss, rows=part), theta) for part in parts]
+        ).double()
+        counts = torch.tensor([[float(len(part))] for part in parts], dtype=torch.float64)
+        mean = (counts * rows).sum(0) / len(pool)
         means.append(mean)
-        noises.append(spread / max(1, len(parts) - 1))
+        noises.append((counts * (rows - mean) ** 2).sum(0) / max(1, len(parts) - 1))
         sizes.append(len(pool))
         problem.meter.add("sequences", len(pool))
     groups, noise = torch.stack(means), torch.stack(noises)
     share = torch.from_numpy(clusters.shares)[:, None]
     n = torch.tensor(sizes)[:, None]
+    members = torch.from_numpy(np.bincount(clusters.labels))[:, None]
+    left = noise / n * (1 - n / (members * problem.sequences))
     mean = (share * groups).sum(0)
-    between = (share * (groups - mean) ** 2).sum(0) - (share * (1 - share) * noise / n).sum(0)
-    within = (share * noise).sum(0) / problem.sequences
+    between = (share * (groups - mean) ** 2).sum(0) - (share * (1 - share) * left).sum(0)
+    within = (share * noise * (1 - 1 / members)).sum(0) / problem.sequences
     return Moments(mean, between.clamp(min=0) + within, groups.to(theta.dtype))
 
 
@@ -98,7 +100,7 @@ def barycentre_step(
 
 
 class CentredMoments:
-    """Moments between anchors: exact at the last anchor, plus what the pools have seen change since.
+    """Moments between anchors: exact at the last one, plus what the pools have seen change since.
 
     The noise of the pools cancels in the difference (Johnson and Zhang 2013, the variance reduction
     of SVRG), so that the path does not run after its own sample.
@@ -123,7 +125,7 @@ class Anchors:
     """Decides which steps are anchors: given ones, or as the interpolation error asks for them.
 
     Linear interpolation errs most in the middle. So a step becomes an anchor when the gradients
-    half-way since the last one are off the straight line between the two by more than `tolerance`,
+    half-way since the last one are off the straight line between the two by `tolerance` or more,
     relative to the spread of the clusters' gradients.
     """
 
@@ -142,7 +144,7 @@ class Anchors:
         self._since.append(sketches - sketches.mean(axis=0))
         if self.given is not None:
             return t in self.given
-        return t == self.steps - 1 or self._error() > self.tolerance
+        return t == self.steps - 1 or self._error() >= self.tolerance
 
     def _error(self) -> float:
         first, last, n = self._since[0], self._since[-1], len(self._since) - 1
@@ -191,9 +193,10 @@ def run_barycentre(
         start.parameters.clone(), start.exp_avg.clone(), start.exp_avg_sq.clone(), start.step
     )
     chosen: list[int] = []
+    centred: CentredMoments | None = None
     for t in trange(anchors.steps, desc="barycentre", mininterval=2):
-        anchor = t == 0 or clusters is None
-        if not anchor:
+        anchor = centred is None
+        if centred is not None:
             moments = centred.at(state.parameters)
             anchor = anchors.take(t, sketch(moments.groups).numpy())
         if anchor:

@@ -6,6 +6,7 @@ sequences drawn from all of its units (DESIGN section 2, curvature models).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -86,10 +87,8 @@ def gradient_clusters(problem: Problem, theta: torch.Tensor, count: int, seed: i
     if count > problem.units:
         raise UserError(f"config: curvature.clusters: {count} clusters for {problem.units} units")
     sketch = SparseJL(problem.size, _SKETCH_ROWS)
-    rows = [
-        sketch(gradient(lambda x, u=unit: problem.loss(x, u), theta))
-        for unit in range(problem.units)
-    ]
+    units = range(problem.units)
+    rows = [sketch(gradient(partial(problem.loss, unit=unit), theta)) for unit in units]
     problem.meter.add("gradients", problem.units)
     points = torch.stack(rows).double().numpy()
     points -= points.mean(axis=0)

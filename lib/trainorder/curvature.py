@@ -44,11 +44,11 @@ class Responses:
                 self.problem.meter.add("sequences", len(rows))
         return [gradients[0], gradients[-1]]
 
-    def __call__(self, directions: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, directions: Tensor) -> Tensor:
         """Return the responses (2, C, n, P) of both halves to `directions` (n, P)."""
         result = directions.new_empty(2, self.clusters.count, *directions.shape)
         for i, direction in enumerate(tqdm(directions, desc="responses", mininterval=2)):
-            step = self.length / float(direction.norm())
+            step = self.length / (float(direction.norm()) or 1.0)  # of no direction, no response
             theta = self.centre + step * direction
             for c, base in enumerate(self._base):
                 for half, (g, g0) in enumerate(zip(self._halves(c, theta), base, strict=True)):
@@ -172,4 +172,5 @@ def pseudo_inverse(matrix: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh((square + square.T) / 2)
     kept = values > _RANK_TOLERANCE * values.max()
     vectors = vectors[:, kept]
-    return ((vectors / values[kept]) @ vectors.T).to(matrix.dtype)
+    inverse: Tensor = ((vectors / values[kept]) @ vectors.T).to(matrix.dtype)
+    return inverse

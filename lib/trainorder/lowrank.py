@@ -5,9 +5,9 @@ With basis rows q_i (Q is q x P), anchors in t and displacement d from the path,
     g(t, u, d) = gbar_t + Q' (a_{t,u} + M_c Q d),    c the cluster of unit u,
 
 a symmetric-in-form low-rank model of `G[t, u] + H_c d`: a are the coordinates of the table's
-deviations from their mean, M_c = R_c' (U' H U)^+ R holds those of the responses of the cluster (R_c)
-and of the mean (R). Q spans the principal directions of both, as far as replays use them, in the
-norm of the preconditioner, and is kept as signed bytes.
+deviations from their mean, M_c = R_c' (U' H U)^+ R holds those of the responses of the cluster
+(R_c) and of the mean (R). Q spans the principal directions of both, as far as replays use them, in
+the norm of the preconditioner, and is kept as signed bytes.
 """
 
 from dataclasses import dataclass
@@ -74,6 +74,10 @@ class LowRank:
         low, high, weight = bracket(self.anchors, t)
         return torch.lerp(rows[low], rows[high], weight)
 
+    def mean_gradient(self, t: int) -> Tensor:
+        """Return gbar_t (P,), interpolated between anchors."""
+        return self._between(self.mean, t)
+
     def coordinates(self, t: int, units: Tensor) -> Tensor:
         """Return the coordinates (O, q) of the units' gradients at the path, `units` (O, k)."""
         return self._between(self.coefficients, t)[units].mean(1)
@@ -103,7 +107,7 @@ class LowRank:
         inside = self.coordinates(t, units)
         if t:  # at the start there is no displacement
             inside = inside + self.bent(t, units, self.moved(t, parameters))
-        return (inside @ self.basis).add_(self._between(self.mean, t))
+        return (inside @ self.basis).add_(self.mean_gradient(t))
 
     def save(self, path: str | Path, key: str, **records: Any) -> None:
         """Publish as a sealed file of study `key`, with `records` as attributes."""
@@ -171,7 +175,7 @@ def compress(
     if expansion.table is None:
         raise ValueError("compression reads the gradient table")
     path, table = expansion.path, expansion.table
-    anchors = table.anchors
+    anchors = path.anchors
     rows = torch.stack([table.at(int(t)) for t in anchors])  # (K, U, P)
     mean = rows.mean(1)
     deviations = (rows - mean[:, None]) / metric
@@ -210,17 +214,18 @@ def _excited_responses(
 
 
 def _cores(curvature: Curvature, functionals: Tensor) -> Tensor:
-    """Return M (C, q, q) of the clusters, in a basis whose coordinates `functionals` (q, P) read."""
+    """Return M (C, q, q) of the clusters, read by the `functionals` (q, P) of the basis."""
     clusters = range(len(curvature.shares))
     own = torch.stack([curvature.shrunk(c) @ functionals.T for c in clusters])  # (C, r, q)
-    common = torch.einsum("c,crq->rq", curvature.shares.to(own.dtype), own)
+    common = curvature.mean @ functionals.T  # not the mean of `own`, which are shrunk unevenly
     return torch.einsum("crq,rs,sp->cqp", own, curvature.inverse, common)
 
 
 def _square_root(square: Tensor) -> Tensor:
     """Return S (r, r) with S S' = `square`, positive semi-definite."""
     values, vectors = torch.linalg.eigh(square)
-    return vectors * values.clamp(min=0).sqrt()
+    root: Tensor = vectors * values.clamp(min=0).sqrt()
+    return root
 
 
 def _leading(rows: Tensor, size: int) -> tuple[Tensor, float]:

@@ -24,8 +24,8 @@ _ROWS = {"path": "parameters", "table": "step", "curvature": "basis", "reduced":
 def write_manifest(path: Path, key: str, code: str, files: Sequence[Path]) -> None:
     """Check every file of the store whole, and publish their list.
 
-    Files are named relative to the manifest's folder, `<path>/path.h5`, `<path>/table-N.h5` and so on.
-    Their `sha256` is the one in their seal: of all bytes after the first 512.
+    Files are named relative to the manifest's folder, `<path>/path.h5`, `<path>/table-N.h5` and
+    so on. Their `sha256` is the one in their seal: of all bytes after the first 512.
 
     Raises:
         UserError: a file is missing, damaged, of another study, or holds steps that another has.

@@ -5,6 +5,7 @@ A path also names its anchors: the steps at which there is a gradient table.
 
 from collections.abc import Callable
 from pathlib import Path as File
+from typing import Protocol
 
 import h5py
 import numpy as np
@@ -13,6 +14,33 @@ from torch import Tensor
 
 from trainorder.optimizer import MOMENTS, State
 from trainorder.store import create_rows, creating
+
+
+class Centre(Protocol):
+    """Anything that gradients can be expanded about: a `Path`, or a `LowRank` that keeps one."""
+
+    @property
+    def steps(self) -> int:
+        """T, the steps of the window."""
+        ...
+
+    @property
+    def first_step(self) -> int:
+        """Updates made before the window."""
+        ...
+
+    @property
+    def anchors(self) -> np.ndarray:
+        """The steps (K,) at which there is a gradient table."""
+        ...
+
+    def state(self, t: int) -> State:
+        """Return the state before step `t`; `t` = T is the end."""
+        ...
+
+    def parameters(self, t: int) -> Tensor:
+        """Return theta_t (P,)."""
+        ...
 
 
 class Path:

@@ -27,8 +27,12 @@ class Problem(Protocol):
     size: int
     units: int
     sequences: int  # in a unit
-    goals: Sequence[str]  # names of the losses that estimates are made for
     meter: Meter
+
+    @property
+    def goals(self) -> Sequence[str]:
+        """Names of the losses that estimates are made for."""
+        ...
 
     def loss(self, theta: Tensor, unit: int) -> Tensor:
         """Return the loss of one unit at `theta` (P,), a differentiable scalar."""
@@ -55,9 +59,13 @@ class LanguageProblem:
         """Keep the tokens as tensors."""
         self.size = self.model.size
         self.units, self.sequences = self.corpus.units.shape[:2]
-        self.goals = self.corpus.domains
         self._tokens = torch.from_numpy(self.corpus.units.astype(np.int64))
         self._heldout = torch.from_numpy(self.corpus.heldout.astype(np.int64))
+
+    @property
+    def goals(self) -> list[str]:
+        """The domains: each has a held-out loss."""
+        return self.corpus.domains
 
     @classmethod
     def load(

@@ -1,8 +1,8 @@
-"""The reduced model: the whole replay in a few hundred numbers a schedule, from a file of megabytes.
+"""The reduced model: a whole replay in a few hundred numbers a schedule, from a file of megabytes.
 
-With the low-rank expansion g = gbar_t + Q'(a_{t,s} + M_s Q d), the momentum leaves that of the path
-by Q' mu exactly: mu <- b1 mu + (1 - b1)(a + M y), with y = F d. F holds the rows of Q, and the
-gradients of the goals at the path's end. Adam's step makes of it
+With the low-rank expansion g = gbar_t + Q'(a_{t,s} + M_s Q d), the momentum leaves mbar, which is
+fed gbar_t, by Q' mu exactly: mu <- b1 mu + (1 - b1)(a + M y), with y = F d. F holds the rows of Q,
+and the gradients of the goals at the path's end. Adam's step makes of it
 
     y <- (1 - eta lambda) y - eta [F diag(D_t) (mbar + Q' mu) / c1 - F (update of the path)]
 
@@ -18,7 +18,9 @@ losses are read from y: the first order exactly, the second through the mean cor
 """
 
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,7 +42,7 @@ BATCH = 512  # schedules at once: their states stay in a processor cache
 
 @dataclass
 class Reduced:
-    """The reduced model of a study, float32.
+    """The reduced model of a study.
 
     Attributes:
         knots: (K,) steps at which the matrices are tabulated; interpolated between.
@@ -83,9 +85,9 @@ class Reduced:
     def _predict(self, schedules: Tensor) -> Tensor:
         count, steps, _ = schedules.shape
         q, goals = self.bend.shape[0], len(self.losses)
-        y = torch.zeros(count, q + goals)
-        mu = torch.zeros(count, q)
-        alpha = torch.zeros(count, self.responses.shape[1])
+        y = self.bend.new_zeros(count, q + goals)
+        mu = self.bend.new_zeros(count, q)
+        alpha = self.bend.new_zeros(count, self.responses.shape[1])
         b1, b2 = (float(b) for b in self.beta)
         for t in range(steps):
             units = schedules[:, t]
@@ -129,14 +131,12 @@ class Reduced:
 
         """
         arrays = read_arrays(path, key, "reduced")
-        arrays["goals"] = list(arrays["goals"])
-        plain = ("knots", "bends", "rates", "decay", "corrections", "beta", "goals")
-        return cls(
-            **{
-                name: value if name in plain else torch.from_numpy(value)
-                for name, value in arrays.items()
-            }
-        )
+        values: dict[str, Any] = {}
+        for field in fields(cls):
+            array = arrays[field.name]
+            values[field.name] = torch.from_numpy(array) if field.type is Tensor else array
+        values["goals"] = list(values["goals"])
+        return cls(**values)
 
 
 @dataclass
@@ -183,16 +183,17 @@ def reduce(
     seen = _preconditioners(expansion, model, schedules, knots, metric, patterns)
     end = path.parameters(path.steps)
     count = len(problem.goals)
-    goals = [gradient(lambda x, g=g: problem.goal_loss(x, g), end) for g in range(count)]
+    goals = [gradient(partial(problem.goal_loss, goal=goal), end) for goal in range(count)]
     problem.meter.add("goals", count)
     functionals = torch.cat([basis, torch.stack(goals)])
+    momenta = _momenta(model, optimizer, knots)
     matrices, drifts = [], []
     for knot in seen:
         state = path.state(knot.t + 1)
-        own = _preconditioner(optimizer, state)
+        own, momentum = _preconditioner(optimizer, state), momenta[knot.t]
         rows = [knot.preconditioner, *(knot.preconditioner * p for p in knot.patterns)]
         matrices.append(torch.stack([(functionals * row) @ basis.T for row in rows]))
-        drift = torch.stack([functionals @ (row * state.exp_avg) for row in rows])
+        drift = torch.stack([functionals @ (row * momentum) for row in rows])
         drift[0] -= functionals @ (own * state.exp_avg)
         drifts.append(drift)
     steps = [path.first_step + t for t in range(path.steps)]
@@ -221,6 +222,19 @@ def reduce(
         losses=losses,
         bend=(bend + bend.T) / 2,
     )
+
+
+def _momenta(model: LowRank, optimizer: AdamW, steps: np.ndarray) -> dict[int, Tensor]:
+    """Return mbar (P,) after the update of some steps: momentum that is fed the mean gradient.
+
+    That of the barycentre path is the same; that of the reference path follows its own order.
+    """
+    momentum, kept, wanted = model.start.exp_avg.clone(), {}, set(steps.tolist())
+    for t in range(model.steps):
+        momentum.lerp_(model.mean_gradient(t), 1 - optimizer.config.beta1)
+        if t in wanted:
+            kept[t] = momentum.clone()
+    return kept
 
 
 def _preconditioner(optimizer: AdamW, state: State) -> Tensor:
@@ -266,8 +280,11 @@ def _preconditioners(
         weighted = deviations * metric
         values, combined = torch.linalg.eigh((weighted @ weighted.T).double())
         kept = combined.flip(1)[:, :count].to(rows.dtype)
-        lengths = values.flip(0)[:count].clamp(min=1e-300).sqrt().to(rows.dtype)
-        result.append(_Knot(t, mean, (kept / lengths).T @ deviations, kept * lengths))
+        leading = values.flip(0)[:count]
+        there = leading > 1e-6 * leading.clamp(min=0).sum()  # few units, few patterns
+        lengths = leading.where(there, torch.inf).sqrt().to(rows.dtype)
+        scale = lengths.where(there, 0.0)
+        result.append(_Knot(t, mean, (kept / lengths).T @ deviations, kept * scale))
     return _aligned(result, metric)
 
 
@@ -298,4 +315,6 @@ def _unit_responses(knots: list[_Knot], schedules: Tensor, units: int, beta2: fl
     gram = design.T @ design
     ridge = 1e-2 * gram.diagonal().mean() * torch.eye(units, dtype=gram.dtype)
     fitted = torch.linalg.solve(gram + ridge, design.T @ target)
-    return (fitted - fitted.mean(0)).float()  # a mean unit leaves the mean preconditioner
+    fitted = fitted - fitted.mean(0)  # a mean unit leaves the mean preconditioner
+    responses: Tensor = fitted.to(knots[0].deviations.dtype)
+    return responses

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from trainorder.derivatives import gradient
 from trainorder.interpolation import bracket
-from trainorder.path import Path
+from trainorder.path import Centre
 from trainorder.problem import Problem
 from trainorder.store import create_rows, creating
 
@@ -42,7 +42,7 @@ def write_rows(
             table[row] = gradients.numpy()
 
 
-def write_table(shard: File, key: str, problem: Problem, path: Path, anchors: np.ndarray) -> None:
+def write_table(shard: File, key: str, problem: Problem, path: Centre, anchors: np.ndarray) -> None:
     """Publish the shard of the given anchors: the gradient of each unit at each of them."""
     with creating(shard, key) as file:
         table = create_table(file, anchors, problem.units, path.parameters(0))

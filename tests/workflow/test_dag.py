@@ -7,12 +7,17 @@ import pytest
 from workflow_tree import ROOT, SMOKE, by_hand, contents
 
 PRESETS = sorted(path.name for path in (ROOT / "presets").glob("*.yaml"))
+LOW_RANK = {"reduced", "manifest", "estimate", "predict", "stores", "validate", "figures"}
 DOWNSTREAM = {  # rules that read what a rule makes, directly or not
     "corpus": {"warm", "orders", "reference", "table", "barycentre", "manifest", "estimate"}
     | {"clusters", "curvature", "reduced", "predict", "stores"}
     | {"truth", "proxy_warm", "proxy_orders", "proxy", "ridge", "validate", "figures"},
     "estimate": {"validate", "figures"},
-    "reduced": {"manifest", "estimate", "predict", "stores", "validate", "figures"},
+    "reduced": LOW_RANK - {"reduced"},
+    "predict": {"validate", "figures"},
+    "clusters": LOW_RANK | {"barycentre", "curvature"},
+    "barycentre": LOW_RANK | {"curvature"},
+    "curvature": LOW_RANK,
     "stores": {"figures"},
     "truth": {"ridge", "proxy", "validate", "figures"},
     "proxy_orders": {"proxy", "validate", "figures"},
@@ -80,11 +85,13 @@ EDITS = {  # a file of the library, an edit that changes what it does, and the r
     "sketch.py": (
         "SEED = 20250522",
         "SEED = 20250523",
-        {"truth", "estimate", "proxy_orders", "stores"},
+        {"truth", "estimate", "proxy_orders", "stores"}
+        | {"clusters", "barycentre", "curvature", "reduced", "predict"},
     ),
     "ridge.py": ("np.logspace(2, -8, 41)", "np.logspace(2, -8, 21)", {"ridge"}),
     "corpus/packing.py": ("_NEAR = 200", "_NEAR = 201", {"corpus"}),
     "figures/style.py": ("WIDTH = 10.0", "WIDTH = 10.5", {"figures"}),
+    "reduced.py": ("BATCH = 512", "BATCH = 256", {"reduced", "predict"}),
     "estimators/fut.py": ("if t == 0:", "if t < 1:", {"estimate"}),
     "stores/jl.py": ("SEED = 20250522", "SEED = 20250523", {"stores"}),
     "statistics.py": ("= np.inf\n", "= np.nan\n", {"validate"}),

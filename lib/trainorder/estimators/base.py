@@ -11,7 +11,7 @@ from tqdm import trange
 
 from trainorder.derivatives import gradient
 from trainorder.optimizer import AdamW, State
-from trainorder.path import Path
+from trainorder.path import Centre
 from trainorder.problem import Problem
 from trainorder.table import GradientTable
 
@@ -26,7 +26,7 @@ class Expansion:
 
     problem: Problem
     optimizer: AdamW
-    path: Path
+    path: Centre
     table: GradientTable | None
 
     def gradients(self, t: int, units: Tensor) -> Tensor:

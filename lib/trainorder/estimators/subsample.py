@@ -36,7 +36,7 @@ class Subsample(ExactReplay):
         if expansion.table is None:
             raise ValueError("this estimator reads the gradient table, and none was opened")
         with expansion.problem.meter.time("precompute"):
-            self._anchors = expansion.table.anchors
+            self._anchors = expansion.path.anchors
             self._centre = {int(t): self._parts(int(t)) for t in self._anchors}
             self.belief = self._belief(seed)
 
