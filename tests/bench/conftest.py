@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "bench")]
+sys.path[:0] = [str(ROOT)]
+sys.path[:0] = [str(ROOT / "tests" / folder) for folder in ("", "bench", "workflow")]
 
 from low_rank_study import make_study  # noqa: E402
 
