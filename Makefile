@@ -7,13 +7,15 @@ PIP := $(ENV)/bin/python -m pip --disable-pip-version-check
 
 export PATH := $(CURDIR)/$(ENV)/bin:$(PATH)
 
-.PHONY: help env study test lint clean
+.PHONY: help env study test lint bench sweep regime ablate clean
 
 help:
 	@echo "make env    the environment, in $(ENV) (the other targets make it too)"
 	@echo "make study  the study, into results/, and its report, report.html"
 	@echo "make test   every test; a smoke study and the linters are among them"
 	@echo "make lint   the linters alone"
+	@echo "make bench  the studies of the benchmark, its table and timings (about an hour; resumable)"
+	@echo "make sweep  the best learning rate; make regime, make ablate: accuracy by regime, by expansion"
 	@echo "make clean  remove the environment and the caches; results stay"
 
 env: $(ENV)/.package
@@ -40,6 +42,18 @@ test: env
 lint: env
 	python -m pytest tests/test_tooling.py
 
+bench: env
+	python -m bench.bench $(ARGS)
+
+sweep: env
+	python -m bench.sweep $(ARGS)
+
+regime: env
+	python -m bench.regime $(ARGS)
+
+ablate: env
+	python -m bench.regime --ablation $(ARGS)
+
 clean:
 	rm -rf $(ENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build lib/*.egg-info
-	find lib scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find lib scripts bench tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -40,11 +40,11 @@ def rank_correlation(x: ArrayLike, y: ArrayLike) -> float | None:
     x, y = worst_if_non_finite(x), worst_if_non_finite(y)
     if len(x) < 3:
         return None
-    value = float(_rank_correlations(x[None], y[None])[0])
+    value = float(rank_correlations(x[None], y[None])[0])
     return None if math.isnan(value) else value
 
 
-def _rank_correlations(x: Floats, y: Floats) -> Floats:
+def rank_correlations(x: Floats, y: Floats) -> Floats:
     """Return Spearman's correlation of each row of (r, n) arrays; NaN where a row is constant."""
     centre = (x.shape[1] + 1) / 2
     a, b = stats.rankdata(x, axis=1) - centre, stats.rankdata(y, axis=1) - centre
@@ -79,8 +79,8 @@ def bootstrap_rank_correlation(
     if value is None:
         return Interval(None, None, None, len(x))
     index = np.random.default_rng(seed).integers(len(x), size=(resamples, len(x)))
-    drawn = _rank_correlations(x[index], y[index])
-    low, high = _percentiles(drawn[~np.isnan(drawn)], confidence)
+    drawn = rank_correlations(x[index], y[index])
+    low, high = percentiles(drawn[~np.isnan(drawn)], confidence)
     return Interval(value, low, high, len(x))
 
 
@@ -103,11 +103,12 @@ def bootstrap_mean(values: ArrayLike, resamples: int, confidence: float, seed: i
     if len(array) < 3:
         return Interval(float(array.mean()), None, None, len(array))
     index = np.random.default_rng(seed).integers(len(array), size=(resamples, len(array)))
-    low, high = _percentiles(array[index].mean(1), confidence)
+    low, high = percentiles(array[index].mean(1), confidence)
     return Interval(float(array.mean()), low, high, len(array))
 
 
-def _percentiles(drawn: Floats, confidence: float) -> tuple[float | None, float | None]:
+def percentiles(drawn: Floats, confidence: float) -> tuple[float | None, float | None]:
+    """Return the ends of the percentile interval of bootstrap values (r,); None where r is 0."""
     if len(drawn) == 0:
         return None, None
     tail = (1 - confidence) / 2

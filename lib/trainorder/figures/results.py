@@ -148,7 +148,8 @@ class Results:
             f"seeds {seeds}",
             f"n = {counts} orders",
         ]
-        return " · ".join([*parts, what] if what else parts)
+        first = " · ".join(parts)
+        return f"{first}\n{what}" if what else first
 
     @property
     def steps(self) -> int:

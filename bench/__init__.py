@@ -1,0 +1,1 @@
+"""Drivers outside the DAG: they run several studies through Snakemake and collect what came out."""

@@ -1,0 +1,127 @@
+"""The benchmark: the default study with three seeds, two more, and what they come to.
+
+python -m bench.bench              # runs what is missing, measures, collects
+python -m bench.bench --collect    # collects alone, from what is there
+
+Writes results/bench/bench.json and results/bench/table.md. It can be killed and run again: studies
+that are complete are not run again. Speed is measured each time, in one process.
+"""
+
+import argparse
+import io
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
+from typing import Any
+
+from bench.estimators import overview
+from bench.page import page
+from bench.performance import measure
+from bench.rows import all_rows
+from bench.studies import FOLDER, Study, made, run, say, seeded
+from trainorder.errors import UserError
+from trainorder.figures.results import Results
+from trainorder.files import read_json, write_json, write_text
+
+# What the rows need of the other seeds; the default study has everything, baselines included.
+ROW_ESTIMATORS = [
+    {"method": "constant", "path": "reference"},
+    {"method": "taylor1", "path": "barycentre", "orders": {"calibration": 8, "structured": 2}},
+    {"method": "nystrom", "path": "barycentre"},
+    {"method": "subsample", "path": "barycentre", "size": 16},
+    {"method": "reduced", "path": "barycentre"},
+]
+SEEDS = {"default": Study("default")} | {
+    f"default-seed{seed}": Study(
+        f"default-seed{seed}", layer={**seeded(seed), "estimators": ROW_ESTIMATORS}
+    )
+    for seed in (1, 2)
+}
+LONGER = "steps64"
+BESIDE = {name: Study(name, name) for name in ("wider", LONGER)}
+PERFORMANCE, BENCH, TABLE = (
+    FOLDER / name for name in ("performance.json", "bench.json", "table.md")
+)
+
+
+def collect(performance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of `bench.json`, from the result files of the studies.
+
+    Raises:
+        UserError: a study is missing or not complete.
+
+    """
+    seeds = {name: study.read() for name, study in SEEDS.items()}
+    beside = {name: study.read() for name, study in BESIDE.items()}
+    per_second = performance["measured"]["reduced"]["schedules_per_second"]
+    rows = all_rows(seeds, beside, LONGER, per_second)
+    return {
+        "made": made(),
+        "studies": {name: _study(results) for name, results in {**seeds, **beside}.items()},
+        "rows": [row.as_dict() for row in rows],
+        "estimators": overview(seeds),
+        "beside": {name: overview({name: results}) for name, results in beside.items()},
+        "performance": dict(performance),
+    }
+
+
+def _study(results: Results) -> dict[str, Any]:
+    """Return what a study was: its seeds, size, versions and machine, truth and peak memory."""
+    validation, stages = results.validation, results.costs["stages"]
+    heaviest = max(stages, key=lambda stage: stages[stage]["peak_bytes"])
+    spread = {metric: by["random"] for metric, by in validation["spread"].items()}
+    return {
+        **{
+            key: validation["provenance"][key] for key in ("seeds", "versions", "machine", "config")
+        },
+        "parameters": validation["parameters"],
+        "steps": results.steps,
+        "orders": validation["orders"],
+        "verdict": validation["verdict"],
+        "best_estimator": validation["best_estimator"],
+        "retraining_seconds": results.costs["retraining_seconds"],
+        "retrain_all": validation["retrain_all"],
+        "spread": spread,
+        "wall_seconds": sum(stage["wall_seconds"] for stage in stages.values()),
+        "peak_bytes": {"bytes": stages[heaviest]["peak_bytes"], "stage": heaviest},
+    }
+
+
+def make(cores: int | None) -> dict[str, Any]:
+    """Run every study that is not complete, and measure on the first; return the measurements.
+
+    Raises:
+        UserError: a study failed.
+
+    """
+    for study in {**SEEDS, **BESIDE}.values():
+        say(f"study {study.name}")
+        run(study, cores)
+    say("measuring")
+    with redirect_stderr(io.StringIO()):  # the progress of replays
+        performance = {"made": made(), "measured": measure(SEEDS["default"])}
+    write_json(PERFORMANCE, performance)
+    return performance
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run, measure and collect; a study that fails or is missing ends it in one line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--collect", action="store_true", help="run and measure nothing")
+    parser.add_argument("--cores", type=int, help="jobs at once (default: all cores)")
+    chosen = parser.parse_args(arguments)
+    try:
+        performance = read_json(PERFORMANCE) if chosen.collect else make(chosen.cores)
+        record = collect(performance)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    write_json(BENCH, record)
+    write_text(TABLE, page(record))
+    say(
+        f"{TABLE}: {sum(row['passed'] is True for row in record['rows'])} of "
+        f"{len(record['rows'])} targets met"
+    )
+
+
+if __name__ == "__main__":
+    main()

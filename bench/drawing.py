@@ -1,0 +1,19 @@
+"""Drawing outside the DAG: in the look of the study's figures, as PNG."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from trainorder.figures import style
+from trainorder.files import publish
+
+
+def save_png(draw: Callable[[], Figure], path: Path) -> None:
+    """Write the figure that `draw` draws."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(style.RC)
+        with publish(path) as private:
+            draw().savefig(private, format="png", metadata={"Title": path.stem})

@@ -1,0 +1,99 @@
+"""A grid of small studies: each is run, what matters of it is kept, and its results are removed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.studies import DIVERGED, FOLDER, Study, made, run, say
+from trainorder.errors import UserError
+from trainorder.figures.results import Results
+from trainorder.files import read_json, write_json
+
+SCRIPTS = (
+    *("corpus", "warm", "orders", "reference", "table", "clusters", "barycentre", "curvature"),
+    *("reduced", "manifest", "truth", "estimate", "predict", "validate"),
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One study of a grid.
+
+    Attributes:
+        study: the study.
+        label: what it is, in a few words.
+        values: its place in the grid, by axis.
+        cores: jobs at once at most, for a cell that needs much memory; 0 is no limit.
+
+    """
+
+    study: Study
+    label: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    cores: int = 0
+
+
+def measured(grid: str, cells: Sequence[Cell], cores: int | None) -> list[dict[str, Any]]:
+    """Return the record of each cell, made now or kept from before.
+
+    A cell is made anew when its configuration or the code it rests on is another.
+
+    Raises:
+        UserError: a study failed, other than by diverging.
+
+    """
+    records = []
+    for number, cell in enumerate(cells, start=1):
+        kept, key = FOLDER / grid / f"{cell.study.name}.json", cell.study.key(SCRIPTS)
+        if not kept.is_file() or read_json(kept)["key"] != key:
+            say(f"{number} of {len(cells)}: {cell.label}")
+            limit = min(cores, cell.cores) if cores and cell.cores else cores or cell.cores or None
+            write_json(kept, {"key": key, "cell": _made(cell.study, limit)})
+        record = read_json(kept)["cell"]
+        records.append({"label": cell.label, "values": dict(cell.values), **record})
+    return records
+
+
+def _made(study: Study, cores: int | None) -> dict[str, Any]:
+    try:
+        run(study, cores, ["validation.json"])
+        return summary(study.read())
+    except UserError as error:
+        if DIVERGED not in str(error):
+            raise
+        return {"diverged": str(error), "made": made(), "config": study.config()}
+    finally:
+        study.remove()
+
+
+def summary(results: Results) -> dict[str, Any]:
+    """Return of a study what the grid shows, and what it was measured with."""
+    validation = results.validation
+    spread = validation["spread"]["heldout"]["random"]
+    return {
+        "verdict": validation["verdict"],
+        "best_estimator": validation["best_estimator"],
+        "parameters": validation["parameters"],
+        "steps": results.steps,
+        "spread": spread["std"],
+        "mean": spread["mean"],
+        "retraining_seconds": results.costs["retraining_seconds"],
+        "estimators": {name: _entry(results.score(name)) for name in results.estimators},
+        "made": {key: validation["provenance"][key] for key in ("versions", "machine")},
+        "config": validation["provenance"]["config"],
+    }
+
+
+def _entry(score: Mapping[str, Any]) -> dict[str, Any]:
+    cost = score["cost"]
+    return {
+        "order_lds": score["order_lds"]["heldout"]["random"],
+        "calibration_order_lds": score["order_lds"]["heldout"]["calibration"],
+        "relative_error": score["relative_error"]["heldout"]["random"],
+        "parameter_error": score["parameter_error"]["random"],
+        "diverged": score["diverged"]["count"],
+        "verdict": score["verdict"],
+        "precompute_retrainings": cost["precompute_retrainings"],
+        "per_order_retrainings": cost["per_order_retrainings"],
+        "bytes": cost["bytes"],
+    }

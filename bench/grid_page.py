@@ -1,0 +1,128 @@
+"""The page and the figure of a grid of studies."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.page import interval, number, table
+from bench.studies import made_text
+from trainorder.figures import style
+
+Record = Mapping[str, Any]
+
+TITLES = {"regime": "# Where estimates hold", "ablation": "# Expansion path and anchors"}
+TEXTS = {
+    "regime": "Small studies about the default one: learning rate, schedule, window, units a step "
+    "and warm-up are varied one at a time, and together where it is hardest. Made by "
+    "`make regime`; verdicts are from the calibration orders, correlations from the random ones.",
+    "ablation": "`nystrom` about the path of the reference order and about the barycentre, with K "
+    "anchors of the gradient table, over three windows. Made by `make ablate`. The window of 256 "
+    "steps is `presets/steps256.yaml`.",
+}
+UNRANKED = "constant"  # estimates the same for all orders: in no figure
+
+
+def markdown(record: Record) -> str:
+    """Return the page of a grid."""
+    grid, cells = record["grid"], record["cells"]
+    finished = [cell for cell in cells if "estimators" in cell]
+    made = dict.fromkeys(made_text(cell["made"]) for cell in cells)
+    parts = [
+        TITLES[grid],
+        f"{TEXTS[grid]} The numbers, each with its whole configuration: "
+        f"[{grid}.json]({grid}.json).",
+        f"![Order-LDS by cell](../figures/{grid}.png)",
+        table(*_table(cells)),
+        *_notes(finished, cells),
+        f"Measured on: {' / '.join(made)}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(cells: Sequence[Record]) -> tuple[list[str], list[list[str]]]:
+    axes = list(cells[0]["values"])
+    head = [*axes, "std of the truth", "estimator", "order-LDS of `heldout` [95 %]", "n"]
+    head += ["relative error", "parameter error [95 %]", "precompute", "an order", "verdict"]
+    rows = []
+    for cell in cells:
+        place = [str(cell["values"][axis]) for axis in axes]
+        if "estimators" not in cell:
+            rows.append([*place, *["–"] * 7, "training diverged"])
+            continue
+        for name, entry in cell["estimators"].items():
+            rows.append([*place, number(cell["spread"]), *_cells(name, entry)])
+    return head, rows
+
+
+def _cells(name: str, entry: Record) -> list[str]:
+    error, cost = entry["parameter_error"], entry["per_order_retrainings"]
+    moved = {"value": error["mean"], "low": error["low"], "high": error["high"]}
+    return [
+        f"`{name}`",
+        interval(entry["order_lds"]),
+        str(entry["order_lds"]["n"]),
+        number(entry["relative_error"]),
+        interval(moved) if error["n"] else "–",
+        number(entry["precompute_retrainings"]),
+        number(cost),
+        entry["verdict"],
+    ]
+
+
+def _notes(finished: Sequence[Record], cells: Sequence[Record]) -> list[str]:
+    seeds = cells[0]["config"]["seeds"]
+    text = f"Seeds: {', '.join(f'{name} {seed}' for name, seed in seeds.items())}."
+    sizes = sorted({cell["parameters"] for cell in finished})
+    if sizes:
+        text += f" Parameters: {', '.join(f'{size:,}' for size in sizes)}."
+    return [f"{text} Costs in retrainings; std in nats per token, over random orders."]
+
+
+def draw(record: Record) -> Figure:
+    """Draw a cell a row and an estimator a column; colour and text are the order-LDS."""
+    cells = record["cells"]
+    names = list(
+        dict.fromkeys(
+            name
+            for cell in cells
+            for name in cell.get("estimators", {})
+            if not name.startswith(UNRANKED)
+        )
+    )
+    labels = dict.fromkeys(made_text(cell["made"]) for cell in cells)
+    figure = style.new_figure(0.42 * len(cells) + 1.3, "; ".join(labels), width=8.0)
+    axes = figure.subplots()
+    grid = [[_rank(cell, name) for name in names] for cell in cells]
+    values = [[float("nan") if v is None else v for v in row] for row in grid]
+    image = axes.imshow(values, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+    figure.colorbar(image, ax=axes, label="order-LDS of held-out loss, random orders")
+    for row, cell in enumerate(cells):
+        for column, name in enumerate(names):
+            _write(axes, row, column, cell, name)
+    axes.set_xticks(range(len(names)), labels=names)
+    axes.set_yticks(range(len(cells)), labels=[_row_label(cell) for cell in cells])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def _row_label(cell: Record) -> str:
+    spread = f"std {cell['spread']:.2g}" if cell.get("spread") is not None else "diverged"
+    return f"{cell['label']} ({spread})"
+
+
+def _rank(cell: Record, name: str) -> float | None:
+    entry = cell.get("estimators", {}).get(name)
+    return None if entry is None else entry["order_lds"]["value"]
+
+
+def _write(axes: Axes, row: int, column: int, cell: Record, name: str) -> None:
+    entry = cell.get("estimators", {}).get(name)
+    if entry is None:
+        return
+    value = entry["order_lds"]["value"]
+    text = f"{style.rank_text(entry['order_lds'])}\n{entry['verdict']}"
+    colour = "black" if value is None or value > 0.6 else "white"
+    axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)

@@ -1,0 +1,166 @@
+"""The benchmark as a page: the table of targets, the estimators, and the speed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.studies import made_text
+
+Record = Mapping[str, Any]
+
+
+def page(record: Record) -> str:
+    """Return the content of `table.md`, from that of `bench.json`."""
+    parts = [
+        targets(record),
+        footnote(record),
+        estimators(record),
+        *(_beside(record, name) for name in record["beside"]),
+        speed(record["performance"]["measured"]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def targets(record: Record) -> str:
+    """Return the table of targets."""
+    studies = list(dict.fromkeys(name for row in record["rows"] for name in row["studies"]))
+    beside = list(record["beside"])
+    head = ["", "estimator", *studies, "mean [95 %]", "n", "std of the truth"]
+    head += [*beside, "target", ""]
+    rows = [_target(row, studies, beside) for row in record["rows"]]
+    return table(head, rows)
+
+
+def _target(row: Record, studies: Sequence[str], beside: Sequence[str]) -> list[str]:
+    mean = row["mean"]
+    each = [value(row["studies"].get(name)) for name in studies]
+    others = [value(row["beside"].get(name)) for name in beside]
+    passed = {True: "pass", False: "**fail**", None: "open"}[row["passed"]]
+    named = f"`{row['estimator']}`" if row["estimator"] else "–"
+    name = f"{row['name']} ({row['note']})" if row["note"] else row["name"]
+    middle = [interval(mean), str(mean["n"]), number(mean["spread"])]
+    return [name, named, *each, *middle, *others, row["target"], passed]
+
+
+def footnote(record: Record) -> str:
+    """Return what the numbers are, and what they were measured with."""
+    first = next(iter(record["studies"].values()))
+    seeds = sorted(
+        {seed for study in record["studies"].values() for seed in study["seeds"].values()}
+    )
+    sizes = ", ".join(f"`{n}` {s['parameters']:,}" for n, s in record["studies"].items())
+    return (
+        "Mean over seeds, with the 95 % interval from resampling orders within each seed; of costs "
+        "and sizes, the range over seeds. The std of the truth is that of the true metric over "
+        f"random orders, in nats per token. Parameters: {sizes}. Seeds (init, data and order "
+        f"alike): {', '.join(map(str, seeds))}. {made_text(first)}."
+    )
+
+
+def estimators(record: Record) -> str:
+    """Return the table of all estimators and baselines of the default study."""
+    retrain = next(study["retrain_all"] for study in record["studies"].values())
+    title = (
+        f"Every estimator, in the mean over seeds. Costs in retrainings; {retrain['orders']} "
+        f"orders cost {retrain['total_retrainings']:.1f} to retrain and evaluate."
+    )
+    return f"{title}\n\n{_estimators(record['estimators'])}"
+
+
+def _beside(record: Record, name: str) -> str:
+    study = record["studies"][name]
+    spread = number(study["spread"]["heldout"]["std"])
+    rate = study["config"]["optimizer"]["learning_rate"]
+    return (
+        f"Study `{name}`: {study['parameters']:,} parameters, T = {study['steps']}, learning rate "
+        f"{rate:g}, std of the true `heldout` {spread}.\n\n{_estimators(record['beside'][name])}"
+    )
+
+
+def _estimators(entries: Mapping[str, Record]) -> str:
+    head = ["estimator", "order-LDS of `heldout` [95 %]", "n", "std of the truth"]
+    head += ["single domains, median", "mean error", "parameter error", "coverage"]
+    head += ["precompute", "an order", "all ranked orders", "bytes"]
+    rows = []
+    for name, entry in entries.items():
+        rank, single = entry["order_lds"]["mean"], entry["domain_order_lds"]["mean"]
+        costs = ("precompute_retrainings", "order_retrainings", "total_retrainings")
+        rows.append(
+            [
+                f"`{name}`",
+                interval(rank),
+                str(rank["n"]),
+                number(rank["spread"]),
+                interval(single),
+                *(number(entry[key]) for key in ("mae", "parameter_error")),
+                number(entry["coverage"]["value"]),
+                *(number(entry[key]) for key in costs),
+                "–" if not entry["bytes"] else f"{entry['bytes']:.3g}",
+            ]
+        )
+    return table(head, rows)
+
+
+def speed(measured: Record) -> str:
+    """Return the table of what was timed."""
+    gradients, replay, reduced = (measured[key] for key in ("gradients", "replay", "reduced"))
+    nystrom, order0 = replay["nystrom"], replay["order0"]
+    ratio = gradients["ratio"]
+    rows = [
+        ["training, units a second", number(gradients["training_units_per_second"]), ""],
+        [
+            "gradients for the table, units a second",
+            number(gradients["table_units_per_second"]),
+            f"{number(ratio)} of training (target 0.9: {'pass' if ratio >= 0.9 else '**fail**'})",
+        ],
+        [
+            "the same, written to disk",
+            number(gradients["written_units_per_second"]),
+            f"{number(gradients['written_ratio'])} of training",
+        ],
+        ["memory, GB copied a second", number(replay["copy_bytes_per_second"] / 1e9), ""],
+        [
+            "`order0`, GB touched a second",
+            number(order0["bytes_per_second"] / 1e9),
+            f"{number(order0['of_bandwidth'])} of the memory's bandwidth",
+        ],
+        [
+            "`nystrom`, GB touched a second",
+            number(nystrom["bytes_per_second"] / 1e9),
+            f"{number(nystrom['of_bandwidth'])} of the memory's bandwidth, "
+            f"{number(nystrom['of_matmul'])} of the arithmetic of its products",
+        ],
+        [
+            "`reduced`, schedules a second",
+            f"{reduced['schedules_per_second']:,.0f}",
+            f"{reduced['threads']} threads; a retraining takes "
+            f"{number(gradients['retraining_seconds'])} s",
+        ],
+        ["peak memory of these measurements, GB", number(measured["peak_bytes"] / 1e9), ""],
+    ]
+    title = f"Speed, on study `{measured['study']}`, with {measured['threads']} thread(s)."
+    return f"{title}\n\n{table(['', '', ''], rows)}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def number(found: float | None) -> str:
+    """Return a number in three digits."""
+    return "–" if found is None else f"{found:.3g}"
+
+
+def value(found: Record | None) -> str:
+    """Return the value of a number without its interval."""
+    return "–" if found is None else number(found["value"])
+
+
+def interval(found: Record) -> str:
+    """Return a number with its interval."""
+    if found["value"] is None:
+        return "undefined"
+    if found["low"] is None or found["high"] is None:
+        return number(found["value"])
+    return f"{number(found['value'])} [{number(found['low'])}, {number(found['high'])}]"

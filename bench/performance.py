@@ -1,0 +1,272 @@
+"""What the machine makes of it: throughput of gradients, of replays and of the reduced model.
+
+Everything is measured on the files of one finished study, one thing after the other in one process,
+beside plain training of the same model on the same batches.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path as File
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.studies import Study
+from trainorder.barycentre import unit_gradients
+from trainorder.checkpoints import read_state
+from trainorder.config import OptimizerConfig, WindowConfig
+from trainorder.cost import Meter, peak_bytes
+from trainorder.estimators.base import ExactReplay, Expansion
+from trainorder.estimators.nystrom import Nystrom
+from trainorder.estimators.order0 import Order0
+from trainorder.lowrank import LowRank
+from trainorder.optimizer import AdamW, State
+from trainorder.path import Path
+from trainorder.probes import probe_schedules
+from trainorder.problem import LanguageProblem
+from trainorder.reduced import Reduced
+from trainorder.store import opened
+from trainorder.table import Table, write_table
+
+REPETITIONS = 5
+ORDERS = 32  # replayed at once
+SCHEDULES, CORES = 4096, 2  # of the reduced model
+COPIED = 2**26  # numbers that are copied to see the memory's bandwidth
+ANCHORS = 2  # rows of the table that are written
+BYTES = 4  # of a float32
+
+
+@dataclass
+class Setting:
+    """The study that is measured on, with its files open."""
+
+    study: Study
+    stack: ExitStack
+
+    @cached_property
+    def params(self) -> dict[str, Any]:
+        """Parameters of the rule `reference`, as the study ran it."""
+        params: dict[str, Any] = self.study.job("reference")["params"]
+        return params
+
+    @cached_property
+    def problem(self) -> LanguageProblem:
+        """The learning problem; torch takes as many threads as the study gave each job."""
+        corpus = str(self.study.results / "corpus.h5")
+        return LanguageProblem.load(corpus, Meter(), **self.params["problem"])
+
+    @cached_property
+    def window(self) -> WindowConfig:
+        """The window."""
+        return WindowConfig(**self.params["window"])
+
+    @cached_property
+    def start(self) -> State:
+        """The state before the window."""
+        return read_state(str(self.store("warm.h5")), self.params["key"], "warm")
+
+    def store(self, name: str) -> File:
+        """Return a file of the store."""
+        return self.study.results / "store" / name
+
+    def schedules(self, count: int) -> Tensor:
+        """Return random schedules (count, T, k)."""
+        shape = (self.window.steps, self.window.units_per_step)
+        return probe_schedules(shape, self.window.units, 0, count)
+
+    def expansion(self) -> Expansion:
+        """Return the expansion about the barycentre path."""
+        key = self.params["key"]
+        path, table = (
+            self.stack.enter_context(opened(self.store(f"barycentre/{name}"), key, "barycentre"))
+            for name in ("path.h5", "table-0.h5")
+        )
+        adamw = AdamW(OptimizerConfig(**self.params["optimizer"]), self.window.horizon)
+        return Expansion(self.problem, adamw, Path(path), Table([table]))
+
+
+def measure(study: Study) -> dict[str, Any]:
+    """Return all that is measured on a finished study.
+
+    Raises:
+        UserError: a file of its store is missing or damaged.
+
+    """
+    with ExitStack() as stack:
+        setting = Setting(study, stack)
+        problem, window = setting.problem, setting.window
+        return {
+            "study": study.name,
+            "parameters": problem.size,
+            "steps": window.steps,
+            "units": window.units,
+            "sequences_per_unit": problem.sequences,
+            "threads": torch.get_num_threads(),
+            "gradients": gradients(setting),
+            "replay": replays(setting),
+            "reduced": reduced(setting),
+            "peak_bytes": peak_bytes(),
+        }
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return how long `work` takes."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def median_seconds(work: Callable[[], object]) -> float:
+    """Return the median of several repetitions, after one that does not count."""
+    work()
+    return statistics.median(seconds(work) for _ in range(REPETITIONS))
+
+
+def trainer(setting: Setting) -> Callable[[], None]:
+    """Return plain training with torch.optim.AdamW on every unit once, step after step."""
+    problem, window = setting.problem, setting.window
+    model, config = problem.model, OptimizerConfig(**setting.params["optimizer"])
+    model.load(setting.start.parameters)
+    optimizer = torch.optim.AdamW(model.module.parameters(), lr=config.learning_rate)
+    steps = np.arange(window.units).reshape(-1, window.units_per_step)
+    batches = [problem.batch(units) for units in steps]
+
+    def train() -> None:
+        for batch in batches:
+            loss = model.module_loss(batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    return train
+
+
+def gradients(setting: Setting) -> dict[str, float]:
+    """Return units differentiated a second: in training, for the table, and written to it.
+
+    The three take turns, so that whatever else the machine does meets all of them.
+    """
+    problem, theta = setting.problem, setting.start.parameters
+    train = trainer(setting)
+    path = setting.expansion().path
+    anchors = path.anchors[:ANCHORS]
+    with tempfile.TemporaryDirectory(dir=setting.study.results) as folder:
+        shard = File(folder) / "table.h5"
+        works: dict[str, tuple[Callable[[], object], int]] = {
+            "training": (train, problem.units),
+            "table": (lambda: unit_gradients(problem, theta), problem.units),
+            "written": (
+                lambda: write_table(shard, setting.params["key"], problem, path, anchors),
+                problem.units * len(anchors),
+            ),
+        }
+        for work, _ in works.values():
+            work()
+        times: dict[str, list[float]] = {name: [] for name in works}
+        for _ in range(REPETITIONS):
+            for name, (work, _) in works.items():
+                times[name].append(seconds(work))
+    middle = {name: statistics.median(values) for name, values in times.items()}
+    rates = {name: works[name][1] / middle[name] for name in works}
+    return {
+        "training_units_per_second": rates["training"],
+        "table_units_per_second": rates["table"],
+        "written_units_per_second": rates["written"],
+        "ratio": rates["table"] / rates["training"],
+        "written_ratio": rates["written"] / rates["training"],
+        "retraining_seconds": middle["training"] * setting.window.epochs,
+    }
+
+
+def replays(setting: Setting) -> dict[str, Any]:
+    """Return how fast replays go, beside what memory and arithmetic allow on as many threads."""
+    expansion, key = setting.expansion(), setting.params["key"]
+    model = LowRank.load(setting.store("barycentre/curvature.h5"), key, setting.start)
+    about = Expansion(setting.problem, expansion.optimizer, expansion.path, None)
+    bandwidth = copy_bandwidth()
+    rank, size = model.basis.shape
+    estimators: dict[str, tuple[ExactReplay, int]] = {
+        "order0": (Order0(expansion), order0_bytes(size, setting.window.units, ORDERS)),
+        "nystrom": (Nystrom(about, model), nystrom_bytes(size, rank, ORDERS)),
+    }
+    found: dict[str, Any] = {"orders": ORDERS, "copy_bytes_per_second": bandwidth}
+    for name, (estimator, touched) in estimators.items():
+        found[name] = _replay(setting, estimator, touched, bandwidth)
+    flops = 4 * rank * size * ORDERS  # of two products with the basis
+    reached = flops / found["nystrom"]["seconds_per_step"]
+    found["matmul_flops_per_second"] = allowed = matmul_flops(rank, size)
+    found["nystrom"] |= {"rank": rank, "flops_per_second": reached, "of_matmul": reached / allowed}
+    return found
+
+
+def _replay(
+    setting: Setting, estimator: ExactReplay, touched: int, bandwidth: float
+) -> dict[str, float]:
+    schedules = setting.schedules(ORDERS)
+    steps = schedules.shape[1]
+    taken = median_seconds(lambda: estimator.replay(schedules, lambda t, parameters: None)) / steps
+    return {
+        "seconds_per_step": taken,
+        "seconds_per_order": taken * steps / ORDERS,
+        "bytes_per_step": touched,
+        "bytes_per_second": touched / taken,
+        "of_bandwidth": touched / taken / bandwidth,
+    }
+
+
+def adamw_bytes(size: int, orders: int) -> int:
+    """Return the least bytes of an update: the gradient read, three tensors read and written."""
+    return 7 * BYTES * size * orders
+
+
+def order0_bytes(size: int, units: int, orders: int) -> int:
+    """Return the least bytes of a step of `order0`: its row of the table, and the update.
+
+    The row (U, P) is read once, and the gradient of each order written once.
+    """
+    return BYTES * size * (units + orders) + adamw_bytes(size, orders)
+
+
+def nystrom_bytes(size: int, rank: int, orders: int) -> int:
+    """Return the least bytes of a step of `nystrom`: basis, centre, mean, and the update.
+
+    Of each order the parameters are read for the displacement, and the gradient is written; the
+    basis (q, P) is read for either product.
+    """
+    return BYTES * size * (2 * rank + 2 + 2 * orders) + adamw_bytes(size, orders)
+
+
+def copy_bandwidth() -> float:
+    """Return bytes read and written a second by a copy that is larger than any cache."""
+    source, target = torch.ones(COPIED), torch.empty(COPIED)
+    return 2 * BYTES * COPIED / median_seconds(lambda: target.copy_(source))
+
+
+def matmul_flops(rank: int, size: int) -> float:
+    """Return floating-point operations a second of a product in the shape of the replay's own."""
+    a, b = torch.ones(ORDERS, size), torch.ones(size, rank)
+    return 2 * ORDERS * rank * size / median_seconds(lambda: a @ b)
+
+
+def reduced(setting: Setting) -> dict[str, float]:
+    """Return schedules that the reduced model estimates in a second, on two cores."""
+    model = Reduced.load(setting.store("barycentre/reduced.h5"), setting.params["key"])
+    schedules, before = setting.schedules(SCHEDULES), torch.get_num_threads()
+    torch.set_num_threads(CORES)
+    taken = median_seconds(lambda: model.predict(schedules))
+    torch.set_num_threads(before)
+    return {
+        "schedules": SCHEDULES,
+        "threads": CORES,
+        "repetitions": REPETITIONS,
+        "seconds": taken,
+        "schedules_per_second": SCHEDULES / taken,
+        "bytes": setting.store("barycentre/reduced.h5").stat().st_size,
+    }

@@ -1,0 +1,136 @@
+"""Where estimates hold: a star of small studies about the default one, and an ablation of the path.
+
+python -m bench.regime             # docs/measured/regime.{json,md}, docs/figures/regime.png
+python -m bench.regime --ablation  # docs/measured/ablation.{json,md}, docs/figures/ablation.png
+
+The regime grid varies learning rate, schedule, window, units a step and warm-up one at a time, and
+in the corners where more than one is hard. The ablation varies the expansion path and the number of
+its anchors over three windows. Both are the default study with units of a quarter of the size and
+few orders. What is finished is kept in results/bench/.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.drawing import save_png
+from bench.grid import Cell, measured
+from bench.grid_page import draw, markdown
+from bench.studies import Study, say
+from trainorder.config import load_config
+from trainorder.errors import UserError
+from trainorder.files import write_json, write_text
+
+MEASURED, FIGURES = Path("docs/measured"), Path("docs/figures")
+STEPS, UNIT_SIZE = 32, 16
+BOTH = ("reference", "barycentre")
+
+Layer = dict[str, Any]
+
+
+def small(estimators: Sequence[Layer], steps: int = STEPS, units_per_step: int = 1) -> Layer:
+    """Return the layer of a small study of `steps` steps, each of as many sequences."""
+    return {
+        "window": {
+            "units": steps * units_per_step,
+            "unit_size": UNIT_SIZE // units_per_step,
+            "units_per_step": units_per_step,
+        },
+        "orders": {"calibration": 8, "random": 16, "fit": 0, "block_sizes": []},
+        "estimators": list(estimators),
+        "trajectories": 0,
+        "shards": {"table": 1, "truth": 2, "estimate": 1},
+    }
+
+
+def regime_cells() -> list[Cell]:
+    """Return the cells of the regime grid, the plain one first.
+
+    Raises:
+        UserError: the default configuration is not readable.
+
+    """
+    rate = load_config("config.yaml")["optimizer"]["learning_rate"]
+    slow, constant = {"learning_rate": rate / 4}, {"schedule": "constant"}
+    return [
+        _regime("plain"),
+        _regime("rate-quarter", slow),
+        _regime("constant", constant),
+        _regime("steps16", steps=16),
+        _regime("steps64", steps=64),
+        _regime("four-units", units_per_step=4),
+        _regime("scratch", warm=False),
+        _regime("scratch-constant", constant, warm=False),
+        _regime("constant-steps64", constant, steps=64),
+        _regime("constant-four-units", constant, units_per_step=4),
+    ]
+
+
+def _regime(
+    name: str,
+    optimizer: Layer | None = None,
+    steps: int = STEPS,
+    units_per_step: int = 1,
+    warm: bool = True,
+) -> Cell:
+    few = {"calibration": 0, "random": 8, "structured": 0}
+    estimators: list[Layer] = [
+        {"method": "constant", "path": "reference"},
+        {"method": "nystrom", "path": "barycentre"},
+        {"method": "reduced", "path": "barycentre"},
+        {"method": "taylor1", "path": "barycentre", "orders": few},
+    ]
+    layer = {**small(estimators, steps, units_per_step), "optimizer": optimizer or {}}
+    layer["window"] |= {} if warm else {"warmup_steps": 0}
+    optimizer = optimizer or {}
+    values = {
+        "rate": "x 1/4" if "learning_rate" in optimizer else "x 1",
+        "schedule": optimizer.get("schedule", "as configured"),
+        "T": steps,
+        "units a step": units_per_step,
+        "start": "warm" if warm else "scratch",
+    }
+    return Cell(Study(f"regime-{name}", layer=layer), name.replace("-", ", "), values)
+
+
+def ablation_cells() -> list[Cell]:
+    """Return the cells of the ablation: anchors by window, each about either path."""
+    return [_ablation(steps, k) for steps in (16, 32, 64) for k in (3, 5, "all")]
+
+
+def _ablation(steps: int, anchors: int | str) -> Cell:
+    estimators = [{"method": "nystrom", "path": path} for path in BOTH]
+    layer = {**small(estimators, steps), "expansion": {"anchors": anchors}}
+    whole = steps == 64 and anchors == "all"  # two tables of gigabytes are not held at once
+    return Cell(
+        Study(f"ablation-steps{steps}-anchors-{anchors}", layer=layer),
+        f"T = {steps}, K = {anchors}",
+        {"T": steps, "K": anchors},
+        cores=1 if whole else 0,
+    )
+
+
+GRIDS = {"regime": regime_cells, "ablation": ablation_cells}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make the grid that is asked for and write its files; a failure ends it in one line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--ablation", action="store_true", help="paths and anchors instead")
+    parser.add_argument("--cores", type=int, help="jobs at once (default: all cores)")
+    chosen = parser.parse_args(arguments)
+    grid = "ablation" if chosen.ablation else "regime"
+    try:
+        record = {"grid": grid, "cells": measured(grid, GRIDS[grid](), chosen.cores)}
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    write_json(MEASURED / f"{grid}.json", record)
+    write_text(MEASURED / f"{grid}.md", markdown(record))
+    save_png(lambda: draw(record), FIGURES / f"{grid}.png")
+    say(f"{MEASURED}/{grid}.md")
+
+
+if __name__ == "__main__":
+    main()

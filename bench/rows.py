@@ -1,0 +1,243 @@
+"""The rows of the benchmark: each a number that was promised, by seed and in the mean over seeds.
+
+Everything is read from the result files of the studies. The estimator that is reported is chosen by
+its calibration orders and its cost alone; random orders are only looked at to report it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bench.choice import Studies, best_within
+from bench.numbers import (
+    Drawn,
+    Number,
+    covered,
+    domains,
+    main_metric,
+    mean_of,
+    median_rank,
+    over_seeds,
+    spread,
+)
+from trainorder.figures.results import Results
+
+CHOSEN = "nystrom@barycentre"  # the estimator that is advised for a study that knows nothing yet
+YARDSTICK = "taylor1@barycentre"
+REDUCED = "reduced@barycentre"
+CHEAP, SUBSAMPLED = 1 / 20, 1 / 4  # of a retraining, for an order
+GROWTH = 1.1  # of a cost: what passes for noise of the timing
+BYTES = 4  # of a number in the raw table
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table.
+
+    Attributes:
+        name: what is measured.
+        estimator: of which estimator; empty where of none.
+        studies: the number of each study that the mean is taken over.
+        mean: over these studies.
+        beside: numbers of studies that are not in the mean.
+        target: what was promised.
+        passed: whether it holds; None where something is missing to tell.
+        note: what else is to be known.
+
+    """
+
+    name: str
+    estimator: str
+    studies: dict[str, Number]
+    mean: Number
+    target: str
+    passed: bool | None
+    beside: dict[str, Number] = field(default_factory=dict)
+    note: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON takes it."""
+        return asdict(self)
+
+
+Statistic = Callable[[Results, int], Drawn]
+Metrics = Callable[[Results], list[str]]
+
+
+def statistic_row(
+    name: str,
+    estimator: str | None,
+    seeds: Studies,
+    beside: Studies,
+    statistic: Statistic,
+    metrics: Metrics,
+    target: str,
+    holds: Callable[[float], bool],
+    note: str = "",
+) -> Row:
+    """Return the row of a statistic over random orders; empty numbers where no estimator is."""
+    if estimator is None:
+        return Row(name, "", {}, Number(None, n=0), target, False, note=note)
+    spreads = {study: spread(results, metrics(results)) for study, results in seeds.items()}
+    drawn = {study: statistic(results, i) for i, (study, results) in enumerate(seeds.items())}
+    others = {
+        study: statistic(results, len(seeds) + i).number(spread(results, metrics(results)))
+        for i, (study, results) in enumerate(beside.items())
+        if estimator in results.estimators
+    }
+    mean = over_seeds(drawn, spreads)
+    return Row(
+        name,
+        estimator,
+        {study: part.number(spreads[study]) for study, part in drawn.items()},
+        mean,
+        target,
+        mean.value is not None and holds(mean.value),
+        others,
+        note,
+    )
+
+
+def rank_row(
+    name: str,
+    estimator: str | None,
+    seeds: Studies,
+    beside: Studies,
+    metrics: Metrics,
+    least: float,
+    note: str = "",
+) -> Row:
+    """Return the row of an order-LDS, which is promised to be at least `least`."""
+
+    def statistic(results: Results, stream: int) -> Drawn:
+        return median_rank(results, str(estimator), metrics(results), stream)
+
+    return statistic_row(
+        name, estimator, seeds, beside, statistic, metrics, f"at least {least:g}",
+        lambda value: value >= least, note,
+    )  # fmt: skip
+
+
+def coverage_row(estimator: str | None, seeds: Studies, beside: Studies) -> Row:
+    """Return the row of the coverage of the estimates' intervals."""
+
+    def statistic(results: Results, stream: int) -> Drawn:
+        return covered(results, str(estimator), stream)
+
+    return statistic_row(
+        "coverage of the 90 % intervals on random orders, over all metrics", estimator, seeds,
+        beside, statistic, main_metric, "0.85 to 0.97", lambda value: 0.85 <= value <= 0.97,
+    )  # fmt: skip
+
+
+def plain_row(
+    name: str,
+    estimator: str,
+    seeds: Mapping[str, float | None],
+    beside: Mapping[str, float | None],
+    target: str,
+    passed: bool | None,
+    note: str = "",
+) -> Row:
+    """Return the row of a measured quantity; its interval is the range over the studies."""
+    known = [value for value in seeds.values() if value is not None]
+    low, high = (min(known), max(known)) if known else (None, None)
+    return Row(
+        name,
+        estimator,
+        {study: Number(value) for study, value in seeds.items()},
+        Number(mean_of(seeds.values()), low, high, len(known)),
+        target,
+        passed,
+        {study: Number(value) for study, value in beside.items()},
+        note,
+    )
+
+
+def precompute(results: Results, estimator: str = CHOSEN) -> float | None:
+    """Return what an estimator costs before the first order, in retrainings."""
+    if estimator not in results.estimators:
+        return None
+    return float(results.score(estimator)["cost"]["precompute_retrainings"])
+
+
+def precompute_row(seeds: Studies, beside: Studies, longer: str) -> Row:
+    """Return the row of the precomputation, with a study of a window that is twice as long."""
+    found = {study: precompute(results) for study, results in seeds.items()}
+    others = {study: precompute(results) for study, results in beside.items()}
+    mean, long = mean_of(found.values()), others.get(longer)
+    passed = None
+    if mean is not None and long is not None:
+        passed = max(mean, long) <= 40 and long <= GROWTH * mean
+    return plain_row(
+        f"precomputation in retrainings, `{longer}` beside", CHOSEN, found, others,
+        "at most 40, and not growing with T", passed,
+        f"not growing: at the longer window at most {GROWTH:g} times the mean, for noise",
+    )  # fmt: skip
+
+
+def store_share(results: Results, estimator: str = CHOSEN) -> float | None:
+    """Return the bytes that an estimator keeps, by those of the raw table: T x U gradients."""
+    if estimator not in results.estimators:
+        return None
+    units = results.validation["provenance"]["config"]["window"]["units"]
+    raw = results.steps * units * results.validation["parameters"] * BYTES
+    return float(results.score(estimator)["cost"]["bytes"] / raw)
+
+
+def store_row(seeds: Studies, beside: Studies) -> Row:
+    """Return the row of the store's size."""
+    found = {study: store_share(results) for study, results in seeds.items()}
+    others = {study: store_share(results) for study, results in beside.items()}
+    mean = mean_of(found.values())
+    return plain_row(
+        "bytes of the store, by those of the raw table of T × U gradients", CHOSEN, found, others,
+        "at most 1/20", None if mean is None else mean <= 1 / 20,
+    )  # fmt: skip
+
+
+def speed_row(study: str, per_second: float | None) -> Row:
+    """Return the row of the reduced model's speed, which the benchmark measures itself."""
+    return plain_row(
+        "schedules per second on 2 cores", REDUCED, {study: per_second}, {}, "at least 5,000",
+        None if per_second is None else per_second >= 5000,
+    )  # fmt: skip
+
+
+def all_rows(seeds: Studies, beside: Studies, longer: str, per_second: float | None) -> list[Row]:
+    """Return every row.
+
+    Args:
+        seeds: the studies that the mean is taken over, alike but for their seeds; the first one is
+            that on which speed was measured.
+        beside: other studies, by name.
+        longer: the one of `beside` whose window is twice as long.
+        per_second: schedules that the reduced model estimates in a second.
+
+    """
+    cheap = best_within(seeds, CHEAP)
+    sampled = best_within(seeds, SUBSAMPLED, ["subsample"])
+    yardstick = YARDSTICK if all(YARDSTICK in r.estimators for r in seeds.values()) else None
+    chosen = "chosen by calibration orders"
+    wanted = "order-LDS of `heldout`"
+    return [
+        rank_row(
+            f"{wanted}: best estimator at 1/20 of a retraining an order", cheap, seeds, beside,
+            main_metric, 0.92, chosen,
+        ),
+        rank_row(
+            "the same on each single domain, median over domains", cheap, seeds, beside,
+            domains, 0.85,
+        ),
+        rank_row(
+            f"{wanted}: `subsample` at 1/4 of a retraining an order", sampled, seeds, beside,
+            main_metric, 0.95, chosen if sampled else "none costs at most 1/4 of a retraining",
+        ),
+        rank_row(
+            f"{wanted}: yardstick, order 1 exact", yardstick, seeds, beside, main_metric, 0.95
+        ),
+        precompute_row(seeds, beside, longer),
+        store_row(seeds, beside),
+        coverage_row(cheap, seeds, beside),
+        speed_row(next(iter(seeds)), per_second),
+    ]  # fmt: skip

@@ -1,0 +1,77 @@
+"""Every study that the drivers run has a valid configuration, and can be planned from nothing."""
+
+import pytest
+
+from bench import bench, regime, sweep
+from bench.studies import Study
+from trainorder.config import check
+from workflow_tree import ROOT, work_tree
+
+PLANNED = [
+    bench.SEEDS["default-seed2"],
+    *bench.BESIDE.values(),
+    Study("steps256", "steps256"),
+]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    return work_tree(tmp_path_factory.mktemp("planned"))
+
+
+def planned(tree, study, monkeypatch, *targets):
+    monkeypatch.chdir(tree.root)
+    layers = [str(path) for path in study.write()]
+    return tree.plan(*targets, "--configfile", *layers).jobs
+
+
+@pytest.mark.parametrize("study", PLANNED, ids=lambda study: study.name)
+def test_the_studies_of_the_benchmark_can_be_planned(tree, study, monkeypatch):
+    jobs = planned(tree, study, monkeypatch)
+    assert {"barycentre", "curvature", "reduced", "truth", "validate", "figures"} <= set(jobs)
+
+
+def test_the_sweep_trains_the_reference_run_alone(tree, monkeypatch):
+    study = sweep.study_of("wider", 1e-3)
+    jobs = planned(tree, study, monkeypatch, f"{study.results}/{sweep.PATH}")
+    assert set(jobs) - {"fetch"} == {"corpus", "warm", "orders", "reference"}
+
+
+@pytest.mark.parametrize("cell", [regime.regime_cells, regime.ablation_cells])
+def test_a_cell_of_a_grid_can_be_planned(tree, cell, monkeypatch):
+    monkeypatch.chdir(tree.root)
+    study = cell()[-1].study
+    jobs = planned(tree, study, monkeypatch, f"{study.results}/validation.json")
+    assert {"truth", "estimate", "validate"} <= set(jobs)
+    assert "figures" not in jobs
+
+
+def test_the_configuration_of_every_study_is_valid(top):
+    cells = [*regime.regime_cells(), *regime.ablation_cells()]
+    swept = [sweep.study_of(preset, 1e-3) for preset in sweep.PRESETS.values()]
+    for study in [*PLANNED, *swept, *(cell.study for cell in cells)]:
+        check(study.config(), ROOT / "schemas/config.schema.yaml")
+
+
+def test_no_two_studies_share_a_folder():
+    cells = [*regime.regime_cells(), *regime.ablation_cells()]
+    names = [*bench.SEEDS, *bench.BESIDE, *(cell.study.name for cell in cells)]
+    assert len(set(names)) == len(names)
+
+
+def test_the_studies_of_the_mean_differ_in_their_seeds_alone(top):
+    configs = [study.config() for study in bench.SEEDS.values()]
+    assert [set(config["seeds"].values()) for config in configs] == [{0}, {1}, {2}]
+    for config in configs:
+        assert {**config, "study": "", "seeds": {}} == {**configs[0], "study": "", "seeds": {}}
+
+
+def test_the_longer_window_is_twice_the_default_one(top):
+    default, longer = bench.SEEDS["default"].config(), bench.BESIDE[bench.LONGER].config()
+    assert longer["window"] == default["window"] | {"units": 2 * default["window"]["units"]}
+
+
+def test_the_wider_model_reads_the_same_text(top):
+    default, wider = bench.SEEDS["default"].config(), bench.BESIDE["wider"].config()
+    for section in ("corpus", "window", "seeds"):
+        assert wider[section] == default[section]

@@ -1,0 +1,118 @@
+"""The grids vary what they say, keep what they made, and show it."""
+
+import pytest
+
+from bench import grid, regime
+from bench.grid_page import draw, markdown
+from trainorder.errors import UserError
+from trainorder.figures.results import Results
+from trainorder.files import read_json
+
+
+def layers(cells):
+    return {cell.label: cell.study.config() for cell in cells}
+
+
+def test_the_plain_cell_is_the_default_study_with_smaller_units(top):
+    cells = regime.regime_cells()
+    plain, default = cells[0].study.config(), regime.load_config("config.yaml")
+    assert cells[0].label == "plain"
+    for section in ("model", "optimizer", "corpus", "expansion", "curvature", "seeds"):
+        assert plain[section] == default[section]
+    assert plain["window"] == default["window"] | {"units": 32, "unit_size": 16}
+
+
+def test_a_cell_of_the_star_varies_one_thing_and_says_which(top):
+    cells = regime.regime_cells()
+    plain = dict(cells[0].values)
+    for cell in cells[1:7]:
+        assert sum(cell.values[axis] != plain[axis] for axis in plain) == 1, cell.label
+    for cell in cells[7:]:
+        assert sum(cell.values[axis] != plain[axis] for axis in plain) == 2, cell.label
+
+
+def test_every_cell_of_the_regime_takes_as_many_sequences_a_step(top):
+    for cell in regime.regime_cells():
+        window = cell.study.config()["window"]
+        assert window["unit_size"] * window["units_per_step"] == regime.UNIT_SIZE
+        assert window["units"] == cell.values["T"] * cell.values["units a step"]
+
+
+def test_a_quarter_of_the_rate_is_a_quarter_of_the_configured_one(top):
+    found = layers(regime.regime_cells())
+    rates = [found[label]["optimizer"]["learning_rate"] for label in ("rate, quarter", "plain")]
+    assert rates[0] == rates[1] / 4
+
+
+def test_the_ablation_crosses_windows_and_anchors_about_both_paths(top):
+    cells = regime.ablation_cells()
+    assert {(c.values["T"], c.values["K"]) for c in cells} == {
+        (steps, anchors) for steps in (16, 32, 64) for anchors in (3, 5, "all")
+    }
+    for cell in cells:
+        config = cell.study.config()
+        assert config["expansion"]["anchors"] == cell.values["K"]
+        assert [e["path"] for e in config["estimators"]] == ["reference", "barycentre"]
+
+
+@pytest.fixture
+def made(synthetic_study, top, monkeypatch):
+    """Replace Snakemake by a synthetic study; return the names of the studies that ran."""
+    ran = []
+
+    def run(study, cores, targets):
+        ran.append((study.name, cores))
+
+    monkeypatch.setattr(grid, "run", run)
+    monkeypatch.setattr(grid.Study, "read", lambda study: Results.read(synthetic_study.results))
+    return ran
+
+
+@pytest.mark.parametrize("name", ["regime", "ablation"])
+def test_a_grid_leaves_its_numbers_its_page_and_its_figure(made, top, name):
+    regime.main(["--ablation"] if name == "ablation" else [])
+    record = read_json(top / f"docs/measured/{name}.json")
+    assert len(record["cells"]) == len(made) == len(regime.GRIDS[name]())
+    for cell in record["cells"]:
+        assert cell["spread"] > 0
+        assert cell["config"]
+        assert cell["made"]["versions"]["torch"]
+        assert cell["estimators"]["nystrom@barycentre"]["order_lds"]["n"] == 48
+    page = (top / f"docs/measured/{name}.md").read_text()
+    assert page.count("`nystrom@barycentre`") == len(made)
+    assert (top / f"docs/figures/{name}.png").stat().st_size > 5000
+
+
+def test_a_second_run_makes_nothing_and_another_configuration_is_made(made, top):
+    regime.main([])
+    count = len(made)
+    regime.main([])
+    assert len(made) == count
+    text = (top / "config.yaml").read_text().replace("beta2: 0.95", "beta2: 0.9")
+    (top / "config.yaml").write_text(text)
+    regime.main([])
+    assert len(made) == 2 * count
+
+
+def test_the_cell_with_the_largest_tables_runs_one_job_at_once(made, top):
+    regime.main(["--ablation", "--cores", "4"])
+    cores = dict(made)
+    assert cores["ablation-steps64-anchors-all"] == 1
+    assert cores["ablation-steps64-anchors-5"] == 4
+
+
+def test_a_cell_that_diverged_is_shown_as_such_and_another_failure_ends_it(made, top, monkeypatch):
+    def fail(study, cores, targets):
+        if study.name == "regime-constant":
+            raise UserError(message)
+
+    monkeypatch.setattr(grid, "run", fail)
+    message = "warm-up: step 3: the loss is nan; lower optimizer.learning_rate (now 1)"
+    cells = regime.regime_cells()[:3]
+    record = {"grid": "regime", "cells": grid.measured("regime", cells, 1)}
+    assert "training diverged" in markdown(record)
+    draw(record)
+    message = "corpus: no such file"
+    (top / "results/bench/regime/regime-constant.json").unlink()
+    with pytest.raises(SystemExit, match="no such file"):
+        regime.main([])
