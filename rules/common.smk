@@ -1,8 +1,17 @@
 # Helpers of every rules file: the checked configuration, keys, code hashes.
+import re
 import sys
 from pathlib import Path
 
-from trainorder.config import FITTED_METHODS, EstimatorConfig, WindowConfig, check
+from trainorder.config import (
+    CURVATURE_METHODS,
+    FITTED_METHODS,
+    STORE,
+    TABLE_METHODS,
+    EstimatorConfig,
+    WindowConfig,
+    check,
+)
 from trainorder.corpus import packages
 from trainorder.errors import UserError
 from trainorder.orders import read_orders
@@ -62,3 +71,26 @@ PROBLEM = {
 def code(script):
     """A hash of the script and of the library modules it imports, so that edits rerun it."""
     return code_hash(SCRIPTS / script)
+
+
+def paths_read(kind):
+    """The expansion paths of which some estimator rests on files of a kind."""
+    needed = {
+        "path": set(STORE),
+        "table": {*TABLE_METHODS, *CURVATURE_METHODS},
+        "curvature": CURVATURE_METHODS,
+        "reduced": {"reduced"},
+    }[kind]
+    return sorted({e.path for e in ESTIMATORS if e.method in needed})
+
+
+def tables(path):
+    """The shards of a path's gradient table."""
+    shards = TABLE_SHARDS if path == "reference" else [0]
+    return [f"{RESULTS}/store/{path}/table-{shard}.h5" for shard in shards]
+
+
+def names(wanted):
+    """A pattern of the names of the wanted estimators; of none, one that nothing matches."""
+    found = [re.escape(e.name) for e in ESTIMATORS if wanted(e)]
+    return "|".join(found) or "(?!)"

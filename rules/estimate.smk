@@ -1,14 +1,4 @@
-import re
-
 ENTRIES = {EstimatorConfig(**entry).name: entry for entry in config["estimators"]}
-
-
-def names(wanted):
-    """A pattern of the names of the wanted estimators; of none, one that nothing matches."""
-    found = [re.escape(e.name) for e in ESTIMATORS if wanted(e)]
-    return "|".join(found) or "(?!)"
-
-
 SHARDS = {e.name: e.shards(config["shards"]["estimate"]) for e in ESTIMATORS}
 
 

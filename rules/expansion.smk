@@ -1,17 +1,3 @@
-from trainorder.config import CURVATURE_METHODS, STORE, TABLE_METHODS
-
-
-def paths_read(kind):
-    """The expansion paths of which some estimator rests on files of a kind."""
-    needed = {
-        "path": set(STORE),
-        "table": {*TABLE_METHODS, *CURVATURE_METHODS},
-        "curvature": CURVATURE_METHODS,
-        "reduced": {"reduced"},
-    }[kind]
-    return sorted({e.path for e in ESTIMATORS if e.method in needed})
-
-
 # The reference path is kept in any case: it is the run that all others are compared with.
 EXPANSION_PATHS = sorted({"reference", *paths_read("path")})
 TABLE_PATHS = sorted({*paths_read("table"), *({"barycentre"} & {*paths_read("path")})})
@@ -109,12 +95,6 @@ rule barycentre:
         "Barycentre path and its gradient table"
     script:
         "../scripts/barycentre.py"
-
-
-def tables(path):
-    """The shards of a path's gradient table."""
-    shards = TABLE_SHARDS if path == "reference" else [0]
-    return [f"{RESULTS}/store/{path}/table-{shard}.h5" for shard in shards]
 
 
 rule curvature:
