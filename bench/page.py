@@ -61,8 +61,8 @@ def estimators(record: Record) -> str:
     """Return the table of all estimators and baselines of the default study."""
     retrain = next(study["retrain_all"] for study in record["studies"].values())
     title = (
-        f"Every estimator, in the mean over seeds. Costs in retrainings; {retrain['orders']} "
-        f"orders cost {retrain['total_retrainings']:.1f} to retrain and evaluate."
+        "Every estimator, in the mean over the seeds that have it. Costs in retrainings; "
+        f"{retrain['orders']} orders cost {retrain['total_retrainings']:.1f} to retrain and evaluate."
     )
     return f"{title}\n\n{_estimators(record['estimators'])}"
 
@@ -78,7 +78,7 @@ def _beside(record: Record, name: str) -> str:
 
 
 def _estimators(entries: Mapping[str, Record]) -> str:
-    head = ["estimator", "order-LDS of `heldout` [95 %]", "n", "std of the truth"]
+    head = ["estimator", "seeds", "order-LDS of `heldout` [95 %]", "n", "std of the truth"]
     head += ["single domains, median", "mean error", "parameter error", "coverage"]
     head += ["precompute", "an order", "all ranked orders", "bytes"]
     rows = []
@@ -88,6 +88,7 @@ def _estimators(entries: Mapping[str, Record]) -> str:
         rows.append(
             [
                 f"`{name}`",
+                str(len(entry["studies"])),
                 interval(rank),
                 str(rank["n"]),
                 number(rank["spread"]),

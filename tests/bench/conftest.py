@@ -1,4 +1,4 @@
-"""Puts the synthetic study and the copied tree on the path, and tests into a folder of their own."""
+"""Puts what the tests of the drivers share on the path; a top folder and a study for them."""
 
 import shutil
 import sys
