@@ -62,7 +62,8 @@ def estimators(record: Record) -> str:
     retrain = next(study["retrain_all"] for study in record["studies"].values())
     title = (
         "Every estimator, in the mean over the seeds that have it. Costs in retrainings; "
-        f"{retrain['orders']} orders cost {retrain['total_retrainings']:.1f} to retrain and evaluate."
+        f"{retrain['orders']} orders cost {retrain['total_retrainings']:.1f} to retrain and "
+        "evaluate."
     )
     return f"{title}\n\n{_estimators(record['estimators'])}"
 
