@@ -8,10 +8,12 @@ from bench.numbers import covered, domains, main_metric, mean_of, median_rank, o
 
 
 def overview(studies: Studies) -> dict[str, Any]:
-    """Return accuracy and cost of every estimator that all studies have, in the mean over them."""
-    first, *others = studies.values()
-    names = [name for name in first.estimators if all(name in o.estimators for o in others)]
-    return {name: _entry(studies, name) for name in names}
+    """Return accuracy and cost of every estimator, in the mean over the studies that have it."""
+    names = dict.fromkeys(name for results in studies.values() for name in results.estimators)
+    return {
+        name: _entry({s: r for s, r in studies.items() if name in r.estimators}, name)
+        for name in names
+    }
 
 
 def _entry(studies: Studies, name: str) -> dict[str, Any]:
@@ -28,6 +30,7 @@ def _entry(studies: Studies, name: str) -> dict[str, Any]:
     scores = [results.score(name) for results in studies.values()]
     costs = [score["cost"] for score in scores]
     return {
+        "studies": list(studies),
         "order_lds": ranks["heldout"],
         "domain_order_lds": ranks["domains"],
         "coverage": asdict(over_seeds(held, {})),

@@ -15,7 +15,8 @@ def page(record: Record) -> str:
         footnote(record),
         estimators(record),
         *(_beside(record, name) for name in record["beside"]),
-        speed(record["performance"]["measured"]),
+        speed(record["performance"]),
+        memory(record["studies"]),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -60,8 +61,9 @@ def estimators(record: Record) -> str:
     """Return the table of all estimators and baselines of the default study."""
     retrain = next(study["retrain_all"] for study in record["studies"].values())
     title = (
-        f"Every estimator, in the mean over seeds. Costs in retrainings; {retrain['orders']} "
-        f"orders cost {retrain['total_retrainings']:.1f} to retrain and evaluate."
+        "Every estimator, in the mean over the seeds that have it. Costs in retrainings; "
+        f"{retrain['orders']} orders cost {retrain['total_retrainings']:.1f} to retrain and "
+        "evaluate."
     )
     return f"{title}\n\n{_estimators(record['estimators'])}"
 
@@ -77,7 +79,7 @@ def _beside(record: Record, name: str) -> str:
 
 
 def _estimators(entries: Mapping[str, Record]) -> str:
-    head = ["estimator", "order-LDS of `heldout` [95 %]", "n", "std of the truth"]
+    head = ["estimator", "seeds", "order-LDS of `heldout` [95 %]", "n", "std of the truth"]
     head += ["single domains, median", "mean error", "parameter error", "coverage"]
     head += ["precompute", "an order", "all ranked orders", "bytes"]
     rows = []
@@ -87,6 +89,7 @@ def _estimators(entries: Mapping[str, Record]) -> str:
         rows.append(
             [
                 f"`{name}`",
+                str(len(entry["studies"])),
                 interval(rank),
                 str(rank["n"]),
                 number(rank["spread"]),
@@ -100,8 +103,9 @@ def _estimators(entries: Mapping[str, Record]) -> str:
     return table(head, rows)
 
 
-def speed(measured: Record) -> str:
-    """Return the table of what was timed."""
+def speed(performance: Record) -> str:
+    """Return the table of what was timed, in one process."""
+    measured = performance["measured"]
     gradients, replay, reduced = (measured[key] for key in ("gradients", "replay", "reduced"))
     nystrom, order0 = replay["nystrom"], replay["order0"]
     ratio = gradients["ratio"]
@@ -137,8 +141,37 @@ def speed(measured: Record) -> str:
         ],
         ["peak memory of these measurements, GB", number(measured["peak_bytes"] / 1e9), ""],
     ]
-    title = f"Speed, on study `{measured['study']}`, with {measured['threads']} thread(s)."
-    return f"{title}\n\n{table(['', '', ''], rows)}"
+    title = (
+        f"Speed, on study `{measured['study']}`: {measured['parameters']:,} parameters, "
+        f"T = {measured['steps']}, {measured['units']} units of {measured['sequences_per_unit']} "
+        f"sequences, {replay['orders']} orders replayed at once; torch threads: "
+        f"{measured['threads']}. {made_text(performance['made'])}."
+    )
+    return f"{title}\n\n{table(['what', 'measured', 'in proportion'], rows)}"
+
+
+def memory(studies: Mapping[str, Record]) -> str:
+    """Return the table of each study's time and of the job that held most memory."""
+    head = [
+        "study",
+        "parameters",
+        "T",
+        "a retraining, s",
+        "all jobs, s",
+        "peak memory of a job, GB",
+    ]
+    rows = [
+        [
+            f"`{name}`",
+            f"{study['parameters']:,}",
+            str(study["steps"]),
+            number(study["retraining_seconds"]),
+            f"{study['wall_seconds']:,.0f}",
+            f"{number(study['peak_bytes']['bytes'] / 1e9)} (`{study['peak_bytes']['stage']}`)",
+        ]
+        for name, study in studies.items()
+    ]
+    return table(head, rows)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

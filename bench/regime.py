@@ -38,7 +38,7 @@ def small(estimators: Sequence[Layer], steps: int = STEPS, units_per_step: int =
             "unit_size": UNIT_SIZE // units_per_step,
             "units_per_step": units_per_step,
         },
-        "orders": {"calibration": 8, "random": 16, "fit": 0, "block_sizes": []},
+        "orders": {"calibration": 16, "random": 16, "fit": 0, "block_sizes": []},
         "estimators": list(estimators),
         "trajectories": 0,
         "shards": {"table": 1, "truth": 2, "estimate": 1},

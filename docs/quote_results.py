@@ -1,6 +1,7 @@
-"""Quotes a study in the README: its figure, and a table between the `results` marks.
+"""Quotes the benchmark, or one study, in the README: tables between the `results` marks, a figure.
 
-python docs/quote_results.py results/default
+python docs/quote_results.py                    # of `make bench`; its speed in docs/performance.md
+python docs/quote_results.py results/default    # of a single study
 """
 
 import json
@@ -9,9 +10,8 @@ import sys
 from pathlib import Path
 
 DOCS = Path(__file__).parent
-README = DOCS.parent / "README.md"
+README, PERFORMANCE = DOCS.parent / "README.md", DOCS / "performance.md"
 FIGURE = "estimated_vs_true_random.png"
-BEGIN, END = "<!-- results -->", "<!-- /results -->"
 
 
 def shown(value: float | None) -> str:
@@ -66,18 +66,49 @@ def table(validation: dict) -> str:
     return "\n".join([*head, *rows, "", source])
 
 
-def main() -> None:
-    """Copy the figure and rewrite what stands between the marks."""
-    results = Path(sys.argv[1])
-    validation = json.loads((results / "validation.json").read_text(encoding="utf-8"))
+def between(page: Path, name: str, text: str) -> None:
+    """Rewrite what stands between a page's marks `name`."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    content = page.read_text(encoding="utf-8")
+    before, after = content.split(begin)[0], content.split(end)[1]
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+
+
+def figure(results: Path) -> str:
+    """Copy a study's figure, and return what shows it."""
     (DOCS / "figures").mkdir(exist_ok=True)
     shutil.copyfile(results / "figures" / FIGURE, DOCS / "figures" / FIGURE)
-    text = README.read_text(encoding="utf-8")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    quoted = (
-        f"{BEGIN}\n{table(validation)}\n\n![Estimated against true](docs/figures/{FIGURE})\n{END}"
-    )
-    README.write_text(f"{before}{quoted}{after}", encoding="utf-8")
+    return f"![Estimated against true](docs/figures/{FIGURE})"
+
+
+def quote_study(results: Path) -> None:
+    """Quote a single study in the README."""
+    validation = json.loads((results / "validation.json").read_text(encoding="utf-8"))
+    between(README, "results", f"{table(validation)}\n\n{figure(results)}")
+
+
+def quote_bench(results: Path) -> None:
+    """Quote the benchmark in the README, and its speed on the page on performance."""
+    sys.path.append(str(DOCS.parent))
+    from bench import page
+
+    record = json.loads((results / "bench/bench.json").read_text(encoding="utf-8"))
+    parts = [page.targets(record), page.footnote(record), page.estimators(record)]
+    shown = figure(results / next(iter(record["studies"])))
+    between(README, "results", "\n\n".join([*parts, shown]))
+    speed = [page.speed(record["performance"]), page.memory(record["studies"])]
+    between(PERFORMANCE, "speed", "\n\n".join(speed))
+
+
+def main() -> None:
+    """Quote what the command line names, or else the benchmark."""
+    try:
+        if len(sys.argv) > 1:
+            quote_study(Path(sys.argv[1]))
+        else:
+            quote_bench(Path("results"))
+    except FileNotFoundError as error:
+        sys.exit(f"error: {error.filename}: no such file; run `make bench`, or name a study")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Puts the drivers and the synthetic study on the path, and tests into a folder of their own."""
+"""Puts what the tests of the drivers share on the path; a top folder and a study for them."""
 
 import shutil
 import sys
@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT)]
-sys.path[:0] = [str(ROOT / "tests" / folder) for folder in ("", "bench", "workflow")]
+sys.path[:0] = [str(ROOT / "tests" / folder) for folder in ("bench", "workflow")]
 
 from low_rank_study import make_study  # noqa: E402
 

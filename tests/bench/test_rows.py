@@ -242,3 +242,14 @@ def test_the_overview_has_all_estimators_with_the_spread_beside_each_correlation
 
 def test_the_main_metric_is_that_of_the_verdict(seeds):
     assert main_metric(seeds["seed0"]) == ["heldout"]
+
+
+def test_the_overview_takes_an_estimator_from_the_studies_that_have_it(seeds):
+    def drop(scores):
+        del scores["ridge"]
+
+    partly = {**seeds, "seed1": with_scores(seeds["seed1"], drop)}
+    entries = overview(partly)
+    assert entries["ridge"]["studies"] == ["seed0", "seed2"]
+    assert entries["ridge"]["order_lds"]["mean"]["n"] == 2 * 48
+    assert entries["proxy"]["studies"] == list(seeds)

@@ -1,0 +1,168 @@
+"""The driver runs what is missing, collects from result files, and is quoted in the pages."""
+
+import importlib.util
+import shutil
+
+import pytest
+
+from bench import bench
+from bench.performance import adamw_bytes, nystrom_bytes, order0_bytes
+from bench.studies import Study
+from low_rank_study import make_study
+from trainorder.errors import UserError
+from trainorder.files import read_json, write_json
+from workflow_tree import ROOT
+
+MEASURED = {
+    "study": "default", "parameters": 345_696, "steps": 32, "units": 32, "sequences_per_unit": 8,
+    "threads": 1, "peak_bytes": 500_000_000,
+    "gradients": {
+        "training_units_per_second": 20.0, "table_units_per_second": 19.0,
+        "written_units_per_second": 17.0, "ratio": 0.95, "written_ratio": 0.85,
+        "retraining_seconds": 1.6,
+    },
+    "replay": {
+        "orders": 32, "copy_bytes_per_second": 1e10, "matmul_flops_per_second": 3e10,
+        "order0": {"bytes_per_second": 5e9, "of_bandwidth": 0.5},
+        "nystrom": {"bytes_per_second": 4e9, "of_bandwidth": 0.4, "of_matmul": 0.8},
+    },
+    "reduced": {"threads": 2, "schedules_per_second": 6000.0},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory):
+    """Return result folders of synthetic studies by name."""
+    names = [*bench.SEEDS, *bench.BESIDE]
+    return {
+        name: make_study(tmp_path_factory.mktemp(name), seed).results
+        for seed, name in enumerate(names)
+    }
+
+
+@pytest.fixture
+def finished(top, studies, monkeypatch):
+    """Put the synthetic studies into the top folder; return which ran, in their turn."""
+    ran = []
+    for name, folder in studies.items():
+        shutil.copytree(folder, top / "results" / name)
+    monkeypatch.setattr(bench, "run", lambda study, cores: ran.append(study.name))
+    monkeypatch.setattr(bench, "measure", lambda study: {**MEASURED, "study": study.name})
+    return ran
+
+
+def test_everything_is_run_measured_and_collected(finished, top):
+    bench.main([])
+    assert finished == [*bench.SEEDS, *bench.BESIDE]
+    record = read_json(top / "results/bench/bench.json")
+    assert len(record["rows"]) == 8
+    assert set(record["studies"]) == {*bench.SEEDS, *bench.BESIDE}
+    assert record["performance"]["measured"]["study"] == "default"
+    for study in record["studies"].values():
+        assert study["versions"]["torch"]
+        assert study["machine"]["cores"]
+        assert study["spread"]["heldout"]["std"] > 0
+        assert study["peak_bytes"]["bytes"] > 0
+    table = (top / "results/bench/table.md").read_text()
+    assert table.count("\n| order-LDS of `heldout`") == 3
+    assert "| `ridge` |" in table
+    assert "0.95 of training (target 0.9: pass)" in table
+
+
+def test_collecting_runs_nothing_and_gives_the_same(finished, top):
+    bench.main([])
+    first, count = read_json(top / "results/bench/bench.json"), len(finished)
+    bench.main(["--collect"])
+    assert len(finished) == count
+    assert read_json(top / "results/bench/bench.json") == first
+
+
+def test_a_study_that_is_missing_is_one_line(finished, top):
+    bench.main([])
+    (top / "results/wider/validation.json").unlink()
+    with pytest.raises(SystemExit) as ended:
+        bench.main(["--collect"])
+    assert str(ended.value).startswith("error: results/wider/validation.json: no such file")
+
+
+def test_a_study_that_fails_is_one_line_and_the_next_is_not_begun(finished, top, monkeypatch):
+    def fail(study, cores):
+        finished.append(study.name)
+        raise UserError(f"study {study.name}: boom")
+
+    monkeypatch.setattr(bench, "run", fail)
+    with pytest.raises(SystemExit, match="error: study default: boom"):
+        bench.main([])
+    assert finished == ["default"]
+
+
+def test_collecting_without_a_measurement_is_one_line(finished, top):
+    with pytest.raises(SystemExit, match=r"error: .*performance.json: no such file"):
+        bench.main(["--collect"])
+
+
+def test_the_least_bytes_of_a_step_are_those_of_its_arrays():
+    size, units, orders, rank = 10, 3, 2, 4
+    update = 4 * orders * (1 + 3 * 2) * size  # gradient; parameters and two moments, there and back
+    assert adamw_bytes(size, orders) == update
+    assert order0_bytes(size, units, orders) == 4 * size * (units + orders) + update
+    vectors = 2 * rank + 2 + 2 * orders  # basis twice, centre and mean, parameters and gradients
+    assert nystrom_bytes(size, rank, orders) == 4 * size * vectors + update
+
+
+@pytest.fixture
+def quote(top, monkeypatch):
+    """Return the module that quotes, writing to pages of its own."""
+    spec = importlib.util.spec_from_file_location("quote", ROOT / "docs/quote_results.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    docs = top / "docs"
+    docs.mkdir(exist_ok=True)
+    for path in (ROOT / "README.md", ROOT / "docs/performance.md"):
+        shutil.copy(path, top if path.name == "README.md" else docs)
+    monkeypatch.setattr(module, "DOCS", docs)
+    monkeypatch.setattr(module, "README", top / "README.md")
+    monkeypatch.setattr(module, "PERFORMANCE", docs / "performance.md")
+    monkeypatch.setattr("sys.argv", ["quote_results.py"])
+    return module
+
+
+def with_figure(top, study):
+    figure = top / "results" / study / "figures/estimated_vs_true_random.png"
+    figure.parent.mkdir(parents=True, exist_ok=True)
+    figure.write_bytes(b"png")
+
+
+def test_the_pages_quote_the_benchmark(finished, quote, top):
+    bench.main([])
+    with_figure(top, "default")
+    before = (top / "README.md").read_text()
+    quote.main()
+    after = (top / "README.md").read_text()
+    assert "| at least 0.92 |" in after
+    assert after.split("<!-- results -->")[0] == before.split("<!-- results -->")[0]
+    assert after.split("<!-- /results -->")[1] == before.split("<!-- /results -->")[1]
+    page = (top / "docs/performance.md").read_text()
+    assert "Not measured yet" not in page
+    assert "6,000" in page
+    assert (top / "docs/figures/estimated_vs_true_random.png").read_bytes() == b"png"
+    quote.main()
+    assert (top / "README.md").read_text() == after, "quoting twice changes the page"
+
+
+def test_a_single_study_can_be_quoted(finished, quote, top, monkeypatch):
+    with_figure(top, "wider")
+    monkeypatch.setattr("sys.argv", ["quote_results.py", "results/wider"])
+    quote.main()
+    assert "Study `synthetic`" in (top / "README.md").read_text()
+
+
+def test_quoting_what_was_not_made_is_one_line(quote):
+    with pytest.raises(SystemExit, match=r"error: .*bench.json: no such file"):
+        quote.main()
+
+
+def test_a_study_that_lost_a_file_is_one_line(top):
+    write_json(top / "results/mine/validation.json", {})
+    with pytest.raises(UserError, match=r"truth.csv"):
+        Study("mine").read()
