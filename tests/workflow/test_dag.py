@@ -13,8 +13,6 @@ DOWNSTREAM = {  # rules that read what a rule makes, directly or not
     | {"clusters", "curvature", "reduced", "predict", "stores"}
     | {"truth", "proxy_warm", "proxy_orders", "proxy", "ridge", "validate", "figures"},
     "estimate": {"validate", "figures"},
-    "clusters": {"barycentre", "curvature", "reduced", "predict", "manifest", "estimate"}
-    | {"stores", "validate", "figures"},
     "reduced": LOW_RANK - {"reduced"},
     "predict": {"validate", "figures"},
     "clusters": LOW_RANK | {"barycentre", "curvature"},
