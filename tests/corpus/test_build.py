@@ -158,7 +158,7 @@ def test_a_saved_corpus_loads_the_same(config, window, tmp_path):
         ({}, {"units": 3000}, "window", "window.units"),
         ({}, {"warmup_steps": 30000}, "warmup", "window.warmup_steps"),
         ({"heldout_sequences": 9000}, {}, "heldout", "corpus.heldout_sequences"),
-        ({"heldout_sequences": 60}, {"units": 30000}, "heldout", "window.units"),
+        ({"heldout_sequences": 2000}, {"units": 30000}, "heldout", "window.units"),
     ],
 )
 def test_too_little_text_names_domain_split_and_key(

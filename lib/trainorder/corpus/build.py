@@ -18,6 +18,7 @@ from trainorder.errors import UserError
 
 HELDOUT, WINDOW, WARMUP = "heldout", "window", "warmup"
 _TRAINING_CHARACTERS = 2000  # of tokenizer training text, for each token of the vocabulary
+_LEAST_SHARE = 1 / 8  # of the largest split's documents: a small split still sees many of them
 _REMEDY = {
     HELDOUT: "corpus.heldout_sequences",
     WINDOW: "window.units or window.unit_size",
@@ -133,9 +134,11 @@ def _split(
     seed: int,
 ) -> dict[str, _Documents]:
     numbers, characters = index
-    shares = dict(needs)
+    shares: dict[str, float] = dict(needs)
     if config.tokenizer is None:  # it needs text to be trained on, after no warm-up too
         shares[WARMUP] = max(needs.values())
+    least = _LEAST_SHARE * max(shares.values())
+    shares = {split: max(share, least) if share else 0 for split, share in shares.items()}
     places = assign(characters, shares, _rng(seed, "splits", domain))
     return {
         split: _Documents(numbers[chosen], characters[chosen]) for split, chosen in places.items()
@@ -169,7 +172,7 @@ def _packed(
     try:
         return pack(read, documents.numbers, documents.characters, shape, tokenizer, rng)
     except ShortfallError as error:
-        needs = plan.needs[domain]  # text is dealt in proportion to these: the largest starves all
+        needs = plan.needs[domain]  # text is dealt by these: the largest starves all
         keys = dict.fromkeys(_REMEDY[one] for one in (max(needs, key=needs.__getitem__), split))
         raise UserError(
             f"corpus: {domain}: split `{split}` needs {error.needed} tokens and its "

@@ -30,7 +30,7 @@ class Packed:
 
 
 def assign(
-    characters: np.ndarray, needs: Mapping[str, int], rng: np.random.Generator
+    characters: np.ndarray, needs: Mapping[str, float], rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """Deal shuffled documents to splits, in proportion to what each split needs.
 
