@@ -17,6 +17,7 @@ from trainorder.probes import Prober, probe_schedules
 from trainorder.problem import LanguageProblem
 from trainorder.store import opened
 from trainorder.table import Table
+from trainorder.unit_curvature import with_unit_curvature
 
 
 def main(job: Job) -> None:
@@ -37,13 +38,12 @@ def main(job: Job) -> None:
         with job.meter.time("precompute"):
             prober = Prober(expansion, clusters, schedules, config.anchors)
             curvature = prober.run(config)
+            reached = prober.displacements()
             model, lost = compress(
-                expansion,
-                curvature,
-                clusters.labels,
-                prober.displacements(),
-                prober.metric,
-                config.basis,
+                expansion, curvature, clusters.labels, reached, prober.metric, config.basis
+            )
+            model, belief = with_unit_curvature(
+                expansion, model, reached, prober.metric, config, prober.length, p["seed"]
             )
         model.save(Path(job.output["curvature"]), p["key"])
     write_json(
@@ -51,6 +51,7 @@ def main(job: Job) -> None:
         {
             "rounds": [asdict(entry) for entry in prober.rounds],
             "shrinkage": [bend.factors.tolist() for bend in curvature.at],
+            "unit_shrinkage": belief.tolist(),
             "basis": len(model.basis),
             "energy_lost": lost,
             "anchors": model.anchors.tolist(),

@@ -115,13 +115,14 @@ def test_what_was_saved_is_read_back_within_its_bytes(case, tmp_path):
     model, _ = low_rank(about, clusters, 20, probes, anchors=2)
     model.save(tmp_path / "curvature.h5", "k")
     found = LowRank.load(tmp_path / "curvature.h5", "k", model.start)
-    for name in ("coefficients", "cores", "labels"):
+    for name in ("coefficients", "cores", "labels", "own", "own_read"):
         assert torch.equal(getattr(found, name), getattr(model, name)), name
     for name in ("anchors", "bends"):
         assert np.array_equal(getattr(found, name), getattr(model, name)), name
     assert found.steps == model.steps
     padded = torch.nn.functional.pad(model.basis, (0, -SIZE % 256)).unflatten(1, (-1, 256))
-    step = (padded.abs().amax(-1) / 127).repeat_interleave(256, 1)[:, :SIZE]
+    levels = torch.tensor([127.0] * len(model.readers) + [7.0] * (20 - len(model.readers)))
+    step = (padded.abs().amax(-1) / levels[:, None]).repeat_interleave(256, 1)[:, :SIZE]
     assert ((found.basis - model.basis).abs() <= step * 0.501).all(), "more than half a step"
     for name in ("centre", "mean"):
         mine, theirs = getattr(model, name), getattr(found, name)
@@ -132,7 +133,7 @@ def test_what_was_saved_is_read_back_within_its_bytes(case, tmp_path):
     error = relative_error(
         found.gradients(4, units, parameters), model.gradients(4, units, parameters)
     )
-    assert error < 0.02, f"bytes change a gradient by {error:.1e}"
+    assert error < 0.1, f"half-bytes change a gradient by {error:.1e}"
 
 
 def test_it_is_an_expansion_of_the_reference_path_as_well(tmp_path):

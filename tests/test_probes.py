@@ -72,7 +72,7 @@ def case(tmp_path_factory):
 def prober(case, rank, tolerance=0.0, anchors=1):
     about, clusters = case
     found = Prober(about, clusters, probe_schedules((STEPS, 1), UNITS, 0), anchors)
-    found.run(CurvatureConfig("domains", anchors, rank, tolerance, 100))
+    found.run(CurvatureConfig("domains", anchors, rank, tolerance, 100, 0, 1))
     return found
 
 

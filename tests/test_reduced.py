@@ -87,8 +87,9 @@ def test_patterns_bring_it_nearer_to_the_replay(case):
     about, model = case
     schedules = probe_schedules((12, 1), UNITS, 3, 30)
     ends = Nystrom(about, model).replay(schedules, ignore)
-    mean = torch.einsum("c,cij->ij", torch.bincount(model.labels) / UNITS, model.cores[-1].float())
-    mean = model.basis.T @ ((mean + mean.T) / 2).double() @ model.basis
+    share = torch.bincount(model.labels).double() / UNITS
+    mean = torch.einsum("c,cij->ij", share, model.cores[-1, :, : len(model.readers)])
+    mean = model.readers.T @ (mean + mean.T) / 2 @ model.readers
     expected = expanded(about, ends, mean)
     errors = [
         relative_error(
@@ -129,15 +130,6 @@ def test_more_patterns_than_units_can_show_are_nothing(dtype, tmp_path):
     few, many = (each.predict(probe_schedules((6, 1), UNITS, 3, 4)) for each in found)
     assert few.dtype == dtype
     assert torch.allclose(few, many, rtol=1e-2), "patterns that are none change the estimates"
-
-
-def test_a_smaller_basis_reads_the_leading_rows(case):
-    about, model = case
-    found = reduced(about, model, size=5)
-    assert found.bend.shape == (5, 5)
-    assert found.coefficients.shape == (12, UNITS, 5)
-    assert torch.allclose(found.bend, found.bend.T)
-    assert torch.isfinite(found.predict(probe_schedules((12, 1), UNITS, 3, 4))).all()
 
 
 def test_what_was_saved_is_read_back(case, tmp_path):

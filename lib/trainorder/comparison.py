@@ -12,7 +12,7 @@ from torch import Tensor
 from trainorder.errors import UserError
 from trainorder.estimators.base import Expansion
 from trainorder.estimators.order0 import Order0
-from trainorder.interpolation import bracket
+from trainorder.interpolation import interpolated
 from trainorder.orders import Order
 from trainorder.problem import LanguageProblem
 from trainorder.stores.base import Codec, Dense, Encoded, byte_count, encoded
@@ -117,10 +117,7 @@ class Interpolated:
 
     def at(self, t: int) -> Tensor:
         """Return the gradients (U, P) at step `t`."""
-        low, high, weight = bracket(self.anchors, t)
-        if low == high:
-            return self.rows.at(low)
-        return torch.lerp(self.rows.at(low), self.rows.at(high), weight)
+        return interpolated(self.anchors, t, self.rows.at)
 
 
 @dataclass(frozen=True)

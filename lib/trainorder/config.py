@@ -171,6 +171,8 @@ class CurvatureConfig:
         rank: probes at most.
         tolerance: relative error at which probing stops before that.
         basis: rank of the shared basis that is kept.
+        unit_directions: leading directions in which each unit's own curvature is added; 0 is none.
+        unit_sequences: sequences that stand for a unit there.
 
     """
 
@@ -179,6 +181,8 @@ class CurvatureConfig:
     rank: int
     tolerance: float
     basis: int
+    unit_directions: int
+    unit_sequences: int
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from trainorder.clusters import Clusters
 from trainorder.derivatives import gradient
-from trainorder.interpolation import bracket
+from trainorder.interpolation import interpolated
 from trainorder.problem import Problem
 from trainorder.shrinkage import split_noise, weights
 
@@ -158,11 +158,9 @@ class CurvatureAlong:
 
     def apply(self, t: int, displacements: Tensor, clusters: Tensor) -> Tensor:
         """Return H_c d at step `t`, interpolated; see `Curvature.apply`."""
-        low, high, weight = bracket(self.steps, t)
-        result = self.at[low].apply(displacements, clusters)
-        if high != low:
-            result = torch.lerp(result, self.at[high].apply(displacements, clusters), weight)
-        return result
+        return interpolated(
+            self.steps, t, lambda place: self.at[place].apply(displacements, clusters)
+        )
 
 
 def pseudo_inverse(matrix: Tensor) -> Tensor:

@@ -1,8 +1,11 @@
 """Linear interpolation between anchors in t."""
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
+import torch
+from torch import Tensor
 
 
 @lru_cache(maxsize=4096)
@@ -21,3 +24,9 @@ def bracket(anchors: np.ndarray, t: int) -> tuple[int, int, float]:
     Before the first and beyond the last anchor, its place twice.
     """
     return _bracket(tuple(anchors.tolist()), t)
+
+
+def interpolated(anchors: np.ndarray, t: int, at: Callable[[int], Tensor]) -> Tensor:
+    """Return `at` step `t`, read at the places of the anchors about it."""
+    low, high, weight = bracket(anchors, t)
+    return at(low) if low == high else torch.lerp(at(low), at(high), weight)

@@ -2,12 +2,14 @@
 
 With basis rows q_i (Q is q x P), anchors in t and displacement d from the path,
 
-    g(t, u, d) = gbar_t + Q' (a_{t,u} + M_c Q d),    c the cluster of unit u,
+    g(t, u, d) = gbar_t + Q' [a_{t,u} + (M_c + D_u' E) Q_r d],    c the cluster of unit u,
 
-a symmetric-in-form low-rank model of `G[t, u] + H_c d`: a are the coordinates of the table's
-deviations from their mean, M_c = R_c' (U' H U)^+ R holds those of the responses of the cluster
-(R_c) and of the mean (R). Q spans the principal directions of both, as far as replays use them, in
-the norm of the preconditioner, and is kept as signed bytes.
+a low-rank model of `G[t, u] + H_u d`. The first r rows Q_r span the responses of the mean
+curvature, Ybar, which read a displacement: M_c = R_c' (U' H U)^+ Rbar with R_c and Rbar the
+coordinates of the responses of the cluster and of the mean. D_u' E is what the unit's own curvature
+adds (`trainorder.unit_curvature`). The other rows are only written with: the principal directions
+of what Q_r leaves of the table's deviations and of the responses, as far as replays use them. All
+are orthonormal in the norm of the preconditioner. Q_r is kept as bytes, the others as half-bytes.
 """
 
 from dataclasses import dataclass
@@ -19,10 +21,18 @@ import torch
 from torch import Tensor
 
 from trainorder.curvature import Curvature, CurvatureAlong
-from trainorder.estimators.base import Expansion
-from trainorder.interpolation import bracket
+from trainorder.estimators.base import Expansion, sum_over_units
+from trainorder.interpolation import interpolated
 from trainorder.optimizer import State
-from trainorder.quantize import dequantized, halved, quantized, unhalved
+from trainorder.quantize import (
+    FEW_LEVELS,
+    dequantized,
+    halved,
+    packed,
+    quantized,
+    unhalved,
+    unpacked,
+)
 from trainorder.store import creating, opened
 
 
@@ -36,11 +46,13 @@ class LowRank:
         anchors: (K,) steps.
         centre: (K, P) parameters of the path at the anchors.
         mean: (K, P) mean gradient of the units at the anchors.
-        basis: Q, (q, P).
+        basis: Q, (q, P), the rows that displacements are read with first.
         coefficients: a, (K, U, q).
         bends: (A,) steps at which the curvature was probed.
-        cores: M at those steps, (A, C, q, q).
+        cores: M at those steps, (A, C, q, r).
         labels: (U,) int64, cluster of each unit.
+        own: D, (U, n, q), own responses of the units less those of their clusters; n may be 0.
+        own_read: E, (n, r), reads what they respond to.
 
     """
 
@@ -54,6 +66,8 @@ class LowRank:
     bends: np.ndarray
     cores: Tensor
     labels: Tensor
+    own: Tensor
+    own_read: Tensor
 
     @property
     def first_step(self) -> int:
@@ -71,8 +85,7 @@ class LowRank:
         return self._between(self.centre, t)
 
     def _between(self, rows: Tensor, t: int) -> Tensor:
-        low, high, weight = bracket(self.anchors, t)
-        return torch.lerp(rows[low], rows[high], weight)
+        return interpolated(self.anchors, t, rows.__getitem__)
 
     def mean_gradient(self, t: int) -> Tensor:
         """Return gbar_t (P,), interpolated between anchors."""
@@ -82,21 +95,29 @@ class LowRank:
         """Return the coordinates (O, q) of the units' gradients at the path, `units` (O, k)."""
         return self._between(self.coefficients, t)[units].mean(1)
 
+    @property
+    def readers(self) -> Tensor:
+        """Q_r, (r, P)."""
+        return self.basis[: self.cores.shape[-1]]
+
     def cores_at(self, t: int) -> Tensor:
-        """Return M (C, q, q) at step `t`, interpolated between the steps that were probed."""
-        low, high, weight = bracket(self.bends, t)
-        return torch.lerp(self.cores[low], self.cores[high], weight)
+        """Return M (C, q, r) at step `t`, interpolated between the steps that were probed."""
+        return interpolated(self.bends, t, self.cores.__getitem__)
 
     def bent(self, t: int, units: Tensor, moved: Tensor) -> Tensor:
-        """Return M_c Q d (O, q) for `units` (O, k) and Q d = `moved` (O, q)."""
+        """Return (M_c + D_u' E) Q_r d (O, q) for `units` (O, k) and Q_r d = `moved` (O, r)."""
         cores = self.cores_at(t)
         member = torch.nn.functional.one_hot(self.labels[units], len(cores))
         share = member.to(moved.dtype).mean(1)  # (O, C)
-        return torch.einsum("oc,coi->oi", share, moved @ cores.mT)
+        result = torch.einsum("oc,coi->oi", share, moved @ cores.mT)
+        read = moved @ self.own_read.T
+        for unit, orders in sum_over_units(units) if len(self.own_read) else []:
+            result.index_add_(0, orders, read[orders] @ self.own[unit], alpha=1 / units.shape[1])
+        return result
 
     def moved(self, t: int, parameters: Tensor) -> Tensor:
-        """Return Q d (O, q) of `parameters` (O, P) at step `t`."""
-        return (parameters - self.parameters(t)) @ self.basis.T
+        """Return Q_r d (O, r) of `parameters` (O, P) at step `t`."""
+        return (parameters - self.parameters(t)) @ self.readers.T
 
     def curvature(self, t: int, units: Tensor, parameters: Tensor) -> Tensor:
         """Return the modelled H_c d (O, P) for `units` (O, k) at `parameters` (O, P)."""
@@ -111,21 +132,26 @@ class LowRank:
 
     def save(self, path: str | Path, key: str, **records: Any) -> None:
         """Publish as a sealed file of study `key`, with `records` as attributes."""
-        packed: dict[str, np.ndarray] = {
+        arrays: dict[str, np.ndarray] = {
             "anchor": self.anchors,
             "label": self.labels.numpy(),
             "coefficient": self.coefficients.numpy(),
             "bend": self.bends,
             "core": self.cores.numpy(),
+            "own": self.own.numpy(),
+            "own_read": self.own_read.numpy(),
         }
-        moved = self.centre - self.start.parameters
+        codes, scale = quantized(self.basis[len(self.readers) :], FEW_LEVELS)
         parts = {
-            "basis": quantized(self.basis), "centre": halved(moved), "mean": halved(self.mean)
-        }  # fmt: skip
+            "reader": quantized(self.readers),
+            "writer": (packed(codes), scale),
+            "centre": halved(self.centre - self.start.parameters),
+            "mean": halved(self.mean),
+        }
         for name, (values, scale) in parts.items():
-            packed |= {name: values.numpy(), f"{name}_scale": scale.numpy()}
+            arrays |= {name: values.numpy(), f"{name}_scale": scale.numpy()}
         with creating(path, key, steps=self.steps, **records) as file:
-            for name, array in packed.items():
+            for name, array in arrays.items():
                 file.create_dataset(name, data=array, fletcher32=array.ndim > 0)
 
     @classmethod
@@ -140,7 +166,11 @@ class LowRank:
             arrays = {name: np.asarray(file[name]) for name in file}
             steps = int(file.attrs["steps"])
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        basis = dequantized(tensors["basis"], tensors["basis_scale"])
+        codes = unpacked(tensors["writer"], len(start.parameters))
+        parts = [
+            dequantized(tensors["reader"], tensors["reader_scale"]),
+            dequantized(codes, tensors["writer_scale"]),
+        ]
         centre, mean = (
             unhalved(tensors[name], tensors[f"{name}_scale"]) for name in ("centre", "mean")
         )
@@ -150,11 +180,13 @@ class LowRank:
             arrays["anchor"],
             start.parameters + centre,
             mean,
-            basis,
+            torch.cat(parts),
             tensors["coefficient"],
             arrays["bend"],
             tensors["core"],
             tensors["label"],
+            tensors["own"],
+            tensors["own_read"],
         )
 
 
@@ -181,11 +213,17 @@ def compress(
     deviations = (rows - mean[:, None]) / metric
     count = len(anchors) * rows.shape[1]
     weighted = [deviations.flatten(0, 1) * (path.steps / count) ** 0.5]
+    common = []
     for bend in curvature.at:
-        weight = path.steps / len(curvature.at)
-        weighted += _excited_responses(bend, displacements, metric, weight)
-    basis, lost = _leading(torch.cat(weighted), size)
-    cores = torch.stack([_cores(bend, basis / metric) for bend in curvature.at])
+        root = _excitation(bend, displacements) * (path.steps / len(curvature.at)) ** 0.5
+        common.append(root.T @ (bend.mean / metric))
+        weighted += [
+            root.T @ (bend.shrunk(c) / metric) * float(share) ** 0.5
+            for c, share in enumerate(bend.shares)
+        ]
+    readers = _spanned(torch.cat(common))[: min(curvature.rank, size)]
+    writers, lost = _leading(torch.cat(weighted), readers, size - len(readers))
+    basis = torch.cat([readers, writers])
     result = LowRank(
         path.state(0),
         path.steps,
@@ -195,44 +233,46 @@ def compress(
         basis * metric,
         deviations @ basis.T,
         curvature.steps,
-        cores,
+        torch.stack([_cores(bend, basis / metric, len(readers)) for bend in curvature.at]),
         torch.from_numpy(labels),
+        basis.new_zeros(rows.shape[1], 0, len(basis)),
+        basis.new_zeros(0, len(readers)),
     )
     return result, lost
 
 
-def _excited_responses(
-    curvature: Curvature, displacements: Tensor, metric: Tensor, weight: float
-) -> list[Tensor]:
-    """Return each cluster's responses over `metric`, as strongly as displacements excite them."""
+def _excitation(curvature: Curvature, displacements: Tensor) -> Tensor:
+    """Return S (r, r) such that S' Y are responses as strong as displacements excite them."""
     z = curvature.coordinates(displacements).double()
-    excited = _square_root(z.T @ z / len(z)).to(displacements.dtype)
-    return [
-        excited.T @ (curvature.shrunk(c) / metric) * float(weight * share) ** 0.5
-        for c, share in enumerate(curvature.shares)
-    ]
-
-
-def _cores(curvature: Curvature, functionals: Tensor) -> Tensor:
-    """Return M (C, q, q) of the clusters, read by the `functionals` (q, P) of the basis."""
-    clusters = range(len(curvature.shares))
-    own = torch.stack([curvature.shrunk(c) @ functionals.T for c in clusters])  # (C, r, q)
-    common = curvature.mean @ functionals.T  # not the mean of `own`, which are shrunk unevenly
-    return torch.einsum("crq,rs,sp->cqp", own, curvature.inverse, common)
-
-
-def _square_root(square: Tensor) -> Tensor:
-    """Return S (r, r) with S S' = `square`, positive semi-definite."""
-    values, vectors = torch.linalg.eigh(square)
+    values, vectors = torch.linalg.eigh(z.T @ z / len(z))
     root: Tensor = vectors * values.clamp(min=0).sqrt()
-    return root
+    return root.to(displacements.dtype)
 
 
-def _leading(rows: Tensor, size: int) -> tuple[Tensor, float]:
-    """Return an orthonormal basis (q, P) of the leading directions of `rows`, and what it loses."""
-    values, combined = torch.linalg.eigh((rows @ rows.T).double())
+def _cores(curvature: Curvature, functionals: Tensor, readers: int) -> Tensor:
+    """Return M (C, q, r) of the clusters, read by the `functionals` (q, P) of the basis."""
+    clusters = range(len(curvature.shares))
+    own = torch.stack([curvature.shrunk(c) @ functionals.T for c in clusters])  # (C, n, q)
+    common = curvature.mean @ functionals[:readers].T  # not the mean of `own`, unevenly shrunk
+    return torch.einsum("cnq,nm,mr->cqr", own, curvature.inverse, common)
+
+
+def _spanned(rows: Tensor) -> Tensor:
+    """Return an orthonormal basis of the span of `rows` (n, P), its principal directions first."""
+    _, values, basis = torch.linalg.svd(rows, full_matrices=False)
+    kept: Tensor = basis[values > values[0] * len(rows) * torch.finfo(rows.dtype).eps]
+    return kept
+
+
+def _leading(rows: Tensor, given: Tensor, size: int) -> tuple[Tensor, float]:
+    """Return the leading directions (n, P) of what `given` (r, P) leaves of `rows`; n <= `size`.
+
+    Orthonormal, and to `given`. Also the share of the energy of `rows` that both leave out.
+    """
+    energy = float(rows.square().sum())
+    rest = rows - (rows @ given.T) @ given
+    values, combined = torch.linalg.eigh((rest @ rest.T).double())
     values, combined = values.flip(0).clamp(min=0), combined.flip(1)
-    count = min(size, int((values > 1e-12 * values[0]).sum()))
-    basis = combined[:, :count].T.to(rows.dtype) @ rows
-    lost = float(values[count:].sum() / values.sum())
-    return basis / basis.norm(dim=1, keepdim=True), lost
+    count = min(size, int((values > energy * torch.finfo(rows.dtype).eps).sum()))
+    basis = combined[:, :count].T.to(rows.dtype) @ rest
+    return basis / basis.norm(dim=1, keepdim=True), float(values[count:].sum()) / energy

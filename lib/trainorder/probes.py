@@ -71,9 +71,9 @@ class Prober:
         )
         self.metric = second_moment_scale(expansion)
         self.rounds: list[Round] = []
-        length = _STEP * float(self.displacements().norm(dim=1).mean())
+        self.length = _STEP * float(self.displacements().norm(dim=1).mean())
         self.responses = [
-            Responses(expansion.problem, clusters, expansion.path.parameters(int(t)), length)
+            Responses(expansion.problem, clusters, expansion.path.parameters(int(t)), self.length)
             for t in centres
         ]
 

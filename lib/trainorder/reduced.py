@@ -1,8 +1,8 @@
 """The reduced model: a whole replay in a few hundred numbers a schedule, from a file of megabytes.
 
-With the low-rank expansion g = gbar_t + Q'(a_{t,s} + M_s Q d), the momentum leaves mbar, which is
-fed gbar_t, by Q' mu exactly: mu <- b1 mu + (1 - b1)(a + M y), with y = F d. F holds the rows of Q,
-and the gradients of the goals at the path's end. Adam's step makes of it
+With the low-rank expansion g = gbar_t + Q'(a_{t,s} + M_s Q_r d), the momentum leaves mbar, which is
+fed gbar_t, by Q' mu exactly: mu <- b1 mu + (1 - b1)(a + M y), with y = F d. F holds the rows of
+Q_r, and the gradients of the goals at the path's end. Adam's step makes of it
 
     y <- (1 - eta lambda) y - eta [F diag(D_t) (mbar + Q' mu) / c1 - F (update of the path)]
 
@@ -27,17 +27,16 @@ import torch
 from torch import Tensor
 
 from trainorder.derivatives import gradient
-from trainorder.estimators.base import Expansion
+from trainorder.estimators.base import Expansion, sum_over_units
 from trainorder.estimators.nystrom import Nystrom
-from trainorder.interpolation import bracket
+from trainorder.interpolation import interpolated
 from trainorder.lowrank import LowRank
 from trainorder.optimizer import AdamW, State
 from trainorder.store import read_arrays, write_arrays
 
-SIZE = 128  # rows of the basis that are kept
-PATTERNS = 8  # of the preconditioner's deviations
+PATTERNS = 2  # of the preconditioner's deviations
 SCHEDULES = 64  # random ones that are replayed to see them
-BATCH = 512  # schedules at once: their states stay in a processor cache
+BATCH = 2048  # schedules at once: large enough to keep the processor busy
 
 
 @dataclass
@@ -50,14 +49,13 @@ class Reduced:
         beta: (2,) b1 and b2.
         coefficients: a, (T, U, q).
         bends: (A,) steps at which the curvature was probed.
-        cores: M', (A, C, q, q), transposed.
-        labels: (U,) int64.
-        steps: F diag(Dbar p_j) Q', (K, q, (1 + J) f): p_0 = 1; the products of mu with all of them.
+        cores: M', (A, U, r, q), of the units.
+        steps: F diag(Dbar p_j) Q', (K, q, (1 + J) f): p_0 = 1, f = r + D; the products of mu with all of them.
         drifts: F diag(Dbar p_j) mbar, (K, 1 + J, f), less the path's own for j = 0.
         responses: R, (U, J).
         goals: their D names.
         losses: (D,) of the goals at the path's end.
-        bend: (q, q), second derivative of the goals.
+        bend: (r, r), second derivative of the goals.
 
     """
 
@@ -69,7 +67,6 @@ class Reduced:
     coefficients: Tensor
     bends: np.ndarray
     cores: Tensor
-    labels: Tensor
     steps: Tensor
     drifts: Tensor
     responses: Tensor
@@ -84,31 +81,28 @@ class Reduced:
 
     def _predict(self, schedules: Tensor) -> Tensor:
         count, steps, _ = schedules.shape
-        q, goals = self.bend.shape[0], len(self.losses)
-        y = self.bend.new_zeros(count, q + goals)
-        mu = self.bend.new_zeros(count, q)
+        r = len(self.bend)
+        y = self.bend.new_zeros(count, r + len(self.losses))
+        mu = self.bend.new_zeros(count, self.coefficients.shape[2])
         alpha = self.bend.new_zeros(count, self.responses.shape[1])
         b1, b2 = (float(b) for b in self.beta)
         for t in range(steps):
             units = schedules[:, t]
             force = self.coefficients[t][units].mean(1)
-            low, high, weight = bracket(self.bends, t)
-            for c, core in enumerate(torch.lerp(self.cores[low], self.cores[high], weight)):
-                rows = torch.nonzero((self.labels[units] == c).any(1))[:, 0]
-                share = (self.labels[units[rows]] == c).to(y.dtype).mean(1, keepdim=True)
-                force.index_add_(0, rows, share * (y[rows, :q] @ core))
+            cores = interpolated(self.bends, t, self.cores.__getitem__)
+            for unit, rows in sum_over_units(units):
+                force.index_add_(0, rows, y[rows, :r] @ cores[unit], alpha=1 / units.shape[1])
             mu.lerp_(force, 1 - b1)
             alpha = b2 * alpha + self.responses[units].mean(1)
             y.mul_(float(self.decay[t])).sub_(self._step(t, mu, alpha))
-        ends = y[:, :q]
+        ends = y[:, :r]
         second = ((ends @ self.bend) * ends).sum(1, keepdim=True) / 2
-        return self.losses + y[:, q:] + second
+        return self.losses + y[:, r:] + second
 
     def _step(self, t: int, mu: Tensor, alpha: Tensor) -> Tensor:
         """Return the rate times F (update of the schedules less that of the path), (O, f)."""
-        low, high, weight = bracket(self.knots, t)
-        matrix = torch.lerp(self.steps[low], self.steps[high], weight)
-        drift = torch.lerp(self.drifts[low], self.drifts[high], weight)
+        matrix = interpolated(self.knots, t, self.steps.__getitem__)
+        drift = interpolated(self.knots, t, self.drifts.__getitem__)
         pushed = (mu @ matrix).view(len(mu), *drift.shape) + drift
         scale = float(self.rates[t] / self.corrections[t])
         return (pushed[:, 0] + torch.einsum("oj,ojf->of", alpha, pushed[:, 1:])) * scale
@@ -162,7 +156,6 @@ def reduce(
     model: LowRank,
     schedules: Tensor,
     metric: Tensor,
-    size: int = SIZE,
     patterns: int = PATTERNS,
 ) -> Reduced:
     """Return the reduced model of `model`, whose path is that of `expansion`.
@@ -172,27 +165,24 @@ def reduce(
         model: the low-rank expansion about it.
         schedules: (O, T, k) random schedules to replay for the preconditioner.
         metric: (P,) as in `probes.second_moment_scale`.
-        size: q, rows of the model's basis that are kept; they are sorted by their energy.
         patterns: J.
 
     """
     path, problem, optimizer = expansion.path, expansion.problem, expansion.optimizer
-    size = min(size, len(model.basis))
-    basis = model.basis[:size]
     knots = model.anchors
     seen = _preconditioners(expansion, model, schedules, knots, metric, patterns)
     end = path.parameters(path.steps)
     count = len(problem.goals)
     goals = [gradient(partial(problem.goal_loss, goal=goal), end) for goal in range(count)]
     problem.meter.add("goals", count)
-    functionals = torch.cat([basis, torch.stack(goals)])
+    functionals = torch.cat([model.readers, torch.stack(goals)])
     momenta = _momenta(model, optimizer, knots)
     matrices, drifts = [], []
     for knot in seen:
         state = path.state(knot.t + 1)
         own, momentum = _preconditioner(optimizer, state), momenta[knot.t]
         rows = [knot.preconditioner, *(knot.preconditioner * p for p in knot.patterns)]
-        matrices.append(torch.stack([(functionals * row) @ basis.T for row in rows]))
+        matrices.append(torch.stack([(functionals * row) @ model.basis.T for row in rows]))
         drift = torch.stack([functionals @ (row * momentum) for row in rows])
         drift[0] -= functionals @ (own * state.exp_avg)
         drifts.append(drift)
@@ -201,7 +191,7 @@ def reduce(
     rates = np.array([optimizer.learning_rate(step) for step in steps])
     with torch.no_grad():
         losses = torch.stack([problem.goal_loss(end, g) for g in range(count)])
-    last = model.cores[-1, :, :size, :size]
+    last = model.cores[-1, :, : len(model.readers)]
     shares = torch.bincount(model.labels, minlength=len(last)) / len(model.labels)
     bend = torch.einsum("c,cij->ij", shares.to(last.dtype), last)
     table = [model.coordinates(t, torch.arange(problem.units)[:, None]) for t in range(path.steps)]
@@ -211,10 +201,9 @@ def reduce(
         decay=1 - rates * config.weight_decay,
         corrections=np.array([optimizer.bias_corrections(step)[0] for step in steps]),
         beta=np.array([config.beta1, config.beta2]),
-        coefficients=torch.stack(table)[:, :, :size].contiguous(),
+        coefficients=torch.stack(table),
         bends=model.bends,
-        cores=model.cores[:, :, :size, :size].mT.contiguous(),
-        labels=model.labels,
+        cores=(model.cores[:, model.labels] + model.own.mT @ model.own_read).mT.contiguous(),
         steps=torch.stack(matrices).permute(0, 3, 1, 2).flatten(2).contiguous(),
         drifts=torch.stack(drifts),
         responses=_unit_responses(seen, schedules, problem.units, config.beta2),

@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from trainorder.derivatives import gradient
-from trainorder.interpolation import bracket
+from trainorder.interpolation import interpolated
 from trainorder.path import Centre
 from trainorder.problem import Problem
 from trainorder.store import create_rows, creating
@@ -75,11 +75,7 @@ class Table:
 
     def at(self, t: int) -> Tensor:
         """Return the gradients (U, P) at step `t`; beyond the last anchor, the last one's."""
-        low, high, weight = bracket(self.anchors, t)
-        if low == high:
-            return self._anchor(int(self.anchors[low]))
-        gradients = [self._anchor(int(self.anchors[row])) for row in (low, high)]
-        return torch.lerp(gradients[0], gradients[1], weight)
+        return interpolated(self.anchors, t, lambda place: self._anchor(int(self.anchors[place])))
 
     def _anchor(self, t: int) -> Tensor:
         """Read one anchor; the last few stay in memory, since neighbouring steps share them."""

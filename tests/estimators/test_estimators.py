@@ -106,7 +106,7 @@ def sample_order(request, tmp_path_factory):
         context = barycentre(problem, warm, STEPS, STEP, config, folder, clusters, given)
     with context as about:
         prober = Prober(about, clusters, schedules, 1)
-        along = prober.run(CurvatureConfig("domains", 1, 6, 0.01, 20))
+        along = prober.run(CurvatureConfig("domains", 1, 6, 0.01, 20, 0, 1))
         moves = prober.displacements()
         model, _ = compress(about, along, labels, moves, prober.metric, 20)
         model.save(folder / "curvature.h5", "k")

@@ -9,7 +9,7 @@ from torch import Tensor
 from trainorder.derivatives import gradient
 from trainorder.estimators.base import ExactReplay, Expansion
 from trainorder.estimators.nystrom import Nystrom
-from trainorder.interpolation import bracket
+from trainorder.interpolation import interpolated
 from trainorder.lowrank import LowRank
 from trainorder.probes import probe_schedules, second_moment_scale
 from trainorder.shrinkage import split_noise
@@ -99,10 +99,7 @@ class Subsample(ExactReplay):
         return result
 
     def _between(self, t: int) -> Tensor:
-        low, high, weight = bracket(self._anchors, t)
-        return torch.lerp(
-            self._centre[int(self._anchors[low])], self._centre[int(self._anchors[high])], weight
-        )
+        return interpolated(self._anchors, t, lambda place: self._centre[int(self._anchors[place])])
 
 
 def first_sequences(units: Tensor, size: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from trainorder.interpolation import bracket
+from trainorder.interpolation import interpolated
 from trainorder.stores.base import Arrays, Codec, Dense
 from trainorder.stores.dense import Plain
 from trainorder.table import even_anchors
@@ -33,7 +33,6 @@ class Anchors(Codec):
 
     def decode(self, arrays: Arrays, t: int) -> Tensor:
         """Interpolate."""
-        low, high, weight = bracket(arrays["step"].numpy(), t)
-        if low == high:
-            return self.inner.decode(arrays, low)
-        return torch.lerp(self.inner.decode(arrays, low), self.inner.decode(arrays, high), weight)
+        return interpolated(
+            arrays["step"].numpy(), t, lambda place: self.inner.decode(arrays, place)
+        )
