@@ -9,14 +9,14 @@ from trainorder.estimators.base import Expansion
 from trainorder.estimators.build import build_estimator
 from trainorder.job import Job, run
 from trainorder.lowrank import LowRank
-from trainorder.manifest import RULES, shards
+from trainorder.manifest import opened_shards, shards
 from trainorder.optimizer import AdamW
 from trainorder.orders import bounded, followed, load_orders
 from trainorder.outcome import replay
 from trainorder.path import Path as ExpansionPath
 from trainorder.problem import LanguageProblem
 from trainorder.sketch import SparseJL
-from trainorder.store import opened, write_arrays
+from trainorder.store import write_arrays
 from trainorder.table import Table
 
 
@@ -28,20 +28,17 @@ def main(job: Job) -> None:
     mine = bounded(orders, config.orders)[p["shard"] :: p["shards"]]
     manifest = Path(job.input["manifest"])
     with ExitStack() as stack:
-        files = {
-            kind: shards(manifest, p["key"], config.path, kind) for kind in STORE[config.method]
-        }
+        needed = STORE[config.method]
         opens = {
-            kind: [
-                stack.enter_context(opened(f, p["key"], RULES[config.path, kind])) for f in names
-            ]
-            for kind, names in files.items()
-            if kind in ("path", "table")
+            kind: stack.enter_context(opened_shards(manifest, p["key"], config.path, kind))
+            for kind in ("path", "table")
+            if kind in needed
         }
         model = None
-        if "curvature" in files:
+        if "curvature" in needed:
             start = read_state(job.input["warm"], p["key"], "warm")
-            model = LowRank.load(files["curvature"][0], p["key"], start)
+            [file] = shards(manifest, p["key"], config.path, "curvature")
+            model = LowRank.load(file, p["key"], start)
         centre = ExpansionPath(opens["path"][0]) if "path" in opens else model
         if centre is None:
             raise ValueError(f"{config.method} expands about nothing that the store holds")

@@ -1,6 +1,5 @@
 """Compares ways to keep the gradient table: bytes against error."""
 
-from contextlib import ExitStack
 from pathlib import Path
 
 from trainorder.comparison import compared
@@ -8,12 +7,11 @@ from trainorder.config import OptimizerConfig, WindowConfig
 from trainorder.estimators.base import Expansion
 from trainorder.files import write_json
 from trainorder.job import Job, run
-from trainorder.manifest import RULES, shards
+from trainorder.manifest import opened_shards
 from trainorder.optimizer import AdamW
 from trainorder.orders import load_orders
 from trainorder.path import Path as ExpansionPath
 from trainorder.problem import LanguageProblem
-from trainorder.store import opened
 from trainorder.table import Table
 
 
@@ -21,19 +19,15 @@ def main(job: Job) -> None:
     p = job.params
     problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
     manifest = Path(job.input["manifest"])
-    with ExitStack() as stack:
-        files = {
-            kind: [
-                stack.enter_context(opened(file, p["key"], RULES["reference", kind]))
-                for file in shards(manifest, p["key"], "reference", kind)
-            ]
-            for kind in ("path", "table")
-        }
+    with (
+        opened_shards(manifest, p["key"], "reference", "path") as paths,
+        opened_shards(manifest, p["key"], "reference", "table") as tables,
+    ):
         expansion = Expansion(
             problem,
             AdamW(OptimizerConfig(**p["optimizer"]), WindowConfig(**p["window"]).horizon),
-            ExpansionPath(files["path"][0]),
-            Table(files["table"]),
+            ExpansionPath(paths[0]),
+            Table(tables),
         )
         result = compared(problem, expansion, load_orders(job.input["orders"]))
     write_json(job.output["stores"], {"study": p["study"], **result})

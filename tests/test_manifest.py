@@ -40,7 +40,7 @@ def files(tmp_path):
 def test_the_low_rank_files_are_listed_by_their_rows(files, tmp_path):
     folder = tmp_path / "barycentre"
     made = [folder / "curvature.h5", folder / "reduced.h5"]
-    store.write_arrays(made[0], KEY, {"basis": np.ones((4, 7), np.int8)})
+    store.write_arrays(made[0], KEY, {"anchor": np.ones((4, 7), np.int8)})
     store.write_arrays(made[1], KEY, {"knots": np.arange(3)})
     write_manifest(tmp_path / "manifest.json", KEY, "code", [*files, *made])
     entries = json.loads((tmp_path / "manifest.json").read_text())["shards"][-2:]

@@ -15,7 +15,7 @@ from trainorder.clusters import Clusters
 from trainorder.derivatives import gradient
 from trainorder.errors import UserError
 from trainorder.optimizer import AdamW, State
-from trainorder.problem import Problem
+from trainorder.problem import Problem, each_gradient
 from trainorder.sketch import SparseJL
 from trainorder.store import read_arrays, write_arrays
 
@@ -35,9 +35,8 @@ class Moments:
 def unit_gradients(problem: Problem, theta: Tensor) -> Tensor:
     """Return the gradient of every unit at `theta` (P,), (U, P)."""
     rows = theta.new_empty(problem.units, problem.size)
-    for unit in range(problem.units):
-        rows[unit] = gradient(partial(problem.loss, unit=unit), theta)
-    problem.meter.add("gradients", problem.units)
+    for unit, row in enumerate(each_gradient(problem, theta)):
+        rows[unit] = row
     return rows
 
 
@@ -189,9 +188,7 @@ def run_barycentre(
     """
     sketch = SparseJL(problem.size, _SKETCH_ROWS)
     checkpoints.save(start)
-    state = State(
-        start.parameters.clone(), start.exp_avg.clone(), start.exp_avg_sq.clone(), start.step
-    )
+    state = start.clone()
     chosen: list[int] = []
     centred: CentredMoments | None = None
     for t in trange(anchors.steps, desc="barycentre", mininterval=2):

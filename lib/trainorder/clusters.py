@@ -6,16 +6,14 @@ sequences drawn from all of its units (DESIGN section 2, curvature models).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from scipy.cluster.vq import kmeans2
 
-from trainorder.derivatives import gradient
 from trainorder.errors import UserError
-from trainorder.problem import Problem
+from trainorder.problem import Problem, each_gradient
 from trainorder.sketch import SparseJL
 from trainorder.store import read_arrays, write_arrays
 
@@ -95,9 +93,7 @@ def gradient_clusters(problem: Problem, theta: torch.Tensor, count: int, seed: i
     if count > problem.units:
         raise UserError(f"config: curvature.clusters: {count} clusters for {problem.units} units")
     sketch = SparseJL(problem.size, _SKETCH_ROWS)
-    units = range(problem.units)
-    rows = [sketch(gradient(partial(problem.loss, unit=unit), theta)) for unit in units]
-    problem.meter.add("gradients", problem.units)
+    rows = [sketch(row) for row in each_gradient(problem, theta)]
     points = torch.stack(rows).double().numpy()
     points -= points.mean(axis=0)
     norms = np.linalg.norm(points, axis=1, keepdims=True)

@@ -15,6 +15,7 @@ from trainorder.estimators.order0 import Order0
 from trainorder.interpolation import interpolated
 from trainorder.orders import Order
 from trainorder.problem import LanguageProblem
+from trainorder.statistics import finite
 from trainorder.stores.base import Codec, Dense, Encoded, byte_count, encoded
 from trainorder.stores.build import PUBLISHED_RATIO, all_codecs
 from trainorder.table import GradientTable
@@ -236,8 +237,3 @@ class _Comparison:
         parameters = estimator.replay(self.schedules, lambda t, theta: None)
         losses = np.array([self.problem.evaluate(row)[0] for row in parameters])
         return Replays(parameters, losses)
-
-
-def finite(value: float) -> float | None:
-    """Return `value`, or None where it is not finite: JSON has no such numbers."""
-    return value if math.isfinite(value) else None

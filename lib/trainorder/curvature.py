@@ -34,11 +34,12 @@ class Responses:
         """Evaluate the gradients at `centre` (P,)."""
         self.problem, self.clusters, self.centre = problem, clusters, centre
         self.length = length
+        self._pools = clusters.halves()
         self._base = [self._halves(c, centre) for c in range(clusters.count)]
 
     def _halves(self, cluster: int, theta: Tensor) -> list[Tensor]:
         gradients = []
-        for rows in self.clusters.halves()[cluster]:
+        for rows in self._pools[cluster]:
             if len(rows):  # a pool of one sequence has a single half, and no visible noise
                 gradients.append(gradient(partial(self.problem.sample_loss, rows=rows), theta))
                 self.problem.meter.add("sequences", len(rows))

@@ -1,8 +1,11 @@
 """The manifest of a study's store: which shards make it up."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+
+import h5py
 
 from trainorder.errors import UserError
 from trainorder.files import read_json, write_json
@@ -18,7 +21,7 @@ RULES = {
     ("reference", "reduced"): "reduced",
     ("barycentre", "reduced"): "reduced",
 }
-_ROWS = {"path": "parameters", "table": "step", "curvature": "basis", "reduced": "knots"}
+_ROWS = {"path": "parameters", "table": "step", "curvature": "anchor", "reduced": "knots"}
 
 
 def write_manifest(path: Path, key: str, code: str, files: Sequence[Path]) -> None:
@@ -101,3 +104,18 @@ def shards(manifest: Path, key: str, expansion: str, kind: str) -> list[Path]:
                 f"{file}: not the file that the manifest lists; delete it and rerun rule `{rule}`"
             )
     return [manifest.parent / entry["file"] for entry in entries]
+
+
+@contextmanager
+def opened_shards(manifest: Path, key: str, expansion: str, kind: str) -> Iterator[list[h5py.File]]:
+    """Open the files of one expansion path that the manifest lists, each checked whole.
+
+    Raises:
+        UserError: as `shards`, or a file is damaged or of another study.
+
+    """
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(opened(file, key, RULES[expansion, kind]))
+            for file in shards(manifest, key, expansion, kind)
+        ]

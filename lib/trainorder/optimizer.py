@@ -30,6 +30,11 @@ class State:
             self.parameters.repeat(count, 1), m.repeat(count, 1), v.repeat(count, 1), self.step
         )
 
+    def clone(self) -> "State":
+        """Return a copy that shares nothing."""
+        m, v = self.exp_avg.clone(), self.exp_avg_sq.clone()
+        return State(self.parameters.clone(), m, v, self.step)
+
     def rows(self, rows: slice) -> "State":
         """Return views of some of the stacked states; changing them in place changes these."""
         return State(self.parameters[rows], self.exp_avg[rows], self.exp_avg_sq[rows], self.step)
@@ -61,6 +66,15 @@ class AdamW:
     def bias_corrections(self, step: int) -> tuple[float, float]:
         """Return 1 - b1^(step+1) and 1 - b2^(step+1)."""
         return 1 - self.config.beta1 ** (step + 1), 1 - self.config.beta2 ** (step + 1)
+
+    def second_moment(self, state: State) -> Tensor:
+        """Return v_hat (..., P) of the last update of `state`; before the first one, v itself."""
+        _, correction = self.bias_corrections(state.step - 1) if state.step else (1.0, 1.0)
+        return state.exp_avg_sq / correction
+
+    def preconditioner(self, state: State) -> Tensor:
+        """Return 1 / (sqrt(v_hat) + eps) of the last update of `state`, (..., P)."""
+        return 1 / (self.second_moment(state).sqrt() + self.config.epsilon)
 
     def clip(self, gradient: Tensor) -> Tensor:
         """Scale each gradient (..., P) down to the configured norm, as torch's clip_grad_norm_."""

@@ -7,7 +7,6 @@ probes miss.
 """
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -16,8 +15,8 @@ from torch import Tensor
 from trainorder.clusters import Clusters
 from trainorder.config import CurvatureConfig
 from trainorder.curvature import Curvature, CurvatureAlong, Responses
-from trainorder.derivatives import gradient
 from trainorder.estimators.base import ExactReplay, Expansion, displacement
+from trainorder.problem import goal_gradients
 
 SCHEDULES = 18  # random ones that are replayed to see where replays go
 _GOAL_STEPS = 3  # places in the window at which the metrics' sensitivities are taken
@@ -147,8 +146,7 @@ def second_moment_scale(expansion: Expansion) -> Tensor:
     have the norm in which a step of Adam is a step of gradient descent.
     """
     state = expansion.path.state(expansion.path.steps // 2)
-    _, correction = expansion.optimizer.bias_corrections(max(0, state.step - 1))
-    scale = (state.exp_avg_sq / correction).sqrt().sqrt()
+    scale = expansion.optimizer.second_moment(state).sqrt().sqrt()
     return scale.clamp(min=float(scale.max()) * 1e-6)
 
 
@@ -176,16 +174,12 @@ def sensitivities(expansion: Expansion, curvature: Curvature) -> Tensor:
     """
     problem, path, optimizer = expansion.problem, expansion.path, expansion.optimizer
     end = path.parameters(path.steps)
-    goals = range(len(problem.goals))
-    rows = torch.stack([gradient(partial(problem.goal_loss, goal=goal), end) for goal in goals])
-    problem.meter.add("goals", len(goals))
+    rows = goal_gradients(problem, end)
     places = {path.steps * (2 * i + 1) // (2 * _GOAL_STEPS) for i in range(_GOAL_STEPS)}
     taken = []
     for t in reversed(range(path.steps)):
         state = path.state(t + 1)
-        _, correction = optimizer.bias_corrections(state.step - 1)
-        preconditioner = 1 / ((state.exp_avg_sq / correction).sqrt() + optimizer.config.epsilon)
-        pushed = preconditioner * rows
+        pushed = optimizer.preconditioner(state) * rows
         if t in places:
             taken.append(pushed / pushed.norm(dim=1, keepdim=True))
         rate = optimizer.learning_rate(state.step - 1)

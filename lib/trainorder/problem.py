@@ -1,8 +1,9 @@
 """A study's learning problem: the loss of each unit, and what a parameter vector is judged by."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 from trainorder.config import ModelConfig
 from trainorder.corpus.corpus import Corpus
 from trainorder.cost import Meter
+from trainorder.derivatives import gradient
 from trainorder.errors import UserError
 from trainorder.model import LanguageModel
 
@@ -145,3 +147,17 @@ class LanguageProblem:
                     f"warm model: the loss of unit {unit} is {loss}; lower optimizer.learning_rate"
                 )
         return np.array(losses)
+
+
+def each_gradient(problem: Problem, theta: Tensor) -> Iterator[Tensor]:
+    """Yield the gradient (P,) of each unit's loss at `theta` (P,)."""
+    for unit in range(problem.units):
+        yield gradient(partial(problem.loss, unit=unit), theta)
+        problem.meter.add("gradients")
+
+
+def goal_gradients(problem: Problem, theta: Tensor) -> Tensor:
+    """Return the gradients (D, P) of the goals at `theta` (P,)."""
+    goals = range(len(problem.goals))
+    problem.meter.add("goals", len(goals))
+    return torch.stack([gradient(partial(problem.goal_loss, goal=goal), theta) for goal in goals])

@@ -18,7 +18,6 @@ losses are read from y: the first order exactly, the second through the mean cor
 """
 
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +25,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainorder.derivatives import gradient
 from trainorder.estimators.base import Expansion, sum_over_units
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.interpolation import interpolated
 from trainorder.lowrank import LowRank
-from trainorder.optimizer import AdamW, State
+from trainorder.optimizer import AdamW
+from trainorder.problem import goal_gradients
 from trainorder.store import read_arrays, write_arrays
 
 PATTERNS = 2  # of the preconditioner's deviations
@@ -50,7 +49,8 @@ class Reduced:
         coefficients: a, (T, U, q).
         bends: (A,) steps at which the curvature was probed.
         cores: M', (A, U, r, q), of the units.
-        steps: F diag(Dbar p_j) Q', (K, q, (1 + J) f): p_0 = 1, f = r + D; the products of mu with all of them.
+        steps: F diag(Dbar p_j) Q', (K, q, (1 + J) f): p_0 = 1; the products of mu with all of
+            them; f = r + D.
         drifts: F diag(Dbar p_j) mbar, (K, 1 + J, f), less the path's own for j = 0.
         responses: R, (U, J).
         goals: their D names.
@@ -172,15 +172,12 @@ def reduce(
     knots = model.anchors
     seen = _preconditioners(expansion, model, schedules, knots, metric, patterns)
     end = path.parameters(path.steps)
-    count = len(problem.goals)
-    goals = [gradient(partial(problem.goal_loss, goal=goal), end) for goal in range(count)]
-    problem.meter.add("goals", count)
-    functionals = torch.cat([model.readers, torch.stack(goals)])
+    functionals = torch.cat([model.readers, goal_gradients(problem, end)])
     momenta = _momenta(model, optimizer, knots)
     matrices, drifts = [], []
     for knot in seen:
         state = path.state(knot.t + 1)
-        own, momentum = _preconditioner(optimizer, state), momenta[knot.t]
+        own, momentum = optimizer.preconditioner(state), momenta[knot.t]
         rows = [knot.preconditioner, *(knot.preconditioner * p for p in knot.patterns)]
         matrices.append(torch.stack([(functionals * row) @ model.basis.T for row in rows]))
         drift = torch.stack([functionals @ (row * momentum) for row in rows])
@@ -190,7 +187,7 @@ def reduce(
     config = optimizer.config
     rates = np.array([optimizer.learning_rate(step) for step in steps])
     with torch.no_grad():
-        losses = torch.stack([problem.goal_loss(end, g) for g in range(count)])
+        losses = torch.stack([problem.goal_loss(end, g) for g in range(len(problem.goals))])
     last = model.cores[-1, :, : len(model.readers)]
     shares = torch.bincount(model.labels, minlength=len(last)) / len(model.labels)
     bend = torch.einsum("c,cij->ij", shares.to(last.dtype), last)
@@ -226,12 +223,6 @@ def _momenta(model: LowRank, optimizer: AdamW, steps: np.ndarray) -> dict[int, T
     return kept
 
 
-def _preconditioner(optimizer: AdamW, state: State) -> Tensor:
-    """Return 1 / (sqrt(v_hat) + eps) of the moments after an update, (..., P)."""
-    _, correction = optimizer.bias_corrections(state.step - 1)
-    return 1 / ((state.exp_avg_sq / correction).sqrt() + optimizer.config.epsilon)
-
-
 class _Watched(Nystrom):
     """A replay that keeps the preconditioners at some steps."""
 
@@ -243,7 +234,7 @@ class _Watched(Nystrom):
     def follow(self, state, schedules, first, observe):  # type: ignore[no-untyped-def]
         def watch(t: int, parameters: Tensor) -> None:
             if t in self.watched:
-                self.kept[t] = _preconditioner(self.expansion.optimizer, state)
+                self.kept[t] = self.expansion.optimizer.preconditioner(state)
             observe(t, parameters)
 
         super().follow(state, schedules, first, watch)

@@ -1,7 +1,6 @@
 """The gradient table G[t, u]: the gradient of every unit's loss along an expansion path."""
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path as File
 from typing import Protocol
 
@@ -11,10 +10,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from trainorder.derivatives import gradient
 from trainorder.interpolation import interpolated
 from trainorder.path import Centre
-from trainorder.problem import Problem
+from trainorder.problem import Problem, each_gradient
 from trainorder.store import create_rows, creating
 
 
@@ -48,10 +46,8 @@ def write_table(shard: File, key: str, problem: Problem, path: Centre, anchors: 
         table = create_table(file, anchors, problem.units, path.parameters(0))
         for row, t in enumerate(tqdm(anchors.tolist(), desc=shard.stem, mininterval=2)):
             theta = path.parameters(t)
-            for unit in range(problem.units):
-                g = gradient(partial(problem.loss, unit=unit), theta)
+            for unit, g in enumerate(each_gradient(problem, theta)):
                 table[row, unit] = g.numpy()
-            problem.meter.add("gradients", problem.units)
 
 
 class GradientTable(Protocol):

@@ -54,7 +54,11 @@ class Subsample(ExactReplay):
 
     def _belief(self, seed: int) -> float:
         """Return w, from a few displacements of replays with the low-rank curvature."""
-        problem, path, metric = self.expansion.problem, self.model, self._metric()
+        problem, path, metric = (
+            self.expansion.problem,
+            self.model,
+            second_moment_scale(self.expansion),
+        )
         left_out = 1 - self.size / problem.sequences
         if left_out == 0 or self.size == 1:
             return 1 - left_out  # nothing is left out; or there are no halves to compare
@@ -69,11 +73,11 @@ class Subsample(ExactReplay):
         schedules = probe_schedules(shape, problem.units, seed)[:_CHECKED]
         about = Expansion(problem, self.expansion.optimizer, path, None)
         Nystrom(about, self.model).replay(schedules, observe)
+        centre = path.parameters(middle)
         noise = total = 0.0
         for units, theta in zip(schedules[:, middle], reached[0], strict=True):
             halves = [
                 (self._gradient(units, theta, half) - self._gradient(units, centre, half)) / metric
-                for centre in [path.parameters(middle)]
                 for half in (slice(0, None, 2), slice(1, None, 2))
             ]
             bent = self.model.curvature(middle, units[None], theta[None])[0] / metric
@@ -82,9 +86,6 @@ class Subsample(ExactReplay):
         if not total:  # nothing moves, or all that moves is foreseen
             return 1 - left_out
         return max(0.0, 1 - noise / total)
-
-    def _metric(self) -> Tensor:
-        return second_moment_scale(self.expansion)
 
     def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Tensor:
         """Differentiate the parts at `parameters`, and correct with what is cached."""

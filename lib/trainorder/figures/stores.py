@@ -1,6 +1,10 @@
-"""Stores of the gradient table: bytes against what they do to the table, parameters and loss."""
+"""Stores of the gradient table: bytes against what they do to the table, parameters and loss.
+
+The low-rank and the reduced model, which keep more than the table, are set beside them.
+"""
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +24,8 @@ PANELS = {
     "loss_error": "error of the held-out loss\n(nats per token)",
 }
 _PUBLISHED = "jl"  # the random projection that the published method keeps
+_STANDS_FOR = {"nystrom": "taylor1", "reduced": "nystrom"}  # what a kept model is to reproduce
+_MODEL_MARKERS = {"nystrom": "h", "reduced": "H"}
 _SINGLE = ("float16", "int8")  # come at one size
 _COLOURS = {  # families apart by colour, their members by dashes and marker
     "dense": "0.2",
@@ -51,10 +57,12 @@ def draw(results: Results) -> Figure:
     for panel, (field, title) in zip(axes, PANELS.items(), strict=True):
         for name, records in families.items():
             _curve(panel, name, records, field, content["published_ratio"])
+        if field == "loss_error":
+            _models(panel, results)
         _finish(panel, field, content)
         panel.set_title(title, loc="left")
     figure.legend(
-        handles=_handles(families, content["published_ratio"]),
+        handles=[*_handles(families, content["published_ratio"]), *_model_handles(results)],
         loc="outside upper center", ncols=4, columnspacing=2.5, handlelength=3.2,
     )  # fmt: skip
     return figure
@@ -112,6 +120,43 @@ def _curve(axes: Axes, name: str, records: Sequence[Record], field: str, publish
                 [record["bytes"]], [record[field]], marker="*", markersize=15, color="gold",
                 markeredgecolor="0.2", linestyle="none", zorder=4, gid=f"{field}/published",
             )  # fmt: skip
+
+
+def models(results: Results) -> dict[str, tuple[int, float]]:
+    """Return bytes and mean error of `heldout` of each kept model, by name of the estimator.
+
+    The error is against the estimator that the model stands for, over random orders.
+    """
+    found = {}
+    for name in results.estimators:
+        method, _, path = name.partition("@")
+        whole = results.estimates.get(f"{_STANDS_FOR.get(method)}@{path}", {})
+        common = [o for o in results.estimates[name] if o in whole and results.split(o) == "random"]
+        if common:
+            errors = [
+                abs(results.estimates[name][order]["heldout"] - whole[order]["heldout"])
+                for order in common
+            ]
+            found[name] = (int(results.score(name)["cost"]["bytes"]), statistics.fmean(errors))
+    return found
+
+
+def _model_look(name: str) -> dict[str, Any]:
+    marker = _MODEL_MARKERS[name.partition("@")[0]]
+    return {"marker": marker, "markersize": 9, "color": "#d1495b", "linestyle": "none"}
+
+
+def _models(axes: Axes, results: Results) -> None:
+    for name, (size, error) in models(results).items():
+        axes.plot([size], [error], **_model_look(name), zorder=4, gid=f"loss_error/{name}")
+
+
+def _model_handles(results: Results) -> list[Artist]:
+    return [
+        Line2D([], [], **_model_look(name), label=f"{name}, against {_STANDS_FOR[method]}")
+        for name in models(results)
+        for method in [name.partition("@")[0]]
+    ]
 
 
 def is_published(record: Record, ratio: float) -> bool:
