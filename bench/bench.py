@@ -1,4 +1,4 @@
-"""The benchmark: the default study with three seeds, two more, and what they come to.
+"""The benchmark: the default study with three seeds, three more, and what they come to.
 
 python -m bench.bench              # runs what is missing, measures, collects
 python -m bench.bench --collect    # collects alone, from what is there
@@ -38,7 +38,7 @@ SEEDS = {"default": Study("default")} | {
     for seed in (1, 2)
 }
 LONGER = "steps64"
-BESIDE = {name: Study(name, name) for name in ("wider", LONGER)}
+BESIDE = {name: Study(name, name) for name in (LONGER, "sample_order", "wider")}
 PERFORMANCE, BENCH, TABLE = (
     FOLDER / name for name in ("performance.json", "bench.json", "table.md")
 )

@@ -191,7 +191,7 @@ def replays(setting: Setting) -> dict[str, Any]:
     model = LowRank.load(setting.store("barycentre/curvature.h5"), key, setting.start)
     about = Expansion(setting.problem, expansion.optimizer, expansion.path, None)
     bandwidth = copy_bandwidth()
-    rank, size = model.basis.shape
+    rank, size = len(model.readers) + len(model.basis), model.basis.shape[1]
     estimators: dict[str, tuple[ExactReplay, int]] = {
         "order0": (Order0(expansion), order0_bytes(size, setting.window.units, ORDERS)),
         "nystrom": (Nystrom(about, model), nystrom_bytes(size, rank, ORDERS)),
@@ -199,7 +199,7 @@ def replays(setting: Setting) -> dict[str, Any]:
     found: dict[str, Any] = {"orders": ORDERS, "copy_bytes_per_second": bandwidth}
     for name, (estimator, touched) in estimators.items():
         found[name] = _replay(setting, estimator, touched, bandwidth)
-    flops = 4 * rank * size * ORDERS  # of two products with the basis
+    flops = 2 * rank * size * ORDERS  # of the products with the readers and with the basis
     reached = flops / found["nystrom"]["seconds_per_step"]
     found["matmul_flops_per_second"] = allowed = matmul_flops(rank, size)
     found["nystrom"] |= {"rank": rank, "flops_per_second": reached, "of_matmul": reached / allowed}
@@ -238,9 +238,9 @@ def nystrom_bytes(size: int, rank: int, orders: int) -> int:
     """Return the least bytes of a step of `nystrom`: basis, centre, mean, and the update.
 
     Of each order the parameters are read for the displacement, and the gradient is written; the
-    basis (q, P) is read for either product.
+    readers (r, P) and the whole basis (q, P) are read, `rank` = r + q rows.
     """
-    return BYTES * size * (2 * rank + 2 + 2 * orders) + adamw_bytes(size, orders)
+    return BYTES * size * (rank + 2 + 2 * orders) + adamw_bytes(size, orders)
 
 
 def copy_bandwidth() -> float:

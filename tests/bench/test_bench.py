@@ -106,7 +106,7 @@ def test_the_least_bytes_of_a_step_are_those_of_its_arrays():
     update = 4 * orders * (1 + 3 * 2) * size  # gradient; parameters and two moments, there and back
     assert adamw_bytes(size, orders) == update
     assert order0_bytes(size, units, orders) == 4 * size * (units + orders) + update
-    vectors = 2 * rank + 2 + 2 * orders  # basis twice, centre and mean, parameters and gradients
+    vectors = rank + 2 + 2 * orders  # bases, centre and mean, parameters and gradients
     assert nystrom_bytes(size, rank, orders) == 4 * size * vectors + update
 
 

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.text import Text
 
 import synthetic
+from low_rank_study import make_study
 from trainorder.errors import UserError
 from trainorder.figures import (
     FIGURES,
@@ -239,6 +240,18 @@ def test_stores_are_drawn_at_their_bytes_with_the_published_one_marked(results):
         [published] = found[f"{field}/published"]
         [record] = [r for r in results.stores["stores"] if r["store"] == "jl" and r["ratio"] == 32]
         assert tuple(published) == (record["bytes"], record[field])
+
+
+def test_kept_models_are_drawn_against_what_they_stand_for(results, tmp_path):
+    low_rank = replace(Results.read(make_study(tmp_path).results), stores=results.stores)
+    found = stores.models(low_rank)
+    assert set(found) == {"nystrom@barycentre", "reduced@barycentre"}
+    axes = FIGURES["stores"](low_rank).axes[list(stores.PANELS).index("loss_error")]
+    for name, (size, error) in found.items():
+        assert size == low_rank.score(name)["cost"]["bytes"]
+        assert 0 < error < 0.01, f"{name} is compared with something else"
+        [line] = [line for line in axes.lines if line.get_gid() == f"loss_error/{name}"]
+        assert line.get_xydata().tolist() == [[size, error]]
 
 
 def test_without_stores_all_other_figures_are_drawn(folder, tmp_path):
