@@ -65,7 +65,7 @@ def search(configured: float, measure: Callable[[float], dict[str, float] | None
         if rounded(rate) not in losses:
             losses[rounded(rate)] = measure(rounded(rate))
 
-    for factor in (1.0, 0.5, 2.0, 0.25, 4.0):
+    for factor in (1.0, 0.5, 2.0):
         take(configured * factor)
     for _ in range(EXTENSIONS):
         lowest, highest = min(losses), max(losses)
