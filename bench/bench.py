@@ -28,7 +28,7 @@ ROW_ESTIMATORS = [
     {"method": "constant", "path": "reference"},
     {"method": "taylor1", "path": "barycentre", "orders": {"calibration": 8, "structured": 2}},
     {"method": "nystrom", "path": "barycentre"},
-    {"method": "subsample", "path": "barycentre", "size": 16},
+    {"method": "subsample", "path": "barycentre", "size": 12},
     {"method": "reduced", "path": "barycentre"},
 ]
 SEEDS = {"default": Study("default")} | {
