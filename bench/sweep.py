@@ -4,8 +4,8 @@ python -m bench.sweep             # the default study and presets/wider.yaml
 python -m bench.sweep --only wider
 
 For each rate a small study makes the reference run alone (warm-up training and the window, at that
-rate). The rates go by factors of 2 about the configured one, on until the best has a worse one on
-either side; then by a factor of sqrt 2 on both sides of the best.
+rate). The rates go by factors of 2 from `START`, on until the best has a worse one on either side;
+then by a factor of sqrt 2 on both sides of the best. The configured rate is among them.
 """
 
 import argparse
@@ -30,6 +30,7 @@ PRESETS = {"default": "", "wider": "wider"}
 OUTPUT, FIGURE = Path("docs/measured/sweep"), Path("docs/figures/sweep.png")
 SECTIONS = ("seeds", "threads", "corpus", "model", "optimizer", "window")  # what a run depends on
 SCRIPTS = ("corpus", "warm", "orders", "reference")
+START = 1e-3
 EXTENSIONS = 4  # factors of 2 to go on by where the best rate is at an end
 PATH = "store/reference/path.h5"
 
@@ -55,7 +56,7 @@ def best(losses: Mapping[float, Mapping[str, float] | None]) -> float:
 
 
 def search(configured: float, measure: Callable[[float], dict[str, float] | None]) -> Losses:
-    """Return the losses by rate, rising, of the grid about the `configured` one.
+    """Return the losses by rate, rising, of the grid and of the `configured` rate.
 
     `measure` returns the metrics of one rate, or None where the training diverged.
     """
@@ -65,8 +66,8 @@ def search(configured: float, measure: Callable[[float], dict[str, float] | None
         if rounded(rate) not in losses:
             losses[rounded(rate)] = measure(rounded(rate))
 
-    for factor in (1.0, 0.5, 2.0):
-        take(configured * factor)
+    for rate in (START, START / 2, START * 2):
+        take(rate)
     for _ in range(EXTENSIONS):
         lowest, highest = min(losses), max(losses)
         if best(losses) not in (lowest, highest):
@@ -75,6 +76,7 @@ def search(configured: float, measure: Callable[[float], dict[str, float] | None
     middle = best(losses)
     for factor in (math.sqrt(0.5), math.sqrt(2.0)):
         take(middle * factor)
+    take(configured)
     return dict(sorted(losses.items()))
 
 

@@ -47,6 +47,10 @@ def test_a_rate_at_which_training_diverges_is_no_best_one():
     assert sweep.best(losses) < 1.9e-3
 
 
+def test_the_configured_rate_is_among_them():
+    assert 3.3e-3 in sweep.search(3.3e-3, curve(1e-3))
+
+
 def test_diverging_at_every_rate_is_one_line():
     with pytest.raises(UserError, match="every rate"):
         sweep.search(1e-3, curve(1e-3, diverging=0))
