@@ -117,7 +117,7 @@ rule curvature:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=3000,
+        mem_mb=3600,
         runtime=120,
     params:
         problem=PROBLEM,

@@ -1,0 +1,1 @@
+"""Curricula: orders that are searched by the estimates and judged by real retraining."""

@@ -1,0 +1,41 @@
+"""The orders that the field would try first, from a difficulty of each unit."""
+
+import numpy as np
+
+FOLDS = 4
+
+
+def folded(difficulty: np.ndarray, folds: int = FOLDS) -> np.ndarray:
+    """Return units easy to hard, `folds` times over: the n-th fold takes every `folds`-th, (U,)."""
+    ranked = np.argsort(difficulty, kind="stable")
+    return np.concatenate([ranked[fold::folds] for fold in range(folds)])
+
+
+def zigzag(difficulty: np.ndarray, folds: int = FOLDS) -> np.ndarray:
+    """Return the folds of `folded` up and down in turn, (U,), without jumps of difficulty."""
+    ranked = np.argsort(difficulty, kind="stable")
+    parts = [ranked[fold::folds] for fold in range(folds)]
+    return np.concatenate([part[:: -1 if i % 2 else 1] for i, part in enumerate(parts)])
+
+
+def field_orders(
+    losses: np.ndarray, later_losses: np.ndarray, lengths: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return visits (U,) by name.
+
+    Args:
+        losses: (U,) of each unit before the window.
+        later_losses: (U,) under a later checkpoint; what a unit lost in between is how learnable
+            it is (perplexity difference).
+        lengths: (U,) mean length of the documents in each unit, in tokens.
+
+    """
+    learnt = losses - later_losses
+    return {
+        "short-to-long": np.argsort(lengths, kind="stable"),
+        "long-to-short": np.argsort(-lengths, kind="stable"),
+        "most-learnable-first": np.argsort(-learnt, kind="stable"),
+        "most-learnable-last": np.argsort(learnt, kind="stable"),
+        "folded": folded(losses),
+        "zigzag": zigzag(losses),
+    }

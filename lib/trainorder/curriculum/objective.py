@@ -1,0 +1,49 @@
+"""What a curriculum is to lower: a weighted mix of metrics."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainorder.errors import UserError
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The sum of weight times metric, in nats per token; lower is better.
+
+    Attributes:
+        weights: by metric, `heldout` or `heldout/<domain>`.
+
+    """
+
+    weights: Mapping[str, float]
+
+    def of(self, metrics: Sequence[str], values: np.ndarray) -> np.ndarray:
+        """Return the objective (...,) of `values` (..., M), the columns named by `metrics`.
+
+        Raises:
+            UserError: a metric that the study does not have.
+
+        """
+        for name in self.weights:
+            if name not in metrics:
+                raise UserError(
+                    f"config: curriculum.objective: no metric `{name}`; this study has "
+                    f"{', '.join(metrics)}"
+                )
+        found: np.ndarray = values @ np.array([self.weights.get(name, 0.0) for name in metrics])
+        return found
+
+    def of_domains(self, domains: Sequence[str], values: np.ndarray) -> np.ndarray:
+        """Return the objective (...,) of `values` (..., D), the losses of the domains alone.
+
+        `heldout` is their mean.
+
+        Raises:
+            UserError: as `of`.
+
+        """
+        metrics = ["heldout", *(f"heldout/{domain}" for domain in domains)]
+        mean = values.mean(axis=-1, keepdims=True)
+        return self.of(metrics, np.concatenate([mean, values], axis=-1))

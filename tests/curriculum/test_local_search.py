@@ -1,0 +1,37 @@
+"""Local search goes downhill, and stays within the constraints."""
+
+import numpy as np
+
+from trainorder.curriculum.constraints import Constraints, places
+from trainorder.curriculum.local_search import local_search, neighbours
+
+REFERENCE = np.arange(12).reshape(-1, 2)
+DOMAINS = ["sea"] * 12
+
+
+def misplaced(schedules):
+    """Return how far units are from the step of half their number; the reference has 0."""
+    return np.abs(places(schedules) - np.arange(12) // 2).sum(axis=1).astype(float)
+
+
+def test_neighbours_are_permutations_that_differ_in_a_stretch():
+    found = neighbours(REFERENCE, np.random.default_rng(0), 400)
+    assert (np.sort(found.reshape(400, -1)) == np.arange(12)).all()
+    assert len(np.unique(found.reshape(400, -1), axis=0)) > 100
+    reversed_all = (found.reshape(400, -1) == np.arange(12)[::-1]).all(axis=1)
+    assert reversed_all.any(), "no stretch is as long as the whole order"
+
+
+def test_it_finds_the_order_that_all_moves_lead_to():
+    start = np.random.default_rng(5).permutation(12).reshape(-1, 2)
+    free = Constraints(REFERENCE, DOMAINS)
+    found = local_search(misplaced, start, free, np.random.default_rng(0), 256, 100)
+    assert misplaced(found[None])[0] == 0
+
+
+def test_it_keeps_to_the_constraints_that_its_start_meets():
+    start = REFERENCE[::-1].copy()
+    pinned = Constraints(REFERENCE, DOMAINS, pinned={10: 0, 11: 0})
+    found = local_search(misplaced, start, pinned, np.random.default_rng(0), 256, 100)
+    assert pinned.violations(found[None])[0] == 0
+    assert 0 < misplaced(found[None])[0] < misplaced(start[None])[0]
