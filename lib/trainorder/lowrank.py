@@ -258,10 +258,17 @@ def _cores(curvature: Curvature, functionals: Tensor, readers: int) -> Tensor:
 
 
 def _spanned(rows: Tensor) -> Tensor:
-    """Return an orthonormal basis of the span of `rows` (n, P), its principal directions first."""
-    _, values, basis = torch.linalg.svd(rows, full_matrices=False)
-    kept: Tensor = basis[values > values[0] * len(rows) * torch.finfo(rows.dtype).eps]
-    return kept
+    """Return an orthonormal basis of the span of `rows` (n, P), its principal directions first.
+
+    By their Gram matrix in double precision: for single-precision rows as exact as by their own
+    decomposition, and many times faster.
+    """
+    exact = rows.double()
+    values, combined = torch.linalg.eigh(exact @ exact.T)
+    floor = (len(rows) * torch.finfo(rows.dtype).eps) ** 2  # of an energy that is more than noise
+    kept = values > values[-1] * max(floor, len(rows) * torch.finfo(exact.dtype).eps)
+    basis = (combined[:, kept] / values[kept].sqrt()).T.flip(0) @ exact
+    return basis.to(rows.dtype)
 
 
 def _leading(rows: Tensor, given: Tensor, size: int) -> tuple[Tensor, float]:

@@ -18,7 +18,7 @@ from trainorder.curvature import Curvature, CurvatureAlong, Responses
 from trainorder.estimators.base import ExactReplay, Expansion, displacement
 from trainorder.problem import goal_gradients
 
-SCHEDULES = 18  # random ones that are replayed to see where replays go
+SCHEDULES = 34  # random ones that are replayed to see where replays go
 _GOAL_STEPS = 3  # places in the window at which the metrics' sensitivities are taken
 _STEP = 0.3  # of a typical displacement: the length of the finite differences
 _STREAM = 101  # of the random schedules; those of `orders` are small numbers
@@ -89,7 +89,8 @@ class Prober:
                 self.rounds.append(Round("check", self.curvature.rank, error))
                 break
             missed = self.curvature.middle.remainder(self.displacements())
-            count = min(step, config.rank - self.curvature.rank)
+            left = config.rank - self.curvature.rank
+            count = left if left < 2 * step else step  # no round for a few probes
             probes = principal(missed, self.metric, count)
             if not len(probes):
                 break
