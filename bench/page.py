@@ -16,6 +16,7 @@ def page(record: Record) -> str:
         estimators(record),
         *(_beside(record, name) for name in record["beside"]),
         speed(record["performance"]),
+        profile(record["performance"]),
         memory(record["studies"]),
     ]
     return "\n\n".join(parts) + "\n"
@@ -148,6 +149,18 @@ def speed(performance: Record) -> str:
         f"{measured['threads']}. {made_text(performance['made'])}."
     )
     return f"{title}\n\n{table(['what', 'measured', 'in proportion'], rows)}"
+
+
+def profile(performance: Record) -> str:
+    """Return where the time goes, by operator of torch."""
+    rows = [
+        [
+            work,
+            ", ".join(f"`{entry['operator']}` {entry['share']:.0%}" for entry in operators),
+        ]
+        for work, operators in performance["measured"]["profile"].items()
+    ]
+    return f"Where the time goes:\n\n{table(['work', 'operators of torch, own time'], rows)}"
 
 
 def memory(studies: Mapping[str, Record]) -> str:

@@ -41,6 +41,7 @@ SCHEDULES, CORES = 4096, 2  # of the reduced model
 COPIED = 2**26  # numbers that are copied to see the memory's bandwidth
 ANCHORS = 2  # rows of the table that are written
 BYTES = 4  # of a float32
+OPERATORS = 6  # of a profile that are kept, those that take most time
 
 
 @dataclass
@@ -112,6 +113,7 @@ def measure(study: Study) -> dict[str, Any]:
             "gradients": gradients(setting),
             "replay": replays(setting),
             "reduced": reduced(setting),
+            "profile": profiles(setting),
             "peak_bytes": peak_bytes(),
         }
 
@@ -241,6 +243,35 @@ def nystrom_bytes(size: int, rank: int, orders: int) -> int:
     readers (r, P) and the whole basis (q, P) are read, `rank` = r + q rows.
     """
     return BYTES * size * (rank + 2 + 2 * orders) + adamw_bytes(size, orders)
+
+
+def profiles(setting: Setting) -> dict[str, list[dict[str, Any]]]:
+    """Return where the time goes: in the gradients of the table, and in a replay of `nystrom`."""
+    expansion, key = setting.expansion(), setting.params["key"]
+    model = LowRank.load(setting.store("barycentre/curvature.h5"), key, setting.start)
+    nystrom = Nystrom(Expansion(setting.problem, expansion.optimizer, expansion.path, None), model)
+    schedules = setting.schedules(ORDERS)
+    return {
+        "gradients": profile(lambda: unit_gradients(setting.problem, setting.start.parameters)),
+        "nystrom": profile(lambda: nystrom.replay(schedules, lambda t, parameters: None)),
+    }
+
+
+def profile(work: Callable[[], object]) -> list[dict[str, Any]]:
+    """Return the operators that take most time of their own, with their share and their calls."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as found:
+        work()
+    operators = found.key_averages()
+    total = sum(operator.self_cpu_time_total for operator in operators)
+    operators = sorted(operators, key=lambda operator: -operator.self_cpu_time_total)
+    return [
+        {
+            "operator": operator.key,
+            "share": operator.self_cpu_time_total / total,
+            "calls": operator.count,
+        }
+        for operator in operators[:OPERATORS]
+    ]
 
 
 def copy_bandwidth() -> float:

@@ -96,8 +96,9 @@ def quote_bench(results: Path) -> None:
     parts = [page.targets(record), page.footnote(record), page.estimators(record)]
     shown = figure(results / next(iter(record["studies"])))
     between(README, "results", "\n\n".join([*parts, shown]))
-    speed = [page.speed(record["performance"]), page.memory(record["studies"])]
-    between(PERFORMANCE, "speed", "\n\n".join(speed))
+    performance = record["performance"]
+    parts = [page.speed(performance), page.profile(performance), page.memory(record["studies"])]
+    between(PERFORMANCE, "speed", "\n\n".join(parts))
 
 
 def main() -> None:

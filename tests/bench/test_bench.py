@@ -4,9 +4,10 @@ import importlib.util
 import shutil
 
 import pytest
+import torch
 
 from bench import bench
-from bench.performance import adamw_bytes, nystrom_bytes, order0_bytes
+from bench.performance import adamw_bytes, nystrom_bytes, order0_bytes, profile
 from bench.studies import Study
 from low_rank_study import make_study
 from trainorder.errors import UserError
@@ -27,6 +28,10 @@ MEASURED = {
         "nystrom": {"bytes_per_second": 4e9, "of_bandwidth": 0.4, "of_matmul": 0.8},
     },
     "reduced": {"threads": 2, "schedules_per_second": 6000.0},
+    "profile": {
+        "gradients": [{"operator": "aten::mm", "share": 0.5, "calls": 90}],
+        "nystrom": [{"operator": "aten::addmm", "share": 0.7, "calls": 64}],
+    },
 }  # fmt: skip
 
 
@@ -49,6 +54,16 @@ def finished(top, studies, monkeypatch):
     monkeypatch.setattr(bench, "run", lambda study, cores: ran.append(study.name))
     monkeypatch.setattr(bench, "measure", lambda study: {**MEASURED, "study": study.name})
     return ran
+
+
+def test_a_profile_names_the_operators_that_take_the_time():
+    a = torch.ones(300, 300)
+    found = profile(lambda: [a @ a for _ in range(20)] and a.sum())
+    assert found[0]["operator"] == "aten::mm", f"products take the time, not {found[0]}"
+    assert found[0]["calls"] == 20
+    assert 0.5 < found[0]["share"] <= 1
+    shares = [entry["share"] for entry in found]
+    assert shares == sorted(shares, reverse=True)
 
 
 def test_everything_is_run_measured_and_collected(finished, top):
