@@ -78,7 +78,7 @@ class Prober:
 
     def run(self, config: CurvatureConfig) -> CurvatureAlong:
         """Probe until the estimated error is within the tolerance, or the rank is reached."""
-        step = max(1, config.rank // 6)
+        step = max(1, config.rank // 4)
         self._take("displacements", principal(self.displacements(), self.metric, 2 * step), None)
         goals = sensitivities(self.expansion, self.curvature.middle)
         goals = self.curvature.middle.remainder(goals)
