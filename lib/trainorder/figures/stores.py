@@ -25,7 +25,7 @@ PANELS = {
 }
 _PUBLISHED = "jl"  # the random projection that the published method keeps
 _STANDS_FOR = {"nystrom": "taylor1", "reduced": "nystrom"}  # what a kept model is to reproduce
-_MODEL_MARKERS = {"nystrom": "h", "reduced": "H"}
+_MODEL_MARKERS = {"nystrom": "h", "reduced": "<"}
 _SINGLE = ("float16", "int8")  # come at one size
 _COLOURS = {  # families apart by colour, their members by dashes and marker
     "dense": "0.2",
