@@ -268,7 +268,8 @@ def _spanned(rows: Tensor) -> Tensor:
     floor = (len(rows) * torch.finfo(rows.dtype).eps) ** 2  # of an energy that is more than noise
     kept = values > values[-1] * max(floor, len(rows) * torch.finfo(exact.dtype).eps)
     basis = (combined[:, kept] / values[kept].sqrt()).T.flip(0) @ exact
-    return basis.to(rows.dtype)
+    result: Tensor = basis.to(rows.dtype)
+    return result
 
 
 def _leading(rows: Tensor, given: Tensor, size: int) -> tuple[Tensor, float]:
