@@ -7,15 +7,18 @@ FOLDS = 4
 
 def folded(difficulty: np.ndarray, folds: int = FOLDS) -> np.ndarray:
     """Return units easy to hard, `folds` times over: the n-th fold takes every `folds`-th, (U,)."""
-    ranked = np.argsort(difficulty, kind="stable")
-    return np.concatenate([ranked[fold::folds] for fold in range(folds)])
+    return np.concatenate(_folds(difficulty, folds))
 
 
 def zigzag(difficulty: np.ndarray, folds: int = FOLDS) -> np.ndarray:
     """Return the folds of `folded` up and down in turn, (U,), without jumps of difficulty."""
+    parts = enumerate(_folds(difficulty, folds))
+    return np.concatenate([part[:: -1 if i % 2 else 1] for i, part in parts])
+
+
+def _folds(difficulty: np.ndarray, folds: int) -> list[np.ndarray]:
     ranked = np.argsort(difficulty, kind="stable")
-    parts = [ranked[fold::folds] for fold in range(folds)]
-    return np.concatenate([part[:: -1 if i % 2 else 1] for i, part in enumerate(parts)])
+    return [ranked[fold::folds] for fold in range(folds)]
 
 
 def field_orders(

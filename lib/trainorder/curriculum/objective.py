@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainorder.errors import UserError
+from trainorder.problem import metric_names
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,5 @@ class Objective:
             UserError: as `of`.
 
         """
-        metrics = ["heldout", *(f"heldout/{domain}" for domain in domains)]
         mean = values.mean(axis=-1, keepdims=True)
-        return self.of(metrics, np.concatenate([mean, values], axis=-1))
+        return self.of(metric_names(domains), np.concatenate([mean, values], axis=-1))

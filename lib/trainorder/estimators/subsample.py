@@ -54,11 +54,8 @@ class Subsample(ExactReplay):
 
     def _belief(self, seed: int) -> float:
         """Return w, from a few displacements of replays with the low-rank curvature."""
-        problem, path, metric = (
-            self.expansion.problem,
-            self.model,
-            second_moment_scale(self.expansion),
-        )
+        problem, path = self.expansion.problem, self.model
+        metric = second_moment_scale(self.expansion)
         left_out = 1 - self.size / problem.sequences
         if left_out == 0 or self.size == 1:
             return 1 - left_out  # nothing is left out; or there are no halves to compare
