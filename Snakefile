@@ -19,6 +19,10 @@ include: "rules/truth.smk"
 include: "rules/baselines.smk"
 include: "rules/stores.smk"
 include: "rules/validate.smk"
+include: "rules/curriculum.smk"
+include: "rules/memorization.smk"
+include: "rules/replicates.smk"
+include: "rules/explorer.smk"
 include: "rules/figures.smk"
 
 
@@ -26,4 +30,11 @@ rule all:
     default_target: True
     input:
         rules.validate.output,
+        rules.curriculum.output if config["curriculum"] else [],
+        rules.replicates.output if REPLICATES else [],
+        rules.memorization.output if config["memorization"] else [],
+        rules.explorer.output if EXPLORER else [],
         rules.figures.output,
+
+
+include: "rules/bundle.smk"

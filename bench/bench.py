@@ -21,8 +21,8 @@ from bench.rows import all_rows
 from bench.studies import FOLDER, Study, made, run, say, seeded
 from trainorder.config import load_config
 from trainorder.errors import UserError
-from trainorder.figures.results import Results
 from trainorder.files import read_json, write_json, write_text
+from trainorder.results import Results
 
 # The yardstick is dear: the default study takes it on a part of the orders, the benchmark on all.
 YARDSTICK = {"method": "taylor1", "path": "barycentre"}
@@ -39,9 +39,11 @@ ROW_ESTIMATORS = [
     if entry["method"] in ROW_METHODS
     and (entry["method"], entry["path"]) != ("taylor1", "reference")
 ]
+NO_APPLICATIONS = {"curriculum": None, "memorization": None}
 SEEDS = {"default": Study("default", layer={"estimators": ESTIMATORS})} | {
     f"default-seed{seed}": Study(
-        f"default-seed{seed}", layer={**seeded(seed), "estimators": ROW_ESTIMATORS}
+        f"default-seed{seed}",
+        layer={**seeded(seed), "estimators": ROW_ESTIMATORS, **NO_APPLICATIONS},
     )
     for seed in (1, 2)
 }

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from bench.numbers import mean_of
 from trainorder.config import FITTED_METHODS, EstimatorConfig
-from trainorder.figures.results import Results
+from trainorder.results import Results
 from trainorder.verdict import MAIN_METRIC, MIN_CALIBRATION
 
 Studies = Mapping[str, Results]

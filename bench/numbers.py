@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainorder.figures.results import Results
+from trainorder.results import Results
 from trainorder.statistics import (
     Floats,
     finite,

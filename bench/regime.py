@@ -38,8 +38,12 @@ def small(estimators: Sequence[Layer], steps: int = STEPS, units_per_step: int =
             "unit_size": UNIT_SIZE // units_per_step,
             "units_per_step": units_per_step,
         },
+        "expansion": {"pool": UNIT_SIZE},
+        "curvature": {"unit_sequences": UNIT_SIZE // units_per_step // 4},
         "orders": {"calibration": 16, "random": 16, "fit": 0, "block_sizes": []},
         "estimators": list(estimators),
+        "curriculum": None,
+        "memorization": None,
         "trajectories": 0,
         "shards": {"table": 1, "truth": 2, "estimate": 1},
     }
@@ -102,7 +106,8 @@ def ablation_cells() -> list[Cell]:
 
 def _ablation(steps: int, anchors: int | str) -> Cell:
     estimators = [{"method": "nystrom", "path": path} for path in BOTH]
-    layer = {**small(estimators, steps), "expansion": {"anchors": anchors}}
+    layer = small(estimators, steps)
+    layer["expansion"]["anchors"] = anchors
     whole = steps == 64 and anchors == "all"  # two tables of gigabytes are not held at once
     return Cell(
         Study(f"ablation-steps{steps}-anchors-{anchors}", layer=layer),

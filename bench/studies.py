@@ -17,8 +17,8 @@ import yaml
 from trainorder import provenance
 from trainorder.config import load_config
 from trainorder.errors import UserError
-from trainorder.figures.results import Results
 from trainorder.files import read_json, write_text
+from trainorder.results import Results
 
 RESULTS = Path("results")
 SCRIPTS = Path(__file__).parents[1] / "scripts"

@@ -93,6 +93,7 @@ rule proxy_orders:
         start="proxy_warm",
         # Its parameters are not those that estimates are compared with.
         trajectories=0,
+        readouts=1,
         sketch_rows=16,
         checkpoint_every=config["checkpoint_every"],
         shard=lambda wildcards: int(wildcards.shard),

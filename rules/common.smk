@@ -1,11 +1,13 @@
 # Helpers of every rules file: the checked configuration, keys, code hashes.
 import re
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 from trainorder.config import (
     CURVATURE_METHODS,
     FITTED_METHODS,
+    SEARCHING,
     STORE,
     TABLE_METHODS,
     EstimatorConfig,
@@ -17,6 +19,7 @@ from trainorder.errors import UserError
 from trainorder.orders import read_orders
 from trainorder.provenance import code_hash, digest
 
+_REPLICATED = ("schedule", "learning_rate")  # what a replicate may change, seeds apart
 SCRIPTS = Path(workflow.basedir) / "scripts"
 
 try:
@@ -43,6 +46,8 @@ REFERENCE_ANCHORS = (
     if isinstance(config["expansion"]["anchors"], int)
     else None
 )
+# Along the window, after how many updates truth and reduced model read the losses.
+READOUTS = config["curriculum"]["readouts"] if config["curriculum"] else 1
 TABLE_SHARDS = range(config["shards"]["table"])
 TRUTH_SHARDS = range(config["shards"]["truth"])
 
@@ -94,3 +99,20 @@ def names(wanted):
     """A pattern of the names of the wanted estimators; of none, one that nothing matches."""
     found = [re.escape(e.name) for e in ESTIMATORS if wanted(e)]
     return "|".join(found) or "(?!)"
+
+
+def replicate(entry):
+    """The configuration of a replicate: seeds, schedule and rate are its own."""
+    made = deepcopy(dict(config))
+    seeds, optimizer = made["seeds"], made["optimizer"]
+    made["seeds"] = dict.fromkeys(seeds, entry["seed"])
+    optimizer |= {name: entry.get(name, optimizer[name]) for name in _REPLICATED}
+    kind = f"{optimizer['schedule']}-rate{optimizer['learning_rate']:g}"
+    made["study"] = f"{config['study']}-seed{entry['seed']}-{kind}"
+    made["curriculum"]["replicates"] = []
+    made["estimators"] = [
+        estimator
+        for estimator in made["estimators"]
+        if EstimatorConfig(**estimator).name in ("constant@reference", *SEARCHING)
+    ]
+    return made

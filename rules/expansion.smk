@@ -160,6 +160,7 @@ rule reduced:
         window=config["window"],
         optimizer=config["optimizer"],
         seed=config["seeds"]["order"],
+        readouts=READOUTS,
         key=KEYS["study"],
         code=code("reduced.py"),
     message:

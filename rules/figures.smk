@@ -1,3 +1,28 @@
+# Figures of what only some studies have: category and label in the report.
+OPTIONAL = {
+    **({"stores": ("Cost", "Stores of the gradient table")} if STORES else {}),
+    **(
+        {"curriculum": ("Applications", "Searched orders, retrained")}
+        if config["curriculum"]
+        else {}
+    ),
+    **(
+        {
+            "memorization": (
+                "Applications",
+                "What a position does, estimated and true",
+            ),
+            "forgetting": ("Applications", "Forgetting by domain"),
+        }
+        if config["memorization"]
+        else {}
+    ),
+    **(
+        {"replicates": ("Applications", "Gains of searched orders, replicated")}
+        if REPLICATES
+        else {}
+    ),
+}
 FIGURES = [
     "estimated_vs_true",
     "estimated_vs_true_random",
@@ -8,21 +33,8 @@ FIGURES = [
     "true_spread",
     "cost_table",
     "accuracy_vs_compute",
-    *(["stores"] if STORES else []),
+    *OPTIONAL,
 ]
-
-STORES_FIGURE = (
-    {
-        "stores": report(
-            f"{RESULTS}/figures/stores.png",
-            caption="../report/stores.rst",
-            category="Cost",
-            labels={"figure": "Stores of the gradient table"},
-        )
-    }
-    if STORES
-    else {}
-)
 
 
 rule figures:
@@ -33,9 +45,27 @@ rule figures:
         trajectories=f"{RESULTS}/trajectories.csv",
         costs=f"{RESULTS}/costs.json",
         orders=f"{RESULTS}/orders.json",
-        stores=[f"{RESULTS}/stores.json"] if STORES else [],
+        optional=[
+            f"{RESULTS}/{name}"
+            for name, there in {
+                "stores.json": STORES,
+                "curriculum.json": config["curriculum"],
+                "memorization.json": config["memorization"],
+                "memorization.h5": config["memorization"],
+                "replicates.json": REPLICATES,
+            }.items()
+            if there
+        ],
     output:
-        **STORES_FIGURE,
+        **{
+            name: report(
+                f"{RESULTS}/figures/{name}.png",
+                caption=f"../report/{name}.rst",
+                category=category,
+                labels={"figure": label},
+            )
+            for name, (category, label) in OPTIONAL.items()
+        },
         pdf=expand(f"{RESULTS}/figures/{{figure}}.pdf", figure=FIGURES),
         estimated_vs_true=report(
             f"{RESULTS}/figures/estimated_vs_true.png",

@@ -1,3 +1,19 @@
+# What real training is told, whatever the orders.
+TRUTH = {
+    "problem": PROBLEM,
+    "start": "warm",
+    "window": config["window"],
+    "optimizer": config["optimizer"],
+    "readouts": READOUTS,
+    "sketch_rows": config["sketch_rows"],
+    "checkpoint_every": config["checkpoint_every"],
+    "shard": lambda wildcards: int(wildcards.shard),
+    "key": KEYS["study"],
+    "work": WORK,
+    "code": code("truth.py"),
+}
+
+
 rule truth:
     input:
         corpus=rules.corpus.output.corpus,
@@ -19,18 +35,9 @@ rule truth:
         mem_mb=1500,
         runtime=120,
     params:
-        problem=PROBLEM,
-        start="warm",
-        window=config["window"],
-        optimizer=config["optimizer"],
+        **TRUTH,
         trajectories=config["trajectories"],
-        sketch_rows=config["sketch_rows"],
-        checkpoint_every=config["checkpoint_every"],
-        shard=lambda wildcards: int(wildcards.shard),
         shards=config["shards"]["truth"],
-        key=KEYS["study"],
-        work=WORK,
-        code=code("truth.py"),
     message:
         "Retraining for the truth, shard {wildcards.shard}"
     script:

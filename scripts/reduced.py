@@ -30,7 +30,7 @@ def main(job: Job) -> None:
         expansion = Expansion(problem, optimizer, ExpansionPath(path), None)
         with job.meter.time("precompute"):
             metric = second_moment_scale(expansion)
-            reduced = reduce(expansion, model, schedules, metric)
+            reduced = reduce(expansion, model, schedules, metric, window.readouts(p["readouts"]))
     reduced.save(job.output["reduced"], p["key"])
 
 

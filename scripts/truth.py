@@ -1,10 +1,10 @@
-"""Trains one shard of the study's orders for real, from the state that rule `start` made."""
+"""Trains one shard of some orders for real, from the state that rule `start` made."""
 
 from trainorder.checkpoints import Checkpoints, read_state
 from trainorder.config import OptimizerConfig, WindowConfig
 from trainorder.job import Job, run
-from trainorder.orders import followed, load_orders
-from trainorder.outcome import retrain
+from trainorder.orders import followed, load_orders, load_units
+from trainorder.outcome import Training, retrain
 from trainorder.problem import LanguageProblem
 from trainorder.sketch import SparseJL
 from trainorder.store import write_arrays
@@ -17,22 +17,28 @@ def main(job: Job) -> None:
     start = read_state(job.input["warm"], p["key"], p["start"])
     orders = load_orders(job.input["orders"])
     mine, identity = orders[p["shard"] :: p["shards"]], job.identity()
-    checkpoints = [
-        Checkpoints(p["work"], f"{identity}/{i}", p["checkpoint_every"]) for i in range(len(mine))
-    ]
-    outcome = retrain(
-        problem,
+    folder = Checkpoints(p["work"], identity, p["checkpoint_every"])
+
+    def checkpoints(order: int, readout: int) -> Checkpoints:
+        return Checkpoints(p["work"], f"{identity}/{order}-{readout}", p["checkpoint_every"])
+
+    training = Training(
         start,
-        mine,
         OptimizerConfig(**p["optimizer"]),
         window.horizon,
-        followed(orders, p["trajectories"]),
-        SparseJL(problem.size, p["sketch_rows"]),
+        window.readouts(p["readouts"]),
         checkpoints,
     )
+    outcome = retrain(
+        problem,
+        mine,
+        training,
+        followed(orders, p["trajectories"]),
+        SparseJL(problem.size, p["sketch_rows"]),
+        load_units(job.input["orders"]),
+    )
     write_arrays(job.output["truth"], p["key"], outcome)
-    for saved in checkpoints:
-        saved.clear()
+    folder.clear()
 
 
 run(main, globals().get("snakemake"))

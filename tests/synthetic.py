@@ -8,6 +8,9 @@ import numpy as np
 
 from trainorder import validation
 from trainorder.config import FITTED_METHODS, EstimatorConfig
+from trainorder.curriculum.replicates import GAINS
+from trainorder.memorization.forgetting import forgetting
+from trainorder.memorization.maps import MAPS, QUANTITIES
 from trainorder.store import write_arrays
 
 KEY = "0123456789abcdef"
@@ -158,6 +161,8 @@ def make(
     write_arrays(results / "store/warm.h5", KEY, {"parameters": np.zeros(345_696, np.float32)})
     _write_manifest(results)
     _write_stores(results)
+    _write_curriculum(results, records)
+    _write_memorization(results, rng)
 
     value = _true_values(records, rng)
     displacement = rng.standard_normal((len(records), ROWS)) / np.sqrt(ROWS)
@@ -169,7 +174,12 @@ def make(
         losses = 4.5 + 0.3 * rng.standard_normal((len(rows), STEPS))
         _shard(
             path, list(rows), records, value, 3 + displacement,
-            lambda i: 3 + grow * displacement[i], {"train_loss": losses},
+            lambda i: 3 + grow * displacement[i],
+            {
+                "train_loss": losses,
+                "along": value[rows][:, None],
+                "unit_loss": np.full((len(rows), 32), np.nan),
+            },
         )  # fmt: skip
         truth.append(str(path))
         costs.append(
@@ -307,6 +317,58 @@ def _write_stores(results: Path) -> None:
         "loss_spread": 0.2, "stores": records,
     }  # fmt: skip
     (results / "stores.json").write_text(json.dumps(content))
+
+
+def _write_curriculum(results: Path, records: list[dict]) -> None:
+    """Write a search with one order that was not retrained, and its replicates."""
+    orders = [
+        {
+            "name": name, "kind": kind, "search": {"violations": 0}, "true": true,
+            "estimates": {"nystrom@barycentre": {"value": 4.2, "low": 4.1, "high": 4.3}},
+        }
+        for name, kind, true in (
+            ("genetic", "searched", 4.21),
+            ("assignment", "searched", None),
+            ("zigzag", "field", 4.3),
+        )
+    ]  # fmt: skip
+    true = {r["name"]: 4.25 + 0.001 * i for i, r in enumerate(records) if r["kind"] == "random"}
+    gains = {name: {"value": 0.02, "in_spreads": 2.0} for name in GAINS}
+    content = {
+        "study": "synthetic", "objective": {"heldout": 1.0}, "readouts": 1, "coverage": 0.9,
+        "verdicts": {"reduced@barycentre": "trusted", "nystrom@barycentre": "trusted"},
+        "winner": "genetic", "best_of_field": "zigzag", "orders": orders,
+        "random": {"n": len(true), "mean": 4.28, "std": 0.01, "true": true},
+        "compute": {"random_orders_for_it": 40, "random_orders_had": len(true)},
+        "gains": gains,
+    }  # fmt: skip
+    (results / "curriculum.json").write_text(json.dumps(content))
+    gain = {"values": [0.01, 0.03], "value": 0.02, "low": -0.1, "high": 0.14, "n": 2}
+    groups = {
+        name: {"studies": ["a", "b"], "gains": dict.fromkeys(GAINS, gain), "half_lives": [3, None]}
+        for name in ("cosine", "constant")
+    }
+    replicates = {"study": "synthetic", "confidence": 0.95, "groups": groups}
+    (results / "replicates.json").write_text(json.dumps(replicates))
+
+
+def _write_memorization(results: Path, rng: np.random.Generator) -> None:
+    domains = ["drama", "mixed", "scripture", "drama"] * 8
+    maps = {}
+    for quantity in QUANTITIES:
+        for name in MAPS:
+            values = rng.standard_normal((32, STEPS)) / 100
+            true = np.where(rng.random(values.shape) < 0.1, values, np.nan)
+            maps[f"estimated_{quantity}_{name}"], maps[f"true_{quantity}_{name}"] = values, true
+    write_arrays(results / "memorization.h5", KEY, maps)
+    score = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 40, "mse": 1e-4, "relative_mse": 0.1}
+    content = {
+        "study": "synthetic", "estimator": "reduced@barycentre", "verdict": "trusted",
+        "units": 32, "steps": STEPS, "unit_domains": domains, "retrained": 40,
+        "agreement": {quantity: dict.fromkeys(MAPS, score) for quantity in QUANTITIES},
+        "forgetting": forgetting(maps["estimated_own_presence"], domains, 200, 0.95, 0),
+    }  # fmt: skip
+    (results / "memorization.json").write_text(json.dumps(content))
 
 
 def _stage_costs(results: Path) -> list[str]:

@@ -33,11 +33,53 @@ def prepare():
     return problem, config, warm, torch_states(problem, warm, REFERENCE, config)
 
 
+def real(warm, config, folder, readouts):
+    def checkpoints(order, readout):
+        return Checkpoints(folder / "work", f"{order}-{readout}", 4)
+
+    return outcome.Training(warm, config, HORIZON, readouts, checkpoints)
+
+
+def test_readouts_divide_a_training_and_do_not_change_it(tmp_path):
+    problem, config, warm, _ = prepare()
+    sketch = SparseJL(problem.size, 64)
+    whole, parts = (
+        outcome.retrain(
+            problem, ORDERS, real(warm, config, tmp_path / name, readouts), FOLLOWED, sketch, {}
+        )
+        for name, readouts in (("whole", [6]), ("parts", [2, 3, 6]))
+    )
+    for name in ("value", "sketch", "trajectory", "train_loss"):
+        assert np.array_equal(whole[name], parts[name]), f"readouts change {name}"
+    assert parts["along"].shape == (3, 3, 3)
+    assert np.array_equal(parts["along"][:, -1], parts["value"]), "the last readout is not the end"
+    short = [Order("first", "custom", "custom", ORDERS[0].schedule[:2])]
+    first = outcome.retrain(
+        problem, short, real(warm, config, tmp_path / "first", [2]), [], sketch, {}
+    )
+    assert np.array_equal(parts["along"][0, 0], first["value"][0]), "a readout is at another step"
+
+
+def test_orders_about_a_unit_report_its_loss(tmp_path):
+    problem, config, warm, _ = prepare()
+    units = {ORDERS[0].name: [0], ORDERS[1].name: [1, 4]}
+    sketch = SparseJL(problem.size, 64)
+    found = outcome.retrain(problem, ORDERS, real(warm, config, tmp_path, [6]), [], sketch, units)[
+        "unit_loss"
+    ]
+    state, _ = Checkpoints(tmp_path / "work", "1-0", 4).latest()
+    assert found.shape == (3, 6)
+    assert np.isfinite(found).tolist() == [
+        [i in wanted for i in range(6)] for wanted in ([0], [1, 4], [])
+    ]
+    assert found[1, 4] == float(problem.loss(state.parameters, 4)), "the loss is of another unit"
+
+
 def test_replay_and_training_agree_on_what_they_report(tmp_path):
     problem, config, warm, states = prepare()
     sketch = SparseJL(problem.size, 64)
-    saved = [Checkpoints(tmp_path / "work", str(i), 4) for i in range(3)]
-    true = outcome.retrain(problem, warm, ORDERS, config, HORIZON, FOLLOWED, sketch, saved)
+    training = real(warm, config, tmp_path, [6])
+    true = outcome.retrain(problem, ORDERS, training, FOLLOWED, sketch, {})
     with expansion(problem, states, config, tmp_path) as about:
         found = outcome.replay(Taylor2(about), problem, ORDERS, FOLLOWED, sketch)
     assert found["order"] == true["order"] == [order.name for order in ORDERS]

@@ -28,15 +28,17 @@ UNITS, SIZE = 6, 9
 LABELS = np.array([0, 1, 0, 1, 2, 0])
 
 
-def reduced(about, model, units_per_step=1, count=40, **options):
-    shape = (about.path.steps, units_per_step)
-    schedules = probe_schedules(shape, about.problem.units, 0, count)
-    return reduce(about, model, schedules, second_moment_scale(about), **options)
+def reduced(about, model, units_per_step=1, count=40, readouts=None, **options):
+    steps = about.path.steps
+    schedules = probe_schedules((steps, units_per_step), about.problem.units, 0, count)
+    metric = second_moment_scale(about)
+    return reduce(about, model, schedules, metric, readouts or [steps], **options)
 
 
-def expanded(about, ends, curvature):
-    """Return the goals' losses (O, D) to second order about the path's end."""
-    problem, end = about.problem, about.path.parameters(about.path.steps)
+def expanded(about, ends, curvature, t=None):
+    """Return the goals' losses (O, D) to second order about the path, after t updates or all."""
+    problem = about.problem
+    end = about.path.parameters(about.path.steps if t is None else t)
     moves = ends - end
     second = torch.einsum("oi,ij,oj->o", moves, curvature, moves) / 2
     columns = []
@@ -70,6 +72,50 @@ def test_of_a_fixed_preconditioner_it_is_the_replay(path, units_per_step, tmp_pa
     assert float(spread) > 1e-2, "all orders end alike here"
     error = float((found - expected).norm() / spread)
     assert error < 1e-4, f"it strays from the replay by {error:.1e} of what orders differ by"
+
+
+@pytest.fixture(scope="module")
+def fixed(tmp_path_factory):
+    """Return a case with a fixed preconditioner: reduced model, orders, and their true replay."""
+    problem = Polynomial(UNITS, size=SIZE, noise=0.0)
+    warm, changes = warm_without_memory(problem)
+    config = optimizer_config(learning_rate=0.1, weight_decay=0.05, **changes)
+    schedules, seen = probe_schedules((UNITS, 1), UNITS, 3, 10), {}
+    folder = tmp_path_factory.mktemp("fixed")
+    with barycentre(problem, warm, UNITS, 1, config, folder) as about:
+        model, _ = low_rank(about, every_sequence(problem, np.arange(UNITS)))
+        made = reduced(about, model, patterns=0, readouts=[2, 4, UNITS])
+        Nystrom(about, model).replay(schedules, lambda t, theta: seen.update({t: theta.clone()}))
+        yield about, made, schedules, seen
+
+
+def deviation(found, expected):
+    """Return the error as a share of what the orders differ by."""
+    spread = (expected - expected.mean(0)).norm()
+    assert float(spread) > 1e-3, "all orders end alike here"
+    return float((found - expected).norm() / spread)
+
+
+def test_goals_are_read_along_the_window(fixed):
+    about, made, schedules, seen = fixed
+    found = made.along(schedules)
+    for place, t in enumerate([2, 4, UNITS]):
+        expected = expanded(about, seen[t], about.problem.square.mean(0), t)
+        error = deviation(found[:, place], expected)
+        assert error < 1e-4, f"after {t} updates the losses are off by {error:.1e} of their spread"
+    assert torch.equal(found[:, -1], made.predict(schedules)), "the end is not the last readout"
+
+
+def test_units_are_read_with_their_own_curvature(fixed):
+    about, made, schedules, seen = fixed
+    problem, end = about.problem, about.path.parameters(UNITS)
+    moves, columns = seen[UNITS] - end, []
+    for unit in range(UNITS):
+        slope = gradient(lambda x, u=unit: problem.loss(x, u), end)
+        second = torch.einsum("oi,ij,oj->o", moves, problem.square[unit], moves) / 2
+        columns.append(problem.loss(end, unit) + moves @ slope + second)
+    error = deviation(made.units(schedules), torch.stack(columns, 1))
+    assert error < 1e-4, f"the units' losses are off by {error:.1e} of their spread"
 
 
 @pytest.fixture(scope="module")
@@ -154,4 +200,4 @@ def test_goals_of_a_language_model_are_its_domains_at_the_end_of_the_path(tmp_pa
         found = reduced(about, model, 2)
         end = problem.evaluate(about.path.parameters(3))
     assert found.goals == ["a", "b"]
-    assert np.allclose(found.losses.numpy(), end[1:], rtol=1e-12), "the goals are mixed up"
+    assert np.allclose(found.losses[-1].numpy(), end[1:], rtol=1e-12), "the goals are mixed up"

@@ -117,6 +117,10 @@ class WindowConfig:
         """Steps that the learning-rate schedule spans: warm-up training and window together."""
         return self.warmup_steps + self.steps
 
+    def readouts(self, count: int) -> list[int]:
+        """Return `count` evenly spread numbers of updates, the last of them all T."""
+        return [round(self.steps * (i + 1) / count) for i in range(count)]
+
     @property
     def sequences_per_step(self) -> int:
         """Sequences that one optimizer step consumes."""
@@ -221,6 +225,48 @@ class EstimatorConfig:
         return configured if dear else 1
 
 
+@dataclass(frozen=True)
+class CurriculumConfig:
+    """The search for orders, and what it is compared with.
+
+    Attributes:
+        objective: weight of each metric; the sum is lowered.
+        readouts: evenly spread steps, the last the end, over which it is averaged; 1 is the end.
+        random: random orders that effects are read from.
+        rounds: generations of the genetic algorithm, and batches of local search.
+        retrained: searched orders that are retrained.
+        pinned: units that stand at a given step: `unit`, `step`.
+        quotas: units of a domain in a span of steps, as `curriculum.constraints.Quota`.
+        furthest: steps that a unit may be moved from its place in the reference; None: any.
+        replicates: the same search in studies of other seeds, schedules, rates.
+
+    """
+
+    objective: dict[str, float]
+    readouts: int
+    random: int
+    rounds: int
+    retrained: int
+    pinned: list[dict[str, int]]
+    quotas: list[dict[str, Any]]
+    furthest: int | None
+    replicates: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class MemorizationConfig:
+    """Maps of what a unit's position does.
+
+    Attributes:
+        estimator: that estimates all of the maps.
+        retrained: cells of each map that are retrained.
+
+    """
+
+    estimator: str
+    retrained: int
+
+
 def orders_config(
     orders: Mapping[str, Any], estimators: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
@@ -288,6 +334,7 @@ def check(config: Mapping[str, Any], schema_path: str | Path) -> None:
     if isinstance(clusters, int) and clusters > units:
         raise UserError(f"config: curvature.clusters: {clusters} clusters of {units} units")
     _check_shards(config, anchors if isinstance(anchors, int) else steps)
+    _check_applications(config)
 
 
 def _is_integer(_: Any, value: Any) -> bool:
@@ -432,6 +479,54 @@ def _check_estimators(config: Mapping[str, Any]) -> None:
                 f"config: optimizer.gradient_clip: the barycentre path of {estimator.name} cannot "
                 "model clipping; set it to null or use path: reference"
             )
+
+
+SEARCHING = ("reduced@barycentre", "nystrom@barycentre")  # estimate the orders of a search
+
+
+def _check_applications(config: Mapping[str, Any]) -> None:
+    names = {EstimatorConfig(**entry).name for entry in config["estimators"]}
+    needs = {
+        "curriculum": SEARCHING if config["curriculum"] else (),
+        "memorization": [config["memorization"]["estimator"]] if config["memorization"] else [],
+    }
+    for section, estimators in needs.items():
+        if missing := sorted(set(estimators) - names):
+            raise UserError(
+                f"config: {section}: needs the estimator {missing[0]}; list it under estimators, "
+                f"or set {section} to null"
+            )
+        if estimators and config["window"]["epochs"] > 1:
+            raise UserError(
+                f"config: {section}: needs window.epochs 1, so that a unit has one place; "
+                f"set it, or {section} to null"
+            )
+    if config["curriculum"]:
+        _check_curriculum(CurriculumConfig(**config["curriculum"]), config)
+
+
+def _check_curriculum(curriculum: CurriculumConfig, config: Mapping[str, Any]) -> None:
+    window = WindowConfig(**config["window"])
+    for pin in curriculum.pinned:
+        for what, bound in (("unit", window.units), ("step", window.steps)):
+            if pin[what] >= bound:
+                raise UserError(
+                    f"config: curriculum.pinned: {what} {pin[what]} does not exist; "
+                    f"{what}s are 0..{bound - 1}"
+                )
+    for quota in curriculum.quotas:
+        if quota["last"] >= window.steps or quota["first"] > quota["last"]:
+            raise UserError(
+                f"config: curriculum.quotas: steps {quota['first']} to {quota['last']} are no span "
+                f"of a window of {window.steps} steps"
+            )
+    if curriculum.readouts > window.steps:
+        raise UserError(
+            f"config: curriculum.readouts: {curriculum.readouts} in a window of {window.steps} "
+            "steps"
+        )
+    if len({pin["unit"] for pin in curriculum.pinned}) < len(curriculum.pinned):
+        raise UserError("config: curriculum.pinned: a unit is pinned twice")
 
 
 def _check_path_and_tail(estimator: EstimatorConfig, config: Mapping[str, Any]) -> None:

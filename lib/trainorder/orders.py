@@ -5,7 +5,7 @@ an epoch) is the plain case; repeats and missing units are allowed where an orde
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,22 @@ class Order:
     kind: str
     split: str
     schedule: np.ndarray
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> "Order":
+        """Read the only order of a user's file, as `read_orders` describes it.
+
+        Whether it fits a window is checked where it is used.
+
+        Raises:
+            UserError: the file is not readable, or does not hold one order.
+
+        """
+        entries = _entries(path)
+        if len(entries) != 1:
+            raise UserError(f"{path}: holds {len(entries)} orders; expected one")
+        name, kind, values = _parsed(path, 0, entries[0])
+        return cls(name, kind, "custom", values)
 
     def as_dict(self, reference: "Order") -> dict[str, Any]:
         """Return the order as it stands in `orders.json`."""
@@ -169,14 +185,33 @@ def read_orders(path: str | Path, window: WindowConfig) -> list[Order]:
         UserError: the file or one of its orders is not valid; the line names the order.
 
     """
+    parsed = [_parsed(path, i, entry) for i, entry in enumerate(_entries(path))]
+    return [
+        _fitted(f"{path}: order {name!r}", Order(name, kind, "custom", values), window)
+        for name, kind, values in parsed
+    ]
+
+
+def check_order(order: Order, window: WindowConfig) -> Order:
+    """Return `order` with its schedule as steps of the window, int64.
+
+    Raises:
+        UserError: it does not fill the window, or is no permutation and not meant to be `free`.
+
+    """
+    return _fitted(f"order {order.name!r}", order, window)
+
+
+def _entries(path: str | Path) -> list[Any]:
     content = read_json(path)
     entries = content.get("orders", [content]) if isinstance(content, dict) else content
     if not isinstance(entries, list) or not entries:
         raise UserError(f"{path}: holds no orders; expected one object or a list under `orders`")
-    return [_read_order(path, i, entry, window) for i, entry in enumerate(entries)]
+    return entries
 
 
-def _read_order(path: str | Path, index: int, entry: Any, window: WindowConfig) -> Order:
+def _parsed(path: str | Path, index: int, entry: Any) -> tuple[str, str, np.ndarray]:
+    """Return name, kind and schedule as it is written."""
     if not isinstance(entry, dict) or not {"name", "schedule"} <= entry.keys():
         raise UserError(f"{path}: order {index}: needs the keys `name` and `schedule`")
     name, kind = entry["name"], entry.get("kind", "permutation")
@@ -191,6 +226,11 @@ def _read_order(path: str | Path, index: int, entry: Any, window: WindowConfig) 
         values = np.array(entry["schedule"])
     except ValueError:
         raise UserError(f"{where}: steps of different lengths") from None
+    return name, kind, values
+
+
+def _fitted(where: str, order: Order, window: WindowConfig) -> Order:
+    values = np.asarray(order.schedule)
     if values.size == 0 or not np.issubdtype(values.dtype, np.integer):
         raise UserError(f"{where}: `schedule` is not a list of unit indices (whole numbers)")
     places = window.steps * window.units_per_step
@@ -206,9 +246,9 @@ def _read_order(path: str | Path, index: int, entry: Any, window: WindowConfig) 
         raise UserError(
             f"{where}: unit {unknown[0]} does not exist; units are 0..{window.units - 1}"
         )
-    if kind != FREE:
+    if order.kind != FREE:
         _check_permutation(where, visits, window)
-    return Order(name, kind, "custom", visits.reshape(window.steps, window.units_per_step))
+    return replace(order, schedule=visits.reshape(window.steps, window.units_per_step))
 
 
 def _check_permutation(where: str, visits: np.ndarray, window: WindowConfig) -> None:
@@ -258,6 +298,17 @@ def load_unit_domains(path: str | Path) -> list[str]:
         return [str(domain) for domain in read_json(path, "orders")["unit_domains"]]
     except (KeyError, TypeError):
         raise UserError(f"{path}: has no `unit_domains`; rerun rule `orders`") from None
+
+
+def load_units(path: str | Path) -> dict[str, list[int]]:
+    """Return, of the orders of an orders file that are about certain units, those units, by name.
+
+    Raises:
+        UserError: the file is missing or not JSON.
+
+    """
+    records = read_json(path, "orders")["orders"]
+    return {entry["name"]: entry["units"] for entry in records if "units" in entry}
 
 
 def followed(orders: Sequence[Order], count: int) -> list[str]:

@@ -3,10 +3,13 @@
 An outcome file holds, for O orders, M metrics and sketches of k rows: `order` (O,) and `metric`
 (M,) names, `value` (O, M) float64 in nats per token, `sketch` (O, k) of the final parameters,
 `trajectory_order` (n,) names and `trajectory` (n, T+1, k) sketches of the parameters before each
-step and at the end, for the orders that are followed.
+step and at the end, for the orders that are followed. What was trained for real adds `train_loss`
+(O, T), `along` (O, R, M), the metrics after each of R readouts, of which the last is the end, and
+`unit_loss` (O, U), the final losses of the units that an order is about, NaN for all others.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -21,7 +24,7 @@ from trainorder.optimizer import State
 from trainorder.orders import Order
 from trainorder.problem import LanguageProblem
 from trainorder.sketch import SparseJL
-from trainorder.training import diverged, train
+from trainorder.training import Run, diverged, train
 
 BATCH_NUMBERS = 2**25  # numbers in one (orders, P) tensor of a replay; bounds its memory
 
@@ -71,6 +74,40 @@ def _replay_batch(
     }
 
 
+def along(
+    estimator: Estimator, problem: LanguageProblem, schedules: Tensor, readouts: Sequence[int]
+) -> np.ndarray:
+    """Return the metrics (O, R, M) after each of `readouts`, as `estimator` replays `schedules`."""
+    size = max(1, BATCH_NUMBERS // problem.size)
+    parts = []
+    for batch in schedules.split(size):
+        seen: list[np.ndarray] = []
+
+        def observe(t: int, parameters: Tensor, seen: list[np.ndarray] = seen) -> None:
+            if t in readouts:
+                seen.append(_evaluate(problem, parameters))
+
+        estimator.replay(batch, observe)
+        parts.append(np.stack(seen, axis=1))
+    return np.concatenate(parts)
+
+
+def with_units(
+    estimator: Estimator, problem: LanguageProblem, schedules: Tensor, units: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the loss (O,) of a unit for each of `schedules`, and those of the domains (O, D)."""
+    size = max(1, BATCH_NUMBERS // problem.size)
+    own, heldout = [], []
+    for batch, about in zip(
+        schedules.split(size), np.split(units, range(size, len(units), size)), strict=True
+    ):
+        ends = estimator.replay(batch, lambda t, parameters: None)
+        for theta, unit in zip(ends, about.tolist(), strict=True):
+            own.append(_unit_losses(problem, theta, [unit])[0, unit])
+            heldout.append(problem.evaluate(theta)[1:])
+    return np.array(own), np.stack(heldout)
+
+
 def _evaluate(problem: LanguageProblem, parameters: Tensor) -> np.ndarray:
     """Return the metrics (O, M); parameters that are all the same are evaluated once."""
     if parameters.stride(0) == 0:
@@ -78,60 +115,112 @@ def _evaluate(problem: LanguageProblem, parameters: Tensor) -> np.ndarray:
     return np.stack([problem.evaluate(row) for row in parameters])
 
 
+@dataclass(frozen=True)
+class Training:
+    """How every order is trained for real.
+
+    Attributes:
+        start: the state before the window.
+        config: the optimizer.
+        horizon: steps that the learning-rate schedule spans.
+        readouts: updates after which the metrics are taken; the last is the window's end.
+        checkpoints: of an order by its place, and the readout that is trained towards.
+
+    """
+
+    start: State
+    config: OptimizerConfig
+    horizon: int
+    readouts: Sequence[int]
+    checkpoints: Callable[[int, int], Checkpoints]
+
+
 def retrain(
     problem: LanguageProblem,
-    start: State,
     orders: Sequence[Order],
-    config: OptimizerConfig,
-    horizon: int,
+    training: Training,
     followed: Collection[str],
     sketch: SparseJL,
-    checkpoints: Sequence[Checkpoints],
+    about: Mapping[str, Sequence[int]],
 ) -> Arrays:
-    """Return the true outcome of `orders`: each is trained from `start` with `torch.optim`.
+    """Return the true outcome of `orders`: each is trained with `torch.optim`.
 
-    Adds `train_loss` (O, T) in nats per token. `checkpoints` holds one folder for each order.
+    Args:
+        problem: the learning problem.
+        orders: to train on.
+        training: start and optimizer.
+        followed: names of the orders whose parameters are sketched along the window.
+        sketch: of parameters.
+        about: the units whose loss is asked for, by order; none where an order is not named.
 
     Raises:
         UserError: a loss is not finite; the line names the order and the step.
 
     """
-    parts, losses = [], []
-    for order, saved in zip(orders, checkpoints, strict=True):
+    parts = []
+    for place, order in enumerate(orders):
         watch = order.name in followed
+        runs = list(_segments(problem, order, place, training, sketch if watch else None))
+        end = runs[-1][0].state.parameters
+        parts.append(
+            {
+                "value": runs[-1][1][None],
+                "along": np.stack([value for _, value in runs])[None],
+                "train_loss": np.concatenate([run.losses for run, _ in runs])[None],
+                "sketch": sketch(end).numpy()[None],
+                "trajectory": _joined_rows([run.rows for run, _ in runs]) if watch else None,
+                "unit_loss": _unit_losses(problem, end, about.get(order.name, ())),
+            }
+        )
+        problem.meter.add("orders")
+        problem.meter.add("gradients", order.schedule.size)
+    true = ("along", "train_loss", "unit_loss")
+    more = {name: np.concatenate([part[name] for part in parts]) for name in true}
+    return {**_joined(problem, orders, followed, parts), **more}
+
+
+def _segments(
+    problem: LanguageProblem, order: Order, place: int, training: Training, sketch: SparseJL | None
+) -> Iterator[tuple[Run, np.ndarray]]:
+    """Train from readout to readout; yield each run with the metrics (M,) after it."""
+    state, first, config = training.start, 0, training.config
+    for number, last in enumerate(training.readouts):
         run = train(
             problem.model,
-            start,
-            partial(_batch, problem, order),
-            len(order.schedule),
+            state,
+            partial(_batch, problem, order, first),
+            last - first,
             config,
-            horizon,
-            saved,
+            training.horizon,
+            training.checkpoints(place, number),
             f"order {order.name}",
-            observe=(lambda theta: sketch(theta).numpy()) if watch else None,
+            observe=(lambda theta: sketch(theta).numpy()) if sketch else None,
         )
         problem.meter.seconds["training"] += run.seconds
         with problem.meter.time("evaluation"):
             value = problem.evaluate(run.state.parameters)
         if not np.isfinite(value).all():
-            last = len(order.schedule) - 1
             what = "the held-out loss after it is not finite"
-            raise diverged(f"order {order.name}", last, what, config)
-        parts.append(
-            {
-                "value": value[None],
-                "sketch": sketch(run.state.parameters).numpy()[None],
-                "trajectory": np.stack(run.rows)[None] if watch else None,
-            }
-        )
-        losses.append(np.array(run.losses))
-        problem.meter.add("orders")
-        problem.meter.add("gradients", order.schedule.size)
-    return {**_joined(problem, orders, followed, parts), "train_loss": np.stack(losses)}
+            raise diverged(f"order {order.name}", last - 1, what, config)
+        yield run, value
+        state, first = run.state, last
 
 
-def _batch(problem: LanguageProblem, order: Order, step: int) -> Tensor:
-    return problem.batch(order.schedule[step])
+def _joined_rows(parts: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+    """Return the rows of all segments; the first of a segment is the last of the one before."""
+    return np.stack([*parts[0], *(row for part in parts[1:] for row in part[1:])])[None]
+
+
+def _unit_losses(problem: LanguageProblem, theta: Tensor, units: Sequence[int]) -> np.ndarray:
+    losses = np.full((1, problem.units), np.nan)
+    with torch.no_grad():
+        for unit in units:
+            losses[0, unit] = float(problem.loss(theta, unit))
+    return losses
+
+
+def _batch(problem: LanguageProblem, order: Order, first: int, step: int) -> Tensor:
+    return problem.batch(order.schedule[first + step])
 
 
 def _joined(

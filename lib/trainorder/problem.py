@@ -71,9 +71,15 @@ class LanguageProblem:
 
     @classmethod
     def load(
-        cls, corpus: str, meter: Meter, key: str, model: dict[str, int], seed: int, threads: int
+        cls,
+        corpus: str,
+        meter: Meter,
+        key: str | None,
+        model: dict[str, int],
+        seed: int,
+        threads: int,
     ) -> "LanguageProblem":
-        """Build the float32 model for the corpus file of study `key`.
+        """Build the float32 model for the corpus file of study `key`, of any study if None.
 
         Torch uses `threads` threads and deterministic algorithms from here on. `model` holds the
         fields of `ModelConfig`.

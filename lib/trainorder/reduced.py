@@ -2,7 +2,7 @@
 
 With the low-rank expansion g = gbar_t + Q'(a_{t,s} + M_s Q_r d), the momentum leaves mbar, which is
 fed gbar_t, by Q' mu exactly: mu <- b1 mu + (1 - b1)(a + M y), with y = F d. F holds the rows of
-Q_r, and the gradients of the goals at the path's end. Adam's step makes of it
+Q_r, and the gradients of the losses that are read, at the path. Adam's step makes of it
 
     y <- (1 - eta lambda) y - eta [F diag(D_t) (mbar + Q' mu) / c1 - F (update of the path)]
 
@@ -13,10 +13,12 @@ replays of random schedules, p_j the principal patterns of its relative deviatio
     alpha <- b2 alpha + R[s]:
 
 a unit's squares stay in v as long as v remembers, and R, (U, J), is fitted to the same replays.
-So F diag(Dbar p_j) Q' are small matrices, tabulated at a few knots in t. At the end, the goals'
-losses are read from y: the first order exactly, the second through the mean core.
+So F diag(Dbar p_j) Q' are small matrices, tabulated at a few knots in t. Losses are read from y,
+those of the goals after some steps and those of the units at the end: the first order exactly, the
+second through the mean core, or the unit's own.
 """
 
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ from trainorder.estimators.nystrom import Nystrom
 from trainorder.interpolation import interpolated
 from trainorder.lowrank import LowRank
 from trainorder.optimizer import AdamW
-from trainorder.problem import goal_gradients
+from trainorder.problem import Problem, each_gradient, goal_gradients
 from trainorder.store import read_arrays, write_arrays
 
 PATTERNS = 2  # of the preconditioner's deviations
@@ -50,12 +52,13 @@ class Reduced:
         bends: (A,) steps at which the curvature was probed.
         cores: M', (A, U, r, q), of the units.
         steps: F diag(Dbar p_j) Q', (K, q, (1 + J) f): p_0 = 1; the products of mu with all of
-            them; f = r + D.
+            them; f = r + R D + U.
         drifts: F diag(Dbar p_j) mbar, (K, 1 + J, f), less the path's own for j = 0.
         responses: R, (U, J).
         goals: their D names.
-        losses: (D,) of the goals at the path's end.
-        bend: (r, r), second derivative of the goals.
+        readouts: (R,) updates after which the goals are read; the last is all T of them.
+        losses: (R, D) of the goals at the path.
+        unit_losses: (U,) at the path's end.
 
     """
 
@@ -71,20 +74,86 @@ class Reduced:
     drifts: Tensor
     responses: Tensor
     goals: list[str]
+    readouts: np.ndarray
     losses: Tensor
-    bend: Tensor
+    unit_losses: Tensor
+
+    @property
+    def rank(self) -> int:
+        """r, the directions in which displacements are read."""
+        return self.cores.shape[2]
 
     def predict(self, schedules: Tensor) -> Tensor:
         """Return the goals' losses (O, D) at the end of `schedules` (O, T, k) int64."""
-        parts = [self._predict(schedules[i : i + BATCH]) for i in range(0, len(schedules), BATCH)]
+        return self._read(schedules, [len(self.readouts) - 1])[:, 0]
+
+    def along(self, schedules: Tensor) -> Tensor:
+        """Return the goals' losses (O, R, D) after each of `readouts`."""
+        return self._read(schedules, range(len(self.readouts)))
+
+    def units(self, schedules: Tensor) -> Tensor:
+        """Return the losses of the units themselves (O, U) at the end of `schedules`."""
+        units = len(self.unit_losses)
+        columns = self.losses.numel() + torch.arange(units)
+        first, own = [], self.cores[-1, :, :, : self.rank]
+        for batch in schedules.split(BATCH):
+            [(_, y)] = self._replayed(batch, columns, {int(self.readouts[-1])})
+            ends = y[:, : self.rank]
+            second = torch.einsum("oi,uij,oj->ou", ends, own, ends) / 2
+            first.append(self.unit_losses + y[:, self.rank :] + second)
+        return torch.cat(first)
+
+    def at_end(self) -> dict[str, Tensor | np.ndarray]:
+        """Return the arrays that `predict` reads: those of the class, of the end's goals alone.
+
+        `steps` is (K, q, (1 + J) f) with f = r + D, `losses` (D,); `bend` (r, r) is the mean core.
+        """
+        goals, r = len(self.goals), self.rank
+        last = r + goals * (len(self.readouts) - 1)
+        kept = torch.cat([torch.arange(r), torch.arange(last, last + goals)])
+        names = ("knots", "rates", "decay", "corrections", "beta", "coefficients", "bends")
+        return {
+            **{name: getattr(self, name) for name in (*names, "cores", "responses")},
+            "steps": self.steps.unflatten(2, self.drifts.shape[1:])[..., kept].flatten(2),
+            "drifts": self.drifts[..., kept],
+            "losses": self.losses[-1],
+            "bend": self._mean_core(int(self.readouts[-1])),
+        }
+
+    def _read(self, schedules: Tensor, places: Sequence[int]) -> Tensor:
+        """Return the goals' losses (O, n, D) after the readouts at `places`."""
+        goals = len(self.goals)
+        after = {int(self.readouts[place]) for place in places}
+        bends = {t: self._mean_core(t) for t in after}
+        columns = torch.cat([goals * place + torch.arange(goals) for place in places])
+        parts = []
+        for batch in schedules.split(BATCH):
+            seen = []
+            for i, (t, y) in enumerate(self._replayed(batch, columns, after)):
+                ends = y[:, : self.rank]
+                first = y[:, self.rank + goals * i :][:, :goals]
+                second = ((ends @ bends[t]) * ends).sum(1, keepdim=True) / 2
+                seen.append(self.losses[places[i]] + first + second)
+            parts.append(torch.stack(seen, 1))
         return torch.cat(parts)
 
-    def _predict(self, schedules: Tensor) -> Tensor:
+    def _mean_core(self, t: int) -> Tensor:
+        """Return the mean over units of their curvature (r, r) after `t` updates."""
+        mean = interpolated(self.bends, t, lambda place: self.cores[place].mean(0))
+        return mean[:, : self.rank]
+
+    def _replayed(
+        self, schedules: Tensor, columns: Tensor, after: Collection[int]
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Yield y (O, r + n) after some updates: the readers, then `columns` of the losses."""
         count, steps, _ = schedules.shape
-        r = len(self.bend)
-        y = self.bend.new_zeros(count, r + len(self.losses))
-        mu = self.bend.new_zeros(count, self.coefficients.shape[2])
-        alpha = self.bend.new_zeros(count, self.responses.shape[1])
+        r = self.rank
+        kept = torch.cat([torch.arange(r), r + columns])
+        tables = self.steps.unflatten(2, self.drifts.shape[1:])[..., kept].flatten(2)
+        drifts = self.drifts[..., kept]
+        y = self.cores.new_zeros(count, len(kept))
+        mu = self.cores.new_zeros(count, self.coefficients.shape[2])
+        alpha = self.cores.new_zeros(count, self.responses.shape[1])
         b1, b2 = (float(b) for b in self.beta)
         for t in range(steps):
             units = schedules[:, t]
@@ -94,15 +163,14 @@ class Reduced:
                 force.index_add_(0, rows, y[rows, :r] @ cores[unit], alpha=1 / units.shape[1])
             mu.lerp_(force, 1 - b1)
             alpha = b2 * alpha + self.responses[units].mean(1)
-            y.mul_(float(self.decay[t])).sub_(self._step(t, mu, alpha))
-        ends = y[:, :r]
-        second = ((ends @ self.bend) * ends).sum(1, keepdim=True) / 2
-        return self.losses + y[:, r:] + second
+            matrix = interpolated(self.knots, t, tables.__getitem__)
+            drift = interpolated(self.knots, t, drifts.__getitem__)
+            y.mul_(float(self.decay[t])).sub_(self._step(t, mu, alpha, matrix, drift))
+            if t + 1 in after:
+                yield t + 1, y
 
-    def _step(self, t: int, mu: Tensor, alpha: Tensor) -> Tensor:
+    def _step(self, t: int, mu: Tensor, alpha: Tensor, matrix: Tensor, drift: Tensor) -> Tensor:
         """Return the rate times F (update of the schedules less that of the path), (O, f)."""
-        matrix = interpolated(self.knots, t, self.steps.__getitem__)
-        drift = interpolated(self.knots, t, self.drifts.__getitem__)
         pushed = (mu @ matrix).view(len(mu), *drift.shape) + drift
         scale = float(self.rates[t] / self.corrections[t])
         return (pushed[:, 0] + torch.einsum("oj,ojf->of", alpha, pushed[:, 1:])) * scale
@@ -156,6 +224,7 @@ def reduce(
     model: LowRank,
     schedules: Tensor,
     metric: Tensor,
+    readouts: Sequence[int],
     patterns: int = PATTERNS,
 ) -> Reduced:
     """Return the reduced model of `model`, whose path is that of `expansion`.
@@ -165,6 +234,7 @@ def reduce(
         model: the low-rank expansion about it.
         schedules: (O, T, k) random schedules to replay for the preconditioner.
         metric: (P,) as in `probes.second_moment_scale`.
+        readouts: (R,) updates after which the goals are to be read; the last is T.
         patterns: J.
 
     """
@@ -172,7 +242,8 @@ def reduce(
     knots = model.anchors
     seen = _preconditioners(expansion, model, schedules, knots, metric, patterns)
     end = path.parameters(path.steps)
-    functionals = torch.cat([model.readers, goal_gradients(problem, end)])
+    slopes = [goal_gradients(problem, path.parameters(t)) for t in readouts]
+    functionals = torch.cat([model.readers, *slopes, torch.stack([*each_gradient(problem, end)])])
     momenta = _momenta(model, optimizer, knots)
     matrices, drifts = [], []
     for knot in seen:
@@ -186,11 +257,6 @@ def reduce(
     steps = [path.first_step + t for t in range(path.steps)]
     config = optimizer.config
     rates = np.array([optimizer.learning_rate(step) for step in steps])
-    with torch.no_grad():
-        losses = torch.stack([problem.goal_loss(end, g) for g in range(len(problem.goals))])
-    last = model.cores[-1, :, : len(model.readers)]
-    shares = torch.bincount(model.labels, minlength=len(last)) / len(model.labels)
-    bend = torch.einsum("c,cij->ij", shares.to(last.dtype), last)
     table = [model.coordinates(t, torch.arange(problem.units)[:, None]) for t in range(path.steps)]
     return Reduced(
         knots=knots,
@@ -205,9 +271,20 @@ def reduce(
         drifts=torch.stack(drifts),
         responses=_unit_responses(seen, schedules, problem.units, config.beta2),
         goals=list(problem.goals),
-        losses=losses,
-        bend=(bend + bend.T) / 2,
+        readouts=np.array(readouts),
+        losses=torch.stack([_goal_losses(problem, path.parameters(t)) for t in readouts]),
+        unit_losses=_unit_losses(problem, end),
     )
+
+
+def _goal_losses(problem: Problem, theta: Tensor) -> Tensor:
+    with torch.no_grad():
+        return torch.stack([problem.goal_loss(theta, g) for g in range(len(problem.goals))])
+
+
+def _unit_losses(problem: Problem, theta: Tensor) -> Tensor:
+    with torch.no_grad():
+        return torch.stack([problem.loss(theta, unit) for unit in range(problem.units)])
 
 
 def _momenta(model: LowRank, optimizer: AdamW, steps: np.ndarray) -> dict[int, Tensor]:

@@ -16,6 +16,7 @@ from trainorder.orders import FIT
 
 Floats = NDArray[np.float64]
 REFERENCE = "reference"
+_TRUE = ("train_loss", "along", "unit_loss")  # what only real training gives
 SPLITS = ("calibration", "random", "structured", "custom")  # that estimates are scored on
 
 
@@ -30,6 +31,8 @@ class Outcomes:
         sketch: (O, k) sketches of the final parameters.
         trajectories: (T+1, k) sketches of the parameters along the window, by order.
         train_loss: (O, T) loss of each step's units before the step; empty for estimates.
+        along: (O, R, M) metrics after each of the readouts, the last of them the end; as above.
+        unit_loss: (O, U) final losses of the units that an order is about, else NaN; as above.
 
     """
 
@@ -39,6 +42,8 @@ class Outcomes:
     sketch: Floats
     trajectories: dict[str, Floats]
     train_loss: Floats
+    along: Floats
+    unit_loss: Floats
 
     def rows(self, orders: Iterable[str]) -> NDArray[np.intp]:
         """Return the row of each of `orders`."""
@@ -155,9 +160,8 @@ class _Shard:
             try:
                 for name in ("order", "metric", "trajectory_order"):
                     arrays[name] = [str(text) for text in file[name].asstr()[()]]
-                for name in ("value", "sketch", "trajectory", "train_loss"):
-                    if name != "train_loss" or not estimated:
-                        arrays[name] = np.asarray(file[name][()], dtype=np.float64)
+                for name in ("value", "sketch", "trajectory", *(() if estimated else _TRUE)):
+                    arrays[name] = np.asarray(file[name][()], dtype=np.float64)
                 estimator = str(file.attrs["estimator"]) if estimated else ""
             except KeyError as error:
                 raise UserError(f"{path}: incomplete ({error}); {_remedy(rule)}") from None
@@ -176,9 +180,9 @@ class _Shard:
             raise self.error("has no metric `heldout`")
         if len(set(self.arrays["metric"])) < metrics:
             raise self.error("a metric is named twice")
-        for name, rows in (("sketch", orders), ("train_loss", orders)):
-            if name in self.arrays and self.arrays[name].shape[:1] != (rows,):
-                raise self.error(f"{name} does not have a row for each of {rows} orders")
+        for name in ("sketch", *_TRUE):
+            if name in self.arrays and self.arrays[name].shape[:1] != (orders,):
+                raise self.error(f"{name} does not have a row for each of {orders} orders")
         if self.arrays["trajectory"].shape[:1] != (len(self.arrays["trajectory_order"]),):
             raise self.error("trajectory does not have an entry for each of its orders")
 
@@ -202,14 +206,17 @@ def _join(
     present = [name for name in orders if name in rows]
     columns = [_columns(shard, wanted) for shard in shards]
 
+    found = [rows[name] for name in present]
+
     def gather(field: str) -> Floats:
-        parts = [shards[s].arrays[field][r] for s, r in (rows[name] for name in present)]
+        parts = [shards[s].arrays[field][r] for s, r in found]
         if len({part.shape for part in parts}) > 1:
             raise shards[-1].error(f"{field} has another width than in the other shards")
         return np.stack(parts) if parts else np.empty((0, 0))
 
-    value = [shards[s].arrays["value"][r][columns[s]] for s, r in (rows[name] for name in present)]
+    value = [shards[s].arrays["value"][r][columns[s]] for s, r in found]
     followed = _where(shards, "trajectory_order", set(orders))
+    true = "train_loss" in shards[0].arrays
     return Outcomes(
         orders=present,
         metrics=wanted,
@@ -220,7 +227,11 @@ def _join(
             for name in orders
             if name in followed
         },
-        train_loss=gather("train_loss") if "train_loss" in shards[0].arrays else np.empty((0, 0)),
+        train_loss=gather("train_loss") if true else np.empty((0, 0)),
+        along=np.stack([shards[s].arrays["along"][r][:, columns[s]] for s, r in found])
+        if true and found
+        else np.empty((0, 0, 0)),
+        unit_loss=gather("unit_loss") if true else np.empty((0, 0)),
     )
 
 

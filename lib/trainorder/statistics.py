@@ -107,6 +107,24 @@ def bootstrap_mean(values: ArrayLike, resamples: int, confidence: float, seed: i
     return Interval(float(array.mean()), low, high, len(array))
 
 
+def student_mean(values: ArrayLike, confidence: float) -> Interval:
+    """Return the mean of a few independent values with Student's interval; ends None for n < 2.
+
+    Args:
+        values: (n,) finite values.
+        confidence: probability of the interval, in (0, 1).
+
+    """
+    array = np.array(values, dtype=np.float64)
+    if len(array) < 2:
+        return Interval(float(array.mean()) if len(array) else None, None, None, len(array))
+    scale = array.std(ddof=1) / math.sqrt(len(array))
+    half = float(stats.t.ppf((1 + confidence) / 2, len(array) - 1) * scale)
+    return Interval(
+        float(array.mean()), float(array.mean()) - half, float(array.mean()) + half, len(array)
+    )
+
+
 def percentiles(drawn: Floats, confidence: float) -> tuple[float | None, float | None]:
     """Return the ends of the percentile interval of bootstrap values (r,); None where r is 0."""
     if len(drawn) == 0:

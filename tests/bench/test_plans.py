@@ -62,7 +62,7 @@ def test_no_two_studies_share_a_folder():
 def test_the_studies_of_the_mean_differ_in_their_seeds_and_in_what_the_first_has_besides(top):
     configs = [study.config() for study in bench.SEEDS.values()]
     assert [set(config["seeds"].values()) for config in configs] == [{0}, {1}, {2}]
-    own = {"study": "", "seeds": {}, "estimators": []}
+    own = {"study": "", "seeds": {}, "estimators": [], "curriculum": None, "memorization": None}
     for config in configs[1:]:
         assert {**config, **own} == {**configs[0], **own}
         for entry in config["estimators"]:

@@ -5,8 +5,8 @@ import pytest
 from bench import grid, regime
 from bench.grid_page import draw, markdown
 from trainorder.errors import UserError
-from trainorder.figures.results import Results
 from trainorder.files import read_json
+from trainorder.results import Results
 
 
 def layers(cells):
@@ -17,8 +17,10 @@ def test_the_plain_cell_is_the_default_study_with_smaller_units(top):
     cells = regime.regime_cells()
     plain, default = cells[0].study.config(), regime.load_config("config.yaml")
     assert cells[0].label == "plain"
-    for section in ("model", "optimizer", "corpus", "expansion", "curvature", "seeds"):
+    for section in ("model", "optimizer", "corpus", "seeds"):
         assert plain[section] == default[section]
+    assert plain["expansion"] == default["expansion"] | {"pool": 16}
+    assert plain["curvature"] == default["curvature"] | {"unit_sequences": 4}
     assert plain["window"] == default["window"] | {"units": 32, "unit_size": 16}
 
 

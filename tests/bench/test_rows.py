@@ -12,7 +12,7 @@ from bench.choice import best_within, order_cost
 from bench.estimators import overview
 from bench.numbers import covered, domains, main_metric, median_rank
 from low_rank_study import make_study
-from trainorder.figures.results import Results
+from trainorder.results import Results
 from trainorder.statistics import bootstrap_rank_correlation
 
 

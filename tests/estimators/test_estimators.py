@@ -110,7 +110,9 @@ def sample_order(request, tmp_path_factory):
         moves = prober.displacements()
         model, _ = compress(about, along, labels, moves, prober.metric, 20)
         model.save(folder / "curvature.h5", "k")
-        reduced = reduce(about, model, probe_schedules((STEPS, STEP), UNITS, 0, 16), prober.metric)
+        reduced = reduce(
+            about, model, probe_schedules((STEPS, STEP), UNITS, 0, 16), prober.metric, [STEPS]
+        )
         reduced.save(folder / "reduced.h5", "k")
         yield about, folder
 

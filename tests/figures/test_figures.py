@@ -14,6 +14,7 @@ from low_rank_study import make_study
 from trainorder.errors import UserError
 from trainorder.figures import (
     FIGURES,
+    NEEDS,
     accuracy_vs_compute,
     draw_all,
     error_along_window,
@@ -22,18 +23,18 @@ from trainorder.figures import (
     style,
 )
 from trainorder.figures.cost_table import table
-from trainorder.figures.results import Results
 from trainorder.figures.true_spread import order_kinds
+from trainorder.results import Results
 
 FILES = [
     *["validation.json", "truth.csv", "estimates.csv", "trajectories.csv", "costs.json"],
-    "stores.json",
+    *["stores.json", "curriculum.json", "memorization.json", "memorization.h5", "replicates.json"],
 ]
 DRAW = """
 import sys
 from trainorder.figures import draw_all
 draw_all(sys.argv[1], sys.argv[2])
-print(",".join(name for name in ("torch", "transformers", "h5py") if name in sys.modules))
+print(",".join(name for name in ("torch", "transformers", "datasets") if name in sys.modules))
 """
 
 
@@ -254,12 +255,15 @@ def test_kept_models_are_drawn_against_what_they_stand_for(results, tmp_path):
         assert line.get_xydata().tolist() == [[size, error]]
 
 
-def test_without_stores_all_other_figures_are_drawn(folder, tmp_path):
+@pytest.mark.parametrize("missing", ["stores", "curriculum", "memorization", "replicates"])
+def test_without_a_part_all_other_figures_are_drawn(folder, tmp_path, missing):
     for name in [*FILES, "orders.json"]:
-        if name != "stores.json":
+        if name.split(".")[0] != missing:
             (tmp_path / name).write_bytes((folder / name).read_bytes())
     drawn = {path.stem for path in draw_all(tmp_path, tmp_path / "figures")}
-    assert drawn == set(FIGURES) - {"stores"}
+    gone = {name for name, need in NEEDS.items() if need == missing}
+    gone |= {"memorization", "forgetting"} if missing == "memorization" else set()
+    assert drawn == set(FIGURES) - gone
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"stores": [{}]}', "null"])
@@ -288,3 +292,40 @@ def test_a_missing_or_broken_result_file_is_one_line(folder, tmp_path):
     (tmp_path / "truth.csv").unlink()
     with pytest.raises(UserError, match=r"truth\.csv"):
         draw_all(tmp_path, Path(tmp_path) / "figures")
+
+
+def test_searched_orders_are_drawn_where_retraining_put_them(results):
+    [axes] = FIGURES["curriculum"](results).axes
+    found = {
+        str(mark.get_gid()): mark.get_offsets()[0][0]
+        for mark in axes.collections
+        if str(mark.get_gid()).startswith(("true ", "estimated "))
+    }
+    for order in results.curriculum["orders"]:
+        if order["true"] is None:
+            assert f"true {order['name']}" not in found, "an order that was not retrained is drawn"
+            continue
+        assert found[f"true {order['name']}"] == order["true"]
+        estimate = order["estimates"]["nystrom@barycentre"]["value"]
+        assert found[f"estimated {order['name']}"] == estimate
+
+
+def test_maps_are_drawn_beside_their_truth_in_one_scale(results):
+    figure = FIGURES["memorization"](results)
+    images = {image.get_gid(): image for axes in figure.axes for image in axes.images}
+    rows = np.argsort(results.memorization["unit_domains"], kind="stable")
+    for name, values in results.maps.items():
+        image = images[name.replace("_", " ")]
+        assert np.array_equal(image.get_array().filled(np.nan), values[rows], equal_nan=True)
+    for quantity in ("own", "same", "other"):
+        ends = {image.get_clim() for name, image in images.items() if f" {quantity} " in name}
+        assert len(ends) == 1, f"maps of {quantity} have colours of their own"
+
+
+def test_forgetting_curves_stand_at_their_ages(results):
+    figure = FIGURES["forgetting"](results)
+    curves = results.memorization["forgetting"]
+    lines = {line.get_gid(): line for axes in figure.axes for line in axes.lines if line.get_gid()}
+    for name, curve in curves.items():
+        drawn = lines[f"estimated {name}"].get_ydata()
+        assert np.array_equal(drawn, curve["advantage"])

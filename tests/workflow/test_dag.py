@@ -7,22 +7,33 @@ import pytest
 from workflow_tree import ROOT, SMOKE, by_hand, contents
 
 PRESETS = sorted(path.name for path in (ROOT / "presets").glob("*.yaml"))
-LOW_RANK = {"reduced", "manifest", "estimate", "predict", "stores", "validate", "figures"}
+RESULTS = {"curriculum", "memorization", "explorer", "figures"}  # made from the result files
+SEARCH = {"propose", "candidate_truth"} | RESULTS
+MAPS = {"position_maps", "memorization", "figures"}
+LOW_RANK = {"reduced", "manifest", "estimate", "predict", "stores", "validate"} | SEARCH | MAPS
 DOWNSTREAM = {  # rules that read what a rule makes, directly or not
     "corpus": {"warm", "orders", "reference", "table", "barycentre", "manifest", "estimate"}
-    | {"clusters", "curvature", "reduced", "predict", "stores"}
-    | {"truth", "proxy_warm", "proxy_orders", "proxy", "ridge", "validate", "figures"},
-    "estimate": {"validate", "figures"},
+    | {"clusters", "curvature", "reduced", "predict", "stores", "positions", "position_truth"}
+    | {"truth", "proxy_warm", "proxy_orders", "proxy", "ridge", "validate"}
+    | SEARCH
+    | MAPS,
+    "estimate": {"validate"} | RESULTS,
     "reduced": LOW_RANK - {"reduced"},
-    "predict": {"validate", "figures"},
+    "predict": {"validate"} | RESULTS,
     "clusters": LOW_RANK | {"barycentre", "curvature"},
     "barycentre": LOW_RANK | {"curvature"},
     "curvature": LOW_RANK,
     "stores": {"figures"},
-    "truth": {"ridge", "proxy", "validate", "figures"},
-    "proxy_orders": {"proxy", "validate", "figures"},
-    "ridge": {"validate", "figures"},
-    "validate": {"figures"},
+    "truth": {"ridge", "proxy", "validate"} | RESULTS,
+    "proxy_orders": {"proxy", "validate"} | RESULTS,
+    "ridge": {"validate"} | RESULTS,
+    "validate": RESULTS,
+    "propose": SEARCH - {"propose"},
+    "candidate_truth": RESULTS - {"memorization"},
+    "position_truth": {"memorization", "figures"},
+    "curriculum": {"explorer", "figures"},
+    "memorization": {"figures"},
+    "explorer": set(),
     "figures": set(),
 }
 
@@ -86,7 +97,7 @@ EDITS = {  # a file of the library, an edit that changes what it does, the first
     "sketch.py": (
         "SEED = 20250522",
         "SEED = 20250523",
-        {"truth", "proxy_orders", "clusters"},
+        {"truth", "proxy_orders", "clusters", "position_truth"},
     ),
     "ridge.py": ("np.logspace(2, -8, 41)", "np.logspace(2, -8, 21)", {"ridge"}),
     "corpus/packing.py": ("_NEAR = 200", "_NEAR = 201", {"corpus"}),

@@ -145,6 +145,8 @@ def lasting(name, content, estimators):
         rows = list(csv.DictReader(io.StringIO(content.decode())))
         kept = [row for row in rows if estimators is None or row["estimator"] in estimators]
         return json.dumps([untimed(row) for row in kept]).encode()
+    if name in ("curriculum.json", "candidates.json"):
+        return json.dumps(untimed(json.loads(content))).encode()
     if name == "validation.json":
         value = untimed(json.loads(content))
         if estimators is not None:
@@ -159,7 +161,7 @@ def lasting(name, content, estimators):
 def untimed(value):
     """Return nested values without the costs."""
     if isinstance(value, dict):
-        timed = ("cost", "seconds", "retraining_seconds", "retrain_all")
+        timed = ("cost", "seconds", "retraining_seconds", "retrain_all", "compute", "same_compute")
         return {key: untimed(inner) for key, inner in value.items() if key not in timed}
     return [untimed(inner) for inner in value] if isinstance(value, list) else value
 

@@ -42,3 +42,13 @@ def field_orders(
         "folded": folded(losses),
         "zigzag": zigzag(losses),
     }
+
+
+def document_lengths(units: np.ndarray, end: int) -> np.ndarray:
+    """Return the mean length (U,), in tokens, of the documents in `units` (U, S, L).
+
+    Documents are told apart by the end-of-text token `end`.
+    """
+    tokens = units.reshape(len(units), -1)
+    lengths: np.ndarray = tokens.shape[1] / (1 + (tokens == end).sum(axis=1))
+    return lengths

@@ -13,15 +13,19 @@ from matplotlib.figure import Figure
 from trainorder.figures import (
     accuracy_vs_compute,
     cost_table,
+    curriculum,
     error_along_window,
     error_vs_distance,
     estimated_vs_true,
+    forgetting,
+    memorization,
     order_lds,
+    replicates,
     stores,
     style,
     true_spread,
 )
-from trainorder.figures.results import Results
+from trainorder.results import Results
 
 FIGURES: dict[str, Callable[[Results], Figure]] = {
     "estimated_vs_true": partial(estimated_vs_true.draw, structured=True),
@@ -34,11 +38,23 @@ FIGURES: dict[str, Callable[[Results], Figure]] = {
     "cost_table": cost_table.draw,
     "accuracy_vs_compute": accuracy_vs_compute.draw,
     "stores": stores.draw,
+    "curriculum": curriculum.draw,
+    "memorization": memorization.draw,
+    "forgetting": forgetting.draw,
+    "replicates": replicates.draw,
+}
+# What only some studies have, and the figures of it.
+NEEDS = {
+    "stores": "stores",
+    "curriculum": "curriculum",
+    "memorization": "maps",
+    "forgetting": "maps",
+    "replicates": "replicates",
 }
 
 
 def draw_all(results: str | Path, output: str | Path) -> list[Path]:
-    """Draw every figure of a study as PDF and PNG; that of the stores only if it compared any.
+    """Draw every figure of a study as PDF and PNG, of what it has.
 
     Args:
         results: the folder of the study's result files.
@@ -58,6 +74,6 @@ def draw_all(results: str | Path, output: str | Path) -> list[Path]:
         return [
             path
             for name, draw in FIGURES.items()
-            if name != "stores" or found.stores is not None
+            if name not in NEEDS or getattr(found, NEEDS[name]) is not None
             for path in style.save(draw(found), output, name)
         ]

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from trainorder.figures import style
-from trainorder.figures.results import Results
+from trainorder.results import Results
 
 METRIC = "heldout"
 

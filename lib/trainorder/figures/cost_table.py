@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from trainorder.figures import style
-from trainorder.figures.results import Results
+from trainorder.results import Results
 
 METRIC = "heldout"
 # heading, share of the width

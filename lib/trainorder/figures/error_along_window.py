@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from trainorder.figures import style
-from trainorder.figures.results import Results
+from trainorder.results import Results
 
 _CEILING = 10.0  # an error above this many displacements is drawn at the edge
 _FLOOR = 1e-4

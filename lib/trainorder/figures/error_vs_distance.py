@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from trainorder.figures import style
-from trainorder.figures.results import Results
+from trainorder.results import Results
 
 _COLUMNS = 4
 _SPLITS = ("calibration", "random", "structured", "custom")

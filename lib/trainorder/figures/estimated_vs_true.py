@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from trainorder.figures import style
-from trainorder.figures.results import Point, Results
+from trainorder.results import Point, Results
 
 METRIC = "heldout"
 _COLUMNS = 4

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from trainorder.figures import style
-from trainorder.figures.results import Results
+from trainorder.results import Results
 
 Record = Mapping[str, Any]
 PANELS = {

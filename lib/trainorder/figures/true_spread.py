@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from trainorder.figures import style
-from trainorder.figures.results import REFERENCE, Results
+from trainorder.results import REFERENCE, Results
 
 _COLUMNS = 3
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from trainorder.errors import UserError
 from trainorder.files import read_csv, read_json
+from trainorder.store import read_arrays
 
 REFERENCE = "reference"
 DISTRUSTED = ("not trusted", "not calibrated")  # verdicts that go wherever an estimator is named
@@ -40,6 +43,10 @@ class Results:
             by estimator, order and metric.
         trajectories: parameter error by estimator, order and step.
         stores: content of `stores.json`, or None where no stores were compared.
+        curriculum: content of `curriculum.json`, or None where no orders were searched for.
+        memorization: content of `memorization.json`, or None where no maps were made.
+        maps: (U, T) arrays of `memorization.h5`, or None.
+        replicates: content of `replicates.json`, or None where nothing was replicated.
 
     """
 
@@ -51,6 +58,10 @@ class Results:
     flagged: Mapping[str, Mapping[str, Mapping[str, float]]]
     trajectories: Mapping[str, Mapping[str, Mapping[int, float]]]
     stores: Mapping[str, Any] | None = None
+    curriculum: Mapping[str, Any] | None = None
+    memorization: Mapping[str, Any] | None = None
+    maps: Mapping[str, np.ndarray] | None = None
+    replicates: Mapping[str, Any] | None = None
 
     @classmethod
     def read(cls, folder: str | Path) -> "Results":
@@ -85,6 +96,10 @@ class Results:
                 for estimator, followed in trajectories.items()
             },
             stores=_stores(folder / "stores.json"),
+            curriculum=_optional(folder / "curriculum.json", "curriculum"),
+            memorization=_optional(folder / "memorization.json", "memorization"),
+            maps=_maps(folder / "memorization.h5"),
+            replicates=_optional(folder / "replicates.json", "replicates"),
         )
 
     @property
@@ -167,6 +182,15 @@ def _size(parameters: int) -> str:
 def _flag(text: str) -> float:
     """Return 0 or 1, or NaN for an empty cell."""
     return float(text) if text else math.nan
+
+
+def _optional(path: Path, rule: str) -> Mapping[str, Any] | None:
+    """Read what only some studies have."""
+    return read_json(path, rule) if path.exists() else None
+
+
+def _maps(path: Path) -> Mapping[str, np.ndarray] | None:
+    return read_arrays(path, None, "memorization") if path.exists() else None
 
 
 def _stores(path: Path) -> Mapping[str, Any] | None:

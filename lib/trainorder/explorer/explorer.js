@@ -1,0 +1,172 @@
+"use strict";
+// The page: blocks that are dragged, a table of estimates. Needs reduced.js.
+
+(function start() {
+  const record = JSON.parse(document.getElementById("record").textContent);
+  const model = decodeModel(record.model);
+  const width = record.units_per_step, domains = [...new Set(record.unit_domains)].sort();
+  // Okabe and Ito's colours, which the colour-blind tell apart; letters say the same.
+  const colours = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442"];
+  const grey = "#8a8a8a";
+  const strip = document.getElementById("strip"), choice = document.getElementById("order");
+  let visits = [], name = "reference", grabbed = null;
+
+  function colour(domain) {
+    return domain === "mixed" ? grey : colours[domains.indexOf(domain) % colours.length];
+  }
+
+  function asSchedule(flat) {
+    const rows = [];
+    for (let i = 0; i < flat.length; i += width) rows.push(flat.slice(i, i + width));
+    return rows;
+  }
+
+  // Holds what the tests and other scripts read: the schedule, and the estimates by metric.
+  const state = { schedule: [], estimates: {} };
+  window.explorer = state;
+
+  function moved(from, to) {
+    const rest = visits.slice();
+    const [unit] = rest.splice(from, 1);
+    rest.splice(to, 0, unit);
+    visits = rest;
+    name = "";
+    render(to);
+  }
+
+  function block(unit, place) {
+    const button = document.createElement("button");
+    const domain = record.unit_domains[unit];
+    button.className = "block";
+    button.style.background = colour(domain);
+    button.textContent = domain[0];
+    button.dataset.place = place;
+    button.title = `unit ${unit}, ${domain}, step ${Math.floor(place / width)}`;
+    button.setAttribute("aria-label", button.title);
+    button.addEventListener("pointerdown", (event) => {
+      button.releasePointerCapture(event.pointerId);  // touch would keep all events to itself
+      grabbed = place;
+      button.classList.add("grabbed");
+    });
+    button.addEventListener("keydown", (event) => {
+      const shift = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      const to = place + shift;
+      if (shift && to >= 0 && to < visits.length) {
+        event.preventDefault();
+        moved(place, to);
+      }
+    });
+    return button;
+  }
+
+  function under(event) {
+    const found = document.elementFromPoint(event.clientX, event.clientY);
+    return found && found.closest ? found.closest("button.block") : null;
+  }
+
+  document.addEventListener("pointermove", (event) => {
+    if (grabbed === null) return;
+    strip.querySelectorAll(".target").forEach((other) => other.classList.remove("target"));
+    const target = under(event);
+    if (target) target.classList.add("target");
+  });
+  document.addEventListener("pointerup", (event) => {
+    if (grabbed === null) return;
+    const from = grabbed, target = under(event);
+    grabbed = null;
+    if (target && Number(target.dataset.place) !== from) moved(from, Number(target.dataset.place));
+    else render(from);
+  });
+
+  function step(units, t) {
+    const column = document.createElement("div");
+    column.className = "step";
+    units.forEach((unit, i) => column.append(block(unit, t * width + i)));
+    const label = document.createElement("span");
+    label.textContent = t % 4 === 0 ? t : "";
+    column.append(label);
+    return column;
+  }
+
+  function cell(row, text, kind) {
+    const made = document.createElement(kind || "td");
+    made.textContent = text;
+    row.append(made);
+    return made;
+  }
+
+  function estimate() {
+    const losses = predictLosses(model, state.schedule);
+    const mean = losses.reduce((a, b) => a + b, 0) / losses.length;
+    state.estimates = { heldout: mean };
+    model.goals.forEach((goal, i) => { state.estimates[`heldout/${goal}`] = losses[i]; });
+  }
+
+  function table() {
+    const body = document.getElementById("estimates");
+    const truth = record.truth[name];
+    body.replaceChildren();
+    let beyond = false;
+    for (const [metric, value] of Object.entries(state.estimates)) {
+      const row = document.createElement("tr");
+      const radius = record.radius[metric], range = record.range[metric];
+      const out = range !== null && (value < range[0] || value > range[1]);
+      beyond = beyond || out;
+      cell(row, metric, "th");
+      cell(row, value.toFixed(4)).dataset.metric = metric;
+      cell(row, radius === null ? "–"
+        : `${(value - radius).toFixed(4)} to ${(value + radius).toFixed(4)}`);
+      const change = value - record.reference[metric];
+      cell(row, `${change < 0 ? "−" : "+"}${Math.abs(change).toFixed(4)}`);
+      cell(row, truth ? truth[metric].toFixed(4) : "not retrained");
+      cell(row, out ? "beyond" : "");
+      body.append(row);
+    }
+    document.getElementById("beyond").hidden = !beyond;
+  }
+
+  function render(focus) {
+    state.schedule = asSchedule(visits);
+    strip.replaceChildren(...state.schedule.map(step));
+    choice.value = name;
+    estimate();
+    table();
+    if (focus !== undefined) strip.querySelector(`[data-place="${focus}"]`).focus();
+  }
+
+  function legend() {
+    const list = document.getElementById("legend");
+    for (const domain of domains) {
+      const item = document.createElement("li");
+      const mark = document.createElement("span");
+      mark.className = "block";
+      mark.style.background = colour(domain);
+      mark.textContent = domain[0];
+      item.append(mark, ` ${domain}`);
+      list.append(item);
+    }
+  }
+
+  for (const order of ["", ...Object.keys(record.orders)]) {
+    const option = document.createElement("option");
+    option.value = order;
+    option.textContent = order || "(your own)";
+    choice.append(option);
+  }
+  choice.addEventListener("change", () => {
+    name = choice.value;
+    if (name) visits = record.orders[name].flat();
+    render();
+  });
+  document.getElementById("save").addEventListener("click", () => {
+    const order = { name: name || "mine", schedule: state.schedule };
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([JSON.stringify({ orders: [order] })]));
+    link.download = "order.json";
+    link.click();
+    URL.revokeObjectURL(link.href);
+  });
+  legend();
+  visits = record.orders[name].flat();
+  render();
+}());

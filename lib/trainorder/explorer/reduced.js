@@ -1,0 +1,83 @@
+"use strict";
+// The reduced model's replay of one schedule, as trainorder.reduced does it, in double precision.
+
+function decodeArray(entry) {
+  const bytes = Uint8Array.from(atob(entry.base64), (letter) => letter.charCodeAt(0));
+  const values = entry.dtype === "float32"
+    ? new Float32Array(bytes.buffer) : new Float64Array(bytes.buffer);
+  return { shape: entry.shape, values };
+}
+
+function decodeModel(record) {
+  const model = { goals: record.goals };
+  for (const [name, entry] of Object.entries(record.arrays)) model[name] = decodeArray(entry);
+  return model;
+}
+
+// Places of the anchors about step t, and the weight of the second.
+function bracket(anchors, t) {
+  let high = 0;
+  while (high < anchors.length && anchors[high] < t) high += 1;
+  if (high === anchors.length) return [high - 1, high - 1, 0];
+  if (high === 0 || anchors[high] === t) return [high, high, 0];
+  const low = high - 1;
+  return [low, high, (t - anchors[low]) / (anchors[high] - anchors[low])];
+}
+
+// A reader of array.values[place, ...] interpolated between the anchors about step t.
+function between(array, anchors, t) {
+  const size = array.shape.slice(1).reduce((a, b) => a * b, 1);
+  const [low, high, weight] = bracket(anchors, t);
+  const first = low * size, second = high * size, values = array.values;
+  if (low === high) return (i) => values[first + i];
+  return (i) => values[first + i] + weight * (values[second + i] - values[first + i]);
+}
+
+// schedule: a list of T lists of units. Returns the loss of each goal at the end.
+function predictLosses(model, schedule) {
+  const [steps, , q] = model.coefficients.shape;
+  const [, units, r] = model.cores.shape;
+  const goals = model.goals.length, f = r + goals;
+  const patterns = model.responses.shape[1], rows = 1 + patterns;
+  const [b1, b2] = model.beta.values;
+  const y = new Float64Array(f), mu = new Float64Array(q), alpha = new Float64Array(patterns);
+  for (let t = 0; t < steps; t += 1) {
+    const force = new Float64Array(q), share = 1 / schedule[t].length;
+    const core = between(model.cores, model.bends.values, t);
+    for (let p = 0; p < patterns; p += 1) alpha[p] *= b2;
+    for (const unit of schedule[t]) {
+      const base = (t * units + unit) * q;
+      for (let j = 0; j < q; j += 1) force[j] += share * model.coefficients.values[base + j];
+      for (let i = 0; i < r; i += 1) {
+        const moved = share * y[i], row = (unit * r + i) * q;
+        for (let j = 0; j < q; j += 1) force[j] += moved * core(row + j);
+      }
+      for (let p = 0; p < patterns; p += 1) {
+        alpha[p] += share * model.responses.values[unit * patterns + p];
+      }
+    }
+    for (let j = 0; j < q; j += 1) mu[j] += (1 - b1) * (force[j] - mu[j]);
+    const matrix = between(model.steps, model.knots.values, t);
+    const drift = between(model.drifts, model.knots.values, t);
+    const pushed = new Float64Array(rows * f);
+    for (let i = 0; i < rows * f; i += 1) pushed[i] = drift(i);
+    for (let j = 0; j < q; j += 1) {
+      for (let i = 0; i < rows * f; i += 1) pushed[i] += mu[j] * matrix(j * rows * f + i);
+    }
+    const scale = model.rates.values[t] / model.corrections.values[t];
+    for (let i = 0; i < f; i += 1) {
+      let push = pushed[i];
+      for (let p = 0; p < patterns; p += 1) push += alpha[p] * pushed[(p + 1) * f + i];
+      y[i] = y[i] * model.decay.values[t] - scale * push;
+    }
+  }
+  return model.goals.map((_, goal) => {
+    let second = 0;
+    for (let i = 0; i < r; i += 1) {
+      for (let j = 0; j < r; j += 1) second += y[i] * model.bend.values[i * r + j] * y[j];
+    }
+    return model.losses.values[goal] + y[r + goal] + second / 2;
+  });
+}
+
+if (typeof module !== "undefined") module.exports = { decodeModel, predictLosses };

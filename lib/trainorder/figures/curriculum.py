@@ -1,0 +1,103 @@
+"""Searched orders, the field's and random ones: what was estimated, and what retraining gave."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from trainorder.figures import style
+from trainorder.results import Results
+
+_KINDS = {
+    "searched": {"marker": "o", "color": "#31688e"},
+    "field": {"marker": "^", "color": "#b63679"},
+}
+_DEAR = "nystrom@barycentre"
+
+
+def draw(results: Results) -> Figure:
+    """Draw a row for each order that was retrained, best first, and one for the random orders."""
+    if results.curriculum is None:
+        raise ValueError("the study searched for no orders")
+    content = results.curriculum
+    orders = sorted(
+        (order for order in content["orders"] if order["true"] is not None),
+        key=lambda order: float(order["true"]),
+    )
+    figure = style.new_figure(0.27 * len(orders) + 2.3, results.label(_objective(content)))
+    axes = figure.subplots()
+    _random(axes, content["random"], len(orders))
+    _best_of(axes, content)
+    for row, order in enumerate(orders):
+        _row(axes, row, order)
+    names = [_name(order, content["winner"]) for order in orders]
+    axes.set_yticks(range(len(orders) + 1), labels=[*names, f"random ({content['random']['n']})"])
+    axes.set_ylim(len(orders) + 0.6, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("objective (nats per token; lower is better)")
+    figure.legend(handles=_handles(), loc="outside upper center", ncols=3)
+    return figure
+
+
+def _objective(content: Mapping[str, Any]) -> str:
+    terms = " + ".join(f"{weight:g} {name}" for name, weight in content["objective"].items())
+    where = "at the end" if content["readouts"] == 1 else f"mean of {content['readouts']} steps"
+    verdict = content["verdicts"][_DEAR]
+    return f"objective {terms}, {where}; estimates of {_DEAR} ({verdict})"
+
+
+def _name(order: Mapping[str, Any], winner: str) -> str:
+    broken = order["search"].get("violations")
+    note = f" (breaks constraints: {broken})" if broken else ""
+    return f"{order['name']}{' (winner)' if order['name'] == winner else ''}{note}"
+
+
+def _random(axes: Axes, random: Mapping[str, Any], row: int) -> None:
+    values = np.array(list(random["true"].values()))
+    stagger = ((np.arange(len(values)) * 0.618) % 1 - 0.5) * 0.6
+    axes.scatter(values, row + stagger, s=12, color=style.GREY, linewidth=0, gid="random")
+    axes.axvline(random["mean"], color="0.4", linewidth=0.9, zorder=1)
+
+
+def _best_of(axes: Axes, content: Mapping[str, Any]) -> None:
+    """Mark what the compute of the search buys in retrainings of random orders."""
+    compute, winner = content["compute"], content["winner"]
+    true = next(order["true"] for order in content["orders"] if order["name"] == winner)
+    value = true + content["gains"]["same_compute"]["value"]
+    axes.axvline(value, color="0.4", linewidth=0.9, linestyle=(0, (5, 2)))
+    axes.text(
+        value, -0.62, f"best of {compute['random_orders_for_it']} random ",
+        fontsize=7.5, color="0.35", ha="right", va="bottom",
+    )  # fmt: skip
+
+
+def _row(axes: Axes, row: int, order: Mapping[str, Any]) -> None:
+    look, estimate = _KINDS[order["kind"]], order["estimates"][_DEAR]
+    if estimate["low"] is not None:
+        axes.plot(
+            [estimate["low"], estimate["high"]], [row, row], color=look["color"], linewidth=0.8
+        )
+    axes.scatter(
+        estimate["value"], row, s=30, marker=look["marker"], facecolor="white",
+        edgecolor=look["color"], zorder=3, gid=f"estimated {order['name']}",
+    )  # fmt: skip
+    axes.scatter(
+        order["true"], row, s=30, marker=look["marker"], color=look["color"], zorder=4,
+        gid=f"true {order['name']}",
+    )  # fmt: skip
+
+
+def _handles() -> Sequence[Line2D]:
+    def handle(name: str, **look: Any) -> Line2D:
+        return Line2D([], [], linestyle="none", label=name, **look)
+
+    marks = [
+        handle(f"{kind} order, {what}", markerfacecolor=face or look["color"], **look)
+        for kind, look in _KINDS.items()
+        for what, face in (("retrained", ""), ("estimated", "white"))
+    ]
+    marks.append(handle("random order, retrained", marker="o", color=style.GREY, markersize=4))
+    return [*marks, Line2D([], [], color="0.4", linewidth=0.9, label="mean of random orders")]

@@ -1,0 +1,56 @@
+"""How much lower a unit's loss is for its having been seen, by the steps since."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from trainorder.figures import style
+from trainorder.results import Results
+
+_COLUMNS = 4
+
+
+def draw(results: Results) -> Figure:
+    """Draw the estimated curve with its interval over units, the half-life, and retrained cells."""
+    if results.maps is None or results.memorization is None:
+        raise ValueError("the study made no maps")
+    content = results.memorization
+    curves, domains = content["forgetting"], np.array(content["unit_domains"])
+    rows = style.rows_of(len(curves), _COLUMNS)
+    label = f"estimates of {content['estimator']} ({content['verdict']})"
+    figure = style.new_figure(2.1 * rows + 0.7, results.label(label))
+    axes = style.panels(figure, len(curves), _COLUMNS, sharex=True, sharey=True)
+    true = -results.maps["true_own_presence"][:, ::-1]
+    for panel, (name, curve) in zip(axes, curves.items(), strict=True):
+        age = np.arange(len(curve["advantage"]))
+        panel.fill_between(
+            age, curve["low"], curve["high"], color="#31688e", alpha=0.2, linewidth=0
+        )
+        panel.plot(age, curve["advantage"], color="#31688e", gid=f"estimated {name}")
+        mine = true if name == "all" else true[domains == name]
+        where = np.isfinite(mine)
+        panel.scatter(
+            np.nonzero(where)[1], mine[where], s=14, marker="x", color="#b63679", linewidth=0.8,
+            gid=f"true {name}", zorder=3,
+        )  # fmt: skip
+        _half(panel, curve["half_life"])
+        panel.axhline(0, color="0.4", linewidth=0.7)
+        panel.set_title(f"{name} ({curve['units']} units){_life(curve['half_life'])}", loc="left")
+    for panel in axes[-_COLUMNS:]:
+        panel.tick_params(labelbottom=True)
+        panel.set_xlabel("steps since the unit was seen")
+    for panel in axes[::_COLUMNS]:
+        panel.set_ylabel("advantage\n(nats per token)")
+    return figure
+
+
+def _half(axes: Axes, life: dict[str, float | None]) -> None:
+    if life["value"] is not None:
+        axes.axvline(life["value"], color="0.4", linewidth=0.8, linestyle=(0, (5, 2)))
+
+
+def _life(life: dict[str, float | None]) -> str:
+    if life["value"] is None:
+        return "\nhalf-life beyond the window"
+    ends = "" if life["low"] is None else f" [{life['low']:.1f}, {life['high']:.1f}]"
+    return f"\nhalf-life {life['value']:.1f}{ends} steps"

@@ -1,0 +1,88 @@
+"""Maps of what a unit's position does, estimated beside true, one colour scale for both."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure
+
+from trainorder.figures import style
+from trainorder.memorization.maps import MAPS, QUANTITIES
+from trainorder.results import Results
+
+_QUANTITIES = {
+    "own": "loss on the unit",
+    "same": "held-out, its domain",
+    "other": "held-out, other domains",
+}
+_SEEN = 0.995  # share of the cells that the colours tell apart
+
+
+def draw(results: Results) -> Figure:
+    """Draw a row for each quantity: the maps, estimated and true in pairs."""
+    if results.maps is None or results.memorization is None:
+        raise ValueError("the study made no maps")
+    content, maps = results.memorization, results.maps
+    figure = style.new_figure(7.4, results.label(_label(content)))
+    axes = figure.subplots(len(QUANTITIES), 2 * len(MAPS), sharex=True, sharey=True)
+    rows = np.argsort(content["unit_domains"], kind="stable")
+    for line, quantity in zip(axes, QUANTITIES, strict=True):
+        norm = _norm(maps, quantity)
+        for place, name in enumerate(MAPS):
+            pair = line[2 * place : 2 * place + 2]
+            for panel, source in zip(pair, ("estimated", "true"), strict=True):
+                panel.set_facecolor("0.88")
+                image = panel.imshow(
+                    maps[f"{source}_{quantity}_{name}"][rows], norm=norm, cmap="PuOr_r",
+                    aspect="auto", interpolation="nearest", origin="upper",
+                    gid=f"{source} {quantity} {name}",
+                )  # fmt: skip
+                _separate(panel, [content["unit_domains"][row] for row in rows])
+            pair[0].set_title(f"{name}, estimated", fontsize=8)
+            pair[1].set_title(_agreement(content["agreement"][quantity][name]), fontsize=8)
+        line[0].set_ylabel(f"{_QUANTITIES[quantity]}\nunit, by domain")
+        figure.colorbar(image, ax=list(line), label="nats per token", fraction=0.03, pad=0.01)
+    for panel in axes[-1]:
+        panel.set_xlabel("step")
+    _name_domains(axes[0, 0], [content["unit_domains"][row] for row in rows])
+    return figure
+
+
+def _label(content: Mapping[str, object]) -> str:
+    return (
+        f"estimates of {content['estimator']} ({content['verdict']}); "
+        f"{content['retrained']} cells of each map retrained, the others grey"
+    )
+
+
+def _norm(maps: Mapping[str, np.ndarray], quantity: str) -> TwoSlopeNorm:
+    """Return the colours of one quantity, the same for all of its maps."""
+    found = [
+        maps[f"{source}_{quantity}_{name}"] for source in ("estimated", "true") for name in MAPS
+    ]
+    values = np.abs(np.concatenate([array.reshape(-1) for array in found]))
+    values = values[np.isfinite(values)]
+    most = float(np.quantile(values, _SEEN)) if len(values) else 0.0
+    return TwoSlopeNorm(0.0, -(most or 1.0), most or 1.0)
+
+
+def _agreement(score: Mapping[str, float | None]) -> str:
+    if score["value"] is None:
+        return "true"
+    low, high = score["low"], score["high"]
+    ends = "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
+    return f"true, ρ {score['value']:.2f}{ends}"
+
+
+def _separate(axes: Axes, domains: list[str]) -> None:
+    for row in range(1, len(domains)):
+        if domains[row] != domains[row - 1]:
+            axes.axhline(row - 0.5, color="0.3", linewidth=0.5)
+
+
+def _name_domains(axes: Axes, domains: list[str]) -> None:
+    names = list(dict.fromkeys(domains))
+    middle = [np.mean([i for i, domain in enumerate(domains) if domain == name]) for name in names]
+    axes.set_yticks(middle, labels=names, fontsize=7)
+    axes.tick_params(length=0)

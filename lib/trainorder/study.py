@@ -1,0 +1,279 @@
+"""A finished study, to ask what-ifs of from Python."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainorder.checkpoints import Checkpoints, read_state
+from trainorder.config import FITTED_METHODS, EstimatorConfig, OptimizerConfig, WindowConfig
+from trainorder.cost import Meter
+from trainorder.curriculum.constraints import Constraints
+from trainorder.curriculum.objective import Objective
+from trainorder.curriculum.search import Proposal, proposals
+from trainorder.errors import UserError
+from trainorder.estimators.opening import opened_estimator
+from trainorder.files import read_json
+from trainorder.memorization.maps import Maps, estimated_maps
+from trainorder.memorization.moves import all_positions, moves
+from trainorder.optimizer import AdamW
+from trainorder.orders import Order, check_order, load_orders, load_unit_domains
+from trainorder.outcome import Training, retrain
+from trainorder.problem import LanguageProblem, metric_names
+from trainorder.reduced import Reduced
+from trainorder.results import Results
+from trainorder.sketch import SparseJL
+from trainorder.validation import is_beyond
+
+
+@dataclass(frozen=True)
+class Value:
+    """An estimated metric in nats per token.
+
+    Attributes:
+        value: the estimate.
+        low: of its split-conformal interval; None where nothing was calibrated.
+        high: as `low`.
+        beyond: whether it lies outside what was calibrated; None where nothing was.
+
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    beyond: bool | None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What an order would lead to.
+
+    Attributes:
+        order: its name.
+        estimator: that says so.
+        values: by metric.
+        verdict: of the estimator on this study.
+        advice: what may be done with it.
+        parameters: (P,) at the window's end; None for an estimator of metrics alone.
+
+    """
+
+    order: str
+    estimator: str
+    values: Mapping[str, Value]
+    verdict: str
+    advice: str
+    parameters: Tensor | None
+
+
+@dataclass
+class Study:
+    """The results and the store of a study.
+
+    Attributes:
+        folder: of its results.
+        results: the result files.
+        config: the configuration that it was made with.
+        orders: by name.
+
+    """
+
+    folder: Path
+    results: Results
+    config: Mapping[str, Any]
+    orders: dict[str, Order]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Study":
+        """Read the results in `folder`; the store is opened when it is needed.
+
+        Raises:
+            UserError: the study is missing or not complete.
+
+        """
+        folder = Path(folder)
+        if not (folder / "validation.json").is_file():
+            raise UserError(f"{folder}: no finished study; run it, or name the folder of one")
+        results = Results.read(folder)
+        orders = {order.name: order for order in load_orders(folder / "orders.json")}
+        return cls(folder, results, results.validation["provenance"]["config"], orders)
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the metrics, `heldout` first."""
+        return self.results.metrics
+
+    @property
+    def window(self) -> WindowConfig:
+        """The steps under study."""
+        return WindowConfig(**self.config["window"])
+
+    @cached_property
+    def unit_domains(self) -> list[str]:
+        """Domain of each unit, or `mixed`."""
+        return load_unit_domains(self.folder / "orders.json")
+
+    @cached_property
+    def problem(self) -> LanguageProblem:
+        """The learning problem: model and text."""
+        return LanguageProblem.load(
+            str(self.folder / "corpus.h5"),
+            Meter(),
+            None,
+            self.config["model"],
+            self.config["seeds"]["init"],
+            self.config["threads"],
+        )
+
+    @cached_property
+    def key(self) -> str:
+        """The hash of what the store belongs to."""
+        return str(read_json(self.folder / "store" / "manifest.json", "manifest")["study"])
+
+    @cached_property
+    def reduced(self) -> Reduced:
+        """The reduced model.
+
+        Raises:
+            UserError: the study has none.
+
+        """
+        path = self._config("reduced").path
+        return Reduced.load(self.folder / "store" / path / "reduced.h5", self.key)
+
+    def estimate(self, order: Order, estimator: str = "nystrom") -> Estimate:
+        """Return what training on `order` would lead to.
+
+        Args:
+            order: any order that fills the window.
+            estimator: a method of the study's estimators, or the name of one.
+
+        Raises:
+            UserError: the order does not fit the window, or there is no such estimator.
+
+        """
+        order, config = check_order(order, self.window), self._config(estimator)
+        schedule, theta = torch.from_numpy(order.schedule)[None], None
+        if config.method == "reduced":
+            losses = self.reduced.predict(schedule)[0].double().numpy()
+            found = np.concatenate([[losses.mean()], losses])
+        else:
+            manifest, warm = (self.folder / "store" / n for n in ("manifest.json", "warm.h5"))
+            optimizer = AdamW(OptimizerConfig(**self.config["optimizer"]), self.window.horizon)
+            seed = self.config["seeds"]["order"]
+            with opened_estimator(
+                config, self.problem, optimizer, manifest, warm, self.key, seed
+            ) as replay:
+                theta = replay.replay(schedule, lambda t, parameters: None)[0].clone()
+            found = self.problem.evaluate(theta)
+        score = self.results.score(config.name)
+        names = metric_names(self.problem.goals)
+        values = {
+            name: _value(
+                float(value), score["interval_radius"][name], score["calibrated_range"][name]
+            )
+            for name, value in zip(names, found, strict=True)
+        }
+        return Estimate(order.name, config.name, values, score["verdict"], score["advice"], theta)
+
+    def retrain(self, order: Order) -> dict[str, float]:
+        """Train on `order` for real; return the metrics in nats per token.
+
+        Raises:
+            UserError: the order does not fit the window, or the training diverges.
+
+        """
+        order = check_order(order, self.window)
+        start = read_state(self.folder / "store" / "warm.h5", self.key, "warm")
+        with TemporaryDirectory() as work:
+            training = Training(
+                start,
+                OptimizerConfig(**self.config["optimizer"]),
+                self.window.horizon,
+                [self.window.steps],
+                lambda place, readout: Checkpoints(work, "run", self.window.steps),
+            )
+            outcome = retrain(
+                self.problem, [order], training, [], SparseJL(self.problem.size, 16), {}
+            )
+        return dict(zip(outcome["metric"], outcome["value"][0].tolist(), strict=True))
+
+    def search(
+        self,
+        objective: Mapping[str, float],
+        constraints: Constraints | None = None,
+        random: int = 2048,
+        rounds: int = 60,
+        seed: int = 0,
+    ) -> list[Proposal]:
+        """Return the orders that several searches propose by the reduced model, the best first.
+
+        Args:
+            objective: weight of each metric; the sum is lowered.
+            constraints: what an order may not do; nothing by default.
+            random: random orders that effects are read from.
+            rounds: generations, and batches of local search.
+            seed: of all random choices.
+
+        Raises:
+            UserError: an unknown metric, no reduced model, or constraints that no order meets.
+
+        """
+        reduced, wanted = self.reduced, Objective(objective)
+
+        def score(schedules: np.ndarray) -> np.ndarray:
+            losses = reduced.predict(torch.from_numpy(schedules)).double().numpy()
+            return wanted.of_domains(reduced.goals, losses)
+
+        reference = self.orders["reference"].schedule
+        free = Constraints(reference, self.unit_domains)
+        return proposals(score, constraints or free, random, rounds, seed)
+
+    def maps(self) -> Maps:
+        """Return what every position of every unit does, by the reduced model.
+
+        Maps (U, T) by quantity (`own`, `same`, `other`) and way (`swap`, `insertion`,
+        `presence`), as `memorization.maps.effects`, in nats per token.
+
+        Raises:
+            UserError: the study has no reduced model.
+
+        """
+        base, reduced = self.orders["reference"].schedule, self.reduced
+        units, arrays = np.arange(base.size), {}
+        start = torch.from_numpy(base)[None]
+        arrays["own_base"] = reduced.units(start)[0].double().numpy()
+        arrays["heldout_base"] = np.repeat(reduced.predict(start).double().numpy(), len(units), 0)
+        for way, move in moves(base, self.unit_domains).items():
+            schedules = all_positions(base, move)
+            flat = torch.from_numpy(schedules.reshape(-1, *base.shape))
+            about = torch.arange(len(units)).repeat_interleave(len(base))
+            own = reduced.units(flat)[torch.arange(len(flat)), about].double().numpy()
+            arrays[f"own_{way}"] = own.reshape(schedules.shape[:2])
+            heldout = reduced.predict(flat).double().numpy()
+            arrays[f"heldout_{way}"] = heldout.reshape(*schedules.shape[:2], -1)
+        return estimated_maps(arrays, reduced.goals, self.unit_domains)
+
+    def _config(self, estimator: str) -> EstimatorConfig:
+        """Return the configuration of an estimator by its name, or by its method if it is one."""
+        configs = [EstimatorConfig(**entry) for entry in self.config["estimators"]]
+        known = [config for config in configs if config.method not in FITTED_METHODS]
+        found = [config for config in known if estimator in (config.name, config.method)]
+        if len(found) != 1:
+            names = ", ".join(config.name for config in known)
+            what = "no" if not found else "more than one"
+            raise UserError(f"{what} estimator `{estimator}`; this study has {names}")
+        return found[0]
+
+
+def _value(value: float, radius: float | None, limits: Sequence[float] | None) -> Value:
+    if radius is None:
+        return Value(value, None, None, None)
+    beyond = is_beyond(value, limits) if limits is not None else None
+    return Value(value, value - radius, value + radius, beyond)

@@ -1,0 +1,23 @@
+# One archive of the result files; made only when asked for.
+rule bundle:
+    input:
+        validation=f"{RESULTS}/validation.json",
+        results=rules.all.input,
+    output:
+        bundle=f"{RESULTS}/{config['study']}.tar.gz",
+    log:
+        f"{RESULTS}/logs/bundle.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/bundle.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        code=code("bundle.py"),
+    message:
+        "Packing the result files"
+    script:
+        "../scripts/bundle.py"

@@ -1,0 +1,22 @@
+"""Writes the order explorer: one page, with the reduced model in it."""
+
+from pathlib import Path
+
+from trainorder.explorer.page import page
+from trainorder.files import read_json, write_text
+from trainorder.job import Job, run
+from trainorder.orders import load_unit_domains
+from trainorder.reduced import Reduced
+from trainorder.results import Results
+
+
+def main(job: Job) -> None:
+    results = Results.read(Path(job.input["validation"]).parent)
+    model = Reduced.load(job.input["reduced"], job.params["key"])
+    searched = [read_json(path)["orders"] for path in job.input["winners"]]
+    more = {order["name"]: order["schedule"] for orders in searched for order in orders}
+    domains = load_unit_domains(job.input["orders"])
+    write_text(job.output["explorer"], page(model, results, domains, more))
+
+
+run(main, globals().get("snakemake"))

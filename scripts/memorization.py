@@ -1,0 +1,67 @@
+"""Compares the estimated maps of memorization and generalization with the retrained cells."""
+
+from trainorder.files import read_json, write_json
+from trainorder.job import Job, run
+from trainorder.memorization.forgetting import forgetting
+from trainorder.memorization.maps import (
+    MAPS,
+    OWN,
+    QUANTITIES,
+    agreement,
+    estimated_maps,
+    true_maps,
+)
+from trainorder.shards import read_truth
+from trainorder.store import opened, read_arrays, write_arrays
+
+
+def main(job: Job) -> None:
+    p, key = job.params, job.params["key"]
+    study, drawn = read_json(job.input["orders"], "orders"), read_json(job.input["positions"])
+    unit_domains, validation = study["unit_domains"], read_json(job.input["validation"])
+    domains = [metric.partition("/")[2] for metric in validation["metrics"][1:]]
+    estimated = estimated_maps(
+        read_arrays(job.input["maps"], key, "position_maps"), domains, unit_domains
+    )
+    names = [record["name"] for record in drawn["orders"]]
+    truth = read_truth(job.input["truth"], key, names, "position_truth")
+    true = true_maps(truth, drawn["orders"], domains, unit_domains, study["steps"])
+    settings = (p["validation"]["resamples"], p["validation"]["confidence"], p["seed"])
+    scores = {
+        quantity: {
+            name: agreement(estimated[quantity][name], true[quantity][name], *settings)
+            for name in MAPS
+        }
+        for quantity in QUANTITIES
+    }
+    with opened(job.input["maps"], key, "position_maps") as file:
+        estimator = str(file.attrs["estimator"])
+    arrays = {
+        f"{source}_{quantity}_{name}": values
+        for source, maps in (("estimated", estimated), ("true", true))
+        for quantity, by_name in maps.items()
+        for name, values in by_name.items()
+    }
+    write_arrays(job.output["maps"], key, arrays, estimator=estimator)
+    presence = estimated[OWN]["presence"]
+    write_json(
+        job.output["memorization"],
+        {
+            "study": validation["study"],
+            "estimator": estimator,
+            "verdict": validation["estimators"][estimator]["verdict"],
+            "units": len(unit_domains),
+            "steps": study["steps"],
+            "unit_domains": unit_domains,
+            "retrained": len(drawn["cells"]),
+            "agreement": scores,
+            "forgetting": forgetting(presence, unit_domains, *settings),
+            "provenance": {
+                name: validation["provenance"][name]
+                for name in ("seeds", "versions", "machine", "config")
+            },
+        },
+    )
+
+
+run(main, globals().get("snakemake"))

@@ -1,0 +1,46 @@
+"""Studies that differ in seeds alone are one group."""
+
+import pytest
+
+from trainorder.curriculum.replicates import collect
+
+
+def study(name, gain, schedule="cosine", rate=0.002):
+    gains = {key: {"value": gain, "in_spreads": gain * 2} for key in ("random_mean", "field")}
+    gains["same_compute"] = {"value": -gain, "in_spreads": -gain}
+    config = {"optimizer": {"schedule": schedule, "learning_rate": rate}}
+    return {
+        "study": name, "verdicts": {}, "gains": gains, "provenance": {"config": config},
+    }  # fmt: skip
+
+
+def life(value):
+    return {"forgetting": {"all": {"half_life": {"value": value}}}}
+
+
+STUDIES = [
+    study("a", 1.0),
+    study("b", 2.0),
+    study("c", 3.0),
+    study("d", 1.0, "constant"),
+    study("e", 1.0, rate=0.001),
+]
+
+
+def test_groups_are_named_by_what_differs():
+    groups = collect(STUDIES, [life(i) for i in range(5)], 0.95)
+    assert list(groups) == ["cosine", "constant", "cosine, rate 0.001"]
+    assert groups["cosine"]["studies"] == ["a", "b", "c"]
+    assert groups["cosine"]["half_lives"] == [0, 1, 2], "half-lives of other studies"
+
+
+def test_the_interval_is_student_s_over_studies():
+    gain = collect(STUDIES, [], 0.95)["cosine"]["gains"]["random_mean"]
+    assert gain["values"] == [1.0, 2.0, 3.0]
+    assert gain["value"] == 2.0
+    assert gain["high"] - gain["value"] == pytest.approx(4.302653 / 3**0.5, rel=1e-6)
+
+
+def test_of_one_study_there_is_no_interval():
+    gain = collect(STUDIES, [], 0.95)["constant"]["gains"]["field"]
+    assert (gain["value"], gain["low"], gain["high"], gain["n"]) == (1.0, None, None, 1)

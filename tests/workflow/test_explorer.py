@@ -1,0 +1,128 @@
+"""The order explorer, in a real browser: what is dragged there is what Python computes."""
+
+import os
+import shutil
+from contextlib import contextmanager
+
+import pytest
+import torch
+
+from trainorder.study import Study
+
+pytestmark = pytest.mark.study
+CLOSE = 1e-6
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Return a headless Chromium; the tests are skipped without one, unless one is required."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    driver = shutil.which("chromedriver")
+    if not (chromium and driver):
+        required = os.environ.get("TRAINORDER_BROWSER") == "required"
+        (pytest.fail if required else pytest.skip)("no chromium and chromedriver on the path")
+    with started(chromium, driver) as opened:
+        yield opened
+
+
+@contextmanager
+def started(chromium, driver):
+    from selenium import webdriver
+    from selenium.webdriver.chrome.options import Options
+    from selenium.webdriver.chrome.service import Service
+
+    options = Options()
+    options.binary_location = chromium
+    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(flag)
+    options.add_argument("--window-size=1200,900")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    opened = webdriver.Chrome(options=options, service=Service(driver))
+    opened.set_page_load_timeout(60)
+    try:
+        yield opened
+    finally:
+        opened.quit()
+
+
+@pytest.fixture
+def page(browser, finished):
+    browser.get((finished.results / "explorer.html").as_uri())
+    return browser
+
+
+def state(page):
+    return page.execute_script("return window.explorer")
+
+
+def expected(finished, schedule):
+    """Return the losses that Python computes from the same file, in double precision."""
+    reduced = Study.open(finished.results).reduced
+    for name, value in vars(reduced).items():
+        if isinstance(value, torch.Tensor):
+            setattr(reduced, name, value.double())
+    losses = reduced.predict(torch.tensor(schedule)[None])[0].tolist()
+    mean = sum(losses) / len(losses)
+    names = [f"heldout/{goal}" for goal in reduced.goals]
+    return {"heldout": mean, **dict(zip(names, losses, strict=True))}
+
+
+def check(page, finished):
+    shown, wanted = state(page), expected(finished, state(page)["schedule"])
+    assert set(shown["estimates"]) == set(wanted)
+    for metric, value in wanted.items():
+        assert abs(shown["estimates"][metric] - value) < CLOSE, f"{metric} differs from Python's"
+        cell = page.find_element("css selector", f'td[data-metric="{metric}"]')
+        assert cell.text == f"{value:.4f}", f"the table shows another {metric}"
+
+
+def test_the_page_opens_on_the_reference_order_without_an_error(page, finished):
+    reference = Study.open(finished.results).orders["reference"].schedule.tolist()
+    assert state(page)["schedule"] == reference
+    check(page, finished)
+    severe = [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
+    assert not severe, severe
+
+
+def test_a_drag_moves_a_unit_and_shows_what_python_computes(page, finished):
+    from selenium.webdriver import ActionChains
+
+    before = state(page)
+    blocks = page.find_elements("css selector", "#strip button.block")
+    ActionChains(page).click_and_hold(blocks[0]).move_to_element(blocks[4]).release().perform()
+    after = state(page)
+    flat = [unit for step in before["schedule"] for unit in step]
+    flat.insert(4, flat.pop(0))
+    assert [unit for step in after["schedule"] for unit in step] == flat
+    assert after["estimates"] != before["estimates"], "the drag changed no number"
+    check(page, finished)
+
+
+def test_an_arrow_key_moves_the_focused_unit(page, finished):
+    from selenium.webdriver.common.keys import Keys
+
+    before = state(page)["schedule"]
+    page.find_elements("css selector", "#strip button.block")[1].send_keys(Keys.ARROW_RIGHT)
+    flat = [unit for step in before for unit in step]
+    flat[1], flat[2] = flat[2], flat[1]
+    assert [unit for step in state(page)["schedule"] for unit in step] == flat
+    check(page, finished)
+
+
+def test_a_named_order_is_shown_with_its_truth(page, finished):
+    from selenium.webdriver.support.select import Select
+
+    Select(page.find_element("id", "order")).select_by_value("reversed")
+    study = Study.open(finished.results)
+    assert state(page)["schedule"] == study.orders["reversed"].schedule.tolist()
+    check(page, finished)
+    true = study.results.truth["reversed"]["heldout"]
+    assert f"{true:.4f}" in page.find_element("id", "estimates").text
+
+
+def test_the_page_says_its_verdict_and_loads_nothing(page, finished):
+    text = page.find_element("css selector", ".verdict").text
+    assert Study.open(finished.results).results.score("reduced@barycentre")["verdict"] in text
+    source = (finished.results / "explorer.html").read_text(encoding="utf-8")
+    for way in ("src=", 'href="http', "@import", "fetch("):
+        assert way not in source, f"the page loads something: {way}"

@@ -1,0 +1,76 @@
+"""A finished study answers what-ifs from Python as the workflow did."""
+
+import json
+
+import numpy as np
+import pytest
+
+from trainorder import Order, Study
+from trainorder.errors import UserError
+
+pytestmark = pytest.mark.study
+
+
+@pytest.fixture(scope="module")
+def opened(finished):
+    return Study.open(finished.results)
+
+
+@pytest.mark.parametrize("estimator", ["nystrom@barycentre", "reduced", "order0@reference"])
+def test_an_order_of_the_study_is_estimated_as_the_workflow_did(opened, estimator):
+    found = opened.estimate(opened.orders["random-0001"], estimator)
+    known = opened.results.estimates[found.estimator]["random-0001"]
+    for metric, value in found.values.items():
+        assert value.value == pytest.approx(known[metric], abs=1e-5), f"{metric} differs"
+        assert value.low <= value.value <= value.high
+    assert found.verdict == opened.results.score(found.estimator)["verdict"]
+    assert (found.parameters is None) == (estimator == "reduced")
+
+
+def test_parameters_lead_to_the_metrics(opened):
+    found = opened.estimate(opened.orders["reversed"], "nystrom@barycentre")
+    losses = opened.problem.evaluate(found.parameters)
+    assert [value.value for value in found.values.values()] == losses.tolist()
+
+
+def test_an_order_of_ones_own_is_read_checked_and_estimated(opened, tmp_path):
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps({"name": "mine", "schedule": [5, 4, 3, 2, 1, 0]}))
+    order = Order.from_json(file)
+    assert np.isfinite(opened.estimate(order, "reduced").values["heldout"].value)
+    file.write_text(json.dumps({"name": "mine", "schedule": [5, 4, 3, 2, 1, 1]}))
+    with pytest.raises(UserError, match=r"'mine'.*not a permutation"):
+        opened.estimate(Order.from_json(file), "reduced")
+
+
+def test_retraining_gives_the_truth_of_the_study(opened):
+    found = opened.retrain(opened.orders["random-0000"])
+    for metric, value in opened.results.truth["random-0000"].items():
+        assert found[metric] == pytest.approx(value, abs=1e-6)
+
+
+def test_a_search_lowers_the_estimate_of_what_it_is_to_lower(opened):
+    found = opened.search({"heldout/code": 1.0}, random=300, rounds=3)
+    assert [p.score for p in found] == sorted(p.score for p in found)
+    order = Order("best", "searched", "custom", found[0].schedule)
+    value = opened.estimate(order, "reduced").values["heldout/code"].value
+    assert value == pytest.approx(found[0].score, abs=1e-5)
+    reference = opened.estimate(opened.orders["reference"], "reduced")
+    assert value < reference.values["heldout/code"].value
+
+
+def test_maps_are_of_all_units_and_steps_and_nothing_at_home(opened):
+    maps, reference = opened.maps(), opened.orders["reference"].schedule
+    for quantity in ("own", "same", "other"):
+        assert maps[quantity]["swap"].shape == (6, 6)
+        home = maps[quantity]["insertion"][reference[:, 0], np.arange(6)]
+        assert np.nanmax(np.abs(home)) < 1e-5, "a unit at its own step has an effect"
+
+
+def test_an_unknown_estimator_or_no_study_is_one_line(opened, tmp_path):
+    with pytest.raises(UserError, match=r"no estimator `magic`.*nystrom@barycentre"):
+        opened.estimate(opened.orders["reference"], "magic")
+    with pytest.raises(UserError, match="more than one estimator `nystrom`"):
+        opened.estimate(opened.orders["reference"], "nystrom")
+    with pytest.raises(UserError, match="no finished study"):
+        Study.open(tmp_path)
