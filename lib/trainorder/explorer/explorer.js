@@ -39,7 +39,7 @@
     const domain = record.unit_domains[unit];
     button.className = "block";
     button.style.background = colour(domain);
-    button.textContent = domain[0];
+    button.textContent = domain.slice(0, 2);
     button.dataset.place = place;
     button.title = `unit ${unit}, ${domain}, step ${Math.floor(place / width)}`;
     button.setAttribute("aria-label", button.title);
@@ -141,7 +141,7 @@
       const mark = document.createElement("span");
       mark.className = "block";
       mark.style.background = colour(domain);
-      mark.textContent = domain[0];
+      mark.textContent = domain.slice(0, 2);
       item.append(mark, ` ${domain}`);
       list.append(item);
     }
