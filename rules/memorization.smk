@@ -58,7 +58,7 @@ rule position_maps:
         warm=rules.warm.output.warm,
         orders=rules.orders.output.orders,
         reduced=f"{RESULTS}/store/{MAPS_PATH}/reduced.h5",
-        curvature=f"{RESULTS}/store/{MAPS_PATH}/curvature.h5",
+        manifest=rules.manifest.output.manifest,
     output:
         maps=f"{RESULTS}/memorization/estimated.h5",
         cost=f"{RESULTS}/costs/position_maps.json",
@@ -77,6 +77,7 @@ rule position_maps:
         window=config["window"],
         optimizer=config["optimizer"],
         estimator=config["memorization"] and config["memorization"]["estimator"],
+        seed=config["seeds"]["order"],
         key=KEYS["study"],
         code=code("position_maps.py"),
     message:

@@ -162,7 +162,7 @@ def make(
     _write_manifest(results)
     _write_stores(results)
     _write_curriculum(results, records)
-    _write_memorization(results, rng)
+    _write_memorization(results)
 
     value = _true_values(records, rng)
     displacement = rng.standard_normal((len(records), ROWS)) / np.sqrt(ROWS)
@@ -352,7 +352,8 @@ def _write_curriculum(results: Path, records: list[dict]) -> None:
     (results / "replicates.json").write_text(json.dumps(replicates))
 
 
-def _write_memorization(results: Path, rng: np.random.Generator) -> None:
+def _write_memorization(results: Path) -> None:
+    rng = np.random.default_rng(9)
     domains = ["drama", "mixed", "scripture", "drama"] * 8
     maps = {}
     for quantity in QUANTITIES:

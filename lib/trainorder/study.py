@@ -20,8 +20,8 @@ from trainorder.curriculum.search import Proposal, proposals
 from trainorder.errors import UserError
 from trainorder.estimators.opening import opened_estimator
 from trainorder.files import read_json
+from trainorder.memorization.estimates import by_reduced, of_all_positions
 from trainorder.memorization.maps import Maps, estimated_maps
-from trainorder.memorization.moves import all_positions, moves
 from trainorder.optimizer import AdamW
 from trainorder.orders import Order, check_order, load_orders, load_unit_domains
 from trainorder.outcome import Training, retrain
@@ -246,18 +246,7 @@ class Study:
 
         """
         base, reduced = self.orders["reference"].schedule, self.reduced
-        units, arrays = np.arange(base.size), {}
-        start = torch.from_numpy(base)[None]
-        arrays["own_base"] = reduced.units(start)[0].double().numpy()
-        arrays["heldout_base"] = np.repeat(reduced.predict(start).double().numpy(), len(units), 0)
-        for way, move in moves(base, self.unit_domains).items():
-            schedules = all_positions(base, move)
-            flat = torch.from_numpy(schedules.reshape(-1, *base.shape))
-            about = torch.arange(len(units)).repeat_interleave(len(base))
-            own = reduced.units(flat)[torch.arange(len(flat)), about].double().numpy()
-            arrays[f"own_{way}"] = own.reshape(schedules.shape[:2])
-            heldout = reduced.predict(flat).double().numpy()
-            arrays[f"heldout_{way}"] = heldout.reshape(*schedules.shape[:2], -1)
+        arrays = of_all_positions(base, self.unit_domains, by_reduced(reduced))
         return estimated_maps(arrays, reduced.goals, self.unit_domains)
 
     def _config(self, estimator: str) -> EstimatorConfig:
