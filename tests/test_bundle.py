@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -118,8 +119,9 @@ def test_a_result_that_differs_is_not_overwritten(archive, tmp_path):
 
 
 def test_the_command_unpacks_and_says_what_to_do_next(archive, tmp_path):
-    command = [sys.executable, "-m", "trainorder.bundle", str(archive)]
+    script = Path(__file__).parents[1] / "scripts/unpack.py"
+    command = [sys.executable, str(script), str(archive)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "snakemake figures --configfile results/synthetic/config.yaml" in done.stdout
+    assert "snakemake figures --cores 1 --configfile results/synthetic/config.yaml" in done.stdout
     assert subprocess.run(command[:-1], cwd=tmp_path, capture_output=True).returncode == 1

@@ -1,14 +1,10 @@
-"""One archive of a study's result files, from which every figure can be drawn again.
-
-python -m trainorder.bundle study.tar.gz    # unpacks into results/<study>/, checked
-"""
+"""One archive of a study's result files, from which every figure can be drawn again."""
 
 import gzip
 import hashlib
 import io
 import json
 import os
-import sys
 import tarfile
 import time
 import zlib
@@ -120,18 +116,3 @@ def _listed(archive: Path, contents: Mapping[str, bytes], folder: PurePosixPath)
     if odd := sorted(others ^ listed.keys()):
         raise UserError(f"{archive}: {odd[0]} is missing, or not listed in {CHECKSUMS}")
     return listed
-
-
-def main() -> None:
-    """Unpack the archive that the command line names, into the working folder."""
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m trainorder.bundle ARCHIVE.tar.gz")
-    try:
-        folder = unpack(Path(sys.argv[1]), Path())
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    print(f"{folder}; now: snakemake figures --configfile {folder}/{CONFIG}")
-
-
-if __name__ == "__main__":
-    main()

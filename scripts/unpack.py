@@ -1,0 +1,15 @@
+"""Unpacks a study's archive into results/<study>/, checked: python scripts/unpack.py ARCHIVE."""
+
+import sys
+from pathlib import Path
+
+from trainorder.bundle import CONFIG, unpack
+from trainorder.errors import UserError
+
+if len(sys.argv) != 2:
+    sys.exit(f"usage: python {sys.argv[0]} ARCHIVE.tar.gz")
+try:
+    folder = unpack(Path(sys.argv[1]), Path())
+except UserError as error:
+    sys.exit(f"error: {error}")
+print(f"{folder}; now: snakemake figures --cores 1 --configfile {folder}/{CONFIG}")
