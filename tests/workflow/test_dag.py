@@ -103,7 +103,7 @@ EDITS = {  # a file of the library, an edit that changes what it does, the first
     "corpus/packing.py": ("_NEAR = 200", "_NEAR = 201", {"corpus"}),
     "figures/style.py": ("WIDTH = 10.0", "WIDTH = 10.5", {"figures"}),
     "reduced.py": ("BATCH = 2048", "BATCH = 1024", {"reduced"}),
-    "estimators/fut.py": ("if t == 0:", "if t < 1:", {"estimate"}),
+    "estimators/fut.py": ("if t == 0:", "if t < 1:", {"estimate", "position_maps"}),
     "stores/jl.py": ("SEED = 20250522", "SEED = 20250523", {"stores"}),
     "statistics.py": ("= np.inf\n", "= np.nan\n", {"stores", "validate"}),
 }
