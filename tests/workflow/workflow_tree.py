@@ -145,8 +145,11 @@ def lasting(name, content, estimators):
         rows = list(csv.DictReader(io.StringIO(content.decode())))
         kept = [row for row in rows if estimators is None or row["estimator"] in estimators]
         return json.dumps([untimed(row) for row in kept]).encode()
-    if name in ("curriculum.json", "candidates.json"):
-        return json.dumps(untimed(json.loads(content))).encode()
+    if name in ("curriculum.json", "candidates.json", "memorization.json"):
+        value = untimed(json.loads(content))
+        if estimators is not None:  # the configuration of a study of them alone is another
+            value.pop("provenance", None)
+        return json.dumps(value).encode()
     if name == "validation.json":
         value = untimed(json.loads(content))
         if estimators is not None:
