@@ -116,13 +116,14 @@ def student_mean(values: ArrayLike, confidence: float) -> Interval:
 
     """
     array = np.array(values, dtype=np.float64)
-    if len(array) < 2:
-        return Interval(float(array.mean()) if len(array) else None, None, None, len(array))
+    if len(array) == 0:
+        return Interval(None, None, None, 0)
+    mean = float(array.mean())
+    if len(array) == 1:
+        return Interval(mean, None, None, 1)
     scale = array.std(ddof=1) / math.sqrt(len(array))
     half = float(stats.t.ppf((1 + confidence) / 2, len(array) - 1) * scale)
-    return Interval(
-        float(array.mean()), float(array.mean()) - half, float(array.mean()) + half, len(array)
-    )
+    return Interval(mean, mean - half, mean + half, len(array))
 
 
 def percentiles(drawn: Floats, confidence: float) -> tuple[float | None, float | None]:

@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from trainorder.figures import style
+from trainorder.memorization.forgetting import advantage
 from trainorder.results import Results
 
 _COLUMNS = 4
@@ -20,7 +21,7 @@ def draw(results: Results) -> Figure:
     label = f"estimates of {content['estimator']} ({content['verdict']})"
     figure = style.new_figure(2.1 * rows + 0.7, results.label(label))
     axes = style.panels(figure, len(curves), _COLUMNS, sharex=True, sharey=True)
-    true = -results.maps["true_own_presence"][:, ::-1]
+    true = advantage(results.maps["true_own_presence"])
     for panel, (name, curve) in zip(axes, curves.items(), strict=True):
         age = np.arange(len(curve["advantage"]))
         panel.fill_between(

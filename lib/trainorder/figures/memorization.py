@@ -27,6 +27,7 @@ def draw(results: Results) -> Figure:
     figure = style.new_figure(7.4, results.label(_label(content)))
     axes = figure.subplots(len(QUANTITIES), 2 * len(MAPS), sharex=True, sharey=True)
     rows = np.argsort(content["unit_domains"], kind="stable")
+    domains = [content["unit_domains"][row] for row in rows]
     for line, quantity in zip(axes, QUANTITIES, strict=True):
         norm = _norm(maps, quantity)
         for place, name in enumerate(MAPS):
@@ -38,14 +39,14 @@ def draw(results: Results) -> Figure:
                     aspect="auto", interpolation="nearest", origin="upper",
                     gid=f"{source} {quantity} {name}",
                 )  # fmt: skip
-                _separate(panel, [content["unit_domains"][row] for row in rows])
+                _separate(panel, domains)
             pair[0].set_title(f"{name}, estimated", fontsize=8)
             pair[1].set_title(_agreement(content["agreement"][quantity][name]), fontsize=8)
         line[0].set_ylabel(f"{_QUANTITIES[quantity]}\nunit, by domain")
         figure.colorbar(image, ax=list(line), label="nats per token", fraction=0.03, pad=0.01)
     for panel in axes[-1]:
         panel.set_xlabel("step")
-    _name_domains(axes[0, 0], [content["unit_domains"][row] for row in rows])
+    _name_domains(axes[0, 0], domains)
     return figure
 
 

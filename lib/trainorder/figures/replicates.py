@@ -15,6 +15,7 @@ BASELINES = {
     "same_compute": "the best random order\nfor the same compute",
     "field": "the best order of the field",
 }
+_POINTS = "a point is one study: its own seeds of data and order, its own search"
 
 
 def draw(results: Results) -> Figure:
@@ -22,7 +23,7 @@ def draw(results: Results) -> Figure:
     if results.replicates is None:
         raise ValueError("the study replicated nothing")
     groups = results.replicates["groups"]
-    figure = style.new_figure(0.45 * len(groups) + 1.8, results.label(_label(results)))
+    figure = style.new_figure(0.45 * len(groups) + 1.8, results.label(_POINTS))
     axes = style.panels(figure, len(BASELINES), len(BASELINES), sharey=True)
     for panel, (baseline, title) in zip(axes, BASELINES.items(), strict=True):
         for row, group in enumerate(groups.values()):
@@ -34,10 +35,6 @@ def draw(results: Results) -> Figure:
         panel.tick_params(axis="y", length=0)
     axes[0].set_yticks(range(len(groups)), labels=list(groups))
     return figure
-
-
-def _label(results: Results) -> str:
-    return "a point is one study: its own seeds of data and order, its own search"
 
 
 def _row(axes: Axes, row: int, gain: Mapping[str, Any]) -> None:

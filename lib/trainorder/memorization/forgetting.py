@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainorder.statistics import percentiles
+
 Floats = NDArray[np.float64]
 
 
@@ -64,8 +66,8 @@ def _curve(curves: Floats, resamples: int, confidence: float, seed: int) -> dict
     drawn = curves[rng.integers(len(curves), size=(resamples, len(curves)))].mean(axis=1)
     low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
     lives = [half_life(row) for row in drawn]
-    reached = [life for life in lives if life is not None]
-    ends = np.quantile(reached, [tail, 1 - tail]).tolist() if reached else [None, None]
+    reached = np.array([life for life in lives if life is not None])
+    shortest, longest = percentiles(reached, confidence)
     return {
         "units": len(curves),
         "advantage": mean.tolist(),
@@ -73,8 +75,8 @@ def _curve(curves: Floats, resamples: int, confidence: float, seed: int) -> dict
         "high": high.tolist(),
         "half_life": {
             "value": half_life(mean),
-            "low": ends[0],
-            "high": ends[1],
+            "low": shortest,
+            "high": longest,
             "reached": len(reached) / resamples,
         },
     }
