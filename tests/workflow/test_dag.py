@@ -31,6 +31,7 @@ DOWNSTREAM = {  # rules that read what a rule makes, directly or not
     "propose": SEARCH - {"propose"},
     "candidate_truth": RESULTS - {"memorization"},
     "position_truth": {"memorization", "figures"},
+    "position_maps": {"memorization", "figures"},
     "curriculum": {"explorer", "figures"},
     "memorization": {"figures"},
     "explorer": set(),
