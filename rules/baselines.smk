@@ -91,6 +91,7 @@ rule proxy_orders:
         window=config["window"],
         optimizer=config["optimizer"],
         start="proxy_warm",
+        bounds=ENTRIES.get("proxy", {}).get("orders", {}),
         # Its parameters are not those that estimates are compared with.
         trajectories=0,
         readouts=1,

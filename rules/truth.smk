@@ -2,6 +2,7 @@
 TRUTH = {
     "problem": PROBLEM,
     "start": "warm",
+    "bounds": None,
     "window": config["window"],
     "optimizer": config["optimizer"],
     "readouts": READOUTS,

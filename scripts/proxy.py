@@ -3,7 +3,7 @@
 from trainorder.baselines import fit_orders, outcome
 from trainorder.config import EstimatorConfig
 from trainorder.job import Job, run
-from trainorder.orders import bounded, load_orders
+from trainorder.orders import bounded, load_orders, to_retrain
 from trainorder.proxy import rescaled
 from trainorder.shards import read_truth
 from trainorder.store import write_arrays
@@ -13,9 +13,10 @@ def main(job: Job) -> None:
     p, config = job.params, EstimatorConfig(**job.params["estimator"])
     orders = load_orders(job.input["orders"])
     names = [order.name for order in orders]
-    truth = read_truth(job.input["truth"], p["key"], names)
-    proxy = read_truth(job.input["proxy"], p["proxy_key"], names, "proxy_orders")
     fit, mine = fit_orders(orders), bounded(orders, config.orders)
+    narrow = [order.name for order in to_retrain(orders, config.orders)]
+    truth = read_truth(job.input["truth"], p["key"], names)
+    proxy = read_truth(job.input["proxy"], p["proxy_key"], narrow, "proxy_orders")
     on = [order.name for order in fit]
     value = rescaled(
         proxy.value[proxy.rows(order.name for order in mine)],

@@ -3,7 +3,7 @@
 from trainorder.checkpoints import Checkpoints, read_state
 from trainorder.config import OptimizerConfig, WindowConfig
 from trainorder.job import Job, run
-from trainorder.orders import followed, load_orders, load_units
+from trainorder.orders import followed, load_orders, load_units, to_retrain
 from trainorder.outcome import Training, retrain
 from trainorder.problem import LanguageProblem
 from trainorder.sketch import SparseJL
@@ -16,7 +16,8 @@ def main(job: Job) -> None:
     window = WindowConfig(**p["window"])
     start = read_state(job.input["warm"], p["key"], p["start"])
     orders = load_orders(job.input["orders"])
-    mine, identity = orders[p["shard"] :: p["shards"]], job.identity()
+    mine = to_retrain(orders, p["bounds"])[p["shard"] :: p["shards"]]
+    identity = job.identity()
     folder = Checkpoints(p["work"], identity, p["checkpoint_every"])
 
     def checkpoints(order: int, readout: int) -> Checkpoints:

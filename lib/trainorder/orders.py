@@ -334,3 +334,13 @@ def bounded(orders: Sequence[Order], bounds: dict[str, int]) -> list[Order]:
         if order.split != FIT and taken[order.split] <= bounds.get(order.split, len(orders)):
             chosen.append(order)
     return chosen
+
+
+def to_retrain(orders: Sequence[Order], bounds: dict[str, int] | None) -> list[Order]:
+    """Return the orders that a model is retrained on.
+
+    All of them; with `bounds` those that a baseline is fitted on, and those that it estimates.
+    """
+    if bounds is None:
+        return list(orders)
+    return [order for order in orders if order.split == FIT] + bounded(orders, bounds)
