@@ -20,8 +20,8 @@ from trainorder.errors import UserError
 from trainorder.orders import read_orders
 from trainorder.provenance import code_hash, digest
 
-# Jobs keep what they free: with glibc's defaults a step of training spends up to a tenth of its time in
-# the kernel, which takes the memory of its activations back and hands it out again as zeros.
+# Jobs keep what they free: with glibc's defaults a step of training spends up to a tenth of its
+# time in the kernel, which takes the memory of activations back and hands it out again as zeros.
 os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(32 << 20))
 os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(256 << 20))
 

@@ -18,6 +18,7 @@ from trainorder.orders import (
     load_orders,
     read_orders,
     study_orders,
+    to_retrain,
 )
 
 DOMAINS = ["sea", "hill", "mixed", "hill", "sea", "sea", "hill", "sea"]
@@ -190,6 +191,13 @@ def test_orders_to_fit_on_are_never_estimated():
         "fit-0000",
         "fit-0001",
     }
+
+
+def test_a_baseline_is_retrained_on_what_it_is_fitted_on_and_estimates_and_on_nothing_else():
+    orders, bounds = list(made().values()), {"calibration": 0, "random": 1, "structured": 0}
+    names = [order.name for order in to_retrain(orders, bounds)]
+    assert names == ["fit-0000", "fit-0001", "reference", "random-0000"]
+    assert to_retrain(orders, None) == orders
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 40])
