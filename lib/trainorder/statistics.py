@@ -171,6 +171,13 @@ def conformal_radius(residuals: ArrayLike, coverage: float) -> float | None:
     return float(widths[rank - 1]) if 1 <= rank <= len(widths) else None
 
 
+def interval_ends(value: float, radius: float | None) -> tuple[float | None, float | None]:
+    """Return both ends of the interval of a radius about an estimate; None where there is none."""
+    if radius is None or not math.isfinite(value):
+        return None, None
+    return value - radius, value + radius
+
+
 def finite(value: float | np.floating | None) -> float | None:
     """Return `value` as a float, or None where JSON could not hold it."""
     return float(value) if value is not None and math.isfinite(value) else None

@@ -29,6 +29,7 @@ from trainorder.problem import LanguageProblem, metric_names
 from trainorder.reduced import Reduced
 from trainorder.results import Results
 from trainorder.sketch import SparseJL
+from trainorder.statistics import interval_ends
 from trainorder.validation import is_beyond
 
 
@@ -262,7 +263,5 @@ class Study:
 
 
 def _value(value: float, radius: float | None, limits: Sequence[float] | None) -> Value:
-    if radius is None:
-        return Value(value, None, None, None)
     beyond = is_beyond(value, limits) if limits is not None else None
-    return Value(value, value - radius, value + radius, beyond)
+    return Value(value, *interval_ends(value, radius), beyond)

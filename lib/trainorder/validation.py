@@ -31,6 +31,7 @@ from trainorder.statistics import (
     bootstrap_rank_correlation,
     conformal_radius,
     finite,
+    interval_ends,
     worst_if_non_finite,
 )
 from trainorder.verdict import MAIN_METRIC, Verdict, best_estimator, verdict
@@ -443,18 +444,12 @@ def _write_estimates(
             seconds = score["cost"]["seconds_per_order"]
             for order, values in zip(estimate.orders, estimate.value.tolist(), strict=True):
                 for metric, value in zip(metrics, values, strict=True):
-                    ends, limits = _ends(value, radii[metric]), ranges[metric]
+                    ends, limits = interval_ends(value, radii[metric]), ranges[metric]
                     beyond = None if limits is None else int(is_beyond(value, limits))
                     yield part.name, order, metric, value, *ends, beyond, seconds
 
     header = ["estimator", "order", "metric", "value", "low", "high", "beyond", "seconds"]
     write_csv(path, header, rows())
-
-
-def _ends(value: float, radius: float | None) -> tuple[float | None, float | None]:
-    if radius is None or not math.isfinite(value):
-        return None, None
-    return value - radius, value + radius
 
 
 def _write_trajectories(path: str, joined: Sequence[_Joined], truth: Outcomes) -> None:

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 from trainorder.curriculum.constraints import Constraints, Quota, places
-from trainorder.curriculum.search import halved, proposals, random_orders
+from trainorder.curriculum.search import proposals, random_orders
 from trainorder.errors import UserError
 
 UNITS = 10
 REFERENCE = np.arange(UNITS).reshape(-1, 1)
 DOMAINS = ["sea", "land"] * (UNITS // 2)
 EFFECTS = np.random.default_rng(0).normal(size=(UNITS, UNITS))
-BY_NAME = {"a": REFERENCE, "b": REFERENCE[::-1], "c": np.roll(REFERENCE, 1)}
 
 
 def score(schedules):
@@ -47,19 +46,3 @@ def test_random_orders_are_all_different_where_few_meet_the_constraints():
 def test_without_an_order_that_meets_the_constraints_there_is_one_line():
     with pytest.raises(UserError, match="no order meets them all"):
         proposals(score, Constraints(REFERENCE, DOMAINS, pinned={0: 0, 1: 0}), 20, 2, 0)
-
-
-def test_halving_hands_the_best_of_each_rung_to_the_next():
-    seen = []
-
-    def rung(values):
-        def scores(schedules):
-            seen.append(len(schedules))
-            return np.array(values[: len(schedules)])
-
-        return scores
-
-    found = halved(BY_NAME, [(rung([3.0, 1.0, 2.0]), 3), (rung([5.0, 4.0]), 2), (rung([7.0]), 1)])
-    assert seen == [3, 2, 1]
-    assert [sorted(values) for values in found] == [["a", "b", "c"], ["b", "c"], ["c"]]
-    assert found[1] == {"b": 5.0, "c": 4.0}

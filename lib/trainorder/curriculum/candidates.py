@@ -1,4 +1,9 @@
-"""The orders that are worth a real retraining: searched ones, halved by a better estimate."""
+"""The orders that are worth a real retraining: searched ones, and those that others would try.
+
+Successive halving over fidelity (Jamieson and Talwalkar 2016): each rung sees fewer orders than the
+one before and costs more for each. Thousands of orders are scored by the cheap estimate, the best
+of each method by the dear one, and the best of these are retrained.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +13,7 @@ import numpy as np
 
 from trainorder.curriculum.constraints import Constraints
 from trainorder.curriculum.effects import Score
-from trainorder.curriculum.search import Proposal, halved
+from trainorder.curriculum.search import Proposal
 from trainorder.orders import Order
 
 SEARCHED, FIELD = "searched", "field"  # kinds of candidates
@@ -54,8 +59,7 @@ def chosen(
 ) -> list[Candidate]:
     """Return a candidate for each different proposal, the best by the dear estimate first.
 
-    Successive halving over fidelity: thousands of orders by the cheap estimate, these by the dear
-    one, and the first `retrained` by real training.
+    The first `retrained` go on to real training.
 
     Args:
         proposals: the best first; of those with one and the same order, the first counts.
@@ -70,7 +74,8 @@ def chosen(
         different.setdefault(proposal.schedule.tobytes(), proposal)
     by_name = {slug(proposal.method): proposal for proposal in different.values()}
     schedules = {name: proposal.schedule for name, proposal in by_name.items()}
-    [scores] = halved(schedules, [(score, len(schedules))])
+    values = score(np.stack(list(schedules.values()))).tolist()
+    scores = dict(zip(schedules, values, strict=True))
     return [
         Candidate(
             name,

@@ -10,7 +10,7 @@ import numpy as np
 from trainorder.curriculum.candidates import FIELD, SEARCHED
 from trainorder.curriculum.objective import Objective
 from trainorder.shards import Outcomes
-from trainorder.statistics import conformal_radius
+from trainorder.statistics import conformal_radius, interval_ends
 
 
 @dataclass(frozen=True)
@@ -144,9 +144,8 @@ def _order(
 ) -> dict[str, Any]:
     estimates = {}
     for estimator, value in candidate["estimates"].items():
-        half = radii.get(estimator)
-        ends = {"low": None, "high": None} if half is None else _ends(value, half)
-        estimates[estimator] = {"value": value, **ends}
+        low, high = interval_ends(value, radii.get(estimator))
+        estimates[estimator] = {"value": value, "low": low, "high": high}
     return {
         "name": candidate["name"],
         "kind": candidate["kind"],
@@ -154,7 +153,3 @@ def _order(
         "estimates": estimates,
         "true": true.get(candidate["name"]),
     }
-
-
-def _ends(value: float, half: float) -> dict[str, float]:
-    return {"low": value - half, "high": value + half}

@@ -1,6 +1,6 @@
 """Proposes orders by every method, all scored by the same estimate."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -124,23 +124,3 @@ def random_orders(constraints: Constraints, count: int, rng: np.random.Generator
         return meeting
     made = [linear_assignment(rng.normal(size=(units, steps)), constraints) for _ in range(missing)]
     return np.concatenate([meeting, np.stack(made)])
-
-
-def halved(
-    proposals: Mapping[str, np.ndarray], rungs: list[tuple[Score, int]]
-) -> list[dict[str, float]]:
-    """Return the scores by name on each rung of successive halving (Jamieson and Talwalkar 2016).
-
-    Args:
-        proposals: schedules (T, k) by name.
-        rungs: scores of rising fidelity, each with how many of the best of the one before it sees.
-
-    """
-    names, found = list(proposals), []
-    for score, count in rungs:
-        names = names[:count]
-        values = score(np.stack([proposals[name] for name in names]))
-        rung = dict(zip(names, values.tolist(), strict=True))
-        found.append(rung)
-        names = sorted(rung, key=lambda name: rung[name])
-    return found
