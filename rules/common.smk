@@ -26,6 +26,7 @@ os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(32 << 20))
 os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(256 << 20))
 
 _REPLICATED = ("schedule", "learning_rate")  # what a replicate may change, seeds apart
+_CELLS = 12  # retrained in a replicate's maps at most: enough to see one that is wrong
 SCRIPTS = Path(workflow.basedir) / "scripts"
 
 try:
@@ -116,6 +117,10 @@ def replicate(entry):
     kind = f"{optimizer['schedule']}-rate{optimizer['learning_rate']:g}"
     made["study"] = f"{config['study']}-seed{entry['seed']}-{kind}"
     made["curriculum"]["replicates"] = []
+    if made["memorization"]:
+        made["memorization"]["retrained"] = min(
+            made["memorization"]["retrained"], _CELLS
+        )
     made["estimators"] = [
         estimator
         for estimator in made["estimators"]

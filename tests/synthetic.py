@@ -345,7 +345,11 @@ def _write_curriculum(results: Path, records: list[dict]) -> None:
     (results / "curriculum.json").write_text(json.dumps(content))
     gain = {"values": [0.01, 0.03], "value": 0.02, "low": -0.1, "high": 0.14, "n": 2}
     groups = {
-        name: {"studies": ["a", "b"], "gains": dict.fromkeys(GAINS, gain), "half_lives": [3, None]}
+        name: {
+            "studies": ["a", "b"],
+            "gains": dict.fromkeys(GAINS, gain),
+            "half_lives": {"all": [3, None]},
+        }
         for name in ("cosine", "constant")
     }
     replicates = {"study": "synthetic", "confidence": 0.95, "groups": groups}

@@ -14,8 +14,12 @@ def study(name, gain, schedule="cosine", rate=0.002):
     }  # fmt: skip
 
 
-def life(value):
-    return {"forgetting": {"all": {"half_life": {"value": value}}}}
+def maps(value, **more):
+    lives = {"all": value, **more}
+    return {
+        "forgetting": {name: {"half_life": {"value": life}} for name, life in lives.items()},
+        "agreement": {"own": {"swap": {"value": 0.0}, "presence": {"value": value / 10}}},
+    }
 
 
 STUDIES = [
@@ -28,10 +32,16 @@ STUDIES = [
 
 
 def test_groups_are_named_by_what_differs():
-    groups = collect(STUDIES, [life(i) for i in range(5)], 0.95)
+    groups = collect(STUDIES, [maps(i) for i in range(5)], 0.95)
     assert list(groups) == ["cosine", "constant", "cosine, rate 0.001"]
     assert groups["cosine"]["studies"] == ["a", "b", "c"]
-    assert groups["cosine"]["half_lives"] == [0, 1, 2], "half-lives of other studies"
+    assert groups["cosine"]["half_lives"] == {"all": [0, 1, 2]}, "half-lives of other studies"
+    assert groups["cosine"]["agreement"] == {"own": [0.0, 0.1, 0.2]}, "another map than presence"
+
+
+def test_a_domain_that_a_study_has_no_units_of_has_no_half_life_there():
+    groups = collect(STUDIES[:2], [maps(1, code=2), maps(3)], 0.95)
+    assert groups["cosine"]["half_lives"] == {"all": [1, 3], "code": [2, None]}
 
 
 def test_the_interval_is_student_s_over_studies():

@@ -26,7 +26,7 @@ def collect(
     memorization: Sequence[Mapping[str, Any]],
     confidence: float,
 ) -> dict[str, Any]:
-    """Return gains and half-lives of studies that differ in seeds alone, group by group.
+    """Return gains, half-lives and agreement of studies that differ in seeds alone, by group.
 
     Args:
         curricula: contents of `curriculum.json`, the study that is replicated first.
@@ -38,19 +38,38 @@ def collect(
     groups: dict[str, dict[str, Any]] = {}
     for place, curriculum in enumerate(curricula):
         name = group_name(curriculum["provenance"]["config"], base)
-        group = groups.setdefault(name, {"studies": [], "curricula": [], "lives": []})
-        group["studies"].append(curriculum["study"])
+        group = groups.setdefault(name, {"curricula": [], "maps": []})
         group["curricula"].append(curriculum)
         if memorization:
-            group["lives"].append(memorization[place]["forgetting"]["all"]["half_life"]["value"])
+            group["maps"].append(memorization[place])
     return {
         name: {
-            "studies": group["studies"],
+            "studies": [one["study"] for one in group["curricula"]],
             "verdicts": [one["verdicts"] for one in group["curricula"]],
             "gains": {gain: _gain(group["curricula"], gain, confidence) for gain in GAINS},
-            "half_lives": group["lives"],
+            "half_lives": _half_lives(group["maps"]),
+            "agreement": _agreement(group["maps"]),
         }
         for name, group in groups.items()
+    }
+
+
+def _half_lives(maps: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None]]:
+    """Return the half-life in each study, by domain; None where it has no such units."""
+    domains = dict.fromkeys(name for one in maps for name in one["forgetting"])
+    return {name: [_life(one["forgetting"].get(name)) for one in maps] for name in domains}
+
+
+def _life(curve: Mapping[str, Any] | None) -> float | None:
+    return curve["half_life"]["value"] if curve else None
+
+
+def _agreement(maps: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None]]:
+    """Return the correlation of estimated and retrained presence in each study, by quantity."""
+    quantities = maps[0]["agreement"] if maps else []
+    return {
+        quantity: [one["agreement"][quantity]["presence"]["value"] for one in maps]
+        for quantity in quantities
     }
 
 
