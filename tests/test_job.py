@@ -56,6 +56,15 @@ def by_hand(tmp_path):
     return by_hand
 
 
+@pytest.mark.parametrize("part", ["input", "params"])
+def test_the_job_of_another_step_is_one_line(by_hand, part):
+    done = by_hand(**{part: {}})
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr, "a part of the job was read as a plain mapping"
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert f"under `{part}`: the job of another step" in done.stderr
+
+
 def test_a_step_runs_by_hand(by_hand, tmp_path):
     done = by_hand()
     assert done.returncode == 0, done.stderr

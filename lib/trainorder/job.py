@@ -9,7 +9,7 @@ that the same step can be run again by hand:
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,7 +92,21 @@ def _from_command_line() -> Job:
         isinstance(record.get(name), dict) for name in _PARTS
     ):
         raise UserError(f"{sys.argv[1]}: needs the mappings {', '.join(_PARTS)}")
-    return Job(record["input"], record["output"], record["params"])
+    return Job(**{part: _Part(part, record[part]) for part in _PARTS})
+
+
+class _Part(dict[str, Any]):
+    """One part of a job file; what it lacks is an error of who chose the file."""
+
+    def __init__(self, name: str, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self.name = name
+
+    def __missing__(self, key: str) -> Any:
+        raise UserError(
+            f"{sys.argv[1]}: no `{key}` under `{self.name}`: the job of another step; "
+            f"{sys.argv[0]} needs its own"
+        )
 
 
 @contextmanager

@@ -210,7 +210,7 @@ def compress(
     anchors = path.anchors
     rows = torch.stack([table.at(int(t)) for t in anchors])  # (K, U, P)
     mean = rows.mean(1)
-    deviations = (rows - mean[:, None]) / metric
+    deviations = rows.sub_(mean[:, None]).div_(metric)
     count = len(anchors) * rows.shape[1]
     weighted = [deviations.flatten(0, 1) * (path.steps / count) ** 0.5]
     common = []
@@ -277,8 +277,8 @@ def _leading(rows: Tensor, given: Tensor, size: int) -> tuple[Tensor, float]:
 
     Orthonormal, and to `given`. Also the share of the energy of `rows` that both leave out.
     """
-    energy = float(rows.square().sum())
-    rest = rows - (rows @ given.T) @ given
+    energy = float(torch.linalg.vector_norm(rows)) ** 2
+    rest = torch.addmm(rows, rows @ given.T, given, alpha=-1)
     values, combined = torch.linalg.eigh((rest @ rest.T).double())
     values, combined = values.flip(0).clamp(min=0), combined.flip(1)
     count = min(size, int((values > energy * torch.finfo(rows.dtype).eps).sum()))

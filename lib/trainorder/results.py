@@ -113,9 +113,16 @@ class Results:
         return list(self.validation["metrics"])
 
     def score(self, estimator: str) -> Mapping[str, Any]:
-        """Return an estimator's entry of `validation.json`."""
-        score: Mapping[str, Any] = self.validation["estimators"][estimator]
-        return score
+        """Return an estimator's entry of `validation.json`.
+
+        Raises:
+            UserError: the study has no estimator of that name.
+
+        """
+        scores: Mapping[str, Mapping[str, Any]] = self.validation["estimators"]
+        if estimator not in scores:
+            raise UserError(f"no estimator `{estimator}`; this study has {', '.join(scores)}")
+        return scores[estimator]
 
     def caption(self, estimator: str) -> str:
         """Return an estimator's name, followed by its verdict where that warns against it."""
