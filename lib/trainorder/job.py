@@ -92,7 +92,8 @@ def _from_command_line() -> Job:
         isinstance(record.get(name), dict) for name in _PARTS
     ):
         raise UserError(f"{sys.argv[1]}: needs the mappings {', '.join(_PARTS)}")
-    return Job(**{part: _Part(part, record[part]) for part in _PARTS})
+    given, made, params = (_Part(part, record[part]) for part in _PARTS)
+    return Job(given, made, params)
 
 
 class _Part(dict[str, Any]):
