@@ -69,7 +69,7 @@ def _best_of(axes: Axes, content: Mapping[str, Any]) -> None:
     value = true + content["gains"]["same_compute"]["value"]
     axes.axvline(value, color="0.4", linewidth=0.9, linestyle=(0, (5, 2)))
     axes.text(
-        value, -0.62, f"best of {compute['random_orders_for_it']} random ",
+        value, -0.62, f"expected best of {compute['random_orders_for_it']} random ",
         fontsize=7.5, color="0.35", ha="right", va="bottom",
     )  # fmt: skip
 

@@ -9,6 +9,10 @@ from trainorder.memorization.forgetting import advantage
 from trainorder.results import Results
 
 _COLUMNS = 4
+_READ = (
+    "line and band: estimated mean over units with its interval; crosses: retrained\n"
+    "a unit that was seen longer ago was also learned at the learning rate of that step"
+)
 
 
 def draw(results: Results) -> Figure:
@@ -18,7 +22,7 @@ def draw(results: Results) -> Figure:
     content = results.memorization
     curves, domains = content["forgetting"], np.array(content["unit_domains"])
     rows = style.rows_of(len(curves), _COLUMNS)
-    label = f"estimates of {content['estimator']} ({content['verdict']})"
+    label = f"{_READ}; estimates of {content['estimator']} ({content['verdict']})"
     figure = style.new_figure(2.1 * rows + 0.7, results.label(label))
     axes = style.panels(figure, len(curves), _COLUMNS, sharex=True, sharey=True)
     true = advantage(results.maps["true_own_presence"])

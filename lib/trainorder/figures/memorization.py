@@ -24,7 +24,7 @@ def draw(results: Results) -> Figure:
     if results.maps is None or results.memorization is None:
         raise ValueError("the study made no maps")
     content, maps = results.memorization, results.maps
-    figure = style.new_figure(7.4, results.label(_label(content)))
+    figure = style.new_figure(7.9, results.label(_label(content)))
     axes = figure.subplots(len(QUANTITIES), 2 * len(MAPS), sharex=True, sharey=True)
     rows = np.argsort(content["unit_domains"], kind="stable")
     domains = [content["unit_domains"][row] for row in rows]
@@ -40,7 +40,7 @@ def draw(results: Results) -> Figure:
                     gid=f"{source} {quantity} {name}",
                 )  # fmt: skip
                 _separate(panel, domains)
-            pair[0].set_title(f"{name}, estimated", fontsize=8)
+            pair[0].set_title(f"{name},\nestimated", fontsize=8)
             pair[1].set_title(_agreement(content["agreement"][quantity][name]), fontsize=8)
         line[0].set_ylabel(f"{_QUANTITIES[quantity]}\nunit, by domain")
         figure.colorbar(image, ax=list(line), label="nats per token", fraction=0.03, pad=0.01)
@@ -53,7 +53,9 @@ def draw(results: Results) -> Figure:
 def _label(content: Mapping[str, object]) -> str:
     return (
         f"estimates of {content['estimator']} ({content['verdict']}); "
-        f"{content['retrained']} cells of each map retrained, the others grey"
+        f"{content['retrained']} cells of each map retrained, the others grey\n"
+        "swap, insertion: less the loss of the reference order; presence: less that of the same "
+        "order with another unit of the domain in the unit's place"
     )
 
 
@@ -73,7 +75,7 @@ def _agreement(score: Mapping[str, float | None]) -> str:
         return "true"
     low, high = score["low"], score["high"]
     ends = "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
-    return f"true, ρ {score['value']:.2f}{ends}"
+    return f"true, n {score['n']},\nρ {score['value']:.2f}{ends}"
 
 
 def _separate(axes: Axes, domains: list[str]) -> None:
