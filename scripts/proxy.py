@@ -1,9 +1,9 @@
 """Brings the metrics of the retrained proxy model to the scale of the model it stands for."""
 
-from trainorder.baselines import fit_orders, outcome
+from trainorder.baselines import outcome
 from trainorder.config import EstimatorConfig
 from trainorder.job import Job, run
-from trainorder.orders import bounded, load_orders, to_retrain
+from trainorder.orders import bounded, fit_orders, load_orders, to_retrain
 from trainorder.proxy import rescaled
 from trainorder.shards import read_truth
 from trainorder.store import write_arrays

@@ -1,9 +1,9 @@
 """Fits the ridge baseline on retrained orders, and estimates the others with it."""
 
-from trainorder.baselines import fit_orders, outcome
+from trainorder.baselines import outcome
 from trainorder.config import EstimatorConfig
 from trainorder.job import Job, run
-from trainorder.orders import bounded, load_orders, load_unit_domains
+from trainorder.orders import bounded, fit_orders, load_orders, load_unit_domains
 from trainorder.positions import position_features
 from trainorder.ridge import fit_ridge
 from trainorder.shards import read_truth

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from trainorder.baselines import fit_orders, outcome
-from trainorder.orders import Order
+from trainorder.baselines import outcome
+from trainorder.orders import Order, fit_orders
 
 ORDERS = [Order(f"o{i}", "random", split, np.zeros((5, 2))) for i, split in enumerate(["fit", "x"])]
 

@@ -1,4 +1,4 @@
-"""What `ridge` and `proxy` share: the orders they are fitted on, and the shape of their estimates.
+"""What `ridge` and `proxy` share: the shape of their estimates.
 
 They estimate metrics and no parameters, so that their sketches are not numbers.
 """
@@ -9,14 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainorder.orders import FIT, Order
+from trainorder.orders import Order
 
 Floats = NDArray[np.float64]
-
-
-def fit_orders(orders: Sequence[Order]) -> list[Order]:
-    """Return the orders to fit on."""
-    return [order for order in orders if order.split == FIT]
 
 
 def outcome(

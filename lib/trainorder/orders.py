@@ -336,6 +336,11 @@ def bounded(orders: Sequence[Order], bounds: dict[str, int]) -> list[Order]:
     return chosen
 
 
+def fit_orders(orders: Sequence[Order]) -> list[Order]:
+    """Return the orders that baselines are fitted on."""
+    return [order for order in orders if order.split == FIT]
+
+
 def to_retrain(orders: Sequence[Order], bounds: dict[str, int] | None) -> list[Order]:
     """Return the orders that a model is retrained on.
 
@@ -343,4 +348,4 @@ def to_retrain(orders: Sequence[Order], bounds: dict[str, int] | None) -> list[O
     """
     if bounds is None:
         return list(orders)
-    return [order for order in orders if order.split == FIT] + bounded(orders, bounds)
+    return fit_orders(orders) + bounded(orders, bounds)

@@ -54,6 +54,11 @@ def results(folder):
     return Results.read(folder)
 
 
+def test_an_estimator_that_the_study_does_not_have_is_one_line(results):
+    with pytest.raises(UserError, match=r"no estimator `magic`; this study has .*@"):
+        results.score("magic")
+
+
 def digests(folder):
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
 
