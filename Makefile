@@ -7,7 +7,7 @@ PIP := $(ENV)/bin/python -m pip --disable-pip-version-check
 
 export PATH := $(CURDIR)/$(ENV)/bin:$(PATH)
 
-.PHONY: help env study test lint bench sweep regime ablate clean
+.PHONY: help env study test lint bench sweep regime ablate applications clean
 
 help:
 	@echo "make env    the environment, in $(ENV) (the other targets make it too)"
@@ -16,6 +16,7 @@ help:
 	@echo "make lint   the linters alone"
 	@echo "make bench  the studies of the benchmark, its table and timings (about an hour; resumable)"
 	@echo "make sweep  the best learning rate; make regime, make ablate: accuracy by regime, by expansion"
+	@echo "make applications  searched orders and maps of positions over seven trainings (an hour and a half)"
 	@echo "make clean  remove the environment and the caches; results stay"
 
 env: $(ENV)/.package
@@ -53,6 +54,9 @@ regime: env
 
 ablate: env
 	python -m bench.regime --ablation $(ARGS)
+
+applications: env
+	python -m bench.applications $(ARGS)
 
 clean:
 	rm -rf $(ENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build lib/*.egg-info

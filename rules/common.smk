@@ -41,6 +41,10 @@ try:
 except UserError as error:
     sys.exit(f"error: {error}")
 
+# A model's own tokenizer is that of its folder.
+config["corpus"]["tokenizer"] = (
+    config["corpus"]["tokenizer"] or config["model"]["source"]
+)
 RESULTS = f"results/{config['study']}"
 WORK = f"{RESULTS}/.work"
 ALL_ESTIMATORS = [EstimatorConfig(**entry) for entry in config["estimators"]]

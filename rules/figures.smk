@@ -127,11 +127,12 @@ rule figures:
         f"{RESULTS}/benchmarks/figures.tsv"
     conda:
         "../envs/study.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=1000,
         runtime=20,
     params:
+        processes=2,
         code=code("figures.py"),
     message:
         "Drawing the figures"

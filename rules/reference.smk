@@ -1,9 +1,17 @@
 from trainorder.config import orders_config
 
+# A model may also be a hub name, which is no file to depend on.
+GIVEN_MODEL = (
+    sorted(str(path) for path in Path(config["model"]["source"]).glob("*.*"))
+    if config["model"]["source"] and Path(config["model"]["source"]).is_dir()
+    else []
+)
+
 
 rule warm:
     input:
         corpus=rules.corpus.output.corpus,
+        model=GIVEN_MODEL,
     output:
         warm=f"{RESULTS}/store/warm.h5",
         cost=f"{RESULTS}/costs/warm.json",

@@ -8,7 +8,8 @@ from trainorder.job import Job, run
 
 def main(job: Job) -> None:
     results = Path(job.input["validation"]).parent
-    for path in draw_all(results, Path(job.output["pdf"][0]).parent):
+    folder = Path(job.output["pdf"][0]).parent
+    for path in draw_all(results, folder, job.params["processes"]):
         print(path)
 
 

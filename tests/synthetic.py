@@ -339,16 +339,23 @@ def _write_curriculum(results: Path, records: list[dict]) -> None:
         "verdicts": {"reduced@barycentre": "trusted", "nystrom@barycentre": "trusted"},
         "winner": "genetic", "best_of_field": "zigzag", "orders": orders,
         "random": {"n": len(true), "mean": 4.28, "std": 0.01, "true": true},
-        "compute": {"random_orders_for_it": 40, "random_orders_had": len(true)},
-        "gains": gains,
+        "compute": {
+            "precompute_retrainings": 36.0, "search_retrainings": 2.0, "retrained": 1,
+            "total_retrainings": 39.0, "random_orders_for_it": 40, "random_orders_had": len(true),
+        },
+        "gains": gains, "provenance": {},
     }  # fmt: skip
     (results / "curriculum.json").write_text(json.dumps(content))
-    gain = {"values": [0.01, 0.03], "value": 0.02, "low": -0.1, "high": 0.14, "n": 2}
+    gain = {
+        "values": [0.01, 0.03], "in_spreads": [1.1, 3.3],
+        "value": 0.02, "low": -0.1, "high": 0.14, "n": 2,
+    }  # fmt: skip
     groups = {
         name: {
             "studies": ["a", "b"],
             "gains": dict.fromkeys(GAINS, gain),
             "half_lives": {"all": [3, None]},
+            "agreement": {quantity: [0.71, 0.83] for quantity in QUANTITIES},
         }
         for name in ("cosine", "constant")
     }

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import scaled_dot_product_attention
 
 from problems import language_problem, relative_error
 from trainorder.derivatives import gradient, taylor_gradients
@@ -61,3 +63,27 @@ def test_at_the_centre_every_order_is_the_gradient(case):
     for order in (1, 2):
         found = taylor_gradients(loss, theta, torch.zeros_like(d), order)
         assert relative_error(found[0], gradient(loss, theta)) < 1e-14
+
+
+def attention(theta, fused):
+    """A loss of attention over 6 tokens; torch has no second derivative of the fused kernel."""
+    backend = SDPBackend.FLASH_ATTENTION if fused else SDPBackend.MATH
+    query, key, value = theta[: 3 * 6 * 8].view(3, 1, 1, 6, 8)
+    with sdpa_kernel(backend):
+        return scaled_dot_product_attention(query, key, value).sin().sum()
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_loss_that_cannot_be_differentiated_twice_is_differenced_with_a_warning(case, order):
+    _, theta, d = case
+    with pytest.warns(UserWarning, match="by differences of gradients"):
+        found = taylor_gradients(lambda x: attention(x, fused=True), theta, d, order)
+    expected = taylor_gradients(lambda x: attention(x, fused=False), theta, d, order)
+    error = relative_error(found, expected)
+    assert error < 1e-6, f"differences are off by {error:.1e}"
+
+
+def test_a_failure_of_another_kind_is_not_taken_for_a_missing_derivative(case):
+    _, theta, d = case
+    with pytest.raises(RuntimeError, match="shape"):
+        taylor_gradients(lambda x: (x @ torch.ones(3, 4, dtype=x.dtype)).sum(), theta, d, 1)

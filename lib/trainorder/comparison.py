@@ -21,7 +21,7 @@ from trainorder.stores.build import PUBLISHED_RATIO, all_codecs
 from trainorder.table import GradientTable
 
 LARGEST_BYTES = 2**30  # of the table that is held in memory; a longer one is compared in part
-ORDERS = 8  # replayed with each store
+ORDERS = 4  # replayed with each store
 _COLUMNS = 2**13  # of a scratch matrix; about a processor cache
 
 

@@ -73,12 +73,24 @@ class CorpusConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A LLaMA-style decoder."""
+    """A causal language model: one from `source`, or a new LLaMA-style decoder of the sizes given."""
 
     hidden_size: int
     intermediate_size: int
     layers: int
     heads: int
+    source: str | None = None
+    trainable: list[str] | None = None  # None: all
+    lora: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """Low-rank adapters, which alone are trained."""
+
+    rank: int
+    alpha: float
+    targets: list[str]
 
 
 @dataclass(frozen=True)
@@ -317,7 +329,7 @@ def check(config: Mapping[str, Any], schema_path: str | Path) -> None:
     if errors:
         raise UserError(f"config: {_one_line(errors[0])}")
     _check_window(WindowConfig(**config["window"]), OrdersConfig(**config["orders"]))
-    _check_model(ModelConfig(**config["model"]))
+    _check_model(ModelConfig(**config["model"]), config["estimators"])
     _check_corpus(CorpusConfig(**config["corpus"]))
     _check_estimators(config)
     anchors, steps = config["expansion"]["anchors"], WindowConfig(**config["window"]).steps
@@ -410,7 +422,26 @@ def _check_window(window: WindowConfig, orders: OrdersConfig) -> None:
         raise UserError(f"config: orders.custom: {orders.custom}: no such file")
 
 
-def _check_model(model: ModelConfig) -> None:
+def _check_model(model: ModelConfig, estimators: Sequence[Mapping[str, Any]]) -> None:
+    if model.source is None:
+        for key in ("trainable", "lora"):
+            if getattr(model, key) is not None:
+                raise UserError(
+                    f"config: model.{key}: needs a model.source; a new model is all trained"
+                )
+    elif any(entry["method"] == "proxy" for entry in estimators):
+        raise UserError(
+            "config: estimators: proxy: has no narrower model of a model.source; leave it out"
+        )
+    for pattern in model.trainable or []:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise UserError(f"config: model.trainable: `{pattern}`: {error}") from None
+    if model.trainable is not None and model.lora is not None:
+        raise UserError(
+            "config: model.trainable, model.lora: adapters are trained alone; set one to null"
+        )
     if model.hidden_size % (2 * model.heads):
         raise UserError(
             f"config: model.hidden_size: {model.hidden_size} is not a multiple of "

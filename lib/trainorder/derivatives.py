@@ -1,11 +1,13 @@
 """Gradients of a loss and of its Taylor polynomials along a displacement."""
 
+import warnings
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 Loss = Callable[[Tensor], Tensor]
+_NOT_TWICE = "is not implemented"  # in torch's message, of the derivative of a fused kernel's
 
 
 def gradient(loss: Loss, theta: Tensor) -> Tensor:
@@ -20,10 +22,11 @@ def taylor_gradients(loss: Loss, centre: Tensor, displacements: Tensor, order: i
 
     Order 0 is g, order 1 adds H d, order 2 adds (1/2) D^3 L [d, d]. Each comes from nested reverse
     passes: with p1 = L + <g, d> and p2 = p1 + (1/2) <H d, d>, the polynomials are the gradients of
-    L, p1 and p2 (d held fixed). The graph of g is built once for all displacements.
+    L, p1 and p2 (d held fixed). The graph of g is built once for all displacements. A loss that
+    torch cannot differentiate so often is differenced instead, with a warning.
 
     Args:
-        loss: maps (P,) to a scalar, differentiable `order` + 1 times.
+        loss: maps (P,) to a scalar, differentiable at least once.
         centre: (P,).
         displacements: (n, P).
         order: 0, 1 or 2.
@@ -34,10 +37,36 @@ def taylor_gradients(loss: Loss, centre: Tensor, displacements: Tensor, order: i
     """
     point = centre.detach().requires_grad_()
     value = loss(point)
-    (g,) = torch.autograd.grad(value, point, create_graph=order > 0)
-    if order == 0:
-        return g.expand(len(displacements), -1).clone()
-    return torch.stack([_polynomial(g, point, d.detach(), order) for d in displacements])
+    try:
+        (g,) = torch.autograd.grad(value, point, create_graph=order > 0)
+        if order == 0:
+            return g.expand(len(displacements), -1).clone()
+        return torch.stack([_polynomial(g, point, d.detach(), order) for d in displacements])
+    except RuntimeError as error:
+        if _NOT_TWICE not in str(error):
+            raise
+        warnings.warn(
+            f"second derivatives by differences of gradients: {str(error).splitlines()[0]}",
+            stacklevel=2,
+        )
+    g = gradient(loss, centre)
+    return torch.stack([_differenced(loss, g, centre, d, order) for d in displacements])
+
+
+def _differenced(loss: Loss, g: Tensor, centre: Tensor, d: Tensor, order: int) -> Tensor:
+    """Return the polynomial with central differences of gradients for its derivatives.
+
+    The step e d balances the error of rounding, about eps / |e d|^order, and of truncation,
+    |e d|^2, relative to the size of the centre.
+    """
+    length = torch.linalg.vector_norm(d)
+    if not length:
+        return g
+    size = torch.linalg.vector_norm(centre).clamp(min=1.0)
+    e = torch.finfo(centre.dtype).eps ** (1 / (2 + order)) * size / length
+    ahead, behind = gradient(loss, centre + e * d), gradient(loss, centre - e * d)
+    result = g + (ahead - behind) / (2 * e)
+    return result if order == 1 else result + (ahead - 2 * g + behind) / (2 * e**2)
 
 
 def _polynomial(g: Tensor, point: Tensor, d: Tensor, order: int) -> Tensor:

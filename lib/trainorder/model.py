@@ -1,4 +1,4 @@
-"""The language model as a function of one flat parameter vector."""
+"""The language model as a function of one flat vector of the parameters that are trained."""
 
 from collections.abc import Sequence
 
@@ -8,59 +8,61 @@ from torch import Tensor
 from torch.func import functional_call
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from trainorder import pretrained
 from trainorder.config import ModelConfig
+from trainorder.errors import UserError
 
 
 class LanguageModel:
-    """A LLaMA-style decoder (transformers) with tied embeddings and eager attention.
+    """A causal language model of transformers: a new LLaMA-style decoder, or one of the user's.
 
-    The parameters are seen as one vector theta of shape (P,), in the order of the module's
-    `named_parameters`. Eager attention because second derivatives need it: the fused kernels have
-    none.
+    The parameters that are trained are seen as one vector theta of shape (P,), in the order of the
+    module's `named_parameters`. Eager attention because second derivatives need it: the fused
+    kernels have none.
+
+    Attributes:
+        module: the model.
+        trained: the parameters of `module` that are trained.
+        size: P.
+
     """
 
     def __init__(
         self, config: ModelConfig, vocabulary: int, length: int, seed: int, dtype: torch.dtype
     ) -> None:
-        """Initialise the weights from `seed`, in `dtype`, for sequences of `length` tokens."""
+        """Initialise what is new from `seed`, in `dtype`, for sequences of `length` tokens.
+
+        Raises:
+            UserError: the model of the user's cannot be loaded, or does not fit the text.
+
+        """
         torch.manual_seed(seed)
-        module: torch.nn.Module = LlamaForCausalLM(
-            LlamaConfig(  # type: ignore[call-arg]  # takes any attribute
-                vocab_size=vocabulary,
-                hidden_size=config.hidden_size,
-                intermediate_size=config.intermediate_size,
-                num_hidden_layers=config.layers,
-                num_attention_heads=config.heads,
-                num_key_value_heads=config.heads,
-                max_position_embeddings=length,
-                tie_word_embeddings=True,
-                attn_implementation="eager",
-                use_cache=False,
-                bos_token_id=None,
-                eos_token_id=None,
-                pad_token_id=None,
-            )
-        )
+        if config.source is None:
+            module: torch.nn.Module = _decoder(config, vocabulary, length)
+        else:
+            module = pretrained.load(config, seed)
+            _check_fits(module, config.source, vocabulary, length)
         self.module = module.to(dtype)
-        named = list(self.module.named_parameters())
+        named = [(n, p) for n, p in self.module.named_parameters() if p.requires_grad]
+        self.trained = [parameter for _, parameter in named]
         self._names = [name for name, _ in named]
-        self._shapes = [parameter.shape for _, parameter in named]
-        self._sizes = [parameter.numel() for _, parameter in named]
+        self._shapes = [parameter.shape for parameter in self.trained]
+        self._sizes = [parameter.numel() for parameter in self.trained]
         self.size = sum(self._sizes)
         self.dtype = dtype
 
     def parameters(self) -> Tensor:
-        """Return a copy of the module's parameters as one vector (P,)."""
-        return flatten(list(self.module.parameters()))
+        """Return a copy of the trained parameters as one vector (P,)."""
+        return flatten(self.trained)
 
     def load(self, theta: Tensor) -> None:
-        """Copy `theta` (P,) into the module's parameters."""
+        """Copy `theta` (P,) into the trained parameters."""
         with torch.no_grad():
-            for parameter, part in zip(self.module.parameters(), self.split(theta), strict=True):
+            for parameter, part in zip(self.trained, self.split(theta), strict=True):
                 parameter.copy_(part)
 
     def split(self, theta: Tensor) -> list[Tensor]:
-        """Return `theta` (P,) as views in the shapes of the module's parameters."""
+        """Return `theta` (P,) as views in the shapes of the trained parameters."""
         parts = theta.split(self._sizes)
         return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
@@ -75,6 +77,43 @@ class LanguageModel:
     def module_loss(self, tokens: Tensor) -> Tensor:
         """Return the same loss at the module's own parameters."""
         return next_token_loss(self.module(tokens).logits, tokens)
+
+
+def _decoder(config: ModelConfig, vocabulary: int, length: int) -> torch.nn.Module:
+    """Return a new LLaMA-style decoder with tied embeddings."""
+    return LlamaForCausalLM(
+        LlamaConfig(  # type: ignore[call-arg]  # takes any attribute
+            vocab_size=vocabulary,
+            hidden_size=config.hidden_size,
+            intermediate_size=config.intermediate_size,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            num_key_value_heads=config.heads,
+            max_position_embeddings=length,
+            tie_word_embeddings=True,
+            attn_implementation="eager",
+            use_cache=False,
+            bos_token_id=None,
+            eos_token_id=None,
+            pad_token_id=None,
+        )
+    )
+
+
+def _check_fits(module: torch.nn.Module, source: str, vocabulary: int, length: int) -> None:
+    """Check that a model of the user's has an embedding for each token, and is long enough."""
+    known = module.config.vocab_size
+    if vocabulary > known:
+        raise UserError(
+            f"model.source: {source}: knows {known} tokens, and the corpus has {vocabulary}; "
+            "set corpus.tokenizer to the model's own"
+        )
+    longest = getattr(module.config, "max_position_embeddings", None)
+    if longest is not None and length > longest:
+        raise UserError(
+            f"model.source: {source}: takes {longest} tokens at most; "
+            f"lower corpus.sequence_length (now {length})"
+        )
 
 
 def next_token_loss(logits: Tensor, tokens: Tensor) -> Tensor:

@@ -87,7 +87,7 @@ def train(
         optimizer.zero_grad()
         loss.backward()
         if config.gradient_clip is not None:
-            torch.nn.utils.clip_grad_norm_(model.module.parameters(), config.gradient_clip)
+            torch.nn.utils.clip_grad_norm_(model.trained, config.gradient_clip)
         optimizer.step()
         scheduler.step()
         run.losses.append(_finite(loss.item(), label, step, config))
@@ -124,14 +124,14 @@ def _optimizer(
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """Return torch's AdamW holding the moments of `state`, and its schedule at that step."""
     optimizer = torch.optim.AdamW(
-        model.module.parameters(),
+        model.trained,
         lr=config.learning_rate,
         betas=(config.beta1, config.beta2),
         eps=config.epsilon,
         weight_decay=config.weight_decay,
     )
     moments = zip(model.split(state.exp_avg), model.split(state.exp_avg_sq), strict=True)
-    for parameter, (exp_avg, exp_avg_sq) in zip(model.module.parameters(), moments, strict=True):
+    for parameter, (exp_avg, exp_avg_sq) in zip(model.trained, moments, strict=True):
         optimizer.state[parameter] = {
             "step": torch.tensor(float(state.step)),
             "exp_avg": exp_avg.clone(),
@@ -162,7 +162,7 @@ def _scheduler(
 
 
 def _state(model: LanguageModel, optimizer: torch.optim.Optimizer, step: int) -> State:
-    entries = [optimizer.state[parameter] for parameter in model.module.parameters()]
+    entries = [optimizer.state[parameter] for parameter in model.trained]
     return State(
         model.parameters(),
         flatten([entry["exp_avg"] for entry in entries]),

@@ -75,6 +75,12 @@ def test_figures_are_drawn_without_torch_and_twice_the_same(folder, tmp_path):
     assert digests(tmp_path / "a") == digests(tmp_path / "b"), "a time or a random id in a file"
 
 
+def test_figures_drawn_at_once_are_the_same_in_the_same_order(folder, tmp_path):
+    alone, at_once = (draw_all(folder, tmp_path / str(n), processes=n) for n in (1, 2))
+    assert [p.name for p in at_once] == [p.name for p in alone]
+    assert digests(tmp_path / "2") == digests(tmp_path / "1"), "a process draws in another style"
+
+
 def plotted(figure):
     """Return the points of every labelled scatter of a figure."""
     return {

@@ -4,6 +4,7 @@ Nothing here imports torch, so that figures can be redrawn where nothing was tra
 """
 
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -53,12 +54,13 @@ NEEDS = {
 }
 
 
-def draw_all(results: str | Path, output: str | Path) -> list[Path]:
+def draw_all(results: str | Path, output: str | Path, processes: int = 1) -> list[Path]:
     """Draw every figure of a study as PDF and PNG, of what it has.
 
     Args:
         results: the folder of the study's result files.
         output: the folder to draw into.
+        processes: figures that are drawn at once.
 
     Returns:
         The files written.
@@ -68,12 +70,17 @@ def draw_all(results: str | Path, output: str | Path) -> list[Path]:
 
     """
     found = Results.read(results)
+    names = [n for n in FIGURES if n not in NEEDS or getattr(found, NEEDS[n]) is not None]
+    draw = partial(_drawn, found, output)
+    if processes == 1:
+        return [path for name in names for path in draw(name)]
+    with ProcessPoolExecutor(processes) as pool:
+        return [path for paths in pool.map(draw, names) for path in paths]
+
+
+def _drawn(results: Results, output: str | Path, name: str) -> list[Path]:
+    """Draw one figure in the project's style, whatever the user's own is; return its files."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(style.RC)
-        return [
-            path
-            for name, draw in FIGURES.items()
-            if name not in NEEDS or getattr(found, NEEDS[name]) is not None
-            for path in style.save(draw(found), output, name)
-        ]
+        return style.save(FIGURES[name](results), output, name)

@@ -24,7 +24,7 @@ def all_codecs(table: Dense) -> list[Codec]:
         Int8(),
         *_anchors(len(table.gradient)),
         *(JL(ratio, read) for read in (TRANSPOSE, LEAST_SQUARES) for ratio in RATIOS),
-        *(SparseProjection(ratio, read) for read in (TRANSPOSE, LEAST_SQUARES) for ratio in RATIOS),
+        *(SparseProjection(ratio) for ratio in RATIOS),
         *_factored(table),
     ]
 

@@ -10,18 +10,18 @@ from trainorder.stores.jl import LEAST_SQUARES
 
 
 class SparseProjection(Codec):
-    """y = S g with S a CountSketch (`sketch.SparseJL`), read back like `jl`.
+    """y = S g with S a CountSketch (`sketch.SparseJL`), read back by least squares.
 
-    S S^T is diagonal and counts the entries of each row, so least squares is the mean where the
-    transpose is the sum: entry i gets its sign times the row's sum, or that over the row's count.
+    S S^T is diagonal and counts the entries of each row, so entry i gets its sign times the mean of
+    its row.
     """
 
     name = "sparse_jl"
+    read = LEAST_SQUARES
 
-    def __init__(self, ratio: int, read: str) -> None:
-        """Keep one number of `ratio`; read back by `jl.TRANSPOSE` or `jl.LEAST_SQUARES`."""
+    def __init__(self, ratio: int) -> None:
+        """Keep one number of `ratio`."""
         self.ratio = ratio
-        self.read = read
 
     @property
     def size(self) -> str:
@@ -39,12 +39,10 @@ class SparseProjection(Codec):
         return arrays
 
     def decode(self, arrays: Arrays, t: int) -> Tensor:
-        """Return S^T y, or S^T (S S^T)^-1 y."""
+        """Return S^T (S S^T)^-1 y."""
         sketch = arrays["sketch"][t]
         project = projection(int(arrays["size"]), sketch.shape[-1], int(arrays["seed"]))
-        if self.read == LEAST_SQUARES:
-            sketch = sketch / project.counts.clamp(min=1).to(sketch.dtype)
-        return project.transposed(sketch)
+        return project.transposed(sketch / project.counts.clamp(min=1).to(sketch.dtype))
 
     def features(self, arrays: Arrays, t: int) -> Tensor:
         """Return the sketches, which is what they are for."""

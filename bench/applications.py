@@ -1,0 +1,83 @@
+"""The two applications, measured: the study `presets/full.yaml`, and the page of what it found.
+
+python -m bench.applications              # runs what is missing of the study, writes the page
+python -m bench.applications --collect    # writes the page alone, from what is there
+
+Writes docs/measured/applications.{md,json} and the figures of the page. It can be killed and run
+again: what is complete is not run again.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.applications_page import FIGURES, markdown
+from bench.studies import Study, run, say
+from trainorder.errors import UserError
+from trainorder.files import write_json, write_text
+
+STUDY = Study("full", "full")
+OUTPUT, DRAWN = Path("docs/measured/applications"), Path("docs/figures")
+
+
+def collect(study: Study) -> dict[str, Any]:
+    """Return what the page says of a study, from its result files.
+
+    Raises:
+        UserError: the study is missing, not complete, or has no replicates.
+
+    """
+    results = study.read()
+    if results.curriculum is None or results.memorization is None or results.replicates is None:
+        raise UserError(f"{study.results}: no search, maps or replicates; run {study.preset}.yaml")
+    provenance, curriculum = results.validation["provenance"], dict(results.curriculum)
+    del curriculum["provenance"]
+    forgetting = {
+        name: {"units": curve["units"], "half_life": curve["half_life"]}
+        for name, curve in results.memorization["forgetting"].items()
+    }
+    stages = results.costs["stages"]
+    return {
+        **{key: provenance[key] for key in ("seeds", "versions", "machine", "config")},
+        "study": study.name,
+        "verdict": results.validation["verdict"],
+        "spread": results.validation["spread"]["heldout"]["random"],
+        "retraining_seconds": results.costs["retraining_seconds"],
+        "job_seconds": sum(stage["wall_seconds"] for stage in stages.values()),
+        "curriculum": curriculum,
+        "agreement": results.memorization["agreement"],
+        "retrained": results.memorization["retrained"],
+        "forgetting": forgetting,
+        "replicates": dict(results.replicates),
+    }
+
+
+def write(study: Study, record: dict[str, Any]) -> None:
+    """Write the page, its numbers and its figures."""
+    write_json(OUTPUT.with_suffix(".json"), record)
+    write_text(OUTPUT.with_suffix(".md"), markdown(record))
+    for name in FIGURES:
+        shutil.copyfile(study.results / "figures" / f"{name}.png", DRAWN / f"full-{name}.png")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run and write; a study that fails or is missing ends it in one line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--collect", action="store_true", help="run nothing")
+    parser.add_argument("--cores", type=int, help="jobs at once (default: all cores)")
+    chosen = parser.parse_args(arguments)
+    try:
+        if not chosen.collect:
+            say(f"study {STUDY.name}")
+            run(STUDY, chosen.cores)
+        write(STUDY, collect(STUDY))
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    say(f"{OUTPUT.with_suffix('.md')}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""The page of the two applications: searched orders and maps of positions, with replicates."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.page import interval, number, table
+from bench.studies import made_text
+
+Record = Mapping[str, Any]
+FIGURES = ("curriculum", "replicates", "memorization", "forgetting")
+BASELINES = {
+    "random_mean": "the mean random order",
+    "same_compute": "the expected best of as many random orders as the same compute retrains",
+    "field": "the best order of the field",
+}
+QUANTITIES = {
+    "own": "loss on the unit itself (memorization)",
+    "same": "held-out loss of its domain (generalization)",
+    "other": "held-out loss of the other domains",
+}
+MOVES = ("swap", "insertion", "presence")
+
+
+def markdown(record: Record) -> str:
+    """Return the page, from the content of `applications.json`."""
+    return (
+        "\n\n".join(
+            [
+                "# Curricula and memorization",
+                _intro(record),
+                "## Searched orders",
+                gains(record),
+                _picture("replicates", "Gains of searched orders, by study"),
+                _compute(record),
+                orders(record),
+                _picture("curriculum", "Searched orders and those of the field, retrained"),
+                "## What a position does",
+                agreement(record),
+                _picture("memorization", "Maps of positions, estimated beside true"),
+                "## Forgetting",
+                half_lives(record),
+                _picture("forgetting", "Advantage of having been seen, by steps since"),
+            ]
+        )
+        + "\n"
+    )
+
+
+def _picture(name: str, text: str) -> str:
+    return f"![{text}](../figures/full-{name}.png)"
+
+
+def _intro(record: Record) -> str:
+    seeds = ", ".join(f"{name} {seed}" for name, seed in record["seeds"].items())
+    return (
+        "Made by `make applications`: the study `presets/full.yaml`, seven trainings that differ in "
+        "seeds of model, data and order, in schedule, or in rate, each with its own search and maps "
+        "and its own retrainings. The numbers with the whole configuration are in "
+        f"[applications.json](applications.json). Base study: seeds {seeds}, verdict "
+        f"**{record['verdict']}**, standard deviation of `heldout` over random orders "
+        f"{number(record['spread']['std'])} nats per token (n = {record['spread']['n']}). "
+        f"{made_text(record_made(record))}; a retraining takes "
+        f"{record['retraining_seconds']:.2f} s there."
+    )
+
+
+def record_made(record: Record) -> dict[str, Any]:
+    """Return versions and machine in the form of `bench.studies.made`."""
+    return {"versions": record["versions"], "machine": record["machine"]}
+
+
+def gains(record: Record) -> str:
+    """Return the table of what the searched order gains, a row for each schedule and rate."""
+    head = ["training", "studies", *(f"against {text}" for text in BASELINES.values())]
+    rows = [
+        [name, str(len(group["studies"])), *(_gain(group["gains"][key]) for key in BASELINES)]
+        for name, group in record["replicates"]["groups"].items()
+    ]
+    confidence = record["replicates"]["confidence"]
+    return (
+        f"{table(head, rows)}\n\nBy how much the best retrained searched order lies below, in nats "
+        f"per token of `heldout`: mean over studies with Student's {confidence:.0%} interval, and "
+        "in brackets the same in standard deviations of random orders, study by study. Negative: "
+        "the baseline is better."
+    )
+
+
+def _gain(gain: Record) -> str:
+    shares = ", ".join(f"{share:.1f}" for share in gain["in_spreads"])
+    return f"{interval(gain)} ({shares})"
+
+
+def _compute(record: Record) -> str:
+    compute = record["curriculum"]["compute"]
+    return (
+        f"In the base study the search took {compute['search_retrainings']:.1f} retrainings, the "
+        f"precompute of its estimators {compute['precompute_retrainings']:.1f}, and "
+        f"{compute['retrained']} orders were retrained: {compute['total_retrainings']:.1f} in all, "
+        f"which is {compute['random_orders_for_it']} random orders."
+    )
+
+
+def orders(record: Record) -> str:
+    """Return the table of the base study's orders, the best retrained one first."""
+    found = sorted(
+        (order for order in record["curriculum"]["orders"] if order["true"] is not None),
+        key=lambda order: float(order["true"]),
+    )
+    head = ["order", "from", "`reduced`", "`nystrom`", "retrained"]
+    rows = [
+        [
+            f"`{order['name']}`",
+            "a search" if order["kind"] == "searched" else "the field",
+            *(f"{estimate['value']:.4f}" for estimate in order["estimates"].values()),
+            f"{order['true']:.4f}",
+        ]
+        for order in found
+    ]
+    random = record["curriculum"]["random"]
+    return (
+        f"{table(head, rows)}\n\nRandom orders: mean {random['mean']:.4f}, best "
+        f"{min(random['true'].values()):.4f} of {random['n']}."
+    )
+
+
+def agreement(record: Record) -> str:
+    """Return the table of how estimated maps agree with retrained cells, and that of replicates."""
+    head = ["map", "moved by", "Spearman [95 %]", "n", "mean squared error", "of the variance"]
+    rows = [
+        [
+            text,
+            move,
+            interval(found),
+            str(found["n"]),
+            number(found["mse"]),
+            number(found["relative_mse"]),
+        ]
+        for quantity, text in QUANTITIES.items()
+        for move in MOVES
+        for found in [record["agreement"][quantity][move]]
+    ]
+    groups = record["replicates"]["groups"]
+    beside = table(
+        ["training", *QUANTITIES.values()],
+        [
+            [name, *(", ".join(number(v) for v in group["agreement"][q]) for q in QUANTITIES)]
+            for name, group in groups.items()
+        ],
+    )
+    return (
+        f"{table(head, rows)}\n\nEstimated and true change over a stratified random sample of "
+        "cells (unit, step), each retrained; squared errors in squared nats per token. The same "
+        f"correlation for presence, study by study:\n\n{beside}"
+    )
+
+
+def half_lives(record: Record) -> str:
+    """Return the table of half-lives in the base study, and over the replicates."""
+    rows = [
+        [
+            name,
+            str(curve["units"]),
+            interval(life) if life["value"] else "–",
+            number(life["reached"]),
+        ]
+        for name, curve in record["forgetting"].items()
+        for life in [curve["half_life"]]
+    ]
+    head = ["units of", "n", "half-life (steps) [95 %]", "reached in resamples"]
+    names = list(record["forgetting"])
+    beside = table(
+        ["training", *names],
+        [
+            [name, *(", ".join(map(number, group["half_lives"].get(n, []))) for n in names)]
+            for name, group in record["replicates"]["groups"].items()
+        ],
+    )
+    return (
+        f"{table(head, rows)}\n\nSteps until a unit's advantage on its own loss has halved; – where "
+        "it never does within the window. Study by study, in steps:\n\n" + beside
+    )

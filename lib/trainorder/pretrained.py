@@ -1,0 +1,70 @@
+"""A language model of the user's own, from a folder or the hub, and the part of it that is trained."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM
+
+from trainorder.config import LoraConfig, ModelConfig
+from trainorder.errors import UserError
+
+
+def load(config: ModelConfig, seed: int) -> torch.nn.Module:
+    """Load the model `config.source` with eager attention; only what is trained asks for gradients.
+
+    Safetensors alone are read, and no code that comes with a model is run. Without a pattern and
+    without adapters every parameter is trained.
+
+    Args:
+        config: with a `source`.
+        seed: of the adapters' initial weights.
+
+    Raises:
+        UserError: the model cannot be loaded, or no parameter is left to train.
+
+    """
+    where = f"model.source: {config.source}"
+    try:
+        module: torch.nn.Module = AutoModelForCausalLM.from_pretrained(
+            config.source,
+            attn_implementation="eager",
+            use_safetensors=True,
+            trust_remote_code=False,
+        )
+    except Exception as error:  # transformers and the hub client each raise their own
+        reason = (str(error) or type(error).__name__).strip().splitlines()[0]
+        raise UserError(f"{where}: cannot be loaded: {reason}") from None
+    module.config.use_cache = False
+    if config.lora is not None:
+        module = _adapted(module, LoraConfig(**config.lora), seed)
+    elif config.trainable is not None:
+        _freeze_others(module, config.trainable)
+    return module.eval()  # no dropout: a loss is a function of the parameters
+
+
+def _freeze_others(module: torch.nn.Module, patterns: Sequence[str]) -> None:
+    for pattern in patterns:
+        if not any(re.search(pattern, name) for name, _ in module.named_parameters()):
+            first = ", ".join(name for name, _ in list(module.named_parameters())[:3])
+            raise UserError(
+                f"model.trainable: `{pattern}` matches no parameter; their names are like {first}"
+            )
+    for name, parameter in module.named_parameters():
+        parameter.requires_grad_(any(re.search(pattern, name) for pattern in patterns))
+
+
+def _adapted(module: torch.nn.Module, lora: LoraConfig, seed: int) -> torch.nn.Module:
+    """Return the model with low-rank adapters (Hu et al. 2021), which alone are trained."""
+    import peft
+
+    torch.manual_seed(seed)
+    made: Any = peft.LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, target_modules=list(lora.targets), lora_dropout=0.0
+    )
+    try:
+        adapted: torch.nn.Module = peft.get_peft_model(module, made)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise UserError(f"model.lora.targets: {str(error).splitlines()[0]}") from None
+    return adapted

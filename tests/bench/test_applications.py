@@ -1,0 +1,79 @@
+"""The page of the applications says what the study's result files say."""
+
+import json
+
+import pytest
+
+import synthetic
+from bench import applications
+from bench.applications_page import BASELINES, FIGURES, MOVES, QUANTITIES, markdown
+from bench.studies import Study
+from trainorder.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder in which the study `full` has result files; tests must not change them."""
+    top = tmp_path_factory.mktemp("top")
+    study = synthetic.make(top / "made", random=12, calibration=10)
+    study.validate()
+    (top / "results").mkdir()
+    (top / "results/full").symlink_to(study.results)
+    return top
+
+
+@pytest.fixture
+def record(made, monkeypatch):
+    monkeypatch.chdir(made)
+    return applications.collect(Study("full"))
+
+
+def test_every_gain_stands_in_the_page_with_its_interval_and_studies(record):
+    page = markdown(record)
+    for text in BASELINES.values():
+        assert f"against {text}" in page
+    row = next(line for line in page.splitlines() if line.startswith("| constant | 2 |"))
+    assert row.count("0.02 [-0.1, 0.14] (1.1, 3.3)") == len(BASELINES), row
+
+
+def test_every_map_s_agreement_stands_in_the_page(record):
+    page = markdown(record)
+    for text in QUANTITIES.values():
+        for move in MOVES:
+            assert f"| {text} | {move} | 0.9 [0.8, 0.95] | 40 |" in page
+    assert page.count("0.71, 0.83") == 2 * len(QUANTITIES), "agreement of replicates is missing"
+
+
+def test_orders_are_listed_from_the_best_retrained_one_and_only_if_retrained(record):
+    page = markdown(record)
+    assert "`assignment`" not in page, "an order that was not retrained has no place in the list"
+    assert page.index("`genetic`") < page.index("`zigzag`")
+
+
+def test_the_page_shows_the_figures_that_are_copied(record):
+    for name in FIGURES:
+        assert f"../figures/full-{name}.png" in markdown(record)
+
+
+def test_the_page_says_machine_and_versions(record):
+    assert f"torch {record['versions']['torch']}" in markdown(record)
+
+
+def test_a_study_that_was_not_made_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"error: results/full/validation.json: no such file"):
+        applications.main(["--collect"])
+
+
+def test_a_study_without_replicates_is_one_line(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results/full").mkdir(parents=True)
+    for file in (made / "results/full").iterdir():
+        if file.is_file() and file.name != "replicates.json":
+            (tmp_path / "results/full" / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(UserError, match="no search, maps or replicates"):
+        applications.collect(Study("full"))
+
+
+def test_what_is_kept_is_plain_json(record):
+    assert json.loads(json.dumps(record)) == record

@@ -1,0 +1,136 @@
+"""A model of the user's own: what is read of it, and what of it is trained."""
+
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+from problems import relative_error
+from trainorder.config import ModelConfig
+from trainorder.derivatives import gradient, taylor_gradients
+from trainorder.errors import UserError
+from trainorder.model import LanguageModel, next_token_loss
+
+VOCABULARY, LENGTH = 13, 7
+LORA = {"rank": 2, "alpha": 4, "targets": ["q_proj", "v_proj"]}
+
+
+def llama():
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=VOCABULARY, hidden_size=8, intermediate_size=12, num_hidden_layers=2,
+            num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=16,
+        )
+    )  # fmt: skip
+
+
+def gpt2():
+    """A family with dropout, biases and learned positions."""
+    return GPT2LMHeadModel(
+        GPT2Config(vocab_size=VOCABULARY, n_embd=8, n_layer=1, n_head=2, n_positions=16)
+    )
+
+
+@pytest.fixture(scope="module", params=[llama, gpt2], ids=["llama", "gpt2"])
+def folder(request, tmp_path_factory):
+    torch.manual_seed(3)
+    path = tmp_path_factory.mktemp("model")
+    request.param().save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def llama_folder(tmp_path_factory):
+    torch.manual_seed(3)
+    path = tmp_path_factory.mktemp("llama")
+    llama().save_pretrained(path)
+    return path
+
+
+def loaded(folder, vocabulary=VOCABULARY, length=LENGTH, dtype=torch.float64, **fields):
+    config = ModelConfig(2, 1, 1, 1, source=str(folder), **fields)
+    return LanguageModel(config, vocabulary, length, 0, dtype)
+
+
+@pytest.fixture
+def tokens():
+    return torch.randint(VOCABULARY, (5, LENGTH), generator=torch.Generator().manual_seed(1))
+
+
+def test_the_loss_is_the_saved_model_s_without_dropout(folder, tokens):
+    model = loaded(folder, dtype=torch.float32)
+    saved = type(model.module).from_pretrained(folder).eval()
+    with torch.no_grad():
+        expected = next_token_loss(saved(tokens).logits, tokens)
+        found = model.loss(model.parameters(), tokens)
+    assert torch.allclose(found, expected, atol=1e-6), "weights are not the saved ones"
+    assert torch.equal(found, model.loss(model.parameters(), tokens)), "dropout is on"
+
+
+def test_it_is_differentiated_twice_as_autograd_does(folder, tokens):
+    model = loaded(folder)
+    theta = model.parameters()
+    d = 0.01 * torch.randn(1, model.size, dtype=theta.dtype)
+    found = taylor_gradients(lambda x: model.loss(x, tokens), theta, d, 1)
+
+    def slope(x):
+        return model.loss(x, tokens)
+
+    hvp = torch.autograd.functional.hvp(slope, theta, d[0])[1]
+    error = relative_error(found[0], gradient(slope, theta) + hvp)
+    assert error < 1e-6, f"off by {error:.1e}, more than norms in single precision explain"
+
+
+def test_only_parameters_that_a_pattern_finds_are_trained(llama_folder, tokens):
+    model = loaded(llama_folder, trainable=[r"layers\.1\.mlp", "norm"])
+    names = [n for n, p in model.module.named_parameters() if p.requires_grad]
+    assert names
+    assert all("layers.1.mlp" in name or "norm" in name for name in names)
+    assert model.size == sum(parameter.numel() for parameter in model.trained)
+    frozen = model.module.model.embed_tokens.weight.clone()
+    model.load(model.parameters() + 1)
+    assert torch.equal(frozen, model.module.model.embed_tokens.weight), "a frozen part moved"
+    assert torch.isfinite(gradient(lambda x: model.loss(x, tokens), model.parameters())).all()
+
+
+def test_adapters_alone_are_trained_and_start_at_the_model_itself(llama_folder, tokens):
+    plain, adapted = loaded(llama_folder), loaded(llama_folder, lora=LORA)
+    assert all("lora_" in n for n, p in adapted.module.named_parameters() if p.requires_grad)
+    assert adapted.size == 2 * 2 * 2 * (8 + 8) - 2 * 2 * 4, "r (in + out) for q and v of two layers"
+    with torch.no_grad():
+        found = adapted.loss(adapted.parameters(), tokens)
+        assert torch.allclose(found, plain.loss(plain.parameters(), tokens))
+    slope = gradient(lambda x: adapted.loss(x, tokens), adapted.parameters())
+    assert slope.any(), "adapters get no gradient"
+
+
+def test_adapters_are_the_same_for_the_same_seed(llama_folder):
+    first, second = (loaded(llama_folder, lora=LORA).parameters() for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_a_folder_that_is_no_model_is_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"^model.source: .*: cannot be loaded: [^\n]*$"):
+        loaded(tmp_path)
+
+
+def test_pickled_weights_are_not_read(llama_folder, tmp_path):
+    (tmp_path / "config.json").write_bytes((llama_folder / "config.json").read_bytes())
+    torch.save(llama().state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(UserError, match=r"cannot be loaded: [^\n]*$"):
+        loaded(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"vocabulary": VOCABULARY + 1}, "knows 13 tokens, and the corpus has 14"),
+        ({"length": 17}, "takes 16 tokens at most"),
+        ({"trainable": ["no_such"]}, "model.trainable: `no_such` matches no parameter"),
+        ({"lora": {**LORA, "targets": ["no_such"]}}, "model.lora.targets: "),
+    ],
+    ids=["tokens", "length", "pattern", "target"],
+)
+def test_what_does_not_fit_the_model_is_one_line(llama_folder, fields, message):
+    with pytest.raises(UserError, match=message) as error:
+        loaded(llama_folder, **fields)
+    assert "\n" not in str(error.value)
