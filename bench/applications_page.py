@@ -53,9 +53,9 @@ def _picture(name: str, text: str) -> str:
 def _intro(record: Record) -> str:
     seeds = ", ".join(f"{name} {seed}" for name, seed in record["seeds"].items())
     return (
-        "Made by `make applications`: the study `presets/full.yaml`, seven trainings that differ in "
-        "seeds of model, data and order, in schedule, or in rate, each with its own search and maps "
-        "and its own retrainings. The numbers with the whole configuration are in "
+        "Made by `make applications`: the study `presets/full.yaml`, seven trainings that differ "
+        "in seeds of model, data and order, in schedule, or in rate, each with its own search, "
+        "maps and retrainings. The numbers with the whole configuration are in "
         f"[applications.json](applications.json). Base study: seeds {seeds}, verdict "
         f"**{record['verdict']}**, standard deviation of `heldout` over random orders "
         f"{number(record['spread']['std'])} nats per token (n = {record['spread']['n']}). "
@@ -176,6 +176,6 @@ def half_lives(record: Record) -> str:
         ],
     )
     return (
-        f"{table(head, rows)}\n\nSteps until a unit's advantage on its own loss has halved; – where "
-        "it never does within the window. Study by study, in steps:\n\n" + beside
+        f"{table(head, rows)}\n\nSteps until a unit's advantage on its own loss has halved; – "
+        "where it never does within the window. Study by study, in steps:\n\n" + beside
     )

@@ -73,7 +73,7 @@ class CorpusConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A causal language model: one from `source`, or a new LLaMA-style decoder of the sizes given."""
+    """A causal language model: one from `source`, or a new LLaMA-style decoder of these sizes."""
 
     hidden_size: int
     intermediate_size: int
@@ -89,7 +89,7 @@ class LoraConfig:
     """Low-rank adapters, which alone are trained."""
 
     rank: int
-    alpha: float
+    alpha: int
     targets: list[str]
 
 

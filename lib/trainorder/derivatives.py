@@ -63,9 +63,9 @@ def _differenced(loss: Loss, g: Tensor, centre: Tensor, d: Tensor, order: int) -
     if not length:
         return g
     size = torch.linalg.vector_norm(centre).clamp(min=1.0)
-    e = torch.finfo(centre.dtype).eps ** (1 / (2 + order)) * size / length
+    e: Tensor = torch.finfo(centre.dtype).eps ** (1 / (2 + order)) * size / length
     ahead, behind = gradient(loss, centre + e * d), gradient(loss, centre - e * d)
-    result = g + (ahead - behind) / (2 * e)
+    result: Tensor = g + (ahead - behind) / (2 * e)
     return result if order == 1 else result + (ahead - 2 * g + behind) / (2 * e**2)
 
 

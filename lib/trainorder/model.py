@@ -1,6 +1,7 @@
 """The language model as a function of one flat vector of the parameters that are trained."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -40,7 +41,7 @@ class LanguageModel:
         if config.source is None:
             module: torch.nn.Module = _decoder(config, vocabulary, length)
         else:
-            module = pretrained.load(config, seed)
+            module = pretrained.load(config.source, config, seed)
             _check_fits(module, config.source, vocabulary, length)
         self.module = module.to(dtype)
         named = [(n, p) for n, p in self.module.named_parameters() if p.requires_grad]
@@ -102,13 +103,14 @@ def _decoder(config: ModelConfig, vocabulary: int, length: int) -> torch.nn.Modu
 
 def _check_fits(module: torch.nn.Module, source: str, vocabulary: int, length: int) -> None:
     """Check that a model of the user's has an embedding for each token, and is long enough."""
-    known = module.config.vocab_size
+    config: Any = module.config
+    known = config.vocab_size
     if vocabulary > known:
         raise UserError(
             f"model.source: {source}: knows {known} tokens, and the corpus has {vocabulary}; "
             "set corpus.tokenizer to the model's own"
         )
-    longest = getattr(module.config, "max_position_embeddings", None)
+    longest = getattr(config, "max_position_embeddings", None)
     if longest is not None and length > longest:
         raise UserError(
             f"model.source: {source}: takes {longest} tokens at most; "

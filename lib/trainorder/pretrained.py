@@ -1,8 +1,8 @@
-"""A language model of the user's own, from a folder or the hub, and the part of it that is trained."""
+"""A language model of the user's own, from a folder or the hub, and what of it is trained."""
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import AutoModelForCausalLM
@@ -11,24 +11,25 @@ from trainorder.config import LoraConfig, ModelConfig
 from trainorder.errors import UserError
 
 
-def load(config: ModelConfig, seed: int) -> torch.nn.Module:
-    """Load the model `config.source` with eager attention; only what is trained asks for gradients.
+def load(source: str, config: ModelConfig, seed: int) -> torch.nn.Module:
+    """Load the model `source` with eager attention; only what is trained asks for gradients.
 
     Safetensors alone are read, and no code that comes with a model is run. Without a pattern and
     without adapters every parameter is trained.
 
     Args:
-        config: with a `source`.
+        source: a local folder, or a name on the hub.
+        config: says what is trained.
         seed: of the adapters' initial weights.
 
     Raises:
         UserError: the model cannot be loaded, or no parameter is left to train.
 
     """
-    where = f"model.source: {config.source}"
+    where = f"model.source: {source}"
     try:
-        module: torch.nn.Module = AutoModelForCausalLM.from_pretrained(
-            config.source,
+        module: Any = AutoModelForCausalLM.from_pretrained(
+            source,
             attn_implementation="eager",
             use_safetensors=True,
             trust_remote_code=False,
@@ -41,7 +42,8 @@ def load(config: ModelConfig, seed: int) -> torch.nn.Module:
         module = _adapted(module, LoraConfig(**config.lora), seed)
     elif config.trainable is not None:
         _freeze_others(module, config.trainable)
-    return module.eval()  # no dropout: a loss is a function of the parameters
+    module.eval()  # no dropout: a loss is a function of the parameters
+    return cast(torch.nn.Module, module)
 
 
 def _freeze_others(module: torch.nn.Module, patterns: Sequence[str]) -> None:

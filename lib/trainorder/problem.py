@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -75,7 +75,7 @@ class LanguageProblem:
         corpus: str,
         meter: Meter,
         key: str | None,
-        model: dict[str, int],
+        model: dict[str, Any],
         seed: int,
         threads: int,
     ) -> "LanguageProblem":
