@@ -1,7 +1,8 @@
-"""Quotes the benchmark, or one study, in the README: tables between the `results` marks, a figure.
+"""Quotes measurements in the README: tables between marks, a figure.
 
 python docs/quote_results.py                    # of `make bench`; its speed in docs/performance.md
 python docs/quote_results.py results/default    # of a single study
+python docs/quote_results.py --applications     # of `make applications`, from docs/measured
 """
 
 import json
@@ -101,10 +102,22 @@ def quote_bench(results: Path) -> None:
     between(PERFORMANCE, "speed", "\n\n".join(parts))
 
 
+def quote_applications() -> None:
+    """Quote what searched orders gain and how the maps of positions agree, in the README."""
+    sys.path.append(str(DOCS.parent))
+    from bench import applications_page
+
+    record = json.loads((DOCS / "measured/applications.json").read_text(encoding="utf-8"))
+    between(README, "gains", applications_page.gains(record))
+    between(README, "agreement", applications_page.agreement(record))
+
+
 def main() -> None:
     """Quote what the command line names, or else the benchmark."""
     try:
-        if len(sys.argv) > 1:
+        if sys.argv[1:] == ["--applications"]:
+            quote_applications()
+        elif len(sys.argv) > 1:
             quote_study(Path(sys.argv[1]))
         else:
             quote_bench(Path("results"))
