@@ -1,6 +1,7 @@
 """The order explorer, in a real browser: what is dragged there is what Python computes."""
 
 import os
+import re
 import shutil
 from contextlib import contextmanager
 
@@ -126,3 +127,63 @@ def test_the_page_says_its_verdict_and_loads_nothing(page, finished):
     source = (finished.results / "explorer.html").read_text(encoding="utf-8")
     for way in ("src=", 'href="http', "@import", "fetch("):
         assert way not in source, f"the page loads something: {way}"
+
+
+def notes(page):
+    """Return, of each order and metric, whether it is said to lie outside, and whether it does."""
+    from selenium.webdriver.support.select import Select
+
+    record = page.execute_script("return JSON.parse(document.getElementById('record').textContent)")
+    for name in record["orders"]:
+        Select(page.find_element("id", "order")).select_by_value(name)
+        estimates, truth = state(page)["estimates"], record["truth"].get(name)
+        for row in page.find_elements("css selector", "#estimates tr"):
+            metric = row.find_element("tag name", "th").text
+            radius = record["radius"][metric]
+            missed = bool(truth) and radius is not None
+            missed = missed and abs(truth[metric] - estimates[metric]) > radius + CLOSE
+            yield "outside the interval" in row.text, missed, f"{name}: {row.text}"
+
+
+def test_a_retrained_value_outside_its_interval_is_said_to_be(browser, finished, tmp_path):
+    """In the page as it is, and in one whose intervals are a thousand times as narrow."""
+    whole = (finished.results / "explorer.html").read_text(encoding="utf-8")
+    narrow = re.sub(r'("radius": ?\{)([^}]*)(\})', shrunk, whole)
+    for name, text in (("whole", whole), ("narrow", narrow)):
+        path = tmp_path / f"{name}.html"
+        path.write_text(text, encoding="utf-8")
+        browser.get(path.as_uri())
+        found = list(notes(browser))
+        assert all(said == missed for said, missed, _ in found), [
+            text for said, missed, text in found if said != missed
+        ]
+    assert any(missed for _, missed, _ in found), "no interval was narrowed"
+
+
+def shrunk(match):
+    numbers = re.sub(r"[0-9][0-9.e-]*(?=[,}]|$)", lambda n: str(float(n[0]) / 1000), match[2])
+    return f"{match[1]}{numbers}{match[3]}"
+
+
+def test_a_saved_order_of_the_study_can_be_fed_back_as_a_custom_one(page, finished, tmp_path):
+    from selenium.webdriver.support.select import Select
+
+    from trainorder.config import WindowConfig
+    from trainorder.orders import read_orders
+
+    page.execute_script(
+        "window.saved = null; URL.createObjectURL = blob => {"
+        " blob.text().then(text => { window.saved = text; }); return 'about:blank#'; };"
+        " HTMLAnchorElement.prototype.click = () => {};"
+    )
+    Select(page.find_element("id", "order")).select_by_value("reversed")
+    page.find_element("id", "save").click()
+    text = page.execute_async_script(
+        "const done = arguments[0];"
+        "(function wait() { window.saved ? done(window.saved) : setTimeout(wait, 20); }());"
+    )
+    (tmp_path / "order.json").write_text(text, encoding="utf-8")
+    study = Study.open(finished.results)
+    [order] = read_orders(tmp_path / "order.json", WindowConfig(**study.config["window"]))
+    assert order.name == "my-reversed"
+    assert order.schedule.tolist() == study.orders["reversed"].schedule.tolist()

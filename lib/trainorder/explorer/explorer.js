@@ -119,7 +119,9 @@
       const change = value - record.reference[metric];
       cell(row, `${change < 0 ? "−" : "+"}${Math.abs(change).toFixed(4)}`);
       cell(row, truth ? truth[metric].toFixed(4) : "not retrained");
-      cell(row, out ? "beyond" : "");
+      // The calibration order that the radius was read from lies on the edge, not outside.
+      const missed = truth && radius !== null && Math.abs(truth[metric] - value) > radius + 1e-6;
+      cell(row, [out && "beyond", missed && "retrained: outside the interval"].filter(Boolean).join("; "));
       body.append(row);
     }
     document.getElementById("beyond").hidden = !beyond;
@@ -159,7 +161,8 @@
     render();
   });
   document.getElementById("save").addEventListener("click", () => {
-    const order = { name: name || "mine", schedule: state.schedule };
+    // A study's own names are refused in `orders.custom`.
+    const order = { name: name ? `my-${name}` : "mine", schedule: state.schedule };
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([JSON.stringify({ orders: [order] })]));
     link.download = "order.json";
