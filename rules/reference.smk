@@ -15,7 +15,7 @@ rule warm:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=60,
     params:
         problem=PROBLEM,
@@ -47,7 +47,7 @@ rule orders:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=10,
     params:
         problem=PROBLEM,
@@ -79,7 +79,7 @@ rule reference:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=60,
     params:
         problem=PROBLEM,
