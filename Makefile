@@ -7,12 +7,13 @@ PIP := $(ENV)/bin/python -m pip --disable-pip-version-check
 
 export PATH := $(CURDIR)/$(ENV)/bin:$(PATH)
 
-.PHONY: help env study test lint bench sweep regime ablate applications clean
+.PHONY: help env study test test-slurm slurm lint bench sweep regime ablate applications clean
 
 help:
 	@echo "make env    the environment, in $(ENV) (the other targets make it too)"
 	@echo "make study  the study, into results/, and its report, report.html"
 	@echo "make test   every test; a smoke study and the linters are among them"
+	@echo "make test-slurm  a study on a SLURM cluster of this one machine; make slurm installs SLURM (root, Debian)"
 	@echo "make lint   the linters alone"
 	@echo "make bench  the studies of the benchmark, its table and timings (about an hour; resumable)"
 	@echo "make sweep  the best learning rate; make regime, make ablate: accuracy by regime, by expansion"
@@ -39,6 +40,15 @@ study: env
 
 test: env
 	python -m pytest $(ARGS)
+
+test-slurm: env
+	python -m pytest -m slurm -rs $(ARGS)
+
+# The daemons are not started: the test starts its own.
+slurm:
+	apt-get update
+	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
+	  munge slurmctld slurmd slurm-client
 
 lint: env
 	python -m pytest tests/test_tooling.py

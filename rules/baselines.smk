@@ -23,7 +23,7 @@ rule ridge:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=20,
     params:
         estimator=ENTRIES.get("ridge"),
@@ -50,7 +50,7 @@ rule proxy_warm:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=60,
     params:
         problem=PROXY,
@@ -84,7 +84,7 @@ rule proxy_orders:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=120,
     params:
         problem=PROXY,
@@ -124,7 +124,7 @@ rule proxy:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=20,
     params:
         estimator=ENTRIES.get("proxy"),

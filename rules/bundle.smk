@@ -13,7 +13,7 @@ rule bundle:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
         runtime=10,
     params:
         code=code("bundle.py"),

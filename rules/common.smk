@@ -26,6 +26,7 @@ os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(32 << 20))
 os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(256 << 20))
 
 _REPLICATED = ("schedule", "learning_rate")  # what a replicate may change, seeds apart
+_SNAKEMAKE_MB = 500  # of memory, for Snakemake itself in each job of a cluster
 _CELLS = 12  # retrained in a replicate's maps at most: enough to see one that is wrong
 SCRIPTS = Path(workflow.basedir) / "scripts"
 
@@ -87,6 +88,11 @@ PROBLEM = {
 def code(script):
     """A hash of the script and of the library modules it imports, so that edits rerun it."""
     return code_hash(SCRIPTS / script)
+
+
+def memory(step_mb):
+    """The `mem_mb` of a job: that of its step and of Snakemake; more at each attempt."""
+    return lambda wildcards, attempt: attempt * (step_mb + _SNAKEMAKE_MB)
 
 
 def paths_read(kind):

@@ -20,11 +20,13 @@ rule fetch:
         "resources/logs/fetch-{archive}.benchmark.tsv"
     wildcard_constraints:
         archive="|".join(re.escape(package.archive) for package in packages.PACKAGES),
+    # On a cluster where Snakemake itself runs: other nodes often have no network.
+    localrule: True
     conda:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
         runtime=15,
     params:
         # The pinned hash is all that an archive depends on: no code, or an edit would fetch again.
@@ -54,7 +56,7 @@ rule corpus:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         corpus=config["corpus"],

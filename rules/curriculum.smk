@@ -24,7 +24,7 @@ rule propose:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=2500,
+        mem_mb=memory(2500),
         runtime=60,
     params:
         problem=PROBLEM,
@@ -85,7 +85,7 @@ rule curriculum:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=20,
     params:
         curriculum=config["curriculum"],

@@ -22,7 +22,7 @@ rule estimate:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=1900,
+        mem_mb=memory(1900),
         runtime=120,
     params:
         problem=PROBLEM,
@@ -61,7 +61,7 @@ rule predict:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=20,
     params:
         estimator=lambda wildcards: ENTRIES[wildcards.estimator],

@@ -20,7 +20,7 @@ rule table:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=60,
     params:
         problem=PROBLEM,
@@ -49,7 +49,7 @@ rule clusters:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=20,
     params:
         problem=PROBLEM,
@@ -81,7 +81,7 @@ rule barycentre:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=120,
     params:
         problem=PROBLEM,
@@ -117,7 +117,7 @@ rule curvature:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=3600,
+        mem_mb=memory(3600),
         runtime=120,
     params:
         problem=PROBLEM,
@@ -153,7 +153,7 @@ rule reduced:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=60,
     params:
         problem=PROBLEM,
@@ -190,7 +190,7 @@ rule manifest:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
         runtime=20,
     params:
         key=KEYS["study"],

@@ -27,7 +27,7 @@ rule explorer:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=20,
     params:
         key=KEYS["study"],

@@ -129,7 +129,7 @@ rule figures:
         "../envs/study.yaml"
     threads: 2
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=20,
     params:
         processes=2,

@@ -20,7 +20,7 @@ rule positions:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
         runtime=10,
     params:
         retrained=config["memorization"] and config["memorization"]["retrained"],
@@ -70,7 +70,7 @@ rule position_maps:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=2500,
+        mem_mb=memory(2500),
         runtime=60,
     params:
         problem=PROBLEM,
@@ -106,7 +106,7 @@ rule memorization:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=20,
     params:
         validation=config["validation"],

@@ -23,7 +23,7 @@ rule warm:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=60,
     params:
         problem=PROBLEM,
@@ -55,7 +55,7 @@ rule orders:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=10,
     params:
         problem=PROBLEM,
@@ -87,7 +87,7 @@ rule reference:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=60,
     params:
         problem=PROBLEM,

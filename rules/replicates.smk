@@ -35,7 +35,7 @@ rule replicates:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
         runtime=10,
     params:
         validation=config["validation"],

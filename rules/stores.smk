@@ -18,7 +18,7 @@ rule stores:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=2500,
+        mem_mb=memory(2500),
         runtime=30,
     params:
         problem=PROBLEM,

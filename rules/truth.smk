@@ -33,7 +33,7 @@ rule truth:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=120,
     params:
         **TRUTH,

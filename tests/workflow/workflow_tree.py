@@ -55,13 +55,13 @@ class Tree:
                 stop(process)
         return process.returncode, output
 
-    def started(self, *arguments):
-        """Start Snakemake in a process group of its own."""
+    def started(self, *arguments, output=subprocess.PIPE):
+        """Start Snakemake in a process group of its own; `output` is a file or a pipe."""
         return subprocess.Popen(
             [sys.executable, "-m", "snakemake", *arguments],
             cwd=self.root,
             env=self.environment(),
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,

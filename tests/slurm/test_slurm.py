@@ -1,0 +1,132 @@
+"""On a real SLURM cluster the study gives the bytes of a run without one, whatever is killed there.
+
+Compared are all result files, as in the tests of the workflow: HDF5 files, orders, truth and
+summaries byte for byte; estimates, validation and the like without the columns and fields that
+hold seconds. Left out are costs.json, costs/, benchmarks/, logs/ and figures/: timings, and
+drawings that show them.
+"""
+
+import os
+import re
+import signal
+
+import pytest
+
+from cluster import Cluster, missing
+from workflow_tree import (
+    SMOKE,
+    Tree,
+    assert_same_results,
+    copied,
+    states,
+    stop,
+    wait_until,
+    work_tree,
+)
+
+pytestmark = [
+    pytest.mark.slurm,
+    pytest.mark.skipif(missing() is not None, reason=str(missing())),
+]
+
+STUDY = (*SMOKE, "tests/slurm/few.yaml")
+POLLING = ("--slurm-init-seconds-before-status-checks", "2")
+ON_CLUSTER = ("--workflow-profile", "profiles/slurm", *POLLING, *STUDY)
+
+
+class ClusterTree(Tree):
+    """A copy of the work tree in which Snakemake sees the cluster."""
+
+    def __init__(self, root, cluster):
+        super().__init__(root)
+        self.cluster = cluster
+
+    def environment(self):
+        return self.cluster.environment(super().environment())
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+    """Return the tree in which the study was made without a cluster."""
+    tree = work_tree(tmp_path_factory.mktemp("local"))
+    status, output = tree.snakemake("--cores", "2", *STUDY, timeout=1200)
+    assert status == 0, output
+    return tree
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """Return a cluster that is up; afterwards nothing of it may be left."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends tests as Ctrl-C does
+    with Cluster(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster
+    assert not cluster.processes(), "processes of the cluster were left behind"
+
+
+@pytest.fixture
+def tree(local, cluster, tmp_path):
+    """Return a tree without results whose Snakemake sees the cluster."""
+    copied(local, tmp_path / "tree", leave=("results", ".snakemake"))
+    return ClusterTree(tmp_path / "tree", cluster)
+
+
+@pytest.fixture
+def jobs(cluster):
+    """Return a function that lists the jobs of this test, those of one rule if it is named."""
+    earlier = {job.id for job in cluster.jobs()}
+
+    def jobs(rule=None):
+        return [job for job in cluster.jobs() if job.id not in earlier and rule in (None, job.rule)]
+
+    yield jobs
+    cluster.cancel("--user=root")
+
+
+def test_the_study_on_a_cluster_gives_the_bytes_of_one_without(tree, local, jobs):
+    planned = tree.plan(*STUDY).jobs
+    status, output = tree.snakemake(*ON_CLUSTER, timeout=1200)
+    assert status == 0, output
+    sent = [job.rule for job in jobs()]
+    assert {rule: sent.count(rule) for rule in sent} == planned, "not every step was one job"
+    assert {job.state for job in jobs()} == {"COMPLETED"}
+    assert_same_results(tree.results, local.results, "the cluster changed")
+
+
+def test_a_cancelled_job_and_a_killed_head_leave_no_trace(tree, local, cluster, jobs, tmp_path):
+    # The lines for a partition of its own, as a user would take them.
+    tree.edit(
+        "profiles/slurm/config.yaml", "# set-resources:\n#   truth", "set-resources:\n  truth"
+    )
+    truth, begun = tree.results / "truth/0.h5", tree.results / "logs/truth-0.json"
+    log = tmp_path / "head.log"
+    with open(log, "w") as output:
+        head = tree.started(*ON_CLUSTER, output=output)
+    try:
+        wait_until(begun.exists, head, timeout=600)
+        [first] = [job for job in jobs("truth") if job.comment.endswith("_0")]
+        cluster.cancel(str(first.id))
+        begun.unlink()
+        wait_until(begun.exists, head)  # the step again, in the job that was sent in its place
+        attempts = [job for job in jobs("truth") if job.comment == first.comment]
+        os.kill(head.pid, signal.SIGKILL)
+        [run] = re.findall("SLURM run ID: (.*)", log.read_text())
+        cluster.cancel(f"--name={run}")  # as the README says: they outlive Snakemake
+    finally:
+        stop(head)
+    assert not truth.exists(), "the step was over before its job could be cancelled"
+    assert [job.state for job in attempts] == ["CANCELLED", "RUNNING"]
+    assert attempts[1].memory_mb == 2 * attempts[0].memory_mb, "a second attempt has more memory"
+    assert attempts[0].partition == "gpu", "the partition of the rule was not asked for"
+    status, output = tree.snakemake(*ON_CLUSTER)
+    assert status != 0, "two heads ran in one folder"
+    assert "--unlock" in output
+    finished = [tree.results / name for name in ("corpus.h5", "store/warm.h5", "orders.json")]
+    before = states(tree.results)
+    status, output = tree.snakemake(*ON_CLUSTER, "--unlock")
+    assert status == 0, output
+    status, output = tree.snakemake(*ON_CLUSTER, timeout=1200)
+    assert status == 0, output
+    after = states(tree.results)
+    made_again = [path.name for path in finished if after[path] != before[path]]
+    assert not made_again, "finished files were made again"
+    assert_same_results(tree.results, local.results, "a kill on the cluster changed")
