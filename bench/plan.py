@@ -29,6 +29,7 @@ def wrong(found: Mapping[str, Mapping[str, Pair]]) -> list[str]:
         for kind, pair in pairs.items()
         if kind not in NOT_JUDGED
         and pair.factor > WITHIN
+        and (kind != "seconds" or pair.planned)  # what is not timed is said to be left out
         and max(pair.planned, pair.actual) >= SMALL.get(kind, 0)
     ]
 

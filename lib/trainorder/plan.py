@@ -53,9 +53,9 @@ def plan(
     every = [mine, *others.values()]
     check_disk(every, results)
     rates = _rates(sizes, every)
-    entries = {stage.name: _entry(stage, rates, sizes.P) for stage in mine}
+    entries = {stage.name: _entry(stage, rates, sizes) for stage in mine}
     again = {
-        study: _total(_entry(stage, rates, sizes.P) for stage in made)
+        study: _total(_entry(stage, rates, sizes) for stage in made)
         for study, made in others.items()
     }
     total = _total([*entries.values(), *again.values()])
@@ -109,11 +109,14 @@ def assumed(sizes: Sizes) -> list[str]:
     if sizes.domains_assumed:
         found.append(f"{sizes.D} domains: the text is not read; name them in corpus.domains")
     if sizes.config["curriculum"]:
-        found.append("no local search ends before its rounds do, and no two find the same order")
+        found.append(
+            "a local search ends after as many rounds as there are units, if not before; no two "
+            "searches find the same order"
+        )
     return found
 
 
-def _entry(stage: Stage, rates: Rates, size: int) -> Record:
+def _entry(stage: Stage, rates: Rates, sizes: Sizes) -> Record:
     """Return what `plan.json` says of a stage; its seconds hold the starts of its jobs."""
     seconds = _work_seconds(stage, rates)
     passes = (
@@ -124,13 +127,21 @@ def _entry(stage: Stage, rates: Rates, size: int) -> Record:
     return {
         "jobs": stage.jobs,
         "counts": {kind: n for kind, n in stage.counts.items() if n},
+        "unit_gradients": _unit_gradients(stage, sizes),
         "retrainings": stage.retrainings,
         "bytes": stage.bytes,
-        "peak_bytes": int(rates.base + max(passes, default=0) + stage.rows * FLOAT * size),
+        "peak_bytes": int(rates.base + max(passes, default=0) + stage.rows * FLOAT * sizes.P),
         "work_seconds": seconds,
         "seconds": seconds + stage.jobs * rates.start,
         "files": list(stage.files),
     }
+
+
+def _unit_gradients(stage: Stage, sizes: Sizes) -> int:
+    """Return the gradients of a stage in those of a unit, by how much text they are of."""
+    counts = stage.counts
+    single = counts.get("sequences", 0) + counts.get("goals", 0) * sizes.H
+    return counts.get("gradients", 0) + round(single / sizes.S)
 
 
 def _work_seconds(stage: Stage, rates: Rates) -> float:
@@ -141,7 +152,7 @@ def _total(entries: Iterable[Record]) -> Record:
     found, counts = list(entries), Counter[str]()
     for entry in found:
         counts.update(entry["counts"])
-    kinds = ("jobs", "retrainings", "bytes", "work_seconds", "seconds")
+    kinds = ("jobs", "unit_gradients", "retrainings", "bytes", "work_seconds", "seconds")
     return {
         **{kind: sum(entry[kind] for entry in found) for kind in kinds},
         "counts": dict(sorted(counts.items())),
@@ -206,7 +217,7 @@ def table(record: Mapping[str, Any]) -> str:
         "",
         f"About {total['hours']:.3g} processor hours: {total['wall_hours']:.3g} hours on "
         f"{record['cores']} cores, {record['threads']} threads a job. Disk: {disk}.",
-        "Gradients are of a unit, or of as many single sequences.",
+        "Gradients are those of a unit, or of as much text.",
     ]
     if total["peak_bytes"] > record["machine_bytes"]:
         lines.append(
@@ -219,12 +230,11 @@ def table(record: Mapping[str, Any]) -> str:
 
 
 def _row(name: str, entry: Mapping[str, Any]) -> list[str]:
-    counts = entry["counts"]
     return [
         name,
         str(entry["jobs"]),
-        f"{counts.get('gradients', 0):,}",
-        f"{counts.get('hvps', 0):,}",
+        f"{entry['unit_gradients']:,}",
+        f"{entry['counts'].get('hvps', 0):,}",
         f"{entry['retrainings']:,}",
         size_text(entry["bytes"]),
         size_text(entry["peak_bytes"]),

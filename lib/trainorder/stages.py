@@ -4,7 +4,7 @@ The counts are those that the jobs write to `costs/`. Beside them stands the wor
 by, in the units of `calibration`: the passes, and what replays and products of matrices add.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,10 +44,14 @@ from trainorder.quantize import BLOCK
 from trainorder.stores.base import Dense
 from trainorder.stores.build import all_codecs
 
+Work = defaultdict[Unit, float]
 FLOAT = 4  # bytes
 _MOMENTS = 3  # vectors of a state
-# Numbers of a step of a replay, in those of an AdamW update.
-_REPLAYED = {"constant": 0.0, "fut": 3.0, "fut++": 5.0}
+# Measured once, on the default study. A number of a step of a replay, in AdamW updates; a byte of
+# the store that is read or written, seal and checksums included, in bytes hashed.
+_REPLAYED = {"constant": 0.0, "fut": 4.0, "fut++": 5.5}
+_STORED = 4
+_KEPT = 3  # times that a trainer's states pass: kept, read again, published
 _PROPOSALS, _FIELD, _WAYS = 8, 6, 3  # of a search, of others, of moving a unit
 _NEIGHBOURS, _BRED, _CLIMBS = 512, 200, 4  # scored at once by the search; local searches
 
@@ -194,6 +198,15 @@ class Sizes:
         random = min(count - structured, self.counts["random"])
         return min(random, counts["random"]) + min(structured, counts["structured"])
 
+    @property
+    def path_bytes(self) -> int:
+        """Bytes of an expansion path."""
+        return _MOMENTS * (self.T + 1) * FLOAT * self.P
+
+    def table_bytes(self, path: str) -> int:
+        """Return the bytes of a path's gradient table."""
+        return self.table_anchors(path) * self.U * FLOAT * self.P
+
 
 def _spread(total: int, parts: int) -> list[int]:
     """Divide evenly, as the corpus and its clusters are."""
@@ -238,16 +251,15 @@ def _training(s: Sizes) -> Iterator[Stage]:
         files=("orders.json",),
         rows=8,
     )
-    path = _MOMENTS * (s.T + 1) * FLOAT * s.P
     yield Stage(
         "reference",
         ("orders",),
         counts={"gradients": s.T * s.k},
         retrainings=1,
-        work={Unit("step", batch): s.T},
+        work={Unit("step", batch): s.T, Unit("hash"): _KEPT * _STORED * s.path_bytes},
         files=("store/reference/path.h5",),
-        bytes=path,
-        scratch=path,
+        bytes=s.path_bytes,
+        scratch=s.path_bytes,
         rows=12,
     )
 
@@ -261,9 +273,12 @@ def _expansion(s: Sizes) -> Iterator[Stage]:
             ("reference",),
             s.shards["table"],
             {"gradients": gradients},
-            work={Unit("gradient", s.S): gradients},
+            work={
+                Unit("gradient", s.S): gradients,
+                Unit("hash"): _STORED * s.table_bytes("reference"),
+            },
             files=("store/reference/table-*.h5",),
-            bytes=gradients * FLOAT * s.P,
+            bytes=s.table_bytes("reference"),
             rows=8,
         )
     barycentre = "barycentre" in s.paths(tuple(STORE))
@@ -282,22 +297,22 @@ def _expansion(s: Sizes) -> Iterator[Stage]:
 
 def _barycentre(s: Sizes) -> Stage:
     pooled = 0 if s.expansion.anchors == "all" else s.T - 1 + s.anchors
-    gradients, path = s.anchors * s.U, _MOMENTS * (s.T + 1) * FLOAT * s.P
-    work = Counter({Unit("gradient", s.S): float(gradients)})
+    gradients, made = s.anchors * s.U, s.path_bytes + s.table_bytes("barycentre")
+    work = Work(float, {Unit("gradient", s.S): gradients})
     for pool in s.pools:
         for part in np.array_split(np.arange(pool), min(4, pool)):
             work[Unit("gradient", len(part))] += pooled
     # the moments, in double precision: of the pools' parts, and of the units at anchors
     work[Unit("update")] += s.P * (4 * len(s.pools) * pooled + gradients)
-    table = gradients * FLOAT * s.P
+    work[Unit("hash")] += _KEPT * _STORED * made
     return Stage(
         "barycentre",
         ("clusters",),
         counts={"gradients": gradients, "sequences": pooled * sum(s.pools)},
         work=work,
         files=("store/barycentre/path.h5", "store/barycentre/table-0.h5"),
-        bytes=path + table,
-        scratch=path + table,
+        bytes=made,
+        scratch=made,
         rows=3 * s.U + 12 * len(s.pools),
     )
 
@@ -337,7 +352,7 @@ def _curvature(s: Sizes, path: str, after: tuple[str, ...]) -> Stage:
     measured = c.anchors * (1 + c.rank) + 2 * checks  # gradients of every pool
     each = min(c.unit_sequences, s.S)
     own = s.U * (1 + c.unit_directions) if c.unit_directions else 0
-    work = Counter({Unit("gradient", s.H): float(s.D)})
+    work = Work(float, {Unit("gradient", s.H): s.D})
     for size in s.pools:
         for half in _halves(size):
             work[Unit("gradient", half)] += measured
@@ -498,9 +513,9 @@ def _estimate(s: Sizes, estimator: EstimatorConfig) -> Stage:
 
 def _replayed(
     s: Sizes, e: EstimatorConfig, orders: int, jobs: int
-) -> tuple[dict[str, int], Counter[Unit], float]:
+) -> tuple[dict[str, int], Work, float]:
     """Return the passes, the work and the vectors held of an estimator's replays."""
-    work: Counter[Unit] = Counter()
+    work: Work = defaultdict(float)
     if e.method in METRIC_METHODS:
         return {}, work, 0.0
     batches = [batch for n in _spread(orders, jobs) for batch in _batches(s, n)]
@@ -511,7 +526,11 @@ def _replayed(
     passes["gradients"] += orders * e.tail * s.k
     updates = s.T if e.method != "recency" else e.tail
     work[Unit("update")] += orders * s.P * (_REPLAYED.get(e.method, 1.0) * updates + 1)
-    rows = 4.0 * max(batches) + 3 * s.U * (e.method in TABLE_METHODS)
+    work[Unit("hash")] += _STORED * jobs * s.path_bytes
+    rows = 4.0 * max(batches)
+    if e.method in TABLE_METHODS:
+        work[Unit("hash")] += _STORED * jobs * s.table_bytes(e.path)
+        rows += 3 * s.U
     if e.method in EXACT_METHODS:
         # a unit that several orders visit at a step is differentiated once for all of them
         visited = sum(s.U * (1 - (1 - s.k / s.U) ** batch) for batch in batches)
@@ -529,7 +548,7 @@ def _replayed(
     if e.method == "subsample" and e.size is not None:
         passes["sequences"] += _subsampled(s, e, e.size, orders * approximated, jobs, work)
         rows += s.table_anchors(e.path) * s.U
-    return {kind: n for kind, n in passes.items() if n}, +work, rows
+    return {kind: n for kind, n in passes.items() if n}, work, rows
 
 
 def _batches(s: Sizes, orders: int) -> list[int]:
@@ -538,9 +557,7 @@ def _batches(s: Sizes, orders: int) -> list[int]:
     return [min(most, orders - first) for first in range(0, orders, most)]
 
 
-def _subsampled(
-    s: Sizes, e: EstimatorConfig, size: int, visits: int, jobs: int, work: Counter[Unit]
-) -> int:
+def _subsampled(s: Sizes, e: EstimatorConfig, size: int, visits: int, jobs: int, work: Work) -> int:
     """Return the sequences that `subsample` differentiates, and add the passes to `work`."""
     cached = s.table_anchors(e.path) * s.U * jobs
     work[Unit("gradient", size)] += cached
@@ -568,6 +585,7 @@ def _stores(s: Sizes) -> Iterator[Stage]:
         counts={"forwards": forwards},
         work={
             Unit("forward", s.H): forwards,
+            Unit("hash"): _STORED * s.table_bytes("reference"),
             # encoded once, decoded at every step of the replays, compared with the table
             Unit("update"): stores * s.P * (rows * s.U + COMPARED * steps),
             Unit("product"): stores * rows * s.U**2 * s.P,
@@ -585,7 +603,8 @@ def _curriculum(s: Sizes) -> Iterator[Stage]:
     free = not (c.pinned or c.quotas) and c.furthest is None
     proposals = _PROPOSALS if free else _PROPOSALS - 2  # pairs of units know no constraints
     replayed = proposals + s.counts["structured"] + _FIELD
-    scored = c.random + _CLIMBS * c.rounds * _NEIGHBOURS + (1 + c.rounds) * _BRED
+    climbed = min(c.rounds, s.U) * _NEIGHBOURS  # until no neighbour is better
+    scored = c.random + _CLIMBS * climbed + (1 + c.rounds) * _BRED
     read = (1 + reduced.PATTERNS) * (r + s.R * s.D)
     forwards = 2 * s.U + replayed * s.R * s.D
     yield Stage(
@@ -595,7 +614,7 @@ def _curriculum(s: Sizes) -> Iterator[Stage]:
         work={
             Unit("forward", s.S): 2 * s.U,
             Unit("forward", s.H): replayed * s.R * s.D,
-            Unit("update"): replayed * s.T * s.P + scored * s.T * (read + 2 * q),
+            Unit("update"): replayed * s.T * s.P + scored * s.T * (3 * read + 2 * q),
             Unit("product"): replayed * s.T * s.P * (q + r) + scored * s.T * q * (read + r),
         },
         files=("curriculum/candidates.json",),
@@ -614,7 +633,8 @@ def _memorization(s: Sizes) -> Iterator[Stage]:
     yield _truth(s, "position_truth", ("orders",), orders, s.shards["truth"], 1)
     q, r, _ = _basis(s, "barycentre")
     moved = s.U + _WAYS * s.U * s.T
-    work, counts = Counter[Unit](), {}
+    counts: dict[str, int] = {}
+    work: Work = defaultdict(float)
     if m.estimator.startswith("nystrom"):
         counts = {"forwards": moved * s.D}
         work[Unit("forward", s.H)] += moved * s.D
