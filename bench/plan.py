@@ -48,7 +48,7 @@ def markdown(record: Mapping[str, Any], found: Mapping[str, Mapping[str, Pair]])
         table(head, [_row(stage, pairs) for stage, pairs in found.items()]),
         f"Counts, seconds and disk are to be within a factor of {WITHIN:g}; of stages of less "
         f"than {SMALL['seconds']:g} s or {size_text(SMALL['bytes'])}, counts alone. "
-        + ("All are." if not off else f"{len(off)} are not:"),
+        + ("All are." if not off else "Not so:"),
     ]
     if off:
         parts.append("\n".join(f"* {line}" for line in off))

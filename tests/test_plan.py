@@ -9,7 +9,8 @@ from configs import ROOT, config
 from trainorder import plan as plan_module
 from trainorder.errors import UserError
 from trainorder.plan import Pair, check_disk, plan, table
-from trainorder.stages import Sizes, stages
+from trainorder.sizes import Sizes
+from trainorder.stages import stages
 
 CHEAP = [
     {"method": "constant", "path": "reference"},

@@ -7,7 +7,8 @@ import torch
 
 from configs import CONFIGS, ROOT, config
 from trainorder.config import CorpusConfig
-from trainorder.stages import Sizes, domains_of, stages
+from trainorder.sizes import Sizes, domains_of
+from trainorder.stages import stages
 
 
 def by_name(configuration):
@@ -81,6 +82,16 @@ def test_a_table_at_every_step_is_as_many_times_larger():
     )
     assert every.counts["gradients"] == given.counts["gradients"] * 32 / 4
     assert every.counts["sequences"] == 0, "no pools are read where every step is an anchor"
+
+
+@pytest.mark.parametrize("name", ["reduced/barycentre", "propose", "curvature/barycentre"])
+def test_passes_on_as_many_sequences_add_up(name):
+    """Units and held-out text of the same size share a unit of work, and both are in it."""
+    passes = {}
+    for heldout in (24, 64):
+        work = by_name(config(corpus__heldout_sequences=heldout))[name].work
+        passes[heldout] = sum(n for unit, n in work.items() if unit.sequences)
+    assert passes[24] == passes[64]
 
 
 def corpus(**values):

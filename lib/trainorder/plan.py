@@ -17,7 +17,8 @@ from trainorder.config import OptimizerConfig
 from trainorder.errors import UserError
 from trainorder.optimizer import AdamW
 from trainorder.provenance import machine, versions
-from trainorder.stages import FLOAT, Sizes, Stage, stages
+from trainorder.sizes import FLOAT, Sizes
+from trainorder.stages import Stage, stages
 
 LEFT_OUT = (
     "time: reading and packing the text, validation, figures, explorer and report (about a minute "

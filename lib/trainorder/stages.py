@@ -7,8 +7,6 @@ by, in the units of `calibration`: the passes, and what replays and products of 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,35 +21,24 @@ from trainorder.config import (
     METRIC_METHODS,
     STORE,
     TABLE_METHODS,
-    CorpusConfig,
     CurriculumConfig,
-    CurvatureConfig,
     EstimatorConfig,
-    ExpansionConfig,
     MemorizationConfig,
-    ModelConfig,
-    OrdersConfig,
-    WindowConfig,
-    orders_config,
 )
-from trainorder.corpus import packages
-from trainorder.corpus.tokenizer import load as load_tokenizer
-from trainorder.model import LanguageModel
-from trainorder.orders import read_orders
+from trainorder.optimizer import MOMENTS
 from trainorder.outcome import BATCH_NUMBERS
-from trainorder.proxy import narrowed
 from trainorder.quantize import BLOCK
+from trainorder.sizes import FLOAT, Sizes, spread
 from trainorder.stores.base import Dense
 from trainorder.stores.build import all_codecs
 
 Work = defaultdict[Unit, float]
-FLOAT = 4  # bytes
-_MOMENTS = 3  # vectors of a state
 # Measured once, on the default study. A number of a step of a replay, in AdamW updates; a byte of
 # the store that is read or written, seal and checksums included, in bytes hashed.
 _REPLAYED = {"constant": 0.0, "fut": 4.0, "fut++": 5.5}
 _STORED = 4
 _KEPT = 3  # times that a trainer's states pass: kept, read again, published
+_STORE_STAGES = ("reference", "table", "barycentre", "curvature", "reduced")
 _PROPOSALS, _FIELD, _WAYS = 8, 6, 3  # of a search, of others, of moving a unit
 _NEIGHBOURS, _BRED, _CLIMBS = 512, 200, 4  # scored at once by the search; local searches
 
@@ -86,134 +73,6 @@ class Stage:
     rows: float = 0.0
 
 
-def domains_of(config: CorpusConfig) -> tuple[list[str], bool]:
-    """Return the domains of a corpus that is not built yet, and whether they are only assumed."""
-    if config.domains is not None:
-        return config.domains, False
-    if config.source == "packages":
-        return [package.domain for package in packages.select(None)], False
-    if config.source == "files":
-        names = sorted({Path(name).stem for name in config.files})
-        return names, any(Path(name).suffix != ".txt" for name in config.files)
-    return ["hub"], True
-
-
-def language_model(model: ModelConfig, vocabulary: int, length: int, seed: int) -> LanguageModel:
-    """Return the study's model on the device that is set; on `meta` it takes no memory."""
-    return LanguageModel(model, vocabulary, length, seed, torch.float32)
-
-
-class Sizes:
-    """The numbers that a study's costs follow from.
-
-    Letters are those of the design: P parameters, T steps, U units of S sequences, k units a step,
-    D domains, K anchors of the barycentre path, r probes, q rows of the basis.
-    """
-
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        """Read a checked configuration; of the files it names only a tokenizer and the orders.
-
-        Raises:
-            UserError: one of these cannot be read.
-
-        """
-        self.config = config
-        self.corpus = CorpusConfig(**config["corpus"])
-        self.window = WindowConfig(**config["window"])
-        self.orders = OrdersConfig(**orders_config(config["orders"], config["estimators"]))
-        self.expansion = ExpansionConfig(**config["expansion"])
-        self.curvature = CurvatureConfig(**config["curvature"])
-        self.estimators = [EstimatorConfig(**entry) for entry in config["estimators"]]
-        self.shards: Mapping[str, int] = config["shards"]
-        self.domains, self.domains_assumed = domains_of(self.corpus)
-        self.D, self.T, self.U = len(self.domains), self.window.steps, self.window.units
-        self.S, self.k, self.H = (
-            self.window.unit_size,
-            self.window.units_per_step,
-            self.corpus.heldout_sequences,
-        )
-        given = self.corpus.tokenizer
-        self.vocabulary = load_tokenizer(given).vocabulary if given else self.corpus.vocabulary
-        model = ModelConfig(**config["model"])
-        self.models = {False: model, True: narrowed(model)}  # by whether it is the proxy's
-        with torch.device("meta"):
-            self.P, self.narrow_P = (self.model(narrow).size for narrow in (False, True))
-        self.counts = self.orders.counts
-        if self.orders.custom is not None:
-            self.counts["custom"] = len(read_orders(self.orders.custom, self.window))
-        curriculum = config["curriculum"]
-        self.R = curriculum["readouts"] if curriculum else 1
-
-    def model(self, narrow: bool) -> LanguageModel:
-        """Return the study's model, or the proxy's."""
-        length = self.corpus.sequence_length
-        seed = self.config["seeds"]["init"]
-        return language_model(self.models[narrow], self.vocabulary, length, seed)
-
-    @property
-    def anchors(self) -> int:
-        """K; of `auto` the square root of 2 T, as the studies of the benchmark took."""
-        anchors = self.expansion.anchors
-        if isinstance(anchors, int):
-            return anchors
-        return self.T if anchors == "all" else min(self.T, round((2 * self.T) ** 0.5))
-
-    @property
-    def reference_anchors(self) -> int:
-        """Anchors of the reference path."""
-        return self.expansion.anchors if isinstance(self.expansion.anchors, int) else self.T
-
-    def table_anchors(self, path: str) -> int:
-        """Return the anchors of a path."""
-        return self.reference_anchors if path == "reference" else self.anchors
-
-    @property
-    def pools(self) -> list[int]:
-        """Sequences in the pool of each cluster."""
-        clusters = self.curvature.clusters
-        if isinstance(clusters, int):
-            members = _spread(self.U, clusters)
-        else:
-            mixed = int(self.window.mixed_fraction * self.U + 0.5) if self.D > 1 else 0
-            members = [*_spread(self.U - mixed, self.D), mixed]
-        return [min(self.expansion.pool, units * self.S) for units in members if units]
-
-    def paths(self, methods: tuple[str, ...]) -> list[str]:
-        """Return the expansion paths of the estimators of some methods."""
-        return sorted({e.path for e in self.estimators if e.method in methods})
-
-    def estimated(self, estimator: EstimatorConfig) -> dict[str, int]:
-        """Return how many orders of each split an estimator runs on."""
-        bounds = estimator.orders
-        return {
-            split: min(n, bounds.get(split, n))
-            for split, n in self.counts.items()
-            if split != "fit"
-        }
-
-    def followed(self, counts: Mapping[str, int]) -> int:
-        """Return how many of some orders are followed along the window."""
-        count: int = self.config["trajectories"]
-        structured = min(count // 2, self.counts["structured"])
-        random = min(count - structured, self.counts["random"])
-        return min(random, counts["random"]) + min(structured, counts["structured"])
-
-    @property
-    def path_bytes(self) -> int:
-        """Bytes of an expansion path."""
-        return _MOMENTS * (self.T + 1) * FLOAT * self.P
-
-    def table_bytes(self, path: str) -> int:
-        """Return the bytes of a path's gradient table."""
-        return self.table_anchors(path) * self.U * FLOAT * self.P
-
-
-def _spread(total: int, parts: int) -> list[int]:
-    """Divide evenly, as the corpus and its clusters are."""
-    share, rest = divmod(total, parts)
-    return [share + (place < rest) for place in range(parts)]
-
-
 def stages(sizes: Sizes) -> list[Stage]:
     """Return the stages of a study, each after those that it waits for."""
     return [
@@ -240,7 +99,7 @@ def _training(s: Sizes) -> Iterator[Stage]:
         counts={"gradients": s.window.warmup_steps * s.k},
         work={Unit("step", batch): s.window.warmup_steps},
         files=("store/warm.h5",),
-        bytes=_MOMENTS * FLOAT * s.P,
+        bytes=len(MOMENTS) * FLOAT * s.P,
         rows=8,
     )
     yield Stage(
@@ -392,15 +251,14 @@ def _reduced(s: Sizes, path: str) -> Stage:
     q, r, anchors = _basis(s, path)
     functionals, patterns = r + s.R * s.D + s.U, 1 + reduced.PATTERNS
     replayed = reduced.SCHEDULES * s.T
-    work = {
-        Unit("gradient", s.S): s.U,
-        Unit("gradient", s.H): s.R * s.D,
-        Unit("forward", s.S): s.U,
-        Unit("forward", s.H): s.R * s.D,
-        Unit("update"): s.P * (replayed + 3 * anchors * (reduced.SCHEDULES + functionals)),
-        Unit("product"): s.P
-        * (replayed * (r + q) + anchors * (patterns * functionals * q + reduced.SCHEDULES**2)),
-    }
+    work: Work = defaultdict(float)
+    for kind in ("gradient", "forward"):
+        work[Unit(kind, s.S)] += s.U
+        work[Unit(kind, s.H)] += s.R * s.D
+    work[Unit("update")] += s.P * (replayed + 3 * anchors * (reduced.SCHEDULES + functionals))
+    work[Unit("product")] += s.P * (
+        replayed * (r + q) + anchors * (patterns * functionals * q + reduced.SCHEDULES**2)
+    )
     numbers = s.T * s.U * q + s.curvature.anchors * s.U * r * q
     numbers += anchors * (q + 1) * patterns * functionals
     return Stage(
@@ -416,8 +274,7 @@ def _reduced(s: Sizes, path: str) -> Stage:
 
 def _manifest(s: Sizes) -> Stage:
     made = [*_training(s), *_expansion(s), *_low_rank(s)]
-    kept = [stage for stage in made if any("/path" in f or "/table" in f for f in stage.files)]
-    kept += [stage for stage in made if stage.name.startswith(("curvature", "reduced"))]
+    kept = [stage for stage in made if stage.name.split("/")[0] in _STORE_STAGES]
     return Stage(
         "manifest",
         tuple(stage.name for stage in kept),
@@ -439,7 +296,7 @@ def _truths(s: Sizes) -> Iterator[Stage]:
         counts={"gradients": steps * s.k},
         work={Unit("step", batch, narrow=True): steps},
         files=("proxy/warm.h5",),
-        bytes=_MOMENTS * FLOAT * s.narrow_P,
+        bytes=len(MOMENTS) * FLOAT * s.narrow_P,
         rows=8,
     )
     orders = s.counts["fit"] + sum(s.estimated(proxies[0]).values())
@@ -518,7 +375,7 @@ def _replayed(
     work: Work = defaultdict(float)
     if e.method in METRIC_METHODS:
         return {}, work, 0.0
-    batches = [batch for n in _spread(orders, jobs) for batch in _batches(s, n)]
+    batches = [batch for n in spread(orders, jobs) for batch in _batches(s, n)]
     evaluated = orders if e.method != "constant" else len(batches)
     passes = Counter({"forwards": evaluated * s.D})
     work[Unit("forward", s.H)] += evaluated * s.D
@@ -606,17 +463,16 @@ def _curriculum(s: Sizes) -> Iterator[Stage]:
     climbed = min(c.rounds, s.U) * _NEIGHBOURS  # until no neighbour is better
     scored = c.random + _CLIMBS * climbed + (1 + c.rounds) * _BRED
     read = (1 + reduced.PATTERNS) * (r + s.R * s.D)
-    forwards = 2 * s.U + replayed * s.R * s.D
+    work: Work = defaultdict(float)
+    work[Unit("forward", s.S)] += 2 * s.U
+    work[Unit("forward", s.H)] += replayed * s.R * s.D
+    work[Unit("update")] += replayed * s.T * s.P + scored * s.T * (3 * read + 2 * q)
+    work[Unit("product")] += replayed * s.T * s.P * (q + r) + scored * s.T * q * (read + r)
     yield Stage(
         "propose",
         ("reduced/barycentre",),
-        counts={"forwards": forwards},
-        work={
-            Unit("forward", s.S): 2 * s.U,
-            Unit("forward", s.H): replayed * s.R * s.D,
-            Unit("update"): replayed * s.T * s.P + scored * s.T * (3 * read + 2 * q),
-            Unit("product"): replayed * s.T * s.P * (q + r) + scored * s.T * q * (read + r),
-        },
+        counts={"forwards": 2 * s.U + replayed * s.R * s.D},
+        work=work,
         files=("curriculum/candidates.json",),
         rows=4 * replayed + 3 * q,
     )
