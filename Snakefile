@@ -38,3 +38,4 @@ rule all:
 
 
 include: "rules/bundle.smk"
+include: "rules/plan.smk"

@@ -1,0 +1,512 @@
+"""What each stage of a study does, as far as its configuration tells: passes, numbers, bytes.
+
+The counts are those that the jobs write to `costs/`. Beside them stands the work that time is told
+by, in the units of `calibration`: the passes, and what replays and products of matrices add.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from trainorder import probes, reduced
+from trainorder.calibration import Unit
+from trainorder.comparison import LARGEST_BYTES
+from trainorder.comparison import ORDERS as COMPARED
+from trainorder.config import (
+    CURVATURE_METHODS,
+    EXACT_METHODS,
+    METRIC_METHODS,
+    STORE,
+    TABLE_METHODS,
+    CurriculumConfig,
+    EstimatorConfig,
+    MemorizationConfig,
+)
+from trainorder.optimizer import MOMENTS
+from trainorder.outcome import BATCH_NUMBERS
+from trainorder.quantize import BLOCK
+from trainorder.sizes import FLOAT, Sizes, spread
+from trainorder.stores.base import Dense
+from trainorder.stores.build import all_codecs
+
+Work = defaultdict[Unit, float]
+# Measured once, on the default study. A number of a step of a replay, in AdamW updates; a byte of
+# the store that is read or written, seal and checksums included, in bytes hashed.
+_REPLAYED = {"constant": 0.0, "fut": 4.0, "fut++": 5.5}
+_STORED = 4
+_KEPT = 3  # times that a trainer's states pass: kept, read again, published
+_STORE_STAGES = ("reference", "table", "barycentre", "curvature", "reduced")
+_PROPOSALS, _FIELD, _WAYS = 8, 6, 3  # of a search, of others, of moving a unit
+_NEIGHBOURS, _BRED, _CLIMBS = 512, 200, 4  # scored at once by the search; local searches
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one stage does, all its jobs together.
+
+    Attributes:
+        name: as in `costs.json`.
+        after: the stages that its jobs wait for.
+        jobs: how many share the work.
+        counts: passes, as the jobs count them.
+        retrainings: real trainings of the window, of the study's model.
+        work: numbers of each unit of `calibration`.
+        files: patterns of the files that it leaves, below the results.
+        bytes: of these files.
+        scratch: bytes on disk that its jobs need until they are done.
+        rows: vectors of all parameters that a job holds at once.
+
+    """
+
+    name: str
+    after: tuple[str, ...] = ()
+    jobs: int = 1
+    counts: Mapping[str, int] = field(default_factory=dict)
+    retrainings: int = 0
+    work: Mapping[Unit, float] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    bytes: int = 0
+    scratch: int = 0
+    rows: float = 0.0
+
+
+def stages(sizes: Sizes) -> list[Stage]:
+    """Return the stages of a study, each after those that it waits for."""
+    return [
+        *_training(sizes),
+        *_expansion(sizes),
+        *_low_rank(sizes),
+        _manifest(sizes),
+        *_truths(sizes),
+        *(_estimate(sizes, estimator) for estimator in sizes.estimators),
+        *_stores(sizes),
+        *_curriculum(sizes),
+        *_memorization(sizes),
+    ]
+
+
+def _training(s: Sizes) -> Iterator[Stage]:
+    batch, length = s.window.sequences_per_step, s.corpus.sequence_length
+    sequences = s.window.warmup_steps * batch + s.U * s.S + s.D * s.H
+    files = ("corpus.h5", "corpus.json", "tokenizer/*")
+    yield Stage("corpus", files=files, bytes=FLOAT * sequences * length)
+    yield Stage(
+        "warm",
+        ("corpus",),
+        counts={"gradients": s.window.warmup_steps * s.k},
+        work={Unit("step", batch): s.window.warmup_steps},
+        files=("store/warm.h5",),
+        bytes=len(MOMENTS) * FLOAT * s.P,
+        rows=8,
+    )
+    yield Stage(
+        "orders",
+        ("warm",),
+        counts={"forwards": s.U},
+        work={Unit("forward", s.S): s.U},
+        files=("orders.json",),
+        rows=8,
+    )
+    yield Stage(
+        "reference",
+        ("orders",),
+        counts={"gradients": s.T * s.k},
+        retrainings=1,
+        work={Unit("step", batch): s.T, Unit("hash"): _KEPT * _STORED * s.path_bytes},
+        files=("store/reference/path.h5",),
+        bytes=s.path_bytes,
+        scratch=s.path_bytes,
+        rows=12,
+    )
+
+
+def _expansion(s: Sizes) -> Iterator[Stage]:
+    curved = s.paths(CURVATURE_METHODS)
+    if "reference" in s.paths((*TABLE_METHODS, *CURVATURE_METHODS)):
+        gradients = s.reference_anchors * s.U
+        yield Stage(
+            "table",
+            ("reference",),
+            s.shards["table"],
+            {"gradients": gradients},
+            work={
+                Unit("gradient", s.S): gradients,
+                Unit("hash"): _STORED * s.table_bytes("reference"),
+            },
+            files=("store/reference/table-*.h5",),
+            bytes=s.table_bytes("reference"),
+            rows=8,
+        )
+    barycentre = "barycentre" in s.paths(tuple(STORE))
+    if barycentre or curved:
+        by_gradients = s.U if isinstance(s.curvature.clusters, int) else 0
+        yield Stage(
+            "clusters",
+            ("warm",),
+            counts={"gradients": by_gradients},
+            work={Unit("gradient", s.S): by_gradients},
+            files=("store/clusters.h5",),
+        )
+    if barycentre:
+        yield _barycentre(s)
+
+
+def _barycentre(s: Sizes) -> Stage:
+    pooled = 0 if s.expansion.anchors == "all" else s.T - 1 + s.anchors
+    gradients, made = s.anchors * s.U, s.path_bytes + s.table_bytes("barycentre")
+    work = Work(float, {Unit("gradient", s.S): gradients})
+    for pool in s.pools:
+        for part in np.array_split(np.arange(pool), min(4, pool)):
+            work[Unit("gradient", len(part))] += pooled
+    # the moments, in double precision: of the pools' parts, and of the units at anchors
+    work[Unit("update")] += s.P * (4 * len(s.pools) * pooled + gradients)
+    work[Unit("hash")] += _KEPT * _STORED * made
+    return Stage(
+        "barycentre",
+        ("clusters",),
+        counts={"gradients": gradients, "sequences": pooled * sum(s.pools)},
+        work=work,
+        files=("store/barycentre/path.h5", "store/barycentre/table-0.h5"),
+        bytes=made,
+        scratch=made,
+        rows=3 * s.U + 12 * len(s.pools),
+    )
+
+
+def _low_rank(s: Sizes) -> Iterator[Stage]:
+    for path in s.paths(CURVATURE_METHODS):
+        table = "table" if path == "reference" else "barycentre"
+        yield _curvature(s, path, ("clusters", table))
+    for path in s.paths(("reduced",)):
+        yield _reduced(s, path)
+
+
+def _basis(s: Sizes, path: str) -> tuple[int, int, int]:
+    """Return q, r and K of a path's low-rank expansion."""
+    c, anchors = s.curvature, s.table_anchors(path)
+    rows = anchors * s.U + c.anchors * len(s.pools) * c.rank
+    q = min(c.basis, rows, s.P)
+    return q, min(c.rank, q), anchors
+
+
+def _rounds(s: Sizes) -> tuple[int, int]:
+    """Return how often the error is checked and the replays are made before the rank is reached."""
+    c = s.curvature
+    step = max(1, c.rank // 4)
+    reached = 2 * step + min(step, 3 * s.D)
+    checks = 0
+    while reached < c.rank:
+        left, checks = c.rank - reached, checks + 1
+        reached += left if left < 2 * step else step
+    return checks, 3 + checks
+
+
+def _curvature(s: Sizes, path: str, after: tuple[str, ...]) -> Stage:
+    c, pool, clusters = s.curvature, sum(s.pools), len(s.pools)
+    q, r, anchors = _basis(s, path)
+    checks, replays = _rounds(s)
+    measured = c.anchors * (1 + c.rank) + 2 * checks  # gradients of every pool
+    each = min(c.unit_sequences, s.S)
+    own = s.U * (1 + c.unit_directions) if c.unit_directions else 0
+    work = Work(float, {Unit("gradient", s.H): s.D})
+    for size in s.pools:
+        for half in _halves(size):
+            work[Unit("gradient", half)] += measured
+    for half in _halves(each):
+        work[Unit("gradient", half)] += own
+    schedules = probes.SCHEDULES - 2
+    replayed = schedules * s.T * s.P
+    rows = anchors * s.U + c.anchors * clusters * r
+    work[Unit("update")] += replays * replayed + 2 * s.P * (measured * clusters + own)
+    work[Unit("product")] += s.P * (
+        (replays - 2) * schedules * s.T * 3 * r * c.anchors  # replays with the curvature
+        + rows * (rows + 2 * r + q)  # the basis, from what it is to span
+        + c.anchors * clusters * r * (r + q)
+        + 2 * own * q
+        + replays * (6 * schedules) ** 2
+    )
+    scales = 1 + 2 * FLOAT / BLOCK
+    return Stage(
+        f"curvature/{path}",
+        after,
+        counts={"goals": s.D, "sequences": measured * pool + own * each},
+        work=work,
+        files=(f"store/{path}/curvature.h5", f"store/{path}/probes.json"),
+        bytes=int(
+            s.P * ((r + (q - r) / 2) * scales + 4 * anchors)
+            + FLOAT * q * (anchors * s.U + c.anchors * clusters * r + s.U * c.unit_directions)
+        ),
+        rows=4 * rows + 3 * c.anchors * clusters * r + 12 * schedules + 2 * q,
+    )
+
+
+def _halves(size: int) -> list[int]:
+    return [half for half in ((size + 1) // 2, size // 2) if half]
+
+
+def _reduced(s: Sizes, path: str) -> Stage:
+    q, r, anchors = _basis(s, path)
+    functionals, patterns = r + s.R * s.D + s.U, 1 + reduced.PATTERNS
+    replayed = reduced.SCHEDULES * s.T
+    work: Work = defaultdict(float)
+    for kind in ("gradient", "forward"):
+        work[Unit(kind, s.S)] += s.U
+        work[Unit(kind, s.H)] += s.R * s.D
+    work[Unit("update")] += s.P * (replayed + 3 * anchors * (reduced.SCHEDULES + functionals))
+    work[Unit("product")] += s.P * (
+        replayed * (r + q) + anchors * (patterns * functionals * q + reduced.SCHEDULES**2)
+    )
+    numbers = s.T * s.U * q + s.curvature.anchors * s.U * r * q
+    numbers += anchors * (q + 1) * patterns * functionals
+    return Stage(
+        f"reduced/{path}",
+        (f"curvature/{path}",),
+        counts={"goals": s.R * s.D, "gradients": s.U},
+        work=work,
+        files=(f"store/{path}/reduced.h5",),
+        bytes=FLOAT * numbers,
+        rows=reduced.SCHEDULES * (2 * anchors + 4) + 2 * functionals + 2 * q,
+    )
+
+
+def _manifest(s: Sizes) -> Stage:
+    made = [*_training(s), *_expansion(s), *_low_rank(s)]
+    kept = [stage for stage in made if stage.name.split("/")[0] in _STORE_STAGES]
+    return Stage(
+        "manifest",
+        tuple(stage.name for stage in kept),
+        work={Unit("hash"): sum(stage.bytes for stage in kept)},
+        files=("store/manifest.json",),
+    )
+
+
+def _truths(s: Sizes) -> Iterator[Stage]:
+    orders = sum(s.counts.values())
+    yield _truth(s, "truth", ("orders",), orders, s.shards["truth"], s.R, s.followed(s.counts))
+    proxies = [e for e in s.estimators if e.method == "proxy"]
+    if not proxies:
+        return
+    batch, steps = s.window.sequences_per_step, s.window.warmup_steps
+    yield Stage(
+        "proxy_warm",
+        ("corpus",),
+        counts={"gradients": steps * s.k},
+        work={Unit("step", batch, narrow=True): steps},
+        files=("proxy/warm.h5",),
+        bytes=len(MOMENTS) * FLOAT * s.narrow_P,
+        rows=8,
+    )
+    orders = s.counts["fit"] + sum(s.estimated(proxies[0]).values())
+    yield Stage(
+        "proxy_orders",
+        ("proxy_warm", "orders"),
+        s.shards["truth"],
+        {"forwards": orders * s.D, "gradients": orders * s.T * s.k, "orders": orders},
+        work={
+            Unit("step", batch, narrow=True): orders * s.T,
+            Unit("forward", s.H, narrow=True): orders * s.D,
+        },
+        files=("proxy/[0-9]*.h5",),
+        bytes=8 * orders * (s.T + s.U),
+        rows=8,
+    )
+
+
+def _truth(
+    s: Sizes,
+    name: str,
+    after: tuple[str, ...],
+    orders: int,
+    jobs: int,
+    readouts: int,
+    followed: int = 0,
+) -> Stage:
+    folder = {"candidate_truth": "curriculum/", "position_truth": "memorization/"}.get(name, "")
+    return Stage(
+        name,
+        after,
+        jobs,
+        {
+            "forwards": orders * readouts * s.D,
+            "gradients": orders * s.T * s.k,
+            "orders": orders,
+        },
+        retrainings=orders,
+        work={
+            Unit("step", s.window.sequences_per_step): orders * s.T,
+            Unit("forward", s.H): orders * readouts * s.D,
+        },
+        files=(f"{folder}truth/*.h5",),
+        bytes=_outcome_bytes(s, orders, followed) + 8 * orders * (s.T + s.U),
+        rows=16,
+    )
+
+
+def _outcome_bytes(s: Sizes, orders: int, followed: int) -> int:
+    rows: int = s.config["sketch_rows"]
+    return FLOAT * rows * (orders + followed * (s.T + 1))
+
+
+def _estimate(s: Sizes, estimator: EstimatorConfig) -> Stage:
+    counts = s.estimated(estimator)
+    orders, jobs = sum(counts.values()), estimator.shards(s.shards["estimate"])
+    followed = 0 if estimator.method in METRIC_METHODS else s.followed(counts)
+    after = ("truth", "proxy_orders") if estimator.method == "proxy" else ("manifest",)
+    passes, work, rows = _replayed(s, estimator, orders, jobs)
+    return Stage(
+        f"estimate/{estimator.name}",
+        ("truth",) if estimator.method == "ridge" else after,
+        jobs,
+        {**passes, **({} if estimator.method == "proxy" else {"orders": orders})},
+        work=work,
+        files=(f"estimates/{estimator.name}/*.h5",),
+        bytes=_outcome_bytes(s, orders, followed),
+        rows=rows,
+    )
+
+
+def _replayed(
+    s: Sizes, e: EstimatorConfig, orders: int, jobs: int
+) -> tuple[dict[str, int], Work, float]:
+    """Return the passes, the work and the vectors held of an estimator's replays."""
+    work: Work = defaultdict(float)
+    if e.method in METRIC_METHODS:
+        return {}, work, 0.0
+    batches = [batch for n in spread(orders, jobs) for batch in _batches(s, n)]
+    evaluated = orders if e.method != "constant" else len(batches)
+    passes = Counter({"forwards": evaluated * s.D})
+    work[Unit("forward", s.H)] += evaluated * s.D
+    approximated = 0 if e.method == "recency" else s.T - e.tail
+    passes["gradients"] += orders * e.tail * s.k
+    updates = s.T if e.method != "recency" else e.tail
+    work[Unit("update")] += orders * s.P * (_REPLAYED.get(e.method, 1.0) * updates + 1)
+    work[Unit("hash")] += _STORED * jobs * s.path_bytes
+    rows = 4.0 * max(batches)
+    if e.method in TABLE_METHODS:
+        work[Unit("hash")] += _STORED * jobs * s.table_bytes(e.path)
+        rows += 3 * s.U
+    if e.method in EXACT_METHODS:
+        # a unit that several orders visit at a step is differentiated once for all of them
+        visited = sum(s.U * (1 - (1 - s.k / s.U) ** batch) for batch in batches)
+        passes["gradients"] += round(approximated * visited)
+        passes["hvps"] += orders * approximated * s.k
+        if e.method == "taylor2":
+            passes["third_derivatives"] += orders * approximated * s.k
+    work[Unit("gradient", s.S)] += passes["gradients"]
+    work[Unit("hvp", s.S)] += passes["hvps"]
+    work[Unit("third", s.S)] += passes["third_derivatives"]
+    if e.method in CURVATURE_METHODS:
+        q, r, anchors = _basis(s, e.path)
+        work[Unit("product")] += orders * approximated * s.P * (q + r)
+        rows += 3 * q + 2 * anchors
+    if e.method == "subsample" and e.size is not None:
+        passes["sequences"] += _subsampled(s, e, e.size, orders * approximated, jobs, work)
+        rows += s.table_anchors(e.path) * s.U
+    return {kind: n for kind, n in passes.items() if n}, work, rows
+
+
+def _batches(s: Sizes, orders: int) -> list[int]:
+    """Return how many orders a job replays at a time."""
+    most = max(1, BATCH_NUMBERS // s.P)
+    return [min(most, orders - first) for first in range(0, orders, most)]
+
+
+def _subsampled(s: Sizes, e: EstimatorConfig, size: int, visits: int, jobs: int, work: Work) -> int:
+    """Return the sequences that `subsample` differentiates, and add the passes to `work`."""
+    cached = s.table_anchors(e.path) * s.U * jobs
+    work[Unit("gradient", size)] += cached
+    work[Unit("gradient", size * s.k)] += visits
+    believed = 0
+    if 1 < size < s.S:
+        believed = 12 * jobs  # at both ends of six displacements
+        for half in _halves(size):
+            work[Unit("gradient", half)] += believed
+    return size * (cached + visits * s.k + believed)
+
+
+def _stores(s: Sizes) -> Iterator[Stage]:
+    if "reference" not in s.paths((*TABLE_METHODS, *CURVATURE_METHODS)):
+        return
+    rows = min(s.reference_anchors, max(2, LARGEST_BYTES // (s.U * s.P * FLOAT)))
+    steps = s.T if rows == s.reference_anchors else rows
+    table = object.__new__(Dense)  # only the shape of its table is asked for
+    table.gradient = torch.empty(rows, s.U, s.P, device="meta")
+    stores = 1 + len(all_codecs(table))
+    forwards = stores * min(COMPARED, sum(s.counts.values()) - 1) * s.D
+    yield Stage(
+        "stores",
+        ("manifest",),
+        counts={"forwards": forwards},
+        work={
+            Unit("forward", s.H): forwards,
+            Unit("hash"): _STORED * s.table_bytes("reference"),
+            # encoded once, decoded at every step of the replays, compared with the table
+            Unit("update"): stores * s.P * (rows * s.U + COMPARED * steps),
+            Unit("product"): stores * rows * s.U**2 * s.P,
+        },
+        files=("stores.json",),
+        rows=2.5 * rows * s.U,
+    )
+
+
+def _curriculum(s: Sizes) -> Iterator[Stage]:
+    if not s.config["curriculum"]:
+        return
+    c = CurriculumConfig(**s.config["curriculum"])
+    q, r, _ = _basis(s, "barycentre")
+    free = not (c.pinned or c.quotas) and c.furthest is None
+    proposals = _PROPOSALS if free else _PROPOSALS - 2  # pairs of units know no constraints
+    replayed = proposals + s.counts["structured"] + _FIELD
+    climbed = min(c.rounds, s.U) * _NEIGHBOURS  # until no neighbour is better
+    scored = c.random + _CLIMBS * climbed + (1 + c.rounds) * _BRED
+    read = (1 + reduced.PATTERNS) * (r + s.R * s.D)
+    work: Work = defaultdict(float)
+    work[Unit("forward", s.S)] += 2 * s.U
+    work[Unit("forward", s.H)] += replayed * s.R * s.D
+    work[Unit("update")] += replayed * s.T * s.P + scored * s.T * (3 * read + 2 * q)
+    work[Unit("product")] += replayed * s.T * s.P * (q + r) + scored * s.T * q * (read + r)
+    yield Stage(
+        "propose",
+        ("reduced/barycentre",),
+        counts={"forwards": 2 * s.U + replayed * s.R * s.D},
+        work=work,
+        files=("curriculum/candidates.json",),
+        rows=4 * replayed + 3 * q,
+    )
+    orders = _FIELD + min(c.retrained, proposals)
+    yield _truth(s, "candidate_truth", ("propose",), orders, 2, s.R)
+
+
+def _memorization(s: Sizes) -> Iterator[Stage]:
+    if not s.config["memorization"]:
+        return
+    m = MemorizationConfig(**s.config["memorization"])
+    cells = min(m.retrained, s.U * s.T)
+    orders = 1 + _WAYS * cells
+    yield _truth(s, "position_truth", ("orders",), orders, s.shards["truth"], 1)
+    q, r, _ = _basis(s, "barycentre")
+    moved = s.U + _WAYS * s.U * s.T
+    counts: dict[str, int] = {}
+    work: Work = defaultdict(float)
+    if m.estimator.startswith("nystrom"):
+        counts = {"forwards": moved * s.D}
+        work[Unit("forward", s.H)] += moved * s.D
+        work[Unit("forward", s.S)] += moved
+        work[Unit("update")] += moved * s.T * s.P
+        work[Unit("product")] += moved * s.T * s.P * (q + r)
+    else:
+        read = (1 + reduced.PATTERNS) * (2 * r + s.D + s.U)
+        work[Unit("product")] += moved * s.T * q * (read + 2 * r)
+        work[Unit("update")] += moved * s.T * (read + 4 * q)
+    yield Stage(
+        "position_maps",
+        ("manifest",),
+        counts=counts,
+        work=work,
+        files=("memorization/estimated.h5",),
+        bytes=8 * _WAYS * s.U * s.T * (1 + s.D),
+        rows=4 * _batches(s, moved)[0] + 3 * q if counts else 0.0,
+    )

@@ -1,0 +1,28 @@
+# What the study will cost; made only when asked for, from the configuration alone.
+import shutil
+
+
+rule plan:
+    output:
+        plan=f"{RESULTS}/plan.json",
+    log:
+        f"{RESULTS}/logs/plan.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/plan.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        config=config,
+        replicates=[replicate(entry) for entry in REPLICATES],
+        cores=workflow.cores or os.cpu_count(),
+        # It is another plan whenever the disk has changed: asking again makes it again.
+        free=shutil.disk_usage(".").free,
+        code=code("plan.py"),
+    message:
+        "Planning the study"
+    script:
+        "../scripts/plan.py"

@@ -1,0 +1,19 @@
+"""Says what a study will cost, before anything of it runs."""
+
+import sys
+from pathlib import Path
+
+from trainorder.files import write_json
+from trainorder.job import Job, run
+from trainorder.plan import plan, table
+
+
+def main(job: Job) -> None:
+    p, output = job.params, Path(job.output["plan"])
+    record = plan(p["config"], p["replicates"], p["cores"], output.parent)
+    write_json(output, record)
+    # to the terminal: what a step prints goes to its log
+    print(table(record), file=sys.__stdout__, flush=True)
+
+
+run(main, globals().get("snakemake"))

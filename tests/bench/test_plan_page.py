@@ -1,0 +1,69 @@
+"""The page of a plan against what came of it: what is called off, and what is not judged."""
+
+import pytest
+
+from bench.plan import SMALL, WITHIN, markdown, wrong
+from trainorder.plan import Pair
+
+RECORD = {
+    "study": "mine",
+    "parameters": 1000,
+    "threads": 1,
+    "assumed": ["that it works"],
+    "left_out": ["the rest"],
+    "provenance": {"versions": {"python": "3"}, "machine": {"processor": "some", "cores": 2}},
+}
+
+
+def stage(**pairs):
+    """Return a stage in which all came as it was planned, but for some pairs."""
+    usual = {"gradients": 10, "seconds": 60.0, "bytes": 10**9, "peak_bytes": 10**9}
+    return {kind: Pair(n, n) for kind, n in usual.items()} | {
+        kind: Pair(*pair) for kind, pair in pairs.items()
+    }
+
+
+def test_what_came_as_planned_is_not_called_off():
+    found = {"truth": stage(), "warm": stage(gradients=(10, 10 * WITHIN))}
+    assert wrong(found) == []
+    assert "All are." in markdown(RECORD, found)
+
+
+OFF = {
+    "too few gradients": {"gradients": (10, 16)},
+    "too many": {"gradients": (16, 10)},
+    "passes that were not planned": {"hvps": (0, 1)},
+    "seconds": {"seconds": (60.0, 100.0)},
+    "disk": {"bytes": (10**9, 2 * 10**9)},
+    "disk that was not planned": {"bytes": (0, 10**9)},
+}
+
+
+@pytest.mark.parametrize("case", OFF)
+def test_what_is_off_is_named_on_the_page(case):
+    [kind] = OFF[case]
+    found = {"truth": stage(), "warm": stage(**OFF[case])}
+    [line] = wrong(found)
+    assert line.startswith(f"warm: {kind}: planned ")
+    page = markdown(RECORD, found)
+    assert f"* {line}" in page
+    assert "Not so:" in page
+
+
+NOT_JUDGED = {
+    "seconds of a stage too short to tell": {"seconds": (SMALL["seconds"] / 9, 2.0)},
+    "seconds that the plan leaves out": {"seconds": (0.0, 100.0)},
+    "files too small to tell": {"bytes": (0, SMALL["bytes"] / 2)},
+    "memory": {"peak_bytes": (10**9, 9 * 10**9)},
+}
+
+
+@pytest.mark.parametrize("case", NOT_JUDGED)
+def test_what_tells_nothing_is_not_judged(case):
+    assert wrong({"warm": stage(**NOT_JUDGED[case])}) == []
+
+
+def test_the_page_has_every_stage_and_what_the_plan_rests_on():
+    page = markdown(RECORD, {"truth": stage(), "warm": stage(gradients=(10, 12))})
+    for part in ("`truth` | exact", "`warm` | gradients 10 / 12", "that it works", "the rest"):
+        assert part in page, f"`{part}` is not on the page"

@@ -1,0 +1,21 @@
+"""The configurations of the repository, with some keys changed."""
+
+import copy
+from pathlib import Path
+
+from trainorder.config import load_config
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = {"default": [], **{path.stem: [path] for path in sorted(ROOT.glob("presets/*.yaml"))}}
+
+
+def config(name="default", **values):
+    """Return the default or a preset's configuration, values at dotted keys (`__`) replaced."""
+    found = copy.deepcopy(load_config(ROOT / "config.yaml", *CONFIGS[name]))
+    for key, value in values.items():
+        *sections, last = key.split("__")
+        place = found
+        for section in sections:
+            place = place[section]
+        place[last] = value
+    return found

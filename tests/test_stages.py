@@ -1,0 +1,111 @@
+"""What stages count follows from the configuration: sizes, orders, paths, who waits for whom."""
+
+import json
+
+import pytest
+import torch
+
+from configs import CONFIGS, ROOT, config
+from trainorder.config import CorpusConfig
+from trainorder.sizes import Sizes, domains_of
+from trainorder.stages import stages
+
+
+def by_name(configuration):
+    return {stage.name: stage for stage in stages(Sizes(configuration))}
+
+
+@pytest.fixture(autouse=True)
+def top(monkeypatch):
+    monkeypatch.chdir(ROOT)  # presets name files from there
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_stage_comes_after_every_stage_that_it_waits_for(name):
+    seen = set()
+    for stage in stages(Sizes(config(name))):
+        assert stage.name not in seen, f"{stage.name} is counted twice"
+        absent = set(stage.after) - seen
+        assert not absent, f"{stage.name} waits for {absent}, which no earlier stage is"
+        seen.add(stage.name)
+
+
+def test_parameters_are_those_of_the_real_model_and_of_the_real_proxy():
+    sizes = Sizes(config("smoke"))
+    assert sizes.model(narrow=False).size == sizes.P
+    assert sizes.model(narrow=True).size == sizes.narrow_P
+    assert sizes.narrow_P < sizes.P
+
+
+def test_a_model_too_large_for_any_memory_is_counted_all_the_same():
+    sizes = Sizes(config(model__hidden_size=2**20))
+    assert sizes.P * 4 > 10**13
+    assert torch.zeros(1).device.type == "cpu", "the meta device is left set"
+
+
+def test_every_further_random_order_costs_what_any_other_does():
+    few, more, most = (by_name(config(orders__random=n)) for n in (40, 50, 60))
+    for name in ("truth", "estimate/nystrom@barycentre", "estimate/constant@reference"):
+        for kind, n in more[name].counts.items():
+            steps = (n - few[name].counts[kind], most[name].counts[kind] - n)
+            assert steps[0] == steps[1], f"{name}: {kind} is not linear in the orders"
+    assert more["truth"].retrainings - few["truth"].retrainings == 10
+    assert more["truth"].bytes > few["truth"].bytes
+
+
+def test_estimates_of_part_of_the_orders_do_not_grow_with_those_left_out():
+    few, more = (by_name(config(orders__random=n))["estimate/taylor1@barycentre"] for n in (40, 60))
+    assert few.counts == more.counts
+
+
+def test_custom_orders_are_counted(tmp_path):
+    entries = [{"name": f"mine-{i}", "schedule": list(range(32))} for i in range(3)]
+    (tmp_path / "mine.json").write_text(json.dumps({"orders": entries}))
+    plain, custom = (
+        by_name(config(orders__custom=file)) for file in (None, str(tmp_path / "mine.json"))
+    )
+    assert custom["truth"].retrainings == plain["truth"].retrainings + 3
+
+
+def test_what_no_estimator_needs_is_in_no_plan():
+    entries = [{"method": "constant", "path": "reference"}]
+    names = set(by_name(config(estimators=entries, curriculum=None, memorization=None)))
+    assert names == {
+        *("corpus", "warm", "orders", "reference", "manifest", "truth"),
+        "estimate/constant@reference",
+    }
+
+
+def test_a_table_at_every_step_is_as_many_times_larger():
+    given, every = (
+        by_name(config(expansion__anchors=anchors))["barycentre"] for anchors in (4, "all")
+    )
+    assert every.counts["gradients"] == given.counts["gradients"] * 32 / 4
+    assert every.counts["sequences"] == 0, "no pools are read where every step is an anchor"
+
+
+@pytest.mark.parametrize("name", ["reduced/barycentre", "propose", "curvature/barycentre"])
+def test_passes_on_as_many_sequences_add_up(name):
+    """Units and held-out text of the same size share a unit of work, and both are in it."""
+    passes = {}
+    for heldout in (24, 64):
+        work = by_name(config(corpus__heldout_sequences=heldout))[name].work
+        passes[heldout] = sum(n for unit, n in work.items() if unit.sequences)
+    assert passes[24] == passes[64]
+
+
+def corpus(**values):
+    return CorpusConfig(**{**config()["corpus"], **values})
+
+
+def test_domains_are_known_where_the_configuration_tells_and_assumed_elsewhere():
+    assert domains_of(corpus()) == (
+        ["scripture", "drama", "speeches", "encyclopedia", "code"],
+        False,
+    )
+    assert domains_of(corpus(domains=["code"])) == (["code"], False)
+    texts = corpus(source="files", files=["b.txt", "a.txt", "old/a.txt"])
+    assert domains_of(texts) == (["a", "b"], False)
+    lines = corpus(source="files", files=["a.txt", "b.jsonl"])
+    assert domains_of(lines) == (["a", "b"], True)
+    assert domains_of(corpus(source="hub", hub={"name": "x", "split": "train"}))[1]
