@@ -103,6 +103,17 @@ def test_adapters_alone_are_trained_and_start_at_the_model_itself(llama_folder, 
     assert slope.any(), "adapters get no gradient"
 
 
+@pytest.mark.parametrize("fields", [{}, {"trainable": ["norm"]}, {"lora": LORA}])
+def test_its_size_is_told_without_its_weights(llama_folder, fields):
+    with torch.device("meta"):
+        assert loaded(llama_folder, **fields).size == loaded_size(llama_folder, fields)
+
+
+def loaded_size(folder, fields):
+    with torch.device("cpu"):
+        return loaded(folder, **fields).size
+
+
 def test_adapters_are_the_same_for_the_same_seed(llama_folder):
     first, second = (loaded(llama_folder, lora=LORA).parameters() for _ in range(2))
     assert torch.equal(first, second)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from trainorder.config import LoraConfig, ModelConfig
 from trainorder.errors import UserError
@@ -28,12 +28,7 @@ def load(source: str, config: ModelConfig, seed: int) -> torch.nn.Module:
     """
     where = f"model.source: {source}"
     try:
-        module: Any = AutoModelForCausalLM.from_pretrained(
-            source,
-            attn_implementation="eager",
-            use_safetensors=True,
-            trust_remote_code=False,
-        )
+        module = _read(source)
     except Exception as error:  # transformers and the hub client each raise their own
         reason = (str(error) or type(error).__name__).strip().splitlines()[0]
         raise UserError(f"{where}: cannot be loaded: {reason}") from None
@@ -44,6 +39,16 @@ def load(source: str, config: ModelConfig, seed: int) -> torch.nn.Module:
         _freeze_others(module, config.trainable)
     module.eval()  # no dropout: a loss is a function of the parameters
     return cast(torch.nn.Module, module)
+
+
+def _read(source: str) -> Any:
+    """Return the model; on the device `meta`, which holds no numbers, only its shapes."""
+    if torch.get_default_device().type == "meta":
+        shape = AutoConfig.from_pretrained(source, trust_remote_code=False)
+        return AutoModelForCausalLM.from_config(shape, attn_implementation="eager")
+    return AutoModelForCausalLM.from_pretrained(
+        source, attn_implementation="eager", use_safetensors=True, trust_remote_code=False
+    )
 
 
 def _freeze_others(module: torch.nn.Module, patterns: Sequence[str]) -> None:
