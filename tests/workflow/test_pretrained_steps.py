@@ -1,0 +1,68 @@
+"""A model of the user's own in the steps of a study: adapters are trained, and nothing else."""
+
+import copy
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from trainorder.checkpoints import read_state
+from trainorder.config import ModelConfig
+from trainorder.model import LanguageModel
+from trainorder.path import Path
+from trainorder.store import opened
+from workflow_tree import Tree, assert_one_line, by_hand
+
+pytestmark = pytest.mark.study
+LORA = {"rank": 2, "alpha": 4, "targets": ["q_proj", "v_proj"]}
+
+
+@pytest.fixture
+def step(finished, tmp_path):
+    """Return a function that runs a step of the smoke study with the adapters of a saved model."""
+    torch.manual_seed(1)
+    LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=400, hidden_size=16, intermediate_size=24, num_hidden_layers=1,
+            num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=32,
+        )
+    ).save_pretrained(tmp_path / "model")  # fmt: skip
+    tree = Tree(tmp_path)
+
+    def run(job, **inputs):
+        record = copy.deepcopy(finished.job(job))
+        sizes = finished.job("warm")["params"]["problem"]["model"]
+        record["params"]["problem"]["model"] = {**sizes, "source": "model", "lora": LORA}
+        for name, value in record["input"].items():
+            paths = [value] if isinstance(value, str) else value
+            paths = [str(finished.root / path) for path in paths]
+            record["input"][name] = paths[0] if isinstance(value, str) else paths
+        record["input"] |= inputs
+        return by_hand(tree, job.split("-")[0], record)
+
+    return tree, run
+
+
+def test_the_path_of_a_study_is_that_of_the_adapters_alone(step, finished, monkeypatch):
+    tree, run = step
+    monkeypatch.chdir(tree.root)
+    key = finished.job("warm")["params"]["key"]
+    assert run("warm").code == 0
+    warm = tree.results / "store/warm.h5"
+    fields = finished.job("warm")["params"]["problem"]["model"]
+    config = ModelConfig(**{**fields, "source": "model", "lora": LORA})
+    adapters = LanguageModel(config, 320, 32, 0, torch.float32).size
+    state = read_state(warm, key, "warm")
+    assert state.parameters.shape == (adapters,)
+    assert state.parameters.any(), "the adapters did not move"
+    assert run("reference", warm=str(warm)).code == 0
+    with opened(tree.results / "store/reference/path.h5", key, "reference") as file:
+        path = Path(file)
+        assert path.parameters(path.steps).shape == (adapters,)
+        assert not torch.equal(path.parameters(path.steps), state.parameters)
+
+
+def test_a_folder_without_a_model_is_one_line(step):
+    tree, run = step
+    (tree.root / "model/model.safetensors").unlink()
+    assert_one_line(run("warm"), "model.source: model: cannot be loaded")
