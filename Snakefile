@@ -23,6 +23,7 @@ include: "rules/curriculum.smk"
 include: "rules/memorization.smk"
 include: "rules/replicates.smk"
 include: "rules/explorer.smk"
+include: "rules/what_if.smk"
 include: "rules/figures.smk"
 
 
@@ -34,6 +35,7 @@ rule all:
         rules.replicates.output if REPLICATES else [],
         rules.memorization.output if config["memorization"] else [],
         rules.explorer.output if EXPLORER else [],
+        rules.what_if.output if ORDERS_FILE else [],
         rules.figures.output,
 
 

@@ -5,6 +5,9 @@ import sys
 from copy import deepcopy
 from pathlib import Path
 
+from snakemake.common.configfile import load_configfile
+from snakemake.settings.types import ConfigSettings
+from snakemake.utils import update_config
 from trainorder.config import (
     CURVATURE_METHODS,
     FITTED_METHODS,
@@ -30,10 +33,32 @@ _SNAKEMAKE_MB = 500  # of memory, for Snakemake itself in each job of a cluster
 _CELLS = 12  # retrained in a replicate's maps at most: enough to see one that is wrong
 SCRIPTS = Path(workflow.basedir) / "scripts"
 
+
+def take_orders_file():
+    """Take the FILE of `--config orders=FILE` (rule what_if) out of the configuration, if any.
+
+    It stands there in the place of the section `orders`, so all is laid again without it, in the
+    order that Snakemake takes: params are compared as text, in which keys must keep their places.
+    """
+    if not isinstance(config["orders"], str):
+        return None
+    given = dict(workflow.config_settings.config)
+    file = given.pop("orders", None)
+    over = ConfigSettings(given, workflow.overwrite_configfiles).overwrite_config
+    config.clear()
+    for layer in (over, load_configfile("config.yaml"), over):
+        update_config(config, layer)
+    return file
+
+
+ORDERS_FILE = take_orders_file()
+
 try:
     check(config, Path(workflow.basedir) / "schemas" / "config.schema.yaml")
     if config["orders"]["custom"] is not None:
         read_orders(config["orders"]["custom"], WindowConfig(**config["window"]))
+    if ORDERS_FILE is not None:
+        read_orders(ORDERS_FILE, WindowConfig(**config["window"]))
     PACKAGES = (
         packages.select(config["corpus"]["domains"])
         if config["corpus"]["source"] == "packages"

@@ -13,6 +13,7 @@ from trainorder.config import OrdersConfig, WindowConfig
 from trainorder.errors import UserError
 from trainorder.orders import (
     bounded,
+    check_order,
     followed,
     kendall_distance,
     load_orders,
@@ -269,6 +270,7 @@ BAD = {
     "unknown kind": (one(FLAT, kind="Free"), "`kind` is 'Free'"),
     "kind is a list": (one(FLAT, kind=["free"]), "`kind` is ['free']"),
     "misspelt key": (one(FLAT, knd="free"), "unknown key `knd`"),
+    "two of one name": ([one(FLAT), one(FLAT)], "the name is taken"),
     "free, unknown unit": (one([3, 1, 0, 9], kind="free"), "unit 9"),
 }
 
@@ -294,3 +296,9 @@ def test_a_name_that_is_taken_is_refused(tmp_path, name):
     config = OrdersConfig(calibration=3, random=4, fit=0, block_sizes=[], custom=str(path))
     with pytest.raises(UserError, match=f"{name}.*is taken"):
         study_orders(config, window(), 0, DOMAINS, LOSSES)
+
+
+def test_the_name_of_an_order_is_refused_in_the_place_of_one():
+    with pytest.raises(UserError, match=r"'reversed' is not an order; .*study\.orders") as caught:
+        check_order("reversed", window())
+    assert "\n" not in str(caught.value)

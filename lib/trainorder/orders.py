@@ -14,6 +14,7 @@ import numpy as np
 from trainorder.config import OrdersConfig, WindowConfig
 from trainorder.errors import UserError
 from trainorder.files import read_json
+from trainorder.orders_csv import csv_entries
 
 FREE = "free"  # the kind of a custom order that repeats or leaves out units on purpose
 FIT = "fit"  # the split of the random orders that baselines are fitted on; nothing is scored on it
@@ -26,7 +27,7 @@ class Order:
 
     Attributes:
         name: unique in a study.
-        kind: how it was made (`random`, `reversed`, ...).
+        kind: how it was made (`random`, `reversed`, ...); of a user's own `permutation` or `free`.
         split: `reference`, `calibration`, `random`, `fit`, `structured` or `custom`.
         schedule: `(steps, units_per_step)` int64, unit indices.
 
@@ -175,30 +176,37 @@ class _Maker:
 
 
 def read_orders(path: str | Path, window: WindowConfig) -> list[Order]:
-    """Read a user's orders from JSON.
+    """Read a user's orders from JSON, or from CSV if the file is called so.
 
-    The file holds one object, or `{"orders": [...]}`; each object has a `name`, a `schedule` (a
+    JSON holds one object, or `{"orders": [...]}`; each object has a `name`, a `schedule` (a
     flat list of unit indices, or a list of steps), and may say `"kind": "free"` to repeat or leave
-    out units on purpose.
+    out units on purpose. `orders_csv` says what CSV holds.
 
     Raises:
         UserError: the file or one of its orders is not valid; the line names the order.
 
     """
-    parsed = [_parsed(path, i, entry) for i, entry in enumerate(_entries(path))]
-    return [
+    table = Path(path).suffix.lower() == ".csv"
+    entries = csv_entries(path) if table else _entries(path)
+    parsed = [_parsed(path, i, entry) for i, entry in enumerate(entries)]
+    orders = [
         _fitted(f"{path}: order {name!r}", Order(name, kind, "custom", values), window)
         for name, kind, values in parsed
     ]
+    _check_names(orders, path)
+    return orders
 
 
 def check_order(order: Order, window: WindowConfig) -> Order:
     """Return `order` with its schedule as steps of the window, int64.
 
     Raises:
-        UserError: it does not fill the window, or is no permutation and not meant to be `free`.
+        UserError: it is no order, does not fill the window, or is no permutation and not meant to
+            be `free`.
 
     """
+    if not isinstance(order, Order):
+        raise UserError(f"{order!r} is not an order; one of the study's is study.orders[NAME]")
     return _fitted(f"order {order.name!r}", order, window)
 
 
@@ -257,11 +265,11 @@ def _check_permutation(where: str, visits: np.ndarray, window: WindowConfig) -> 
     if wrong.size:
         raise UserError(
             f"{where}: not a permutation: unit {wrong[0]} comes {counts[wrong[0]]} times, not "
-            f'{window.epochs}; mend it, or say "kind": "{FREE}" if that is meant'
+            f"{window.epochs}; mend it, or make its `kind` {FREE} if that is meant"
         )
 
 
-def _check_names(orders: Sequence[Order], custom: str | None) -> None:
+def _check_names(orders: Sequence[Order], custom: str | Path | None) -> None:
     seen: set[str] = set()
     for order in orders:
         if order.name in seen:

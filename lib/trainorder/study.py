@@ -1,6 +1,6 @@
 """A finished study, to ask what-ifs of from Python."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,13 +24,16 @@ from trainorder.memorization.estimates import by_reduced, of_all_positions
 from trainorder.memorization.maps import Maps, estimated_maps
 from trainorder.optimizer import AdamW
 from trainorder.orders import Order, check_order, load_orders, load_unit_domains
-from trainorder.outcome import Training, retrain
+from trainorder.outcome import BATCH_NUMBERS, Training, retrain
 from trainorder.problem import LanguageProblem, metric_names
 from trainorder.reduced import Reduced
 from trainorder.results import Results
 from trainorder.sketch import SparseJL
 from trainorder.statistics import interval_ends
 from trainorder.validation import is_beyond
+from trainorder.verdict import best_estimator
+
+PREFERRED = "nystrom@barycentre"  # cheap, and where it can be trusted, close
 
 
 @dataclass(frozen=True)
@@ -148,40 +151,75 @@ class Study:
         path = self._config("reduced").path
         return Reduced.load(self.folder / "store" / path / "reduced.h5", self.key)
 
-    def estimate(self, order: Order, estimator: str = "nystrom") -> Estimate:
+    @property
+    def default_estimator(self) -> str:
+        """The one that is asked unless another is named: nystrom@barycentre, or else the best.
+
+        Raises:
+            UserError: the study has only estimators that cannot be asked about further orders.
+
+        """
+        names = [config.name for config in self._replaying()]
+        if not names:
+            raise UserError(f"{self.folder}: no estimator of this study takes further orders")
+        if PREFERRED in names:
+            return PREFERRED
+        return best_estimator({name: self.results.score(name) for name in names})
+
+    def estimate(self, order: Order, estimator: str | None = None) -> Estimate:
         """Return what training on `order` would lead to.
 
         Args:
             order: any order that fills the window.
-            estimator: a method of the study's estimators, or the name of one.
+            estimator: a method of the study's estimators, or the name of one; None is
+                `default_estimator`.
 
         Raises:
             UserError: the order does not fit the window, or there is no such estimator.
 
         """
-        order, config = check_order(order, self.window), self._config(estimator)
-        schedule, theta = torch.from_numpy(order.schedule)[None], None
-        if config.method == "reduced":
-            losses = self.reduced.predict(schedule)[0].double().numpy()
-            found = np.concatenate([[losses.mean()], losses])
-        else:
-            manifest, warm = (self.folder / "store" / n for n in ("manifest.json", "warm.h5"))
-            optimizer = AdamW(OptimizerConfig(**self.config["optimizer"]), self.window.horizon)
-            seed = self.config["seeds"]["order"]
-            with opened_estimator(
-                config, self.problem, optimizer, manifest, warm, self.key, seed
-            ) as replay:
-                theta = replay.replay(schedule, lambda t, parameters: None)[0].clone()
-            found = self.problem.evaluate(theta)
+        [found] = self.estimates([order], estimator)
+        return found
+
+    def estimates(
+        self, orders: Iterable[Order], estimator: str | None = None
+    ) -> Iterator[Estimate]:
+        """Yield what training on each of `orders` would lead to, replayed together.
+
+        As many at once as memory is meant for. Arguments and errors are those of `estimate`.
+        """
+        checked = [check_order(order, self.window) for order in orders]
+        if not checked:
+            return
+        config = self._config(estimator or self.default_estimator)
         score = self.results.score(config.name)
-        names = metric_names(self.problem.goals)
-        values = {
-            name: _value(
-                float(value), score["interval_radius"][name], score["calibrated_range"][name]
+        radii, ranges = score["interval_radius"], score["calibrated_range"]
+        for order, (found, theta) in zip(checked, self._ends(config, checked), strict=True):
+            values = {
+                name: _value(float(value), radii[name], ranges[name])
+                for name, value in zip(metric_names(self.problem.goals), found, strict=True)
+            }
+            yield Estimate(
+                order.name, config.name, values, score["verdict"], score["advice"], theta
             )
-            for name, value in zip(names, found, strict=True)
-        }
-        return Estimate(order.name, config.name, values, score["verdict"], score["advice"], theta)
+
+    def _ends(
+        self, config: EstimatorConfig, orders: Sequence[Order]
+    ) -> Iterator[tuple[np.ndarray, Tensor | None]]:
+        """Yield metrics (M,) and parameters (P,), if any, at the end of each of `orders`."""
+        schedules = torch.from_numpy(np.stack([order.schedule for order in orders]))
+        if config.method == "reduced":
+            for losses in self.reduced.predict(schedules).double().numpy():
+                yield np.concatenate([[losses.mean()], losses]), None
+            return
+        manifest, warm = (self.folder / "store" / n for n in ("manifest.json", "warm.h5"))
+        optimizer = AdamW(OptimizerConfig(**self.config["optimizer"]), self.window.horizon)
+        with opened_estimator(
+            config, self.problem, optimizer, manifest, warm, self.key, self.config["seeds"]["order"]
+        ) as replay:
+            for batch in schedules.split(max(1, BATCH_NUMBERS // self.problem.size)):
+                for theta in replay.replay(batch, lambda t, parameters: None):
+                    yield self.problem.evaluate(theta), theta.clone()
 
     def retrain(self, order: Order) -> dict[str, float]:
         """Train on `order` for real; return the metrics in nats per token.
@@ -250,10 +288,14 @@ class Study:
         arrays = of_all_positions(base, self.unit_domains, by_reduced(reduced))
         return estimated_maps(arrays, reduced.goals, self.unit_domains)
 
+    def _replaying(self) -> list[EstimatorConfig]:
+        """Return the configurations of the estimators that take any order."""
+        configs = [EstimatorConfig(**entry) for entry in self.config["estimators"]]
+        return [config for config in configs if config.method not in FITTED_METHODS]
+
     def _config(self, estimator: str) -> EstimatorConfig:
         """Return the configuration of an estimator by its name, or by its method if it is one."""
-        configs = [EstimatorConfig(**entry) for entry in self.config["estimators"]]
-        known = [config for config in configs if config.method not in FITTED_METHODS]
+        known = self._replaying()
         found = [config for config in known if estimator in (config.name, config.method)]
         if len(found) != 1:
             names = ", ".join(config.name for config in known)

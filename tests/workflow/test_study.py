@@ -1,12 +1,14 @@
 """A finished study answers what-ifs from Python as the workflow did."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from trainorder import Order, Study
 from trainorder.errors import UserError
+from trainorder.verdict import best_estimator
 
 pytestmark = pytest.mark.study
 
@@ -25,6 +27,46 @@ def test_an_order_of_the_study_is_estimated_as_the_workflow_did(opened, estimato
         assert value.low <= value.value <= value.high
     assert found.verdict == opened.results.score(found.estimator)["verdict"]
     assert (found.parameters is None) == (estimator == "reduced")
+
+
+@pytest.mark.parametrize(
+    "estimator", [None, "subsample", "reduced", "constant", "order0@reference"]
+)
+def test_several_orders_are_estimated_as_each_alone(opened, monkeypatch, estimator):
+    monkeypatch.setattr("trainorder.study.BATCH_NUMBERS", 2 * opened.problem.size)
+    orders = [opened.orders[name] for name in ("reversed", "random-0000", "reference")]
+    together = list(opened.estimates(iter(orders), estimator))
+    assert [found.order for found in together] == [order.name for order in orders]
+    for order, found in zip(orders, together, strict=True):
+        alone = opened.estimate(order, estimator)
+        assert found.estimator == alone.estimator
+        for metric, value in alone.values.items():
+            assert found.values[metric].value == pytest.approx(value.value, abs=1e-6), metric
+        if alone.parameters is not None:
+            assert np.allclose(found.parameters, alone.parameters, atol=1e-6), "rows of a batch mix"
+    assert list(opened.estimates([], estimator)) == []
+
+
+def test_the_estimator_that_is_asked_is_cheap_or_else_the_best_that_takes_further_orders(opened):
+    def of(methods):
+        entries = [e for e in opened.config["estimators"] if e["method"] in methods]
+        return replace(opened, config={**opened.config, "estimators": entries})
+
+    assert opened.default_estimator == "nystrom@barycentre"
+    others = of({"constant", "order0", "taylor1", "ridge", "proxy"})
+    scores = {
+        name: score
+        for name, score in opened.results.validation["estimators"].items()
+        if name.split("@")[0] in ("constant", "order0", "taylor1", "taylor1-tail2")
+    }
+    assert others.default_estimator == best_estimator(scores)
+    with pytest.raises(UserError, match="no estimator of this study takes further orders"):
+        of({"ridge", "proxy"}).estimate(opened.orders["reference"])
+
+
+def test_a_name_in_the_place_of_an_order_is_one_line(opened):
+    with pytest.raises(UserError, match=r"'reversed' is not an order; .*study\.orders"):
+        opened.estimate("reversed")
 
 
 def test_parameters_lead_to_the_metrics(opened):

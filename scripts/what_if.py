@@ -1,0 +1,51 @@
+"""Estimates orders of the user's own on a finished study."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from trainorder.files import write_csv
+from trainorder.job import Job, run
+from trainorder.orders import read_orders
+from trainorder.study import Estimate, Study
+from trainorder.verdict import MAIN_METRIC
+
+HEADER = ("estimator", "verdict", "order", "metric", "value", "low", "high", "beyond")
+
+
+def main(job: Job) -> None:
+    study = Study.open(Path(job.input["orders"]).parent)
+    orders = read_orders(job.input["custom"], study.window)
+    found = [replace(made, parameters=None) for made in study.estimates(orders)]
+    write_csv(job.output["what_if"], HEADER, rows(found))
+    lines = [*table(found, study.results.validation["reference"][MAIN_METRIC])]
+    lines.append(f"All metrics: {job.output['what_if']}")
+    # What was asked for is for who asked, on the terminal; a step's own prints go to its log.
+    print("\n".join(lines), file=sys.__stdout__)
+
+
+def rows(found: Sequence[Estimate]) -> Iterator[Sequence[Any]]:
+    """Yield the rows of the CSV: an order and a metric each."""
+    for made in found:
+        for metric, value in made.values.items():
+            beyond = None if value.beyond is None else int(value.beyond)
+            ends = (value.low, value.high)
+            yield made.estimator, made.verdict, made.order, metric, value.value, *ends, beyond
+
+
+def table(found: Sequence[Estimate], reference: float) -> Iterator[str]:
+    """Yield the lines of a short table, of the main metric, with what may be done with it."""
+    width = max(len(made.order) for made in found)
+    yield f"{MAIN_METRIC}, in nats per token; {reference:.4f} after the reference order, retrained"
+    for made in found:
+        value = made.values[MAIN_METRIC]
+        missing = value.low is None or value.high is None
+        ends = "no interval" if missing else f"[{value.low:.4f}, {value.high:.4f}]"
+        note = "  beyond what was calibrated" if value.beyond else ""
+        yield f"{made.order:{width}}  {value.value:.4f}  {ends}{note}"
+    yield f"{found[0].estimator}: {found[0].verdict}. {found[0].advice}"
+
+
+run(main, globals().get("snakemake"))
