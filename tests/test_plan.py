@@ -77,6 +77,7 @@ HUGE = {
     "units": {"window__units": 10**5},
     "model": {"model__hidden_size": 2**20},
     "both": {"window__units": 10**5, "model__hidden_size": 2**14},
+    "maps by replay": {"name": "smoke", "window__units": 10**5, "model__hidden_size": 2**12},
     "sketches": {"sketch_rows": 10**13},
 }
 

@@ -410,8 +410,13 @@ def _replayed(
 
 def _batches(s: Sizes, orders: int) -> list[int]:
     """Return how many orders a job replays at a time."""
-    most = max(1, BATCH_NUMBERS // s.P)
+    most = _at_once(s)
     return [min(most, orders - first) for first in range(0, orders, most)]
+
+
+def _at_once(s: Sizes) -> int:
+    """Return how many orders are replayed at a time at most."""
+    return max(1, BATCH_NUMBERS // s.P)
 
 
 def _subsampled(s: Sizes, e: EstimatorConfig, size: int, visits: int, jobs: int, work: Work) -> int:
@@ -508,5 +513,5 @@ def _memorization(s: Sizes) -> Iterator[Stage]:
         work=work,
         files=("memorization/estimated.h5",),
         bytes=8 * _WAYS * s.U * s.T * (1 + s.D),
-        rows=4 * _batches(s, moved)[0] + 3 * q if counts else 0.0,
+        rows=4 * min(moved, _at_once(s)) + 3 * q if counts else 0.0,
     )
