@@ -134,6 +134,8 @@ def contents(results, estimators=None):
         name = path.relative_to(results)
         if not path.is_file() or name.parts[0] in TIMED or name.name == "costs.json":
             continue
+        if name.suffix == ".partial":  # what a killed step had not yet published
+            continue
         if estimators is None or name.parts[0] != "estimates" or name.parts[1] in estimators:
             found[name.as_posix()] = lasting(name.name, path.read_bytes(), estimators)
     return found
