@@ -105,10 +105,11 @@ def opened(path: str | Path, key: str | None, rule: str) -> Iterator[h5py.File]:
     except OSError as error:
         raise UserError(f"{path}: not readable ({error.strerror or error}); {remedy}") from error
     with file:
-        if key is not None and file.attrs["key"] != key:
-            raise UserError(
-                f"{path}: belongs to another study ({file.attrs['key']}, not {key}); {remedy}"
-            )
+        found = file.attrs.get("key")
+        if not isinstance(found, str):
+            raise UserError(f"{path}: does not say which study it belongs to; {remedy}")
+        if key is not None and found != key:
+            raise UserError(f"{path}: belongs to another study ({found}, not {key}); {remedy}")
         yield file
 
 
