@@ -18,7 +18,8 @@ rule plan:
     params:
         config=config,
         replicates=[replicate(entry) for entry in REPLICATES],
-        cores=workflow.cores or os.cpu_count(),
+        # On a cluster there is no such number.
+        cores=workflow.resource_settings.cores or os.cpu_count(),
         # It is another plan whenever the disk has changed: asking again makes it again.
         free=shutil.disk_usage(".").free,
         code=code("plan.py"),
