@@ -17,7 +17,7 @@ help:
 	@echo "make lint   the linters alone"
 	@echo "make bench  the studies of the benchmark, its table and timings (about an hour; resumable)"
 	@echo "make sweep  the best learning rate; make regime, make ablate: accuracy by regime, by expansion"
-	@echo "make applications  searched orders and maps of positions over seven trainings (an hour and a half)"
+	@echo "make applications  searched orders and maps of positions over seven trainings (over an hour)"
 	@echo "make clean  remove the environment and the caches; results stay"
 
 env: $(ENV)/.package

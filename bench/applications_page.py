@@ -52,10 +52,11 @@ def _picture(name: str, text: str) -> str:
 
 def _intro(record: Record) -> str:
     seeds = ", ".join(f"{name} {seed}" for name, seed in record["seeds"].items())
+    trainings = sum(len(group["studies"]) for group in record["replicates"]["groups"].values())
     return (
-        "Made by `make applications`: the study `presets/full.yaml`, seven trainings that differ "
-        "in seeds of model, data and order, in schedule, or in rate, each with its own search, "
-        "maps and retrainings. The numbers with the whole configuration are in "
+        f"Made by `make applications`: the study `presets/full.yaml`, {trainings} trainings that "
+        "differ in seeds of model, data and order, in schedule, or in rate, each with its own "
+        "search, maps and retrainings. The numbers with the whole configuration are in "
         f"[applications.json](applications.json). Base study: seeds {seeds}, verdict "
         f"**{record['verdict']}**, standard deviation of `heldout` over random orders "
         f"{number(record['spread']['std'])} nats per token (n = {record['spread']['n']}). "
@@ -71,9 +72,14 @@ def record_made(record: Record) -> dict[str, Any]:
 
 def gains(record: Record) -> str:
     """Return the table of what the searched order gains, a row for each schedule and rate."""
-    head = ["training", "studies", *(f"against {text}" for text in BASELINES.values())]
+    head = ["training", "studies", "verdicts", *(f"against {text}" for text in BASELINES.values())]
     rows = [
-        [name, str(len(group["studies"])), *(_gain(group["gains"][key]) for key in BASELINES)]
+        [
+            name,
+            str(len(group["studies"])),
+            ", ".join(one["nystrom@barycentre"] for one in group["verdicts"]),
+            *(_gain(group["gains"][key]) for key in BASELINES),
+        ]
         for name, group in record["replicates"]["groups"].items()
     ]
     confidence = record["replicates"]["confidence"]
@@ -81,7 +87,8 @@ def gains(record: Record) -> str:
         f"{table(head, rows)}\n\nBy how much the best retrained searched order lies below, in nats "
         f"per token of `heldout`: mean over studies with Student's {confidence:.0%} interval, and "
         "in brackets the same in standard deviations of random orders, study by study. Negative: "
-        "the baseline is better."
+        "the baseline is better. Verdicts: whether `nystrom`, which judges the search, may be used "
+        "in each study."
     )
 
 

@@ -353,6 +353,7 @@ def _write_curriculum(results: Path, records: list[dict]) -> None:
     groups = {
         name: {
             "studies": ["a", "b"],
+            "verdicts": [{"nystrom@barycentre": "trusted"}, {"nystrom@barycentre": "rank only"}],
             "gains": dict.fromkeys(GAINS, gain),
             "half_lives": {"all": [3, None]},
             "agreement": {quantity: [0.71, 0.83] for quantity in QUANTITIES},

@@ -32,7 +32,11 @@ def test_every_gain_stands_in_the_page_with_its_interval_and_studies(record):
     page = markdown(record)
     for text in BASELINES.values():
         assert f"against {text}" in page
-    row = next(line for line in page.splitlines() if line.startswith("| constant | 2 |"))
+    row = next(
+        line
+        for line in page.splitlines()
+        if line.startswith("| constant | 2 | trusted, rank only |")
+    )
     assert row.count("0.02 [-0.1, 0.14] (1.1, 3.3)") == len(BASELINES), row
 
 
