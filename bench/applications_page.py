@@ -60,14 +60,9 @@ def _intro(record: Record) -> str:
         f"[applications.json](applications.json). Base study: seeds {seeds}, verdict "
         f"**{record['verdict']}**, standard deviation of `heldout` over random orders "
         f"{number(record['spread']['std'])} nats per token (n = {record['spread']['n']}). "
-        f"{made_text(record_made(record))}; a retraining takes "
+        f"{made_text(record)}; a retraining takes "
         f"{record['retraining_seconds']:.2f} s there."
     )
-
-
-def record_made(record: Record) -> dict[str, Any]:
-    """Return versions and machine in the form of `bench.studies.made`."""
-    return {"versions": record["versions"], "machine": record["machine"]}
 
 
 def gains(record: Record) -> str:

@@ -13,7 +13,7 @@ rule plan:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=10,
     params:
         config=config,

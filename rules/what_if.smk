@@ -27,7 +27,7 @@ rule what_if:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=1900,
+        mem_mb=memory(1900),
         runtime=60,
     params:
         key=KEYS["study"],

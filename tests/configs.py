@@ -11,7 +11,12 @@ CONFIGS = {"default": [], **{path.stem: [path] for path in sorted(ROOT.glob("pre
 
 def config(name="default", **values):
     """Return the default or a preset's configuration, values at dotted keys (`__`) replaced."""
-    found = copy.deepcopy(load_config(ROOT / "config.yaml", *CONFIGS[name]))
+    return replaced(load_config(ROOT / "config.yaml", *CONFIGS[name]), **values)
+
+
+def replaced(given, **values):
+    """Return a copy of nested mappings with values at dotted keys (`__` for the dot) replaced."""
+    found = copy.deepcopy(given)
     for key, value in values.items():
         *sections, last = key.split("__")
         place = found

@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from configs import replaced
 from trainorder.config import (
     EstimatorConfig,
     OrdersConfig,
@@ -28,14 +29,7 @@ PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
 
 def changed(**values):
     """Return the default configuration with values at dotted keys (`__` for the dot) replaced."""
-    config = copy.deepcopy(DEFAULT)
-    for key, value in values.items():
-        *sections, last = key.split("__")
-        place = config
-        for section in sections:
-            place = place[section]
-        place[last] = value
-    return config
+    return replaced(DEFAULT, **values)
 
 
 def without(section, key):

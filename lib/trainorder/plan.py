@@ -15,6 +15,7 @@ from trainorder.accounting import read_costs, stage_costs
 from trainorder.calibration import Rates, calibrate
 from trainorder.config import OptimizerConfig
 from trainorder.errors import UserError
+from trainorder.files import size_text
 from trainorder.optimizer import AdamW
 from trainorder.provenance import machine, versions
 from trainorder.sizes import FLOAT, Sizes
@@ -190,15 +191,6 @@ def check_disk(every: Sequence[Sequence[Stage]], results: Path) -> None:
             f"({size_text(largest.bytes)}): lower window.units, model.hidden_size or "
             "expansion.anchors, or drop estimators"
         )
-
-
-def size_text(size: float) -> str:
-    """Return bytes as text, in the largest unit of which there is one."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:,.3g} TB" if size < 1000 else f"{size:,.0f} TB"
 
 
 def time_text(seconds: float) -> str:

@@ -4,12 +4,12 @@ What the configuration alone can tell is in `tests/test_config.py`, each kind of
 `tests/test_orders.py` and each kind of bad text file in `tests/corpus/`; here whole steps meet it.
 """
 
-import copy
 import json
 import re
 
 import pytest
 
+from configs import replaced
 from trainorder.checkpoints import read_state, write_state
 from workflow_tree import SMOKE, Tree, assert_one_line, by_hand, contents
 
@@ -18,14 +18,7 @@ pytestmark = pytest.mark.study
 
 def changed(record, **values):
     """Return a job record with params at dotted keys (`__` for the dot) replaced."""
-    record = copy.deepcopy(record)
-    for key, value in values.items():
-        *sections, last = key.split("__")
-        place = record["params"]
-        for section in sections:
-            place = place[section]
-        place[last] = value
-    return record
+    return {**record, "params": replaced(record["params"], **values)}
 
 
 @pytest.fixture
@@ -34,12 +27,7 @@ def bench(finished, tmp_path):
     tree = Tree(tmp_path)
 
     def record(job, **values):
-        found = changed(finished.job(job), **values)
-        for name, value in found["input"].items():
-            paths = [value] if isinstance(value, str) else value
-            paths = [str(finished.root / path) for path in paths]
-            found["input"][name] = paths[0] if isinstance(value, str) else paths
-        return found
+        return changed(finished.job_elsewhere(job), **values)
 
     return tree, record
 

@@ -1,7 +1,5 @@
 """A model of the user's own in the steps of a study: adapters are trained, and nothing else."""
 
-import copy
-
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -30,13 +28,9 @@ def step(finished, tmp_path):
     tree = Tree(tmp_path)
 
     def run(job, **inputs):
-        record = copy.deepcopy(finished.job(job))
+        record = finished.job_elsewhere(job)
         sizes = finished.job("warm")["params"]["problem"]["model"]
         record["params"]["problem"]["model"] = {**sizes, "source": "model", "lora": LORA}
-        for name, value in record["input"].items():
-            paths = [value] if isinstance(value, str) else value
-            paths = [str(finished.root / path) for path in paths]
-            record["input"][name] = paths[0] if isinstance(value, str) else paths
         record["input"] |= inputs
         return by_hand(tree, job.split("-")[0], record)
 

@@ -85,6 +85,15 @@ class Tree:
         """Return the job record that the rule left beside its log."""
         return json.loads((self.results / "logs" / f"{name}.json").read_text())
 
+    def job_elsewhere(self, name):
+        """Return the same record for another folder to run in: its inputs are this tree's files."""
+        record = self.job(name)
+        for key, value in record["input"].items():
+            paths = [value] if isinstance(value, str) else value
+            paths = [str(self.root / path) for path in paths]
+            record["input"][key] = paths[0] if isinstance(value, str) else paths
+        return record
+
     def edit(self, file, old, new):
         """Replace `old`, which must stand there once, in a file of the copy."""
         path = self.root / file

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from trainorder.figures import style
+from trainorder.files import size_text
 from trainorder.results import Results
 
 Record = Mapping[str, Any]
@@ -179,14 +180,6 @@ def _finish(axes: Axes, field: str, content: Mapping[str, Any]) -> None:
     yardstick = {"parameter_error": 1.0, "loss_error": content["loss_spread"]}.get(field)
     if yardstick:
         axes.axhline(yardstick, color="0.35", linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
-
-
-def size_text(count: float) -> str:
-    """Return a number of bytes in the largest unit that leaves at least 1."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= scale:
-            return f"{count / scale:.3g} {unit}"
-    return f"{count:.3g} B"
 
 
 def _handles(families: Mapping[str, Sequence[Record]], published: float) -> list[Artist]:
