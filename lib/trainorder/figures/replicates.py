@@ -15,31 +15,34 @@ BASELINES = {
     "same_compute": "the best random order\nfor the same compute",
     "field": "the best order of the field",
 }
-_POINTS = "a point is one study: its own seeds of data and order, its own search"
+_POINTS = "each row has its own scale; a point is one study: its own seeds of data and order, its own search"
 
 
 def draw(results: Results) -> Figure:
-    """Draw a panel for each baseline: a point a study, and the mean with its interval."""
+    """Draw a row a group, on a scale of its own, and in it a panel for each baseline."""
     if results.replicates is None:
         raise ValueError("the study replicated nothing")
     groups = results.replicates["groups"]
-    figure = style.new_figure(0.45 * len(groups) + 1.8, results.label(_POINTS))
-    axes = style.panels(figure, len(BASELINES), len(BASELINES), sharey=True)
-    for panel, (baseline, title) in zip(axes, BASELINES.items(), strict=True):
-        for row, group in enumerate(groups.values()):
-            _row(panel, row, group["gains"][baseline])
-        panel.axvline(0, color="0.4", linewidth=0.9)
-        panel.set_title(f"against {title}", loc="left")
-        panel.set_xlabel("gain (nats per token)")
-        panel.set_ylim(len(groups) - 0.5, -0.5)
-        panel.tick_params(axis="y", length=0)
-    axes[0].set_yticks(range(len(groups)), labels=list(groups))
+    figure = style.new_figure(1.1 * len(groups) + 1.2, results.label(_POINTS))
+    grid = figure.subplots(len(groups), len(BASELINES), squeeze=False, sharex="row")
+    for row, (name, group) in zip(grid, groups.items(), strict=True):
+        row[0].set_ylabel(name)
+        for axes, baseline in zip(row, BASELINES, strict=True):
+            _panel(axes, group["gains"][baseline])
+    for axes, title in zip(grid[0], BASELINES.values(), strict=True):
+        axes.set_title(f"against {title}", loc="left")
+    for axes in grid[-1]:
+        axes.set_xlabel("gain (nats per token)")
     return figure
 
 
-def _row(axes: Axes, row: int, gain: Mapping[str, Any]) -> None:
+def _panel(axes: Axes, gain: Mapping[str, Any]) -> None:
+    """Draw a point a study, and below them their mean with its interval."""
     values = np.array(gain["values"], dtype=float)
-    axes.scatter(values, np.full(len(values), row) - 0.15, s=18, color=style.GREY, linewidth=0)
-    axes.scatter(gain["value"], row + 0.1, s=30, color="#31688e", zorder=3)
+    axes.axvline(0, color="0.4", linewidth=0.9)
+    axes.scatter(values, np.ones(len(values)), s=18, color=style.GREY, linewidth=0)
+    axes.scatter(gain["value"], 0, s=30, color="#31688e", zorder=3)
     if gain["low"] is not None:
-        axes.plot([gain["low"], gain["high"]], [row + 0.1] * 2, color="#31688e")
+        axes.plot([gain["low"], gain["high"]], [0, 0], color="#31688e")
+    axes.set_ylim(-0.8, 1.8)
+    axes.set_yticks([])
