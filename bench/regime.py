@@ -45,7 +45,7 @@ def small(estimators: Sequence[Layer], steps: int = STEPS, units_per_step: int =
         "curriculum": None,
         "memorization": None,
         "trajectories": 0,
-        "shards": {"table": 1, "truth": 2, "estimate": 1},
+        "shards": {"table": 1, "truth": 2, "curvature": 1, "estimate": 1},
     }
 
 

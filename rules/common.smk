@@ -87,6 +87,7 @@ REFERENCE_ANCHORS = (
 READOUTS = config["curriculum"]["readouts"] if config["curriculum"] else 1
 TABLE_SHARDS = range(config["shards"]["table"])
 TRUTH_SHARDS = range(config["shards"]["truth"])
+UNIT_SHARDS = range(config["shards"]["curvature"])
 
 # What a stored file belongs to: the parts of the configuration that decide its content.
 _corpus_key = digest(config["corpus"], config["window"], config["seeds"]["data"])

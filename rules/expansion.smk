@@ -97,20 +97,21 @@ rule barycentre:
         "../scripts/barycentre.py"
 
 
-rule curvature:
+rule probes:
     input:
         corpus=rules.corpus.output.corpus,
         clusters=rules.clusters.output.clusters,
         path=f"{RESULTS}/store/{{path}}/path.h5",
         table=lambda wildcards: tables(wildcards.path),
     output:
-        curvature=f"{RESULTS}/store/{{path}}/curvature.h5",
+        # Unrounded and large: only the shards of units and `curvature` want it.
+        probed=temp(f"{RESULTS}/store/{{path}}/probed.h5"),
         probes=f"{RESULTS}/store/{{path}}/probes.json",
-        cost=f"{RESULTS}/costs/curvature/{{path}}.json",
+        cost=f"{RESULTS}/costs/probes/{{path}}.json",
     log:
-        f"{RESULTS}/logs/curvature-{{path}}.log",
+        f"{RESULTS}/logs/probes-{{path}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/curvature-{{path}}.tsv"
+        f"{RESULTS}/benchmarks/probes-{{path}}.tsv"
     wildcard_constraints:
         path="reference|barycentre",
     conda:
@@ -125,6 +126,74 @@ rule curvature:
         optimizer=config["optimizer"],
         curvature=config["curvature"],
         seed=config["seeds"]["order"],
+        key=KEYS["study"],
+        code=code("probes.py"),
+    message:
+        "Probing the curvature about the {wildcards.path} path"
+    script:
+        "../scripts/probes.py"
+
+
+rule unit_curvature:
+    input:
+        corpus=rules.corpus.output.corpus,
+        warm=rules.warm.output.warm,
+        path=f"{RESULTS}/store/{{path}}/path.h5",
+        probed=rules.probes.output.probed,
+    output:
+        responses=temp(f"{RESULTS}/store/{{path}}/units/{{shard}}.h5"),
+        cost=f"{RESULTS}/costs/unit_curvature/{{path}}/{{shard}}.json",
+    log:
+        f"{RESULTS}/logs/unit_curvature-{{path}}-{{shard}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/unit_curvature-{{path}}-{{shard}}.tsv"
+    wildcard_constraints:
+        path="reference|barycentre",
+        shard=r"\d+",
+    conda:
+        "../envs/study.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=memory(1500),
+        runtime=60,
+    params:
+        problem=PROBLEM,
+        curvature=config["curvature"],
+        seed=config["seeds"]["order"],
+        shard=lambda wildcards: int(wildcards.shard),
+        shards=config["shards"]["curvature"],
+        key=KEYS["study"],
+        code=code("unit_curvature.py"),
+    message:
+        "Curvature of units about the {wildcards.path} path, shard {wildcards.shard}"
+    script:
+        "../scripts/unit_curvature.py"
+
+
+rule curvature:
+    input:
+        warm=rules.warm.output.warm,
+        probed=rules.probes.output.probed,
+        responses=expand(
+            rules.unit_curvature.output.responses, shard=UNIT_SHARDS, allow_missing=True
+        ),
+    output:
+        curvature=f"{RESULTS}/store/{{path}}/curvature.h5",
+        units=f"{RESULTS}/store/{{path}}/units.json",
+        cost=f"{RESULTS}/costs/curvature/{{path}}.json",
+    log:
+        f"{RESULTS}/logs/curvature-{{path}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/curvature-{{path}}.tsv"
+    wildcard_constraints:
+        path="reference|barycentre",
+    conda:
+        "../envs/study.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=memory(1500),
+        runtime=20,
+    params:
         key=KEYS["study"],
         code=code("curvature.py"),
     message:

@@ -17,7 +17,16 @@ COSTED = [
     *["corpus", "warm", "orders", "reference", "manifest"],
     *(["barycentre"] if "barycentre" in PATHS else []),
     *(["clusters"] if "barycentre" in PATHS or paths_read("curvature") else []),
-    *[f"curvature/{path}" for path in paths_read("curvature")],
+    *[
+        f"{stage}/{path}"
+        for stage in ("probes", "curvature")
+        for path in paths_read("curvature")
+    ],
+    *[
+        f"unit_curvature/{path}/{shard}"
+        for path in paths_read("curvature")
+        for shard in UNIT_SHARDS
+    ],
     *[f"reduced/{path}" for path in paths_read("reduced")],
     *[f"table/{shard}" for shard in range(config["shards"]["table"]) if TABLES],
     *[f"truth/{shard}" for shard in TRUTH_SHARDS],

@@ -1,62 +1,23 @@
-"""Probes the curvature of the clusters along a path, and keeps it in a low-rank expansion."""
+"""Puts the curvature of clusters and of units into one low-rank expansion."""
 
-from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 
-from trainorder.clusters import Clusters
-from trainorder.config import CurvatureConfig, OptimizerConfig, WindowConfig
-from trainorder.estimators.base import Expansion
+from trainorder.checkpoints import read_state
 from trainorder.files import write_json
 from trainorder.job import Job, run
-from trainorder.lowrank import compress
-from trainorder.manifest import RULES
-from trainorder.optimizer import AdamW
-from trainorder.path import Path as ExpansionPath
-from trainorder.probes import Prober, probe_schedules
-from trainorder.problem import LanguageProblem
-from trainorder.store import opened
-from trainorder.table import Table
-from trainorder.unit_curvature import with_unit_curvature
+from trainorder.unit_curvature import Probed, read_responses, with_unit_curvature
 
 
 def main(job: Job) -> None:
     p = job.params
-    problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
-    window, config = WindowConfig(**p["window"]), CurvatureConfig(**p["curvature"])
-    clusters = Clusters.load(job.input["clusters"], p["key"])
-    schedules = probe_schedules((window.steps, window.units_per_step), window.units, p["seed"])
-    store = Path(job.input["path"]).parent.name
-    rules = {kind: RULES[store, kind] for kind in ("path", "table")}
-    with ExitStack() as stack:
-        path = stack.enter_context(opened(job.input["path"], p["key"], rules["path"]))
-        tables = [
-            stack.enter_context(opened(f, p["key"], rules["table"])) for f in job.input["table"]
-        ]
-        optimizer = AdamW(OptimizerConfig(**p["optimizer"]), window.horizon)
-        expansion = Expansion(problem, optimizer, ExpansionPath(path), Table(tables))
-        with job.meter.time("precompute"):
-            prober = Prober(expansion, clusters, schedules, config.anchors)
-            curvature = prober.run(config)
-            reached = prober.displacements()
-            model, lost = compress(
-                expansion, curvature, clusters.labels, reached, prober.metric, config.basis
-            )
-            model, belief = with_unit_curvature(
-                expansion, model, reached, prober.metric, config, prober.length, p["seed"]
-            )
-        model.save(Path(job.output["curvature"]), p["key"])
-    write_json(
-        job.output["probes"],
-        {
-            "rounds": [asdict(entry) for entry in prober.rounds],
-            "shrinkage": [bend.factors.tolist() for bend in curvature.at],
-            "unit_shrinkage": belief.tolist(),
-            "basis": len(model.basis),
-            "energy_lost": lost,
-            "anchors": model.anchors.tolist(),
-        },
-    )
+    start = read_state(job.input["warm"], p["key"], "warm")
+    probed = Probed.load(job.input["probed"], p["key"], start)
+    units = len(probed.model.labels)
+    halves, left_out = read_responses(job.input["responses"], p["key"], units)
+    with job.meter.time("precompute"):
+        model, belief = with_unit_curvature(probed, halves, left_out)
+    model.save(Path(job.output["curvature"]), p["key"])
+    write_json(job.output["units"], {"shrinkage": belief.tolist()})
 
 
 run(main, globals().get("snakemake"))

@@ -8,14 +8,15 @@ from trainorder.accounting import estimator_cost, read_costs
 from trainorder.config import EstimatorConfig
 from trainorder.errors import UserError
 
+CURVED = ("probes", "unit_curvature", "curvature")
 SPENT = {  # seconds of each stage's own work; powers of two, so that a sum tells its parts
     "manifest": 1.0,
     "reference": 2.0,
     "table": 4.0,
     "clusters": 8.0,
     "barycentre": 16.0,
-    "curvature/reference": 32.0,
-    "curvature/barycentre": 64.0,
+    **{f"{stage}/reference": 32.0 / 8**i for i, stage in enumerate(CURVED)},
+    **{f"{stage}/barycentre": 64.0 / 8**i for i, stage in enumerate(CURVED)},
     "reduced/barycentre": 128.0,
     "proxy_warm": 256.0,
 }
@@ -26,10 +27,11 @@ PRECOMPUTE = {
     ("order0", "reference"): ["manifest", "reference", "table"],
     ("taylor1", "barycentre"): ["manifest", "clusters", "barycentre"],
     ("recency", "barycentre"): ["manifest", "clusters", "barycentre"],
-    ("nystrom", "reference"): ["manifest", "reference", "table", "clusters", "curvature/reference"],
-    ("subsample", "barycentre"): ["manifest", "clusters", "barycentre", "curvature/barycentre"],
+    ("nystrom", "reference"): ["manifest", "reference", "table", "clusters", *(f"{stage}/reference" for stage in CURVED)],
+    ("subsample", "barycentre"): ["manifest", "clusters", "barycentre", *(f"{stage}/barycentre" for stage in CURVED)],
     ("reduced", "barycentre"): [
-        *["manifest", "clusters", "barycentre", "curvature/barycentre", "reduced/barycentre"]
+        *["manifest", "clusters", "barycentre"],
+        *[f"{stage}/barycentre" for stage in (*CURVED, "reduced")],
     ],
     ("ridge", ""): [],
     ("proxy", ""): ["proxy_warm"],

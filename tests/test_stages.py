@@ -84,7 +84,7 @@ def test_a_table_at_every_step_is_as_many_times_larger():
     assert every.counts["sequences"] == 0, "no pools are read where every step is an anchor"
 
 
-@pytest.mark.parametrize("name", ["reduced/barycentre", "propose", "curvature/barycentre"])
+@pytest.mark.parametrize("name", ["reduced/barycentre", "propose", "probes/barycentre"])
 def test_passes_on_as_many_sequences_add_up(name):
     """Units and held-out text of the same size share a unit of work, and both are in it."""
     passes = {}

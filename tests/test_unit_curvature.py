@@ -9,8 +9,17 @@ import torch
 from problems import Polynomial, barycentre, low_rank, optimizer_config, relative_error, warm_state
 from trainorder.clusters import Clusters, draw_pools
 from trainorder.config import CurvatureConfig
+from trainorder.errors import UserError
 from trainorder.probes import second_moment_scale
-from trainorder.unit_curvature import with_unit_curvature
+from trainorder.store import write_arrays
+from trainorder.unit_curvature import (
+    Probed,
+    leading,
+    own_responses,
+    read_responses,
+    unit_pools,
+    with_unit_curvature,
+)
 
 UNITS, SIZE, SEQUENCES, STEPS = 6, 8, 8, 4
 LABELS = np.array([0, 1, 0, 1, 0, 1])
@@ -32,8 +41,17 @@ def made(folder, config=CONFIG, **options):
     with barycentre(problem, warm, STEPS, 1, settings, folder, clusters, given) as about:
         model, _ = low_rank(about, clusters, probes=normal(SIZE, SIZE))
         metric = second_moment_scale(about)
-        found, belief = with_unit_curvature(about, model, normal(30, SIZE), metric, config, 0.1, 0)
+        directions = leading(normal(30, SIZE), metric, config.unit_directions)
+        probed = Probed(model, metric, directions, 0.1)
+        centre = about.path.parameters(probed.step)
+        pools = unit_pools(problem, config.unit_sequences, 0)
+        measured = [own_responses(problem, centre, probed, pools, units) for units in SHARDS]
+        halves = torch.cat(measured, dim=1)
+        found, belief = with_unit_curvature(probed, halves, pools.left_out(SEQUENCES))
     return problem, model, found, belief
+
+
+SHARDS = (np.array([0, 1, 2, 3]), np.array([4, 5]))
 
 
 def bent(model, t=2):
@@ -75,6 +93,7 @@ def test_units_that_are_all_alike_are_left_to_their_cluster(tmp_path):
 def test_without_directions_nothing_is_added(tmp_path):
     _, plain, found, belief = made(tmp_path, replace(CONFIG, unit_directions=0), noise=0.5)
     assert found is plain
+    assert len(belief) == UNITS
     assert not belief.any()
 
 
@@ -84,6 +103,44 @@ def test_it_is_saved_with_the_expansion(tmp_path):
     again = type(found).load(tmp_path / "curvature.h5", "k", found.start)
     assert torch.equal(again.own, found.own)
     assert torch.equal(again.own_read, found.own_read)
+
+
+def test_what_units_are_measured_with_is_kept_unrounded(tmp_path):
+    _, plain, _, _ = made(tmp_path, noise=0.5)
+    probed = Probed(plain, normal(SIZE, seed=1), normal(2, SIZE, seed=2), 0.1)
+    probed.save(tmp_path / "probed.h5", "k")
+    again = Probed.load(tmp_path / "probed.h5", "k", plain.start)
+    assert again.length == probed.length
+    assert again.step == probed.step
+    for name in ("metric", "directions"):
+        assert torch.equal(getattr(again, name), getattr(probed, name)), name
+    for name, value in vars(plain).items():
+        assert np.array_equal(getattr(again.model, name), value), f"{name} was rounded or lost"
+
+
+def written(folder, shards):
+    """Return the files of shards of the given units, whose responses are their numbers."""
+    files = []
+    for number, units in enumerate(shards):
+        response = np.broadcast_to(
+            np.asarray(units, dtype=float)[None, :, None, None], (2, len(units), 1, 1)
+        )
+        files.append(folder / f"{number}.h5")
+        arrays = {"unit": np.asarray(units), "response": response, "left_out": np.zeros(UNITS)}
+        write_arrays(files[-1], "k", arrays)
+    return files
+
+
+def test_shards_of_units_are_joined_in_order(tmp_path):
+    halves, left_out = read_responses(written(tmp_path, [[0, 1, 2], [3], [4, 5]]), "k", UNITS)
+    assert halves[0, :, 0, 0].tolist() == list(range(UNITS))
+    assert len(left_out) == UNITS
+
+
+@pytest.mark.parametrize("shards", [[[3, 4, 5], [0, 1, 2]], [[0, 1, 2]], [[0, 1, 2], [2, 3, 4, 5]]])
+def test_shards_that_do_not_make_up_the_units_are_refused(tmp_path, shards):
+    with pytest.raises(UserError, match="rule `unit_curvature`"):
+        read_responses(written(tmp_path, shards), "k", UNITS)
 
 
 @pytest.mark.parametrize("t", [1, 2, 3])

@@ -207,7 +207,7 @@ def _stages(estimator: EstimatorConfig) -> list[str]:
     if barycentre or curved:
         stages.append("clusters")
     if curved:
-        stages.append(f"curvature/{path}")
+        stages += [f"probes/{path}", f"unit_curvature/{path}", f"curvature/{path}"]
     if estimator.method == "reduced":
         stages.append(f"reduced/{path}")
     return stages

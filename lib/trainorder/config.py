@@ -476,6 +476,11 @@ def _check_shards(config: Mapping[str, Any], anchors: int) -> None:
         raise UserError(
             f"config: shards.truth: {shards['truth']} jobs for {sum(counts.values())} orders"
         )
+    if shards["curvature"] > config["window"]["units"]:
+        raise UserError(
+            f"config: shards.curvature: {shards['curvature']} jobs for "
+            f"{config['window']['units']} units"
+        )
     del counts["fit"]  # retrained, not estimated
     for entry in config["estimators"]:
         estimator = EstimatorConfig(**entry)

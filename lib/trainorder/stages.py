@@ -179,7 +179,9 @@ def _barycentre(s: Sizes) -> Stage:
 def _low_rank(s: Sizes) -> Iterator[Stage]:
     for path in s.paths(CURVATURE_METHODS):
         table = "table" if path == "reference" else "barycentre"
-        yield _curvature(s, path, ("clusters", table))
+        yield _probes(s, path, ("clusters", table))
+        yield _unit_curvature(s, path)
+        yield _curvature(s, path)
     for path in s.paths(("reduced",)):
         yield _reduced(s, path)
 
@@ -204,42 +206,72 @@ def _rounds(s: Sizes) -> tuple[int, int]:
     return checks, 3 + checks
 
 
-def _curvature(s: Sizes, path: str, after: tuple[str, ...]) -> Stage:
+def _probes(s: Sizes, path: str, after: tuple[str, ...]) -> Stage:
     c, pool, clusters = s.curvature, sum(s.pools), len(s.pools)
     q, r, anchors = _basis(s, path)
     checks, replays = _rounds(s)
     measured = c.anchors * (1 + c.rank) + 2 * checks  # gradients of every pool
-    each = min(c.unit_sequences, s.S)
-    own = s.U * (1 + c.unit_directions) if c.unit_directions else 0
     work = Work(float, {Unit("gradient", s.H): s.D})
     for size in s.pools:
         for half in _halves(size):
             work[Unit("gradient", half)] += measured
-    for half in _halves(each):
-        work[Unit("gradient", half)] += own
     schedules = probes.SCHEDULES - 2
     replayed = schedules * s.T * s.P
     rows = anchors * s.U + c.anchors * clusters * r
-    work[Unit("update")] += replays * replayed + 2 * s.P * (measured * clusters + own)
+    scratch = FLOAT * s.P * (q + 2 * anchors + c.unit_directions)
+    work[Unit("update")] += replays * replayed + 2 * s.P * measured * clusters
     work[Unit("product")] += s.P * (
         (replays - 2) * schedules * s.T * 3 * r * c.anchors  # replays with the curvature
         + rows * (rows + 2 * r + q)  # the basis, from what it is to span
         + c.anchors * clusters * r * (r + q)
-        + 2 * own * q
         + replays * (6 * schedules) ** 2
     )
+    work[Unit("hash")] += _STORED * scratch
+    return Stage(
+        f"probes/{path}",
+        after,
+        counts={"goals": s.D, "sequences": measured * pool},
+        work=work,
+        files=(f"store/{path}/probes.json",),
+        scratch=scratch,
+        rows=4 * rows + 3 * c.anchors * clusters * r + 12 * schedules + 2 * q,
+    )
+
+
+def _unit_curvature(s: Sizes, path: str) -> Stage:
+    c, (q, _, anchors) = s.curvature, _basis(s, path)
+    each = min(c.unit_sequences, s.S)
+    own = s.U * (1 + c.unit_directions) if c.unit_directions else 0
+    work = Work(float)
+    for half in _halves(each):
+        work[Unit("gradient", half)] += own
+    work[Unit("update")] += 2 * s.P * own
+    work[Unit("product")] += 2 * s.P * own * q
+    return Stage(
+        f"unit_curvature/{path}",
+        (f"probes/{path}",),
+        s.shards["curvature"],
+        counts={"sequences": own * each},
+        work=work,
+        rows=2 * q + 2 * anchors + c.unit_directions + 2 * s.U,
+    )
+
+
+def _curvature(s: Sizes, path: str) -> Stage:
+    c, clusters = s.curvature, len(s.pools)
+    q, r, anchors = _basis(s, path)
     scales = 1 + 2 * FLOAT / BLOCK
+    made = int(
+        s.P * ((r + (q - r) / 2) * scales + 4 * anchors)
+        + FLOAT * q * (anchors * s.U + c.anchors * clusters * r + s.U * c.unit_directions)
+    )
     return Stage(
         f"curvature/{path}",
-        after,
-        counts={"goals": s.D, "sequences": measured * pool + own * each},
-        work=work,
-        files=(f"store/{path}/curvature.h5", f"store/{path}/probes.json"),
-        bytes=int(
-            s.P * ((r + (q - r) / 2) * scales + 4 * anchors)
-            + FLOAT * q * (anchors * s.U + c.anchors * clusters * r + s.U * c.unit_directions)
-        ),
-        rows=4 * rows + 3 * c.anchors * clusters * r + 12 * schedules + 2 * q,
+        (f"unit_curvature/{path}",),
+        work={Unit("hash"): _STORED * made},
+        files=(f"store/{path}/curvature.h5", f"store/{path}/units.json"),
+        bytes=made,
+        rows=3 * q + 2 * anchors + c.unit_directions,
     )
 
 

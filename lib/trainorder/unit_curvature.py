@@ -6,82 +6,164 @@ on a few of its sequences, and what it differs by from that of the cluster is sh
     H_u d = H_c d + w_u (H_u W - H_c W)' y,    y = (W' H W)^+ (H W)' d
 
 with the coordinates y taken in the metric of the mean curvature, as in `curvature`. All is read in
-the basis of the low-rank expansion.
+the basis of the low-rank expansion. Units are measured apart from each other, so by several jobs.
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from trainorder.clusters import Clusters, draw_pools
-from trainorder.config import CurvatureConfig
 from trainorder.curvature import Responses, pseudo_inverse
-from trainorder.estimators.base import Expansion
+from trainorder.errors import UserError
 from trainorder.lowrank import LowRank
+from trainorder.optimizer import State
 from trainorder.probes import principal
+from trainorder.problem import Problem
 from trainorder.shrinkage import split_noise, weights
+from trainorder.store import opened, read_arrays, write_arrays
+
+
+@dataclass(frozen=True)
+class Probed:
+    """The curvature of the clusters, and where the units are to be measured.
+
+    Attributes:
+        model: the low-rank expansion of the clusters.
+        metric: (P,) as in `probes.second_moment_scale`.
+        directions: W, (n, P), each as long as displacements reach along it.
+        length: of the finite differences.
+
+    """
+
+    model: LowRank
+    metric: Tensor
+    directions: Tensor
+    length: float
+
+    @property
+    def step(self) -> int:
+        """The step of the window at which units are measured."""
+        return int(self.model.bends[len(self.model.bends) // 2])
+
+    def save(self, path: str | Path, key: str) -> None:
+        """Publish all of it, unrounded, as a sealed file of study `key`."""
+        kept = {f.name: getattr(self.model, f.name) for f in fields(LowRank) if f.name != "start"}
+        arrays = {"metric": self.metric, "directions": self.directions, **kept}
+        write_arrays(
+            path,
+            key,
+            {name: np.asarray(value) for name, value in arrays.items() if name != "steps"},
+            steps=self.model.steps,
+            length=self.length,
+        )
+
+    @classmethod
+    def load(cls, path: str | Path, key: str | None, start: State) -> "Probed":
+        """Read what `save` published, about the state before the window.
+
+        Raises:
+            UserError: missing, damaged, or of another study.
+
+        """
+        with opened(path, key, "probes") as file:
+            arrays = {name: np.asarray(file[name]) for name in file}
+            steps, length = int(file.attrs["steps"]), float(file.attrs["length"])
+        numbers = {name: arrays.pop(name) for name in ("anchors", "bends")}
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        metric, directions = tensors.pop("metric"), tensors.pop("directions")
+        return cls(LowRank(start, steps, **numbers, **tensors), metric, directions, length)
+
+
+def leading(displacements: Tensor, metric: Tensor, count: int) -> Tensor:
+    """Return the leading directions (n, P) of typical `displacements` (m, P), n <= `count`."""
+    directions = principal(displacements, metric, count)
+    reached = (displacements * metric) @ (directions * metric).T
+    return directions * reached.square().mean(0).sqrt()[:, None]
+
+
+def unit_pools(problem: Problem, size: int, seed: int) -> Clusters:
+    """Return up to `size` sequences of each unit, as the pools of clusters of one unit."""
+    units = np.arange(problem.units)
+    return Clusters(units, draw_pools(units, problem.sequences, size, seed))
+
+
+def own_responses(
+    problem: Problem, centre: Tensor, probed: Probed, pools: Clusters, units: np.ndarray
+) -> Tensor:
+    """Return H_u W of both halves of the pools of `units`, in the basis, (2, units, n, q).
+
+    Args:
+        problem: the learning problem.
+        centre: (P,) of the path at `probed.step`.
+        probed: says in which directions.
+        pools: of all units.
+        units: numbers of those to measure.
+
+    """
+    if not len(probed.directions):
+        return probed.directions.new_empty(2, len(units), 0, len(probed.model.basis))
+    some = Clusters(np.arange(len(units)), [pools.pools[unit] for unit in units])
+    measure = Responses(problem, some, centre, probed.length)
+    functionals = (probed.model.basis / probed.metric**2).T
+    return torch.stack(
+        [measure(direction[None])[:, :, 0] @ functionals for direction in probed.directions], dim=2
+    )
+
+
+def read_responses(
+    files: Sequence[str | Path], key: str | None, units: int
+) -> tuple[Tensor, np.ndarray]:
+    """Join the shards of all `units`: their responses, and what `with_unit_curvature` wants else.
+
+    Raises:
+        UserError: a shard is missing, damaged or of another study, or they are not in order.
+
+    """
+    shards = [read_arrays(file, key, "unit_curvature") for file in files]
+    there = np.concatenate([shard["unit"] for shard in shards])
+    if not np.array_equal(there, np.arange(units)):
+        raise UserError(
+            f"{Path(files[0]).parent}: shards of units {there.tolist()} do not make up units 0 to "
+            f"{units - 1} in order; delete them and rerun rule `unit_curvature`"
+        )
+    halves = np.concatenate([shard["response"] for shard in shards], axis=1)
+    return torch.from_numpy(halves), shards[0]["left_out"]
 
 
 def with_unit_curvature(
-    expansion: Expansion,
-    model: LowRank,
-    displacements: Tensor,
-    metric: Tensor,
-    config: CurvatureConfig,
-    length: float,
-    seed: int,
+    probed: Probed, halves: Tensor, left_out: np.ndarray
 ) -> tuple[LowRank, Tensor]:
-    """Return `model` with the own curvature of each unit, and its weights w (U,).
+    """Return the expansion with the own curvature of each unit, and its weights w (U,).
 
     w is 0 for a unit that differs from its cluster by no more than noise, and 1 where there is no
     noise, because all of its sequences are taken.
 
     Args:
-        expansion: the problem, and the path that `model` is about.
-        model: the low-rank expansion of the clusters.
-        displacements: (m, P), typical of replays.
-        metric: (P,) as in `probes.second_moment_scale`.
-        config: says how many directions, and how many sequences stand for a unit.
-        length: of the finite differences.
-        seed: of the draw of the sequences.
+        probed: the expansion of the clusters, and where units were measured.
+        halves: (2, U, n, q) as `own_responses` returns them.
+        left_out: (U,) share of each unit's text that its pool lacks.
 
     """
-    if not config.unit_directions:
-        return model, torch.zeros(expansion.problem.units)
-    problem, middle = expansion.problem, len(model.bends) // 2
-    units = np.arange(problem.units)
-    pools = Clusters(units, draw_pools(units, problem.sequences, config.unit_sequences, seed))
-    centre = expansion.path.parameters(int(model.bends[middle]))
-    directions = _leading(displacements, metric, config.unit_directions)
-    measure = Responses(problem, pools, centre, length)
-    functionals = (model.basis / metric**2).T
-    halves = torch.stack(
-        [measure(direction[None])[:, :, 0] @ functionals for direction in directions], dim=2
-    )  # (2, U, n, q)
-    inside = directions @ model.readers.T
-    own = halves.mean(0) - inside @ model.cores[middle][model.labels].mT
-    noise = torch.from_numpy(pools.left_out(problem.sequences)) * split_noise(
-        *halves.flatten(2).double()
-    )
+    model = probed.model
+    if not len(probed.directions):
+        return model, torch.zeros(len(model.labels))
+    cores = model.cores[len(model.bends) // 2]
+    inside = probed.directions @ model.readers.T
+    own = halves.mean(0) - inside @ cores[model.labels].mT
+    noise = torch.from_numpy(left_out) * split_noise(*halves.flatten(2).double())
     total = own.flatten(1).double().square().sum(1)
     belief = weights(noise, total, torch.zeros_like(noise))  # the cluster is measured apart
     share = torch.bincount(model.labels) / len(model.labels)
-    mean = torch.einsum("c,cij->ij", share.to(own.dtype), model.cores[middle])
+    mean = torch.einsum("c,cij->ij", share.to(own.dtype), cores)
     seen = (inside @ mean.mT)[:, : inside.shape[1]]  # H W (n, r), of which the readers hold all
-    return (
-        replace(
-            model,
-            own=own * belief.to(own.dtype)[:, None, None],
-            own_read=pseudo_inverse(inside @ seen.T) @ seen,
-        ),
-        belief,
+    made = replace(
+        model,
+        own=own * belief.to(own.dtype)[:, None, None],
+        own_read=pseudo_inverse(inside @ seen.T) @ seen,
     )
-
-
-def _leading(displacements: Tensor, metric: Tensor, count: int) -> Tensor:
-    """Return the leading directions (n, P), each as long as displacements reach along it."""
-    directions = principal(displacements, metric, count)
-    reached = (displacements * metric) @ (directions * metric).T
-    return directions * reached.square().mean(0).sqrt()[:, None]
+    return made, belief

@@ -11,17 +11,21 @@ RESULTS = {"curriculum", "memorization", "explorer", "figures"}  # made from the
 SEARCH = {"propose", "candidate_truth"} | RESULTS
 MAPS = {"position_maps", "memorization", "figures"}
 LOW_RANK = {"reduced", "manifest", "estimate", "predict", "stores", "validate"} | SEARCH | MAPS
+CURVED = {"probes", "unit_curvature", "curvature"}
 DOWNSTREAM = {  # rules that read what a rule makes, directly or not
     "corpus": {"warm", "orders", "reference", "table", "barycentre", "manifest", "estimate"}
-    | {"clusters", "curvature", "reduced", "predict", "stores", "positions", "position_truth"}
+    | {"clusters", "reduced", "predict", "stores", "positions", "position_truth"}
+    | CURVED
     | {"truth", "proxy_warm", "proxy_orders", "proxy", "ridge", "validate"}
     | SEARCH
     | MAPS,
     "estimate": {"validate"} | RESULTS,
     "reduced": LOW_RANK - {"reduced"},
     "predict": {"validate"} | RESULTS,
-    "clusters": LOW_RANK | {"barycentre", "curvature"},
-    "barycentre": LOW_RANK | {"curvature"},
+    "clusters": LOW_RANK | CURVED | {"barycentre"},
+    "barycentre": LOW_RANK | CURVED,
+    "probes": LOW_RANK | CURVED - {"probes"},
+    "unit_curvature": LOW_RANK | {"curvature"},
     "curvature": LOW_RANK,
     "stores": {"figures"},
     "truth": {"ridge", "proxy", "validate"} | RESULTS,

@@ -57,7 +57,7 @@ STORED = [  # a file, the rule that makes it, and the jobs that read it
     ("store/reference/table-1.h5", "table", ["manifest", "estimate-fut@reference-0", "stores"]),
     ("store/barycentre/path.h5", "barycentre", ["manifest", "estimate-taylor1@barycentre-0"]),
     ("store/barycentre/table-0.h5", "barycentre", ["manifest", "estimate-order0@barycentre-0"]),
-    ("store/clusters.h5", "clusters", ["barycentre", "curvature-barycentre"]),
+    ("store/clusters.h5", "clusters", ["barycentre", "probes-barycentre"]),
     (
         "store/barycentre/curvature.h5",
         "curvature",

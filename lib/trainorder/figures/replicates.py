@@ -15,7 +15,10 @@ BASELINES = {
     "same_compute": "the best random order\nfor the same compute",
     "field": "the best order of the field",
 }
-_POINTS = "each row has its own scale; a point is one study: its own seeds of data and order, its own search"
+_POINTS = (
+    "each row has its own scale; a point is one study: its own seeds of data and order, its own "
+    "search"
+)
 
 
 def draw(results: Results) -> Figure:
