@@ -27,8 +27,19 @@ PRECOMPUTE = {
     ("order0", "reference"): ["manifest", "reference", "table"],
     ("taylor1", "barycentre"): ["manifest", "clusters", "barycentre"],
     ("recency", "barycentre"): ["manifest", "clusters", "barycentre"],
-    ("nystrom", "reference"): ["manifest", "reference", "table", "clusters", *(f"{stage}/reference" for stage in CURVED)],
-    ("subsample", "barycentre"): ["manifest", "clusters", "barycentre", *(f"{stage}/barycentre" for stage in CURVED)],
+    ("nystrom", "reference"): [
+        "manifest",
+        "reference",
+        "table",
+        "clusters",
+        *(f"{stage}/reference" for stage in CURVED),
+    ],
+    ("subsample", "barycentre"): [
+        "manifest",
+        "clusters",
+        "barycentre",
+        *(f"{stage}/barycentre" for stage in CURVED),
+    ],
     ("reduced", "barycentre"): [
         *["manifest", "clusters", "barycentre"],
         *[f"{stage}/barycentre" for stage in (*CURVED, "reduced")],
