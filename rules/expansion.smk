@@ -175,7 +175,9 @@ rule curvature:
         warm=rules.warm.output.warm,
         probed=rules.probes.output.probed,
         responses=expand(
-            rules.unit_curvature.output.responses, shard=UNIT_SHARDS, allow_missing=True
+            rules.unit_curvature.output.responses,
+            shard=UNIT_SHARDS,
+            allow_missing=True,
         ),
     output:
         curvature=f"{RESULTS}/store/{{path}}/curvature.h5",
