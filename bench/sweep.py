@@ -28,7 +28,8 @@ from trainorder.store import opened
 
 PRESETS = {"default": "", "wider": "wider"}
 OUTPUT, FIGURE = Path("docs/measured/sweep"), Path("docs/figures/sweep.png")
-SECTIONS = ("seeds", "threads", "corpus", "model", "optimizer", "window")  # what a run depends on
+# What a run depends on.
+SECTIONS = ("seeds", "threads", "device", "corpus", "model", "optimizer", "window")
 SCRIPTS = ("corpus", "warm", "orders", "reference")
 START = 1e-3
 EXTENSIONS = 4  # factors of 2 to go on by where the best rate is at an end

@@ -50,6 +50,7 @@ rule proxy_warm:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
+        **GPU,
         mem_mb=memory(1500),
         runtime=60,
     params:
@@ -84,6 +85,7 @@ rule proxy_orders:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
+        **GPU,
         mem_mb=memory(1500),
         runtime=120,
     params:

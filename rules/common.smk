@@ -30,6 +30,7 @@ os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(256 << 20))
 
 _REPLICATED = ("schedule", "learning_rate")  # what a replicate may change, seeds apart
 _SNAKEMAKE_MB = 500  # of memory, for Snakemake itself in each job of a cluster
+_CUDA_MB = 2000  # for the libraries of a GPU, in a job that uses one; a guess
 _CELLS = 12  # retrained in a replicate's maps at most: enough to see one that is wrong
 SCRIPTS = Path(workflow.basedir) / "scripts"
 
@@ -67,6 +68,20 @@ try:
 except UserError as error:
     sys.exit(f"error: {error}")
 
+# Once, where Snakemake runs: results, and the keys of their files, depend on which device it is.
+if config["device"] == "auto":
+    # On a cluster there is no number of cores where Snakemake runs; its jobs know where they are.
+    if workflow.remote_exec or workflow.resource_settings.cores is None:
+        sys.exit(
+            "error: config: device: auto: on a cluster, say cpu or cuda: what Snakemake sees here, "
+            "the nodes of its jobs need not have"
+        )
+    from trainorder.device import resolved  # imports torch, which takes seconds
+
+    config["device"] = resolved(config["device"])
+# What a rule that computes on the device asks for.
+GPU = {"gpu": 1} if config["device"] == "cuda" else {}
+
 # A model's own tokenizer is that of its folder.
 config["corpus"]["tokenizer"] = (
     config["corpus"]["tokenizer"] or config["model"]["source"]
@@ -99,6 +114,7 @@ KEYS = {
         config["optimizer"],
         config["seeds"],
         config["threads"],
+        *([config["device"]] if config["device"] != "cpu" else []),
     ),
 }
 
@@ -108,6 +124,7 @@ PROBLEM = {
     "model": config["model"],
     "seed": config["seeds"]["init"],
     "threads": config["threads"],
+    "device": config["device"],
 }
 
 
@@ -117,8 +134,9 @@ def code(script):
 
 
 def memory(step_mb):
-    """The `mem_mb` of a job: that of its step and of Snakemake; more at each attempt."""
-    return lambda wildcards, attempt: attempt * (step_mb + _SNAKEMAKE_MB)
+    """The `mem_mb` of a job: of its step, of what it runs on, of Snakemake; more at each attempt."""
+    around_mb = _SNAKEMAKE_MB + (_CUDA_MB if GPU else 0)
+    return lambda wildcards, attempt: attempt * (step_mb + around_mb)
 
 
 def paths_read(kind):

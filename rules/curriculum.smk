@@ -24,6 +24,7 @@ rule propose:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
+        **GPU,
         mem_mb=memory(2500),
         runtime=60,
     params:

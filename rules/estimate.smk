@@ -22,6 +22,7 @@ rule estimate:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
+        **GPU,
         mem_mb=memory(1900),
         runtime=120,
     params:

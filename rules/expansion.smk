@@ -20,6 +20,7 @@ rule table:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
+        **GPU,
         mem_mb=memory(1500),
         runtime=60,
     params:
@@ -49,6 +50,7 @@ rule clusters:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
+        **GPU,
         mem_mb=memory(1500),
         runtime=20,
     params:
@@ -81,6 +83,7 @@ rule barycentre:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
+        **GPU,
         mem_mb=memory(1500),
         runtime=120,
     params:
@@ -118,6 +121,7 @@ rule probes:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
+        **GPU,
         mem_mb=memory(3600),
         runtime=120,
     params:
@@ -224,6 +228,7 @@ rule reduced:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
+        **GPU,
         mem_mb=memory(2000),
         runtime=60,
     params:

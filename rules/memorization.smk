@@ -1,8 +1,8 @@
 # What a unit's position does: estimated for all positions, retrained for a sample of them.
-MAPS_PATH = (
-    config["memorization"]["estimator"].split("@")[1]
+MAPS_METHOD, MAPS_PATH = (
+    config["memorization"]["estimator"].split("@")
     if config["memorization"]
-    else None
+    else (None, None)
 )
 POSITION_SHARDS = range(config["shards"]["truth"])
 
@@ -70,6 +70,7 @@ rule position_maps:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
+        **({} if MAPS_METHOD == "reduced" else GPU),
         mem_mb=memory(2500),
         runtime=60,
     params:

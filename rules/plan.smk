@@ -13,6 +13,7 @@ rule plan:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
+        **GPU,
         mem_mb=memory(2000),
         runtime=10,
     params:

@@ -23,6 +23,7 @@ rule warm:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
+        **GPU,
         mem_mb=memory(1500),
         runtime=60,
     params:
@@ -55,6 +56,7 @@ rule orders:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
+        **GPU,
         mem_mb=memory(1500),
         runtime=10,
     params:
@@ -87,6 +89,7 @@ rule reference:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
+        **GPU,
         mem_mb=memory(1500),
         runtime=60,
     params:

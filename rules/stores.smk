@@ -18,6 +18,7 @@ rule stores:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
+        **GPU,
         mem_mb=memory(2500),
         runtime=30,
     params:

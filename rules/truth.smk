@@ -33,6 +33,7 @@ rule truth:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
+        **GPU,
         mem_mb=memory(1500),
         runtime=120,
     params:

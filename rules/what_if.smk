@@ -27,6 +27,7 @@ rule what_if:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
+        **GPU,
         mem_mb=memory(1900),
         runtime=60,
     params:

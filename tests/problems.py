@@ -113,8 +113,8 @@ class Polynomial:
         return ((theta - self.targets[goal]) ** 2).sum() / 2 + self.loss(theta, goal) / 4
 
 
-def language_problem(units=6, unit_size=2, seed=0):
-    """Return a one-layer language model on random tokens, in float64."""
+def language_problem(units=6, unit_size=2, seed=0, dtype=torch.float64, device=None):
+    """Return a one-layer language model on random tokens."""
     rng = np.random.default_rng(3)
     tokens = rng.integers(0, 13, (units, unit_size, 7)).astype(np.int32)
     corpus = Corpus(
@@ -125,8 +125,9 @@ def language_problem(units=6, unit_size=2, seed=0):
         ["a"] * (units // 2) + ["b"] * (units - units // 2),
         rng.integers(0, 13, (2, 3, 7)).astype(np.int32),
     )
-    model = LanguageModel(ModelConfig(8, 12, 1, 2), 13, 7, seed, torch.float64)
-    keep_double(model.module)
+    model = LanguageModel(ModelConfig(8, 12, 1, 2), 13, 7, seed, dtype, device)
+    if dtype == torch.float64:
+        keep_double(model.module)
     return LanguageProblem(model, corpus, Meter())
 
 

@@ -94,6 +94,7 @@ BAD = {
         "use --configfile",
     ),
     "whole float": (changed(window__units=32.0), "window.units", "integer"),
+    "unknown device": (changed(device="gpu"), "device", "cuda"),
     "truth value": (changed(threads=True), "threads", "integer"),
     "not a number": (changed(optimizer__learning_rate=float("nan")), "learning_rate", "number"),
     "infinite": (changed(optimizer__epsilon=float("inf")), "optimizer.epsilon", "number"),

@@ -52,6 +52,12 @@ def _stage(file: Path) -> str:
     return "/".join([*inside[:-1], *([] if file.stem.isdigit() else [file.stem])])
 
 
+def gpus(jobs: Jobs) -> dict[str, list[str]]:
+    """Return the names of the GPUs that jobs computed on, under `gpus`; nothing if none did."""
+    names = {job["gpu"] for records in jobs.values() for job in records if "gpu" in job}
+    return {"gpus": sorted(names)} if names else {}
+
+
 def retraining_seconds(jobs: Jobs) -> float:
     """Return the unit of cost: the training seconds of one order, averaged over the truth jobs.
 

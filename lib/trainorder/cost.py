@@ -10,13 +10,15 @@ from typing import Any
 class Meter:
     """Counts passes (`gradients`, `hvps`, `third_derivatives`, `forwards`) and times named spans.
 
-    A gradient is one unit's: one forward and one backward pass through one unit of text.
+    A gradient is one unit's: one forward and one backward pass through one unit of text. `gpu` is
+    the name of the one that was computed on, if any was.
     """
 
     def __init__(self) -> None:
         """Start the clock."""
         self.counts: Counter[str] = Counter()
         self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.gpu: str | None = None
         self._start = time.perf_counter()
 
     def add(self, kind: str, n: int = 1) -> None:
@@ -28,12 +30,13 @@ class Meter:
         return _Span(self, span)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return counts, spans, the wall seconds since the start, and the peak resident bytes."""
+        """Return counts, spans, the wall seconds since the start, the peak resident bytes, the GPU."""
         return {
             "wall_seconds": time.perf_counter() - self._start,
             "peak_bytes": peak_bytes(),
             "counts": dict(sorted(self.counts.items())),
             "seconds": dict(sorted(self.seconds.items())),
+            **({"gpu": self.gpu} if self.gpu else {}),
         }
 
 

@@ -21,17 +21,29 @@ class LanguageModel:
     module's `named_parameters`. Eager attention because second derivatives need it: the fused
     kernels have none.
 
+    The module lives on a device; vectors live on the host, where all that is not a loss or its
+    derivative is computed. A loss moves theta, and autograd moves its derivatives back.
+
     Attributes:
         module: the model.
         trained: the parameters of `module` that are trained.
         size: P.
+        device: of the module and of the tokens that it takes.
 
     """
 
     def __init__(
-        self, config: ModelConfig, vocabulary: int, length: int, seed: int, dtype: torch.dtype
+        self,
+        config: ModelConfig,
+        vocabulary: int,
+        length: int,
+        seed: int,
+        dtype: torch.dtype,
+        device: torch.device | None = None,
     ) -> None:
         """Initialise what is new from `seed`, in `dtype`, for sequences of `length` tokens.
+
+        The numbers are drawn on torch's default device, and then moved to `device`, if there is one.
 
         Raises:
             UserError: the model of the user's cannot be loaded, or does not fit the text.
@@ -43,7 +55,7 @@ class LanguageModel:
         else:
             module = pretrained.load(config.source, config, seed)
             _check_fits(module, config.source, vocabulary, length)
-        self.module = module.to(dtype)
+        self.module = module.to(device, dtype)
         named = [(n, p) for n, p in self.module.named_parameters() if p.requires_grad]
         self.trained = [parameter for _, parameter in named]
         self._names = [name for name, _ in named]
@@ -51,13 +63,14 @@ class LanguageModel:
         self._sizes = [parameter.numel() for parameter in self.trained]
         self.size = sum(self._sizes)
         self.dtype = dtype
+        self.device = self.trained[0].device
 
     def parameters(self) -> Tensor:
-        """Return a copy of the trained parameters as one vector (P,)."""
+        """Return a copy of the trained parameters as one vector (P,) on the host."""
         return flatten(self.trained)
 
     def load(self, theta: Tensor) -> None:
-        """Copy `theta` (P,) into the trained parameters."""
+        """Copy `theta` (P,) into the trained parameters, wherever either is."""
         with torch.no_grad():
             for parameter, part in zip(self.trained, self.split(theta), strict=True):
                 parameter.copy_(part)
@@ -70,9 +83,9 @@ class LanguageModel:
     def loss(self, theta: Tensor, tokens: Tensor) -> Tensor:
         """Return the mean next-token loss at `theta` in nats per token, a differentiable scalar.
 
-        `theta` is (P,), `tokens` (n, L) int64.
+        `theta` is (P,) on any device, `tokens` (n, L) int64 on the model's, as the loss is.
         """
-        weights = dict(zip(self._names, self.split(theta), strict=True))
+        weights = dict(zip(self._names, self.split(theta.to(self.device)), strict=True))
         return next_token_loss(functional_call(self.module, weights, (tokens,)).logits, tokens)
 
     def module_loss(self, tokens: Tensor) -> Tensor:
@@ -124,5 +137,5 @@ def next_token_loss(logits: Tensor, tokens: Tensor) -> Tensor:
 
 
 def flatten(tensors: Sequence[Tensor]) -> Tensor:
-    """Return a detached copy of the tensors as one vector."""
-    return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
+    """Return a detached copy of the tensors as one vector on the host."""
+    return torch.cat([tensor.detach().reshape(-1) for tensor in tensors]).cpu()

@@ -14,6 +14,7 @@ import torch
 from trainorder.accounting import read_costs, stage_costs
 from trainorder.calibration import Rates, calibrate
 from trainorder.config import OptimizerConfig
+from trainorder.device import prepared
 from trainorder.errors import UserError
 from trainorder.files import size_text
 from trainorder.optimizer import AdamW
@@ -26,7 +27,7 @@ LEFT_OUT = (
     "in the default study), and waiting of one job for another",
     "bytes: what is not HDF5 (tables, figures, explorer, logs; about 20 MB in the default study), "
     "and the downloaded archives",
-    "memory: what torch keeps of freed memory; of the text, all but its sequences",
+    "memory: what torch keeps of freed memory; of the text, all but its sequences; a GPU's own",
 )
 
 Record = dict[str, Any]
@@ -61,7 +62,7 @@ def plan(
         for study, made in others.items()
     }
     total = _total([*entries.values(), *again.values()])
-    slots = max(1, cores // config["threads"])
+    slots = max(1, cores // config["threads"]) if config["device"] == "cpu" else 1
     chain = max(_longest(made, rates) for made in every)
     scratch = max(stage.scratch for made in every for stage in made)
     return {
@@ -87,17 +88,18 @@ def plan(
 def _rates(sizes: Sizes, every: Iterable[Sequence[Stage]]) -> Rates:
     """Time every unit of work that some stage has."""
     torch.set_num_threads(sizes.config["threads"])
-    torch.use_deterministic_algorithms(True)
+    device = prepared(sizes.config["device"])
     units = {unit for made in every for stage in made for unit, n in stage.work.items() if n}
     optimizer = OptimizerConfig(**sizes.config["optimizer"])
 
     def tokens(sequences: int) -> torch.Tensor:
-        return torch.randint(sizes.vocabulary, (sequences, sizes.corpus.sequence_length))
+        shape = (sequences, sizes.corpus.sequence_length)
+        return torch.randint(sizes.vocabulary, shape).to(device)
 
     return calibrate(
         units,
-        sizes.model(narrow=False),
-        sizes.model(narrow=True),
+        sizes.model(narrow=False, device=device),
+        sizes.model(narrow=True, device=device),
         tokens,
         AdamW(optimizer, sizes.window.horizon),
     )
@@ -108,6 +110,8 @@ def assumed(sizes: Sizes) -> list[str]:
     found = [f"the curvature is probed to its full rank of {sizes.curvature.rank}"]
     if sizes.expansion.anchors == "auto":
         found.append(f"{sizes.anchors} anchors of {sizes.T} steps, where `auto` may take others")
+    if sizes.config["device"] != "cpu":
+        found.append("a GPU like the one here, of which a job has all")
     if sizes.domains_assumed:
         found.append(f"{sizes.D} domains: the text is not read; name them in corpus.domains")
     if sizes.config["curriculum"]:

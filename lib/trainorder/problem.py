@@ -14,6 +14,7 @@ from trainorder.config import ModelConfig
 from trainorder.corpus.corpus import Corpus
 from trainorder.cost import Meter
 from trainorder.derivatives import gradient
+from trainorder.device import prepared
 from trainorder.errors import UserError
 from trainorder.model import LanguageModel
 
@@ -58,11 +59,14 @@ class LanguageProblem:
     meter: Meter
 
     def __post_init__(self) -> None:
-        """Keep the tokens as tensors."""
+        """Keep the tokens as tensors on the model's device."""
         self.size = self.model.size
         self.units, self.sequences = self.corpus.units.shape[:2]
-        self._tokens = torch.from_numpy(self.corpus.units.astype(np.int64))
-        self._heldout = torch.from_numpy(self.corpus.heldout.astype(np.int64))
+        self._tokens = self._on_device(self.corpus.units)
+        self._heldout = self._on_device(self.corpus.heldout)
+
+    def _on_device(self, tokens: np.ndarray) -> Tensor:
+        return torch.from_numpy(tokens.astype(np.int64)).to(self.model.device)
 
     @property
     def goals(self) -> list[str]:
@@ -78,22 +82,25 @@ class LanguageProblem:
         model: dict[str, Any],
         seed: int,
         threads: int,
+        device: str = "cpu",
     ) -> "LanguageProblem":
         """Build the float32 model for the corpus file of study `key`, of any study if None.
 
         Torch uses `threads` threads and deterministic algorithms from here on. `model` holds the
-        fields of `ModelConfig`.
+        fields of `ModelConfig`; `device` is `auto`, `cpu` or `cuda`.
 
         Raises:
-            UserError: the corpus is missing, damaged or of another study.
+            UserError: the corpus is missing, damaged or of another study, or there is no GPU.
 
         """
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(True)
+        place = prepared(device)
+        if place.type == "cuda":
+            meter.gpu = torch.cuda.get_device_name(place)
         text = Corpus.load(corpus, key)
         length = text.units.shape[-1]
         language_model = LanguageModel(
-            ModelConfig(**model), text.vocabulary, length, seed, torch.float32
+            ModelConfig(**model), text.vocabulary, length, seed, torch.float32, place
         )
         return cls(language_model, text, meter)
 
@@ -120,7 +127,7 @@ class LanguageProblem:
     def warmup_batch(self, step: int, sequences: int) -> Tensor:
         """Return the `sequences` warm-up sequences of one warm-up step, (n, L) int64."""
         rows = self.corpus.warmup[step * sequences : (step + 1) * sequences]
-        return torch.from_numpy(rows.astype(np.int64))
+        return self._on_device(rows)
 
     @property
     def metrics(self) -> list[str]:

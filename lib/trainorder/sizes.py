@@ -84,10 +84,11 @@ class Sizes:
         self.R = curriculum["readouts"] if curriculum else 1
         self.pools = self._pools()
 
-    def model(self, narrow: bool) -> LanguageModel:
-        """Return the study's model, or the proxy's; on the device `meta` it takes no memory."""
+    def model(self, narrow: bool, device: torch.device | None = None) -> LanguageModel:
+        """Return the study's model, or the proxy's; made on the device `meta` it takes no memory."""
         length, seed = self.corpus.sequence_length, self.config["seeds"]["init"]
-        return LanguageModel(self.models[narrow], self.vocabulary, length, seed, torch.float32)
+        config = self.models[narrow]
+        return LanguageModel(config, self.vocabulary, length, seed, torch.float32, device)
 
     @property
     def anchors(self) -> int:

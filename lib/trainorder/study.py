@@ -125,7 +125,10 @@ class Study:
 
     @cached_property
     def problem(self) -> LanguageProblem:
-        """The learning problem: model and text."""
+        """The learning problem: model and text.
+
+        On a GPU if the study was made on one and there is one here.
+        """
         return LanguageProblem.load(
             str(self.folder / "corpus.h5"),
             Meter(),
@@ -133,6 +136,7 @@ class Study:
             self.config["model"],
             self.config["seeds"]["init"],
             self.config["threads"],
+            "auto" if self.config.get("device") == "cuda" else "cpu",
         )
 
     @cached_property

@@ -63,10 +63,12 @@ def train(
 ) -> Run:
     """Train for `steps` steps from `start`, or from the last checkpoint of the same run.
 
+    Parameters and moments stay on the model's device; states are brought to the host.
+
     Args:
         model: the model; its parameters are overwritten.
         start: parameters and moments (P,) and the number of updates behind them.
-        batch: maps a step of this run, from 0, to its sequences (n, L) int64.
+        batch: maps a step of this run, from 0, to its sequences (n, L) int64, on the same device.
         steps: steps of this run.
         config: the optimizer.
         horizon: steps that the learning-rate schedule spans.
@@ -134,8 +136,8 @@ def _optimizer(
     for parameter, (exp_avg, exp_avg_sq) in zip(model.trained, moments, strict=True):
         optimizer.state[parameter] = {
             "step": torch.tensor(float(state.step)),
-            "exp_avg": exp_avg.clone(),
-            "exp_avg_sq": exp_avg_sq.clone(),
+            "exp_avg": exp_avg.to(model.device, copy=True),
+            "exp_avg_sq": exp_avg_sq.to(model.device, copy=True),
         }
     for group in optimizer.param_groups:
         group["initial_lr"] = config.learning_rate

@@ -177,7 +177,7 @@ def validate(
         "estimators": scores,
         "provenance": {
             "versions": provenance.versions(),
-            "machine": provenance.machine(),
+            "machine": provenance.machine() | accounting.gpus(jobs),
             "seeds": config["seeds"],
             "config": config,
         },
