@@ -13,10 +13,8 @@ import torch
 
 from trainorder.accounting import read_costs, stage_costs
 from trainorder.calibration import Rates, calibrate
-from trainorder.config import OptimizerConfig
 from trainorder.errors import UserError
 from trainorder.files import size_text
-from trainorder.optimizer import AdamW
 from trainorder.provenance import machine, versions
 from trainorder.sizes import FLOAT, Sizes
 from trainorder.stages import Stage, stages
@@ -89,7 +87,6 @@ def _rates(sizes: Sizes, every: Iterable[Sequence[Stage]]) -> Rates:
     torch.set_num_threads(sizes.config["threads"])
     torch.use_deterministic_algorithms(True)
     units = {unit for made in every for stage in made for unit, n in stage.work.items() if n}
-    optimizer = OptimizerConfig(**sizes.config["optimizer"])
 
     def tokens(sequences: int) -> torch.Tensor:
         return torch.randint(sizes.vocabulary, (sequences, sizes.corpus.sequence_length))
@@ -99,7 +96,7 @@ def _rates(sizes: Sizes, every: Iterable[Sequence[Stage]]) -> Rates:
         sizes.model(narrow=False),
         sizes.model(narrow=True),
         tokens,
-        AdamW(optimizer, sizes.window.horizon),
+        sizes.optimizer,
     )
 
 
