@@ -27,7 +27,7 @@ from trainorder.estimators.base import ExactReplay, Expansion
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.estimators.order0 import Order0
 from trainorder.lowrank import LowRank
-from trainorder.optimizer import AdamW, State
+from trainorder.optimizer import State, build_optimizer
 from trainorder.path import Path
 from trainorder.probes import probe_schedules
 from trainorder.problem import LanguageProblem
@@ -89,8 +89,9 @@ class Setting:
             self.stack.enter_context(opened(self.store(f"barycentre/{name}"), key, "barycentre"))
             for name in ("path.h5", "table-0.h5")
         )
-        adamw = AdamW(OptimizerConfig(**self.params["optimizer"]), self.window.horizon)
-        return Expansion(self.problem, adamw, Path(path), Table([table]))
+        config = OptimizerConfig(**self.params["optimizer"])
+        optimizer = build_optimizer(config, self.window.horizon)
+        return Expansion(self.problem, optimizer, Path(path), Table([table]))
 
 
 def measure(study: Study) -> dict[str, Any]:

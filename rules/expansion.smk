@@ -158,6 +158,7 @@ rule unit_curvature:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
+        **GPU,
         mem_mb=memory(1500),
         runtime=60,
     params:

@@ -7,7 +7,7 @@ from trainorder.checkpoints import Checkpoints, read_state
 from trainorder.clusters import Clusters
 from trainorder.config import OptimizerConfig, WindowConfig
 from trainorder.job import Job, run
-from trainorder.optimizer import AdamW
+from trainorder.optimizer import build_optimizer
 from trainorder.path import write_path
 from trainorder.problem import LanguageProblem
 from trainorder.table import even_anchors, write_rows
@@ -19,7 +19,7 @@ def main(job: Job) -> None:
     window, anchors, key = WindowConfig(**p["window"]), p["expansion"]["anchors"], p["key"]
     start = read_state(job.input["warm"], key, "warm")
     clusters = Clusters.load(job.input["clusters"], key)
-    optimizer = AdamW(OptimizerConfig(**p["optimizer"]), window.horizon)
+    optimizer = build_optimizer(OptimizerConfig(**p["optimizer"]), window.horizon)
     checkpoints = Checkpoints(p["work"], job.identity(), every=1, keep_all=True)
     given = even_anchors(window.steps, anchors) if isinstance(anchors, int) else None
     with job.meter.time("precompute"):

@@ -5,7 +5,7 @@ from pathlib import Path
 from trainorder.config import EstimatorConfig, OptimizerConfig, WindowConfig
 from trainorder.estimators.opening import opened_estimator
 from trainorder.job import Job, run
-from trainorder.optimizer import AdamW
+from trainorder.optimizer import build_optimizer
 from trainorder.orders import bounded, followed, load_orders
 from trainorder.outcome import replay
 from trainorder.problem import LanguageProblem
@@ -19,7 +19,7 @@ def main(job: Job) -> None:
     window, config = WindowConfig(**p["window"]), EstimatorConfig(**p["estimator"])
     orders = load_orders(job.input["orders"])
     mine = bounded(orders, config.orders)[p["shard"] :: p["shards"]]
-    optimizer = AdamW(OptimizerConfig(**p["optimizer"]), window.horizon)
+    optimizer = build_optimizer(OptimizerConfig(**p["optimizer"]), window.horizon)
     manifest, warm = Path(job.input["manifest"]), Path(job.input["warm"])
     with opened_estimator(
         config, problem, optimizer, manifest, warm, p["key"], p["seed"]

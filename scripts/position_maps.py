@@ -6,7 +6,7 @@ from trainorder.config import EstimatorConfig, OptimizerConfig, WindowConfig
 from trainorder.estimators.opening import opened_estimator
 from trainorder.job import Job, run
 from trainorder.memorization.estimates import by_reduced, by_replay, of_all_positions
-from trainorder.optimizer import AdamW
+from trainorder.optimizer import build_optimizer
 from trainorder.orders import load_orders, load_unit_domains
 from trainorder.problem import LanguageProblem
 from trainorder.reduced import Reduced
@@ -24,7 +24,7 @@ def main(job: Job) -> None:
             arrays = of_all_positions(base, domains, estimate)
     else:
         problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
-        optimizer = AdamW(OptimizerConfig(**p["optimizer"]), WindowConfig(**p["window"]).horizon)
+        optimizer = build_optimizer(OptimizerConfig(**p["optimizer"]), WindowConfig(**p["window"]).horizon)
         manifest, warm = Path(job.input["manifest"]), Path(job.input["warm"])
         with (
             opened_estimator(config, problem, optimizer, manifest, warm, key, p["seed"]) as replay,

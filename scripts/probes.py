@@ -11,7 +11,7 @@ from trainorder.files import write_json
 from trainorder.job import Job, run
 from trainorder.lowrank import compress
 from trainorder.manifest import RULES
-from trainorder.optimizer import AdamW
+from trainorder.optimizer import build_optimizer
 from trainorder.path import Path as ExpansionPath
 from trainorder.probes import Prober, probe_schedules
 from trainorder.problem import LanguageProblem
@@ -33,7 +33,7 @@ def main(job: Job) -> None:
         tables = [
             stack.enter_context(opened(f, p["key"], rules["table"])) for f in job.input["table"]
         ]
-        optimizer = AdamW(OptimizerConfig(**p["optimizer"]), window.horizon)
+        optimizer = build_optimizer(OptimizerConfig(**p["optimizer"]), window.horizon)
         expansion = Expansion(problem, optimizer, ExpansionPath(path), Table(tables))
         with job.meter.time("precompute"):
             prober = Prober(expansion, clusters, schedules, config.anchors)

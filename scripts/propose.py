@@ -18,7 +18,7 @@ from trainorder.estimators.nystrom import Nystrom
 from trainorder.files import write_json
 from trainorder.job import Job, run
 from trainorder.lowrank import LowRank
-from trainorder.optimizer import AdamW
+from trainorder.optimizer import build_optimizer
 from trainorder.orders import load_orders
 from trainorder.outcome import along
 from trainorder.problem import LanguageProblem
@@ -43,7 +43,7 @@ def main(job: Job) -> None:
     reduced = Reduced.load(job.input["reduced"], key)
     start = read_state(job.input["warm"], key, "warm")
     model = LowRank.load(job.input["curvature"], key, start)
-    optimizer = AdamW(OptimizerConfig(**p["optimizer"]), window.horizon)
+    optimizer = build_optimizer(OptimizerConfig(**p["optimizer"]), window.horizon)
     replay = Nystrom(Expansion(problem, optimizer, model, None), model)
 
     def cheap(schedules: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from trainorder.estimators.base import Expansion
 from trainorder.job import Job, run
 from trainorder.lowrank import LowRank
 from trainorder.manifest import RULES
-from trainorder.optimizer import AdamW
+from trainorder.optimizer import build_optimizer
 from trainorder.path import Path as ExpansionPath
 from trainorder.probes import probe_schedules, second_moment_scale
 from trainorder.problem import LanguageProblem
@@ -26,7 +26,7 @@ def main(job: Job) -> None:
     schedules = probe_schedules(shape, window.units, p["seed"], SCHEDULES)
     rule = RULES[Path(job.input["path"]).parent.name, "path"]
     with opened(job.input["path"], p["key"], rule) as path:
-        optimizer = AdamW(OptimizerConfig(**p["optimizer"]), window.horizon)
+        optimizer = build_optimizer(OptimizerConfig(**p["optimizer"]), window.horizon)
         expansion = Expansion(problem, optimizer, ExpansionPath(path), None)
         with job.meter.time("precompute"):
             metric = second_moment_scale(expansion)

@@ -8,7 +8,7 @@ from trainorder.estimators.base import Expansion
 from trainorder.files import write_json
 from trainorder.job import Job, run
 from trainorder.manifest import opened_shards
-from trainorder.optimizer import AdamW
+from trainorder.optimizer import build_optimizer
 from trainorder.orders import load_orders
 from trainorder.path import Path as ExpansionPath
 from trainorder.problem import LanguageProblem
@@ -25,7 +25,7 @@ def main(job: Job) -> None:
     ):
         expansion = Expansion(
             problem,
-            AdamW(OptimizerConfig(**p["optimizer"]), WindowConfig(**p["window"]).horizon),
+            build_optimizer(OptimizerConfig(**p["optimizer"]), WindowConfig(**p["window"]).horizon),
             ExpansionPath(paths[0]),
             Table(tables),
         )

@@ -17,7 +17,7 @@ from trainorder.curvature import Curvature, CurvatureAlong, Responses
 from trainorder.estimators.base import Expansion
 from trainorder.lowrank import compress
 from trainorder.model import LanguageModel
-from trainorder.optimizer import AdamW, State
+from trainorder.optimizer import State, build_optimizer
 from trainorder.path import Path, write_path
 from trainorder.probes import second_moment_scale
 from trainorder.problem import LanguageProblem
@@ -25,6 +25,11 @@ from trainorder.store import opened
 from trainorder.table import Table, even_anchors, write_rows, write_table
 
 HORIZON = 40
+KINDS = {  # of optimizers, as changes of a configuration
+    "adamw": {},
+    "sgd": {"name": "sgd", "momentum": 0.0},
+    "sgd with momentum": {"name": "sgd", "momentum": 0.9},
+}
 
 
 def optimizer_config(**changes):
@@ -39,6 +44,8 @@ def optimizer_config(**changes):
         "linear_warmup_steps": 0,
         "final_fraction": 0.1,
         "gradient_clip": None,
+        "name": "adamw",
+        "momentum": 0.9,
     }
     return OptimizerConfig(**{**fields, **changes})
 
@@ -148,18 +155,44 @@ def double_softmax(x, dim, dtype=None, softmax=torch.nn.functional.softmax):
 
 
 def warm_state(problem, theta, config, steps=8):
-    """Return the state after some torch.optim.AdamW steps on the units in turn."""
+    """Return the state after some steps of torch's optimizer on the units in turn."""
     zero = torch.zeros_like(theta)
     schedule = np.arange(steps)[:, None] % problem.units
     return torch_states(problem, State(theta, zero, zero, 0), schedule, config)[-1]
 
 
 def torch_states(problem, start, schedule, config):
-    """Return the states before each step and at the end of a run of torch.optim.AdamW.
+    """Return the states before each step and at the end of a run of torch's optimizer.
 
     Written against torch alone: no code of the replay or of `trainorder.training`.
     """
     parameter = start.parameters.clone().requires_grad_()
+    optimizer = torch_adamw(parameter, start, config)
+    if config.name == "sgd":
+        optimizer = torch_sgd(parameter, start, config)
+    states = [start]
+    for row in schedule:
+        for group in optimizer.param_groups:
+            group["lr"] = torch_rate(config, states[-1].step)
+        optimizer.zero_grad()
+        torch.stack([problem.loss(parameter, int(unit)) for unit in row]).mean().backward()
+        if config.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_([parameter], config.gradient_clip)
+        pushed = parameter.grad + config.weight_decay * parameter.detach()
+        optimizer.step()
+        moments = optimizer.state[parameter]
+        first, second = moments.get("exp_avg"), moments.get("exp_avg_sq")
+        if config.name == "sgd":  # without momentum, torch keeps no gradient
+            first = moments["momentum_buffer"] if config.momentum else pushed
+            second = torch.zeros_like(first)
+        states.append(
+            State(parameter.detach().clone(), first.clone(), second.clone(), states[-1].step + 1)
+        )
+    return states
+
+
+def torch_adamw(parameter, start, config):
+    """Return torch.optim.AdamW of a parameter, with the moments of a state."""
     optimizer = torch.optim.AdamW(
         [parameter],
         lr=config.learning_rate,
@@ -172,25 +205,20 @@ def torch_states(problem, start, schedule, config):
         "exp_avg": start.exp_avg.clone(),
         "exp_avg_sq": start.exp_avg_sq.clone(),
     }
-    states = [start]
-    for row in schedule:
-        for group in optimizer.param_groups:
-            group["lr"] = torch_rate(config, states[-1].step)
-        optimizer.zero_grad()
-        torch.stack([problem.loss(parameter, int(unit)) for unit in row]).mean().backward()
-        if config.gradient_clip is not None:
-            torch.nn.utils.clip_grad_norm_([parameter], config.gradient_clip)
-        optimizer.step()
-        moments = optimizer.state[parameter]
-        states.append(
-            State(
-                parameter.detach().clone(),
-                moments["exp_avg"].clone(),
-                moments["exp_avg_sq"].clone(),
-                states[-1].step + 1,
-            )
-        )
-    return states
+    return optimizer
+
+
+def torch_sgd(parameter, start, config):
+    """Return torch.optim.SGD of a parameter, with the buffer of a state that has made a step."""
+    optimizer = torch.optim.SGD(
+        [parameter],
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+    )
+    if start.step:
+        optimizer.state[parameter] = {"momentum_buffer": start.exp_avg.clone()}
+    return optimizer
 
 
 def torch_rate(config, step):
@@ -221,7 +249,7 @@ def expansion(problem, states, config, folder, anchors=None, shards=2):
         for shard, part in enumerate(np.array_split(places, shards)):
             write_table(folder / f"table-{shard}.h5", "k", problem, path, part)
         with opened_tables(folder, shards) as table:
-            yield Expansion(problem, AdamW(config, HORIZON), path, table)
+            yield Expansion(problem, build_optimizer(config, HORIZON), path, table)
 
 
 @contextmanager
@@ -233,7 +261,7 @@ def barycentre(
     Every step is an anchor, or with `clusters` the given ones, or those the tolerance asks for.
     """
     checkpoints = Checkpoints(folder / "work", "w", every=1, keep_all=True)
-    optimizer = AdamW(config, HORIZON)
+    optimizer = build_optimizer(config, HORIZON)
     chosen = run_barycentre(
         problem,
         clusters,
@@ -306,8 +334,8 @@ def warm_without_memory(problem):
 
 
 def relative_error(found, expected):
-    """Return |found - expected| / |expected|."""
-    return float((found - expected).norm() / expected.norm())
+    """Return |found - expected| / |expected|, or |found| where nothing is expected."""
+    return float((found - expected).norm() / (expected.norm() or 1.0))
 
 
 def ignore(t, parameters):

@@ -1,4 +1,4 @@
-"""The replay's AdamW is torch's AdamW."""
+"""The optimizers of the replay are torch's."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import torch
 
 from problems import (
     HORIZON,
+    KINDS,
     Polynomial,
     expansion,
     ignore,
@@ -16,8 +17,9 @@ from problems import (
     torch_states,
     warm_state,
 )
+from trainorder.derivatives import gradient
 from trainorder.estimators.order0 import Order0
-from trainorder.optimizer import AdamW, State
+from trainorder.optimizer import MOMENTS, State, build_optimizer
 
 SCHEDULES = {
     "permutation": [[3], [0], [4], [1], [5], [2]],
@@ -43,10 +45,11 @@ OPTIMIZERS = {
 
 
 @pytest.mark.parametrize("start", ["warm", "scratch"])
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 @pytest.mark.parametrize("changes", OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES.keys())
-def test_replay_of_the_reference_schedule_equals_torch(schedule, changes, start, tmp_path):
-    problem, config = Polynomial(6, degree=3), optimizer_config(**changes)
+def test_replay_of_the_reference_schedule_equals_torch(schedule, changes, kind, start, tmp_path):
+    problem, config = Polynomial(6, degree=3), optimizer_config(**kind, **changes)
     zero = torch.zeros_like(problem.start)
     state = State(problem.start, zero, zero, 0)
     if start == "warm":
@@ -54,27 +57,61 @@ def test_replay_of_the_reference_schedule_equals_torch(schedule, changes, start,
     states = torch_states(problem, state, schedule, config)
     with expansion(problem, states, config, tmp_path) as about:
         replayed = Order0(about).replay(torch.tensor([schedule]), ignore)
+    assert torch.isfinite(states[-1].parameters).all()
     error = relative_error(replayed[0], states[-1].parameters)
-    assert error < 1e-10, f"the replay's AdamW strays from torch's by {error:.1e}"
+    assert error < 1e-10, f"the replay's {config.name} strays from torch's by {error:.1e}"
 
 
-def test_replay_of_the_reference_schedule_equals_torch_on_a_language_model(tmp_path):
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+def test_replay_of_the_reference_schedule_equals_torch_on_a_language_model(kind, tmp_path):
     problem = language_problem()
-    config = optimizer_config(weight_decay=0.1, schedule="cosine", linear_warmup_steps=3)
+    config = optimizer_config(weight_decay=0.1, schedule="cosine", linear_warmup_steps=3, **kind)
     state = warm_state(problem, problem.model.parameters(), config)
     schedule = SCHEDULES["two epochs"]
     states = torch_states(problem, state, schedule, config)
     with expansion(problem, states, config, tmp_path) as about:
         replayed = Order0(about).replay(torch.tensor([schedule]), ignore)
     error = relative_error(replayed[0], states[-1].parameters)
-    assert error < 1e-10, f"the replay's AdamW strays from torch's by {error:.1e}"
+    assert error < 1e-10, f"the replay's {config.name} strays from torch's by {error:.1e}"
 
 
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+def test_moments_of_an_update_are_those_of_torch(kind):
+    problem = Polynomial(6, degree=3)
+    config = optimizer_config(weight_decay=0.1, gradient_clip=0.5, **kind)
+    states = torch_states(problem, warm_state(problem, problem.start, config), [[3]], config)
+    state = states[0].clone()
+    step = gradient(lambda theta: problem.loss(theta, 3), state.parameters)
+    before = step.clone()
+    build_optimizer(config, HORIZON).update(state, step)
+    assert torch.equal(step, before), "the gradient that was handed in is changed"
+    assert state.step == states[1].step
+    for name in MOMENTS:
+        error = relative_error(getattr(state, name), getattr(states[1], name))
+        assert error < 1e-12, f"{name} strays from torch's by {error:.1e}"
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+def test_in_the_long_run_a_step_is_the_rate_times_the_preconditioned_gradient(kind):
+    config = optimizer_config(**kind)
+    step, zero = torch.tensor([2.0, -0.5], dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
+    optimizer, state = build_optimizer(config, HORIZON), State(zero, zero.clone(), zero.clone(), 0)
+    for _ in range(400):
+        before = state.parameters.clone()
+        optimizer.update(state, step)
+    expected = -config.learning_rate * optimizer.preconditioner(state) * step
+    assert torch.allclose(state.parameters - before, expected, rtol=1e-6)
+    assert torch.allclose(optimizer.average(state), step, rtol=1e-6), (
+        "under a constant gradient, the average is another"
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 @pytest.mark.parametrize("warmup", [0, 7])
-def test_learning_rate_is_that_of_torch_schedulers(schedule, warmup):
-    config = optimizer_config(schedule=schedule, linear_warmup_steps=warmup)
-    optimizer = AdamW(config, HORIZON)
+def test_learning_rate_is_that_of_torch_schedulers(schedule, warmup, kind):
+    config = optimizer_config(schedule=schedule, linear_warmup_steps=warmup, **kind)
+    optimizer = build_optimizer(config, HORIZON)
     for step in range(HORIZON + 1):
         expected = torch_rate(config, step)
         assert optimizer.learning_rate(step) == pytest.approx(expected, rel=1e-12, abs=1e-18), (

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from problems import (
+    KINDS,
     Polynomial,
     barycentre,
     every_sequence,
@@ -48,12 +49,21 @@ def expanded(about, ends, curvature, t=None):
     return torch.stack(columns, 1)
 
 
+def fixed_preconditioner(kind, problem):
+    """Return a warm state, and an optimizer whose preconditioner no schedule changes."""
+    if kind == "adamw":
+        warm, changes = warm_without_memory(problem)
+        return warm, optimizer_config(learning_rate=0.1, weight_decay=0.05, **changes)
+    config = optimizer_config(learning_rate=0.02, weight_decay=0.3, **KINDS[kind])
+    return warm_state(problem, problem.start, config), config
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("units_per_step", [1, 2])
 @pytest.mark.parametrize("path", ["reference", "barycentre"])
-def test_of_a_fixed_preconditioner_it_is_the_replay(path, units_per_step, tmp_path):
+def test_of_a_fixed_preconditioner_it_is_the_replay(path, units_per_step, kind, tmp_path):
     problem = Polynomial(UNITS, size=SIZE, noise=0.0)
-    warm, changes = warm_without_memory(problem)
-    config = optimizer_config(learning_rate=0.1, weight_decay=0.05, **changes)
+    warm, config = fixed_preconditioner(kind, problem)
     steps = UNITS // units_per_step
     if path == "barycentre":
         context = barycentre(problem, warm, steps, units_per_step, config, tmp_path)

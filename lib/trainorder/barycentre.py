@@ -14,7 +14,7 @@ from trainorder.checkpoints import Checkpoints
 from trainorder.clusters import Clusters
 from trainorder.derivatives import gradient
 from trainorder.errors import UserError
-from trainorder.optimizer import AdamW, State
+from trainorder.optimizer import Optimizer, State
 from trainorder.problem import Problem, each_gradient
 from trainorder.sketch import SparseJL
 from trainorder.store import read_arrays, write_arrays
@@ -84,7 +84,7 @@ def pooled_moments(problem: Problem, clusters: Clusters, theta: Tensor) -> Momen
 
 
 def barycentre_step(
-    moments: Moments, optimizer: AdamW, state: State, units: int, units_per_step: int
+    moments: Moments, optimizer: Optimizer, state: State, units: int, units_per_step: int
 ) -> None:
     """Advance `state` in place by the step that averages over all schedules.
 
@@ -156,7 +156,7 @@ class Anchors:
 def run_barycentre(
     problem: Problem,
     clusters: Clusters | None,
-    optimizer: AdamW,
+    optimizer: Optimizer,
     start: State,
     units_per_step: int,
     anchors: Anchors,
@@ -232,7 +232,7 @@ def _anchor_moments(
     return exact_moments(rows)
 
 
-def _check_finite(state: State, t: int, optimizer: AdamW) -> None:
+def _check_finite(state: State, t: int, optimizer: Optimizer) -> None:
     if not bool(torch.isfinite(state.parameters).all()):
         raise UserError(
             f"barycentre: step {t}: its update left parameters that are not finite; "

@@ -15,8 +15,9 @@ from trainorder.cost import peak_bytes
 from trainorder.derivatives import gradient, taylor_gradients
 from trainorder.estimators.base import chunks
 from trainorder.model import LanguageModel
-from trainorder.optimizer import AdamW, State
+from trainorder.optimizer import Optimizer, State
 from trainorder.outcome import BATCH_NUMBERS
+from trainorder.training import torch_optimizer
 
 # The passes that hold more memory come later, so that what each adds to the peak can be told.
 KINDS = ("forward", "gradient", "step", "hvp", "third", "update", "product", "hash")
@@ -33,7 +34,7 @@ class Unit:
     Attributes:
         kind: `step` (of real training), `gradient`, `hvp` and `third` (what they add to the pass
             that they need first), `forward`, each on some sequences; `update` (a number through
-            AdamW in a replay), `product` (a multiplication and addition in a product of matrices
+            the optimizer in a replay), `product` (a multiplication and addition in a product of matrices
             as wide as the model has parameters), `hash` (a byte).
         sequences: that it is done on; 0 where it is on none.
         narrow: whether it is the proxy's.
@@ -68,7 +69,7 @@ def calibrate(
     model: LanguageModel,
     narrow: LanguageModel,
     tokens: Callable[[int], torch.Tensor],
-    optimizer: AdamW,
+    optimizer: Optimizer,
 ) -> Rates:
     """Time `units`, each a few times after one that does not count.
 
@@ -93,7 +94,7 @@ def _seconds(
     unit: Unit,
     model: LanguageModel,
     tokens: Callable[[int], torch.Tensor],
-    optimizer: AdamW,
+    optimizer: Optimizer,
 ) -> float:
     if not unit.sequences:
         return _plain(unit.kind, model, optimizer)
@@ -115,8 +116,7 @@ def _passes(
     if kind == "gradient":
         return partial(gradient, loss, theta)
     if kind == "step":
-        adamw = torch.optim.AdamW(model.trained, lr=config.learning_rate)
-        return partial(_step, model, tokens, adamw)
+        return partial(_step, model, tokens, torch_optimizer(model, config))
     order = {"hvp": 1, "third": 2}[kind]
     return partial(taylor_gradients, loss, theta, theta[None], order)
 
@@ -126,14 +126,14 @@ def _forward(loss: Callable[[torch.Tensor], torch.Tensor], theta: torch.Tensor) 
     return loss(theta)
 
 
-def _step(model: LanguageModel, tokens: torch.Tensor, adamw: torch.optim.Optimizer) -> None:
+def _step(model: LanguageModel, tokens: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
     loss = model.module_loss(tokens)
-    adamw.zero_grad()
+    optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    adamw.step()
+    optimizer.step()
 
 
-def _plain(kind: str, model: LanguageModel, optimizer: AdamW) -> float:
+def _plain(kind: str, model: LanguageModel, optimizer: Optimizer) -> float:
     """Return the seconds of one number, one multiplication or one byte."""
     if kind == "hash":
         content = bytes(_BYTES)

@@ -95,7 +95,14 @@ class LoraConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW and its learning-rate schedule."""
+    """An optimizer and its learning-rate schedule.
+
+    Attributes:
+        name: `adamw` or `sgd`.
+        momentum: of `sgd`; `beta1`, `beta2` and `epsilon` are of `adamw`.
+        weight_decay: decoupled for `adamw`, added to the gradient for `sgd`.
+
+    """
 
     learning_rate: float
     beta1: float
@@ -106,6 +113,8 @@ class OptimizerConfig:
     linear_warmup_steps: int
     final_fraction: float
     gradient_clip: float | None
+    name: str = "adamw"
+    momentum: float = 0.9
 
 
 @dataclass(frozen=True)
@@ -495,6 +504,7 @@ def _check_shards(config: Mapping[str, Any], anchors: int) -> None:
 def _check_estimators(config: Mapping[str, Any]) -> None:
     names: set[str] = set()
     clipped = config["optimizer"]["gradient_clip"] is not None
+    optimizer = config["optimizer"]["name"]
     for entry in config["estimators"]:
         estimator = EstimatorConfig(**entry)
         if estimator.name in names:
@@ -504,6 +514,11 @@ def _check_estimators(config: Mapping[str, Any]) -> None:
         if estimator.guard is not None and estimator.method not in PUBLISHED_METHODS:
             raise UserError(
                 f"config: estimators: {estimator.name}: guard: only fut and fut++ take one"
+            )
+        if optimizer != "adamw" and estimator.method in PUBLISHED_METHODS:
+            raise UserError(
+                f"config: optimizer.name: {estimator.name} expands the update of Adam, not of "
+                f"{optimizer}; drop the estimator or set the optimizer to adamw"
             )
         if clipped and estimator.method in PUBLISHED_METHODS:
             raise UserError(

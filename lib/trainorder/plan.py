@@ -13,11 +13,9 @@ import torch
 
 from trainorder.accounting import read_costs, stage_costs
 from trainorder.calibration import Rates, calibrate
-from trainorder.config import OptimizerConfig
 from trainorder.device import prepared
 from trainorder.errors import UserError
 from trainorder.files import size_text
-from trainorder.optimizer import AdamW
 from trainorder.provenance import machine, versions
 from trainorder.sizes import FLOAT, Sizes
 from trainorder.stages import Stage, stages
@@ -90,7 +88,6 @@ def _rates(sizes: Sizes, every: Iterable[Sequence[Stage]]) -> Rates:
     torch.set_num_threads(sizes.config["threads"])
     device = prepared(sizes.config["device"])
     units = {unit for made in every for stage in made for unit, n in stage.work.items() if n}
-    optimizer = OptimizerConfig(**sizes.config["optimizer"])
 
     def tokens(sequences: int) -> torch.Tensor:
         shape = (sequences, sizes.corpus.sequence_length)
@@ -101,7 +98,7 @@ def _rates(sizes: Sizes, every: Iterable[Sequence[Stage]]) -> Rates:
         sizes.model(narrow=False, device=device),
         sizes.model(narrow=True, device=device),
         tokens,
-        AdamW(optimizer, sizes.window.horizon),
+        sizes.optimizer,
     )
 
 

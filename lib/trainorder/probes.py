@@ -144,7 +144,7 @@ def second_moment_scale(expansion: Expansion) -> Tensor:
     """Return v_hat^(1/4) (P,) in the middle of the path.
 
     Adam's preconditioner is 1 / sqrt(v_hat): displacements times this scale, and gradients over it,
-    have the norm in which a step of Adam is a step of gradient descent.
+    have the norm in which a step of Adam is a step of gradient descent. For SGD it is 1.
     """
     state = expansion.path.state(expansion.path.steps // 2)
     scale = expansion.optimizer.second_moment(state).sqrt().sqrt()
@@ -169,9 +169,8 @@ def sensitivities(expansion: Expansion, curvature: Curvature) -> Tensor:
     """Return P_t lambda_t (n, P): how each goal at the end feels a gradient at a few steps t.
 
     lambda_T is the gradient of the goal at the path's end; backwards,
-    lambda_t = lambda_{t+1} - H eta_t P_t lambda_{t+1}, with the preconditioner
-    P_t = 1 / (sqrt(v_hat) + eps) of the path and the mean curvature found so far. Momentum is taken
-    as instantaneous.
+    lambda_t = lambda_{t+1} - H eta_t P_t lambda_{t+1}, with the preconditioner P_t of the path
+    (`optimizer.Optimizer`) and the mean curvature found so far. Momentum is taken as instantaneous.
     """
     problem, path, optimizer = expansion.problem, expansion.path, expansion.optimizer
     end = path.parameters(path.steps)

@@ -16,6 +16,10 @@ a unit's squares stay in v as long as v remembers, and R, (U, J), is fitted to t
 So F diag(Dbar p_j) Q' are small matrices, tabulated at a few knots in t. Losses are read from y,
 those of the goals after some steps and those of the units at the end: the first order exactly, the
 second through the mean core, or the unit's own.
+
+For SGD, D = 1 / (1 - b1) whatever the schedule, so J = 0, and all is linear. Its decay is a part of
+the gradient: mbar is fed lambda theta_t, too, and lambda d adds nu <- b1 nu + lambda y to the
+bracket.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -31,7 +35,7 @@ from trainorder.estimators.base import Expansion, sum_over_units
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.interpolation import interpolated
 from trainorder.lowrank import LowRank
-from trainorder.optimizer import AdamW
+from trainorder.optimizer import Optimizer
 from trainorder.problem import Problem, each_gradient, goal_gradients
 from trainorder.store import read_arrays, write_arrays
 
@@ -46,7 +50,9 @@ class Reduced:
 
     Attributes:
         knots: (K,) steps at which the matrices are tabulated; interpolated between.
-        rates: (T,) learning rates, decay: (T,) 1 - eta lambda, corrections: (T,) 1 - b1^(step + 1).
+        rates: (T,) learning rates, decay: (T,) 1 - eta lambda, corrections: (T,) 1 - b1^(step + 1);
+            for SGD, decay and corrections are 1.
+        coupled: () lambda, where it is a part of the gradient; else 0.
         beta: (2,) b1 and b2.
         coefficients: a, (T, U, q).
         bends: (A,) steps at which the curvature was probed.
@@ -66,6 +72,7 @@ class Reduced:
     rates: np.ndarray
     decay: np.ndarray
     corrections: np.ndarray
+    coupled: np.ndarray
     beta: np.ndarray
     coefficients: Tensor
     bends: np.ndarray
@@ -111,9 +118,9 @@ class Reduced:
         goals, r = len(self.goals), self.rank
         last = r + goals * (len(self.readouts) - 1)
         kept = torch.cat([torch.arange(r), torch.arange(last, last + goals)])
-        names = ("knots", "rates", "decay", "corrections", "beta", "coefficients", "bends")
+        names = ("knots", "rates", "decay", "corrections", "coupled", "beta", "coefficients")
         return {
-            **{name: getattr(self, name) for name in (*names, "cores", "responses")},
+            **{name: getattr(self, name) for name in (*names, "bends", "cores", "responses")},
             "steps": self.steps.unflatten(2, self.drifts.shape[1:])[..., kept].flatten(2),
             "drifts": self.drifts[..., kept],
             "losses": self.losses[-1],
@@ -154,6 +161,7 @@ class Reduced:
         y = self.cores.new_zeros(count, len(kept))
         mu = self.cores.new_zeros(count, self.coefficients.shape[2])
         alpha = self.cores.new_zeros(count, self.responses.shape[1])
+        nu, coupled = torch.zeros_like(y), float(self.coupled)
         b1, b2 = (float(b) for b in self.beta)
         for t in range(steps):
             units = schedules[:, t]
@@ -165,7 +173,10 @@ class Reduced:
             alpha = b2 * alpha + self.responses[units].mean(1)
             matrix = interpolated(self.knots, t, tables.__getitem__)
             drift = interpolated(self.knots, t, drifts.__getitem__)
-            y.mul_(float(self.decay[t])).sub_(self._step(t, mu, alpha, matrix, drift))
+            moved = self._step(t, mu, alpha, matrix, drift)
+            if coupled:
+                moved.add_(nu.mul_(b1).add_(y, alpha=coupled), alpha=float(self.rates[t]))
+            y.mul_(float(self.decay[t])).sub_(moved)
             if t + 1 in after:
                 yield t + 1, y
 
@@ -240,11 +251,14 @@ def reduce(
     """
     path, problem, optimizer = expansion.path, expansion.problem, expansion.optimizer
     knots = model.anchors
-    seen = _preconditioners(expansion, model, schedules, knots, metric, patterns)
+    if optimizer.adaptive:
+        seen = _preconditioners(expansion, model, schedules, knots, metric, patterns)
+    else:
+        seen = _alike(expansion, knots, len(schedules))
     end = path.parameters(path.steps)
     slopes = [goal_gradients(problem, path.parameters(t)) for t in readouts]
     functionals = torch.cat([model.readers, *slopes, torch.stack([*each_gradient(problem, end)])])
-    momenta = _momenta(model, optimizer, knots)
+    momenta = _momenta(expansion, model, knots)
     matrices, drifts = [], []
     for knot in seen:
         state = path.state(knot.t + 1)
@@ -252,24 +266,24 @@ def reduce(
         rows = [knot.preconditioner, *(knot.preconditioner * p for p in knot.patterns)]
         matrices.append(torch.stack([(functionals * row) @ model.basis.T for row in rows]))
         drift = torch.stack([functionals @ (row * momentum) for row in rows])
-        drift[0] -= functionals @ (own * state.exp_avg)
+        drift[0] -= functionals @ (own * optimizer.average(state))
         drifts.append(drift)
     steps = [path.first_step + t for t in range(path.steps)]
-    config = optimizer.config
     rates = np.array([optimizer.learning_rate(step) for step in steps])
     table = [model.coordinates(t, torch.arange(problem.units)[:, None]) for t in range(path.steps)]
     return Reduced(
         knots=knots,
         rates=rates,
-        decay=1 - rates * config.weight_decay,
+        decay=1 - rates * optimizer.decoupled,
         corrections=np.array([optimizer.bias_corrections(step)[0] for step in steps]),
-        beta=np.array([config.beta1, config.beta2]),
+        coupled=np.array(optimizer.coupled),
+        beta=np.array(optimizer.betas),
         coefficients=torch.stack(table),
         bends=model.bends,
         cores=(model.cores[:, model.labels] + model.own.mT @ model.own_read).mT.contiguous(),
         steps=torch.stack(matrices).permute(0, 3, 1, 2).flatten(2).contiguous(),
         drifts=torch.stack(drifts),
-        responses=_unit_responses(seen, schedules, problem.units, config.beta2),
+        responses=_unit_responses(seen, schedules, problem.units, optimizer.betas[1]),
         goals=list(problem.goals),
         readouts=np.array(readouts),
         losses=torch.stack([_goal_losses(problem, path.parameters(t)) for t in readouts]),
@@ -287,14 +301,18 @@ def _unit_losses(problem: Problem, theta: Tensor) -> Tensor:
         return torch.stack([problem.loss(theta, unit) for unit in range(problem.units)])
 
 
-def _momenta(model: LowRank, optimizer: AdamW, steps: np.ndarray) -> dict[int, Tensor]:
+def _momenta(expansion: Expansion, model: LowRank, steps: np.ndarray) -> dict[int, Tensor]:
     """Return mbar (P,) after the update of some steps: momentum that is fed the mean gradient.
 
     That of the barycentre path is the same; that of the reference path follows its own order.
     """
-    momentum, kept, wanted = model.start.exp_avg.clone(), {}, set(steps.tolist())
+    path, optimizer = expansion.path, expansion.optimizer
+    momentum, kept, wanted = optimizer.average(model.start).clone(), {}, set(steps.tolist())
     for t in range(model.steps):
-        momentum.lerp_(model.mean_gradient(t), 1 - optimizer.config.beta1)
+        pushed = model.mean_gradient(t)
+        if optimizer.coupled:
+            pushed = pushed.add(path.parameters(t), alpha=optimizer.coupled)
+        momentum.lerp_(pushed, 1 - optimizer.betas[0])
         if t in wanted:
             kept[t] = momentum.clone()
     return kept
@@ -343,6 +361,15 @@ def _preconditioners(
         scale = lengths.where(there, 0.0)
         result.append(_Knot(t, mean, (kept / lengths).T @ deviations, kept * scale))
     return _aligned(result, metric)
+
+
+def _alike(expansion: Expansion, knots: np.ndarray, replays: int) -> list[_Knot]:
+    """Return the knots of a preconditioner that is the same for all schedules."""
+    result = []
+    for t in knots.tolist():
+        own = expansion.optimizer.preconditioner(expansion.path.state(t + 1))
+        result.append(_Knot(t, own, own.new_zeros(0, len(own)), own.new_zeros(replays, 0)))
+    return result
 
 
 def _aligned(knots: list[_Knot], metric: Tensor) -> list[_Knot]:

@@ -12,6 +12,7 @@ from trainorder.config import (
     EstimatorConfig,
     ExpansionConfig,
     ModelConfig,
+    OptimizerConfig,
     OrdersConfig,
     WindowConfig,
     orders_config,
@@ -19,7 +20,7 @@ from trainorder.config import (
 from trainorder.corpus import packages
 from trainorder.corpus.tokenizer import load as load_tokenizer
 from trainorder.model import LanguageModel
-from trainorder.optimizer import MOMENTS
+from trainorder.optimizer import MOMENTS, build_optimizer
 from trainorder.orders import read_orders
 from trainorder.proxy import narrowed
 
@@ -49,6 +50,7 @@ class Sizes:
         R: readouts along the window.
         counts: orders of each split.
         pools: sequences in the pool of each cluster.
+        optimizer: of replays.
 
     """
 
@@ -67,6 +69,8 @@ class Sizes:
         self.curvature = CurvatureConfig(**config["curvature"])
         self.estimators = [EstimatorConfig(**entry) for entry in config["estimators"]]
         self.shards: Mapping[str, int] = config["shards"]
+        optimizer = OptimizerConfig(**config["optimizer"])
+        self.optimizer = build_optimizer(optimizer, self.window.horizon)
         self.domains, self.domains_assumed = domains_of(self.corpus)
         self.D, self.T, self.U = len(self.domains), self.window.steps, self.window.units
         self.S, self.k = self.window.unit_size, self.window.units_per_step

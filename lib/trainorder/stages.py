@@ -33,7 +33,7 @@ from trainorder.stores.base import Dense
 from trainorder.stores.build import all_codecs
 
 Work = defaultdict[Unit, float]
-# Measured once, on the default study. A number of a step of a replay, in AdamW updates; a byte of
+# Measured once, on the default study. A number of a step of a replay, in updates; a byte of
 # the store that is read or written, seal and checksums included, in bytes hashed.
 _REPLAYED = {"constant": 0.0, "fut": 4.0, "fut++": 5.5}
 _STORED = 4
@@ -279,17 +279,23 @@ def _halves(size: int) -> list[int]:
     return [half for half in ((size + 1) // 2, size // 2) if half]
 
 
+def _patterns(s: Sizes) -> int:
+    """Return the matrices of a knot of the reduced model: the preconditioner and its patterns."""
+    return 1 + (reduced.PATTERNS if s.optimizer.adaptive else 0)
+
+
 def _reduced(s: Sizes, path: str) -> Stage:
     q, r, anchors = _basis(s, path)
-    functionals, patterns = r + s.R * s.D + s.U, 1 + reduced.PATTERNS
-    replayed = reduced.SCHEDULES * s.T
+    functionals, patterns = r + s.R * s.D + s.U, _patterns(s)
+    schedules = reduced.SCHEDULES if s.optimizer.adaptive else 0  # that are replayed
+    replayed = schedules * s.T
     work: Work = defaultdict(float)
     for kind in ("gradient", "forward"):
         work[Unit(kind, s.S)] += s.U
         work[Unit(kind, s.H)] += s.R * s.D
-    work[Unit("update")] += s.P * (replayed + 3 * anchors * (reduced.SCHEDULES + functionals))
+    work[Unit("update")] += s.P * (replayed + 3 * anchors * (schedules + functionals))
     work[Unit("product")] += s.P * (
-        replayed * (r + q) + anchors * (patterns * functionals * q + reduced.SCHEDULES**2)
+        replayed * (r + q) + anchors * (patterns * functionals * q + schedules**2)
     )
     numbers = s.T * s.U * q + s.curvature.anchors * s.U * r * q
     numbers += anchors * (q + 1) * patterns * functionals
@@ -300,7 +306,7 @@ def _reduced(s: Sizes, path: str) -> Stage:
         work=work,
         files=(f"store/{path}/reduced.h5",),
         bytes=FLOAT * numbers,
-        rows=reduced.SCHEDULES * (2 * anchors + 4) + 2 * functionals + 2 * q,
+        rows=schedules * (2 * anchors + 4) + 2 * functionals + 2 * q,
     )
 
 
@@ -499,7 +505,7 @@ def _curriculum(s: Sizes) -> Iterator[Stage]:
     replayed = proposals + s.counts["structured"] + _FIELD
     climbed = min(c.rounds, s.U) * _NEIGHBOURS  # until no neighbour is better
     scored = c.random + _CLIMBS * climbed + (1 + c.rounds) * _BRED
-    read = (1 + reduced.PATTERNS) * (r + s.R * s.D)
+    read = _patterns(s) * (r + s.R * s.D)
     work: Work = defaultdict(float)
     work[Unit("forward", s.S)] += 2 * s.U
     work[Unit("forward", s.H)] += replayed * s.R * s.D
@@ -535,7 +541,7 @@ def _memorization(s: Sizes) -> Iterator[Stage]:
         work[Unit("update")] += moved * s.T * s.P
         work[Unit("product")] += moved * s.T * s.P * (q + r)
     else:
-        read = (1 + reduced.PATTERNS) * (2 * r + s.D + s.U)
+        read = _patterns(s) * (2 * r + s.D + s.U)
         work[Unit("product")] += moved * s.T * q * (read + 2 * r)
         work[Unit("update")] += moved * s.T * (read + 4 * q)
     yield Stage(

@@ -22,7 +22,7 @@ from trainorder.estimators.opening import opened_estimator
 from trainorder.files import read_json
 from trainorder.memorization.estimates import by_reduced, of_all_positions
 from trainorder.memorization.maps import Maps, estimated_maps
-from trainorder.optimizer import AdamW
+from trainorder.optimizer import build_optimizer
 from trainorder.orders import Order, check_order, load_orders, load_unit_domains
 from trainorder.outcome import BATCH_NUMBERS, Training, retrain
 from trainorder.problem import LanguageProblem, metric_names
@@ -217,7 +217,7 @@ class Study:
                 yield np.concatenate([[losses.mean()], losses]), None
             return
         manifest, warm = (self.folder / "store" / n for n in ("manifest.json", "warm.h5"))
-        optimizer = AdamW(OptimizerConfig(**self.config["optimizer"]), self.window.horizon)
+        optimizer = build_optimizer(OptimizerConfig(**self.config["optimizer"]), self.window.horizon)
         with opened_estimator(
             config, self.problem, optimizer, manifest, warm, self.key, self.config["seeds"]["order"]
         ) as replay:

@@ -121,19 +121,39 @@ def _resume(checkpoints: Checkpoints, start: State, observe: Observe | None) -> 
     return Run(start, [], [observe(start.parameters)] if observe is not None else [], 0.0)
 
 
+def torch_optimizer(model: LanguageModel, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """Return the optimizer of `torch.optim` that a checked `config` names, before its first step.
+
+    It changes the parameters of `model` that are trained.
+    """
+    rate, decay = config.learning_rate, config.weight_decay
+    if config.name == "adamw":
+        betas = (config.beta1, config.beta2)
+        return torch.optim.AdamW(model.trained, rate, betas, config.epsilon, decay)
+    optimizer = torch.optim.SGD(model.trained, rate, config.momentum, weight_decay=decay)
+    if not config.momentum:
+        optimizer.register_step_pre_hook(_keep_gradients)
+    return optimizer
+
+
+def _keep_gradients(optimizer: torch.optim.Optimizer, *_: object) -> None:
+    """Keep what is stepped along as the momentum buffer, which torch has none of at momentum 0."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            pushed = parameter.grad.add(parameter.detach(), alpha=group["weight_decay"])
+            optimizer.state[parameter]["momentum_buffer"] = pushed
+
+
 def _optimizer(
     model: LanguageModel, state: State, config: OptimizerConfig, horizon: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """Return torch's AdamW holding the moments of `state`, and its schedule at that step."""
-    optimizer = torch.optim.AdamW(
-        model.trained,
-        lr=config.learning_rate,
-        betas=(config.beta1, config.beta2),
-        eps=config.epsilon,
-        weight_decay=config.weight_decay,
-    )
+    """Return torch's optimizer holding the moments of `state`, and its schedule at that step."""
+    optimizer = torch_optimizer(model, config)
     moments = zip(model.split(state.exp_avg), model.split(state.exp_avg_sq), strict=True)
     for parameter, (exp_avg, exp_avg_sq) in zip(model.trained, moments, strict=True):
+        if config.name == "sgd":
+            optimizer.state[parameter] = {"momentum_buffer": exp_avg.clone()}
+            continue
         optimizer.state[parameter] = {
             "step": torch.tensor(float(state.step)),
             "exp_avg": exp_avg.to(model.device, copy=True),
@@ -164,9 +184,12 @@ def _scheduler(
 
 
 def _state(model: LanguageModel, optimizer: torch.optim.Optimizer, step: int) -> State:
-    entries = [optimizer.state[parameter] for parameter in model.trained]
+    entries, theta = [optimizer.state[parameter] for parameter in model.trained], model.parameters()
+    if isinstance(optimizer, torch.optim.SGD):
+        buffer = flatten([entry["momentum_buffer"] for entry in entries])
+        return State(theta, buffer, torch.zeros_like(theta), step)
     return State(
-        model.parameters(),
+        theta,
         flatten([entry["exp_avg"] for entry in entries]),
         flatten([entry["exp_avg_sq"] for entry in entries]),
         step,

@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import trange
 
 from trainorder.derivatives import gradient
-from trainorder.optimizer import AdamW, State
+from trainorder.optimizer import Optimizer, State
 from trainorder.path import Centre
 from trainorder.problem import Problem
 from trainorder.table import GradientTable
@@ -25,7 +25,7 @@ class Expansion:
     """What an estimator expands about; `table` is None for those that do not read it."""
 
     problem: Problem
-    optimizer: AdamW
+    optimizer: Optimizer
     path: Centre
     table: GradientTable | None
 
@@ -79,7 +79,7 @@ class ExactReplay(Estimator):
         """Return the approximated gradients (O, P) of `units` (O, k) at `parameters` (O, P)."""
 
     def replay(self, schedules: Tensor, observe: Observe) -> Tensor:
-        """Apply AdamW exactly to the approximated gradients of each step."""
+        """Apply the optimizer exactly to the approximated gradients of each step."""
         state = self.expansion.path.state(0).repeated(len(schedules))
         self.follow(state, schedules, 0, observe)
         return state.parameters

@@ -11,6 +11,7 @@ from torch import Tensor
 from tqdm import trange
 
 from trainorder.estimators.base import Estimator, Expansion, Observe, chunks, displacement
+from trainorder.optimizer import AdamW
 
 
 @dataclass
@@ -28,6 +29,8 @@ class Update:
 
 def adam_update(expansion: Expansion, t: int, g: Tensor) -> Update:
     """Return Gamma at gradients `g` (O, P), with the path's moments before step `t`."""
+    if not isinstance(expansion.optimizer, AdamW):
+        raise ValueError("Gamma is Adam's update, and the optimizer is another")
     c = expansion.optimizer.config
     state = expansion.path.state(t)
     correction1, correction2 = expansion.optimizer.bias_corrections(state.step)

@@ -10,7 +10,7 @@ from trainorder.estimators.base import Estimator, Expansion
 from trainorder.estimators.build import build_estimator
 from trainorder.lowrank import LowRank
 from trainorder.manifest import opened_shards, shards
-from trainorder.optimizer import AdamW
+from trainorder.optimizer import Optimizer
 from trainorder.path import Path as ExpansionPath
 from trainorder.problem import LanguageProblem
 from trainorder.table import Table
@@ -20,7 +20,7 @@ from trainorder.table import Table
 def opened_estimator(
     config: EstimatorConfig,
     problem: LanguageProblem,
-    optimizer: AdamW,
+    optimizer: Optimizer,
     manifest: Path,
     warm: Path,
     key: str,

@@ -39,8 +39,9 @@ function predictLosses(model, schedule) {
   const [, units, r] = model.cores.shape;
   const goals = model.goals.length, f = r + goals;
   const patterns = model.responses.shape[1], rows = 1 + patterns;
-  const [b1, b2] = model.beta.values;
+  const [b1, b2] = model.beta.values, [coupled] = model.coupled.values;
   const y = new Float64Array(f), mu = new Float64Array(q), alpha = new Float64Array(patterns);
+  const nu = new Float64Array(f);
   for (let t = 0; t < steps; t += 1) {
     const force = new Float64Array(q), share = 1 / schedule[t].length;
     const core = between(model.cores, model.bends.values, t);
@@ -66,7 +67,8 @@ function predictLosses(model, schedule) {
     }
     const scale = model.rates.values[t] / model.corrections.values[t];
     for (let i = 0; i < f; i += 1) {
-      let push = pushed[i];
+      nu[i] = b1 * nu[i] + coupled * y[i];
+      let push = pushed[i] + nu[i];
       for (let p = 0; p < patterns; p += 1) push += alpha[p] * pushed[(p + 1) * f + i];
       y[i] = y[i] * model.decay.values[t] - scale * push;
     }
