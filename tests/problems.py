@@ -1,7 +1,7 @@
 """Tiny learning problems in float64, and expansions of them, for the tests of the mathematics."""
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -120,8 +120,10 @@ class Polynomial:
         return ((theta - self.targets[goal]) ** 2).sum() / 2 + self.loss(theta, goal) / 4
 
 
-def language_problem(units=6, unit_size=2, seed=0, dtype=torch.float64, device=None):
-    """Return a one-layer language model on random tokens."""
+def language_problem(
+    units=6, unit_size=2, seed=0, dtype=torch.float64, device=None, pairs=False
+):
+    """Return a one-layer language model on random tokens; on `pairs`, if so told."""
     rng = np.random.default_rng(3)
     tokens = rng.integers(0, 13, (units, unit_size, 7)).astype(np.int32)
     corpus = Corpus(
@@ -132,10 +134,23 @@ def language_problem(units=6, unit_size=2, seed=0, dtype=torch.float64, device=N
         ["a"] * (units // 2) + ["b"] * (units - units // 2),
         rng.integers(0, 13, (2, 3, 7)).astype(np.int32),
     )
+    if pairs:
+        corpus = replace(
+            corpus,
+            **{name: as_pairs(getattr(corpus, name)) for name in ("warmup", "units", "heldout")},
+        )
     model = LanguageModel(ModelConfig(8, 12, 1, 2), 13, 7, seed, dtype, device)
     if dtype == torch.float64:
         keep_double(model.module)
     return LanguageProblem(model, corpus, Meter())
+
+
+def as_pairs(tokens):
+    """Return the tokens with prompts and padding, of lengths that differ, marked as given."""
+    *shape, length = tokens.shape
+    places, row = np.arange(length), np.arange(np.prod(shape)).reshape(*shape, 1)
+    start, end = 1 + row % 3, length - row % 2
+    return np.where((places >= start) & (places < end), tokens, ~tokens)
 
 
 def keep_double(module):

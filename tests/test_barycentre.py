@@ -62,9 +62,11 @@ def test_table_along_the_path_holds_the_gradients_at_the_path(tmp_path):
                 assert torch.equal(about.table.at(t)[unit], expected), f"row ({t}, {unit}) is off"
 
 
-@pytest.mark.parametrize("kind", ["polynomial", "language"])
+@pytest.mark.parametrize("kind", ["polynomial", "language", "pairs"])
 def test_pools_of_every_sequence_of_every_unit_give_the_exact_moments(kind):
-    problem = Polynomial(6, sequences=5) if kind == "polynomial" else language_problem(6, 4)
+    problem = Polynomial(6, sequences=5)
+    if kind != "polynomial":
+        problem = language_problem(6, 4, pairs=kind == "pairs")
     theta = problem.start if kind == "polynomial" else problem.model.parameters()
     exact = exact_moments(unit_gradients(problem, theta))
     pooled = pooled_moments(problem, every_sequence(problem, np.arange(6)), theta)

@@ -57,6 +57,7 @@ def order0(**more):
 FUT = {"method": "fut", "path": "reference", "guard": 1.0}
 BARYCENTRE = {"method": "taylor1", "path": "barycentre"}
 RIDGE = {"method": "ridge"}
+PAIRS = {"corpus__prompt_column": "question", "corpus__response_column": "answer"}
 
 BAD = {
     # misspelt, unknown and missing keys, at each level
@@ -266,6 +267,27 @@ BAD = {
         changed(corpus__source="files", corpus__files=["text.docx"]),
         "corpus.files",
         ".parquet",
+    ),
+    "prompts alone": (
+        changed(corpus__prompt_column="question"),
+        "corpus.response_column",
+        "pairs need prompt_column and response_column",
+    ),
+    "responses alone": (
+        changed(corpus__response_column="answer"),
+        "corpus.prompt_column",
+        "pairs need prompt_column and response_column",
+    ),
+    "pairs of packages": (changed(**PAIRS), "corpus.prompt_column", "packages"),
+    "pairs in a text file": (
+        changed(**PAIRS, corpus__source="files", corpus__files=["letters.txt"]),
+        "corpus.files: letters.txt",
+        "use .jsonl or .parquet",
+    ),
+    "a prompt that is the response": (
+        changed(corpus__prompt_column="text", corpus__response_column="text"),
+        "corpus.response_column",
+        "text is the prompt's",
     ),
     "hub without a name": (changed(corpus__source="hub"), "corpus.hub", "no dataset"),
     "missing order file": (changed(orders__custom="absent.json"), "orders.custom", "absent.json"),

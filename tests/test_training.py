@@ -36,10 +36,11 @@ def run(problem, start, config, folder, every=2, kill_at=None, observe=None):
     return train(*arguments, observe=observe)
 
 
+@pytest.mark.parametrize("pairs", [False, True], ids=["text", "pairs"])
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 @pytest.mark.parametrize("clip", [None, 0.05])
-def test_training_from_a_warm_state_is_torch_from_that_state(schedule, clip, tmp_path):
-    problem = language_problem()
+def test_training_from_a_warm_state_is_torch_from_that_state(schedule, clip, pairs, tmp_path):
+    problem = language_problem(pairs=pairs)
     config = optimizer_config(
         weight_decay=0.1, schedule=schedule, linear_warmup_steps=10, gradient_clip=clip
     )

@@ -69,6 +69,20 @@ class CorpusConfig:
     vocabulary: int
     sequence_length: int
     heldout_sequences: int
+    prompt_column: str | None = None  # None: text, no pairs
+    response_column: str | None = None
+
+    @property
+    def pairs(self) -> bool:
+        """Whether documents are pairs of prompt and response."""
+        return self.prompt_column is not None
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The source's column of each part of a document: of its `prompt`, if any, and `text`."""
+        if self.prompt_column is None or self.response_column is None:
+            return {"text": self.text_column}
+        return {"prompt": self.prompt_column, "text": self.response_column}
 
 
 @dataclass(frozen=True)
@@ -463,6 +477,7 @@ def _check_corpus(corpus: CorpusConfig) -> None:
         raise UserError("config: corpus.files: no file is named for source `files`")
     if corpus.source == "hub" and corpus.hub is None:
         raise UserError("config: corpus.hub: no dataset is named for source `hub`")
+    _check_pairs(corpus)
     for name in corpus.files:
         if Path(name).suffix not in (".txt", ".jsonl", ".parquet"):
             raise UserError(f"config: corpus.files: {name}: not a .txt, .jsonl or .parquet file")
@@ -473,6 +488,30 @@ def _check_corpus(corpus: CorpusConfig) -> None:
         raise UserError("config: corpus.domains: a domain is named twice")
     if "mixed" in domains:
         raise UserError("config: corpus.domains: `mixed` is the label of mixed units; rename it")
+
+
+def _check_pairs(corpus: CorpusConfig) -> None:
+    columns = {"prompt_column": corpus.prompt_column, "response_column": corpus.response_column}
+    missing = [key for key, column in columns.items() if column is None]
+    if len(missing) == 1:
+        raise UserError(
+            f"config: corpus.{missing[0]}: missing; pairs need prompt_column and response_column"
+        )
+    if not corpus.pairs:
+        return
+    if corpus.prompt_column == corpus.response_column:
+        raise UserError(f"config: corpus.response_column: {corpus.response_column} is the prompt's")
+    if corpus.source == "packages":
+        raise UserError(
+            "config: corpus.prompt_column: source `packages` has text alone; "
+            "use files or hub, or set prompt_column and response_column to null"
+        )
+    for name in corpus.files:
+        if Path(name).suffix == ".txt":
+            raise UserError(
+                f"config: corpus.files: {name}: a .txt file has no columns of prompts and "
+                "responses; use .jsonl or .parquet"
+            )
 
 
 def _check_shards(config: Mapping[str, Any], anchors: int) -> None:

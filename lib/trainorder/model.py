@@ -13,6 +13,8 @@ from trainorder import pretrained
 from trainorder.config import ModelConfig
 from trainorder.errors import UserError
 
+_IGNORED = -100  # a label that cross-entropy leaves out
+
 
 class LanguageModel:
     """A causal language model of transformers: a new LLaMA-style decoder, or one of the user's.
@@ -83,14 +85,16 @@ class LanguageModel:
     def loss(self, theta: Tensor, tokens: Tensor) -> Tensor:
         """Return the mean next-token loss at `theta` in nats per token, a differentiable scalar.
 
-        `theta` is (P,) on any device, `tokens` (n, L) int64 on the model's, as the loss is.
+        `theta` is (P,) on any device, `tokens` (n, L) int64 on the model's, as the loss is; given
+        ones are marked as `Corpus` says.
         """
         weights = dict(zip(self._names, self.split(theta.to(self.device)), strict=True))
-        return next_token_loss(functional_call(self.module, weights, (tokens,)).logits, tokens)
+        found = functional_call(self.module, weights, (_unmarked(tokens),))
+        return next_token_loss(found.logits, tokens)
 
     def module_loss(self, tokens: Tensor) -> Tensor:
         """Return the same loss at the module's own parameters."""
-        return next_token_loss(self.module(tokens).logits, tokens)
+        return next_token_loss(self.module(_unmarked(tokens)).logits, tokens)
 
 
 def _decoder(config: ModelConfig, vocabulary: int, length: int) -> torch.nn.Module:
@@ -131,9 +135,25 @@ def _check_fits(module: torch.nn.Module, source: str, vocabulary: int, length: i
         )
 
 
+def _unmarked(tokens: Tensor) -> Tensor:
+    """Return what the model reads: the tokens themselves, given ones (negative) among them."""
+    return torch.maximum(tokens, ~tokens)
+
+
 def next_token_loss(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Return the mean cross-entropy of `logits` (n, L, V) against the next of `tokens` (n, L)."""
-    return F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
+    """Return the mean cross-entropy of `logits` (n, L, V) against the next of `tokens` (n, L).
+
+    Where some tokens are given and not learnt (negative, see `Corpus`), it is the mean over
+    sequences of each one's mean over what it learns: so the loss of a batch is the mean of those
+    of its sequences, as the gradients of units are averaged, however long their responses are.
+    """
+    predictions, labels = logits[:, :-1].flatten(0, 1), tokens[:, 1:]
+    learnt = labels >= 0
+    if bool(learnt.all()):
+        return F.cross_entropy(predictions, labels.flatten())
+    targets = labels.masked_fill(~learnt, _IGNORED).flatten()
+    losses = F.cross_entropy(predictions, targets, ignore_index=_IGNORED, reduction="none")
+    return (losses.view_as(labels).sum(1) / learnt.sum(1)).mean()
 
 
 def flatten(tensors: Sequence[Tensor]) -> Tensor:

@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from trainorder.config import CorpusConfig
-from trainorder.corpus.sources import documents
+from trainorder.corpus.sources import documents, index
 from trainorder.errors import UserError
 
 
@@ -50,6 +50,44 @@ def test_duplicates_and_blank_documents_are_dropped(tmp_path, config):
     )
 
 
+def pairs(config: CorpusConfig) -> CorpusConfig:
+    return replace(config, prompt_column="question", response_column="answer")
+
+
+def test_pairs_are_told_apart_by_prompt_and_response(tmp_path, config):
+    there = [
+        ("q", "a"), ("q", "a"), (" q", "a\n"), ("q", "b"), ("p", "a"), ("", "qa"), ("qa", ""),
+        (None, "c"), ("q", None), ("q", " "),
+    ]  # fmt: skip
+    path = tmp_path / "rows.jsonl"
+    path.write_text(
+        "\n".join(json.dumps({"question": q, "answer": a, "domain": "d"}) for q, a in there)
+    )
+    found = documents(files(pairs(config), path), {})
+    assert list(zip(found["prompt"], found["text"], strict=True)) == [
+        ("q", "a"), ("q", "b"), ("p", "a"), ("", "qa"), ("", "c"),
+    ]  # fmt: skip
+    numbers, characters = index(found)["d"]
+    assert numbers.tolist() == [0, 1, 2, 3, 4]
+    assert characters.tolist() == [2, 2, 2, 2, 1]
+
+
+def test_pairs_without_a_column_are_one_line_that_names_those_there(tmp_path, config):
+    jsonl, parquet = tmp_path / "rows.jsonl", tmp_path / "rows.parquet"
+    jsonl.write_text(json.dumps({"question": "q", "text": "t", "domain": "d"}))
+    pyarrow.parquet.write_table(pyarrow.table({"answer": ["a"], "domain": ["d"]}), parquet)
+    expected = {
+        jsonl: "no column `answer`; there are question, text, domain",
+        parquet: "no column `question`; there are answer, domain",
+    }
+    for path, start in expected.items():
+        with pytest.raises(UserError) as caught:
+            documents(files(pairs(config), path), {})
+        assert str(caught.value).endswith(
+            f"{start}; set corpus.prompt_column, corpus.response_column and corpus.domain_column"
+        )
+
+
 def test_domains_select_and_null_takes_all(config):
     assert set(documents(config, {})["domain"]) == {"sea", "hill", "town"}
     chosen = replace(config, domains=["town", "sea"])
@@ -75,6 +113,18 @@ def test_hub_dataset_keeps_its_domain_column(hub):
     made = hub({"body": ["x y", "z"], "kind": [0, 1], "other": [1, 2]})
     rows = documents(replace(made, text_column="body", domain_column="kind"), {})
     assert rows.to_dict() == {"text": ["x y", "z"], "domain": ["0", "1"]}
+
+
+def test_hub_dataset_of_pairs_may_have_any_names_of_columns(hub):
+    made = hub({"text": ["p", "q", None], "n": [0, 1, 2], "prompt": ["a", "b", "c"]})
+    found = index(documents(replace(made, prompt_column="text", response_column="prompt"), {}))
+    assert found["shelf"][1].tolist() == [2, 2, 1]
+    rows = documents(replace(made, prompt_column="text", response_column="prompt"), {})
+    assert rows.to_dict() == {
+        "prompt": ["p", "q", None], "text": ["a", "b", "c"], "domain": ["shelf"] * 3
+    }  # fmt: skip
+    with pytest.raises(UserError, match=r"shelf: column `n` is not text"):
+        documents(replace(made, prompt_column="text", response_column="n"), {})
 
 
 def test_hub_dataset_without_domains_is_one_domain_with_its_name(hub):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trainorder.curriculum.field import field_orders, folded, zigzag
+from trainorder.curriculum.field import document_lengths, field_orders, folded, zigzag
 
 DIFFICULTY = np.array([3.0, 1.0, 4.0, 1.5, 5.0, 9.0, 2.0, 6.0])
 
@@ -30,3 +30,11 @@ def test_every_order_of_the_field_is_a_permutation_that_its_name_describes():
     assert found["long-to-short"][0] == np.argmax(DIFFICULTY[::-1])
     assert found["most-learnable-first"][0] == 7
     assert found["most-learnable-last"][0] == 0
+
+
+def test_documents_end_at_the_end_of_text_and_pairs_at_their_padding():
+    end = 9
+    text = np.array([[[1, 2, 9, 3], [4, 5, 6, 7]], [[1, 9, 2, 9], [3, 9, 4, 5]]])
+    assert document_lengths(text, end).tolist() == [8 / 2, 8 / 4]
+    pairs = np.array([[[~1, ~2, 9, ~9], [~4, 5, 6, 7]], [[~1, 9, ~9, ~9], [~3, 4, 9, ~9]]])
+    assert document_lengths(pairs, end).tolist() == [(3 + 4) / 2, (2 + 3) / 2]

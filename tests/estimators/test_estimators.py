@@ -38,9 +38,9 @@ CONFIGS = [
 REFERENCE = [[0, 3], [1, 4], [2, 5]]
 
 
-@pytest.fixture(scope="module")
-def case(tmp_path_factory):
-    problem, config = language_problem(), optimizer_config(weight_decay=0.1)
+@pytest.fixture(scope="module", params=[False, True], ids=["text", "pairs"])
+def case(request, tmp_path_factory):
+    problem, config = language_problem(pairs=request.param), optimizer_config(weight_decay=0.1)
     warm = warm_state(problem, problem.model.parameters(), config)
     states = torch_states(problem, warm, REFERENCE, config)
     with expansion(problem, states, config, tmp_path_factory.mktemp("store")) as about:

@@ -11,8 +11,9 @@ import numpy as np
 from trainorder.config import CorpusConfig, WindowConfig
 from trainorder.corpus import packages, sources
 from trainorder.corpus import tokenizer as tokenizers
-from trainorder.corpus.corpus import Corpus
+from trainorder.corpus.corpus import Corpus, unmarked
 from trainorder.corpus.packing import Packed, ShortfallError, assign, pack
+from trainorder.corpus.pairs import pack_pairs
 from trainorder.corpus.tokenizer import Tokenizer
 from trainorder.errors import UserError
 
@@ -95,8 +96,9 @@ def build(
         for domain in plan.domains
     }
 
-    def read(numbers: Sequence[int]) -> list[str]:
-        return list(rows[list(numbers)]["text"]) if len(numbers) else []
+    def read(numbers: Sequence[int], column: str = "text") -> list[str]:
+        found = rows[list(numbers)][column] if len(numbers) else []
+        return [text or "" for text in found]
 
     tokenizer = _tokenizer(config, splits, read)
     packed = {
@@ -137,9 +139,13 @@ def _split(
     shares: dict[str, float] = dict(needs)
     if config.tokenizer is None:  # it needs text to be trained on, after no warm-up too
         shares[WARMUP] = max(needs.values())
-    least = _LEAST_SHARE * max(shares.values())
-    shares = {split: max(share, least) if share else 0 for split, share in shares.items()}
-    places = assign(characters, shares, _rng(seed, "splits", domain))
+    weights = characters
+    if config.pairs:  # each fills a sequence, however long it is
+        weights = np.ones_like(characters)
+    else:
+        least = _LEAST_SHARE * max(shares.values())
+        shares = {split: max(share, least) if share else 0 for split, share in shares.items()}
+    places = assign(weights, shares, _rng(seed, "splits", domain))
     return {
         split: _Documents(numbers[chosen], characters[chosen]) for split, chosen in places.items()
     }
@@ -153,7 +159,8 @@ def _tokenizer(config: CorpusConfig, splits: Mapping[str, Any], read: Any) -> To
     for split in splits.values():
         documents = split[WARMUP]
         before = np.cumsum(documents.characters) - documents.characters
-        texts += read(documents.numbers[before < each].tolist())
+        for column in config.columns:
+            texts += read(documents.numbers[before < each].tolist(), column)
     return tokenizers.train(texts, config.vocabulary)
 
 
@@ -170,14 +177,21 @@ def _packed(
     shape = (plan.needs[domain][split], config.sequence_length)
     rng = _rng(seed, "excerpts", domain, split)
     try:
+        if config.pairs:
+            first = documents.numbers[: shape[0]].tolist()
+            prompts, responses = (read(first, column) for column in config.columns)
+            return pack_pairs(prompts, responses, shape, tokenizer)
         return pack(read, documents.numbers, documents.characters, shape, tokenizer, rng)
     except ShortfallError as error:
         needs = plan.needs[domain]  # text is dealt by these: the largest starves all
         keys = dict.fromkeys(_REMEDY[one] for one in (max(needs, key=needs.__getitem__), split))
+        where = f"corpus: {domain}: split `{split}` needs {error.needed}"
+        lower = f"lower {' or '.join(keys)}"
+        if config.pairs:
+            raise UserError(f"{where} pairs and has {error.had}; {lower}, or add pairs") from None
         raise UserError(
-            f"corpus: {domain}: split `{split}` needs {error.needed} tokens and its "
-            f"{len(documents.numbers)} documents have {error.had}; lower {' or '.join(keys)} "
-            "or corpus.sequence_length, or add text"
+            f"{where} tokens and its {len(documents.numbers)} documents have {error.had}; "
+            f"{lower} or corpus.sequence_length, or add text"
         ) from None
 
 
@@ -227,6 +241,7 @@ def _summary(
                     "documents_used": packed[domain][split].documents,
                     "sequences": len(packed[domain][split].sequences),
                     "tokens": int(packed[domain][split].sequences.size),
+                    **(_of_pairs(packed[domain][split]) if config.pairs else {}),
                 }
                 for split, documents in splits[domain].items()
             },
@@ -249,6 +264,10 @@ def _summary(
     }
 
 
+def _of_pairs(packed: Packed) -> dict[str, int]:
+    return {"learnt_tokens": int((packed.sequences >= 0).sum()), "pairs_cut": packed.cut}
+
+
 def _origin(domain: str, config: CorpusConfig) -> dict[str, Any]:
     if config.source != "packages":
         return {"from": config.hub if config.source == "hub" else list(config.files)}
@@ -260,6 +279,7 @@ def _origin(domain: str, config: CorpusConfig) -> dict[str, Any]:
 
 
 def _density(sequences: np.ndarray, tokenizer: Tokenizer) -> float:
-    """Characters of the text over its tokens, ends of text not counted."""
-    tokens = sequences[sequences != tokenizer.end]
+    """Characters of the text over its tokens, prompts among them, ends of text not counted."""
+    tokens = unmarked(sequences)
+    tokens = tokens[tokens != tokenizer.end]
     return round(len(tokenizer.decode(tokens.tolist())) / max(1, len(tokens)), 4)

@@ -11,9 +11,17 @@ import numpy as np
 from trainorder.store import opened, read_arrays, write_arrays
 
 
+def unmarked(tokens: np.ndarray) -> np.ndarray:
+    """Return the tokens themselves, given ones (see `Corpus`) among them, in the same shape."""
+    return np.maximum(tokens, ~tokens)
+
+
 @dataclass(frozen=True)
 class Corpus:
     """Packed token sequences, all int32.
+
+    A token that is given and not learnt (a prompt, padding) is kept as its bitwise complement, a
+    negative number. So the mark stays with the token wherever sequences are taken apart.
 
     Attributes:
         domains: names, in the order of `heldout`.

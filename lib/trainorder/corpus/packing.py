@@ -13,20 +13,21 @@ _NEAR = 200  # characters within which an excerpt is moved to a line's end, else
 
 
 class ShortfallError(Exception):
-    """A split's documents hold fewer tokens than needed."""
+    """A split's documents hold fewer tokens than needed, or there are fewer pairs."""
 
     def __init__(self, needed: int, had: int) -> None:
-        """Keep both counts of tokens."""
-        super().__init__(f"{needed} tokens needed, {had} had")
+        """Keep both counts, of tokens or of pairs."""
+        super().__init__(f"{needed} needed, {had} had")
         self.needed, self.had = needed, had
 
 
 @dataclass(frozen=True)
 class Packed:
-    """Sequences (n, length) int32, and how many documents they hold text of."""
+    """Sequences (n, length) int32, how many documents they hold text of, and pairs that were cut."""
 
     sequences: np.ndarray
     documents: int
+    cut: int = 0
 
 
 def assign(

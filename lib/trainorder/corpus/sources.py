@@ -22,8 +22,9 @@ _GROUP = 2000  # characters: paragraphs of a .txt file are joined until a docume
 def documents(config: CorpusConfig, archives: Mapping[str, str | Path]) -> "datasets.Dataset":
     """Return the study's documents: columns `text` and `domain`, both strings.
 
-    Blank documents and exact duplicates are dropped, a duplicate in another domain too, since
-    splits must not share text.
+    Of pairs `text` is the response, and there is a column `prompt`. Documents of blank text and
+    exact duplicates are dropped, a duplicate in another domain too, since splits must not share
+    text.
 
     Args:
         config: the section `corpus`.
@@ -42,19 +43,20 @@ def documents(config: CorpusConfig, archives: Mapping[str, str | Path]) -> "data
     return _distinct(rows, config)
 
 
-def _rows(rows: "datasets.Dataset") -> Iterator[tuple[str, str]]:
-    """Yield text and domain of every document, read a thousand at a time."""
+def _rows(rows: "datasets.Dataset") -> Iterator[tuple[str, str, str]]:
+    """Yield prompt (or nothing), text and domain of every document, read a thousand at a time."""
     for batch in rows.iter(batch_size=1000):
-        yield from zip(batch["text"], batch["domain"], strict=True)
+        prompts = batch.get("prompt", [None] * len(batch["text"]))
+        yield from zip(
+            (prompt or "" for prompt in prompts), batch["text"], batch["domain"], strict=True
+        )
 
 
-def _dataset(texts: list[str], domains: list[str]) -> "datasets.Dataset":
+def _dataset(columns: dict[str, list[str]]) -> "datasets.Dataset":
     import datasets
 
-    features = datasets.Features(
-        {"text": datasets.Value("string"), "domain": datasets.Value("string")}
-    )
-    return datasets.Dataset.from_dict({"text": texts, "domain": domains}, features=features)
+    features = datasets.Features({name: datasets.Value("string") for name in columns})
+    return datasets.Dataset.from_dict(columns, features=features)
 
 
 def _from_packages(config: CorpusConfig, archives: Mapping[str, str | Path]) -> "datasets.Dataset":
@@ -66,19 +68,18 @@ def _from_packages(config: CorpusConfig, archives: Mapping[str, str | Path]) -> 
         found = packages.read(package, archives[package.domain])
         texts += found
         domains += [package.domain] * len(found)
-    return _dataset(texts, domains)
+    return _dataset({"text": texts, "domain": domains})
 
 
 def _from_files(config: CorpusConfig) -> "datasets.Dataset":
-    texts: list[str] = []
-    domains: list[str] = []
+    columns: dict[str, list[str]] = {name: [] for name in (*config.columns, "domain")}
     for name in config.files:
         path = Path(name)
         read = {".txt": _read_txt, ".jsonl": _read_jsonl, ".parquet": _read_parquet}[path.suffix]
-        for text, domain in read(path, config):
-            texts.append(text)
-            domains.append(domain)
-    return _dataset(texts, domains)
+        for document in read(path, config):
+            for column, value in zip(columns.values(), document, strict=True):
+                column.append(value)
+    return _dataset(columns)
 
 
 def _decoded(path: Path) -> str:
@@ -90,7 +91,7 @@ def _decoded(path: Path) -> str:
         raise UserError(f"{path}: not UTF-8 at byte {error.start}; convert the file") from None
 
 
-def _read_txt(path: Path, config: CorpusConfig) -> Iterable[tuple[str, str]]:
+def _read_txt(path: Path, config: CorpusConfig) -> Iterable[tuple[str, ...]]:
     """Yield documents of whole paragraphs, of at least `_GROUP` characters but for the last."""
     group: list[str] = []
     for paragraph in _paragraphs(_decoded(path)):
@@ -112,7 +113,8 @@ def _paragraphs(text: str) -> Iterable[str]:
             lines = []
 
 
-def _read_jsonl(path: Path, config: CorpusConfig) -> Iterable[tuple[str, str]]:
+def _read_jsonl(path: Path, config: CorpusConfig) -> Iterable[tuple[str, ...]]:
+    needed = (*config.columns.values(), config.domain_column)
     for number, line in enumerate(_decoded(path).split("\n"), start=1):
         if not line.strip():
             continue
@@ -123,38 +125,47 @@ def _read_jsonl(path: Path, config: CorpusConfig) -> Iterable[tuple[str, str]]:
             raise UserError(f"{where}: not JSON: {error}") from None
         if not isinstance(row, dict):
             raise UserError(f"{where}: not a JSON object of columns")
-        _need_columns(where, row, (config.text_column, config.domain_column))
-        yield _text(where, row[config.text_column], config), _domain(where, row, config)
+        _need_columns(where, row, needed, config)
+        yield _document(where, row, config)
 
 
-def _read_parquet(path: Path, config: CorpusConfig) -> Iterable[tuple[str, str]]:
+def _read_parquet(path: Path, config: CorpusConfig) -> Iterable[tuple[str, ...]]:
     import pyarrow
     import pyarrow.parquet
 
+    needed = (*config.columns.values(), config.domain_column)
     try:
-        columns = pyarrow.parquet.read_schema(path).names
-        _need_columns(str(path), columns, (config.text_column, config.domain_column))
-        table = pyarrow.parquet.read_table(path, columns=[config.text_column, config.domain_column])
+        _need_columns(str(path), pyarrow.parquet.read_schema(path).names, needed, config)
+        table = pyarrow.parquet.read_table(path, columns=list(needed))
     except (OSError, pyarrow.ArrowException) as error:
         raise UserError(f"{path}: not readable as parquet: {error}") from None
     for number, row in enumerate(table.to_pylist()):
-        where = f"{path}: row {number}"
-        yield _text(where, row[config.text_column], config), _domain(where, row, config)
+        yield _document(f"{path}: row {number}", row, config)
 
 
-def _need_columns(where: str, there: Iterable[str], needed: Iterable[str]) -> None:
+def _need_columns(
+    where: str, there: Iterable[str], needed: Iterable[str], config: CorpusConfig
+) -> None:
     there = list(there)
+    texts = "prompt_column, corpus.response_column" if config.pairs else "text_column"
     for column in needed:
         if column not in there:
             raise UserError(
                 f"{where}: no column `{column}`; there are {_listed(there)}; "
-                "set corpus.text_column and corpus.domain_column"
+                f"set corpus.{texts} and corpus.domain_column"
             )
 
 
-def _text(where: str, value: Any, config: CorpusConfig) -> str:
+def _document(where: str, row: Mapping[str, Any], config: CorpusConfig) -> tuple[str, ...]:
+    """Return the texts of a row, as `CorpusConfig.columns`, and its domain."""
+    texts = [_text(where, row, column) for column in config.columns.values()]
+    return (*texts, _domain(where, row, config))
+
+
+def _text(where: str, row: Mapping[str, Any], column: str) -> str:
+    value = row[column]
     if value is not None and not isinstance(value, str):
-        raise UserError(f"{where}: column `{config.text_column}` is not text")
+        raise UserError(f"{where}: column `{column}` is not text")
     return value or ""
 
 
@@ -176,13 +187,13 @@ def _from_hub(config: CorpusConfig) -> "datasets.Dataset":
         reason = str(error) or type(error).__name__
         raise UserError(f"corpus.hub: {name}: cannot be loaded: {reason}") from None
     where = f"corpus.hub: {name}"
-    _need_columns(where, rows.column_names, (config.text_column,))
-    if getattr(rows.features[config.text_column], "dtype", None) not in ("string", "large_string"):
-        raise UserError(f"{where}: column `{config.text_column}` is not text")
+    _need_columns(where, rows.column_names, config.columns.values(), config)
+    for column in config.columns.values():
+        if getattr(rows.features[column], "dtype", None) not in ("string", "large_string"):
+            raise UserError(f"{where}: column `{column}` is not text")
     domains = _hub_domains(rows, config, where, Path(name).name)
-    rows = rows.select_columns([config.text_column])
-    if config.text_column != "text":
-        rows = rows.rename_column(config.text_column, "text")
+    rows = rows.select_columns(list(config.columns.values()))
+    rows = rows.rename_columns({column: name for name, column in config.columns.items()})
     return rows.add_column("domain", domains)
 
 
@@ -204,15 +215,16 @@ def _hub_domains(
 
 def _distinct(rows: "datasets.Dataset", config: CorpusConfig) -> "datasets.Dataset":
     """Keep the wanted domains' documents that are not blank and were not seen before."""
-    there = list(dict.fromkeys(domain for _, domain in _rows(rows)))
+    there = list(dict.fromkeys(domain for _, _, domain in _rows(rows)))
     _check_domains(there, config)
     wanted = set(there if config.domains is None else config.domains)
     seen: set[bytes] = set()
     kept: list[int] = []
-    for index, (text, domain) in enumerate(_rows(rows)):
+    for index, (prompt, text, domain) in enumerate(_rows(rows)):
         if domain not in wanted or text is None or not text.strip():
             continue
-        fingerprint = hashlib.sha256(text.strip().encode("utf-8", "surrogatepass")).digest()
+        whole = json.dumps([prompt.strip(), text.strip()])
+        fingerprint = hashlib.sha256(whole.encode()).digest()
         if fingerprint not in seen:
             seen.add(fingerprint)
             kept.append(index)
@@ -242,10 +254,10 @@ def _listed(names: list[str]) -> str:
 def index(rows: "datasets.Dataset") -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return, for each domain, its documents' row numbers and characters, (documents,) int64."""
     found: dict[str, tuple[list[int], list[int]]] = {}
-    for number, (text, domain) in enumerate(_rows(rows)):
+    for number, (prompt, text, domain) in enumerate(_rows(rows)):
         numbers, characters = found.setdefault(domain, ([], []))
         numbers.append(number)
-        characters.append(len(text))
+        characters.append(len(prompt) + len(text))
     return {
         domain: (np.array(numbers, dtype=np.int64), np.array(characters, dtype=np.int64))
         for domain, (numbers, characters) in found.items()

@@ -47,8 +47,10 @@ def field_orders(
 def document_lengths(units: np.ndarray, end: int) -> np.ndarray:
     """Return the mean length (U,), in tokens, of the documents in `units` (U, S, L).
 
-    Documents are told apart by the end-of-text token `end`.
+    Documents are told apart by the end-of-text token `end`. Pairs have a sequence each, of which
+    padding, a given `end` (see `Corpus`), is no part.
     """
     tokens = units.reshape(len(units), -1)
-    lengths: np.ndarray = tokens.shape[1] / (1 + (tokens == end).sum(axis=1))
+    documents = units.shape[1] if (units < 0).any() else 1 + (tokens == end).sum(axis=1)
+    lengths: np.ndarray = (tokens != ~end).sum(axis=1) / documents
     return lengths
