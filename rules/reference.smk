@@ -6,12 +6,17 @@ GIVEN_MODEL = (
     if config["model"]["source"] and Path(config["model"]["source"]).is_dir()
     else []
 )
+# An existing run is read, and nothing trained.
+WARM, REFERENCE = (
+    ("run_start.py", "run_path.py") if config["run"] else ("warm.py", "reference.py")
+)
 
 
 rule warm:
     input:
         corpus=rules.corpus.output.corpus,
         model=GIVEN_MODEL,
+        run=RUN[:2],
     output:
         warm=f"{RESULTS}/store/warm.h5",
         cost=f"{RESULTS}/costs/warm.json",
@@ -31,13 +36,14 @@ rule warm:
         window=config["window"],
         optimizer=config["optimizer"],
         checkpoint_every=config["checkpoint_every"],
+        run=config["run"],
         key=KEYS["study"],
         work=WORK,
-        code=code("warm.py"),
+        code=code(WARM),
     message:
-        "Warm-up training"
+        "Reading the run's first checkpoint" if config["run"] else "Warm-up training"
     script:
-        "../scripts/warm.py"
+        f"../scripts/{WARM}"
 
 
 rule orders:
@@ -45,6 +51,7 @@ rule orders:
         corpus=rules.corpus.output.corpus,
         warm=rules.warm.output.warm,
         custom=config["orders"]["custom"] or [],
+        reference=config["run"]["order"] if config["run"] else [],
     output:
         orders=f"{RESULTS}/orders.json",
         cost=f"{RESULTS}/costs/orders.json",
@@ -78,6 +85,7 @@ rule reference:
         corpus=rules.corpus.output.corpus,
         warm=rules.warm.output.warm,
         orders=rules.orders.output.orders,
+        run=RUN,
     output:
         path=f"{RESULTS}/store/reference/path.h5",
         cost=f"{RESULTS}/costs/reference.json",
@@ -97,10 +105,15 @@ rule reference:
         window=config["window"],
         optimizer=config["optimizer"],
         anchors=REFERENCE_ANCHORS,
+        run=config["run"],
         key=KEYS["study"],
         work=WORK,
-        code=code("reference.py"),
+        code=code(REFERENCE),
     message:
-        "Training the window in the reference order"
+        (
+            "Reading the reference path from the run's checkpoints"
+            if config["run"]
+            else "Training the window in the reference order"
+        )
     script:
-        "../scripts/reference.py"
+        f"../scripts/{REFERENCE}"

@@ -2,21 +2,22 @@
 
 from trainorder.config import CorpusConfig, WindowConfig
 from trainorder.corpus.build import build
+from trainorder.corpus.tokens import read_tokens
 from trainorder.files import write_json
 from trainorder.job import Job, run
 
 
 def main(job: Job) -> None:
-    # `archives` are in the order of the domains that the rule fetched; no archive without them.
-    archives = dict(zip(job.params["domains"], job.input.get("archives", []), strict=True))
-    corpus, tokenizer, summary = build(
-        CorpusConfig(**job.params["corpus"]),
-        WindowConfig(**job.params["window"]),
-        job.params["seed"],
-        archives,
-    )
-    corpus.save(job.output["corpus"], job.params["key"])
-    tokenizer.save(job.output["tokenizer"])
+    p = job.params
+    config, window = CorpusConfig(**p["corpus"]), WindowConfig(**p["window"])
+    if config.source == "tokens":
+        corpus, summary = read_tokens(config, window, p["warmup"])
+    else:
+        # `archives` are in the order of the domains that the rule fetched; no archive without them.
+        archives = dict(zip(p["domains"], job.input.get("archives", []), strict=True))
+        corpus, tokenizer, summary = build(config, window, p["seed"], archives)
+        tokenizer.save(job.output["tokenizer"])
+    corpus.save(job.output["corpus"], p["key"])
     write_json(job.output["summary"], summary)
 
 

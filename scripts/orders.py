@@ -4,7 +4,7 @@ from trainorder.checkpoints import read_state
 from trainorder.config import OrdersConfig, WindowConfig
 from trainorder.files import write_json
 from trainorder.job import Job, run
-from trainorder.orders import study_orders
+from trainorder.orders import read_reference, study_orders
 from trainorder.problem import LanguageProblem
 
 
@@ -14,7 +14,10 @@ def main(job: Job) -> None:
     window = WindowConfig(**p["window"])
     losses = problem.unit_losses(read_state(job.input["warm"], p["key"], "warm").parameters)
     domains = problem.corpus.unit_domains
-    orders = study_orders(OrdersConfig(**p["orders"]), window, p["seed"], domains, losses)
+    reference = read_reference(job.input["reference"], window) if job.input["reference"] else None
+    orders = study_orders(
+        OrdersConfig(**p["orders"]), window, p["seed"], domains, losses, reference
+    )
     content = {
         "study": p["study"],
         "steps": window.steps,

@@ -57,12 +57,14 @@ def main(job: Job) -> None:
     with job.meter.time("search"):
         found = proposals(cheap, constraints, config.random, config.rounds, p["seed"])
     candidates = chosen(found, CHEAP, DEAR, dear, config.retrained)
+    lengths = None  # sequences that were given as tokens do not say where documents end
+    if job.input["tokenizer"]:
+        end = load_tokenizer(str(Path(job.input["tokenizer"]).parent)).end
+        lengths = document_lengths(problem.corpus.units, end)
     field = field_orders(
         problem.unit_losses(start.parameters),
         problem.unit_losses(model.parameters(model.steps)),
-        document_lengths(
-            problem.corpus.units, load_tokenizer(str(Path(job.input["tokenizer"]).parent)).end
-        ),
+        lengths,
     )
     structured = {order.name: order.schedule for order in orders if order.split == "structured"}
     new = {name: visits.reshape(orders[0].schedule.shape) for name, visits in field.items()}

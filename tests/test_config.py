@@ -54,6 +54,15 @@ def order0(**more):
     return {"method": "order0", "path": "reference", **more}
 
 
+RUN = {"checkpoints": str(ROOT), "order": str(SCHEMA)}
+UNPROXIED = [entry for entry in DEFAULT["estimators"] if entry["method"] != "proxy"]
+
+
+def tokens(**values):
+    """Return the default configuration with the source `tokens`."""
+    return changed(corpus__source="tokens", **values)
+
+
 FUT = {"method": "fut", "path": "reference", "guard": 1.0}
 BARYCENTRE = {"method": "taylor1", "path": "barycentre"}
 RIDGE = {"method": "ridge"}
@@ -290,6 +299,48 @@ BAD = {
         "text is the prompt's",
     ),
     "hub without a name": (changed(corpus__source="hub"), "corpus.hub", "no dataset"),
+    "tokens without a file": (changed(corpus__source="tokens"), "corpus.files", "one .safetensors"),
+    "tokens in two files": (tokens(corpus__files=["a.safetensors"] * 2), "corpus.files", "one"),
+    "tokens of another kind": (
+        tokens(corpus__files=["a.jsonl"]),
+        "corpus.files: a.jsonl",
+        "not a .safetensors file",
+    ),
+    "missing tokens": (tokens(corpus__files=["a.safetensors"]), "a.safetensors", "no such file"),
+    "tokens with a tokenizer": (
+        tokens(corpus__files=["a.safetensors"], corpus__tokenizer="mine"),
+        "corpus.tokenizer",
+        "set it to null",
+    ),
+    "a schedule that ends before the window": (
+        changed(optimizer__horizon=631),
+        "optimizer.horizon",
+        "631 steps, and the window ends after 632",
+    ),
+    "a run of text": (changed(run=RUN, curriculum=None), "run", "`packages`, and must be `tokens`"),
+    "a run without an order": (changed(run={"checkpoints": "."}), "run.order", "missing key"),
+    "a run that is text": (changed(run="runs/mine"), "run", "object"),
+    "a run with a misspelt key": (changed(run={**RUN, "oder": ""}), "run.oder", "`order`"),
+    "a run and a proxy": (
+        tokens(run=RUN, curriculum=None, memorization=None, estimators=[{"method": "proxy"}]),
+        "estimators: proxy",
+        "set run to null",
+    ),
+    "a run and replicates": (
+        tokens(run=RUN, curriculum__replicates=[{"seed": 1}], estimators=UNPROXIED),
+        "curriculum.replicates",
+        "set run to null",
+    ),
+    "a run that is not there": (
+        tokens(run={**RUN, "checkpoints": "absent"}, estimators=UNPROXIED),
+        "run.checkpoints: absent",
+        "no such folder",
+    ),
+    "an order that is not there": (
+        tokens(run={**RUN, "order": "absent.json"}, estimators=UNPROXIED),
+        "run.order: absent.json",
+        "no such file",
+    ),
     "missing order file": (changed(orders__custom="absent.json"), "orders.custom", "absent.json"),
 }
 
@@ -308,6 +359,13 @@ def test_a_bad_configuration_is_one_line_that_names_the_key(name):
 
 def test_the_default_configuration_is_valid():
     check(DEFAULT, SCHEMA)
+
+
+def test_a_configuration_with_a_run_is_valid(tmp_path):
+    (tmp_path / "mine.safetensors").touch()
+    files = [str(tmp_path / "mine.safetensors")]
+    config = tokens(corpus__files=files, run=RUN, estimators=UNPROXIED, optimizer__horizon=10_000)
+    check(config, SCHEMA)
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
@@ -333,6 +391,8 @@ def keys(tree, prefix=""):
 def schema_keys(schema, prefix=""):
     """Return the dotted names of all keys of a schema's required sections."""
     names = set()
+    if prefix and DEFAULT.get(prefix.split(".")[0]) is None:  # a section that is null by default
+        return names
     schemas = [schema, *(schema.get("anyOf", []) if prefix.count(".") == 1 else [])]
     for key, value in (item for one in schemas for item in one.get("properties", {}).items()):
         names |= {f"{prefix}{key}"} | schema_keys(value, f"{prefix}{key}.")

@@ -26,6 +26,7 @@ SECTIONS = {
     "model": config_module.ModelConfig,
     "optimizer": config_module.OptimizerConfig,
     "window": config_module.WindowConfig,
+    "run": config_module.RunConfig,
     "orders": config_module.OrdersConfig,
     "expansion": config_module.ExpansionConfig,
     "curvature": config_module.CurvatureConfig,

@@ -1,5 +1,7 @@
 """The optimizers of the replay are torch's."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -117,6 +119,13 @@ def test_learning_rate_is_that_of_torch_schedulers(schedule, warmup, kind):
         assert optimizer.learning_rate(step) == pytest.approx(expected, rel=1e-12, abs=1e-18), (
             f"the schedule is off at step {step}"
         )
+
+
+def test_a_schedule_spans_what_the_configuration_says():
+    config = optimizer_config(schedule="cosine", linear_warmup_steps=3, horizon=HORIZON)
+    told, given = AdamW(config, 5), AdamW(replace(config, horizon=None), HORIZON)
+    rates = [[optimizer.learning_rate(step) for step in range(30)] for optimizer in (told, given)]
+    assert rates[0] == rates[1], "the schedule does not go by the configured horizon"
 
 
 def test_orders_replayed_together_end_where_each_ends_alone(tmp_path):

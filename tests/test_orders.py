@@ -18,6 +18,7 @@ from trainorder.orders import (
     kendall_distance,
     load_orders,
     read_orders,
+    read_reference,
     study_orders,
     to_retrain,
 )
@@ -65,6 +66,48 @@ def test_the_reference_comes_first_and_names_are_distinct():
     orders = study_orders(CONFIG, window(), 0, DOMAINS, LOSSES)
     assert orders[0].name == orders[0].split == "reference"
     assert len({order.name for order in orders}) == len(orders)
+
+
+def test_a_given_reference_is_the_reference_and_what_is_made_from_it_and_no_random_order():
+    given = np.arange(UNITS)[:, None]
+    drawn = made()
+    orders = study_orders(CONFIG, window(), 0, DOMAINS, LOSSES, given)
+    found = {order.name: order.schedule for order in orders}
+    assert orders[0].name == orders[0].split == "reference"
+    assert np.array_equal(found["reference"], given)
+    assert np.array_equal(found["reversed"], given[::-1])
+    assert found["block-2"].ravel()[:2].tolist() in ([0, 1], [1, 0])
+    for name, order in drawn.items():
+        if order.kind == "random":
+            assert np.array_equal(found[name], order.schedule), f"{name} depends on the reference"
+
+
+def test_the_order_of_a_run_is_the_only_one_of_its_file(tmp_path):
+    path = tmp_path / "order.json"
+    visits = [3, 1, 2, 0, 7, 6, 5, 4]
+    path.write_text(json.dumps({"name": "as-trained", "schedule": visits}))
+    assert read_reference(path, window()).tolist() == [[unit] for unit in visits]
+    (tmp_path / "order.csv").write_text("name," + "x," * 8 + "\nmine," + ",".join(map(str, visits)))
+    assert read_reference(tmp_path / "order.csv", window(units_per_step=2)).shape == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("orders", "message"),
+    [
+        ([{"name": "a", "schedule": list(range(8))}, {"name": "b", "schedule": list(range(8))}],
+         "order.json: holds 2 orders; the run has one"),
+        ([{"name": "a", "kind": "free", "schedule": [0] * 8}], "order.json: order 'a': is free"),
+        ([{"name": "a", "schedule": [0] * 8}], "order.json: order 'a': not a permutation"),
+        ([{"name": "a", "schedule": list(range(7))}], "order.json: order 'a': 7 places"),
+        ([], "order.json: holds no orders"),
+    ],
+    ids=["two", "free", "no permutation", "short", "none"],
+)  # fmt: skip
+def test_an_order_that_no_run_went_in_is_one_line(tmp_path, orders, message):
+    (tmp_path / "order.json").write_text(json.dumps({"orders": orders}))
+    with pytest.raises(UserError, match=message) as error:
+        read_reference(tmp_path / "order.json", window())
+    assert "\n" not in str(error.value)
 
 
 def test_random_orders_differ_from_each_other_and_between_splits():

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from configs import CONFIGS, ROOT, config
+from trainers import DOMAINS, UNITS, VOCABULARY, token_arrays, write_tokens
 from trainorder.config import CorpusConfig
 from trainorder.sizes import Sizes, domains_of
 from trainorder.stages import stages
@@ -96,6 +97,44 @@ def test_passes_on_as_many_sequences_add_up(name):
 
 def corpus(**values):
     return CorpusConfig(**{**config()["corpus"], **values})
+
+
+@pytest.fixture
+def given(tmp_path):
+    """Return the keys of a study of a run's tokens."""
+    write_tokens(tmp_path / "mine.safetensors", token_arrays())
+    run = {"checkpoints": str(tmp_path), "order": "order.json"}
+    entries = [entry for entry in config()["estimators"] if entry["method"] != "proxy"]
+    return {
+        "corpus__source": "tokens",
+        "corpus__files": [str(tmp_path / "mine.safetensors")],
+        "window__units": UNITS,
+        "run": run,
+        "estimators": entries,
+    }
+
+
+def test_domains_and_vocabulary_of_tokens_are_those_of_their_file(given):
+    sizes = Sizes(config(**given))
+    assert (sizes.domains, sizes.domains_assumed) == (DOMAINS, False)
+    assert sizes.vocabulary == VOCABULARY
+    assert sizes.pools == [40, 40, 40], "three labels of 3, 2 and 1 units of 64 sequences"
+
+
+def test_of_an_existing_run_nothing_is_trained_but_the_truth(given):
+    run, none = by_name(config(**given)), by_name(config(**{**given, "run": None}))
+    for name in ("warm", "reference"):
+        assert not any(run[name].counts.values()), f"{name} is planned to train"
+        assert not any(n for unit, n in run[name].work.items() if unit.kind == "step")
+        assert run[name].bytes == none[name].bytes
+    assert run["reference"].retrainings == 0
+    assert run["truth"] == none["truth"]
+
+
+def test_orders_by_length_are_not_planned_without_text(given):
+    found, text = by_name(config(**given)), by_name(config(window__units=UNITS))
+    retrained = [study["candidate_truth"].retrainings for study in (found, text)]
+    assert retrained[1] - retrained[0] == 2
 
 
 def test_domains_are_known_where_the_configuration_tells_and_assumed_elsewhere():

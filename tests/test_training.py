@@ -56,6 +56,17 @@ def test_training_from_a_warm_state_is_torch_from_that_state(schedule, clip, pai
     assert losses[0] == pytest.approx(first, rel=1e-12), "the first loss is not the warm model's"
 
 
+def test_a_schedule_spans_what_the_configuration_says(tmp_path):
+    ends = []
+    for horizon in (None, HORIZON, 9):
+        problem = language_problem()
+        config = optimizer_config(schedule="cosine", linear_warmup_steps=2, horizon=horizon)
+        warm = warm_state(problem, problem.model.parameters(), config)
+        ends.append(run(problem, warm, config, tmp_path / str(horizon)).state.parameters)
+    assert torch.equal(ends[0], ends[1])
+    assert not torch.equal(ends[1], ends[2]), "the configured horizon moves no rate"
+
+
 @pytest.mark.parametrize("kill_at", [1, 2, 3, 4])
 def test_a_killed_run_resumes_to_the_same_bits(kill_at, tmp_path):
     problem, config = language_problem(), optimizer_config(weight_decay=0.1)

@@ -129,6 +129,7 @@ class OptimizerConfig:
     gradient_clip: float | None
     name: str = "adamw"
     momentum: float = 0.9
+    horizon: int | None = None  # steps that the schedule spans; None: warm-up training and window
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ class WindowConfig:
 
     @property
     def horizon(self) -> int:
-        """Steps that the learning-rate schedule spans: warm-up training and window together."""
+        """Steps of warm-up training and window, which the schedule spans unless it says more."""
         return self.warmup_steps + self.steps
 
     def readouts(self, count: int) -> list[int]:
@@ -160,6 +161,20 @@ class WindowConfig:
     def sequences_per_step(self) -> int:
         """Sequences that one optimizer step consumes."""
         return self.unit_size * self.units_per_step
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """An existing run, whose checkpoints and data order are those of the reference.
+
+    Attributes:
+        checkpoints: the folder of its `checkpoint-<step>` folders.
+        order: a file of one order, that in which it consumed the units of the window.
+
+    """
+
+    checkpoints: str
+    order: str
 
 
 @dataclass(frozen=True)
@@ -353,7 +368,10 @@ def check(config: Mapping[str, Any], schema_path: str | Path) -> None:
         raise UserError(f"config: {_one_line(errors[0])}")
     _check_window(WindowConfig(**config["window"]), OrdersConfig(**config["orders"]))
     _check_model(ModelConfig(**config["model"]), config["estimators"])
+    if config["run"]:
+        _check_run(RunConfig(**config["run"]), config)
     _check_corpus(CorpusConfig(**config["corpus"]))
+    _check_horizon(OptimizerConfig(**config["optimizer"]), WindowConfig(**config["window"]))
     _check_estimators(config)
     anchors, steps = config["expansion"]["anchors"], WindowConfig(**config["window"]).steps
     if isinstance(anchors, int) and anchors > steps:
@@ -478,11 +496,9 @@ def _check_corpus(corpus: CorpusConfig) -> None:
     if corpus.source == "hub" and corpus.hub is None:
         raise UserError("config: corpus.hub: no dataset is named for source `hub`")
     _check_pairs(corpus)
-    for name in corpus.files:
-        if Path(name).suffix not in (".txt", ".jsonl", ".parquet"):
-            raise UserError(f"config: corpus.files: {name}: not a .txt, .jsonl or .parquet file")
-        if not Path(name).is_file():
-            raise UserError(f"config: corpus.files: {name}: no such file")
+    if corpus.source == "tokens" and corpus.tokenizer is not None:
+        raise UserError("config: corpus.tokenizer: source `tokens` holds no text; set it to null")
+    _check_files(corpus)
     domains = corpus.domains or []
     if len(set(domains)) < len(domains):
         raise UserError("config: corpus.domains: a domain is named twice")
@@ -512,6 +528,55 @@ def _check_pairs(corpus: CorpusConfig) -> None:
                 f"config: corpus.files: {name}: a .txt file has no columns of prompts and "
                 "responses; use .jsonl or .parquet"
             )
+
+
+def _check_files(corpus: CorpusConfig) -> None:
+    kinds: tuple[str, ...] = (".txt", ".jsonl", ".parquet")
+    if corpus.source == "tokens":
+        kinds = (".safetensors",)
+        if len(corpus.files) != 1:
+            raise UserError("config: corpus.files: source `tokens` is one .safetensors file")
+    for name in corpus.files:
+        if Path(name).suffix not in kinds:
+            known = " or ".join([", ".join(kinds[:-1]), kinds[-1]] if kinds[1:] else kinds)
+            raise UserError(f"config: corpus.files: {name}: not a {known} file")
+        if not Path(name).is_file():
+            raise UserError(f"config: corpus.files: {name}: no such file")
+
+
+def _check_horizon(optimizer: OptimizerConfig, window: WindowConfig) -> None:
+    if optimizer.horizon is not None and optimizer.horizon < window.horizon:
+        raise UserError(
+            f"config: optimizer.horizon: {optimizer.horizon} steps, and the window ends after "
+            f"{window.horizon}"
+        )
+
+
+def _check_run(run: RunConfig, config: Mapping[str, Any]) -> None:
+    if config["corpus"]["source"] != "tokens":
+        raise UserError(
+            f"config: run: units are the very sequences that it consumed; corpus.source is "
+            f"`{config['corpus']['source']}`, and must be `tokens`"
+        )
+    if config["optimizer"]["name"] != "adamw":
+        raise UserError(
+            f"config: run: the checkpoints of a run hold AdamW's state; optimizer.name is "
+            f"`{config['optimizer']['name']}`, and must be `adamw`"
+        )
+    if any(entry["method"] == "proxy" for entry in config["estimators"]):
+        raise UserError(
+            "config: estimators: proxy: has no run of its narrower model to start from; leave it "
+            "out, or set run to null"
+        )
+    if config["curriculum"] and config["curriculum"]["replicates"]:
+        raise UserError(
+            "config: curriculum.replicates: of other seeds and rates there is no run; leave them "
+            "out, or set run to null"
+        )
+    if not Path(run.checkpoints).is_dir():
+        raise UserError(f"config: run.checkpoints: {run.checkpoints}: no such folder")
+    if not Path(run.order).is_file():
+        raise UserError(f"config: run.order: {run.order}: no such file")
 
 
 def _check_shards(config: Mapping[str, Any], anchors: int) -> None:

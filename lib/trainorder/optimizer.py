@@ -68,9 +68,9 @@ class Optimizer(ABC):
     coupled: float = 0.0
 
     def __init__(self, config: OptimizerConfig, horizon: int) -> None:
-        """Fix the schedule over `horizon` steps, warm-up training and window together."""
+        """Fix the schedule over `horizon` steps, or those that `config` says."""
         self.config = config
-        self.horizon = horizon
+        self.horizon = config.horizon or horizon
 
     def learning_rate(self, step: int) -> float:
         """Return eta of 0-based `step`: linear from 0, then constant or cosine."""

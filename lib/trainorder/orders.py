@@ -100,6 +100,7 @@ def study_orders(
     seed: int,
     unit_domains: Sequence[str],
     unit_losses: np.ndarray,
+    reference: np.ndarray | None = None,
 ) -> list[Order]:
     """Return every order of a study, the reference first.
 
@@ -109,13 +110,14 @@ def study_orders(
         seed: `seeds.order`.
         unit_domains: domain of each of the U units.
         unit_losses: (U,) loss of each unit under the warm model, for the orders by difficulty.
+        reference: the schedule of the reference; None draws one.
 
     Raises:
         UserError: a custom order is not valid, or its name is taken.
 
     """
     make = _Maker(window, seed)
-    flat = make.shuffled(_REFERENCE_STREAM, 0)
+    flat = make.shuffled(_REFERENCE_STREAM, 0) if reference is None else reference.reshape(-1)
     orders = [make.order("reference", "reference", "reference", flat)]
     for i in range(config.calibration):
         visits = make.shuffled(_CALIBRATION_STREAM, i)
@@ -195,6 +197,24 @@ def read_orders(path: str | Path, window: WindowConfig) -> list[Order]:
     ]
     _check_names(orders, path)
     return orders
+
+
+def read_reference(path: str | Path, window: WindowConfig) -> np.ndarray:
+    """Return the schedule (T, k) of the only order of a file, that in which an existing run went.
+
+    Raises:
+        UserError: the file is not valid, holds more than one order, or one that is no permutation.
+
+    """
+    orders = read_orders(path, window)
+    if len(orders) != 1:
+        raise UserError(f"{path}: holds {len(orders)} orders; the run has one")
+    if orders[0].kind == FREE:
+        raise UserError(
+            f"{path}: order {orders[0].name!r}: is {FREE}; that of a run must visit each unit of "
+            "the window once an epoch"
+        )
+    return orders[0].schedule
 
 
 def check_order(order: Order, window: WindowConfig) -> Order:

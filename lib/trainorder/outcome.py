@@ -122,7 +122,7 @@ class Training:
     Attributes:
         start: the state before the window.
         config: the optimizer.
-        horizon: steps that the learning-rate schedule spans.
+        horizon: steps that the learning-rate schedule spans unless `config` says.
         readouts: updates after which the metrics are taken; the last is the window's end.
         checkpoints: of an order by its place, and the readout that is trained towards.
 

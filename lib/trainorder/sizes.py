@@ -1,5 +1,6 @@
 """The numbers that a study's costs follow from, as far as its configuration tells."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from trainorder.config import (
 )
 from trainorder.corpus import packages
 from trainorder.corpus.tokenizer import load as load_tokenizer
+from trainorder.corpus.tokens import read_labels
 from trainorder.model import LanguageModel
 from trainorder.optimizer import MOMENTS, build_optimizer
 from trainorder.orders import read_orders
@@ -31,6 +33,8 @@ def domains_of(config: CorpusConfig) -> tuple[list[str], bool]:
     """Return the domains of a corpus that is not built yet, and whether they are only assumed."""
     if config.domains is not None:
         return config.domains, False
+    if config.source == "tokens":
+        return read_labels(config.files[0]).domains, False
     if config.source == "packages":
         return [package.domain for package in packages.select(None)], False
     if config.source == "files":
@@ -55,7 +59,7 @@ class Sizes:
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        """Read a checked configuration; of the files it names only a tokenizer and the orders.
+        """Read a checked configuration; of the files it names a tokenizer, orders and labels.
 
         Raises:
             UserError: one of these cannot be read.
@@ -75,8 +79,7 @@ class Sizes:
         self.D, self.T, self.U = len(self.domains), self.window.steps, self.window.units
         self.S, self.k = self.window.unit_size, self.window.units_per_step
         self.H = self.corpus.heldout_sequences
-        given = self.corpus.tokenizer
-        self.vocabulary = load_tokenizer(given).vocabulary if given else self.corpus.vocabulary
+        self.vocabulary = self._vocabulary()
         model = ModelConfig(**config["model"])
         self.models = {False: model, True: narrowed(model)}  # by whether it is the proxy's
         with torch.device("meta"):
@@ -93,6 +96,12 @@ class Sizes:
         length, seed = self.corpus.sequence_length, self.config["seeds"]["init"]
         config = self.models[narrow]
         return LanguageModel(config, self.vocabulary, length, seed, torch.float32, device)
+
+    def _vocabulary(self) -> int:
+        if self.corpus.source == "tokens":
+            return read_labels(self.corpus.files[0]).vocabulary
+        given = self.corpus.tokenizer
+        return load_tokenizer(given).vocabulary if given else self.corpus.vocabulary
 
     @property
     def anchors(self) -> int:
@@ -115,6 +124,8 @@ class Sizes:
         clusters = self.curvature.clusters
         if isinstance(clusters, int):
             members = spread(self.U, clusters)
+        elif self.corpus.source == "tokens":
+            members = list(Counter(read_labels(self.corpus.files[0]).unit_domains).values())
         else:
             mixed = int(self.window.mixed_fraction * self.U + 0.5) if self.D > 1 else 0
             members = [*spread(self.U - mixed, self.D), mixed]

@@ -90,14 +90,16 @@ def stages(sizes: Sizes) -> list[Stage]:
 
 def _training(s: Sizes) -> Iterator[Stage]:
     batch, length = s.window.sequences_per_step, s.corpus.sequence_length
-    sequences = s.window.warmup_steps * batch + s.U * s.S + s.D * s.H
+    # an existing run is read
+    warmup, steps = (0, 0) if s.config["run"] else (s.window.warmup_steps, s.T)
+    sequences = warmup * batch + s.U * s.S + s.D * s.H
     files = ("corpus.h5", "corpus.json", "tokenizer/*")
     yield Stage("corpus", files=files, bytes=FLOAT * sequences * length)
     yield Stage(
         "warm",
         ("corpus",),
-        counts={"gradients": s.window.warmup_steps * s.k},
-        work={Unit("step", batch): s.window.warmup_steps},
+        counts={"gradients": warmup * s.k},
+        work={Unit("step", batch): warmup},
         files=("store/warm.h5",),
         bytes=len(MOMENTS) * FLOAT * s.P,
         rows=8,
@@ -113,9 +115,9 @@ def _training(s: Sizes) -> Iterator[Stage]:
     yield Stage(
         "reference",
         ("orders",),
-        counts={"gradients": s.T * s.k},
-        retrainings=1,
-        work={Unit("step", batch): s.T, Unit("hash"): _KEPT * _STORED * s.path_bytes},
+        counts={"gradients": steps * s.k},
+        retrainings=1 if steps else 0,
+        work={Unit("step", batch): steps, Unit("hash"): _KEPT * _STORED * s.path_bytes},
         files=("store/reference/path.h5",),
         bytes=s.path_bytes,
         scratch=s.path_bytes,
@@ -502,7 +504,8 @@ def _curriculum(s: Sizes) -> Iterator[Stage]:
     q, r, _ = _basis(s, "barycentre")
     free = not (c.pinned or c.quotas) and c.furthest is None
     proposals = _PROPOSALS if free else _PROPOSALS - 2  # pairs of units know no constraints
-    replayed = proposals + s.counts["structured"] + _FIELD
+    field = _FIELD - (2 if s.corpus.source == "tokens" else 0)  # none by length without text
+    replayed = proposals + s.counts["structured"] + field
     climbed = min(c.rounds, s.U) * _NEIGHBOURS  # until no neighbour is better
     scored = c.random + _CLIMBS * climbed + (1 + c.rounds) * _BRED
     read = _patterns(s) * (r + s.R * s.D)
@@ -519,7 +522,7 @@ def _curriculum(s: Sizes) -> Iterator[Stage]:
         files=("curriculum/candidates.json",),
         rows=4 * replayed + 3 * q,
     )
-    orders = _FIELD + min(c.retrained, proposals)
+    orders = field + min(c.retrained, proposals)
     yield _truth(s, "candidate_truth", ("propose",), orders, 2, s.R)
 
 

@@ -71,7 +71,7 @@ def train(
         batch: maps a step of this run, from 0, to its sequences (n, L) int64, on the same device.
         steps: steps of this run.
         config: the optimizer.
-        horizon: steps that the learning-rate schedule spans.
+        horizon: steps that the learning-rate schedule spans unless `config` says.
         checkpoints: where resumable states go.
         label: names the run in progress bars and errors.
         observe: maps parameters (P,) to a row to record before the first step and after each.
@@ -176,7 +176,7 @@ def _scheduler(
     scheduler = get_cosine_with_min_lr_schedule_with_warmup(
         optimizer,
         config.linear_warmup_steps,
-        horizon,
+        config.horizon or horizon,
         last_epoch=step - 1,
         min_lr_rate=config.final_fraction,
     )

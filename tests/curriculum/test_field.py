@@ -21,6 +21,14 @@ def test_zigzag_has_the_same_folds_without_jumps():
     assert set(found[:4]) == set(DIFFICULTY[folded(DIFFICULTY, 2)][:4])
 
 
+def test_where_documents_end_nowhere_there_are_no_orders_by_length():
+    known = field_orders(DIFFICULTY, DIFFICULTY / 2, DIFFICULTY)
+    unknown = field_orders(DIFFICULTY, DIFFICULTY / 2, None)
+    assert known.keys() - unknown.keys() == {"short-to-long", "long-to-short"}
+    for name, visits in unknown.items():
+        assert np.array_equal(visits, known[name])
+
+
 def test_every_order_of_the_field_is_a_permutation_that_its_name_describes():
     later = DIFFICULTY - np.arange(8) / 10  # unit 7 learns most
     found = field_orders(DIFFICULTY, later, lengths=DIFFICULTY[::-1])

@@ -22,7 +22,7 @@ def _folds(difficulty: np.ndarray, folds: int) -> list[np.ndarray]:
 
 
 def field_orders(
-    losses: np.ndarray, later_losses: np.ndarray, lengths: np.ndarray
+    losses: np.ndarray, later_losses: np.ndarray, lengths: np.ndarray | None
 ) -> dict[str, np.ndarray]:
     """Return visits (U,) by name.
 
@@ -30,13 +30,21 @@ def field_orders(
         losses: (U,) of each unit before the window.
         later_losses: (U,) under a later checkpoint; what a unit lost in between is how learnable
             it is (perplexity difference).
-        lengths: (U,) mean length of the documents in each unit, in tokens.
+        lengths: (U,) mean length of the documents in each unit, in tokens; None where it is not
+            known where documents end: no orders by length then.
 
     """
     learnt = losses - later_losses
+    by_length = (
+        {
+            "short-to-long": np.argsort(lengths, kind="stable"),
+            "long-to-short": np.argsort(-lengths, kind="stable"),
+        }
+        if lengths is not None
+        else {}
+    )
     return {
-        "short-to-long": np.argsort(lengths, kind="stable"),
-        "long-to-short": np.argsort(-lengths, kind="stable"),
+        **by_length,
         "most-learnable-first": np.argsort(-learnt, kind="stable"),
         "most-learnable-last": np.argsort(learnt, kind="stable"),
         "folded": folded(losses),

@@ -1,0 +1,34 @@
+"""Reads the reference path from the checkpoints of an existing run, and trains nothing."""
+
+from pathlib import Path
+
+from trainorder.config import OptimizerConfig, WindowConfig
+from trainorder.job import Job, run
+from trainorder.optimizer import AdamW
+from trainorder.orders import load_orders
+from trainorder.path import write_path
+from trainorder.problem import LanguageProblem
+from trainorder.run_files import window_checkpoints
+from trainorder.run_states import RunStates, check_run
+from trainorder.table import even_anchors
+
+
+def main(job: Job) -> None:
+    p = job.params
+    problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
+    window, folder = WindowConfig(**p["window"]), p["run"]["checkpoints"]
+    schedule = load_orders(job.input["orders"])[0].schedule
+    optimizer = AdamW(OptimizerConfig(**p["optimizer"]), window.horizon)
+    with job.meter.time("precompute"):
+        states = RunStates(folder, window_checkpoints(folder, window), problem.model)
+        check_run(states, schedule, problem, optimizer)
+        write_path(
+            Path(job.output["path"]),
+            p["key"],
+            states.state,
+            window.steps,
+            even_anchors(window.steps, p["anchors"]),
+        )
+
+
+run(main, globals().get("snakemake"))

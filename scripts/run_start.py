@@ -1,0 +1,20 @@
+"""Reads the checkpoint of an existing run that the window starts from."""
+
+from trainorder.checkpoints import write_state
+from trainorder.job import Job, run
+from trainorder.problem import LanguageProblem
+from trainorder.run_states import read_checkpoint
+
+
+def main(job: Job) -> None:
+    p = job.params
+    problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
+    step = p["window"]["warmup_steps"]
+    write_state(
+        job.output["warm"],
+        p["key"],
+        read_checkpoint(p["run"]["checkpoints"], step, problem.model),
+    )
+
+
+run(main, globals().get("snakemake"))

@@ -1,0 +1,101 @@
+"""A trainer of the tests' own: a plain loop over torch's AdamW that keeps checkpoints, as a user's.
+
+It writes its moments with the function that `docs/run.md` gives.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from trainorder.optimizer import State
+
+DOCS = Path(__file__).parents[1] / "docs/run.md"
+DOMAINS, UNIT_DOMAINS = ["sea", "hill"], ["sea", "hill", "mixed", "sea", "hill", "sea"]
+VOCABULARY, LENGTH, HELDOUT, UNIT_SIZE = 19, 8, 3, 2
+UNITS = len(UNIT_DOMAINS)
+
+
+def documented(name):
+    """Return what the code blocks of the page on existing runs define under a name."""
+    blocks = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.S)
+    made = {}
+    for block in blocks[:2]:
+        exec(block, made)
+    return made[name]
+
+
+def token_arrays(warmup=0, seed=5):
+    """Return random tokens of the test's sizes, `warmup` sequences before the window."""
+    rng = np.random.default_rng(seed)
+
+    def drawn(*shape):
+        # skewed, so that there is something to learn
+        return rng.integers(0, VOCABULARY, (*shape, LENGTH)) ** 2 // VOCABULARY
+
+    arrays = {"units": drawn(UNITS, UNIT_SIZE), "heldout": drawn(len(DOMAINS), HELDOUT)}
+    return {**arrays, "warmup": drawn(warmup)} if warmup else arrays
+
+
+def write_tokens(path, arrays, **metadata):
+    """Write a file of source `tokens`; `metadata` replaces entries, None leaves one out."""
+    entries = {"domains": DOMAINS, "unit_domains": UNIT_DOMAINS, "vocabulary": VOCABULARY}
+    entries = {name: json.dumps(value) for name, value in entries.items()} | metadata
+    kept = {name: value for name, value in entries.items() if value is not None}
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path, kept)
+
+
+def llama(seed=3, **changes):
+    """Return a small decoder with tied embeddings, the one that the study has for these sizes."""
+    torch.manual_seed(seed)
+    sizes = {
+        "vocab_size": VOCABULARY, "hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": LENGTH,
+        "tie_word_embeddings": True, "bos_token_id": None, "eos_token_id": None,
+    }  # fmt: skip
+    return LlamaForCausalLM(LlamaConfig(**{**sizes, **changes}))
+
+
+def train(module, batches, rate, folder, first=0, every=1, **adamw):
+    """Train on `batches` (n, L) and keep a checkpoint every few steps from `first` on.
+
+    Returns the states from step `first` to the end, whether they were kept or not.
+    """
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    options = {"betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.0, **adamw}
+    optimizer = torch.optim.AdamW(trained, lr=1.0, **options)
+    save_optimizer, states = documented("save_optimizer"), []
+    for step in range(len(batches) + 1):
+        if step >= first:
+            states.append(state_of(trained, optimizer, step))
+            if (step - first) % every == 0:
+                place = Path(folder) / f"checkpoint-{step}"
+                module.save_pretrained(place)
+                save_optimizer(place, module, optimizer)
+        if step < len(batches):
+            tokens = torch.as_tensor(batches[step])
+            logits = module(tokens).logits[:, :-1]
+            loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+            optimizer.zero_grad()
+            loss.backward()
+            for group in optimizer.param_groups:
+                group["lr"] = rate(step)
+            optimizer.step()
+    return states
+
+
+def state_of(trained, optimizer, step):
+    """Return parameters and moments as vectors, zeros before the first update."""
+    entries = [optimizer.state.get(parameter, {}) for parameter in trained]
+
+    def joined(name):
+        pairs = zip(trained, entries, strict=True)
+        parts = [entry.get(name, torch.zeros_like(parameter)) for parameter, entry in pairs]
+        return torch.cat([part.detach().flatten() for part in parts])
+
+    theta = torch.cat([parameter.detach().flatten() for parameter in trained])
+    return State(theta, joined("exp_avg"), joined("exp_avg_sq"), step)

@@ -1,0 +1,294 @@
+"""An existing run as the reference: its states to the bit, and what training it would estimate."""
+
+import json
+import shutil
+from functools import cached_property
+
+import h5py
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
+
+from configs import config
+from trainers import (
+    HELDOUT,
+    LENGTH,
+    UNIT_SIZE,
+    UNITS,
+    VOCABULARY,
+    token_arrays,
+    train,
+    write_tokens,
+)
+from trainorder.checkpoints import read_state
+from trainorder.config import ModelConfig, OptimizerConfig
+from trainorder.cost import Meter
+from trainorder.model import LanguageModel
+from trainorder.optimizer import MOMENTS, AdamW
+from trainorder.orders import load_orders
+from trainorder.problem import LanguageProblem
+from trainorder.store import read_arrays
+from workflow_tree import Tree, assert_one_line, by_hand, work_tree
+
+pytestmark = pytest.mark.study
+WARMUP, KEY = 4, "0123456789abcdef"
+MODEL = {"hidden_size": 8, "intermediate_size": 12, "layers": 1, "heads": 2}
+OPTIMIZER = {"linear_warmup_steps": 2, "horizon": 30, "weight_decay": 0.1}
+WINDOW = {"warmup_steps": WARMUP, "units": UNITS, "unit_size": UNIT_SIZE}
+METHODS = ["order0", "taylor1"]
+
+
+def settings():
+    """Return the sections of a configuration of the sizes of `trainers`."""
+    made = config("smoke")
+    made["corpus"] |= {
+        "source": "tokens", "files": ["tokens.safetensors"], "sequence_length": LENGTH,
+        "heldout_sequences": HELDOUT, "domains": None,
+    }  # fmt: skip
+    for name, changes in (("model", MODEL), ("optimizer", OPTIMIZER), ("window", WINDOW)):
+        made[name] |= changes
+    return made
+
+
+class ByHand:
+    """A study whose steps are run one by one, with or without an existing run."""
+
+    def __init__(self, root, run=None):
+        self.tree, self.made, self.run = Tree(root), settings(), run
+        (root / "results").mkdir(exist_ok=True)
+        self.problem = {"key": KEY, "model": self.made["model"], "seed": 0, "threads": 1}
+
+    def step(self, script, inputs, outputs, **params):
+        names = {name: f"results/{name}.{kind}" for name, kind in outputs.items()}
+        given = {"problem": self.problem, "key": KEY, "run": self.run, "work": "work", "code": "c"}
+        sections = {name: self.made[name] for name in ("window", "optimizer")}
+        record = {"input": inputs, "output": names, "params": {**given, **sections, **params}}
+        return by_hand(self.tree, script, record)
+
+    def file(self, name):
+        return str(self.tree.root / "results" / name)
+
+    def loss(self, parameters):
+        """Return the held-out loss that was measured at some parameters."""
+        problem = LanguageProblem.load(self.file("corpus.h5"), Meter(), **self.problem)
+        return problem.evaluate(parameters)[0]
+
+    def corpus(self):
+        return self.step(
+            "corpus", {}, {"corpus": "h5", "summary": "json"}, corpus=self.made["corpus"],
+            seed=0, domains=[], warmup=self.run is None,
+        )  # fmt: skip
+
+    def warm(self):
+        script = "run_start" if self.run else "warm"
+        return self.step(script, {"corpus": self.file("corpus.h5")}, {"warm": "h5"},
+                         checkpoint_every=100)  # fmt: skip
+
+    def orders(self):
+        inputs = {name: self.file(f"{name}.h5") for name in ("corpus", "warm")}
+        inputs["reference"] = self.run["order"] if self.run else []
+        orders = {**self.made["orders"], "fit": 0}
+        return self.step("orders", inputs, {"orders": "json"}, orders=orders, seed=0, study="s")
+
+    def reference(self):
+        inputs = {name: self.file(f"{name}.h5") for name in ("corpus", "warm")}
+        inputs["orders"] = self.file("orders.json")
+        script = "run_path" if self.run else "reference"
+        return self.step(script, inputs, {"path": "h5"}, anchors=None)
+
+    @cached_property
+    def estimates(self):
+        """The held-out losses (O, M) that each method has for the orders."""
+        place = self.tree.root / "results/reference"  # a shard belongs to the path of its folder
+        place.mkdir()
+        shutil.copy(self.file("path.h5"), place / "path.h5")
+        corpus = {"corpus": self.file("corpus.h5")}
+        path = str(place / "path.h5")
+        done(self.step("table", {**corpus, "path": path}, {"table": "h5"}, shard=0, shards=1))
+        shutil.move(self.file("table.h5"), place / "table-0.h5")
+        shards = {"paths": [path], "tables": [str(place / "table-0.h5")]}
+        done(self.step("manifest", shards, {"manifest": "json"}))
+        inputs = {**corpus, "warm": self.file("warm.h5"), "orders": self.file("orders.json"),
+                  "manifest": self.file("manifest.json")}  # fmt: skip
+        values = {}
+        for method in METHODS:
+            entry = {"method": method, "path": "reference"}
+            done(self.step("estimate", inputs, {"estimate": "h5"}, estimator=entry, seed=0,
+                           trajectories=0, sketch_rows=16, shard=0, shards=1))  # fmt: skip
+            values[method] = read_arrays(self.file("estimate.h5"), KEY, "estimate")["value"]
+        return values
+
+
+def done(ended):
+    assert ended.code == 0, ended.error
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Return a study that trains its own reference."""
+    root = tmp_path_factory.mktemp("trained")
+    write_tokens(root / "tokens.safetensors", token_arrays(WARMUP * UNIT_SIZE))
+    study = ByHand(root)
+    for step in (study.corpus, study.warm, study.orders, study.reference):
+        done(step())
+    return study
+
+
+@pytest.fixture(scope="module")
+def ran(trained, tmp_path_factory):
+    """Return a function that gives a study of a run, and the run's states.
+
+    The run is of the same data, by a trainer of its own that keeps a checkpoint every few steps.
+    """
+    arrays = token_arrays(WARMUP * UNIT_SIZE)
+    reference = load_orders(trained.file("orders.json"))[0].schedule
+    warmup = arrays["warmup"].reshape(WARMUP, UNIT_SIZE, LENGTH)
+    batches = [*warmup, *arrays["units"][reference[:, 0]]]
+    rate = AdamW(OptimizerConfig(**trained.made["optimizer"]), 0).learning_rate
+
+    def make(every):
+        root = tmp_path_factory.mktemp(f"every-{every}")
+        write_tokens(root / "tokens.safetensors", token_arrays())
+        fields = ModelConfig(**trained.made["model"])
+        module = LanguageModel(fields, VOCABULARY, LENGTH, 0, torch.float32).module
+        decay = {"betas": (0.9, 0.95), "weight_decay": 0.1}
+        states = train(module, batches, rate, root / "run", WARMUP, every, **decay)
+        order = {"name": "as-trained", "schedule": reference.ravel().tolist()}
+        (root / "order.json").write_text(json.dumps(order))
+        study = ByHand(root, {"checkpoints": "run", "order": "order.json"})
+        for step in (study.corpus, study.warm, study.orders, study.reference):
+            done(step())
+        return study, states
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def every_step(ran):
+    return ran(1)
+
+
+@pytest.fixture(scope="module")
+def every_second(ran):
+    return ran(2)
+
+
+def path_of(study):
+    with h5py.File(study.file("path.h5")) as file:
+        return {name: file[name][()] for name in MOMENTS}, int(file.attrs["first_step"])
+
+
+def stacked(states, name):
+    return np.stack([getattr(state, name).numpy() for state in states])
+
+
+def test_the_path_is_the_trainer_s_states_to_the_bit(every_step):
+    study, states = every_step
+    path, first = path_of(study)
+    assert first == WARMUP
+    assert len(states) == UNITS + 1
+    warm = read_state(study.file("warm.h5"), KEY, "warm")
+    assert warm.step == WARMUP
+    for name in MOMENTS:
+        assert np.array_equal(path[name], stacked(states, name)), f"{name} is not the trainer's"
+        assert torch.equal(getattr(warm, name), getattr(states[0], name))
+
+
+def test_nothing_is_trained_and_no_warm_up_is_asked_for(every_step):
+    study, _ = every_step
+    assert not (study.tree.root / "work").exists(), "a trainer left its states"
+    with h5py.File(study.file("corpus.h5")) as file:
+        assert len(file["warmup"]) == 0
+
+
+def test_the_orders_are_the_run_s_own_and_the_same_random_ones(every_step, trained):
+    found, other = (load_orders(study.file("orders.json")) for study in (every_step[0], trained))
+    assert [order.name for order in found] == [order.name for order in other]
+    for mine, theirs in zip(found, other, strict=True):
+        assert np.array_equal(mine.schedule, theirs.schedule)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_estimates_are_those_of_a_study_that_trained_its_reference(every_step, trained, method):
+    found, expected = (study.estimates[method][:, 0] for study in (every_step[0], trained))
+    assert expected.std() > 1e-5, "the orders do not differ: nothing was compared"
+    assert np.abs(found - expected).max() < 1e-3 * expected.std()
+
+
+def test_the_reference_order_is_estimated_exactly_with_a_checkpoint_at_every_step_alone(
+    every_step, every_second
+):
+    errors = [
+        abs(study.estimates["order0"][0, 0] - study.loss(states[-1].parameters))
+        for study, states in (every_step, every_second)
+    ]
+    assert errors[0] < 1e-6
+    assert errors[1] > 10 * errors[0], "the page on existing runs says that this no longer holds"
+
+
+def test_with_a_checkpoint_every_second_step_the_path_is_linear_between(every_second):
+    study, states = every_second
+    path, _ = path_of(study)
+    for name in MOMENTS:
+        kept = stacked(states, name)
+        assert np.array_equal(path[name][::2], kept[::2]), "a checkpoint is not on the path"
+        middle = (kept[:-2:2] + kept[2::2]) / 2
+        assert np.allclose(path[name][1::2], middle, rtol=1e-5, atol=1e-9)
+        assert not np.allclose(middle, kept[1::2], rtol=1e-3, atol=1e-9), "the run bends nowhere"
+
+
+def test_first_order_about_an_interpolated_path_still_tells_orders_apart(every_second, trained):
+    found, expected = (study.estimates["taylor1"][:, 0] for study in (every_second[0], trained))
+    assert np.corrcoef(found, expected)[0, 1] > 0.99
+
+
+def test_a_run_of_another_order_stops_the_step_in_one_line(every_step, tmp_path):
+    study = ByHand(copied_tree(every_step, tmp_path), every_step[0].run)
+    order = tmp_path / "tree/order.json"
+    entry = json.loads(order.read_text())
+    order.write_text(json.dumps({**entry, "schedule": entry["schedule"][::-1]}))
+    done(study.orders())
+    assert_one_line(study.reference(), "run/checkpoint-5: exp_avg:", "run.order")
+
+
+def test_a_checkpoint_of_another_model_stops_the_step_in_one_line(every_step, tmp_path):
+    study = ByHand(copied_tree(every_step, tmp_path), every_step[0].run)
+    save_file({"x": torch.ones(2)}, tmp_path / "tree/run/checkpoint-4/model.safetensors")
+    assert_one_line(study.warm(), "run/checkpoint-4/model.safetensors: `x` is of no trained")
+
+
+def copied_tree(made, folder):
+    shutil.copytree(made[0].tree.root, folder / "tree")
+    return folder / "tree"
+
+
+@pytest.fixture
+def tree(every_step, tmp_path):
+    """Return a work tree with a run and the configuration of a study of it."""
+    tree = work_tree(tmp_path / "tree")
+    for name in ("tokens.safetensors", "order.json"):
+        shutil.copy(every_step[0].tree.root / name, tree.root)
+    shutil.copytree(every_step[0].tree.root / "run", tree.root / "run")
+    made = {**settings(), "study": "mine", "run": every_step[0].run}
+    made["estimators"] = [entry for entry in made["estimators"] if entry["method"] != "proxy"]
+    (tree.root / "mine.yaml").write_text(yaml.safe_dump(made))
+    return tree
+
+
+def test_no_job_trains_warm_up_or_reference(tree):
+    status, output = tree.snakemake("--dry-run", "--configfile", "mine.yaml")
+    assert status == 0, output
+    assert "Reading the run's first checkpoint" in output
+    assert "Reading the reference path from the run's checkpoints" in output
+    assert "run/checkpoint-10/optimizer.safetensors" in output, "a change of it would rerun nothing"
+    assert "Retraining for the truth" in output
+    for trains in ("Warm-up training", "Training the window in the reference order"):
+        assert trains not in output
+    # a missing checkpoint is said before anything runs
+    shutil.rmtree(tree.root / "run/checkpoint-7")
+    status, output = tree.snakemake("--dry-run", "--configfile", "mine.yaml")
+    assert status == 1
+    [line] = [line for line in output.splitlines() if "error" in line.lower()]
+    assert line.startswith("error: run/checkpoint-7: missing: the run's checkpoints are 1 steps")
