@@ -517,9 +517,9 @@ def _check_pairs(corpus: CorpusConfig) -> None:
         return
     if corpus.prompt_column == corpus.response_column:
         raise UserError(f"config: corpus.response_column: {corpus.response_column} is the prompt's")
-    if corpus.source == "packages":
+    if corpus.source in ("packages", "tokens"):
         raise UserError(
-            "config: corpus.prompt_column: source `packages` has text alone; "
+            f"config: corpus.prompt_column: source `{corpus.source}` has no columns; "
             "use files or hub, or set prompt_column and response_column to null"
         )
     for name in corpus.files:
