@@ -120,9 +120,7 @@ class Polynomial:
         return ((theta - self.targets[goal]) ** 2).sum() / 2 + self.loss(theta, goal) / 4
 
 
-def language_problem(
-    units=6, unit_size=2, seed=0, dtype=torch.float64, device=None, pairs=False
-):
+def language_problem(units=6, unit_size=2, seed=0, dtype=torch.float64, device=None, pairs=False):
     """Return a one-layer language model on random tokens; on `pairs`, if so told."""
     rng = np.random.default_rng(3)
     tokens = rng.integers(0, 13, (units, unit_size, 7)).astype(np.int32)

@@ -123,7 +123,8 @@ def test_learning_rate_is_that_of_torch_schedulers(schedule, warmup, kind):
 
 def test_a_schedule_spans_what_the_configuration_says():
     config = optimizer_config(schedule="cosine", linear_warmup_steps=3, horizon=HORIZON)
-    told, given = AdamW(config, 5), AdamW(replace(config, horizon=None), HORIZON)
+    told = build_optimizer(config, 5)
+    given = build_optimizer(replace(config, horizon=None), HORIZON)
     rates = [[optimizer.learning_rate(step) for step in range(30)] for optimizer in (told, given)]
     assert rates[0] == rates[1], "the schedule does not go by the configured horizon"
 
