@@ -26,7 +26,7 @@ def draw(results: Results) -> Figure:
     if results.replicates is None:
         raise ValueError("the study replicated nothing")
     groups = results.replicates["groups"]
-    figure = style.new_figure(1.1 * len(groups) + 1.2, results.label(_POINTS))
+    figure = style.new_figure(1.3 * len(groups) + 1.2, results.label(_POINTS))
     grid = figure.subplots(len(groups), len(BASELINES), squeeze=False, sharex="row")
     for row, (name, group) in zip(grid, groups.items(), strict=True):
         row[0].set_ylabel(name)
