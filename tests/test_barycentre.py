@@ -8,6 +8,7 @@ import torch
 
 from problems import (
     HORIZON,
+    KINDS,
     Polynomial,
     barycentre,
     every_sequence,
@@ -26,7 +27,7 @@ from trainorder.barycentre import (
 )
 from trainorder.clusters import Clusters, draw_pools
 from trainorder.derivatives import gradient
-from trainorder.optimizer import AdamW
+from trainorder.optimizer import MOMENTS, AdamW, build_optimizer
 
 LABELS = np.array([0, 0, 1, 0, 1, 1])
 
@@ -48,6 +49,23 @@ def test_moments_are_the_expectation_over_all_draws_of_a_step(k):
     assert relative_error(state.exp_avg_sq, expected_v) < 1e-12, (
         f"E[g^2] is not that of {k} of 6 units drawn without replacement"
     )
+
+
+@pytest.mark.parametrize("k", [1, 2, 6])
+@pytest.mark.parametrize("kind", ["sgd", "sgd with momentum"])
+def test_under_sgd_a_step_is_the_mean_over_all_draws_of_it(kind, k):
+    problem, config = Polynomial(6, degree=3), optimizer_config(weight_decay=0.1, **KINDS[kind])
+    state, optimizer = warm_state(problem, problem.start, config), build_optimizer(config, HORIZON)
+    table = unit_gradients(problem, state.parameters)
+    draws = []
+    for draw in combinations(range(6), k):
+        draws.append(state.clone())
+        optimizer.update(draws[-1], table[list(draw)].mean(0))
+    barycentre_step(exact_moments(table), optimizer, state, 6, k)
+    for name in MOMENTS:
+        mean = torch.stack([getattr(draw, name) for draw in draws]).mean(0)
+        error = relative_error(getattr(state, name), mean)
+        assert error < 1e-12, f"{name} is not that of the mean over draws"
 
 
 def test_table_along_the_path_holds_the_gradients_at_the_path(tmp_path):
@@ -147,8 +165,9 @@ def test_centred_moments_are_nearer_to_the_exact_ones_than_the_pools_own():
     assert relative_error(centred.at(moved).mean, truth) < own / 3, "no variance is reduced"
 
 
-def test_pools_of_every_sequence_give_the_path_of_all_anchors(tmp_path):
-    problem, config = Polynomial(6, degree=3), optimizer_config(weight_decay=0.1)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+def test_pools_of_every_sequence_give_the_path_of_all_anchors(kind, tmp_path):
+    problem, config = Polynomial(6, degree=3), optimizer_config(weight_decay=0.1, **kind)
     warm = warm_state(problem, problem.start, config)
     with barycentre(problem, warm, 6, 1, config, tmp_path / "exact") as about:
         ends = [about.path.state(6)]
@@ -157,7 +176,7 @@ def test_pools_of_every_sequence_give_the_path_of_all_anchors(tmp_path):
     with barycentre(problem, warm, 6, 1, config, tmp_path / "pools", clusters, given) as about:
         assert about.path.anchors.tolist() == [0, 5]
         ends.append(about.path.state(6))
-    for name in ("parameters", "exp_avg", "exp_avg_sq"):
+    for name in MOMENTS:
         exact, found = (getattr(end, name) for end in ends)
         assert relative_error(found, exact) < 1e-10, f"{name}: the path leaves the barycentre"
 

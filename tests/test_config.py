@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from configs import replaced
 from trainorder.config import (
+    PUBLISHED_METHODS,
     EstimatorConfig,
     OrdersConfig,
     WindowConfig,
@@ -129,6 +130,13 @@ BAD = {
     "beta one": (changed(optimizer__beta1=1.0), "optimizer.beta1", "1"),
     "negative decay": (changed(optimizer__weight_decay=-0.1), "optimizer.weight_decay", "minimum"),
     "clip zero": (changed(optimizer__gradient_clip=0), "optimizer.gradient_clip", "0"),
+    "unknown optimizer": (
+        changed(optimizer__name="adagrad"),
+        "optimizer.name",
+        "'adagrad' is not one of ['adamw', 'sgd']",
+    ),
+    "momentum one": (changed(optimizer__momentum=1.0), "optimizer.momentum", "1"),
+    "no momentum": (changed(optimizer__momentum=None), "optimizer.momentum", "number"),
     "unknown schedule": (changed(optimizer__schedule="step"), "optimizer.schedule", "cosine"),
     "fraction above one": (changed(window__mixed_fraction=1.5), "window.mixed_fraction", "maximum"),
     "one unit": (changed(window__units=1), "window.units", "minimum"),
@@ -256,6 +264,18 @@ BAD = {
         "missing",
     ),
     "guard on another method": (estimators(order0(guard=1.0)), "guard", "order0@reference"),
+    "fut of another optimizer": (
+        changed(optimizer__name="sgd", estimators=[order0(), FUT]),
+        "optimizer.name",
+        "fut@reference expands the update of Adam, not of sgd; drop",
+    ),
+    "clipping with the barycentre under sgd": (
+        changed(
+            optimizer__name="sgd", optimizer__gradient_clip=1.0, estimators=[order0(), BARYCENTRE]
+        ),
+        "optimizer.gradient_clip",
+        "barycentre",
+    ),
     "clipping with fut": (
         changed(optimizer__gradient_clip=1.0, estimators=[FUT]),
         "optimizer.gradient_clip",
@@ -366,6 +386,12 @@ def test_a_configuration_with_a_run_is_valid(tmp_path):
     files = [str(tmp_path / "mine.safetensors")]
     config = tokens(corpus__files=files, run=RUN, estimators=UNPROXIED, optimizer__horizon=10_000)
     check(config, SCHEMA)
+
+
+def test_every_estimator_but_the_published_ones_is_taken_under_sgd():
+    taken = [e for e in DEFAULT["estimators"] if e["method"] not in PUBLISHED_METHODS]
+    assert len(taken) < len(DEFAULT["estimators"])
+    check(changed(optimizer__name="sgd", estimators=taken), SCHEMA)
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)

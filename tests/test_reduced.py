@@ -143,10 +143,7 @@ def test_patterns_bring_it_nearer_to_the_replay(case):
     about, model = case
     schedules = probe_schedules((12, 1), UNITS, 3, 30)
     ends = Nystrom(about, model).replay(schedules, ignore)
-    share = torch.bincount(model.labels).double() / UNITS
-    mean = torch.einsum("c,cij->ij", share, model.cores[-1, :, : len(model.readers)])
-    mean = model.readers.T @ (mean + mean.T) / 2 @ model.readers
-    expected = expanded(about, ends, mean)
+    expected = expanded(about, ends, symmetric(mean_curvature(model)))
     errors = [
         relative_error(
             reduced(about, model, patterns=count).predict(schedules) - expected.mean(0),
@@ -156,6 +153,32 @@ def test_patterns_bring_it_nearer_to_the_replay(case):
     ]
     assert errors[2] < errors[0], f"patterns of the preconditioner do not help: {errors}"
     assert errors[2] < 0.3, f"the reduced model is no replay: {errors}"
+
+
+@pytest.mark.parametrize("kind", ["sgd", "sgd with momentum"])
+def test_under_sgd_it_is_the_replay_without_patterns(kind, tmp_path):
+    problem = Polynomial(UNITS, size=40, noise=0.2)
+    config = optimizer_config(learning_rate=0.02, weight_decay=0.1, **KINDS[kind])
+    warm = warm_state(problem, problem.start, config, steps=20)
+    schedules = probe_schedules((12, 1), UNITS, 3, 30)
+    with barycentre(problem, warm, 12, 1, config, tmp_path) as about:
+        model, _ = low_rank(about, Clusters(LABELS, draw_pools(LABELS, 4, 4, 0)))
+        made = reduced(about, model)
+        ends = Nystrom(about, model).replay(schedules, ignore)
+        expected = expanded(about, ends, symmetric(mean_curvature(model)))
+    assert made.responses.shape == (UNITS, 0), "there are patterns of what never changes"
+    assert deviation(made.predict(schedules), expected) < 1e-6
+
+
+def mean_curvature(model):
+    """Return the mean over units of the modelled curvature (P, P) at the last place probed."""
+    share = torch.bincount(model.labels).double() / UNITS
+    mean = torch.einsum("c,cij->ij", share, model.cores[-1, :, : len(model.readers)])
+    return model.readers.T @ mean @ model.readers
+
+
+def symmetric(matrix):
+    return (matrix + matrix.T) / 2
 
 
 def test_predictions_do_not_depend_on_the_batch(case, monkeypatch):
@@ -188,9 +211,12 @@ def test_more_patterns_than_units_can_show_are_nothing(dtype, tmp_path):
     assert torch.allclose(few, many, rtol=1e-2), "patterns that are none change the estimates"
 
 
-def test_what_was_saved_is_read_back(case, tmp_path):
-    about, model = case
-    made = reduced(about, model)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_saved_is_read_back(kind, tmp_path):
+    problem, config = Polynomial(UNITS, size=40), optimizer_config(weight_decay=0.1, **KINDS[kind])
+    warm = warm_state(problem, problem.start, config, steps=20)
+    with barycentre(problem, warm, 12, 1, config, tmp_path) as about:
+        made = reduced(about, low_rank(about, every_sequence(problem, LABELS))[0])
     made.save(tmp_path / "reduced.h5", "k")
     found = Reduced.load(tmp_path / "reduced.h5", "k")
     assert found.goals == made.goals == ["a", "b"]

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from problems import (
+    KINDS,
     barycentre,
     expansion,
     ignore,
@@ -15,7 +16,7 @@ from problems import (
     warm_state,
 )
 from trainorder.clusters import Clusters, draw_pools, label_clusters
-from trainorder.config import STORE, CurvatureConfig, EstimatorConfig
+from trainorder.config import PUBLISHED_METHODS, STORE, CurvatureConfig, EstimatorConfig
 from trainorder.estimators.base import Expansion
 from trainorder.estimators.build import build_estimator
 from trainorder.lowrank import LowRank, compress
@@ -38,16 +39,30 @@ CONFIGS = [
 REFERENCE = [[0, 3], [1, 4], [2, 5]]
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["text", "pairs"])
+PAIRS = "pairs"  # of prompt and response, under AdamW
+
+
+def of_every_kind(configs):
+    """Parametrize by the optimizer, which the fixture is made for, and what is defined under it."""
+    return [
+        pytest.param(kind, config, id=f"{kind}-{config.name}")
+        for kind in (*KINDS, PAIRS)
+        for config in configs
+        if kind in ("adamw", PAIRS) or config.method not in PUBLISHED_METHODS
+    ]
+
+
+@pytest.fixture(scope="module")
 def case(request, tmp_path_factory):
-    problem, config = language_problem(pairs=request.param), optimizer_config(weight_decay=0.1)
+    problem = language_problem(pairs=request.param == PAIRS)
+    config = optimizer_config(weight_decay=0.1, **KINDS.get(request.param, {}))
     warm = warm_state(problem, problem.model.parameters(), config)
     states = torch_states(problem, warm, REFERENCE, config)
     with expansion(problem, states, config, tmp_path_factory.mktemp("store")) as about:
         yield about, states
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+@pytest.mark.parametrize(("case", "config"), of_every_kind(CONFIGS), indirect=["case"])
 def test_the_reference_order_is_estimated_exactly_on_the_reference_path(config, case):
     about, states = case
     found = build_estimator(config, about).replay(torch.tensor([REFERENCE]), ignore)[0]
@@ -55,7 +70,7 @@ def test_the_reference_order_is_estimated_exactly_on_the_reference_path(config, 
     assert error < 1e-10, f"{config.name} strays by {error:.1e} where there is nothing to estimate"
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+@pytest.mark.parametrize(("case", "config"), of_every_kind(CONFIGS), indirect=["case"])
 def test_every_step_is_observed_from_the_start_to_the_end(config, case):
     about, states = case
     schedules = torch.tensor(
@@ -70,11 +85,19 @@ def test_every_step_is_observed_from_the_start_to_the_end(config, case):
     assert torch.equal(seen[3], found), "what is observed last is not what is returned"
 
 
-@pytest.mark.parametrize("config", CONFIGS[1:], ids=lambda config: config.name)
+@pytest.mark.parametrize(("case", "config"), of_every_kind(CONFIGS[1:]), indirect=["case"])
 def test_another_order_is_estimated_to_end_elsewhere(config, case):
     about, states = case
     found = build_estimator(config, about).replay(torch.tensor([REFERENCE[::-1]]), ignore)[0]
     assert relative_error(found, states[-1].parameters) > 1e-6, f"{config.name} ignores the order"
+
+
+@pytest.mark.parametrize("case", ["sgd", "sgd with momentum"], indirect=True)
+@pytest.mark.parametrize("method", PUBLISHED_METHODS)
+def test_the_published_method_is_not_applied_to_another_optimizer(method, case):
+    estimator = build_estimator(EstimatorConfig(method, "reference", guard=1.0), case[0])
+    with pytest.raises(ValueError, match="Adam's update"):
+        estimator.replay(torch.tensor([REFERENCE]), ignore)
 
 
 UNITS, STEP, EPOCHS = 8, 4, 2
@@ -88,17 +111,19 @@ METHODS = [
 ]
 
 
-@pytest.fixture(scope="module", params=["reference", "barycentre"])
+@pytest.fixture(scope="module")
 def sample_order(request, tmp_path_factory):
     """Return expansions in which the order is that of single sequences, made as the study does."""
+    kind, path = request.param
     problem = language_problem(units=UNITS, unit_size=1)
-    config = optimizer_config(learning_rate=2e-3, weight_decay=0.1, schedule="cosine")
+    changes = {"weight_decay": 0.1, "schedule": "cosine", **KINDS[kind]}
+    config = optimizer_config(learning_rate=2e-3, **changes)
     warm = warm_state(problem, problem.model.parameters(), config)
     folder = tmp_path_factory.mktemp("store")
     labels = label_clusters(problem.corpus.unit_domains)
     clusters = Clusters(labels, draw_pools(labels, 1, 3, 0))
     schedules = probe_schedules((STEPS, STEP), UNITS, 0)
-    if request.param == "reference":
+    if path == "reference":
         states = torch_states(problem, warm, schedules[0].numpy(), config)
         context = expansion(problem, states, config, folder)
     else:
@@ -126,7 +151,15 @@ def orders(seed):
     return torch.from_numpy(np.stack(rows).reshape(-1, STEPS, STEP))
 
 
-@pytest.mark.parametrize("config", METHODS, ids=lambda config: config.name)
+@pytest.mark.parametrize(
+    ("sample_order", "config"),
+    [
+        pytest.param((case.values[0], path), case.values[1], id=f"{path}-{case.id}")
+        for path in ("reference", "barycentre")
+        for case in of_every_kind(METHODS)
+    ],
+    indirect=["sample_order"],
+)
 def test_sample_order_is_estimated_by_every_method(config, sample_order):
     about, folder = sample_order
     schedules = orders(0)

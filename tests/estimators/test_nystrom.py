@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from problems import (
+    KINDS,
     Polynomial,
     barycentre,
     every_sequence,
@@ -57,11 +58,15 @@ def about_path(path, problem, config, schedules, folder):
     return warm, expansion(problem, torch_states(problem, warm, reference, config), config, folder)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("path", ["reference", "barycentre"])
 @pytest.mark.parametrize("schedules", SCHEDULES.values(), ids=SCHEDULES.keys())
-def test_of_all_directions_and_a_cluster_for_each_unit_it_is_order_1(schedules, path, tmp_path):
+def test_of_all_directions_and_a_cluster_for_each_unit_it_is_order_1(
+    schedules, path, kind, tmp_path
+):
     problem = Polynomial(UNITS, size=SIZE, noise=0.0)
-    config = optimizer_config(learning_rate=0.05, weight_decay=0.1, schedule="cosine")
+    changes = {"weight_decay": 0.1, "schedule": "cosine", **KINDS[kind]}
+    config = optimizer_config(learning_rate=0.05 if kind == "adamw" else 0.02, **changes)
     _, context = about_path(path, problem, config, schedules, tmp_path)
     with context as about:
         model, _ = low_rank(about, every_sequence(problem, np.arange(UNITS)))

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from problems import (
+    KINDS,
     Polynomial,
     barycentre,
     every_sequence,
@@ -39,13 +40,18 @@ def test_the_first_sequences_are_those_of_each_visit():
 
 
 @pytest.mark.parametrize("given", [None, np.array([0, 2])], ids=["all anchors", "two anchors"])
-@pytest.mark.parametrize("kind", ["cubic", "language"])
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [("cubic", {}), ("cubic", KINDS["sgd with momentum"]), ("language", {})],
+    ids=["cubic", "cubic, sgd", "language"],
+)
 @pytest.mark.parametrize("schedules", SCHEDULES.values(), ids=SCHEDULES.keys())
-def test_of_whole_units_it_is_real_retraining(schedules, kind, given, tmp_path):
+def test_of_whole_units_it_is_real_retraining(schedules, kind, changes, given, tmp_path):
     problem = (
         Polynomial(UNITS, degree=3, sequences=3) if kind == "cubic" else language_problem(6, 3)
     )
-    config = optimizer_config(learning_rate=0.02, weight_decay=0.1)
+    rate = 0.005 if changes else 0.02
+    config = optimizer_config(learning_rate=rate, weight_decay=0.1, **changes)
     theta = problem.start if kind == "cubic" else problem.model.parameters()
     warm = warm_state(problem, theta, config)
     steps, k = np.array(schedules).shape[1:]

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from problems import (
+    KINDS,
     Polynomial,
     barycentre,
     expansion,
@@ -22,18 +23,21 @@ from trainorder.estimators.taylor2 import Taylor2
 ESTIMATORS = {0: Order0, 1: Taylor1, 2: Taylor2}
 REFERENCE = [[0], [1], [2], [3], [4], [5]]
 OTHER = [[5], [2], [0], [4], [1], [3]]
+RATES = {"adamw": 4e-3, "sgd with momentum": 4e-3}
 
 
+@pytest.mark.parametrize("kind", RATES)
 @pytest.mark.parametrize("path", ["reference", "barycentre"])
 @pytest.mark.parametrize("order", [0, 1, 2])
-def test_error_falls_with_the_learning_rate_as_the_order_says(order, path, tmp_path):
+def test_error_falls_with_the_learning_rate_as_the_order_says(order, path, kind, tmp_path):
     problem = language_problem()
-    base = optimizer_config(learning_rate=4e-3, epsilon=1e-4, weight_decay=0.1)
+    changes = {"epsilon": 1e-4, "weight_decay": 0.1, **KINDS[kind]}
+    base = optimizer_config(learning_rate=RATES[kind], **changes)
     warm = warm_state(problem, problem.model.parameters(), base)
     scales = np.array([1.0, 0.5, 0.25, 0.125])
     errors = []
     for scale in scales:
-        config = optimizer_config(learning_rate=4e-3 * scale, epsilon=1e-4, weight_decay=0.1)
+        config = optimizer_config(learning_rate=RATES[kind] * scale, **changes)
         truth = torch_states(problem, warm, OTHER, config)[-1].parameters
         folder = tmp_path / f"{scale}"
         if path == "reference":
@@ -51,10 +55,12 @@ def test_error_falls_with_the_learning_rate_as_the_order_says(order, path, tmp_p
     )
 
 
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 @pytest.mark.parametrize("path", ["reference", "barycentre"])
 @pytest.mark.parametrize(("degree", "order"), [(2, 1), (2, 2), (3, 2)])
-def test_taylor_is_exact_where_higher_derivatives_vanish(degree, order, path, tmp_path):
-    problem, config = Polynomial(6, degree=degree), optimizer_config(learning_rate=0.05)
+def test_taylor_is_exact_where_higher_derivatives_vanish(degree, order, path, kind, tmp_path):
+    rate = 0.01 if kind else 0.05
+    problem, config = Polynomial(6, degree=degree), optimizer_config(learning_rate=rate, **kind)
     warm = warm_state(problem, problem.start, config)
     if path == "reference":
         states = torch_states(problem, warm, REFERENCE, config)
