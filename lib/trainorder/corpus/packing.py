@@ -23,7 +23,7 @@ class ShortfallError(Exception):
 
 @dataclass(frozen=True)
 class Packed:
-    """Sequences (n, length) int32, documents that they hold text of, and pairs cut."""
+    """Sequences (n, length) int32, the number of documents they hold text of, and of pairs cut."""
 
     sequences: np.ndarray
     documents: int
