@@ -115,8 +115,8 @@ METHODS = [
 def sample_order(request, tmp_path_factory):
     """Return expansions in which the order is that of single sequences, made as the study does."""
     kind, path = request.param
-    problem = language_problem(units=UNITS, unit_size=1)
-    changes = {"weight_decay": 0.1, "schedule": "cosine", **KINDS[kind]}
+    problem = language_problem(units=UNITS, unit_size=1, pairs=kind == PAIRS)
+    changes = {"weight_decay": 0.1, "schedule": "cosine", **KINDS.get(kind, {})}
     config = optimizer_config(learning_rate=2e-3, **changes)
     warm = warm_state(problem, problem.model.parameters(), config)
     folder = tmp_path_factory.mktemp("store")
