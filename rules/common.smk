@@ -22,7 +22,11 @@ from trainorder.corpus import packages
 from trainorder.errors import UserError
 from trainorder.orders import read_orders, read_reference
 from trainorder.provenance import code_hash, digest
-from trainorder.run_files import check_path_is_exact, checkpoint_files, window_checkpoints
+from trainorder.run_files import (
+    check_path_is_exact,
+    checkpoint_files,
+    window_checkpoints,
+)
 
 # Jobs keep what they free: with glibc's defaults a step of training spends up to a tenth of its
 # time in the kernel, which takes the memory of activations back and hands it out again as zeros.

@@ -4,9 +4,20 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import Trainer, TrainingArguments
 
 from problems import optimizer_config
-from trainers import LENGTH, UNIT_DOMAINS, UNITS, VOCABULARY, llama, token_arrays, train
+from trainers import (
+    LENGTH,
+    UNIT_DOMAINS,
+    UNITS,
+    VOCABULARY,
+    documented,
+    llama,
+    state_of,
+    token_arrays,
+    train,
+)
 from trainorder.config import ModelConfig
 from trainorder.corpus.corpus import Corpus
 from trainorder.cost import Meter
@@ -286,3 +297,38 @@ def test_other_tokens_are_found(run, problem, arrays):
 def test_between_checkpoints_nothing_is_checked_and_nothing_trained(run, problem):
     checked(problem, run[0], [2, 4, 6, 8], order=ORDER[::-1])
     assert not problem.meter.counts["gradients"]
+
+
+def test_the_documented_callback_makes_a_run_of_the_trainer_of_transformers(
+    tmp_path, arrays, problem
+):
+    rows = [
+        {"input_ids": row, "labels": row}
+        for batch in batches(arrays)[FIRST:]
+        for row in torch.as_tensor(batch)
+    ]
+    arguments = TrainingArguments(
+        str(tmp_path), max_steps=UNITS, save_strategy="steps", save_steps=1, learning_rate=RATE,
+        per_device_train_batch_size=2, adam_beta2=0.95, max_grad_norm=0.0, weight_decay=0.0,
+        lr_scheduler_type="constant", logging_strategy="no", report_to=[], use_cpu=True,
+        disable_tqdm=True,
+    )  # fmt: skip
+    trainer = Trainer(
+        llama(), arguments, train_dataset=InOrder(rows), callbacks=[documented("SaveOptimizer")()]
+    )
+    trainer.train()
+    trained = list(trainer.model.parameters())
+    assert same(
+        read_checkpoint(tmp_path, UNITS, problem.model), state_of(trained, trainer.optimizer, UNITS)
+    )
+    checked(problem, tmp_path, range(1, UNITS + 1), order=ORDER[1:])
+
+
+class InOrder(torch.utils.data.IterableDataset):
+    """Rows that no sampler shuffles."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __iter__(self):
+        return iter(self.rows)

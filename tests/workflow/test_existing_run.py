@@ -105,10 +105,10 @@ class ByHand:
         place.mkdir()
         shutil.copy(self.file("path.h5"), place / "path.h5")
         corpus = {"corpus": self.file("corpus.h5")}
-        path = str(place / "path.h5")
+        path = "results/reference/path.h5"  # as the manifest's own, relative to where steps run
         done(self.step("table", {**corpus, "path": path}, {"table": "h5"}, shard=0, shards=1))
         shutil.move(self.file("table.h5"), place / "table-0.h5")
-        shards = {"paths": [path], "tables": [str(place / "table-0.h5")]}
+        shards = {"paths": [path], "tables": ["results/reference/table-0.h5"]}
         done(self.step("manifest", shards, {"manifest": "json"}))
         inputs = {**corpus, "warm": self.file("warm.h5"), "orders": self.file("orders.json"),
                   "manifest": self.file("manifest.json")}  # fmt: skip
@@ -282,7 +282,6 @@ def test_no_job_trains_warm_up_or_reference(tree):
     assert status == 0, output
     assert "Reading the run's first checkpoint" in output
     assert "Reading the reference path from the run's checkpoints" in output
-    assert "run/checkpoint-10/optimizer.safetensors" in output, "a change of it would rerun nothing"
     assert "Retraining for the truth" in output
     for trains in ("Warm-up training", "Training the window in the reference order"):
         assert trains not in output
