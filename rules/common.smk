@@ -21,6 +21,7 @@ from trainorder.config import (
 from trainorder.corpus import packages
 from trainorder.errors import UserError
 from trainorder.orders import read_orders
+from trainorder.packaged_model import FILES, FOLDER
 from trainorder.provenance import code_hash, digest
 
 # Jobs keep what they free: with glibc's defaults a step of training spends up to a tenth of its
@@ -70,6 +71,12 @@ except UserError as error:
 # A model's own tokenizer is that of its folder.
 config["corpus"]["tokenizer"] = (
     config["corpus"]["tokenizer"] or config["model"]["source"]
+)
+# The model of a package is made by rule `pretrained`: its folder may not be there yet.
+PACKAGED_MODEL = (
+    [f"{FOLDER}/{name}" for name in FILES]
+    if Path(config["model"]["source"] or "") == Path(FOLDER)
+    else []
 )
 RESULTS = f"results/{config['study']}"
 WORK = f"{RESULTS}/.work"
