@@ -1,4 +1,4 @@
-"""A tiny pretrained model of the LLaMA family as a GGUF file in an archive, as packages hold one."""
+"""A tiny LLaMA-style model as a GGUF file in an archive, as a package holds one."""
 
 import json
 import zipfile

@@ -1,6 +1,6 @@
 """The pretrained model that a pinned package holds as GGUF, converted once to safetensors.
 
-The weights are what four bits an entry keep of SmolLM2-135M-Instruct; from here on they are float32.
+The weights are what four bits an entry keep of SmolLM2-135M-Instruct; once read, float32.
 """
 
 import shutil
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from trainorder.corpus.packages import MODEL, verify
-from trainorder.errors import UserError
 from trainorder.files import publish
 
 FOLDER = f"resources/models/{MODEL.domain}"  # what `model.source` names
