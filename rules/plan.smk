@@ -1,8 +1,10 @@
-# What the study will cost; made only when asked for, from the configuration alone.
+# What the study will cost; made only when asked for, from the configuration and the packaged model.
 import shutil
 
 
 rule plan:
+    input:
+        model=PACKAGED_MODEL,  # its tokenizer and its size
     output:
         plan=f"{RESULTS}/plan.json",
     log:

@@ -1,7 +1,7 @@
 from trainorder.config import orders_config
 
 # A model may also be a hub name, which is no file to depend on.
-GIVEN_MODEL = (
+GIVEN_MODEL = PACKAGED_MODEL or (
     sorted(str(path) for path in Path(config["model"]["source"]).glob("*.*"))
     if config["model"]["source"] and Path(config["model"]["source"]).is_dir()
     else []

@@ -14,7 +14,7 @@ for entry in REPLICATES:
         config:
             REPLICATE
 
-    use rule * from MODULE exclude fetch as MODULE*
+    use rule * from MODULE exclude fetch, pretrained as MODULE*
 
 
 rule replicates:

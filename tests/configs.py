@@ -24,3 +24,7 @@ def replaced(given, **values):
             place = place[section]
         place[last] = value
     return found
+
+
+# Those whose sizes need no file of a pretrained model.
+SIZED = [name for name in CONFIGS if config(name)["model"]["source"] is None]

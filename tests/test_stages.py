@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from configs import CONFIGS, ROOT, config
+from configs import ROOT, SIZED, config
 from trainers import DOMAINS, UNITS, VOCABULARY, token_arrays, write_tokens
 from trainorder.config import CorpusConfig
 from trainorder.sizes import Sizes, domains_of
@@ -21,7 +21,7 @@ def top(monkeypatch):
     monkeypatch.chdir(ROOT)  # presets name files from there
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", SIZED)
 def test_a_stage_comes_after_every_stage_that_it_waits_for(name):
     seen = set()
     for stage in stages(Sizes(config(name))):

