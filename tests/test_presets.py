@@ -125,8 +125,8 @@ def test_the_estimators_that_are_left_out_would_not_fit_in_memory(preset, name):
     made, (memory, table) = preset(name), LEFT_OUT[name]
     made["estimators"] = [{"method": "nystrom", "path": "barycentre"}]
     sizes = Sizes(made)
-    [curvature] = [s for s in stages(sizes) if s.name == "curvature/barycentre"]
-    assert curvature.rows * FLOAT * sizes.P > memory
+    [probes] = [s for s in stages(sizes) if s.name == "probes/barycentre"]
+    assert probes.rows * FLOAT * sizes.P > memory
     if table is not None:
         made["expansion"]["anchors"] = "all"
         assert Sizes(made).table_bytes("reference") > table
