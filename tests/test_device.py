@@ -15,6 +15,7 @@ from torch.func import functional_call
 
 from problems import HORIZON, language_problem, optimizer_config, relative_error
 from trainorder import accounting, training
+from trainorder import model as model_module
 from trainorder.checkpoints import Checkpoints
 from trainorder.cost import Meter
 from trainorder.derivatives import gradient, taylor_gradients
@@ -29,8 +30,9 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees
 
 
 @pytest.fixture
-def elsewhere():
+def elsewhere(monkeypatch):
     """Return a problem on another device than the host, both without numbers."""
+    monkeypatch.setattr(model_module, "_some_given", lambda tokens: False)  # it looks at numbers
     problem = language_problem(dtype=torch.float32, device=OTHER)
     with FakeTensorMode(allow_non_fake_inputs=True):
         yield problem

@@ -140,6 +140,10 @@ def _unmarked(tokens: Tensor) -> Tensor:
     return torch.maximum(tokens, ~tokens)
 
 
+def _some_given(tokens: Tensor) -> bool:
+    return bool((tokens < 0).any())
+
+
 def next_token_loss(logits: Tensor, tokens: Tensor) -> Tensor:
     """Return the mean cross-entropy of `logits` (n, L, V) against the next of `tokens` (n, L).
 
@@ -148,9 +152,9 @@ def next_token_loss(logits: Tensor, tokens: Tensor) -> Tensor:
     of its sequences, as the gradients of units are averaged, however long their responses are.
     """
     predictions, labels = logits[:, :-1].flatten(0, 1), tokens[:, 1:]
-    learnt = labels >= 0
-    if bool(learnt.all()):
+    if not _some_given(labels):
         return F.cross_entropy(predictions, labels.flatten())
+    learnt = labels >= 0
     targets = labels.masked_fill(~learnt, _IGNORED).flatten()
     losses = F.cross_entropy(predictions, targets, ignore_index=_IGNORED, reduction="none")
     return (losses.view_as(labels).sum(1) / learnt.sum(1)).mean()

@@ -21,7 +21,8 @@ SECONDS = {  # of replay and of evaluation; a retraining takes 1.6, and its eval
 def make_study(folder, seed=0, precompute=20.0, **seconds):
     """Make a validated synthetic study with the low-rank estimators.
 
-    `precompute` is what their curvature took, `seconds` other costs of an order by method.
+    `precompute` is what their curvature took, all of it in its last stage, `seconds` other costs of
+    an order by method.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(synthetic, "ESTIMATORS", synthetic.ESTIMATORS + LOW_RANK)
@@ -30,6 +31,9 @@ def make_study(folder, seed=0, precompute=20.0, **seconds):
     study.config["seeds"] = dict.fromkeys(("init", "data", "order"), seed)
     manifest = study.results / "store/manifest.json"
     content = json.loads(manifest.read_text())
+    for stage in ("probes/barycentre", "unit_curvature/barycentre/0"):
+        cost = study.results / f"costs/{stage}.json"
+        study.inputs.costs.append(synthetic._cost(cost, 0.0, precompute=0.0))
     for kind, size in (("curvature", 60_000_000), ("reduced", 2_000_000)):
         cost = study.results / f"costs/{kind}/barycentre.json"
         study.inputs.costs.append(synthetic._cost(cost, precompute, precompute=precompute))
