@@ -15,8 +15,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from trainers import HELDOUT, LENGTH, UNIT_SIZE, UNITS, token_arrays, write_tokens
 from trainorder import store
-from trainorder.config import WindowConfig, check, load_config
+from trainorder.config import CorpusConfig, WindowConfig, check, load_config
+from trainorder.corpus.tokens import read_tokens
 from trainorder.errors import UserError
 from trainorder.orders import read_orders
 
@@ -156,6 +158,29 @@ def test_a_store_with_any_bytes_changed_is_one_line(refused, tmp_path_factory, s
     before = refused.get("store", 0)
     one_line(lambda: store.read_arrays(path, "k" * 16, "warm"), refused, "store")
     assert refused["store"] == before + 1, "a changed file was read"
+
+
+@pytest.fixture(scope="module")
+def own_tokens(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tokens") / "whole.safetensors"
+    write_tokens(path, token_arrays())
+    return path.read_bytes()
+
+
+@fuzzed
+@given(st.data())
+def test_tokens_with_any_bytes_changed_are_one_line_or_other_tokens(
+    refused, tmp_path_factory, own_tokens, data
+):
+    path, content = tmp_path_factory.getbasetemp() / "fuzz.safetensors", bytearray(own_tokens)
+    places = st.integers(0, len(content) - 1)
+    for place in data.draw(st.lists(places, min_size=1, max_size=4, unique=True)):
+        content[place] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(bytes(content[: data.draw(st.just(len(content)) | places)]))
+    corpus = {**CONFIG["corpus"], "source": "tokens", "files": [str(path)], "domains": None}
+    corpus |= {"sequence_length": LENGTH, "heldout_sequences": HELDOUT}
+    window = WindowConfig(0, UNITS, UNIT_SIZE, 1, 1, 0.0)
+    one_line(lambda: read_tokens(CorpusConfig(**corpus), window, False), refused, "tokens")
 
 
 def resealed(path):
