@@ -129,7 +129,7 @@ def test_training_keeps_its_moments_on_the_device_and_returns_states_on_the_host
 
 def test_a_gpu_that_is_not_there_is_one_line(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UserError, match="device: cuda.*no GPU.*set device to cpu") as caught:
+    with pytest.raises(UserError, match=r"device: cuda.*no GPU.*set device to cpu") as caught:
         LanguageProblem.load("corpus.h5", Meter(), "key", {}, 0, 1, "cuda")
     assert "\n" not in str(caught.value)
 
@@ -169,7 +169,8 @@ def test_gradients_and_higher_derivatives_are_those_of_the_processor():
     there = language_problem(device=prepared("cuda"))
     theta = host.model.parameters()
     assert torch.equal(theta, there.model.parameters()), "the initial model depends on the device"
-    moves = torch.randn(2, len(theta), dtype=theta.dtype, generator=torch.Generator().manual_seed(2))
+    generator = torch.Generator().manual_seed(2)
+    moves = torch.randn(2, len(theta), dtype=theta.dtype, generator=generator)
     for which, loss in losses(there).items():
         for order in (0, 1, 2):
             found = taylor_gradients(loss, theta, 0.1 * moves, order)
