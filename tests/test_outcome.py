@@ -1,6 +1,7 @@
 """Outcomes of replay and of training have one shape, whatever the batches."""
 
 import numpy as np
+import pytest
 import torch
 
 from problems import (
@@ -11,10 +12,13 @@ from problems import (
     torch_states,
     warm_state,
 )
-from trainorder import outcome
+from trainorder import outcome, path, table
 from trainorder.checkpoints import Checkpoints
 from trainorder.estimators import base
+from trainorder.estimators.constant import Constant
 from trainorder.estimators.fut import FUT
+from trainorder.estimators.futpp import FUTPlusPlus
+from trainorder.estimators.order0 import Order0
 from trainorder.estimators.taylor2 import Taylor2
 from trainorder.orders import Order
 from trainorder.sketch import SparseJL
@@ -99,16 +103,40 @@ def test_heldout_is_the_mean_over_domains(tmp_path):
     assert value[0] == np.mean(value[1:])
 
 
-def test_batches_and_chunks_do_not_change_a_replay(tmp_path, monkeypatch):
+REPLAYS = {
+    "order0": Order0,
+    "fut": lambda about: FUT(about, 1.0),
+    "fut++": lambda about: FUTPlusPlus(about, 1.0),
+    "constant": Constant,
+}
+
+
+@pytest.mark.parametrize("anchors", [None, 3])
+@pytest.mark.parametrize("method", REPLAYS)
+def test_batches_and_blocks_do_not_change_a_replay(tmp_path, monkeypatch, method, anchors):
     problem, config, _, states = prepare()
     sketch = SparseJL(problem.size, 64)
-    with expansion(problem, states, config, tmp_path) as about:
-        whole = outcome.replay(FUT(about, 1.0), problem, ORDERS, FOLLOWED, sketch)
-        monkeypatch.setattr(outcome, "BATCH_NUMBERS", 2 * problem.size)
-        monkeypatch.setattr(base, "CHUNK_NUMBERS", 1)
-        parts = outcome.replay(FUT(about, 1.0), problem, ORDERS, FOLLOWED, sketch)
+    with expansion(problem, states, config, tmp_path, anchors) as about:
+        whole = outcome.replay(REPLAYS[method](about), problem, ORDERS, FOLLOWED, sketch)
+    monkeypatch.setattr(outcome, "BATCH_NUMBERS", 2 * problem.size)
+    monkeypatch.setattr(base, "CHUNK_NUMBERS", 100)
+    monkeypatch.setattr(path, "_HELD_NUMBERS", 0)
+    monkeypatch.setattr(table, "HELD_NUMBERS", 0)
+    with expansion(problem, states, config, tmp_path, anchors) as about:
+        parts = outcome.replay(REPLAYS[method](about), problem, ORDERS, FOLLOWED, sketch)
     for name in ("value", "sketch", "trajectory"):
-        assert np.array_equal(whole[name], parts[name]), f"batches change {name}"
+        assert np.array_equal(whole[name], parts[name]), f"batches or blocks change {name}"
+
+
+def test_a_gradient_is_clipped_as_a_whole_whatever_the_blocks(tmp_path, monkeypatch):
+    problem, _, _, states = prepare()
+    config = optimizer_config(learning_rate=1e-3, gradient_clip=0.05)
+    schedules = torch.from_numpy(np.stack([order.schedule for order in ORDERS]))
+    with expansion(problem, states, config, tmp_path) as about:
+        whole = Order0(about).replay(schedules, lambda t, parameters: None)
+        monkeypatch.setattr(base, "CHUNK_NUMBERS", 100)
+        parts = Order0(about).replay(schedules, lambda t, parameters: None)
+    assert torch.equal(whole, parts), "a block is clipped by its own norm"
 
 
 def test_nothing_followed_gives_an_empty_trajectory(tmp_path):

@@ -25,6 +25,15 @@ def test_sketch_is_the_linear_map_of_its_matrix():
     assert torch.allclose(sketch(vectors), vectors @ dense(sketch, 50).T, rtol=1e-12)
 
 
+def test_blocks_do_not_change_a_sketch(monkeypatch):
+    vectors = torch.randn(3, 50, generator=torch.Generator().manual_seed(0))
+    whole = SparseJL(50, 8)(vectors)
+    one_by_one = torch.stack([SparseJL(50, 8)(vector) for vector in vectors])
+    monkeypatch.setattr("trainorder.sketch._BLOCK", 7)
+    assert torch.equal(whole, SparseJL(50, 8)(vectors)), "sums are in another order"
+    assert torch.equal(whole, one_by_one), "a sketch depends on the vectors beside it"
+
+
 def test_two_jobs_draw_the_same_projection():
     vector = torch.arange(100.0)
     assert torch.equal(SparseJL(100, 16)(vector), SparseJL(100, 16)(vector)), (

@@ -28,6 +28,20 @@ def write(path, key=KEY):
         file.create_dataset("scalar", data=2.5)
 
 
+def test_a_long_vector_is_kept_in_blocks_that_are_read_by_themselves(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "CHUNK_NUMBERS", 16)
+    write(tmp_path / "a.h5")
+    with store.opened(tmp_path / "a.h5", KEY, "table") as file:
+        assert file["gradient"].chunks == (1, 1, 16)
+        whole = file["gradient"][()]
+        assert np.array_equal(file["gradient"][2, 1, 16:32], whole[2, 1, 16:32])
+    monkeypatch.undo()
+    write(tmp_path / "b.h5")
+    with store.opened(tmp_path / "b.h5", KEY, "table") as file:
+        assert file["gradient"].chunks == (1, 1, 50), "short vectors are divided"
+        assert np.array_equal(file["gradient"][()], whole), "the chunks change what is read"
+
+
 def read(path, key=KEY):
     """Return everything in the file, in a form that compares bit by bit."""
     with store.opened(path, key, "table") as file:

@@ -42,6 +42,22 @@ def test_between_anchors_gradients_are_interpolated_linearly(shards, tmp_path):
             assert torch.allclose(about.table.at(t), expected, rtol=1e-12), f"step {t} is off"
 
 
+@pytest.mark.parametrize("anchors", [3, None])
+def test_what_is_read_from_the_file_is_what_is_held_in_memory(anchors, tmp_path, monkeypatch):
+    problem, config = Polynomial(3), optimizer_config()
+    warm = warm_state(problem, problem.start, config)
+    states = torch_states(problem, warm, [[0], [1], [2], [0], [1], [2], [0]], config)
+    units, columns = torch.tensor([2, 0, 2]), slice(1, 4)
+    with expansion(problem, states, config, tmp_path, anchors=anchors) as about:
+        held = [about.table.at(t) for t in range(7)]
+        monkeypatch.setattr("trainorder.table.HELD_NUMBERS", 0)
+        for t, expected in enumerate(held):
+            assert torch.equal(about.table.at(t), expected), f"step {t} is off"
+            assert torch.equal(about.table.rows(t, units), expected[units]), f"step {t} is off"
+            block = about.table.rows(t, units, columns)
+            assert torch.equal(block, expected[units][:, columns]), f"a block of step {t} is off"
+
+
 def test_gradients_of_a_step_are_the_mean_over_its_units(tmp_path):
     problem, config = Polynomial(4), optimizer_config()
     warm = warm_state(problem, problem.start, config)

@@ -1,6 +1,6 @@
 """The barycentre path: the run that stands at the centre of all schedules."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from trainorder.errors import UserError
 from trainorder.optimizer import Optimizer, State
 from trainorder.problem import Problem, each_gradient
 from trainorder.sketch import SparseJL
-from trainorder.store import read_arrays, write_arrays
+from trainorder.store import create_rows, creating, opened
 
 _PARTS = 4  # of a pool: their spread tells the variance of one sequence
 _SKETCH_ROWS = 1024
@@ -29,7 +29,7 @@ class Moments:
 
     mean: Tensor
     variance: Tensor
-    groups: Tensor  # (C, P): the mean gradient of each cluster, or of each unit
+    groups: Tensor  # (C, P): the mean gradient of each cluster; (0, P) where none is known
 
 
 def unit_gradients(problem: Problem, theta: Tensor) -> Tensor:
@@ -40,15 +40,15 @@ def unit_gradients(problem: Problem, theta: Tensor) -> Tensor:
     return rows
 
 
-def exact_moments(gradients: Tensor) -> Moments:
-    """Return the moments of the units' `gradients` (U, P), summed in float64."""
-    mean = torch.zeros(gradients.shape[1], dtype=torch.float64)
-    square = torch.zeros_like(mean)
+def exact_moments(gradients: Iterable[Tensor]) -> Moments:
+    """Return the moments of the units' `gradients`, U of (P,), summed in float64."""
+    mean = square = torch.zeros(1, dtype=torch.float64)
+    units = 0
     for row in gradients:
-        mean += row
-        square += row.double() ** 2
-    mean, square = mean / len(gradients), square / len(gradients)
-    return Moments(mean, (square - mean**2).clamp(min=0), gradients)
+        g = row.double()
+        mean, square, units = mean + g, square + g**2, units + 1
+    mean, square = mean / units, square / units
+    return Moments(mean, (square - mean**2).clamp(min=0), mean.new_empty(0, len(mean)))
 
 
 def pooled_moments(problem: Problem, clusters: Clusters, theta: Tensor) -> Moments:
@@ -213,12 +213,14 @@ def anchor_file(checkpoints: Checkpoints, t: int) -> Path:
     return checkpoints.folder / f"anchor-{t:06d}.h5"
 
 
-def anchor_gradients(checkpoints: Checkpoints, anchors: np.ndarray, key: str) -> Iterator[Tensor]:
-    """Yield the gradients (U, P) of each anchor of a path that was run."""
+def anchor_gradients(
+    checkpoints: Checkpoints, anchors: np.ndarray, key: str
+) -> Iterator[Iterator[Tensor]]:
+    """Yield, for each anchor of a path that was run, its gradients: U of (P,), one at a time."""
     for t in anchors.tolist():
-        yield torch.from_numpy(
-            read_arrays(anchor_file(checkpoints, t), key, "barycentre")["gradient"]
-        )
+        with opened(anchor_file(checkpoints, t), key, "barycentre") as file:
+            rows = file["gradient"]
+            yield (torch.from_numpy(rows[unit]) for unit in range(len(rows)))
 
 
 def _anchor_moments(
@@ -227,9 +229,14 @@ def _anchor_moments(
     """Return the exact moments at an anchor; its gradients are computed once, and kept."""
     file = anchor_file(checkpoints, t)
     if not file.exists():
-        write_arrays(file, key, {"gradient": unit_gradients(problem, theta).numpy()})
-    (rows,) = anchor_gradients(checkpoints, np.array([t]), key)
-    return exact_moments(rows)
+        with creating(file, key) as made:
+            shape, dtype = (problem.units, problem.size), theta.numpy().dtype.str
+            rows = create_rows(made, "gradient", shape, dtype)
+            for unit, g in enumerate(each_gradient(problem, theta)):
+                rows[unit] = g.numpy()
+                del g  # not held while the next one is computed
+    [moments] = map(exact_moments, anchor_gradients(checkpoints, np.array([t]), key))
+    return moments
 
 
 def _check_finite(state: State, t: int, optimizer: Optimizer) -> None:

@@ -13,7 +13,7 @@ import torch
 from trainorder.config import OptimizerConfig
 from trainorder.cost import peak_bytes
 from trainorder.derivatives import gradient, taylor_gradients
-from trainorder.estimators.base import chunks
+from trainorder.estimators.base import parts
 from trainorder.model import LanguageModel
 from trainorder.optimizer import Optimizer, State
 from trainorder.outcome import BATCH_NUMBERS
@@ -145,8 +145,8 @@ def _plain(kind: str, model: LanguageModel, optimizer: Optimizer) -> float:
 
     def update() -> None:
         gradients = rows[torch.arange(len(rows))] / 1  # the mean of those picked from a table
-        for some in chunks(len(rows), model.size):
-            optimizer.update(state.rows(some), gradients[some])
+        for some, columns in parts(len(rows), model.size):
+            optimizer.update(state.rows(some).columns(columns), gradients[some, columns])
 
     return _timed(update) / rows.numel()
 

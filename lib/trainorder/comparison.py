@@ -89,7 +89,7 @@ def _distances(products: Tensor) -> Tensor:
     return (squares[:, None] + squares - 2 * products).clamp(min=0).sqrt()
 
 
-class Watched:
+class Watched(GradientTable):
     """Hands out a store's gradients, and adds up the errors of each row of the table once."""
 
     def __init__(self, store: Encoded, dense: Dense, products: Sequence[Tensor]) -> None:
@@ -110,15 +110,15 @@ class Watched:
 
 
 @dataclass(frozen=True)
-class Interpolated:
-    """Rows that stand at anchors, with straight lines between, as `table.Table` reads them."""
+class Interpolated(GradientTable):
+    """Gradients that stand at anchors, with straight lines between, as `table.Table` reads them."""
 
-    rows: GradientTable
+    table: GradientTable
     anchors: np.ndarray
 
     def at(self, t: int) -> Tensor:
         """Return the gradients (U, P) at step `t`."""
-        return interpolated(self.anchors, t, self.rows.at)
+        return interpolated(self.anchors, t, self.table.at)
 
 
 @dataclass(frozen=True)

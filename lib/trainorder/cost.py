@@ -30,7 +30,7 @@ class Meter:
         return _Span(self, span)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return counts, spans, wall seconds since the start, peak resident bytes, the GPU."""
+        """Return counts, spans, wall seconds since the start, peak resident bytes, and the GPU."""
         return {
             "wall_seconds": time.perf_counter() - self._start,
             "peak_bytes": peak_bytes(),

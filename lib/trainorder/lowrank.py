@@ -23,7 +23,7 @@ from torch import Tensor
 from trainorder.curvature import Curvature, CurvatureAlong
 from trainorder.estimators.base import Expansion, sum_over_units
 from trainorder.interpolation import interpolated
-from trainorder.optimizer import State
+from trainorder.optimizer import ALL, State
 from trainorder.quantize import (
     FEW_LEVELS,
     dequantized,
@@ -74,15 +74,15 @@ class LowRank:
         """Updates made before the window."""
         return self.start.step
 
-    def state(self, t: int) -> State:
+    def state(self, t: int, columns: slice = ALL) -> State:
         """Return the state before the window; the path's later moments are not kept."""
         if t:
             raise ValueError("a low-rank expansion keeps no moments along the path")
-        return self.start
+        return self.start.columns(columns)
 
-    def parameters(self, t: int) -> Tensor:
+    def parameters(self, t: int, columns: slice = ALL) -> Tensor:
         """Return the path's parameters (P,) before step `t`, interpolated between anchors."""
-        return self._between(self.centre, t)
+        return self._between(self.centre, t)[columns]
 
     def _between(self, rows: Tensor, t: int) -> Tensor:
         return interpolated(self.anchors, t, rows.__getitem__)

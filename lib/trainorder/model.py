@@ -45,7 +45,7 @@ class LanguageModel:
     ) -> None:
         """Initialise what is new from `seed`, in `dtype`, for sequences of `length` tokens.
 
-        They are drawn on torch's default device, and then moved to `device`, if there is one.
+        They are drawn on torch's default device, and then moved to `device`, if one is given.
 
         Raises:
             UserError: the model of the user's cannot be loaded, or does not fit the text.

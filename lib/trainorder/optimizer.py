@@ -13,6 +13,7 @@ from torch import Tensor
 from trainorder.config import OptimizerConfig
 
 MOMENTS = ("parameters", "exp_avg", "exp_avg_sq")  # the tensors of a state
+ALL = slice(None)  # the parameters, where a block of them might stand
 
 
 @dataclass
@@ -27,13 +28,6 @@ class State:
     exp_avg_sq: Tensor
     step: int
 
-    def repeated(self, count: int) -> "State":
-        """Return `count` copies stacked along a new first axis."""
-        m, v = self.exp_avg, self.exp_avg_sq
-        return State(
-            self.parameters.repeat(count, 1), m.repeat(count, 1), v.repeat(count, 1), self.step
-        )
-
     def clone(self) -> "State":
         """Return a copy that shares nothing."""
         m, v = self.exp_avg.clone(), self.exp_avg_sq.clone()
@@ -42,6 +36,11 @@ class State:
     def rows(self, rows: slice) -> "State":
         """Return views of some of the stacked states; changing them in place changes these."""
         return State(self.parameters[rows], self.exp_avg[rows], self.exp_avg_sq[rows], self.step)
+
+    def columns(self, columns: slice) -> "State":
+        """Return views of a block of the parameters and their moments, as `rows` does."""
+        m, v = self.exp_avg[..., columns], self.exp_avg_sq[..., columns]
+        return State(self.parameters[..., columns], m, v, self.step)
 
 
 class Optimizer(ABC):

@@ -60,7 +60,7 @@ def _replay_batch(
 
     def observe(t: int, parameters: Tensor) -> None:
         if watched:
-            rows.append(sketch(parameters[watched]).numpy())
+            rows.append(torch.stack([sketch(parameters[i]) for i in watched]).numpy())
 
     schedules = torch.from_numpy(np.stack([order.schedule for order in orders]))
     with problem.meter.time("replay"):

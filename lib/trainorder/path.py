@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainorder.optimizer import MOMENTS, State
+from trainorder.optimizer import ALL, MOMENTS, State
 from trainorder.store import create_rows, creating
+
+_HELD_NUMBERS = 2**20  # of parameters at most, where the last few states stay in memory
 
 
 class Centre(Protocol):
@@ -34,17 +36,20 @@ class Centre(Protocol):
         """The steps (K,) at which there is a gradient table."""
         ...
 
-    def state(self, t: int) -> State:
-        """Return the state before step `t`; `t` = T is the end."""
+    def state(self, t: int, columns: slice = ALL) -> State:
+        """Return the state before step `t`, or a block of it; `t` = T is the end."""
         ...
 
-    def parameters(self, t: int) -> Tensor:
-        """Return theta_t (P,)."""
+    def parameters(self, t: int, columns: slice = ALL) -> Tensor:
+        """Return theta_t (P,), or a block of it."""
         ...
 
 
 class Path:
-    """States theta_0 .. theta_T with their moments, read from an open file one at a time."""
+    """States theta_0 .. theta_T with their moments, read from an open file one at a time.
+
+    Of a large model nothing stays in memory, so that a block of the parameters takes no more.
+    """
 
     def __init__(self, file: h5py.File) -> None:
         """Read from an opened `path.h5`."""
@@ -55,21 +60,29 @@ class Path:
         self.anchors = np.asarray(file["anchor"])
         self._held: dict[int, State] = {}  # the last few: neighbouring steps share them
 
-    def state(self, t: int) -> State:
+    def state(self, t: int, columns: slice = ALL) -> State:
         """Return the state before step `t` of the window; `t` = T is the end.
 
-        Tensors are (P,), shared between calls: not to be changed in place.
+        Tensors are (P,), or those of a block of `columns`; shared between calls: not to be changed
+        in place.
         """
+        if self.size > _HELD_NUMBERS:
+            return self._read(t, columns)
         if t not in self._held:
             while len(self._held) > 2:
                 self._held.pop(next(iter(self._held)))
-            theta, m, v = (torch.from_numpy(self._file[name][t]) for name in MOMENTS)
-            self._held[t] = State(theta, m, v, self.first_step + t)
-        return self._held[t]
+            self._held[t] = self._read(t, ALL)
+        return self._held[t].columns(columns)
 
-    def parameters(self, t: int) -> Tensor:
-        """Return theta_t (P,)."""
-        return self.state(t).parameters
+    def parameters(self, t: int, columns: slice = ALL) -> Tensor:
+        """Return theta_t (P,), or a block of it."""
+        if self.size > _HELD_NUMBERS:
+            return torch.from_numpy(self._file["parameters"][t, columns])
+        return self.state(t, columns).parameters
+
+    def _read(self, t: int, columns: slice) -> State:
+        theta, m, v = (torch.from_numpy(self._file[name][t, columns]) for name in MOMENTS)
+        return State(theta, m, v, self.first_step + t)
 
 
 def write_path(

@@ -92,7 +92,7 @@ class Sizes:
         self.pools = self._pools()
 
     def model(self, narrow: bool, device: torch.device | None = None) -> LanguageModel:
-        """Return the study's model, or the proxy's; on the device `meta` it takes no memory."""
+        """Return the study's model, or the proxy's; made on device `meta` it takes no memory."""
         length, seed = self.corpus.sequence_length, self.config["seeds"]["init"]
         config = self.models[narrow]
         return LanguageModel(config, self.vocabulary, length, seed, torch.float32, device)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+_BLOCK = 2**20  # numbers that are signed at a time
 SEED = 20250522  # one projection for every file of every study, so that sketches can be subtracted
 
 
@@ -18,14 +19,16 @@ class SparseJL:
         """Draw the projection from R^`size` to R^`rows`."""
         generator = torch.Generator().manual_seed(seed)
         self.rows = rows
-        self._row = torch.randint(rows, (size,), generator=generator)
-        self._sign = torch.randint(2, (size,), generator=generator) * 2 - 1
+        self._row = torch.randint(rows, (size,), generator=generator).int()
+        self._sign = torch.randint(2, (size,), generator=generator).mul_(2).sub_(1).to(torch.int8)
 
     def __call__(self, vectors: Tensor) -> Tensor:
         """Return the sketches (..., k) of vectors (..., P), in their dtype."""
-        signed = vectors.detach() * self._sign.to(vectors.dtype)
-        result = signed.new_zeros(*signed.shape[:-1], self.rows)
-        return result.index_add_(-1, self._row, signed)
+        result = vectors.new_zeros(*vectors.shape[:-1], self.rows)
+        blocks = (tensor.split(_BLOCK, -1) for tensor in (vectors.detach(), self._row, self._sign))
+        for some, row, sign in zip(*blocks, strict=True):
+            result.index_add_(-1, row, some * sign.to(vectors.dtype))
+        return result
 
     def transposed(self, sketches: Tensor) -> Tensor:
         """Return S^T y (..., P) of sketches y (..., k); E S^T S x = x, with an error above |x|."""

@@ -31,6 +31,7 @@ from trainorder.quantize import BLOCK
 from trainorder.sizes import FLOAT, Sizes, spread
 from trainorder.stores.base import Dense
 from trainorder.stores.build import all_codecs
+from trainorder.table import HELD_NUMBERS
 
 Work = defaultdict[Unit, float]
 # Measured once, on the default study. A number of a step of a replay, in updates; a byte of
@@ -174,7 +175,7 @@ def _barycentre(s: Sizes) -> Stage:
         files=("store/barycentre/path.h5", "store/barycentre/table-0.h5"),
         bytes=made,
         scratch=made,
-        rows=3 * s.U + 12 * len(s.pools),
+        rows=16 + 12 * len(s.pools),
     )
 
 
@@ -427,7 +428,7 @@ def _replayed(
     rows = 4.0 * max(batches)
     if e.method in TABLE_METHODS:
         work[Unit("hash")] += _STORED * jobs * s.table_bytes(e.path)
-        rows += 3 * s.U
+        rows += 3 * s.U if s.U * s.P <= HELD_NUMBERS else 0  # else read a block at a time
     if e.method in EXACT_METHODS:
         # a unit that several orders visit at a step is differentiated once for all of them
         visited = sum(s.U * (1 - (1 - s.k / s.U) ** batch) for batch in batches)

@@ -21,6 +21,7 @@ from trainorder.files import publish
 SCHEMA_VERSION = 1
 _SEAL_BYTES = 512  # the smallest user block of HDF5
 _MAGIC = b"trainorder-store "
+CHUNK_NUMBERS = 2**20  # in a chunk at most, so that a part of a long vector is read by itself
 
 
 def _seal(path: Path) -> bytes:
@@ -41,9 +42,9 @@ def sealed_hash(path: str | Path) -> str:
 def create_rows(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> h5py.Dataset:
     """Add a dataset to be filled row by row: one chunk a vector, checksummed (fletcher32).
 
-    `shape` is `(..., n)`; a chunk holds the last axis.
+    `shape` is `(..., n)`; a chunk holds the last axis, or `CHUNK_NUMBERS` of it.
     """
-    chunks = (1,) * (len(shape) - 1) + (max(1, shape[-1]),)
+    chunks = (1,) * (len(shape) - 1) + (max(1, min(shape[-1], CHUNK_NUMBERS)),)
     return file.create_dataset(name, shape, dtype, chunks=chunks, fletcher32=True)
 
 

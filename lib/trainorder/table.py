@@ -11,9 +11,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from trainorder.interpolation import interpolated
+from trainorder.optimizer import ALL
 from trainorder.path import Centre
 from trainorder.problem import Problem, each_gradient
 from trainorder.store import create_rows, creating
+
+HELD_NUMBERS = 2**23  # of an anchor at most, where the last few anchors stay in memory
 
 
 def even_anchors(steps: int, anchors: int | None) -> np.ndarray:
@@ -31,13 +34,19 @@ def create_table(file: h5py.File, anchors: np.ndarray, units: int, like: Tensor)
 
 
 def write_rows(
-    shard: File, key: str, anchors: np.ndarray, units: int, like: Tensor, rows: Iterable[Tensor]
+    shard: File,
+    key: str,
+    anchors: np.ndarray,
+    units: int,
+    like: Tensor,
+    rows: Iterable[Iterable[Tensor]],
 ) -> None:
-    """Publish a shard from gradients (U, P) that are there already, one for each anchor."""
+    """Publish a shard from gradients that are there already: U of (P,) for each anchor."""
     with creating(shard, key) as file:
         table = create_table(file, anchors, units, like)
         for row, gradients in enumerate(rows):
-            table[row] = gradients.numpy()
+            for unit, g in enumerate(gradients):
+                table[row, unit] = g.numpy()
 
 
 def write_table(shard: File, key: str, problem: Problem, path: Centre, anchors: np.ndarray) -> None:
@@ -48,6 +57,7 @@ def write_table(shard: File, key: str, problem: Problem, path: Centre, anchors: 
             theta = path.parameters(t)
             for unit, g in enumerate(each_gradient(problem, theta)):
                 table[row, unit] = g.numpy()
+                del g  # not held while the next one is computed
 
 
 class GradientTable(Protocol):
@@ -57,9 +67,16 @@ class GradientTable(Protocol):
         """Return the gradients (U, P) at step `t`."""
         ...
 
+    def rows(self, t: int, units: Tensor, columns: slice = ALL) -> Tensor:
+        """Return a copy of those of `units` (n,), (n, P) or a block of it."""
+        return self.at(t)[units, columns]
 
-class Table:
-    """The gradient table read from opened shards, interpolated linearly between anchors."""
+
+class Table(GradientTable):
+    """The gradient table read from opened shards, interpolated linearly between anchors.
+
+    Of a large one nothing stays in memory, and only what is asked for is read.
+    """
 
     def __init__(self, files: Sequence[h5py.File]) -> None:
         """Index the anchors of all shards."""
@@ -73,11 +90,31 @@ class Table:
         """Return the gradients (U, P) at step `t`; beyond the last anchor, the last one's."""
         return interpolated(self.anchors, t, lambda place: self._anchor(int(self.anchors[place])))
 
+    def rows(self, t: int, units: Tensor, columns: slice = ALL) -> Tensor:
+        """Return a copy of those of `units` (n,), (n, P) or a block of it."""
+        return interpolated(
+            self.anchors, t, lambda place: self._rows(int(self.anchors[place]), units, columns)
+        )
+
+    def _rows(self, t: int, units: Tensor, columns: slice) -> Tensor:
+        dataset, row = self._row[t]
+        if not _is_large(dataset):
+            return self._anchor(t)[units, columns]
+        read = [torch.from_numpy(dataset[row, unit, columns]) for unit in units.tolist()]
+        return torch.stack(read)
+
     def _anchor(self, t: int) -> Tensor:
         """Read one anchor; the last few stay in memory, since neighbouring steps share them."""
+        dataset, row = self._row[t]
+        if _is_large(dataset):
+            return torch.from_numpy(dataset[row])
         if t not in self._held:
-            dataset, row = self._row[t]
             while len(self._held) > 2:
                 self._held.pop(next(iter(self._held)))
             self._held[t] = torch.from_numpy(dataset[row])
         return self._held[t]
+
+
+def _is_large(dataset: h5py.Dataset) -> bool:
+    _, units, size = dataset.shape
+    return int(units * size) > HELD_NUMBERS

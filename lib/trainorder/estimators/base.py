@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import trange
 
 from trainorder.derivatives import gradient
-from trainorder.optimizer import Optimizer, State
+from trainorder.optimizer import ALL, MOMENTS, Optimizer, State
 from trainorder.path import Centre
 from trainorder.problem import Problem
 from trainorder.table import GradientTable
@@ -22,12 +22,34 @@ Observe = Callable[[int, Tensor], None]
 
 @dataclass
 class Expansion:
-    """What an estimator expands about; `table` is None for those that do not read it."""
+    """What an estimator expands about.
+
+    Attributes:
+        problem: the units' losses.
+        optimizer: the update.
+        path: the centre.
+        table: None for those that do not read it.
+        columns: the parameters that are looked at: all P, or a block of them.
+
+    """
 
     problem: Problem
     optimizer: Optimizer
     path: Centre
     table: GradientTable | None
+    columns: slice = field(default_factory=lambda: ALL)  # a slice has no hash
+
+    def block(self, columns: slice) -> "Expansion":
+        """Return the same of a block of the parameters, as far as path and table are read."""
+        return replace(self, columns=columns)
+
+    def state(self, t: int) -> State:
+        """Return the path's state before step `t`, (P,) each."""
+        return self.path.state(t, self.columns)
+
+    def parameters(self, t: int) -> Tensor:
+        """Return theta_t (P,)."""
+        return self.path.parameters(t, self.columns)
 
     def gradients(self, t: int, units: Tensor) -> Tensor:
         """Return the mean table gradient of each order's units at step `t`.
@@ -36,11 +58,24 @@ class Expansion:
         """
         if self.table is None:
             raise ValueError("this estimator reads the gradient table, and none was opened")
-        table = self.table.at(t)
-        total = table[units[:, 0]]
+        total = self.table.rows(t, units[:, 0], self.columns)
         for column in units.T[1:]:
-            total += table[column]
+            total += self.table.rows(t, column, self.columns)
         return total / units.shape[1]
+
+    def copies(self, t: int, count: int) -> State:
+        """Return `count` copies of the path's state before step `t`, (O, P) each.
+
+        They are filled a block at a time, so that the path's own state is never held beside them.
+        """
+        first = self.path.state(t, slice(0, 0))
+        theta, m, v = (first.parameters.new_empty(count, self.problem.size) for _ in MOMENTS)
+        state = State(theta, m, v, first.step)
+        for _, columns in parts(1, self.problem.size):
+            block = self.path.state(t, columns)
+            for name in MOMENTS:
+                getattr(state, name)[:, columns] = getattr(block, name)
+        return state
 
 
 class Estimator(ABC):
@@ -80,23 +115,37 @@ class ExactReplay(Estimator):
 
     def replay(self, schedules: Tensor, observe: Observe) -> Tensor:
         """Apply the optimizer exactly to the approximated gradients of each step."""
-        state = self.expansion.path.state(0).repeated(len(schedules))
+        state = self.expansion.copies(0, len(schedules))
         self.follow(state, schedules, 0, observe)
         return state.parameters
 
     def follow(self, state: State, schedules: Tensor, first: int, observe: Observe) -> None:
         """Advance `state` (O, P) in place from before step `first` to the end of `schedules`."""
-        count, steps, _ = schedules.shape
+        steps = schedules.shape[1]
         for t in trange(first, steps, desc=type(self).__name__, mininterval=2):
             observe(t, state.parameters)
-            exact = t >= steps - self.tail
-            gradients = (self.true_gradients if exact else self.gradients)(
-                t, schedules[:, t], state.parameters
-            )
-            for rows in chunks(count, state.parameters.shape[1]):
-                self.expansion.optimizer.update(state.rows(rows), gradients[rows])
+            units = schedules[:, t]
+            if t >= steps - self.tail:
+                self._update(state, self.true_gradients(t, units, state.parameters))
+            else:
+                self.step(t, units, state)
             state.step += 1
         observe(steps, state.parameters)
+
+    def step(self, t: int, units: Tensor, state: State) -> None:
+        """Advance `state` (O, P) in place by step `t` of `units` (O, k), but for its count."""
+        self._update(state, self.gradients(t, units, state.parameters))
+
+    def _update(self, state: State, gradients: Tensor) -> None:
+        for rows, columns in self.parts(state):
+            part = state.rows(rows).columns(columns)
+            self.expansion.optimizer.update(part, gradients[rows, columns])
+
+    def parts(self, state: State) -> list[tuple[slice, slice]]:
+        """Divide `state` (O, P) for the update; clipping needs the whole gradient of an order."""
+        clipped = self.expansion.optimizer.config.gradient_clip is not None
+        orders, size = state.parameters.shape
+        return parts(orders, size, whole=clipped)
 
     def true_gradients(self, t: int, units: Tensor, parameters: Tensor) -> Tensor:
         """Return the gradients (O, P) of `units` (O, k) at `parameters` (O, P), differentiated."""
@@ -110,15 +159,21 @@ class ExactReplay(Estimator):
         )
 
 
-def chunks(orders: int, size: int) -> list[slice]:
-    """Divide the orders of a batch, of `size` numbers each, so that scratch tensors stay small."""
+def parts(orders: int, size: int, whole: bool = False) -> list[tuple[slice, slice]]:
+    """Divide the orders of a batch, of `size` numbers each, so that scratch tensors stay small.
+
+    Returns rows and columns of (orders, size); with `whole`, no order is divided.
+    """
+    if size > CHUNK_NUMBERS and not whole:
+        blocks = [slice(start, start + CHUNK_NUMBERS) for start in range(0, size, CHUNK_NUMBERS)]
+        return [(slice(row, row + 1), columns) for row in range(orders) for columns in blocks]
     step = max(1, CHUNK_NUMBERS // size)
-    return [slice(start, start + step) for start in range(0, orders, step)]
+    return [(slice(start, start + step), ALL) for start in range(0, orders, step)]
 
 
 def displacement(expansion: Expansion, t: int, parameters: Tensor) -> Tensor:
     """Return delta_t = parameters - theta_t, (O, P)."""
-    return parameters - expansion.path.parameters(t)
+    return parameters - expansion.parameters(t)
 
 
 def sum_over_units(units: Tensor) -> list[tuple[int, Tensor]]:

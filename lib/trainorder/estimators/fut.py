@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import trange
 
-from trainorder.estimators.base import Estimator, Expansion, Observe, chunks, displacement
+from trainorder.estimators.base import Estimator, Expansion, Observe, displacement, parts
 from trainorder.optimizer import AdamW
 
 
@@ -32,7 +32,7 @@ def adam_update(expansion: Expansion, t: int, g: Tensor) -> Update:
     if not isinstance(expansion.optimizer, AdamW):
         raise ValueError("Gamma is Adam's update, and the optimizer is another")
     c = expansion.optimizer.config
-    state = expansion.path.state(t)
+    state = expansion.state(t)
     correction1, correction2 = expansion.optimizer.bias_corrections(state.step)
     m = (c.beta1 * state.exp_avg + (1 - c.beta1) * g) / correction1
     v = (c.beta2 * state.exp_avg_sq + (1 - c.beta2) * g * g) / correction2
@@ -64,8 +64,9 @@ class FUT(Estimator):
         parameters = self.expansion.path.parameters(0).repeat(count, 1)
         for t in trange(steps, desc=type(self).__name__, mininterval=2):
             observe(t, parameters)
-            for rows in chunks(count, parameters.shape[1]):
-                self._step(t, schedules[rows, t], parameters[rows])
+            for rows, columns in parts(count, parameters.shape[1]):
+                block = type(self)(self.expansion.block(columns), self.guard)
+                block._step(t, schedules[rows, t], parameters[rows, columns])
         observe(steps, parameters)
         return parameters
 
@@ -93,6 +94,5 @@ class FUT(Estimator):
 
     def _per_step(self, t: int, rise: Tensor) -> Tensor:
         """Divide by theta_t - theta_{t-1}, giving 0 where that is 0."""
-        path = self.expansion.path
-        run = path.parameters(t) - path.parameters(t - 1)
+        run = self.expansion.parameters(t) - self.expansion.parameters(t - 1)
         return torch.where(run != 0, rise / run, 0)

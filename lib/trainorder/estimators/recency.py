@@ -21,6 +21,6 @@ class Recency(ExactReplay):
         first = steps - self.tail
         for t in range(first):
             observe(t, self.expansion.path.parameters(t).expand(count, -1))
-        state = self.expansion.path.state(first).repeated(count)
+        state = self.expansion.copies(first, count)
         self.follow(state, schedules, first, observe)
         return state.parameters

@@ -14,7 +14,7 @@ from trainorder.table import GradientTable
 Arrays = Mapping[str, Tensor]
 
 
-class Dense:
+class Dense(GradientTable):
     """The whole table in memory, (T, U, P): what every store is made from and compared with."""
 
     def __init__(self, gradient: Tensor) -> None:
@@ -121,7 +121,7 @@ class Codec(ABC):
 
 
 @dataclass(frozen=True)
-class Encoded:
+class Encoded(GradientTable):
     """A store: to be used wherever a `Table` is read."""
 
     codec: Codec
