@@ -49,7 +49,7 @@ def _save(file: Path, folder: Path) -> None:
     import torch
     import transformers
 
-    read = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
+    read: dict[str, Any] = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
     loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(**read, dtype=torch.float32)
     del loaded.config.quantization_config  # no longer: and what has one is not saved
     model = type(loaded)(loaded.config)

@@ -12,6 +12,7 @@ the basis of the low-rank expansion. Units are measured apart from each other, s
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,10 +74,10 @@ class Probed:
         with opened(path, key, "probes") as file:
             arrays = {name: np.asarray(file[name]) for name in file}
             steps, length = int(file.attrs["steps"]), float(file.attrs["length"])
-        numbers = {name: arrays.pop(name) for name in ("anchors", "bends")}
-        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        metric, directions = tensors.pop("metric"), tensors.pop("directions")
-        return cls(LowRank(start, steps, **numbers, **tensors), metric, directions, length)
+        model: dict[str, Any] = {name: arrays.pop(name) for name in ("anchors", "bends")}
+        model |= {name: torch.from_numpy(array) for name, array in arrays.items()}
+        metric, directions = model.pop("metric"), model.pop("directions")
+        return cls(LowRank(start, steps, **model), metric, directions, length)
 
 
 def leading(displacements: Tensor, metric: Tensor, count: int) -> Tensor:

@@ -13,7 +13,8 @@ from trainorder.store import opened, read_arrays, write_arrays
 
 def unmarked(tokens: np.ndarray) -> np.ndarray:
     """Return the tokens themselves, given ones (see `Corpus`) among them, in the same shape."""
-    return np.maximum(tokens, ~tokens)
+    found: np.ndarray = np.maximum(tokens, ~tokens)
+    return found
 
 
 @dataclass(frozen=True)
