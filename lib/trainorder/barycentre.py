@@ -224,11 +224,15 @@ def anchor_gradients(checkpoints: Checkpoints, anchors: np.ndarray, key: str) ->
 def _anchor_moments(
     problem: Problem, theta: Tensor, checkpoints: Checkpoints, t: int, key: str
 ) -> Moments:
-    """Return the exact moments at an anchor; its gradients are computed once, and kept."""
-    file = anchor_file(checkpoints, t)
-    if not file.exists():
-        write_arrays(file, key, {"gradient": unit_gradients(problem, theta).numpy()})
-    (rows,) = anchor_gradients(checkpoints, np.array([t]), key)
+    """Return the exact moments at an anchor; its gradients are computed once, and kept.
+
+    A file of them that cannot be read counts as absent.
+    """
+    try:
+        (rows,) = anchor_gradients(checkpoints, np.array([t]), key)
+    except UserError:
+        rows = unit_gradients(problem, theta)
+        write_arrays(anchor_file(checkpoints, t), key, {"gradient": rows.numpy()})
     return exact_moments(rows)
 
 
