@@ -39,7 +39,7 @@ def publish(path: str | Path) -> Iterator[Path]:
         finally:
             private.unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise UserError(f"{path}: cannot be written: {_reason(error)}") from error
 
 
 def _remove_abandoned(path: Path) -> None:
@@ -61,6 +61,11 @@ def _alive(process: int) -> bool:
     return True
 
 
+def _reason(error: OSError) -> str:
+    """Return the system's words for an error, without what HDF5 adds."""
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
 def move(source: str | Path, target: str | Path) -> None:
     """Rename a finished file to its published name, on the same disk.
 
@@ -72,7 +77,7 @@ def move(source: str | Path, target: str | Path) -> None:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
         os.replace(source, target)
     except OSError as error:
-        raise UserError(f"{target}: cannot be written: {error.strerror or error}") from error
+        raise UserError(f"{target}: cannot be written: {_reason(error)}") from error
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -44,6 +44,16 @@ def sealed_hash(path: str | Path) -> str:
     return words[-1].decode("ascii", "replace") if words else ""
 
 
+def stated_key(path: str | Path) -> str | None:
+    """Return the key of the study that a file says it belongs to, without a check; None if none."""
+    try:
+        with h5py.File(path, "r") as file:
+            key = file.attrs.get("key")
+    except OSError:
+        return None
+    return key if isinstance(key, str) else None
+
+
 def create_rows(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> h5py.Dataset:
     """Add a dataset to be filled row by row: one chunk a vector, checksummed (fletcher32).
 
