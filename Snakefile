@@ -28,6 +28,10 @@ include: "rules/what_if.smk"
 include: "rules/figures.smk"
 
 
+onstart:
+    check_writable()
+
+
 rule all:
     default_target: True
     input:

@@ -2,6 +2,7 @@
 import os
 import re
 import sys
+from base64 import urlsafe_b64encode
 from copy import deepcopy
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from trainorder.run_files import (
     checkpoint_files,
     window_checkpoints,
 )
+from trainorder.store import stated_key
 
 # Jobs keep what they free: with glibc's defaults a step of training spends up to a tenth of its
 # time in the kernel, which takes the memory of activations back and hands it out again as zeros.
@@ -151,6 +153,27 @@ KEYS = {
     ),
 }
 
+
+def check_origin():
+    """Refuse stored files of another configuration that Snakemake has no record of.
+
+    Copied from elsewhere, they would pass for up to date. Those with a record are made again.
+    """
+    foreign = []
+    for file, kind in (("corpus.h5", "corpus"), ("store/warm.h5", "study")):
+        path = f"{RESULTS}/{file}"
+        record = Path(".snakemake/metadata", urlsafe_b64encode(path.encode()).decode())
+        if not record.exists() and stated_key(path) not in (KEYS[kind], None):
+            foreign.append(path)
+    if foreign:
+        sys.exit(
+            f"error: {' and '.join(foreign)}: of another configuration, and not made here; "
+            f"delete {RESULTS} or choose another name for the study"
+        )
+
+
+check_origin()
+
 # What a script needs to set up the learning problem.
 PROBLEM = {
     "key": KEYS["corpus"],
@@ -164,6 +187,14 @@ PROBLEM = {
 def code(script):
     """A hash of the script and of the library modules it imports, so that edits rerun it."""
     return code_hash(SCRIPTS / script)
+
+
+def check_writable():
+    """Refuse folders of results that jobs cannot write to, before Snakemake stumbles there."""
+    top = next(p for p in (Path(RESULTS), *Path(RESULTS).parents) if p.exists())
+    for folder in (top, *Path(RESULTS).rglob("*/")):
+        if not os.access(folder, os.W_OK | os.X_OK):
+            sys.exit(f"error: {folder}: cannot be written; make it writable")
 
 
 def memory(step_mb):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -75,12 +76,29 @@ def test_a_killed_writer_changes_nothing(tmp_path, before):
     assert writer.stdout.readline() == "written\n"
     writer.send_signal(signal.SIGKILL)
     writer.communicate()
+    assert len(list(tmp_path.glob(".*.partial"))) == 1
     if before is None:
         assert not target.exists(), "a half-written file carries the published name"
     else:
         assert target.read_text() == before, "a killed writer touched the published file"
     write_text(target, "after")
     assert target.read_text() == "after", "the litter of a killed writer blocks the next one"
+    assert os.listdir(tmp_path) == ["result.txt"], "the litter of killed writers piles up"
+
+
+def test_what_a_writer_that_lives_or_one_on_another_machine_has_begun_is_left_alone(tmp_path):
+    target, host = tmp_path / "result.txt", socket.gethostname()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    begun = [
+        f".result.txt.{host}.{os.getppid()}.partial",
+        f".result.txt.another-{host}.{ended.pid}.partial",
+        f".other.txt.{host}.{ended.pid}.partial",
+    ]
+    for name in [*begun, f".result.txt.{host}.{ended.pid}.partial"]:
+        (tmp_path / name).write_text("half")
+    write_text(target, "whole")
+    assert sorted(os.listdir(tmp_path)) == sorted([*begun, "result.txt"])
 
 
 def test_two_writers_of_one_name_do_not_mix(tmp_path):

@@ -175,3 +175,42 @@ def test_a_users_mistake_is_in_the_log_and_on_the_terminal(snakemake, tmp_path):
         job_module.run(main, snakemake)
     assert caught.value.code == "error: no such file", "the exit status is not 1"
     assert (tmp_path / "logs" / "step.log").read_text() == "error: no such file\n"
+
+
+OUT_OF_MEMORY = {
+    "Python": MemoryError(),
+    "torch": RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+    "HDF5": OSError("Can't read data (memory allocation failed for chunk)"),
+}
+
+
+@pytest.mark.parametrize("who", OUT_OF_MEMORY)
+def test_want_of_memory_is_one_line_that_says_what_to_do(snakemake, tmp_path, who):
+    def main(job):
+        raise OUT_OF_MEMORY[who]
+
+    with pytest.raises(SystemExit, match=r"^error: out of memory \(.+\); run fewer jobs"):
+        job_module.run(main, snakemake)
+    assert (tmp_path / "logs" / "step.log").read_text().startswith("error: out of memory")
+
+
+def test_a_log_that_the_disk_has_no_room_for_stops_no_step(snakemake, monkeypatch, capfd):
+    snakemake.log = ["/dev/full"]
+    monkeypatch.setattr(job_module, "write_text", lambda *_: None)
+    done = []
+
+    def main(job):
+        for _ in range(3):
+            print("progress")
+            print("warning", file=sys.stderr)
+        done.append(job)
+
+    job_module.run(main, snakemake)
+    assert done
+    assert capfd.readouterr().err == ""
+
+
+def test_a_log_that_cannot_be_opened_is_one_line(snakemake, tmp_path):
+    (tmp_path / "logs" / "step.log").mkdir(parents=True)
+    with pytest.raises(SystemExit, match=r"^error: .*step.log: cannot be written: Is a directory"):
+        job_module.run(lambda job: None, snakemake)

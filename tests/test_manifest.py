@@ -15,12 +15,13 @@ KEY = "feedc0ffee123456"
 
 
 def write_path(path, key=KEY):
-    states = np.ones((5, 7), np.float32)
+    states = np.full((5, 7), len(path.parent.name), np.float32)
     store.write_arrays(path, key, {"parameters": states, "exp_avg": states}, first_step=3)
 
 
 def write_table(path, steps, key=KEY):
-    arrays = {"gradient": np.ones((len(steps), 3, 7), np.float32), "step": np.array(steps)}
+    gradients = np.full((len(steps), 3, 7), len(path.parent.name), np.float32)
+    arrays = {"gradient": gradients, "step": np.array(steps)}
     store.write_arrays(path, key, arrays)
 
 
@@ -129,8 +130,17 @@ def test_a_shard_in_the_place_of_another_is_refused(manifest, files):
     shutil.copy(files[1], files[2])
     with pytest.raises(UserError, match=r"table-1.h5: not the file that the manifest lists"):
         shards(manifest, KEY, "reference", "table")
-    with pytest.raises(UserError, match=r"table-1.h5: holds step 0, as table-0.h5 does"):
+    with pytest.raises(UserError, match=r"table-1.h5: holds step 0, as reference/table-0.h5 does"):
         write_manifest(manifest, KEY, "code", files)
+
+
+def test_a_file_of_one_path_in_the_place_of_the_others_is_refused(files, tmp_path):
+    shutil.copy(files[0], files[3])
+    with pytest.raises(UserError) as caught:
+        write_manifest(tmp_path / "manifest.json", KEY, "code", files)
+    assert f"{files[3]}: holds the same, as reference/path.h5 does" in str(caught.value)
+    assert "rerun rule `reference` and rule `barycentre`" in str(caught.value)
+    assert not (tmp_path / "manifest.json").exists()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "3", "{}", '{"study": "x"}', None])

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -200,3 +201,49 @@ def test_a_full_disk_is_one_line_and_publishes_nothing(tmp_path):
     assert str(tmp_path / "x.h5") in done.stdout, done.stderr
     assert done.stdout.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_full_at_any_size_of_the_file_is_one_line_and_no_crash(tmp_path):
+    code = f"""
+        import resource
+        import sys
+        import numpy as np
+        from trainorder import store
+        from trainorder.errors import UserError
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from test_store import write
+        from pathlib import Path
+        path, limit, hard = Path({str(tmp_path / "x.h5")!r}), 4096, resource.RLIM_INFINITY
+        while not path.exists():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+            try:
+                write(path)
+            except UserError as error:
+                print(error)
+            limit += 1000
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        write(path.with_name("y.h5"))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"HDF5 met the full disk: {done.stderr}"
+    lines = done.stdout.splitlines()
+    assert len(lines) > 20
+    assert set(lines) == {f"{tmp_path / 'x.h5'}: cannot be written: File too large"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.h5", "y.h5"]
+    assert (tmp_path / "x.h5").read_bytes() == (tmp_path / "y.h5").read_bytes()
+
+
+def test_the_room_taken_for_a_file_and_not_needed_is_given_back(path):
+    with h5py.File(path) as file:
+        end = file.id.get_filesize()
+    assert path.stat().st_size == end
+    assert path.stat().st_size < 2**16, "more than this file needs"
+
+
+def test_the_key_a_file_states_is_read_without_a_check(path, tmp_path):
+    assert store.stated_key(path) == KEY
+    assert store.stated_key(tmp_path / "absent.h5") is None
+    (tmp_path / "text.h5").write_text("text")
+    assert store.stated_key(tmp_path / "text.h5") is None

@@ -226,17 +226,25 @@ def anchor_gradients(
 def _anchor_moments(
     problem: Problem, theta: Tensor, checkpoints: Checkpoints, t: int, key: str
 ) -> Moments:
-    """Return the exact moments at an anchor; its gradients are computed once, and kept."""
-    file = anchor_file(checkpoints, t)
-    if not file.exists():
-        with creating(file, key) as made:
+    """Return the exact moments at an anchor; its gradients are computed once, and kept.
+
+    A file of them that cannot be read counts as absent.
+    """
+
+    def kept() -> Moments:
+        [moments] = map(exact_moments, anchor_gradients(checkpoints, np.array([t]), key))
+        return moments
+
+    try:
+        return kept()
+    except UserError:
+        with creating(anchor_file(checkpoints, t), key) as made:
             shape, dtype = (problem.units, problem.size), theta.numpy().dtype.str
             rows = create_rows(made, "gradient", shape, dtype)
             for unit, g in enumerate(each_gradient(problem, theta)):
                 rows[unit] = g.numpy()
                 del g  # not held while the next one is computed
-    [moments] = map(exact_moments, anchor_gradients(checkpoints, np.array([t]), key))
-    return moments
+        return kept()
 
 
 def _check_finite(state: State, t: int, optimizer: Optimizer) -> None:

@@ -1,9 +1,11 @@
 """Publishing files atomically, and the two plain formats results are written in."""
 
 import csv
+import glob
 import hashlib
 import json
 import os
+import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,16 +19,18 @@ def publish(path: str | Path) -> Iterator[Path]:
     """Yield a private name beside `path`; on success flush it to disk and rename it to `path`.
 
     A reader sees the old file or the whole new one, never a part. On an exception the private
-    file is removed and `path` stays as it was.
+    file is removed and `path` stays as it was. What killed writers on this machine left of the
+    same file is removed first.
 
     Raises:
         UserError: the folder cannot be written.
 
     """
     path = Path(path)
-    private = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    private = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path)
         try:
             yield private
             with open(private, "rb") as handle:
@@ -35,7 +39,31 @@ def publish(path: str | Path) -> Iterator[Path]:
         finally:
             private.unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise UserError(f"{path}: cannot be written: {_reason(error)}") from error
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove the private files of writers of `path` on this machine that live no more."""
+    mine = glob.escape(f".{path.name}.{socket.gethostname()}.")
+    for private in path.parent.glob(f"{mine}*.partial"):
+        writer = private.name.split(".")[-2]
+        if writer.isdigit() and not _alive(int(writer)):
+            private.unlink(missing_ok=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return True
+
+
+def _reason(error: OSError) -> str:
+    """Return the system's words for an error, without what HDF5 adds."""
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def move(source: str | Path, target: str | Path) -> None:
@@ -49,7 +77,7 @@ def move(source: str | Path, target: str | Path) -> None:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
         os.replace(source, target)
     except OSError as error:
-        raise UserError(f"{target}: cannot be written: {error.strerror or error}") from error
+        raise UserError(f"{target}: cannot be written: {_reason(error)}") from error
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -6,8 +6,10 @@ that the same step can be run again by hand:
 `python scripts/truth.py results/default/logs/truth-0.json`.
 """
 
+import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -21,6 +23,7 @@ from trainorder.files import read_json, sha256_file, write_json, write_text
 from trainorder.provenance import digest
 
 _PARTS = ("input", "output", "params")
+_NO_MEMORY = re.compile("can't allocate memory|memory allocation failed|out of memory")
 
 
 @dataclass
@@ -46,7 +49,7 @@ class Job:
 
 
 def run(main: Callable[[Job], None], snakemake: Any = None) -> None:
-    """Run `main`; a `UserError` ends the process with its one line and status 1."""
+    """Run `main`; a `UserError`, or want of memory, ends the process with one line and status 1."""
     try:
         job = _from_snakemake(snakemake) if snakemake is not None else _from_command_line()
         with _logging(job.log):
@@ -59,13 +62,29 @@ def _run(main: Callable[[Job], None], job: Job) -> None:
     """Run `main`; write its cost if the step declares it."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        main(job)
+        with _memory():
+            main(job)
     except UserError as error:
         if job.log is not None:  # the terminal gets its line from `run`
             print(f"error: {error}", file=sys.stderr)
         raise
     if "cost" in job.output:
         write_json(job.output["cost"], job.meter.as_dict())
+
+
+@contextmanager
+def _memory() -> Iterator[None]:
+    """Turn want of memory, as Python, numpy, torch or HDF5 report it, into a `UserError`."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+            raise UserError(
+                f"out of memory ({str(error) or type(error).__name__}); run fewer jobs at once, or ask "
+                "for more memory (`mem_mb` of the rule, on a cluster); `snakemake plan` shows what "
+                "each stage takes"
+            ) from error
+        raise
 
 
 def _from_snakemake(snakemake: Any) -> Job:
@@ -116,10 +135,27 @@ def _logging(log: str | None) -> Iterator[None]:
     if log is None:
         yield
         return
-    Path(log).parent.mkdir(parents=True, exist_ok=True)
     with (
-        open(log, "w", encoding="utf-8", buffering=1) as handle,
+        _opened_log(Path(log)) as handle,
         redirect_stdout(handle),
         redirect_stderr(handle),
     ):
         yield
+
+
+def _opened_log(path: Path) -> io.TextIOWrapper:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return io.TextIOWrapper(_LogFile(path, "w"), encoding="utf-8", write_through=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+class _LogFile(io.FileIO):
+    """A log; what a full disk has no room for is left out, as the step's own files tell of that."""
+
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content)
+        except OSError:
+            return len(content)

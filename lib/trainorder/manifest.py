@@ -31,10 +31,11 @@ def write_manifest(path: Path, key: str, code: str, files: Sequence[Path]) -> No
     so on. Their `sha256` is the one in their seal: of all bytes after the first 512.
 
     Raises:
-        UserError: a file is missing, damaged, of another study, or holds steps that another has.
+        UserError: a file is missing, damaged, of another study, or holds what another has: its
+            steps, or all its bytes.
 
     """
-    holder: dict[tuple[str, int], Path] = {}
+    holder: dict[tuple[str, str], Path] = {}
     entries = [_entry(path.parent, file, key, holder) for file in files]
     manifest = {"schema_version": SCHEMA_VERSION, "study": key, "code": code, "shards": entries}
     write_json(path, manifest)
@@ -45,15 +46,16 @@ def _kind(file: Path) -> str:
 
 
 def _entry(
-    folder: Path, file: Path, key: str, holder: dict[tuple[str, int], Path]
+    folder: Path, file: Path, key: str, holder: dict[tuple[str, str], Path]
 ) -> dict[str, Any]:
-    """Check one file, once through; `holder` knows which table holds each step."""
+    """Check one file, once through; `holder` knows which file holds each step, and each content."""
     expansion, kind = file.parent.name, _kind(file)
     with opened(file, key, RULES[expansion, kind]) as content:
         rows = len(content[_ROWS[kind]])
         steps = [int(step) for step in content["step"]] if kind == "table" else []
     for step in steps:
-        _claim(holder, expansion, step, file)
+        _claim(holder, (expansion, f"step {step}"), f"step {step}", file)
+    _claim(holder, ("content", sealed_hash(file)), "the same", file)
     return {
         "file": file.relative_to(folder).as_posix(),
         "path": expansion,
@@ -64,13 +66,16 @@ def _entry(
     }
 
 
-def _claim(holder: dict[tuple[str, int], Path], expansion: str, step: int, table: Path) -> None:
-    """Check that no shard stands in the place of another of the same study."""
-    other = holder.setdefault((expansion, step), table)
-    if other != table:
+def _claim(
+    holder: dict[tuple[str, str], Path], what: tuple[str, str], words: str, file: Path
+) -> None:
+    """Check that no file stands in the place of another of the same study."""
+    other = holder.setdefault(what, file)
+    if other != file:
+        rules = {f"`{RULES[each.parent.name, _kind(each)]}`": None for each in (other, file)}
         raise UserError(
-            f"{table}: holds step {step}, as {other.name} does; "
-            f"delete both and rerun rule `{RULES[expansion, 'table']}`"
+            f"{file}: holds {words}, as {other.parent.name}/{other.name} does; "
+            f"delete both and rerun rule {' and rule '.join(rules)}"
         )
 
 

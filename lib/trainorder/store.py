@@ -6,7 +6,11 @@ the seal before HDF5 reads anything, so a truncated file, a flipped byte or a fi
 is an error that names the file and the rule to rerun, and never silent fill values.
 """
 
+import errno
 import hashlib
+import math
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +26,8 @@ SCHEMA_VERSION = 1
 _SEAL_BYTES = 512  # the smallest user block of HDF5
 _MAGIC = b"trainorder-store "
 CHUNK_NUMBERS = 2**20  # in a chunk at most, so that a part of a long vector is read by itself
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of the disk, of a quota, of a limit on files
+_RECORDS_BYTES = 2**16  # more than HDF5's own records of a file and its attributes take
 
 
 def _seal(path: Path) -> bytes:
@@ -39,6 +45,16 @@ def sealed_hash(path: str | Path) -> str:
     return words[-1].decode("ascii", "replace") if words else ""
 
 
+def stated_key(path: str | Path) -> str | None:
+    """Return the key of the study that a file says it belongs to, without a check; None if none."""
+    try:
+        with h5py.File(path, "r") as file:
+            key = file.attrs.get("key")
+    except OSError:
+        return None
+    return key if isinstance(key, str) else None
+
+
 def create_rows(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> h5py.Dataset:
     """Add a dataset to be filled row by row: one chunk a vector, checksummed (fletcher32).
 
@@ -52,25 +68,67 @@ def create_rows(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) 
 def creating(path: str | Path, key: str, **attributes: Any) -> Iterator[h5py.File]:
     """Yield a new HDF5 file to fill; seal it, read it back and publish it atomically."""
     with publish(path) as private:
-        file = h5py.File(private, "w", userblock_size=_SEAL_BYTES)
+        file = _NewFile(private, "w", userblock_size=_SEAL_BYTES)
         try:
+            file.reserve(_RECORDS_BYTES)
             file.attrs["key"] = key
             for name, value in attributes.items():
                 file.attrs[name] = value
             yield file
-        finally:
-            _close(file)
+        except BaseException:
+            file.abandon()
+            raise
+        file.close()
+        with h5py.File(private, "r+"):  # an unreadable file is never published; cuts off what was
+            pass  # reserved and not needed
         with open(private, "r+b") as handle:
             handle.write(_seal(private))
-        with h5py.File(private, "r"):  # an unreadable file is never published
-            pass
 
 
-def _close(file: h5py.File) -> None:
-    try:
-        file.close()
-    except RuntimeError as error:  # what h5py raises when the disk is full
-        raise OSError(str(error)) from error
+class _NewFile(h5py.File):
+    """A file that takes its room on the disk before HDF5 writes.
+
+    HDF5 crashes the process where a write fails late, as on a disk that is full at `close`.
+    """
+
+    def create_dataset(
+        self, name: str, shape: Any = None, dtype: Any = None, data: Any = None, **how: Any
+    ) -> h5py.Dataset:
+        """Add a dataset, as h5py does.
+
+        Raises:
+            OSError: the disk has no room for it.
+
+        """
+        if data is None:
+            size = math.prod(shape) * np.dtype(dtype).itemsize
+        elif isinstance(data, list):
+            size = sum(len(str(text).encode()) + 64 for text in data)
+        else:
+            size = np.asarray(data).nbytes
+        chunks = how.get("chunks")
+        pieces = math.prod(map(math.ceil, np.divide(shape, chunks))) if chunks else 0
+        self.reserve(size + size // 64 + 128 * pieces + 4096)  # with the index of its chunks
+        return super().create_dataset(name, shape, dtype, data, **how)
+
+    def reserve(self, size: int) -> None:
+        """Take `size` bytes more; OSError if the disk, a quota or a limit forbids it."""
+        if sys.platform != "linux":
+            return
+        handle = self.id.get_vfd_handle()
+        try:
+            os.posix_fallocate(handle, os.fstat(handle).st_size, size)
+        except OSError as error:
+            if error.errno in _FULL:  # else a file system that reserves nothing
+                raise
+
+    def abandon(self) -> None:
+        """Close without a write to the disk, where there may be no room for it."""
+        if sys.platform == "linux":
+            memory = os.memfd_create("abandoned")
+            os.dup2(memory, self.id.get_vfd_handle())
+            os.close(memory)
+        self.close()
 
 
 def write_arrays(path: str | Path, key: str, arrays: Mapping[str, Any], **attributes: Any) -> None:

@@ -1,3 +1,4 @@
+import errno
 import re
 import subprocess
 from pathlib import Path
@@ -97,6 +98,48 @@ def test_a_failed_download_is_one_line_that_names_the_package(tmp_path, monkeypa
         "pip says: No matching distribution found"
     )
     assert list(tmp_path.iterdir()) == [], "a part of an archive was published"
+
+
+@pytest.fixture
+def downloads(archives, monkeypatch):
+    """Let pip "download" the first so many bytes of the archive `code`, the next in turn."""
+
+    def downloads(*lengths):
+        content, left = archives["code"].read_bytes(), list(lengths)
+
+        def pip(command, **_):
+            folder = Path(command[command.index("--dest") + 1])
+            (folder / archives["code"].name).write_bytes(content[: left.pop(0)])
+            return subprocess.CompletedProcess(command, 0, "", "")
+
+        monkeypatch.setattr(subprocess, "run", pip)
+
+    return downloads
+
+
+def test_a_truncated_download_is_refused_and_the_next_one_completes(archives, downloads, tmp_path):
+    downloads(100_000, None)
+    with pytest.raises(UserError, match=r"not the pinned file of package reasoning-gym 0\.1\.25"):
+        packages.fetch("code", tmp_path)
+    assert list(tmp_path.iterdir()) == [], "a part of an archive was published"
+    assert packages.fetch("code", tmp_path).read_bytes() == archives["code"].read_bytes()
+
+
+def test_an_archive_that_was_cut_short_is_fetched_again(archives, downloads, tmp_path):
+    cut = tmp_path / archives["code"].name
+    cut.write_bytes(archives["code"].read_bytes()[:100_000])
+    downloads(None)
+    assert packages.fetch("code", tmp_path) == cut
+    assert cut.read_bytes() == archives["code"].read_bytes()
+
+
+def test_no_room_for_a_download_is_one_line_that_names_the_package(tmp_path, monkeypatch):
+    def pip(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp/requirements.txt")
+
+    monkeypatch.setattr(subprocess, "run", pip)
+    with pytest.raises(UserError, match=r"^package reasoning-gym: .*No space left on device"):
+        packages.fetch("code", tmp_path)
 
 
 def test_pins_are_whole_and_distinct():

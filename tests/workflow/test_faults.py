@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import yaml
@@ -25,6 +26,7 @@ from workflow_tree import (
     states,
     stop,
     wait_until,
+    work_tree,
 )
 
 pytestmark = pytest.mark.study
@@ -332,3 +334,110 @@ def test_snakemake_killed_and_resumed_on_one_core_gives_the_bytes_of_two(finishe
     for name, state in before.items():
         assert after[tree.results / name] == state, f"{name} was finished and was made again"
     assert_same_results(tree.results, finished.results, "cores or the kill changed", FEW)
+
+
+RIDGE = RESULTS / "estimates/ridge/0.h5"  # what the tests below have made again
+
+
+def test_a_second_snakemake_is_refused_while_one_runs_which_completes(study, finished):
+    (study.root / RIDGE).unlink()
+    first = study.started(str(RIDGE), "--cores", "1", *SMOKE)
+    try:
+        locks = study.root / ".snakemake/locks"
+        wait_until(lambda: locks.is_dir() and any(locks.iterdir()), first)
+        os.kill(first.pid, signal.SIGSTOP)
+        status, output = study.snakemake(str(RIDGE), "--cores", "1", *SMOKE)
+        os.kill(first.pid, signal.SIGCONT)
+        printed, _ = first.communicate(timeout=300)
+    finally:
+        stop(first)
+    assert status != 0, "two heads ran in one folder"
+    assert "--unlock" in output
+    assert "Traceback" not in output
+    assert first.returncode == 0, printed
+    assert_same_results(study.results, finished.results, "a second head disturbed the first")
+
+
+@pytest.mark.skipif(
+    os.geteuid() == 0 and shutil.which("setpriv") is None,
+    reason="root writes everywhere, and there is no setpriv to take that from it",
+)
+def test_snakemake_refuses_a_folder_it_cannot_write_in_one_line(study, finished):
+    plain = ("setpriv", "--inh-caps=-all", "--bounding-set=-all") if os.geteuid() == 0 else ()
+    (study.root / RIDGE).unlink()
+    (study.results / "costs/estimate/ridge/0.json").unlink()
+    folders = [study.results, *study.results.rglob("*/")]
+    try:
+        for folder in folders:
+            folder.chmod(0o555)
+        status, output = study.snakemake(str(RIDGE), "--cores", "1", *SMOKE, before=plain)
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert status != 0
+    assert "Traceback" not in output
+    lines = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert lines == [f"error: {RESULTS}: cannot be written; make it writable"]
+    status, output = study.snakemake(str(RIDGE), "--cores", "1", *SMOKE, before=plain)
+    assert status == 0, output
+    assert_same_results(study.results, finished.results, "the read-only folder left a trace")
+
+
+def test_files_dated_days_ahead_or_back_change_no_result(study, finished):
+    for number, path in enumerate(sorted(study.results.rglob("*"))):
+        dated = time.time() + (-1) ** number * (number % 5) * 86_400
+        os.utime(path, (dated, dated))
+    for _ in range(2):
+        status, output = study.snakemake(str(RIDGE), "--cores", "2", *SMOKE)
+        assert status == 0, output
+    assert_same_results(study.results, finished.results, "the dates of files changed")
+
+
+def refused(tree, *arguments):
+    """Return the one line with which Snakemake ends before it plans anything."""
+    status, output = tree.snakemake("--dry-run", *arguments)
+    assert status == 1, output
+    assert "Traceback" not in output
+    [line] = [line for line in output.splitlines() if line.startswith("error: ")]
+    return line
+
+
+def test_results_of_other_seeds_copied_here_are_refused_and_made_anew_once_deleted(study):
+    (study.root / "seeds.yaml").write_text("seeds: {init: 1, data: 1, order: 1}\n")
+    (study.root / "other.yaml").write_text("study: other\n")
+    reseeded = (*SMOKE, "seeds.yaml")
+    plan = study.plan(*reseeded).jobs
+    assert "warm" in plan, "a study that was made here is not made again with other seeds"
+    other = study.root / "results/other"
+    shutil.copytree(study.results, other)
+    said = "of another configuration, and not made here; delete results/other"
+    line = refused(study, *reseeded, "other.yaml")
+    assert line.startswith("error: results/other/corpus.h5 and results/other/store/warm.h5: ")
+    assert said in line
+    shutil.rmtree(other)
+    assert study.plan(*reseeded, "other.yaml").jobs == plan
+    shutil.rmtree(study.root / ".snakemake")  # as where the results were copied to another clone
+    assert "not made here; delete results/smoke" in refused(study, *reseeded)
+    assert study.plan(*SMOKE).jobs == {}, "results copied with their configuration are refused"
+
+
+NASTY = "$(touch owned) `touch owned` ; touch owned #'"
+
+
+def test_names_of_files_and_domains_reach_no_shell(tmp_path):
+    tree = work_tree(tmp_path)
+    texts = [" ".join(f"{word} {n}" for n in range(400)) for word in ("sea", "hill", "wind")]
+    rows = [json.dumps({"text": text * 20, "domain": NASTY + text[:1]}) for text in texts * 4]
+    (tree.root / f"{NASTY}.jsonl").write_text("\n".join(f"{row}" for row in rows))
+    (tree.root / "mine.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "study": "smoke",
+                "corpus": {"source": "files", "files": [f"{NASTY}.jsonl"], "domains": None},
+            }
+        )
+    )
+    status, output = tree.snakemake(str(RESULTS / "corpus.h5"), "--cores", "1", *SMOKE, "mine.yaml")
+    assert "Building the corpus" in output, output
+    assert not (tree.root / "owned").exists(), "a name was run as a command"
+    print(status, output)

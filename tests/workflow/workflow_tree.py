@@ -46,19 +46,22 @@ class Tree:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         return {**os.environ, "PYTHONPATH": str(self.root / "lib"), "PATH": path}
 
-    def snakemake(self, *arguments, timeout=300):
+    def snakemake(self, *arguments, timeout=300, before=()):
         """Run Snakemake to its end; return its status and all it printed as one text."""
-        with self.started(*arguments) as process:
+        with self.started(*arguments, before=before) as process:
             try:
                 output, _ = process.communicate(timeout=timeout)
             finally:
                 stop(process)
         return process.returncode, output
 
-    def started(self, *arguments, output=subprocess.PIPE):
-        """Start Snakemake in a process group of its own; `output` is a file or a pipe."""
+    def started(self, *arguments, output=subprocess.PIPE, before=()):
+        """Start Snakemake in a process group of its own; `output` is a file or a pipe.
+
+        `before` is a command that runs the one behind it in another way.
+        """
         return subprocess.Popen(
-            [sys.executable, "-m", "snakemake", *arguments],
+            [*before, sys.executable, "-m", "snakemake", *arguments],
             cwd=self.root,
             env=self.environment(),
             stdout=output,

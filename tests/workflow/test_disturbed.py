@@ -1,0 +1,270 @@
+"""What a machine does to a step: it is refused, or killed, nothing wrong stays, a rerun completes.
+
+The steps are real, and so are the faults: a small disk that is full, a limit on memory, SIGKILL, a
+folder mounted read-only. What the rerun leaves are the bytes of the study that nothing disturbed.
+"""
+
+import json
+import os
+import shutil
+import signal
+from itertools import count
+
+import pytest
+
+from configs import replaced
+from forking import Driver, jumping_clock, killed, little_memory, mounts
+from trainorder.bundle import write_bundle
+from workflow_tree import RESULTS, Tree, assert_one_line, lasting
+
+pytestmark = pytest.mark.study
+
+JOBS = [  # one of every rule that computes on this machine alone
+    *("corpus", "warm", "orders", "clusters", "reference", "table-1", "barycentre"),
+    *("curvature-barycentre", "reduced-barycentre", "manifest", "truth-0", "stores", "proxy"),
+    *("estimate-nystrom@barycentre-0", "predict-reduced@barycentre", "ridge", "validate"),
+    *("propose", "curriculum", "positions", "position_maps", "memorization", "explorer"),
+    *("figures", "bundle"),
+]
+RESUMED = ("warm", "reference", "truth-0", "barycentre")  # from states that a trainer left
+
+
+@pytest.fixture(scope="module")
+def driver():
+    with Driver() as driver:
+        yield driver
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return Tree(tmp_path)
+
+
+def record_of(finished, tree, job):
+    """Return the record of a job of the finished study, to be run in `tree`."""
+    if job == "manifest":  # names its shards by their places beside it
+        shutil.copytree(finished.results / "store", tree.results / "store")
+        (tree.results / "store/manifest.json").unlink()
+        return finished.job(job)
+    if job == "bundle":
+        validation = str(finished.results / "validation.json")
+        return {
+            "input": {"validation": validation},
+            "output": {"bundle": str(RESULTS / "smoke.tar.gz")},
+            "params": {},
+        }
+    return finished.job_elsewhere(job)
+
+
+def outputs(record):
+    """Return the names of a job's outputs, timings left out."""
+    values = [value for name, value in record["output"].items() if name not in ("cost", "costs")]
+    return [path for value in values for path in ([value] if isinstance(value, str) else value)]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(finished, tmp_path_factory):
+    """Return a function that gives an output's lasting bytes in the study nothing disturbed."""
+    bundle = tmp_path_factory.mktemp("bundle") / "smoke.tar.gz"
+    write_bundle(finished.results, bundle)
+
+    def undisturbed(path):
+        whole = bundle if path.endswith(".tar.gz") else finished.root / path
+        return lasting(whole.name, whole.read_bytes(), None)
+
+    return undisturbed
+
+
+def assert_nothing_wrong(root, record, undisturbed):
+    """Check that what stands under a final name, if anything, is whole."""
+    for path in outputs(record):
+        if (root / path).exists():
+            found = lasting((root / path).name, (root / path).read_bytes(), None)
+            assert found == undisturbed(path), f"{path}: not the bytes of an undisturbed run"
+
+
+def assert_completed(ended, root, record, undisturbed):
+    """Check that a step ended well, with the right outputs and no litter."""
+    assert ended.code == 0, ended.error
+    absent = [path for path in outputs(record) if not (root / path).exists()]
+    assert not absent, f"not made: {absent}"
+    assert_nothing_wrong(root, record, undisturbed)
+    left = list(root.rglob("*.partial"))
+    assert not left, f"left behind: {left}"
+
+
+@pytest.fixture
+def mounted(driver, tree):
+    """Return the tree, its results on a file system of its own, as this process sees it."""
+    if not mounts():
+        pytest.skip("needs root, or namespaces of users, to mount a file system")
+    folder = tree.root / "results"
+    folder.mkdir()
+    driver.command("mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder)
+    yield Tree(driver.seen(tree.root))
+    driver.command("umount", folder)
+
+
+@pytest.fixture
+def room(mounted):
+    """Return a function that leaves so many pages of the file system free."""
+    ballast = os.open(mounted.root / "results/ballast", os.O_CREAT | os.O_RDWR)
+
+    def room(pages):
+        os.ftruncate(ballast, 0)
+        disk = os.statvfs(ballast)
+        if (size := (disk.f_bavail - pages) * disk.f_bsize) > 0:
+            os.posix_fallocate(ballast, 0, size)
+
+    yield room
+    os.close(ballast)
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_disk_full_at_any_write_is_one_line_and_a_rerun_with_room_completes(
+    finished, undisturbed, driver, tree, mounted, room, job
+):
+    record = record_of(finished, mounted, job)
+    whole = [finished.root / path for path in outputs(record) if (finished.root / path).exists()]
+    pages = sum(-(-path.stat().st_size // 4096) for path in whole)
+    for free in count(0, max(3, pages // 4)):
+        room(free)
+        ended = driver.step(tree, job, record)
+        if ended.code == 0:
+            break
+        assert_one_line(ended, f"{RESULTS}", "cannot be written: No space left on device")
+        assert_nothing_wrong(mounted.root, record, undisturbed)
+        assert not list(mounted.results.rglob("*.partial")), "what could not be written takes room"
+    assert free, "the disk was never full"
+    assert_completed(ended, mounted.root, record, undisturbed)
+
+
+@pytest.mark.parametrize("job", ["warm", "ridge", "validate", "figures", "bundle"])
+def test_a_read_only_folder_is_one_line_and_a_rerun_completes_once_it_can_be_written(
+    finished, undisturbed, driver, tree, mounted, job
+):
+    record = record_of(finished, mounted, job)
+    mounted.results.mkdir(exist_ok=True)
+    driver.command("mount", "-o", "remount,ro", tree.root / "results")
+    ended = driver.step(tree, job, record)
+    assert_one_line(ended, f"{RESULTS}/logs", "cannot be written: Read-only file system")
+    driver.command("mount", "-o", "remount,rw", tree.root / "results")
+    assert_completed(driver.step(tree, job, record), mounted.root, record, undisturbed)
+
+
+LARGE = {  # params with which a job asks for more memory than there is, of torch or of numpy
+    "warm": {"problem__model__hidden_size": 16384},
+    "table-1": {"problem__model__intermediate_size": 2**26},
+    "truth-0": {"sketch_rows": 10**9},
+    "ridge": {"sketch_rows": 10**9},
+    "validate": {"validation__resamples": 10**9},
+}
+
+
+@pytest.mark.parametrize("job", LARGE)
+def test_want_of_memory_is_one_line_and_a_rerun_that_has_enough_completes(
+    finished, undisturbed, driver, tree, job
+):
+    record = record_of(finished, tree, job)
+    large = {**record, "params": replaced(record["params"], **LARGE[job])}
+    ended = driver.step(tree, job, large, little_memory, 2**28)
+    assert_one_line(ended, "out of memory (", "ask for more memory")
+    assert_nothing_wrong(tree.root, record, undisturbed)
+    assert_completed(driver.step(tree, job, record), tree.root, record, undisturbed)
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_step_killed_as_it_publishes_leaves_nothing_wrong_and_a_rerun_completes(
+    finished, undisturbed, driver, tree, job
+):
+    record = record_of(finished, tree, job)
+    for renames in range(1, 1 + min(2, len(record["output"]))):  # the first is the job's record
+        ended = driver.step(tree, job, record, killed, renames)
+        if job == "figures":  # its processes are killed, not it
+            assert_one_line(ended, "a process that drew was killed")
+        else:
+            assert ended.code == -signal.SIGKILL, f"it did not publish: {ended}"
+        assert_nothing_wrong(tree.root, record, undisturbed)
+        assert list(tree.root.rglob("*.partial")), "it was not killed before a file was whole"
+    assert_completed(driver.step(tree, job, record), tree.root, record, undisturbed)
+
+
+@pytest.mark.parametrize("job", [*RESUMED, "ridge"])
+def test_two_of_one_step_at_once_end_with_the_right_bytes_or_one_line(
+    finished, undisturbed, driver, tree, job
+):
+    record = record_of(finished, tree, job)
+    for ended in driver.steps(tree, [(job, record)] * 2):
+        if ended.code:
+            assert_one_line(ended, f"{RESULTS}")
+    assert_nothing_wrong(tree.root, record, undisturbed)
+    assert_completed(driver.step(tree, job, record), tree.root, record, undisturbed)
+
+
+@pytest.mark.parametrize("job", ["warm", "truth-0", "estimate-nystrom@barycentre-0"])
+def test_a_clock_that_jumps_changes_neither_results_nor_what_they_are_said_to_cost(
+    finished, undisturbed, driver, tree, job
+):
+    record = record_of(finished, tree, job)
+    ended = driver.step(tree, job, record, jumping_clock)
+    assert_completed(ended, tree.root, record, undisturbed)
+    cost = json.loads((tree.root / record["output"]["cost"]).read_text())
+    seconds = [cost["wall_seconds"], *cost["seconds"].values()]
+    assert all(0 < each < 3600 for each in seconds), f"not by a clock that only goes on: {cost}"
+
+
+@pytest.mark.parametrize("job", RESUMED)
+@pytest.mark.parametrize("length", [0, 600, -1])
+def test_damaged_states_of_a_trainer_count_as_absent(
+    finished, undisturbed, driver, tree, job, length
+):
+    record = record_of(finished, tree, job)
+    states = 2 if job == "warm" else 4
+    ended = driver.step(tree, job, record, killed, states)
+    assert ended.code == -signal.SIGKILL, ended.error
+    kept = [path for path in (tree.results / ".work").rglob("*.h5")]
+    assert kept, "there is no state to damage"
+    for path in kept:
+        path.write_bytes(path.read_bytes()[:length])
+    assert_completed(driver.step(tree, job, record), tree.root, record, undisturbed)
+
+
+SWAPS = {  # a file, another of the same study in its place, a job that reads it, what is said
+    "another shard": ("truth/1.h5", "truth/0.h5", "validate", "is also in"),
+    "retrained for a map": ("truth/1.h5", "memorization/truth/0.h5", "ridge", "is also in"),
+    "of the proxy": ("truth/1.h5", "proxy/1.h5", "validate", "belongs to another study"),
+    "of another estimator": (
+        "estimates/order0@reference/0.h5",
+        "estimates/order0@barycentre/0.h5",
+        "validate",
+        "estimates/order0@reference: no shard",
+    ),
+    "another shard of the table": (
+        "store/reference/table-1.h5",
+        "store/reference/table-0.h5",
+        "manifest",
+        "holds step 0",
+    ),
+    "of the other path": (
+        "store/barycentre/path.h5",
+        "store/reference/path.h5",
+        "manifest",
+        "holds the same",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SWAPS)
+def test_a_file_of_the_same_study_in_the_place_of_another_stops_the_step_that_reads_it(
+    finished, undisturbed, driver, tree, case
+):
+    place, other, job, said = SWAPS[case]
+    shutil.copytree(finished.results, tree.results)
+    record = finished.job(job)
+    for path in outputs(record):
+        (tree.root / path).unlink()
+    shutil.copy(finished.results / other, tree.results / place)
+    assert_one_line(driver.step(tree, job, record), said, "rerun rule")
+    assert not any((tree.root / path).exists() for path in outputs(record))
+    shutil.copy(finished.results / place, tree.results / place)
+    assert_completed(driver.step(tree, job, record), tree.root, record, undisturbed)
