@@ -107,8 +107,7 @@ rule probes:
         path=f"{RESULTS}/store/{{path}}/path.h5",
         table=lambda wildcards: tables(wildcards.path),
     output:
-        # Unrounded and large: only the shards of units and `curvature` want it.
-        probed=temp(f"{RESULTS}/store/{{path}}/probed.h5"),
+        probed=f"{RESULTS}/store/{{path}}/probed.h5",
         probes=f"{RESULTS}/store/{{path}}/probes.json",
         cost=f"{RESULTS}/costs/probes/{{path}}.json",
     log:
@@ -145,7 +144,7 @@ rule unit_curvature:
         path=f"{RESULTS}/store/{{path}}/path.h5",
         probed=rules.probes.output.probed,
     output:
-        responses=temp(f"{RESULTS}/store/{{path}}/units/{{shard}}.h5"),
+        responses=f"{RESULTS}/store/{{path}}/units/{{shard}}.h5",
         cost=f"{RESULTS}/costs/unit_curvature/{{path}}/{{shard}}.json",
     log:
         f"{RESULTS}/logs/unit_curvature-{{path}}-{{shard}}.log",

@@ -221,7 +221,7 @@ def _probes(s: Sizes, path: str, after: tuple[str, ...]) -> Stage:
     schedules = probes.SCHEDULES - 2
     replayed = schedules * s.T * s.P
     rows = anchors * s.U + c.anchors * clusters * r
-    scratch = FLOAT * s.P * (q + 2 * anchors + c.unit_directions)
+    kept = FLOAT * s.P * (q + 2 * anchors + 1 + c.unit_directions)
     work[Unit("update")] += replays * replayed + 2 * s.P * measured * clusters
     work[Unit("product")] += s.P * (
         (replays - 2) * schedules * s.T * 3 * r * c.anchors  # replays with the curvature
@@ -229,14 +229,14 @@ def _probes(s: Sizes, path: str, after: tuple[str, ...]) -> Stage:
         + c.anchors * clusters * r * (r + q)
         + replays * (6 * schedules) ** 2
     )
-    work[Unit("hash")] += _STORED * scratch
+    work[Unit("hash")] += _STORED * kept
     return Stage(
         f"probes/{path}",
         after,
         counts={"goals": s.D, "sequences": measured * pool},
         work=work,
-        files=(f"store/{path}/probes.json",),
-        scratch=scratch,
+        files=(f"store/{path}/probed.h5", f"store/{path}/probes.json"),
+        bytes=kept,
         rows=4 * rows + 3 * c.anchors * clusters * r + 12 * schedules + 2 * q,
     )
 
@@ -256,6 +256,8 @@ def _unit_curvature(s: Sizes, path: str) -> Stage:
         s.shards["curvature"],
         counts={"sequences": own * each},
         work=work,
+        files=(f"store/{path}/units/*.h5",),
+        bytes=2 * FLOAT * s.U * c.unit_directions * q,
         rows=2 * q + 2 * anchors + c.unit_directions + 2 * s.U,
     )
 

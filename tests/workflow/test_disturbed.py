@@ -11,9 +11,9 @@ import signal
 from itertools import count
 
 import pytest
+from forking import Driver, jumping_clock, killed, little_memory, mounts
 
 from configs import replaced
-from forking import Driver, jumping_clock, killed, little_memory, mounts
 from trainorder.bundle import write_bundle
 from workflow_tree import RESULTS, Tree, assert_one_line, lasting
 
@@ -21,7 +21,8 @@ pytestmark = pytest.mark.study
 
 JOBS = [  # one of every rule that computes on this machine alone
     *("corpus", "warm", "orders", "clusters", "reference", "table-1", "barycentre"),
-    *("curvature-barycentre", "reduced-barycentre", "manifest", "truth-0", "stores", "proxy"),
+    *("probes-barycentre", "unit_curvature-barycentre-1", "curvature-barycentre"),
+    *("reduced-barycentre", "manifest", "truth-0", "stores", "proxy"),
     *("estimate-nystrom@barycentre-0", "predict-reduced@barycentre", "ridge", "validate"),
     *("propose", "curriculum", "positions", "position_maps", "memorization", "explorer"),
     *("figures", "bundle"),
@@ -222,7 +223,7 @@ def test_damaged_states_of_a_trainer_count_as_absent(
     states = 2 if job == "warm" else 4
     ended = driver.step(tree, job, record, killed, states)
     assert ended.code == -signal.SIGKILL, ended.error
-    kept = [path for path in (tree.results / ".work").rglob("*.h5")]
+    kept = list((tree.results / ".work").rglob("*.h5"))
     assert kept, "there is no state to damage"
     for path in kept:
         path.write_bytes(path.read_bytes()[:length])

@@ -61,6 +61,12 @@ STORED = [  # a file, the rule that makes it, and the jobs that read it
     ("store/barycentre/table-0.h5", "barycentre", ["manifest", "estimate-order0@barycentre-0"]),
     ("store/clusters.h5", "clusters", ["barycentre", "probes-barycentre"]),
     (
+        "store/barycentre/probed.h5",
+        "probes",
+        ["unit_curvature-barycentre-0", "curvature-barycentre"],
+    ),
+    ("store/barycentre/units/0.h5", "unit_curvature", ["curvature-barycentre"]),
+    (
         "store/barycentre/curvature.h5",
         "curvature",
         ["manifest", "reduced-barycentre", "estimate-nystrom@barycentre-0"],
