@@ -24,7 +24,8 @@ def main(job: Job) -> None:
             arrays = of_all_positions(base, domains, estimate)
     else:
         problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
-        optimizer = build_optimizer(OptimizerConfig(**p["optimizer"]), WindowConfig(**p["window"]).horizon)
+        horizon = WindowConfig(**p["window"]).horizon
+        optimizer = build_optimizer(OptimizerConfig(**p["optimizer"]), horizon)
         manifest, warm = Path(job.input["manifest"]), Path(job.input["warm"])
         with (
             opened_estimator(config, problem, optimizer, manifest, warm, key, p["seed"]) as replay,

@@ -34,8 +34,8 @@ class Unit:
     Attributes:
         kind: `step` (of real training), `gradient`, `hvp` and `third` (what they add to the pass
             that they need first), `forward`, each on some sequences; `update` (a number through
-            the optimizer in a replay), `product` (a multiplication and addition in a product of matrices
-            as wide as the model has parameters), `hash` (a byte).
+            the optimizer in a replay), `product` (a multiplication and addition in a product of
+            matrices as wide as the model has parameters), `hash` (a byte).
         sequences: that it is done on; 0 where it is on none.
         narrow: whether it is the proxy's.
 

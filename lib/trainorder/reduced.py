@@ -35,7 +35,6 @@ from trainorder.estimators.base import Expansion, sum_over_units
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.interpolation import interpolated
 from trainorder.lowrank import LowRank
-from trainorder.optimizer import Optimizer
 from trainorder.problem import Problem, each_gradient, goal_gradients
 from trainorder.store import read_arrays, write_arrays
 

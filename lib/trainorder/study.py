@@ -213,7 +213,8 @@ class Study:
                 yield np.concatenate([[losses.mean()], losses]), None
             return
         manifest, warm = (self.folder / "store" / n for n in ("manifest.json", "warm.h5"))
-        optimizer = build_optimizer(OptimizerConfig(**self.config["optimizer"]), self.window.horizon)
+        settings = OptimizerConfig(**self.config["optimizer"])
+        optimizer = build_optimizer(settings, self.window.horizon)
         with opened_estimator(
             config, self.problem, optimizer, manifest, warm, self.key, self.config["seeds"]["order"]
         ) as replay:

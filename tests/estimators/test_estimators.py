@@ -1,5 +1,7 @@
 """What holds for every estimator."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -39,19 +41,20 @@ CONFIGS = [
 REFERENCE = [[0, 3], [1, 4], [2, 5]]
 
 
-def of_every_kind(configs):
-    """Parametrize by the optimizer, which the fixture is made for, and what is defined under it."""
+def of_every_kind(configs, settings=tuple((kind, "reference") for kind in KINDS)):
+    """Return what to parametrize by: a fixture's setting, and each estimator defined under it."""
     return [
-        pytest.param(kind, config, id=f"{kind}-{config.name}")
-        for kind in KINDS
+        pytest.param(setting, config, id=f"{'-'.join(setting)}-{config.name}")
+        for setting in settings  # the same object each time, so that the fixture is made once
         for config in configs
-        if kind == "adamw" or config.method not in PUBLISHED_METHODS
+        if setting[0] == "adamw" or config.method not in PUBLISHED_METHODS
     ]
 
 
 @pytest.fixture(scope="module")
 def case(request, tmp_path_factory):
-    problem, config = language_problem(), optimizer_config(weight_decay=0.1, **KINDS[request.param])
+    changes = KINDS[request.param[0]]
+    problem, config = language_problem(), optimizer_config(weight_decay=0.1, **changes)
     warm = warm_state(problem, problem.model.parameters(), config)
     states = torch_states(problem, warm, REFERENCE, config)
     with expansion(problem, states, config, tmp_path_factory.mktemp("store")) as about:
@@ -88,7 +91,7 @@ def test_another_order_is_estimated_to_end_elsewhere(config, case):
     assert relative_error(found, states[-1].parameters) > 1e-6, f"{config.name} ignores the order"
 
 
-@pytest.mark.parametrize("case", ["sgd", "sgd with momentum"], indirect=True)
+@pytest.mark.parametrize("case", [("sgd", "reference")], indirect=True)
 @pytest.mark.parametrize("method", PUBLISHED_METHODS)
 def test_the_published_method_is_not_applied_to_another_optimizer(method, case):
     estimator = build_estimator(EstimatorConfig(method, "reference", guard=1.0), case[0])
@@ -149,11 +152,7 @@ def orders(seed):
 
 @pytest.mark.parametrize(
     ("sample_order", "config"),
-    [
-        pytest.param((case.values[0], path), case.values[1], id=f"{path}-{case.id}")
-        for path in ("reference", "barycentre")
-        for case in of_every_kind(METHODS)
-    ],
+    of_every_kind(METHODS, list(product(KINDS, ("reference", "barycentre")))),
     indirect=["sample_order"],
 )
 def test_sample_order_is_estimated_by_every_method(config, sample_order):
