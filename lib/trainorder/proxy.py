@@ -1,4 +1,9 @@
-"""`proxy`: a narrower model retrained for real on every order. A baseline that is all training."""
+"""`proxy`: a narrower model retrained for real on every order. A baseline that is all training.
+
+It takes the optimizer of the model it stands for, and its very learning rate. Rules that scale a
+rate with the width differ between Adam and SGD (Yang et al. 2022, arXiv 2203.03466) and are for
+other initialisations than this one; none is applied, with either.
+"""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -65,8 +65,9 @@ def test_of_all_directions_and_a_cluster_for_each_unit_it_is_order_1(
     schedules, path, kind, tmp_path
 ):
     problem = Polynomial(UNITS, size=SIZE, noise=0.0)
+    rate = 0.02 if kind == "sgd with momentum" else 0.05
     changes = {"weight_decay": 0.1, "schedule": "cosine", **KINDS[kind]}
-    config = optimizer_config(learning_rate=0.05 if kind == "adamw" else 0.02, **changes)
+    config = optimizer_config(learning_rate=rate, **changes)
     _, context = about_path(path, problem, config, schedules, tmp_path)
     with context as about:
         model, _ = low_rank(about, every_sequence(problem, np.arange(UNITS)))
