@@ -104,7 +104,6 @@ KEYS = {
 }
 
 
-
 def check_origin():
     """Refuse stored files of another configuration that Snakemake has no record of.
 

@@ -84,7 +84,7 @@ def creating(path: str | Path, key: str, **attributes: Any) -> Iterator[h5py.Fil
             handle.write(_seal(private))
 
 
-class _NewFile(h5py.File):
+class _NewFile(h5py.File):  # type: ignore[misc]
     """A file that takes its room on the disk before HDF5 writes.
 
     HDF5 crashes the process where a write fails late, as on a disk that is full at `close`.

@@ -168,7 +168,7 @@ def test_want_of_memory_is_one_line_and_a_rerun_that_has_enough_completes(
     record = record_of(finished, tree, job)
     large = {**record, "params": replaced(record["params"], **LARGE[job])}
     ended = driver.step(tree, job, large, little_memory, 2**28)
-    assert_one_line(ended, "out of memory (", "ask for more memory")
+    assert_one_line(ended, "out of memory (", "ask for more (")
     assert_nothing_wrong(tree.root, record, undisturbed)
     assert_completed(driver.step(tree, job, record), tree.root, record, undisturbed)
 
@@ -222,7 +222,7 @@ def test_damaged_states_of_a_trainer_count_as_absent(
     states = 2 if job == "warm" else 4
     ended = driver.step(tree, job, record, killed, states)
     assert ended.code == -signal.SIGKILL, ended.error
-    kept = [path for path in (tree.results / ".work").rglob("*.h5")]
+    kept = list((tree.results / ".work").rglob("*.h5"))
     assert kept, "there is no state to damage"
     for path in kept:
         path.write_bytes(path.read_bytes()[:length])

@@ -437,9 +437,7 @@ def test_names_of_files_and_domains_reach_no_shell(tmp_path):
             }
         )
     )
-    status, output = tree.snakemake(
-        str(RESULTS / "corpus.h5"), "--cores", "1", *SMOKE, "mine.yaml"
-    )
+    status, output = tree.snakemake(str(RESULTS / "corpus.h5"), "--cores", "1", *SMOKE, "mine.yaml")
     assert "Building the corpus" in output, output
     assert not (tree.root / "owned").exists(), "a name was run as a command"
     print(status, output)
