@@ -81,7 +81,7 @@ def _memory() -> Iterator[None]:
         if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
             raise UserError(
                 f"out of memory ({str(error) or 'Python'}); run fewer jobs at once, or ask for "
-                "more (`mem_mb` of the rule, on a cluster); `snakemake plan` shows what a stage takes"
+                "more (`mem_mb` of the rule, on a cluster); `snakemake plan` shows what is taken"
             ) from error
         raise
 
