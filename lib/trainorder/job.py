@@ -80,9 +80,8 @@ def _memory() -> Iterator[None]:
     except Exception as error:
         if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
             raise UserError(
-                f"out of memory ({str(error) or type(error).__name__}); run fewer jobs at once, or "
-                "ask for more memory (`mem_mb` of the rule, on a cluster); `snakemake plan` shows "
-                "what each stage takes"
+                f"out of memory ({str(error) or 'Python'}); run fewer jobs at once, or ask for "
+                "more (`mem_mb` of the rule, on a cluster); `snakemake plan` shows what is taken"
             ) from error
         raise
 

@@ -131,6 +131,24 @@ class Cluster:
                     found.append(int(path.parent.name))
         return found
 
+    def lose_node(self):
+        """Kill at once, by their ids, the daemon of the node and all that runs on it."""
+        found = []
+        for process in self.processes():
+            with contextlib.suppress(OSError):  # it ended
+                name = Path(f"/proc/{process}/comm").read_text().strip()
+                in_job = b"\0SLURM_JOB_ID=" in Path(f"/proc/{process}/environ").read_bytes()
+                if in_job or name in ("slurmd", "slurmstepd"):
+                    found.append((name != "slurmd", process))
+        for _, process in sorted(found):  # the daemon first, so that it reports nothing
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+    def restore_node(self):
+        """Start the daemon of the node again."""
+        self._daemon("slurmd", "-D", "-N", "node1")
+        self._up("slurmd", lambda: "*" not in self.run("sinfo", "-h", "-o", "%T"))
+
     def stop(self):
         """End the jobs, then the daemons, then by its id whatever did not end by itself."""
         with contextlib.suppress(subprocess.SubprocessError, AssertionError):

@@ -130,3 +130,25 @@ def test_a_cancelled_job_and_a_killed_head_leave_no_trace(tree, local, cluster, 
     made_again = [path.name for path in finished if after[path] != before[path]]
     assert not made_again, "finished files were made again"
     assert_same_results(tree.results, local.results, "a kill on the cluster changed")
+
+
+def test_a_node_lost_in_mid_shard_leaves_no_trace(tree, local, cluster, jobs, tmp_path):
+    truth, begun = tree.results / "truth/0.h5", tree.results / "logs/truth-0.json"
+    log = tmp_path / "head.log"
+    with open(log, "w") as output:
+        head = tree.started(*ON_CLUSTER, output=output)
+    try:
+        wait_until(begun.exists, head, timeout=1200)
+        cluster.lose_node()
+        [lost] = [job for job in jobs("truth") if job.comment.endswith("_0")]
+        assert not truth.exists(), "the step was over before its node was lost"
+        begun.unlink()
+        cluster.restore_node()
+        wait_until(begun.exists, head, timeout=1200)  # the step again, whoever sent it
+        head.wait(timeout=1800)
+    finally:
+        stop(head)
+    assert head.returncode == 0, log.read_text()
+    again = [job for job in jobs("truth") if job.comment == lost.comment]
+    assert again[-1].state == "COMPLETED"
+    assert_same_results(tree.results, local.results, "the loss of a node changed")

@@ -11,9 +11,9 @@ import signal
 from itertools import count
 
 import pytest
-from forking import Driver, jumping_clock, killed, little_memory, mounts
 
 from configs import replaced
+from forking import Driver, jumping_clock, killed, little_memory, mounts
 from trainorder.bundle import write_bundle
 from workflow_tree import RESULTS, Tree, assert_one_line, lasting
 
@@ -169,7 +169,7 @@ def test_want_of_memory_is_one_line_and_a_rerun_that_has_enough_completes(
     record = record_of(finished, tree, job)
     large = {**record, "params": replaced(record["params"], **LARGE[job])}
     ended = driver.step(tree, job, large, little_memory, 2**28)
-    assert_one_line(ended, "out of memory (", "ask for more memory")
+    assert_one_line(ended, "out of memory (", "ask for more (")
     assert_nothing_wrong(tree.root, record, undisturbed)
     assert_completed(driver.step(tree, job, record), tree.root, record, undisturbed)
 
