@@ -270,12 +270,19 @@ def _of_pairs(packed: Packed) -> dict[str, int]:
 
 def _origin(domain: str, config: CorpusConfig) -> dict[str, Any]:
     if config.source != "packages":
-        return {"from": config.hub if config.source == "hub" else list(config.files)}
+        return {"from": config.hub if config.source == "hub" else _files_of(domain, config)}
     (package,) = packages.select([domain])
     return {
         "from": {"package": package.name, "version": package.version, "sha256": package.sha256},
         "licence": package.licence,
     }
+
+
+def _files_of(domain: str, config: CorpusConfig) -> list[str]:
+    """Return the files that may hold text of a domain: a .txt file's name is its domain."""
+    return [
+        name for name in config.files if Path(name).suffix != ".txt" or Path(name).stem == domain
+    ]
 
 
 def _density(sequences: np.ndarray, tokenizer: Tokenizer) -> float:
