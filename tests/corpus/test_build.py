@@ -172,6 +172,20 @@ def test_too_little_text_names_domain_split_and_key(
     assert "documents have" in message
 
 
+def test_the_summary_of_texts_names_for_each_domain_its_own_file(config, window, tmp_path):
+    rows = [json.loads(line) for line in Path(config.files[0]).read_text().splitlines()]
+    files = []
+    for domain in ("sea", "hill"):
+        texts = [row["text"] for row in rows if row["domain"] == domain]
+        (tmp_path / f"{domain}.txt").write_text("\n\n".join(texts))
+        files.append(str(tmp_path / f"{domain}.txt"))
+    _, _, summary = build(replace(config, files=files), window, 0, {})
+    assert [summary["domains"][domain]["from"] for domain in ("sea", "hill")] == [
+        [files[0]],
+        [files[1]],
+    ]
+
+
 def test_summary_counts_what_was_built(config, window):
     corpus, _, summary = build(config, window, 0, {})
     splits = [summary["domains"][domain]["splits"] for domain in corpus.domains]
