@@ -113,7 +113,7 @@ if config["corpus"]["source"] != "tokens":
     config["corpus"]["tokenizer"] = (
         config["corpus"]["tokenizer"] or config["model"]["source"]
     )
-# The model of a package is made by rule `pretrained`: its folder may not be there yet.
+# The model of a package: its folder may not be there yet, rule `pretrained` makes it.
 PACKAGED_MODEL = (
     [f"{FOLDER}/{name}" for name in FILES]
     if Path(config["model"]["source"] or "") == Path(FOLDER)
