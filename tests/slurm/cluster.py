@@ -132,7 +132,10 @@ class Cluster:
         return found
 
     def lose_node(self):
-        """Kill at once, by their ids, the daemon of the node and all that runs on it."""
+        """Kill at once, by their ids, the daemon of the node and all that runs on it.
+
+        And say so to the controller, which would find out only after SlurmdTimeout.
+        """
         found = []
         for process in self.processes():
             with contextlib.suppress(OSError):  # it ended
@@ -143,10 +146,12 @@ class Cluster:
         for _, process in sorted(found):  # the daemon first, so that it reports nothing
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
+        self.run("scontrol", "update", "nodename=node1", "state=down", "reason=lost")
 
     def restore_node(self):
-        """Start the daemon of the node again."""
+        """Start the daemon of the node again, and let the controller use it."""
         self._daemon("slurmd", "-D", "-N", "node1")
+        self.run("scontrol", "update", "nodename=node1", "state=resume")
         self._up("slurmd", lambda: "*" not in self.run("sinfo", "-h", "-o", "%T"))
 
     def stop(self):
