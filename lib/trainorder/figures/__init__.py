@@ -56,6 +56,9 @@ NEEDS = {
 }
 
 
+_taken: list[tuple[Results, str | Path]] = []  # in a process of a pool
+
+
 def draw_all(results: str | Path, output: str | Path, processes: int = 1) -> list[Path]:
     """Draw every figure of a study as PDF and PNG, of what it has.
 
@@ -74,16 +77,28 @@ def draw_all(results: str | Path, output: str | Path, processes: int = 1) -> lis
     """
     found = Results.read(results)
     names = [n for n in FIGURES if n not in NEEDS or getattr(found, NEEDS[n]) is not None]
-    draw = partial(_drawn, found, output)
     if processes == 1:
-        return [path for name in names for path in draw(name)]
+        return [path for name in names for path in _drawn(found, output, name)]
     try:
-        with ProcessPoolExecutor(processes) as pool:
-            return [path for paths in pool.map(draw, names) for path in paths]
+        # Processes are given the results as they start: with a task that fills the pipe, a process
+        # that is killed leaves the pool waiting for ever.
+        with ProcessPoolExecutor(processes, initializer=_take, initargs=(found, output)) as pool:
+            return [path for paths in pool.map(_draw, names) for path in paths]
     except BrokenProcessPool:
         raise UserError(
             "figures: a process that drew was killed, maybe for want of memory; run it again"
         ) from None
+
+
+def _take(results: Results, output: str | Path) -> None:
+    """Keep what this process of a pool draws from, and into."""
+    _taken[:] = [(results, output)]
+
+
+def _draw(name: str) -> list[Path]:
+    """Draw one figure of what this process was given."""
+    results, output = _taken[0]
+    return _drawn(results, output, name)
 
 
 def _drawn(results: Results, output: str | Path, name: str) -> list[Path]:
