@@ -1,46 +1,63 @@
 """Prints the peak memory of steps of a study on two models, as JSON; run by `test_memory.py`.
 
 Every step is made in a fork of this process, which has computed nothing yet, so that all peaks
-stand on the same ground: that of the imports.
+stand on the same ground: that of the imports. Vectors are not held beside what a step works on, as
+where `memory_gb` is 0.
 """
 
 import json
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from trainorder.config import ModelConfig, OptimizerConfig
+from trainorder import memory
+from trainorder.barycentre import Anchors, anchor_gradients, run_barycentre
+from trainorder.checkpoints import Checkpoints, read_state, write_state
+from trainorder.clusters import Clusters, draw_pools
+from trainorder.config import CurvatureConfig, ModelConfig, OptimizerConfig
 from trainorder.corpus.corpus import Corpus
 from trainorder.cost import Meter, peak_bytes
 from trainorder.estimators.base import Expansion
 from trainorder.estimators.constant import Constant
 from trainorder.estimators.fut import FUT
 from trainorder.estimators.futpp import FUTPlusPlus
+from trainorder.estimators.nystrom import Nystrom
 from trainorder.estimators.order0 import Order0
+from trainorder.estimators.recency import Recency
+from trainorder.estimators.subsample import Subsample
+from trainorder.estimators.taylor1 import Taylor1
+from trainorder.estimators.taylor2 import Taylor2
+from trainorder.lowrank import LowRank, compress
 from trainorder.model import LanguageModel
 from trainorder.optimizer import AdamW, State
 from trainorder.orders import Order
-from trainorder.outcome import replay
+from trainorder.outcome import Training, replay, retrain
 from trainorder.path import Path as ExpansionPath
 from trainorder.path import write_path
+from trainorder.probes import Prober, probe_schedules, second_moment_scale
 from trainorder.problem import LanguageProblem
+from trainorder.reduced import reduce
 from trainorder.sketch import SparseJL
 from trainorder.store import opened
-from trainorder.table import Table, write_table
+from trainorder.table import Table, write_rows, write_table
+from trainorder.unit_curvature import (
+    Probed,
+    leading,
+    own_responses,
+    unit_pools,
+    with_unit_curvature,
+)
 
 LAYERS = (1, 5)  # of the two models
-UNITS, LENGTH, VOCABULARY = 3, 8, 64
+UNITS, SEQUENCES, LENGTH, VOCABULARY = 3, 4, 8, 64
 ORDER = Order("random-0", "random", "random", np.array([[2], [0], [1]]))
-OPTIMIZER = OptimizerConfig(1e-3, 0.9, 0.95, 1e-8, 0.1, "constant", 0, 0.1, None)
-ESTIMATORS = {
-    "constant": Constant,
-    "order0": Order0,
-    "fut": lambda about: FUT(about, 1.0),
-    "fut++": lambda about: FUTPlusPlus(about, 1.0),
-}
+CLIPPED = OptimizerConfig(1e-3, 0.9, 0.95, 1e-8, 0.1, "constant", 0, 0.1, 1.0)
+CURVATURE = CurvatureConfig("domains", 1, 4, 0.0, 6, 2, 2)
+LABELS = np.array([0, 0, 1])
 
 
 def problem(layers):
@@ -48,7 +65,7 @@ def problem(layers):
     rng = np.random.default_rng(0)
     warmup, units, heldout = (
         rng.integers(0, VOCABULARY, (*shape, LENGTH)).astype(np.int32)
-        for shape in ((1,), (UNITS, 1), (1, 1))
+        for shape in ((1,), (UNITS, SEQUENCES), (1, 1))
     )
     corpus = Corpus(["a"], VOCABULARY, warmup, units, ["a"] * UNITS, heldout)
     config = ModelConfig(512, 1408, layers, 8)
@@ -56,33 +73,134 @@ def problem(layers):
     return LanguageProblem(model, corpus, Meter())
 
 
+def optimizer():
+    """Return one that clips, for which a whole gradient has to be seen."""
+    return AdamW(CLIPPED, UNITS)
+
+
+def clusters():
+    """Return two clusters, with pools of two sequences."""
+    return Clusters(LABELS, draw_pools(LABELS, SEQUENCES, 2, 0))
+
+
+@contextmanager
+def expansion(folder, layers):
+    """Yield what is expanded about: the path and its table."""
+    about = problem(layers)
+    with (
+        opened(folder / "path.h5", "k", "reference") as path,
+        opened(folder / "table.h5", "k", "table") as table,
+    ):
+        yield Expansion(about, optimizer(), ExpansionPath(path), Table([table]))
+
+
 def write(folder, layers):
     """Write the path; its states are not those of a training."""
     theta = problem(layers).model.parameters()
 
     def state(t):
-        return State(theta + 1e-3 * t, theta * 1e-3, theta**2 * 1e-3, t)
+        return State(theta + 1e-3 * t, theta * 1e-3, theta**2 * 1e-3 + 1e-9, t)
 
+    write_state(folder / "warm.h5", "k", state(0))
     write_path(folder / "path.h5", "k", state, UNITS, np.arange(UNITS))
 
 
-def tabulate(folder, layers):
+def start(folder):
+    """Return the state before the window."""
+    return read_state(folder / "warm.h5", "k", "warm")
+
+
+def train(folder, layers):
+    """Train an order for real, in two segments, with checkpoints."""
+    about, sketch = problem(layers), SparseJL(problem_size(layers), 16384)
+
+    def checkpoints(place, readout):
+        return Checkpoints(folder / "work", f"{layers}-{readout}", 1)
+
+    training = Training(start(folder), CLIPPED, UNITS, [1, UNITS], checkpoints)
+    retrain(about, [ORDER], training, [ORDER.name], sketch, {ORDER.name: [0]})
+
+
+def barycentre(folder, layers):
+    """Run the barycentre path, with one step between anchors, and write its files."""
+    kept = Checkpoints(folder / "work", f"barycentre-{layers}", 1, keep_all=True)
+    anchors = Anchors(UNITS, np.array([0, 2]), 0.0)
+    about, state = problem(layers), start(folder)
+    made = run_barycentre(about, clusters(), optimizer(), state, 1, anchors, kept, "k")
+    rows = anchor_gradients(kept, made, "k")
+    write_rows(folder / "made.h5", "k", made, UNITS, state.parameters, rows)
+    write_path(folder / "made.h5", "k", lambda t: kept.load(t)[0], UNITS, made)
+    kept.clear()
+
+
+def table(folder, layers):
     """Write the gradient table along the path."""
     with opened(folder / "path.h5", "k", "reference") as file:
         path = ExpansionPath(file)
         write_table(folder / "table.h5", "k", problem(layers), path, path.anchors)
 
 
+def probes(folder, layers):
+    """Probe the curvature of clusters, and compress it with the table."""
+    schedules = probe_schedules((UNITS, 1), UNITS, 0, 6)
+    with expansion(folder, layers) as about:
+        prober = Prober(about, clusters(), schedules, CURVATURE.anchors)
+        curvature = prober.run(CURVATURE)
+        reached, metric = prober.displacements(), prober.metric
+        model, _ = compress(about, curvature, LABELS, reached, metric, CURVATURE.basis)
+        directions = leading(reached, metric, CURVATURE.unit_directions)
+        Probed(model, metric, directions, prober.length).save(folder / "probed.h5", "k")
+
+
+def curvature(folder, layers):
+    """Measure the units' own curvature, and write the low-rank expansion."""
+    probed = Probed.load(folder / "probed.h5", "k", start(folder))
+    with expansion(folder, layers) as about:
+        pools = unit_pools(about.problem, CURVATURE.unit_sequences, 0)
+        centre = about.path.parameters(probed.step)
+        halves = own_responses(about.problem, centre, probed, pools, np.arange(UNITS))
+    model, _ = with_unit_curvature(probed, halves, pools.left_out(SEQUENCES))
+    model.save(folder / "curvature.h5", "k")
+
+
+def low_rank(folder):
+    """Return the low-rank expansion."""
+    return LowRank.load(folder / "curvature.h5", "k", start(folder))
+
+
+def reduced(folder, layers):
+    """Reduce the low-rank expansion."""
+    schedules = probe_schedules((UNITS, 1), UNITS, 0, 6)
+    model = low_rank(folder)
+    with expansion(folder, layers) as about:
+        reduce(about, model, schedules, second_moment_scale(about), [1, UNITS])
+
+
+ESTIMATORS = {
+    "constant": Constant,
+    "order0": Order0,
+    "fut": lambda about: FUT(about, 1.0),
+    "fut++": lambda about: FUTPlusPlus(about, 1.0),
+    "taylor1": Taylor1,
+    "taylor2": Taylor2,
+    "recency": Recency,
+}
+LOW_RANK = {
+    "nystrom": Nystrom,
+    "subsample": lambda about, model: Subsample(about, model, 2, 0),
+}
+
+
 def estimate(folder, layers, method):
     """Replay one order, followed along the window, and evaluate its end."""
-    about = problem(layers)
-    with (
-        opened(folder / "path.h5", "k", "reference") as path,
-        opened(folder / "table.h5", "k", "table") as table,
-    ):
-        expansion = Expansion(about, AdamW(OPTIMIZER, UNITS), ExpansionPath(path), Table([table]))
-        sketch = SparseJL(about.size, 16384)
-        replay(ESTIMATORS[method](expansion), about, [ORDER], [ORDER.name], sketch)
+    with expansion(folder, layers) as about:
+        if method in LOW_RANK:
+            estimator = LOW_RANK[method](about, low_rank(folder))
+        else:
+            estimator = ESTIMATORS[method](about)
+        estimator.tail = 2 if method == "recency" else 0
+        sketch = SparseJL(about.problem.size, 16384)
+        replay(estimator, about.problem, [ORDER], [ORDER.name], sketch)
 
 
 def peak(work, *arguments):
@@ -90,6 +208,7 @@ def peak(work, *arguments):
     reader, writer = os.pipe()
     process = os.fork()
     if not process:
+        memory.hold_at_most(0)
         work(*arguments)
         os.write(writer, str(peak_bytes()).encode())
         os._exit(0)
@@ -101,16 +220,20 @@ def peak(work, *arguments):
     return int(found)
 
 
+STEPS = (train, table, barycentre, probes, curvature, reduced)
+
+
 def main(folder):
     """Make the steps of both models in `folder`."""
     torch.set_num_threads(1)
-    found = {name: [] for name in ("parameters", "table", *ESTIMATORS)}
+    methods = [*ESTIMATORS, *LOW_RANK]
+    found = {name: [] for name in ("parameters", *(step.__name__ for step in STEPS), *methods)}
     for layers in LAYERS:
-        with torch.device("meta"):
-            found["parameters"].append(problem_size(layers))
+        found["parameters"].append(problem_size(layers))
         peak(write, folder, layers)
-        found["table"].append(peak(tabulate, folder, layers))
-        for method in ESTIMATORS:
+        for step in STEPS:
+            found[step.__name__].append(peak(step, folder, layers))
+        for method in methods:
             found[method].append(peak(estimate, folder, layers, method))
     print(json.dumps(found))
 
@@ -118,7 +241,8 @@ def main(folder):
 def problem_size(layers):
     """Return the number of parameters; on the device `meta` nothing is allocated."""
     config = ModelConfig(512, 1408, layers, 8)
-    return LanguageModel(config, VOCABULARY, LENGTH, 0, torch.float32).size
+    with torch.device("meta"):
+        return LanguageModel(config, VOCABULARY, LENGTH, 0, torch.float32).size
 
 
 if __name__ == "__main__":

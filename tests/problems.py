@@ -14,6 +14,7 @@ from trainorder.config import ModelConfig, OptimizerConfig
 from trainorder.corpus.corpus import Corpus
 from trainorder.cost import Meter
 from trainorder.curvature import Curvature, CurvatureAlong, Responses
+from trainorder.derivatives import taylor_gradients
 from trainorder.estimators.base import Expansion
 from trainorder.lowrank import compress
 from trainorder.model import LanguageModel
@@ -353,3 +354,8 @@ def relative_error(found, expected):
 
 def ignore(t, parameters):
     """Observe nothing."""
+
+
+def taylor_rows(loss, centre, displacements, order):
+    """Return the polynomials of `taylor_gradients` at all displacements, (n, P)."""
+    return torch.stack([*taylor_gradients(loss, centre, displacements, order)])

@@ -7,6 +7,7 @@ import torch
 from problems import Polynomial, every_sequence, language_problem, relative_error
 from trainorder.clusters import Clusters, draw_pools
 from trainorder.curvature import Curvature, CurvatureAlong, Responses, pseudo_inverse
+from trainorder.optimizer import ALL
 
 LABELS = np.array([0, 1, 2, 0, 1, 2])
 
@@ -79,8 +80,8 @@ def test_probes_of_the_whole_space_give_every_cluster_its_own_hessian(problem, c
     deltas, which = normal(6, 8, seed=1), torch.tensor([2, 0, 1, 1, 0, 2])
     own, mean = hessians(problem, LABELS)
     expected = torch.stack([own[c] @ d for c, d in zip(which, deltas, strict=True)])
-    assert relative_error(curvature.apply(deltas, which), expected) < 1e-8
-    assert relative_error(curvature.apply_mean(deltas), deltas @ mean) < 1e-8
+    assert relative_error(curvature.apply(deltas, which)(ALL), expected) < 1e-8
+    assert relative_error(curvature.apply_mean(deltas)(ALL), deltas @ mean) < 1e-8
 
 
 def test_probes_added_in_rounds_are_as_good_as_at_once(problem, clusters):
@@ -92,7 +93,9 @@ def test_probes_added_in_rounds_are_as_good_as_at_once(problem, clusters):
         rounds.add(part, responses(part))
     assert rounds.rank == 6
     deltas, which = normal(6, 8, seed=1), torch.tensor([2, 0, 1, 1, 0, 2])
-    assert relative_error(rounds.apply(deltas, which), at_once.apply(deltas, which)) < 1e-10
+    assert (
+        relative_error(rounds.apply(deltas, which)(ALL), at_once.apply(deltas, which)(ALL)) < 1e-10
+    )
 
 
 def test_what_the_probes_span_is_recovered_and_leaves_no_remainder(problem, clusters):
@@ -116,7 +119,7 @@ def test_the_remainder_is_orthogonal_to_the_probes_in_the_metric_of_the_mean(pro
 
 def test_the_mean_curvature_that_probes_give_is_symmetric_and_positive(problem, clusters):
     curvature = probed(problem, clusters, normal(3, 8))
-    found = curvature.apply_mean(torch.eye(8, dtype=torch.float64))
+    found = curvature.apply_mean(torch.eye(8, dtype=torch.float64))(ALL)
     assert torch.allclose(found, found.T, atol=1e-9), "a Hessian is symmetric"
     assert float(torch.linalg.eigvalsh((found + found.T) / 2).min()) > -1e-9
     _, mean = hessians(problem, LABELS)
@@ -174,11 +177,11 @@ def test_between_the_steps_that_were_probed_curvature_is_interpolated(problem, c
     probes = normal(8, 8)
     one, two = (probed(problem, clusters, probes) for _ in range(2))
     two.add(probes[:0], torch.empty(2, 3, 0, 8, dtype=torch.float64))
-    two.responses = 3 * two.responses
+    two.responses = [3 * rows for rows in two.responses]
     two.mean, two.inverse = 3 * two.mean, two.inverse / 3
     along = CurvatureAlong(np.array([2, 6]), [one, two])
     deltas, which = normal(2, 8, seed=1), torch.tensor([0, 1])
-    base = one.apply(deltas, which)
+    base = one.apply(deltas, which)(ALL)
     for t, factor in [(0, 1), (2, 1), (3, 1.5), (6, 3), (9, 3)]:
-        found = along.apply(t, deltas, which)
+        found = along.apply(t, deltas, which)(ALL)
         assert relative_error(found, factor * base) < 1e-8, f"step {t} is off"

@@ -5,8 +5,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
-from problems import language_problem, relative_error
-from trainorder.derivatives import gradient, taylor_gradients
+from problems import language_problem, relative_error, taylor_rows
+from trainorder.derivatives import gradient
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_gradient_equals_central_differences(case):
 
 def test_order_0_is_the_gradient_whatever_the_displacement(case):
     loss, theta, d = case
-    found = taylor_gradients(loss, theta, d, 0)
+    found = taylor_rows(loss, theta, d, 0)
     assert all(torch.equal(row, gradient(loss, theta)) for row in found)
 
 
@@ -39,14 +39,14 @@ def test_order_1_equals_the_dense_hessian(case):
     loss, theta, d = case
     hessian = torch.autograd.functional.hessian(loss, theta)
     expected = gradient(loss, theta) + d @ hessian
-    error = relative_error(taylor_gradients(loss, theta, d, 1), expected)
+    error = relative_error(taylor_rows(loss, theta, d, 1), expected)
     assert error < 1e-10, f"Hessian-vector products are off by {error:.1e}"
 
 
 def test_order_2_equals_the_dense_third_derivative(case):
     loss, theta, d = case
     hessian = torch.autograd.functional.hessian(loss, theta)
-    for row, displacement in zip(taylor_gradients(loss, theta, d, 2), d, strict=True):
+    for row, displacement in zip(taylor_rows(loss, theta, d, 2), d, strict=True):
 
         def bent(x, displacement=displacement):
             product = torch.autograd.functional.hvp(loss, x, displacement, create_graph=True)[1]
@@ -61,7 +61,7 @@ def test_order_2_equals_the_dense_third_derivative(case):
 def test_at_the_centre_every_order_is_the_gradient(case):
     loss, theta, d = case
     for order in (1, 2):
-        found = taylor_gradients(loss, theta, torch.zeros_like(d), order)
+        found = taylor_rows(loss, theta, torch.zeros_like(d), order)
         assert relative_error(found[0], gradient(loss, theta)) < 1e-14
 
 
@@ -77,8 +77,8 @@ def attention(theta, fused):
 def test_a_loss_that_cannot_be_differentiated_twice_is_differenced_with_a_warning(case, order):
     _, theta, d = case
     with pytest.warns(UserWarning, match="by differences of gradients"):
-        found = taylor_gradients(lambda x: attention(x, fused=True), theta, d, order)
-    expected = taylor_gradients(lambda x: attention(x, fused=False), theta, d, order)
+        found = taylor_rows(lambda x: attention(x, fused=True), theta, d, order)
+    expected = taylor_rows(lambda x: attention(x, fused=False), theta, d, order)
     error = relative_error(found, expected)
     assert error < 1e-6, f"differences are off by {error:.1e}"
 
@@ -86,4 +86,4 @@ def test_a_loss_that_cannot_be_differentiated_twice_is_differenced_with_a_warnin
 def test_a_failure_of_another_kind_is_not_taken_for_a_missing_derivative(case):
     _, theta, d = case
     with pytest.raises(RuntimeError, match="shape"):
-        taylor_gradients(lambda x: (x @ torch.ones(3, 4, dtype=x.dtype)).sum(), theta, d, 1)
+        taylor_rows(lambda x: (x @ torch.ones(3, 4, dtype=x.dtype)).sum(), theta, d, 1)

@@ -13,12 +13,12 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call
 
-from problems import HORIZON, language_problem, optimizer_config, relative_error
+from problems import HORIZON, language_problem, optimizer_config, relative_error, taylor_rows
 from trainorder import accounting, training
 from trainorder import model as model_module
 from trainorder.checkpoints import Checkpoints
 from trainorder.cost import Meter
-from trainorder.derivatives import gradient, taylor_gradients
+from trainorder.derivatives import gradient
 from trainorder.device import prepared, resolved
 from trainorder.errors import UserError
 from trainorder.model import next_token_loss
@@ -175,8 +175,8 @@ def test_gradients_and_higher_derivatives_are_those_of_the_processor():
     moves = torch.randn(2, len(theta), dtype=theta.dtype, generator=generator)
     for which, loss in losses(there).items():
         for order in (0, 1, 2):
-            found = taylor_gradients(loss, theta, 0.1 * moves, order)
-            expected = taylor_gradients(losses(host)[which], theta, 0.1 * moves, order)
+            found = taylor_rows(loss, theta, 0.1 * moves, order)
+            expected = taylor_rows(losses(host)[which], theta, 0.1 * moves, order)
             error = relative_error(found, expected)
             assert error < 1e-10, f"{which}, order {order}: the GPU strays by {error:.1e}"
 

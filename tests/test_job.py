@@ -132,6 +132,7 @@ def snakemake(tmp_path):
         output=Named(result=str(tmp_path / "out.txt")),
         params=Named(rate=0.5, sizes=(1, 2), none=None, window={"units": 3}, on=True),
         log=[str(tmp_path / "logs" / "step.log")],
+        config={"memory_gb": 4},
     )
 
 

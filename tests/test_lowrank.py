@@ -19,6 +19,7 @@ from problems import (
 from trainorder.clusters import Clusters, draw_pools
 from trainorder.interpolation import bracket
 from trainorder.lowrank import LowRank
+from trainorder.optimizer import ALL
 from trainorder.probes import second_moment_scale
 
 UNITS, SIZE, STEPS = 6, 300, 7
@@ -59,19 +60,23 @@ def test_the_full_basis_gives_the_table_and_the_curvature(case, anchors, t):
     parameters, units = displaced(model, t, moves)
     expected = about.gradients(t, units)
     for column in units.T:
-        expected += along.apply(t, moves, torch.from_numpy(LABELS)[column]) / 2
-    error = relative_error(model.gradients(t, units, parameters), expected)
+        expected += along.apply(t, moves, torch.from_numpy(LABELS)[column])(ALL) / 2
+    error = relative_error(model.gradients(t, units, parameters)(ALL), expected)
     assert error < 1e-6, f"table and curvature are off by {error:.1e} in the shared basis"
     assert lost < 1e-9
     bent = expected - about.gradients(t, units)
-    assert relative_error(model.curvature(t, units, parameters), bent) < 1e-6, "H_c d alone is off"
+    assert relative_error(model.curvature(t, units, parameters)(ALL), bent) < 1e-6, (
+        "H_c d alone is off"
+    )
 
 
 def test_at_the_start_the_gradients_are_those_of_the_table(case):
     about, clusters, probes = case
     model, _ = low_rank(about, clusters, probes=probes)
     parameters, units = displaced(model, 0, torch.zeros(3, SIZE, dtype=torch.float64))
-    assert relative_error(model.gradients(0, units, parameters), about.gradients(0, units)) < 1e-6
+    assert (
+        relative_error(model.gradients(0, units, parameters)(ALL), about.gradients(0, units)) < 1e-6
+    )
 
 
 def test_a_larger_basis_loses_less(case):
@@ -83,7 +88,7 @@ def test_a_larger_basis_loses_less(case):
     errors = []
     for model, _ in found:
         units = torch.arange(UNITS)[:, None]
-        at = model.gradients(0, units, model.parameters(0).expand(UNITS, -1))
+        at = model.gradients(0, units, model.parameters(0).expand(UNITS, -1))(ALL)
         errors.append(relative_error(at, about.gradients(0, units)))
     assert errors == sorted(errors, reverse=True), f"the table is not nearer: {errors}"
     assert [len(model.basis) for model, _ in found[:3]] == [1, 4, 12]
@@ -131,7 +136,7 @@ def test_what_was_saved_is_read_back_within_its_bytes(case, tmp_path):
         assert ((mine - theirs).abs() <= bound).all(), f"{name} is worse than halves are"
     parameters, units = displaced(model, 4, 0.1 * normal(3, SIZE, seed=3))
     error = relative_error(
-        found.gradients(4, units, parameters), model.gradients(4, units, parameters)
+        found.gradients(4, units, parameters)(ALL), model.gradients(4, units, parameters)(ALL)
     )
     assert error < 0.1, f"half-bytes change a gradient by {error:.1e}"
 
@@ -143,7 +148,7 @@ def test_it_is_an_expansion_of_the_reference_path_as_well(tmp_path):
     with expansion(problem, states, config, tmp_path) as about:
         model, _ = low_rank(about, every_sequence(problem, LABELS))
         units = torch.arange(UNITS)[:, None]
-        at = model.gradients(2, units, about.path.parameters(2).expand(UNITS, -1))
+        at = model.gradients(2, units, about.path.parameters(2).expand(UNITS, -1))(ALL)
         assert relative_error(at, about.gradients(2, units)) < 1e-6
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from problems import language_problem, relative_error
-from trainorder.derivatives import gradient, taylor_gradients
+from problems import language_problem, relative_error, taylor_rows
+from trainorder.derivatives import gradient
 from trainorder.model import next_token_loss
 
 
@@ -73,7 +73,7 @@ def test_its_derivatives_are_those_of_the_mean_of_means(logits, order):
 
     d = torch.randn(2, logits.numel(), generator=torch.Generator().manual_seed(4)).double()
     found, expected = (
-        taylor_gradients(loss, logits.flatten(), d, order)
+        taylor_rows(loss, logits.flatten(), d, order)
         for loss in (lambda x: next_token_loss(x.view_as(logits), tokens), written_out)
     )
     assert relative_error(found, expected) < 1e-12

@@ -4,9 +4,9 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
-from problems import relative_error
+from problems import relative_error, taylor_rows
 from trainorder.config import ModelConfig
-from trainorder.derivatives import gradient, taylor_gradients
+from trainorder.derivatives import gradient
 from trainorder.errors import UserError
 from trainorder.model import LanguageModel, next_token_loss
 
@@ -70,7 +70,7 @@ def test_it_is_differentiated_twice_as_autograd_does(folder, tokens):
     model = loaded(folder)
     theta = model.parameters()
     d = 0.01 * torch.randn(1, model.size, dtype=theta.dtype)
-    found = taylor_gradients(lambda x: model.loss(x, tokens), theta, d, 1)
+    found = taylor_rows(lambda x: model.loss(x, tokens), theta, d, 1)
 
     def slope(x):
         return model.loss(x, tokens)

@@ -17,6 +17,7 @@ from problems import (
 from trainorder.clusters import Clusters, draw_pools
 from trainorder.config import CurvatureConfig
 from trainorder.derivatives import gradient
+from trainorder.optimizer import ALL
 from trainorder.probes import Prober, principal, probe_schedules, sensitivities
 
 SIZE = 12
@@ -84,7 +85,7 @@ def true_error(case, found):
     wrong = total = 0.0
     for c in range(UNITS):
         exact = deltas @ about.problem.square[c]
-        estimate = found.curvature.middle.apply(deltas, torch.full((len(deltas),), c))
+        estimate = found.curvature.middle.apply(deltas, torch.full((len(deltas),), c))(ALL)
         wrong += float(((estimate - exact) / found.metric).norm()) ** 2
         total += float((exact / found.metric).norm()) ** 2
     return (wrong / total) ** 0.5

@@ -10,6 +10,7 @@ from problems import Polynomial, barycentre, low_rank, optimizer_config, relativ
 from trainorder.clusters import Clusters, draw_pools
 from trainorder.config import CurvatureConfig
 from trainorder.errors import UserError
+from trainorder.optimizer import ALL
 from trainorder.probes import second_moment_scale
 from trainorder.store import write_arrays
 from trainorder.unit_curvature import (
@@ -58,7 +59,7 @@ def bent(model, t=2):
     """Return H_u d of every unit (U, P), and the displacements d."""
     moves = 0.1 * normal(UNITS, SIZE, seed=3)
     units = torch.arange(UNITS)[:, None]
-    return model.curvature(t, units, model.parameters(t) + moves), moves
+    return model.curvature(t, units, model.parameters(t) + moves)(ALL), moves
 
 
 def hessians(problem):

@@ -1,6 +1,6 @@
 """The barycentre path: the run that stands at the centre of all schedules."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import trange
 
+from trainorder import vectors
 from trainorder.checkpoints import Checkpoints
 from trainorder.clusters import Clusters
 from trainorder.derivatives import gradient
@@ -31,10 +32,16 @@ class Moments:
     variance: Tensor
     groups: Tensor  # (C, P): the mean gradient of each cluster; (0, P) where none is known
 
+    @classmethod
+    def empty(cls, clusters: int, size: int, dtype: torch.dtype) -> "Moments":
+        """Return moments to be filled; the groups are of `dtype`."""
+        mean, variance = vectors.empty(2, size, dtype=torch.float64)
+        return cls(mean, variance, vectors.empty(clusters, size, dtype=dtype))
+
 
 def unit_gradients(problem: Problem, theta: Tensor) -> Tensor:
     """Return the gradient of every unit at `theta` (P,), (U, P)."""
-    rows = theta.new_empty(problem.units, problem.size)
+    rows = vectors.empty(problem.units, problem.size, dtype=theta.dtype)
     for unit, row in enumerate(each_gradient(problem, theta)):
         rows[unit] = row
     return rows
@@ -42,13 +49,20 @@ def unit_gradients(problem: Problem, theta: Tensor) -> Tensor:
 
 def exact_moments(gradients: Iterable[Tensor]) -> Moments:
     """Return the moments of the units' `gradients`, U of (P,), summed in float64."""
-    mean = square = torch.zeros(1, dtype=torch.float64)
-    units = 0
-    for row in gradients:
-        g = row.double()
-        mean, square, units = mean + g, square + g**2, units + 1
-    mean, square = mean / units, square / units
-    return Moments(mean, (square - mean**2).clamp(min=0), mean.new_empty(0, len(mean)))
+    rows = iter(gradients)
+    row, units = next(rows, None), 0
+    moments = Moments.empty(0, 0 if row is None else len(row), torch.float64)
+    mean, square = moments.mean.zero_(), moments.variance.zero_()
+    while row is not None:
+        for columns in vectors.blocks(1, len(mean)):
+            g = row[columns].double()
+            mean[columns] += g
+            square[columns] += g**2
+        row, units = next(rows, None), units + 1
+    for columns in vectors.blocks(1, len(mean)):
+        mean[columns] /= units
+        square[columns] = (square[columns] / units - mean[columns] ** 2).clamp(min=0)
+    return moments
 
 
 def pooled_moments(problem: Problem, clusters: Clusters, theta: Tensor) -> Moments:
@@ -60,27 +74,51 @@ def pooled_moments(problem: Problem, clusters: Clusters, theta: Tensor) -> Momen
     pool; the noise that it leaves in the cluster means is taken off their variance: sigma_c^2 / n
     (1 - n / (m_c S)), for a pool of n is drawn without replacement.
     """
+    pools = [np.array_split(pool, min(_PARTS, len(pool))) for pool in clusters.pools]
+    rows = [_part_gradients(problem, theta, parts) for parts in pools]
+    counts = [[float(len(part)) for part in parts] for parts in pools]
+    moments = Moments.empty(clusters.count, problem.size, theta.dtype)
+    for columns in vectors.blocks(2 * sum(map(len, rows)), problem.size):
+        blocks = [part[:, columns].double() for part in rows]
+        mean, variance, groups = _pooled(clusters, problem.sequences, counts, blocks)
+        moments.mean[columns], moments.variance[columns] = mean, variance
+        moments.groups[:, columns] = groups.to(theta.dtype)
+    return moments
+
+
+def _part_gradients(problem: Problem, theta: Tensor, parts: Sequence[np.ndarray]) -> Tensor:
+    """Return the gradients (n, P) of the parts of a pool."""
+    result = vectors.empty(len(parts), problem.size, dtype=theta.dtype)
+    for row, part in zip(result, parts, strict=True):
+        row.copy_(gradient(partial(problem.sample_loss, rows=part), theta))
+        problem.meter.add("sequences", len(part))
+        vectors.forget()
+    return result
+
+
+def _pooled(
+    clusters: Clusters, sequences: int, counts: Sequence[Sequence[float]], parts: Sequence[Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return mean and variance (b,), and the clusters' means (C, b), of a block.
+
+    `parts` are the gradients (n, b) of the parts of each pool, with `counts` sequences each.
+    """
     means, noises, sizes = [], [], []
-    for pool in clusters.pools:
-        parts = np.array_split(pool, min(_PARTS, len(pool)))
-        rows = torch.stack(
-            [gradient(partial(problem.sample_loss, rows=part), theta) for part in parts]
-        ).double()
-        counts = torch.tensor([[float(len(part))] for part in parts], dtype=torch.float64)
-        mean = (counts * rows).sum(0) / len(pool)
+    for rows, sizes_of_parts in zip(parts, counts, strict=True):
+        weight = torch.tensor(sizes_of_parts, dtype=torch.float64)[:, None]
+        mean = (weight * rows).sum(0) / weight.sum()
         means.append(mean)
-        noises.append((counts * (rows - mean) ** 2).sum(0) / max(1, len(parts) - 1))
-        sizes.append(len(pool))
-        problem.meter.add("sequences", len(pool))
+        noises.append((weight * (rows - mean) ** 2).sum(0) / max(1, len(rows) - 1))
+        sizes.append(weight.sum())
     groups, noise = torch.stack(means), torch.stack(noises)
     share = torch.from_numpy(clusters.shares)[:, None]
-    n = torch.tensor(sizes)[:, None]
     members = torch.from_numpy(np.bincount(clusters.labels))[:, None]
-    left = noise / n * torch.from_numpy(clusters.left_out(problem.sequences))[:, None]
+    left_out = torch.from_numpy(clusters.left_out(sequences))[:, None]
+    left = noise / torch.stack(sizes)[:, None] * left_out
     mean = (share * groups).sum(0)
     between = (share * (groups - mean) ** 2).sum(0) - (share * (1 - share) * left).sum(0)
-    within = (share * noise * (1 - 1 / members)).sum(0) / problem.sequences
-    return Moments(mean, between.clamp(min=0) + within, groups.to(theta.dtype))
+    within = (share * noise * (1 - 1 / members)).sum(0) / sequences
+    return mean, between.clamp(min=0) + within, groups
 
 
 def barycentre_step(
@@ -92,10 +130,13 @@ def barycentre_step(
     mean of k = `units_per_step` units drawn without replacement (DESIGN section 2):
     E[g^2] = gbar^2 + Var_u(g) / k (U - k) / (U - 1), with Var over the U units.
     """
-    n, k = units, units_per_step
-    expected = moments.mean**2 + moments.variance / k * (n - k) / max(1, n - 1)
-    dtype = state.parameters.dtype
-    optimizer.update(state, moments.mean.to(dtype), expected.to(dtype))
+    n, k, dtype = units, units_per_step, state.parameters.dtype
+    scale = optimizer.clip_scale(vectors.squares(moments.mean[None]).sqrt())
+    for columns in vectors.blocks(1, len(moments.mean)):
+        mean, part = moments.mean[columns], state.columns(columns)
+        expected = mean**2 + moments.variance[columns] / k * (n - k) / max(1, n - 1)
+        optimizer.apply(part, (mean * scale).to(dtype), expected.to(dtype))
+    state.step += 1
 
 
 class CentredMoments:
@@ -113,11 +154,14 @@ class CentredMoments:
     def at(self, theta: Tensor) -> Moments:
         """Return the moments at `theta` (P,); their groups are the pools' own."""
         now = pooled_moments(self.problem, self.clusters, theta)
-        mean = self.exact.mean + now.mean - self.anchor.mean
-        variance = self.exact.variance + now.variance - self.anchor.variance
-        # a variance that the pools see shrink below nothing stays what it was at the anchor
-        variance = torch.where(variance > 0, variance, self.exact.variance)
-        return Moments(mean, variance, now.groups)
+        exact, anchor = self.exact, self.anchor
+        for columns in vectors.blocks(1, len(theta)):
+            now.mean[columns] += exact.mean[columns] - anchor.mean[columns]
+            known = exact.variance[columns]
+            variance = known + now.variance[columns] - anchor.variance[columns]
+            # a variance that the pools see shrink below nothing stays what it was at the anchor
+            now.variance[columns] = torch.where(variance > 0, variance, known)
+        return now
 
 
 class Anchors:

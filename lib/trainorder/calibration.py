@@ -118,7 +118,7 @@ def _passes(
     if kind == "step":
         return partial(_step, model, tokens, torch_optimizer(model, config))
     order = {"hvp": 1, "third": 2}[kind]
-    return partial(taylor_gradients, loss, theta, theta[None], order)
+    return lambda: list(taylor_gradients(loss, theta, theta[None], order))
 
 
 @torch.no_grad()
@@ -145,8 +145,8 @@ def _plain(kind: str, model: LanguageModel, optimizer: Optimizer) -> float:
 
     def update() -> None:
         gradients = rows[torch.arange(len(rows))] / 1  # the mean of those picked from a table
-        for some, columns in parts(len(rows), model.size):
-            optimizer.update(state.rows(some).columns(columns), gradients[some, columns])
+        for some, columns in parts(*rows.shape):
+            optimizer.apply(state.rows(some).columns(columns), gradients[some, columns])
 
     return _timed(update) / rows.numel()
 

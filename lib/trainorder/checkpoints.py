@@ -3,12 +3,13 @@
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
-import torch
 
+from trainorder import vectors
 from trainorder.errors import UserError
 from trainorder.optimizer import MOMENTS, State
-from trainorder.store import opened, read_arrays, write_arrays
+from trainorder.store import opened, write_arrays
 
 
 class Checkpoints:
@@ -48,14 +49,15 @@ class Checkpoints:
 
         """
         try:
-            arrays = read_arrays(self._path(step), self.key, "")
+            with opened(self._path(step), self.key, "") as file:
+                state = _state(file, step)
+                records = {name: np.asarray(file[name]) for name in file if name not in MOMENTS}
         except UserError:
             raise UserError(
                 f"{self._path(step)}: this state of a trainer is missing or damaged; "
                 f"delete {self.folder} and run the same step again"
             ) from None
-        theta, m, v = (torch.from_numpy(arrays.pop(name)) for name in MOMENTS)
-        return State(theta, m, v, step), arrays
+        return state, records
 
     def clear(self) -> None:
         """Remove the folder, once the outputs made from it are published."""
@@ -82,5 +84,9 @@ def read_state(path: str | Path, key: str, rule: str) -> State:
 
     """
     with opened(path, key, rule) as file:
-        theta, m, v = (torch.from_numpy(file[name][()]) for name in MOMENTS)
-        return State(theta, m, v, int(file.attrs["step"]))
+        return _state(file, int(file.attrs["step"]))
+
+
+def _state(file: h5py.File, step: int) -> State:
+    theta, m, v = (vectors.read(file[name]) for name in MOMENTS)
+    return State(theta, m, v, step)

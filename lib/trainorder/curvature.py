@@ -13,9 +13,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from trainorder import vectors
 from trainorder.clusters import Clusters
 from trainorder.derivatives import gradient
-from trainorder.interpolation import interpolated
+from trainorder.estimators.base import Block
+from trainorder.interpolation import bracket, interpolated
+from trainorder.optimizer import ALL
 from trainorder.problem import Problem
 from trainorder.shrinkage import split_noise, weights
 
@@ -32,29 +35,35 @@ class Responses:
 
     def __init__(self, problem: Problem, clusters: Clusters, centre: Tensor, length: float) -> None:
         """Evaluate the gradients at `centre` (P,)."""
-        self.problem, self.clusters, self.centre = problem, clusters, centre
+        self.problem, self.clusters = problem, clusters
         self.length = length
         self._pools = clusters.halves()
-        self._base = [self._halves(c, centre) for c in range(clusters.count)]
+        self._centre = vectors.copied(centre[None])[0]
+        self._base = vectors.empty(2, clusters.count, problem.size, dtype=centre.dtype)
+        for c in range(clusters.count):
+            self._halves(c, centre, self._base[:, c])
 
-    def _halves(self, cluster: int, theta: Tensor) -> list[Tensor]:
-        gradients = []
-        for rows in self._pools[cluster]:
-            if len(rows):  # a pool of one sequence has a single half, and no visible noise
-                gradients.append(gradient(partial(self.problem.sample_loss, rows=rows), theta))
+    def _halves(self, cluster: int, theta: Tensor, result: Tensor) -> None:
+        """Fill `result` (2, P) with the gradients of both halves of a pool at `theta`."""
+        for half, rows in enumerate(self._pools[cluster]):
+            if len(rows):
+                result[half] = gradient(partial(self.problem.sample_loss, rows=rows), theta)
                 self.problem.meter.add("sequences", len(rows))
-        return [gradients[0], gradients[-1]]
+            else:  # a pool of one sequence has a single half, and no visible noise
+                result[half] = result[0]
+            vectors.forget()
 
     def __call__(self, directions: Tensor) -> Tensor:
         """Return the responses (2, C, n, P) of both halves to `directions` (n, P)."""
-        result = directions.new_empty(2, self.clusters.count, *directions.shape)
+        shape = (2, self.clusters.count, *directions.shape)
+        result = vectors.empty(*shape, dtype=directions.dtype)
         for i, direction in enumerate(tqdm(directions, desc="responses", mininterval=2)):
             step = self.length / (float(direction.norm()) or 1.0)  # of no direction, no response
-            theta = self.centre + step * direction
-            for c, base in enumerate(self._base):
-                for half, (g, g0) in enumerate(zip(self._halves(c, theta), base, strict=True)):
-                    torch.sub(g, g0, out=result[half, c, i])
-                    result[half, c, i] /= step
+            theta = torch.add(self._centre, direction, alpha=step)
+            for c in range(self.clusters.count):
+                self._halves(c, theta, result[:, c, i])
+                result[:, c, i].sub_(self._base[:, c]).div_(step)
+                vectors.forget()
         return result
 
 
@@ -66,7 +75,7 @@ class Curvature:
 
     Attributes:
         probes: U, (r, P).
-        responses: Y_c, (C, r, P), as measured.
+        responses: Y_c, C of (r, P), as measured.
         mean: Y, (r, P), the responses of the mean curvature.
         shares: (C,) weights of the clusters in the mean.
         factors: w_c, (C,), how far each cluster's own response is believed.
@@ -78,7 +87,7 @@ class Curvature:
         """Start without probes."""
         self.shares = torch.from_numpy(clusters.shares)
         self.probes = torch.empty(0, problem.size)
-        self.responses = torch.empty(clusters.count, 0, problem.size)
+        self.responses = [torch.empty(0, problem.size)] * clusters.count
         self._left_out = torch.from_numpy(clusters.left_out(problem.sequences))
         self._noise = torch.zeros(clusters.count, dtype=torch.float64)
         self._total = torch.zeros(clusters.count, dtype=torch.float64)
@@ -90,48 +99,68 @@ class Curvature:
 
     def add(self, probes: Tensor, halves: Tensor) -> None:
         """Take up `probes` (n, P) with the responses of both halves (2, C, n, P)."""
-        self.probes = torch.cat([self.probes.to(probes.dtype), probes])
+        self.probes = vectors.joined([self.probes, probes])
         self._count_noise(halves)
-        new = halves.mean(0)
-        self.responses = torch.cat([self.responses.to(new.dtype), new], dim=1)
+        for columns in vectors.blocks(halves.shape[:3].numel(), halves.shape[3]):
+            halves[0, ..., columns] = halves[..., columns].mean(0)
+        self.responses = [
+            vectors.joined([known, new])
+            for known, new in zip(self.responses, halves[0], strict=True)
+        ]
         self.factors = weights(self._noise, self._total, self.shares)
-        self.mean = torch.einsum("c,crp->rp", self.shares.to(new.dtype), self.responses)
-        self.inverse = pseudo_inverse(self.probes @ self.mean.T)
+        self.mean = vectors.empty(*self.probes.shape, dtype=halves.dtype)
+        for columns in vectors.blocks(len(self.responses) * self.rank, self.mean.shape[1]):
+            rows = torch.stack([own[:, columns] for own in self.responses])
+            self.mean[:, columns] = torch.einsum("c,crp->rp", self.shares.to(rows.dtype), rows)
+        self.inverse = pseudo_inverse(vectors.products(self.probes, self.mean))
 
     def _count_noise(self, halves: Tensor) -> None:
         """Add up noise and distance from the mean, every probe having the same say."""
-        for first, second in zip(*halves.transpose(1, 2), strict=True):  # (C, P), a probe each
+        noise, total, scale = (torch.zeros(halves.shape[1:3], dtype=torch.float64) for _ in "nts")
+        for columns in vectors.blocks(halves.shape[:3].numel(), halves.shape[3]):
+            first, second = halves[..., columns]
             own = (first + second) / 2
-            common = self.shares.to(own.dtype) @ own
-            scale = float(own.norm()) ** 2
-            self._noise += self._left_out * split_noise(first, second).double() / scale
-            self._total += ((own - common) ** 2).sum(-1).double() / scale
+            common = torch.einsum("c,cnp->np", self.shares.to(own.dtype), own)
+            noise += split_noise(first, second)
+            total += ((own - common) ** 2).sum(-1)
+            scale += own.square().sum(-1)
+        self._noise += self._left_out * (noise / scale.sum(0)).sum(1)
+        self._total += (total / scale.sum(0)).sum(1)
 
     def coordinates(self, displacements: Tensor) -> Tensor:
         """Return z (n, r) of `displacements` (n, P)."""
-        return (displacements @ self.mean.T) @ self.inverse
+        return vectors.products(displacements, self.mean) @ self.inverse
 
     def remainder(self, displacements: Tensor) -> Tensor:
         """Return what the probes do not reach of `displacements` (n, P)."""
-        return displacements - self.coordinates(displacements) @ self.probes
-
-    def shrunk(self, cluster: int) -> Tensor:
-        """Return Y + w_c (Y_c - Y), (r, P)."""
-        return torch.lerp(self.mean, self.responses[cluster], float(self.factors[cluster]))
-
-    def apply(self, displacements: Tensor, clusters: Tensor) -> Tensor:
-        """Return H_c d for each of `displacements` (n, P), of cluster `clusters[i]`."""
-        z = self.coordinates(displacements)
-        result = z @ self.mean
-        for c in set(clusters.tolist()):
-            rows = torch.nonzero(clusters == c)[:, 0]
-            own = z[rows] @ self.responses[c] - result[rows]
-            result.index_add_(0, rows, own, alpha=float(self.factors[c]))
+        result, z = vectors.copied(displacements), self.coordinates(displacements)
+        for columns in vectors.blocks(len(result) + self.rank, result.shape[1]):
+            result[:, columns] -= z @ self.probes[:, columns]
         return result
 
-    def apply_mean(self, displacements: Tensor) -> Tensor:
-        """Return H d (n, P) with the mean curvature H."""
-        return self.coordinates(displacements) @ self.mean
+    def shrunk(self, cluster: int, columns: slice = ALL) -> Tensor:
+        """Return Y + w_c (Y_c - Y), (r, P), or a block of it."""
+        own = self.responses[cluster][:, columns]
+        return torch.lerp(self.mean[:, columns], own, float(self.factors[cluster]))
+
+    def apply(self, displacements: Tensor, clusters: Tensor) -> Block:
+        """Return H_c d for each of `displacements` (n, P), of cluster `clusters[i]`."""
+        z = self.coordinates(displacements)
+
+        def block(columns: slice) -> Tensor:
+            result = z @ self.mean[:, columns]
+            for c in set(clusters.tolist()):
+                rows = torch.nonzero(clusters == c)[:, 0]
+                own = z[rows] @ self.responses[c][:, columns] - result[rows]
+                result.index_add_(0, rows, own, alpha=float(self.factors[c]))
+            return result
+
+        return block
+
+    def apply_mean(self, displacements: Tensor) -> Block:
+        """Return H d, (n, P), with the mean curvature H."""
+        z = self.coordinates(displacements)
+        return lambda columns: z @ self.mean[:, columns]
 
 
 @dataclass
@@ -157,11 +186,11 @@ class CurvatureAlong:
         """The one nearest to the middle of the window."""
         return self.at[len(self.at) // 2]
 
-    def apply(self, t: int, displacements: Tensor, clusters: Tensor) -> Tensor:
+    def apply(self, t: int, displacements: Tensor, clusters: Tensor) -> Block:
         """Return H_c d at step `t`, interpolated; see `Curvature.apply`."""
-        return interpolated(
-            self.steps, t, lambda place: self.at[place].apply(displacements, clusters)
-        )
+        low, high, _ = bracket(self.steps, t)
+        at = {place: self.at[place].apply(displacements, clusters) for place in {low, high}}
+        return lambda columns: interpolated(self.steps, t, lambda place: at[place](columns))
 
 
 def pseudo_inverse(matrix: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Gradients of a loss and of its Taylor polynomials along a displacement."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,8 +18,10 @@ def gradient(loss: Loss, theta: Tensor) -> Tensor:
     return result
 
 
-def taylor_gradients(loss: Loss, centre: Tensor, displacements: Tensor, order: int) -> Tensor:
-    """Return the Taylor polynomial of the gradient about `centre`, at several displacements.
+def taylor_gradients(
+    loss: Loss, centre: Tensor, displacements: Iterable[Tensor], order: int
+) -> Iterator[Tensor]:
+    """Yield the Taylor polynomial (P,) of the gradient about `centre`, at each displacement.
 
     Order 0 is g, order 1 adds H d, order 2 adds (1/2) D^3 L [d, d]. Each comes from nested reverse
     passes: with p1 = L + <g, d> and p2 = p1 + (1/2) <H d, d>, the polynomials are the gradients of
@@ -28,32 +31,29 @@ def taylor_gradients(loss: Loss, centre: Tensor, displacements: Tensor, order: i
     Args:
         loss: maps (P,) to a scalar, differentiable at least once.
         centre: (P,).
-        displacements: (n, P).
+        displacements: (P,) each; taken one at a time.
         order: 0, 1 or 2.
-
-    Returns:
-        (n, P).
 
     """
     point = centre.detach().requires_grad_()
-    value = loss(point)
-    try:
-        (g,) = torch.autograd.grad(value, point, create_graph=order > 0)
-        if order == 0:
-            return g.expand(len(displacements), -1).clone()
-        return torch.stack([_polynomial(g, point, d.detach(), order) for d in displacements])
-    except RuntimeError as error:
-        if _NOT_TWICE not in str(error):
-            raise
-        warnings.warn(
-            f"second derivatives by differences of gradients: {str(error).splitlines()[0]}",
-            stacklevel=2,
-        )
-    g = gradient(loss, centre)
-    return torch.stack([_differenced(loss, g, centre, d, order) for d in displacements])
+    (g,) = torch.autograd.grad(loss(point), point, create_graph=order > 0)
+    polynomial = partial(_polynomial, g, point, order)
+    for d in displacements:
+        try:
+            term = polynomial(d.detach())
+        except RuntimeError as error:
+            if _NOT_TWICE not in str(error):
+                raise
+            warnings.warn(
+                f"second derivatives by differences of gradients: {str(error).splitlines()[0]}",
+                stacklevel=2,
+            )
+            polynomial = partial(_differenced, loss, g.detach(), centre, order)
+            term = polynomial(d)
+        yield term
 
 
-def _differenced(loss: Loss, g: Tensor, centre: Tensor, d: Tensor, order: int) -> Tensor:
+def _differenced(loss: Loss, g: Tensor, centre: Tensor, order: int, d: Tensor) -> Tensor:
     """Return the polynomial with central differences of gradients for its derivatives.
 
     The step e d balances the error of rounding, about eps / |e d|^order, and of truncation,
@@ -69,8 +69,8 @@ def _differenced(loss: Loss, g: Tensor, centre: Tensor, d: Tensor, order: int) -
     return result if order == 1 else result + (ahead - 2 * g + behind) / (2 * e**2)
 
 
-def _polynomial(g: Tensor, point: Tensor, d: Tensor, order: int) -> Tensor:
-    if not d.any():  # at the centre the polynomial is the gradient
+def _polynomial(g: Tensor, point: Tensor, order: int, d: Tensor) -> Tensor:
+    if order == 0 or not d.any():  # at the centre the polynomial is the gradient
         return g.detach()
     (hvp,) = torch.autograd.grad(g, point, d, create_graph=order > 1, retain_graph=True)
     if order == 1 or not hvp.requires_grad:  # a quadratic loss has no third derivative

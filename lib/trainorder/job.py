@@ -20,6 +20,7 @@ from typing import Any
 from trainorder.cost import Meter
 from trainorder.errors import UserError
 from trainorder.files import read_json, sha256_file, write_json, write_text
+from trainorder.memory import hold_at_most
 from trainorder.provenance import digest
 
 _PARTS = ("input", "output", "params")
@@ -87,6 +88,7 @@ def _memory() -> Iterator[None]:
 
 
 def _from_snakemake(snakemake: Any) -> Job:
+    hold_at_most(snakemake.config["memory_gb"] * 1e9)
     parts = {name: _plain(getattr(snakemake, name)) for name in _PARTS}
     write_text(Path(snakemake.log[0]).with_suffix(".json"), json.dumps(parts, indent=1) + "\n")
     return Job(parts["input"], parts["output"], parts["params"], log=snakemake.log[0])

@@ -12,18 +12,22 @@ of what Q_r leaves of the table's deviations and of the responses, as far as rep
 are orthonormal in the norm of the preconditioner. Q_r is kept as bytes, the others as half-bytes.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+import h5py
 import numpy as np
 import torch
 from torch import Tensor
 
+from trainorder import vectors
 from trainorder.curvature import Curvature, CurvatureAlong
-from trainorder.estimators.base import Expansion, sum_over_units
+from trainorder.estimators.base import Block, Expansion, sum_over_units
 from trainorder.interpolation import interpolated
 from trainorder.optimizer import ALL, State
+from trainorder.path import Centre
 from trainorder.quantize import (
     FEW_LEVELS,
     dequantized,
@@ -33,7 +37,7 @@ from trainorder.quantize import (
     unhalved,
     unpacked,
 )
-from trainorder.store import creating, opened
+from trainorder.store import create_rows, creating, opened
 
 
 @dataclass
@@ -82,14 +86,14 @@ class LowRank:
 
     def parameters(self, t: int, columns: slice = ALL) -> Tensor:
         """Return the path's parameters (P,) before step `t`, interpolated between anchors."""
-        return self._between(self.centre, t)[columns]
+        return self._between(self.centre, t, columns)
 
-    def _between(self, rows: Tensor, t: int) -> Tensor:
-        return interpolated(self.anchors, t, rows.__getitem__)
+    def _between(self, rows: Tensor, t: int, columns: slice = ALL) -> Tensor:
+        return interpolated(self.anchors, t, lambda place: rows[place, ..., columns])
 
-    def mean_gradient(self, t: int) -> Tensor:
-        """Return gbar_t (P,), interpolated between anchors."""
-        return self._between(self.mean, t)
+    def mean_gradient(self, t: int, columns: slice = ALL) -> Tensor:
+        """Return gbar_t (P,), or a block of it, interpolated between anchors."""
+        return self._between(self.mean, t, columns)
 
     def coordinates(self, t: int, units: Tensor) -> Tensor:
         """Return the coordinates (O, q) of the units' gradients at the path, `units` (O, k)."""
@@ -117,22 +121,30 @@ class LowRank:
 
     def moved(self, t: int, parameters: Tensor) -> Tensor:
         """Return Q_r d (O, r) of `parameters` (O, P) at step `t`."""
-        return (parameters - self.parameters(t)) @ self.readers.T
+        readers = self.readers
+        result = parameters.new_zeros(len(parameters), len(readers))
+        for columns in vectors.blocks(sum(result.shape), parameters.shape[1]):
+            deltas = parameters[:, columns] - self.parameters(t, columns)
+            result += deltas @ readers[:, columns].T
+        return result
 
-    def curvature(self, t: int, units: Tensor, parameters: Tensor) -> Tensor:
-        """Return the modelled H_c d (O, P) for `units` (O, k) at `parameters` (O, P)."""
-        return self.bent(t, units, self.moved(t, parameters)) @ self.basis
+    def curvature(self, t: int, units: Tensor, parameters: Tensor) -> Block:
+        """Return the modelled H_c d, (O, P), for `units` (O, k) at `parameters` (O, P)."""
+        inside = self.bent(t, units, self.moved(t, parameters))
+        return lambda columns: inside @ self.basis[:, columns]
 
-    def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Tensor:
-        """Return the modelled gradients (O, P) of `units` (O, k) at `parameters` (O, P)."""
+    def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
+        """Return the modelled gradients, (O, P), of `units` (O, k) at `parameters` (O, P)."""
         inside = self.coordinates(t, units)
         if t:  # at the start there is no displacement
             inside = inside + self.bent(t, units, self.moved(t, parameters))
-        return (inside @ self.basis).add_(self.mean_gradient(t))
+        return lambda columns: (inside @ self.basis[:, columns]).add_(
+            self.mean_gradient(t, columns)
+        )
 
-    def save(self, path: str | Path, key: str, **records: Any) -> None:
-        """Publish as a sealed file of study `key`, with `records` as attributes."""
-        arrays: dict[str, np.ndarray] = {
+    def save(self, path: str | Path, key: str) -> None:
+        """Publish as a sealed file of study `key`."""
+        arrays = {
             "anchor": self.anchors,
             "label": self.labels.numpy(),
             "coefficient": self.coefficients.numpy(),
@@ -141,18 +153,13 @@ class LowRank:
             "own": self.own.numpy(),
             "own_read": self.own_read.numpy(),
         }
-        codes, scale = quantized(self.basis[len(self.readers) :], FEW_LEVELS)
-        parts = {
-            "reader": quantized(self.readers),
-            "writer": (packed(codes), scale),
-            "centre": halved(self.centre - self.start.parameters),
-            "mean": halved(self.mean),
-        }
-        for name, (values, scale) in parts.items():
-            arrays |= {name: values.numpy(), f"{name}_scale": scale.numpy()}
-        with creating(path, key, steps=self.steps, **records) as file:
+        with creating(path, key, steps=self.steps) as file:
             for name, array in arrays.items():
-                file.create_dataset(name, data=array, fletcher32=array.ndim > 0)
+                file.create_dataset(name, data=array, fletcher32=True)
+            _write(file, "reader", self.readers, quantized)
+            _write(file, "writer", self.basis[len(self.readers) :], _few)
+            _write(file, "centre", self.centre, lambda rows: halved(rows - self.start.parameters))
+            _write(file, "mean", self.mean, halved)
 
     @classmethod
     def load(cls, path: str | Path, key: str | None, start: State) -> "LowRank":
@@ -162,25 +169,26 @@ class LowRank:
             UserError: missing, damaged, or of another study.
 
         """
+        size, dtype = len(start.parameters), start.parameters.dtype
         with opened(path, key, "curvature") as file:
-            arrays = {name: np.asarray(file[name]) for name in file}
+            small = ("anchor", "label", "coefficient", "bend", "core", "own", "own_read")
+            arrays = {name: np.asarray(file[name]) for name in small}
+            counts = {name: len(file[name]) for name in ("reader", "writer", "centre")}
+            basis = vectors.empty(counts["reader"] + counts["writer"], size, dtype=dtype)
+            centre, mean = (vectors.empty(counts["centre"], size, dtype=dtype) for _ in "cm")
+            _read(file, "reader", basis, dequantized)
+            _read(file, "writer", basis[counts["reader"] :], partial(_of_few, size))
+            _read(file, "centre", centre, lambda *part: unhalved(*part) + start.parameters)
+            _read(file, "mean", mean, unhalved)
             steps = int(file.attrs["steps"])
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        codes = unpacked(tensors["writer"], len(start.parameters))
-        parts = [
-            dequantized(tensors["reader"], tensors["reader_scale"]),
-            dequantized(codes, tensors["writer_scale"]),
-        ]
-        centre, mean = (
-            unhalved(tensors[name], tensors[f"{name}_scale"]) for name in ("centre", "mean")
-        )
         return cls(
             start,
             steps,
             arrays["anchor"],
-            start.parameters + centre,
+            centre,
             mean,
-            torch.cat(parts),
+            basis,
             tensors["coefficient"],
             arrays["bend"],
             tensors["core"],
@@ -188,6 +196,42 @@ class LowRank:
             tensors["own"],
             tensors["own_read"],
         )
+
+
+Encode = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+def _few(rows: Tensor) -> tuple[Tensor, Tensor]:
+    codes, scale = quantized(rows, FEW_LEVELS)
+    return packed(codes), scale
+
+
+def _of_few(size: int, pairs: Tensor, scale: Tensor) -> Tensor:
+    return dequantized(unpacked(pairs, size), scale)
+
+
+def _write(file: h5py.File, name: str, rows: Tensor, encode: Encode) -> None:
+    """Add `rows` (n, P), encoded one at a time, and their scales."""
+    parts = [(name, *encode(rows[:0])[:1]), (f"{name}_scale", *encode(rows[:0])[1:])]
+    made = [
+        create_rows(file, part, (len(rows), *like.shape[1:]), like.numpy().dtype.str)
+        for part, like in parts
+    ]
+    for i in range(len(rows)):
+        for dataset, part in zip(made, encode(rows[i : i + 1]), strict=True):
+            dataset[i] = part[0].numpy()
+        vectors.forget()
+
+
+def _read(
+    file: h5py.File, name: str, rows: Tensor, decode: Callable[[Tensor, Tensor], Tensor]
+) -> None:
+    """Fill the first of `rows` (n, P) with what was encoded."""
+    codes, scales = file[name], file[f"{name}_scale"]
+    for i in range(len(codes)):
+        part = (torch.from_numpy(dataset[i : i + 1]) for dataset in (codes, scales))
+        rows[i] = decode(*part)[0]
+        vectors.forget()
 
 
 def compress(
@@ -204,57 +248,108 @@ def compress(
     as `displacements` (n, P), typical of replays, excite them. `metric` (P,) is as in
     `probes.second_moment_scale`.
     """
-    if expansion.table is None:
-        raise ValueError("compression reads the gradient table")
-    path, table = expansion.path, expansion.table
-    anchors = path.anchors
-    rows = torch.stack([table.at(int(t)) for t in anchors])  # (K, U, P)
-    mean = rows.mean(1)
-    deviations = rows.sub_(mean[:, None]).div_(metric)
-    count = len(anchors) * rows.shape[1]
-    weighted = [deviations.flatten(0, 1) * (path.steps / count) ** 0.5]
-    common = []
-    for bend in curvature.at:
-        root = _excitation(bend, displacements) * (path.steps / len(curvature.at)) ** 0.5
-        common.append(root.T @ (bend.mean / metric))
-        weighted += [
-            root.T @ (bend.shrunk(c) / metric) * float(share) ** 0.5
-            for c, share in enumerate(bend.shares)
-        ]
-    readers = _spanned(torch.cat(common))[: min(curvature.rank, size)]
-    writers, lost = _leading(torch.cat(weighted), readers, size - len(readers))
-    basis = torch.cat([readers, writers])
+    path, anchors = expansion.path, expansion.path.anchors
+    count, units = len(anchors) * len(labels), len(labels)
+    clusters = len(curvature.at) * len(curvature.middle.responses)
+    rows = vectors.empty(count + clusters * curvature.rank, len(metric), dtype=metric.dtype)
+    mean = _deviations(expansion, metric, rows[:count].unflatten(0, (len(anchors), units)))
+    common = _excited(curvature, displacements, metric, path.steps, rows[count:])
+    readers = _spanned(common)[: min(curvature.rank, size)]
+    weight = torch.ones(len(rows), dtype=metric.dtype)
+    weight[:count] = (path.steps / count) ** 0.5
+    inside, writers, lost = _leading(rows, weight, readers, size - len(readers))
+    basis = vectors.joined([readers, writers])
+    coefficients = torch.cat([inside[:count], vectors.products(rows[:count], writers)], 1)
+    cores = [_cores(bend, basis, metric, len(readers)) for bend in curvature.at]
+    for columns in vectors.blocks(*basis.shape):
+        basis[:, columns] *= metric[columns]
     result = LowRank(
         path.state(0),
         path.steps,
         anchors,
-        torch.stack([path.parameters(int(t)) for t in anchors]),
+        _centres(path, anchors),
         mean,
-        basis * metric,
-        deviations @ basis.T,
+        basis,
+        coefficients.unflatten(0, (len(anchors), units)),
         curvature.steps,
-        torch.stack([_cores(bend, basis / metric, len(readers)) for bend in curvature.at]),
+        torch.stack(cores),
         torch.from_numpy(labels),
-        basis.new_zeros(rows.shape[1], 0, len(basis)),
+        basis.new_zeros(units, 0, len(basis)),
         basis.new_zeros(0, len(readers)),
     )
     return result, lost
 
 
+def _centres(path: Centre, anchors: np.ndarray) -> Tensor:
+    """Return the path's parameters (K, P) at the anchors."""
+    first = path.parameters(0)
+    result = vectors.empty(len(anchors), len(first), dtype=first.dtype)
+    for row, t in zip(result, anchors.tolist(), strict=True):
+        row.copy_(path.parameters(t))
+        vectors.forget()
+    return result
+
+
+def _deviations(expansion: Expansion, metric: Tensor, result: Tensor) -> Tensor:
+    """Return the mean over units of the table's gradients, (K, P).
+
+    What each differs by, over `metric`, is left in `result` (K, U, P).
+    """
+    anchors, units, size = result.shape
+    for place, t in enumerate(expansion.path.anchors.tolist()):
+        for unit in range(units):
+            result[place, unit] = expansion.gradients(t, torch.tensor([[unit]]))[0]
+            vectors.forget()
+    mean = vectors.empty(anchors, size, dtype=metric.dtype)
+    for columns in vectors.blocks(anchors * units, size):
+        mean[:, columns] = result[..., columns].mean(1)
+        result[..., columns] -= mean[:, None, columns]
+        result[..., columns] /= metric[columns]
+    return mean
+
+
+def _excited(
+    curvature: CurvatureAlong, displacements: Tensor, metric: Tensor, steps: int, result: Tensor
+) -> Tensor:
+    """Return responses as strong as `displacements` excite them in a replay, over `metric`.
+
+    Returned are those of the mean curvature, (A r, P); those of the clusters, by the square root of
+    their shares, are left in `result` (A C r, P).
+    """
+    roots = [_excitation(bend, displacements) for bend in curvature.at]
+    times = (steps / len(roots)) ** 0.5
+    shares = [float(share) ** 0.5 for share in curvature.middle.shares]
+    shape, rank = (len(roots), len(shares)), curvature.rank
+    common = vectors.empty(len(roots), rank, len(metric), dtype=metric.dtype)
+    own = result.unflatten(0, (*shape, rank))
+    for columns in vectors.blocks(rank * len(shares), len(metric)):
+        for i, (bend, root) in enumerate(zip(curvature.at, roots, strict=True)):
+            weight = times * root.T
+            common[i, :, columns] = weight @ (bend.mean[:, columns] / metric[columns])
+            for c, share in enumerate(shares):
+                own[i, c, :, columns] = share * weight @ (bend.shrunk(c, columns) / metric[columns])
+    return common.flatten(0, 1)
+
+
 def _excitation(curvature: Curvature, displacements: Tensor) -> Tensor:
     """Return S (r, r) such that S' Y are responses as strong as displacements excite them."""
     z = curvature.coordinates(displacements).double()
-    values, vectors = torch.linalg.eigh(z.T @ z / len(z))
-    root: Tensor = vectors * values.clamp(min=0).sqrt()
+    values, directions = torch.linalg.eigh(z.T @ z / len(z))
+    root: Tensor = directions * values.clamp(min=0).sqrt()
     return root.to(displacements.dtype)
 
 
-def _cores(curvature: Curvature, functionals: Tensor, readers: int) -> Tensor:
-    """Return M (C, q, r) of the clusters, read by the `functionals` (q, P) of the basis."""
-    clusters = range(len(curvature.shares))
-    own = torch.stack([curvature.shrunk(c) @ functionals.T for c in clusters])  # (C, n, q)
-    common = curvature.mean @ functionals[:readers].T  # not the mean of `own`, unevenly shrunk
-    return torch.einsum("cnq,nm,mr->cqr", own, curvature.inverse, common)
+def _cores(curvature: Curvature, basis: Tensor, metric: Tensor, readers: int) -> Tensor:
+    """Return M (C, q, r) of the clusters, read by the functionals `basis` (q, P) over `metric`."""
+    over = metric.reciprocal()
+    common = vectors.products(curvature.mean, basis, over)  # not the mean of `own`, unevenly shrunk
+    own = torch.stack(
+        [
+            torch.lerp(common, vectors.products(rows, basis, over), float(factor))
+            for rows, factor in zip(curvature.responses, curvature.factors, strict=True)
+        ]
+    )  # (C, n, q)
+    return torch.einsum("cnq,nm,mr->cqr", own, curvature.inverse, common[:, :readers])
 
 
 def _spanned(rows: Tensor) -> Tensor:
@@ -263,24 +358,38 @@ def _spanned(rows: Tensor) -> Tensor:
     By their Gram matrix in double precision: for single-precision rows as exact as by their own
     decomposition, and many times faster.
     """
-    exact = rows.double()
-    values, combined = torch.linalg.eigh(exact @ exact.T)
+    exact = torch.zeros(len(rows), len(rows), dtype=torch.float64)
+    for columns in vectors.blocks(*rows.shape):
+        block = rows[:, columns].double()
+        exact += block @ block.T
+    values, combined = torch.linalg.eigh(exact)
     floor = (len(rows) * torch.finfo(rows.dtype).eps) ** 2  # of an energy that is more than noise
     kept = values > values[-1] * max(floor, len(rows) * torch.finfo(exact.dtype).eps)
-    basis = (combined[:, kept] / values[kept].sqrt()).T.flip(0) @ exact
-    result: Tensor = basis.to(rows.dtype)
+    weights = (combined[:, kept] / values[kept].sqrt()).T.flip(0)
+    result = vectors.empty(len(weights), rows.shape[1], dtype=rows.dtype)
+    for columns in vectors.blocks(sum(weights.shape), rows.shape[1]):
+        result[:, columns] = (weights @ rows[:, columns].double()).to(rows.dtype)
     return result
 
 
-def _leading(rows: Tensor, given: Tensor, size: int) -> tuple[Tensor, float]:
-    """Return the leading directions (n, P) of what `given` (r, P) leaves of `rows`; n <= `size`.
+def _leading(
+    rows: Tensor, weight: Tensor, given: Tensor, size: int
+) -> tuple[Tensor, Tensor, float]:
+    """Return the leading directions of what `given` (r, P) leaves of `rows` (m, P).
 
-    Orthonormal, and to `given`. Also the share of the energy of `rows` that both leave out.
+    Rows count as far as `weight` (m,) says; of them is left what `given` leaves. Returns what is
+    taken away, (m, r) times `given`; the directions (n, P), n <= `size`, orthonormal, and to
+    `given`; and the share of the energy of the weighted rows that both leave out.
     """
-    energy = float(torch.linalg.vector_norm(rows)) ** 2
-    rest = torch.addmm(rows, rows @ given.T, given, alpha=-1)
-    values, combined = torch.linalg.eigh((rest @ rest.T).double())
+    energy = float(weight.square() @ vectors.squares(rows))
+    inside = vectors.products(rows, given)
+    gram = rows.new_zeros(len(rows), len(rows))
+    for columns in vectors.blocks(len(rows) + len(given), rows.shape[1]):
+        rows[:, columns] -= inside @ given[:, columns]
+        gram += rows[:, columns] @ rows[:, columns].T
+    values, combined = torch.linalg.eigh((weight[:, None] * gram * weight).double())
     values, combined = values.flip(0).clamp(min=0), combined.flip(1)
     count = min(size, int((values > energy * torch.finfo(rows.dtype).eps).sum()))
-    basis = combined[:, :count].T.to(rows.dtype) @ rest
-    return basis / basis.norm(dim=1, keepdim=True), float(values[count:].sum()) / energy
+    basis = vectors.combined(combined[:, :count].T.to(rows.dtype) * weight, rows)
+    vectors.scaled(basis, vectors.squares(basis).rsqrt())
+    return inside, basis, float(values[count:].sum()) / energy

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from trainorder import vectors
 from trainorder.config import OptimizerConfig
 
 MOMENTS = ("parameters", "exp_avg", "exp_avg_sq")  # the tensors of a state
@@ -29,9 +30,10 @@ class State:
     step: int
 
     def clone(self) -> "State":
-        """Return a copy that shares nothing."""
-        m, v = self.exp_avg.clone(), self.exp_avg_sq.clone()
-        return State(self.parameters.clone(), m, v, self.step)
+        """Return a copy, (P,) each, that shares nothing."""
+        flat = (getattr(self, name)[None] for name in MOMENTS)
+        theta, m, v = (vectors.copied(vector)[0] for vector in flat)
+        return State(theta, m, v, self.step)
 
     def rows(self, rows: slice) -> "State":
         """Return views of some of the stacked states; changing them in place changes these."""
@@ -86,9 +88,13 @@ class Optimizer(ABC):
         """Scale each gradient (..., P) down to the configured norm, as torch's clip_grad_norm_."""
         if self.config.gradient_clip is None:
             return gradient
-        norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
-        scaled: Tensor = gradient * (self.config.gradient_clip / (norm + 1e-6)).clamp(max=1.0)
-        return scaled
+        return gradient * self.clip_scale(torch.linalg.vector_norm(gradient, dim=-1, keepdim=True))
+
+    def clip_scale(self, norm: Tensor) -> Tensor:
+        """Return what gradients of a `norm` (...) are scaled by, where there is a largest norm."""
+        largest = self.config.gradient_clip or math.inf
+        scale: Tensor = (largest / (norm + 1e-6)).clamp(max=1.0)
+        return scale
 
     @abstractmethod
     def bias_corrections(self, step: int) -> tuple[float, float]:
@@ -106,14 +112,18 @@ class Optimizer(ABC):
     def preconditioner(self, state: State) -> Tensor:
         """Return P of the last update of `state`, (..., P)."""
 
+    def update(self, state: State, gradient: Tensor) -> None:
+        """Apply one step to `state`, (..., P) tensors, in place; `gradient` (..., P) is clipped."""
+        self.apply(state, self.clip(gradient))
+
     @abstractmethod
-    def update(self, state: State, gradient: Tensor, square: Tensor | None = None) -> None:
-        """Apply one step to `state` in place.
+    def apply(self, state: State, gradient: Tensor, square: Tensor | None = None) -> None:
+        """Apply one step to `state` in place, or to a block of it.
 
         Args:
-            state: (..., P) tensors.
-            gradient: (..., P).
-            square: (..., P), what stands for g^2 in the second moment, if there is one; the
+            state: (..., n) tensors.
+            gradient: (..., n), clipped.
+            square: (..., n), what stands for g^2 in the second moment, if there is one; the
                 barycentre's expected square where it is not the square of `gradient`.
 
         """
@@ -149,10 +159,9 @@ class AdamW(Optimizer):
         """Return 1 / (sqrt(v_hat) + eps) of the last update of `state`, (..., P)."""
         return 1 / (self.second_moment(state).sqrt() + self.config.epsilon)
 
-    def update(self, state: State, gradient: Tensor, square: Tensor | None = None) -> None:
-        """Apply one step to `state` in place; see `Optimizer.update`."""
+    def apply(self, state: State, gradient: Tensor, square: Tensor | None = None) -> None:
+        """Apply one step to `state` in place; see `Optimizer.apply`."""
         c = self.config
-        gradient = self.clip(gradient)
         rate = self.learning_rate(state.step)
         correction1, correction2 = self.bias_corrections(state.step)
         state.parameters.mul_(1 - rate * c.weight_decay)
@@ -198,9 +207,9 @@ class SGD(Optimizer):
         """Return 1 / (1 - mu) for every parameter, (..., P)."""
         return torch.full_like(state.parameters, 1 / (1 - self.config.momentum))
 
-    def update(self, state: State, gradient: Tensor, square: Tensor | None = None) -> None:
+    def apply(self, state: State, gradient: Tensor, square: Tensor | None = None) -> None:
         """Apply one step to `state` in place; `square` does not count."""
-        state.exp_avg.mul_(self.config.momentum).add_(self.clip(gradient))
+        state.exp_avg.mul_(self.config.momentum).add_(gradient)
         if self.coupled:
             state.exp_avg.add_(state.parameters, alpha=self.coupled)
         state.parameters.sub_(state.exp_avg, alpha=self.learning_rate(state.step))

@@ -160,23 +160,39 @@ def retrain(
     parts = []
     for place, order in enumerate(orders):
         watch = order.name in followed
-        runs = list(_segments(problem, order, place, training, sketch if watch else None))
-        end = runs[-1][0].state.parameters
-        parts.append(
-            {
-                "value": runs[-1][1][None],
-                "along": np.stack([value for _, value in runs])[None],
-                "train_loss": np.concatenate([run.losses for run, _ in runs])[None],
-                "sketch": sketch(end).numpy()[None],
-                "trajectory": _joined_rows([run.rows for run, _ in runs]) if watch else None,
-                "unit_loss": _unit_losses(problem, end, about.get(order.name, ())),
-            }
-        )
+        units = about.get(order.name, ())
+        parts.append(_retrained(problem, order, place, training, sketch, watch, units))
         problem.meter.add("orders")
         problem.meter.add("gradients", order.schedule.size)
     true = ("along", "train_loss", "unit_loss")
     more = {name: np.concatenate([part[name] for part in parts]) for name in true}
     return {**_joined(problem, orders, followed, parts), **more}
+
+
+def _retrained(
+    problem: LanguageProblem,
+    order: Order,
+    place: int,
+    training: Training,
+    sketch: SparseJL,
+    watch: bool,
+    units: Sequence[int],
+) -> Arrays:
+    """Return what one order gives; of its states only the last is held."""
+    values, losses, rows = [], [], []
+    for run, value in _segments(problem, order, place, training, sketch if watch else None):
+        values.append(value)
+        losses.append(run.losses)
+        rows.append(run.rows)
+        end = run.state.parameters
+    return {
+        "value": values[-1][None],
+        "along": np.stack(values)[None],
+        "train_loss": np.concatenate(losses)[None],
+        "sketch": sketch(end).numpy()[None],
+        "trajectory": _joined_rows(rows) if watch else None,
+        "unit_loss": _unit_losses(problem, end, units),
+    }
 
 
 def _segments(

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainorder import vectors
 from trainorder.clusters import Clusters
 from trainorder.config import CurvatureConfig
 from trainorder.curvature import Curvature, CurvatureAlong, Responses
-from trainorder.estimators.base import ExactReplay, Expansion, displacement
+from trainorder.estimators.base import Block, ExactReplay, Expansion, displacement
 from trainorder.problem import goal_gradients
 
 SCHEDULES = 34  # random ones that are replayed to see where replays go
@@ -33,15 +34,20 @@ class CurvedReplay(ExactReplay):
         super().__init__(expansion)
         self.curvature, self.labels = curvature, labels
 
-    def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Tensor:
+    def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
         """Read the table and add the curvature of each unit's cluster."""
-        result = self.expansion.gradients(t, units)
+        terms: list[Block] = []
         if self.curvature.rank and t:
             deltas = displacement(self.expansion, t, parameters)
-            for column in units.T:
-                terms = self.curvature.apply(t, deltas, self.labels[column])
-                result.add_(terms, alpha=1 / units.shape[1])
-        return result
+            terms = [self.curvature.apply(t, deltas, self.labels[column]) for column in units.T]
+
+        def block(columns: slice) -> Tensor:
+            result = self.expansion.block(columns).gradients(t, units)
+            for term in terms:
+                result.add_(term(columns), alpha=1 / len(terms))
+            return result
+
+        return block
 
 
 @dataclass(frozen=True)
@@ -107,17 +113,19 @@ class Prober:
 
         They are taken at a few places of the window, of `schedules` or else of those to probe for.
         """
-        steps = self.expansion.path.steps
+        schedules = self.schedules if schedules is None else schedules
+        steps, count = self.expansion.path.steps, len(schedules)
         places = sorted({max(1, steps * i // 6) for i in (1, 2, 3, 4, 5, 6)})
-        kept: list[Tensor] = []
+        shape = (len(places), count, self.expansion.problem.size)
+        kept = vectors.empty(*shape, dtype=self.metric.dtype)
 
         def observe(t: int, parameters: Tensor) -> None:
             if t in places:
-                kept.append(displacement(self.expansion, t, parameters))
+                displacement(self.expansion, t, parameters, kept[places.index(t)])
 
         replay = CurvedReplay(self.expansion, self.curvature, self.labels)
-        replay.replay(self.schedules if schedules is None else schedules, observe)
-        return torch.cat(kept)
+        replay.replay(schedules, observe)
+        return kept.flatten(0, 1)
 
     def error(self) -> float:
         """Return an a-posteriori estimate of the relative error of the curvature.
@@ -129,14 +137,17 @@ class Prober:
         reached = self.displacements(self.checks)
         deltas = reached[:: max(1, len(reached) // _CHECKED)][:_CHECKED]
         middle = self.curvature.middle
-        exact = self.responses[len(self.responses) // 2](deltas).mean(0)
+        halves = self.responses[len(self.responses) // 2](deltas)
+        clusters = range(halves.shape[1])
+        found = [middle.apply(deltas, torch.full((len(deltas),), c)) for c in clusters]
         wrong = total = 0.0
-        common = torch.einsum("c,cnp->np", middle.shares.to(exact.dtype), exact)
-        for c, own in enumerate(exact):
-            row = torch.lerp(common, own, float(middle.factors[c]))
-            found = middle.apply(deltas, torch.full((len(deltas),), c))
-            wrong += float(((found - row) / self.metric).norm()) ** 2
-            total += float((row / self.metric).norm()) ** 2
+        for columns in vectors.blocks(halves.shape[:3].numel(), halves.shape[3]):
+            exact, metric = halves[..., columns].mean(0), self.metric[columns]
+            common = torch.einsum("c,cnp->np", middle.shares.to(exact.dtype), exact)
+            for c, own in enumerate(exact):
+                row = torch.lerp(common, own, float(middle.factors[c]))
+                wrong += float(((found[c](columns) - row) / metric).norm()) ** 2
+                total += float((row / metric).norm()) ** 2
         return float((wrong / total) ** 0.5)
 
 
@@ -146,23 +157,25 @@ def second_moment_scale(expansion: Expansion) -> Tensor:
     Adam's preconditioner is 1 / sqrt(v_hat): displacements times this scale, and gradients over it,
     have the norm in which a step of Adam is a step of gradient descent. For SGD it is 1.
     """
-    state = expansion.path.state(expansion.path.steps // 2)
-    scale = expansion.optimizer.second_moment(state).sqrt().sqrt()
-    return scale.clamp(min=float(scale.max()) * 1e-6)
+    path, size = expansion.path, expansion.problem.size
+    scale = vectors.empty(size, dtype=path.parameters(0, slice(0, 0)).dtype)
+    for columns in vectors.blocks(1, size):
+        state = path.state(path.steps // 2, columns)
+        scale[columns] = expansion.optimizer.second_moment(state).sqrt().sqrt()
+    return scale.clamp_(min=float(scale.max()) * 1e-6)
 
 
-def principal(vectors: Tensor, metric: Tensor, count: int) -> Tensor:
-    """Return the `count` principal directions (n, P) of `vectors` (m, P), n <= m, by their Gram.
+def principal(rows: Tensor, metric: Tensor, count: int) -> Tensor:
+    """Return the `count` principal directions (n, P) of `rows` (m, P), n <= m, by their Gram.
 
     Orthogonal, and of unit length, in the norm |metric * x|.
     """
-    scaled = vectors * metric
-    values, combined = torch.linalg.eigh((scaled @ scaled.T).double())
+    squared = metric.square()
+    values, combined = torch.linalg.eigh(vectors.products(rows, rows, squared).double())
     kept = values > 1e-10 * values.max()
-    leading = combined[:, kept].flip(1)[:, :count].to(vectors.dtype)
-    directions = leading.T @ scaled
-    unit: Tensor = directions / directions.norm(dim=1, keepdim=True) / metric
-    return unit
+    leading = combined[:, kept].flip(1)[:, :count].to(rows.dtype)
+    directions = vectors.combined(leading.T, rows)
+    return vectors.scaled(directions, vectors.squares(directions, squared).rsqrt())
 
 
 def sensitivities(expansion: Expansion, curvature: Curvature) -> Tensor:
@@ -173,18 +186,20 @@ def sensitivities(expansion: Expansion, curvature: Curvature) -> Tensor:
     (`optimizer.Optimizer`) and the mean curvature found so far. Momentum is taken as instantaneous.
     """
     problem, path, optimizer = expansion.problem, expansion.path, expansion.optimizer
-    end = path.parameters(path.steps)
-    rows = goal_gradients(problem, end)
+    rows = goal_gradients(problem, path.parameters(path.steps))
+    pushed = vectors.empty(*rows.shape, dtype=rows.dtype)
     places = {path.steps * (2 * i + 1) // (2 * _GOAL_STEPS) for i in range(_GOAL_STEPS)}
     taken = []
     for t in reversed(range(path.steps)):
-        state = path.state(t + 1)
-        pushed = optimizer.preconditioner(state) * rows
+        for columns in vectors.blocks(*rows.shape):
+            state = path.state(t + 1, columns)
+            pushed[:, columns] = optimizer.preconditioner(state) * rows[:, columns]
         if t in places:
-            taken.append(pushed / pushed.norm(dim=1, keepdim=True))
-        rate = optimizer.learning_rate(state.step - 1)
-        rows = rows - curvature.apply_mean(rate * pushed)
-    return torch.cat(taken)
+            taken.append(vectors.scaled(vectors.copied(pushed), vectors.squares(pushed).rsqrt()))
+        rate, bent = optimizer.learning_rate(path.first_step + t), curvature.apply_mean(pushed)
+        for columns in vectors.blocks(*rows.shape):
+            rows[:, columns] -= rate * bent(columns)
+    return vectors.joined(taken)
 
 
 def probe_schedules(

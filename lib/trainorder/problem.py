@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainorder import vectors
 from trainorder.config import ModelConfig
 from trainorder.corpus.corpus import Corpus
 from trainorder.cost import Meter
@@ -171,6 +172,8 @@ def each_gradient(problem: Problem, theta: Tensor) -> Iterator[Tensor]:
 
 def goal_gradients(problem: Problem, theta: Tensor) -> Tensor:
     """Return the gradients (D, P) of the goals at `theta` (P,)."""
-    goals = range(len(problem.goals))
-    problem.meter.add("goals", len(goals))
-    return torch.stack([gradient(partial(problem.goal_loss, goal=goal), theta) for goal in goals])
+    result = vectors.empty(len(problem.goals), problem.size, dtype=theta.dtype)
+    for goal, row in enumerate(result):
+        row.copy_(gradient(partial(problem.goal_loss, goal=goal), theta))
+    problem.meter.add("goals", len(result))
+    return result

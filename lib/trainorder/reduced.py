@@ -31,10 +31,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainorder import vectors
 from trainorder.estimators.base import Expansion, sum_over_units
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.interpolation import interpolated
 from trainorder.lowrank import LowRank
+from trainorder.path import Centre
 from trainorder.problem import Problem, each_gradient, goal_gradients
 from trainorder.store import read_arrays, write_arrays
 
@@ -255,18 +257,16 @@ def reduce(
     else:
         seen = _alike(expansion, knots, len(schedules))
     end = path.parameters(path.steps)
-    slopes = [goal_gradients(problem, path.parameters(t)) for t in readouts]
-    functionals = torch.cat([model.readers, *slopes, torch.stack([*each_gradient(problem, end)])])
-    momenta = _momenta(expansion, model, knots)
+    functionals = _functionals(problem, model.readers, path, readouts)
     matrices, drifts = [], []
-    for knot in seen:
-        state = path.state(knot.t + 1)
-        own, momentum = optimizer.preconditioner(state), momenta[knot.t]
-        rows = [knot.preconditioner, *(knot.preconditioner * p for p in knot.patterns)]
-        matrices.append(torch.stack([(functionals * row) @ model.basis.T for row in rows]))
-        drift = torch.stack([functionals @ (row * momentum) for row in rows])
-        drift[0] -= functionals @ (own * optimizer.average(state))
-        drifts.append(drift)
+    for knot, momentum in zip(seen, _momenta(expansion, model, knots), strict=True):
+        weights = [knot.preconditioner, *(knot.preconditioner * p for p in knot.patterns)]
+        matrices.append(
+            torch.stack([vectors.products(functionals, model.basis, row) for row in weights])
+        )
+        drift = [vectors.products(functionals, momentum[None], row)[:, 0] for row in weights]
+        drift[0] -= vectors.products(functionals, _pushed(expansion, knot.t)[None])[:, 0]
+        drifts.append(torch.stack(drift))
     steps = [path.first_step + t for t in range(path.steps)]
     rates = np.array([optimizer.learning_rate(step) for step in steps])
     table = [model.coordinates(t, torch.arange(problem.units)[:, None]) for t in range(path.steps)]
@@ -300,20 +300,48 @@ def _unit_losses(problem: Problem, theta: Tensor) -> Tensor:
         return torch.stack([problem.loss(theta, unit) for unit in range(problem.units)])
 
 
-def _momenta(expansion: Expansion, model: LowRank, steps: np.ndarray) -> dict[int, Tensor]:
-    """Return mbar (P,) after the update of some steps: momentum that is fed the mean gradient.
+def _functionals(
+    problem: Problem, readers: Tensor, path: Centre, readouts: Sequence[int]
+) -> Tensor:
+    """Return what is read of displacements, (r + R D + U, P).
+
+    `readers` (r, P), the gradients of the goals at the `readouts`, and those of the units at the
+    end.
+    """
+    goals = [goal_gradients(problem, path.parameters(t)) for t in readouts]
+    units = vectors.empty(problem.units, problem.size, dtype=readers.dtype)
+    each = each_gradient(problem, path.parameters(path.steps))
+    for row, unit_gradient in zip(units, each, strict=True):
+        row.copy_(unit_gradient)
+        vectors.forget()
+    return vectors.joined([readers, *goals, units])
+
+
+def _pushed(expansion: Expansion, t: int) -> Tensor:
+    """Return P m (P,) of the path's own update at step `t`."""
+    path, optimizer = expansion.path, expansion.optimizer
+    result = vectors.empty(expansion.problem.size, dtype=path.parameters(0, slice(0, 0)).dtype)
+    for columns in vectors.blocks(1, len(result)):
+        state = path.state(t + 1, columns)
+        result[columns] = optimizer.preconditioner(state) * optimizer.average(state)
+    return result
+
+
+def _momenta(expansion: Expansion, model: LowRank, steps: np.ndarray) -> Tensor:
+    """Return mbar after the update of some steps, (K, P): momentum that is fed the mean gradient.
 
     That of the barycentre path is the same; that of the reference path follows its own order.
     """
     path, optimizer = expansion.path, expansion.optimizer
-    momentum, kept, wanted = optimizer.average(model.start).clone(), {}, set(steps.tolist())
-    for t in range(model.steps):
-        pushed = model.mean_gradient(t)
-        if optimizer.coupled:
-            pushed = pushed.add(path.parameters(t), alpha=optimizer.coupled)
-        momentum.lerp_(pushed, 1 - optimizer.betas[0])
-        if t in wanted:
-            kept[t] = momentum.clone()
+    kept = vectors.empty(len(steps), expansion.problem.size, dtype=model.basis.dtype)
+    for columns in vectors.blocks(1, kept.shape[1]):
+        momentum = optimizer.average(model.start.columns(columns)).clone()
+        for t in range(int(steps[-1]) + 1):
+            pushed = model.mean_gradient(t, columns)
+            if optimizer.coupled:
+                pushed = pushed.add(path.parameters(t, columns), alpha=optimizer.coupled)
+            momentum.lerp_(pushed, 1 - optimizer.betas[0])
+            kept[steps == t, columns] = momentum
     return kept
 
 
@@ -328,7 +356,10 @@ class _Watched(Nystrom):
     def follow(self, state, schedules, first, observe):  # type: ignore[no-untyped-def]
         def watch(t: int, parameters: Tensor) -> None:
             if t in self.watched:
-                self.kept[t] = self.expansion.optimizer.preconditioner(state)
+                self.kept[t] = vectors.empty(*parameters.shape, dtype=parameters.dtype)
+                for columns in vectors.blocks(*parameters.shape):
+                    part = self.expansion.optimizer.preconditioner(state.columns(columns))
+                    self.kept[t][:, columns] = part
             observe(t, parameters)
 
         super().follow(state, schedules, first, watch)
@@ -348,17 +379,19 @@ def _preconditioners(
     replay.replay(schedules, lambda t, parameters: None)
     result = []
     for t in knots.tolist():
-        rows = replay.kept[t + 1]
-        mean = rows.mean(0)
-        deviations = rows / mean - 1
-        weighted = deviations * metric
-        values, combined = torch.linalg.eigh((weighted @ weighted.T).double())
+        rows = replay.kept.pop(t + 1)
+        mean = vectors.empty(rows.shape[1], dtype=rows.dtype)
+        for columns in vectors.blocks(*rows.shape):
+            mean[columns] = rows[:, columns].mean(0)
+            rows[:, columns] /= mean[columns]
+            rows[:, columns] -= 1
+        values, combined = torch.linalg.eigh(vectors.products(rows, rows, metric.square()).double())
         kept = combined.flip(1)[:, :count].to(rows.dtype)
         leading = values.flip(0)[:count]
         there = leading > 1e-6 * leading.clamp(min=0).sum()  # few units, few patterns
         lengths = leading.where(there, torch.inf).sqrt().to(rows.dtype)
         scale = lengths.where(there, 0.0)
-        result.append(_Knot(t, mean, (kept / lengths).T @ deviations, kept * scale))
+        result.append(_Knot(t, mean, vectors.combined((kept / lengths).T, rows), kept * scale))
     return _aligned(result, metric)
 
 
@@ -375,12 +408,11 @@ def _aligned(knots: list[_Knot], metric: Tensor) -> list[_Knot]:
     """Turn each knot's patterns towards the one's before, so that they can be interpolated."""
     done = knots[:1]
     for knot in knots[1:]:
-        product = (knot.patterns * metric) @ (done[-1].patterns * metric).T
+        product = vectors.products(knot.patterns, done[-1].patterns, metric.square())
         left, _, right = torch.linalg.svd(product)
         turn = left @ right
-        done.append(
-            _Knot(knot.t, knot.preconditioner, turn.T @ knot.patterns, knot.deviations @ turn)
-        )
+        patterns = vectors.combined(turn.T, knot.patterns)
+        done.append(_Knot(knot.t, knot.preconditioner, patterns, knot.deviations @ turn))
     return done
 
 

@@ -25,7 +25,7 @@ from trainorder.files import publish
 SCHEMA_VERSION = 1
 _SEAL_BYTES = 512  # the smallest user block of HDF5
 _MAGIC = b"trainorder-store "
-CHUNK_NUMBERS = 2**20  # in a chunk at most, so that a part of a long vector is read by itself
+CHUNK_NUMBERS = 2**18  # in a chunk at most, so that a part of a long vector is read by itself
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of the disk, of a quota, of a limit on files
 _RECORDS_BYTES = 2**16  # more than HDF5's own records of a file and its attributes take
 
@@ -58,9 +58,12 @@ def stated_key(path: str | Path) -> str | None:
 def create_rows(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> h5py.Dataset:
     """Add a dataset to be filled row by row: one chunk a vector, checksummed (fletcher32).
 
-    `shape` is `(..., n)`; a chunk holds the last axis, or `CHUNK_NUMBERS` of it.
+    `shape` is `(..., n)`; a chunk holds the last axis, or an even part of it.
     """
-    chunks = (1,) * (len(shape) - 1) + (max(1, min(shape[-1], CHUNK_NUMBERS)),)
+    if 0 in shape:
+        return file.create_dataset(name, shape, dtype)
+    parts = -(-shape[-1] // CHUNK_NUMBERS)
+    chunks = (1,) * (len(shape) - 1) + (-(-shape[-1] // parts),)
     return file.create_dataset(name, shape, dtype, chunks=chunks, fletcher32=True)
 
 

@@ -5,7 +5,7 @@ Nothing here is shared with the replay: the update is torch's, the schedule is t
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from transformers import (
 from trainorder.checkpoints import Checkpoints
 from trainorder.config import OptimizerConfig
 from trainorder.errors import UserError
-from trainorder.model import LanguageModel, flatten
+from trainorder.model import LanguageModel
 from trainorder.optimizer import State
 
 Observe = Callable[[Tensor], np.ndarray]
@@ -82,7 +82,10 @@ def train(
     """
     run = _resume(checkpoints, start, observe)
     model.load(run.state.parameters)
-    optimizer, scheduler = _optimizer(model, run.state, config, horizon)
+    moments = [
+        moment.to(model.device, copy=True) for moment in (run.state.exp_avg, run.state.exp_avg_sq)
+    ]
+    optimizer, scheduler = _optimizer(model, moments, run.state.step, config, horizon)
     done, begun = run.state.step - start.step, time.perf_counter() - run.seconds
     for step in trange(done, steps, desc=label, initial=done, total=steps, mininterval=2):
         loss = model.module_loss(batch(step))
@@ -96,7 +99,8 @@ def train(
         if observe is not None:
             run.rows.append(observe(model.parameters()))
         if (step + 1) % checkpoints.every == 0 or step + 1 == steps:
-            run.state = _state(model, optimizer, start.step + step + 1)
+            first, second = (moment.cpu() for moment in moments)
+            run.state = State(model.parameters(), first, second, start.step + step + 1)
             run.seconds = time.perf_counter() - begun
             _check_finite(run.state, label, step, config)
             _save(checkpoints, run)
@@ -140,28 +144,35 @@ def _keep_gradients(optimizer: torch.optim.Optimizer, *_: object) -> None:
     """Keep what is stepped along as the momentum buffer, which torch has none of at momentum 0."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
-            pushed = parameter.grad.add(parameter.detach(), alpha=group["weight_decay"])
-            optimizer.state[parameter]["momentum_buffer"] = pushed
+            kept = optimizer.state[parameter].setdefault("momentum_buffer", parameter.grad.clone())
+            torch.add(parameter.grad, parameter.detach(), alpha=group["weight_decay"], out=kept)
 
 
 def _optimizer(
-    model: LanguageModel, state: State, config: OptimizerConfig, horizon: int
+    model: LanguageModel,
+    moments: Sequence[Tensor],
+    step: int,
+    config: OptimizerConfig,
+    horizon: int,
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """Return torch's optimizer holding the moments of `state`, and its schedule at that step."""
+    """Return torch's optimizer, which updates `moments` (P,) in place, and its schedule at `step`.
+
+    It has views of them, so that they are a state's without a copy.
+    """
     optimizer = torch_optimizer(model, config)
-    moments = zip(model.split(state.exp_avg), model.split(state.exp_avg_sq), strict=True)
-    for parameter, (exp_avg, exp_avg_sq) in zip(model.trained, moments, strict=True):
+    views = zip(*(model.split(moment) for moment in moments), strict=True)
+    for parameter, (exp_avg, exp_avg_sq) in zip(model.trained, views, strict=True):
         if config.name == "sgd":
-            optimizer.state[parameter] = {"momentum_buffer": exp_avg.clone()}
+            optimizer.state[parameter] = {"momentum_buffer": exp_avg}
             continue
         optimizer.state[parameter] = {
-            "step": torch.tensor(float(state.step)),
-            "exp_avg": exp_avg.to(model.device, copy=True),
-            "exp_avg_sq": exp_avg_sq.to(model.device, copy=True),
+            "step": torch.tensor(float(step)),
+            "exp_avg": exp_avg,
+            "exp_avg_sq": exp_avg_sq,
         }
     for group in optimizer.param_groups:
         group["initial_lr"] = config.learning_rate
-    return optimizer, _scheduler(optimizer, config, horizon, state.step)
+    return optimizer, _scheduler(optimizer, config, horizon, step)
 
 
 def _scheduler(
@@ -181,19 +192,6 @@ def _scheduler(
         min_lr_rate=config.final_fraction,
     )
     return scheduler
-
-
-def _state(model: LanguageModel, optimizer: torch.optim.Optimizer, step: int) -> State:
-    entries, theta = [optimizer.state[parameter] for parameter in model.trained], model.parameters()
-    if isinstance(optimizer, torch.optim.SGD):
-        buffer = flatten([entry["momentum_buffer"] for entry in entries])
-        return State(theta, buffer, torch.zeros_like(theta), step)
-    return State(
-        theta,
-        flatten([entry["exp_avg"] for entry in entries]),
-        flatten([entry["exp_avg_sq"] for entry in entries]),
-        step,
-    )
 
 
 def _finite(loss: float, label: str, step: int, config: OptimizerConfig) -> float:

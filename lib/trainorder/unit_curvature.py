@@ -10,7 +10,7 @@ the basis of the low-rank expansion. Units are measured apart from each other, s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainorder import vectors
 from trainorder.clusters import Clusters, draw_pools
 from trainorder.curvature import Responses, pseudo_inverse
 from trainorder.errors import UserError
@@ -26,7 +27,10 @@ from trainorder.optimizer import State
 from trainorder.probes import principal
 from trainorder.problem import Problem
 from trainorder.shrinkage import split_noise, weights
-from trainorder.store import opened, read_arrays, write_arrays
+from trainorder.store import creating, opened, read_arrays
+
+_LONG = ("centre", "mean", "basis")  # of a `LowRank`, the vectors of parameters
+_SHORT = ("anchors", "coefficients", "bends", "cores", "labels", "own", "own_read")
 
 
 @dataclass(frozen=True)
@@ -53,15 +57,13 @@ class Probed:
 
     def save(self, path: str | Path, key: str) -> None:
         """Publish all of it, unrounded, as a sealed file of study `key`."""
-        kept = {f.name: getattr(self.model, f.name) for f in fields(LowRank) if f.name != "start"}
-        arrays = {"metric": self.metric, "directions": self.directions, **kept}
-        write_arrays(
-            path,
-            key,
-            {name: np.asarray(value) for name, value in arrays.items() if name != "steps"},
-            steps=self.model.steps,
-            length=self.length,
-        )
+        long = {"metric": self.metric, "directions": self.directions}
+        long |= {name: getattr(self.model, name) for name in _LONG}
+        with creating(path, key, steps=self.model.steps, length=self.length) as file:
+            for name, rows in long.items():
+                vectors.write(file, name, rows)
+            for name in _SHORT:
+                file.create_dataset(name, data=np.asarray(getattr(self.model, name)))
 
     @classmethod
     def load(cls, path: str | Path, key: str | None, start: State) -> "Probed":
@@ -72,19 +74,20 @@ class Probed:
 
         """
         with opened(path, key, "probes") as file:
-            arrays = {name: np.asarray(file[name]) for name in file}
             steps, length = int(file.attrs["steps"]), float(file.attrs["length"])
-        model: dict[str, Any] = {name: arrays.pop(name) for name in ("anchors", "bends")}
+            metric, directions = vectors.read(file["metric"]), vectors.read(file["directions"])
+            model: dict[str, Any] = {name: vectors.read(file[name]) for name in _LONG}
+            arrays = {name: np.asarray(file[name]) for name in _SHORT}
         model |= {name: torch.from_numpy(array) for name, array in arrays.items()}
-        metric, directions = model.pop("metric"), model.pop("directions")
+        model |= {name: arrays[name] for name in ("anchors", "bends")}
         return cls(LowRank(start, steps, **model), metric, directions, length)
 
 
 def leading(displacements: Tensor, metric: Tensor, count: int) -> Tensor:
     """Return the leading directions (n, P) of typical `displacements` (m, P), n <= `count`."""
     directions = principal(displacements, metric, count)
-    reached = (displacements * metric) @ (directions * metric).T
-    return directions * reached.square().mean(0).sqrt()[:, None]
+    reached = vectors.products(displacements, directions, metric.square())
+    return vectors.scaled(directions, reached.square().mean(0).sqrt())
 
 
 def unit_pools(problem: Problem, size: int, seed: int) -> Clusters:
@@ -110,10 +113,13 @@ def own_responses(
         return probed.directions.new_empty(2, len(units), 0, len(probed.model.basis))
     some = Clusters(np.arange(len(units)), [pools.pools[unit] for unit in units])
     measure = Responses(problem, some, centre, probed.length)
-    functionals = (probed.model.basis / probed.metric**2).T
-    return torch.stack(
-        [measure(direction[None])[:, :, 0] @ functionals for direction in probed.directions], dim=2
-    )
+    weight = probed.metric.square().reciprocal_()
+    read = [
+        vectors.products(measure(direction[None]).flatten(0, 2), probed.model.basis, weight)
+        for direction in probed.directions
+    ]
+    halves: Tensor = torch.stack(read, dim=1).unflatten(0, (2, len(units)))
+    return halves
 
 
 def read_responses(
@@ -154,7 +160,7 @@ def with_unit_curvature(
     if not len(probed.directions):
         return model, torch.zeros(len(model.labels))
     cores = model.cores[len(model.bends) // 2]
-    inside = probed.directions @ model.readers.T
+    inside = vectors.products(probed.directions, model.readers)
     own = halves.mean(0) - inside @ cores[model.labels].mT
     noise = torch.from_numpy(left_out) * split_noise(*halves.flatten(2).double())
     total = own.flatten(1).double().square().sum(1)

@@ -20,6 +20,7 @@ from problems import (
 from trainorder.clusters import Clusters, draw_pools
 from trainorder.derivatives import gradient
 from trainorder.estimators.subsample import Subsample, first_sequences
+from trainorder.optimizer import ALL
 from trainorder.probes import second_moment_scale
 
 UNITS = 6
@@ -131,7 +132,7 @@ def test_the_belief_is_the_weight_that_brings_changes_of_gradients_nearest(tmp_p
                     (change(problem, first_sequences(unit, n), theta, centre)) / metric
                     for n in (size, 8)
                 )
-                bent = model.curvature(3, unit[None], theta[None])[0] / metric
+                bent = model.curvature(3, unit[None], theta[None])(ALL)[0] / metric
                 along += float((part - bent) @ (true - bent))
                 across += float((part - bent) @ (part - bent))
             best[size], found[size] = along / across, estimator.belief

@@ -95,7 +95,9 @@ def test_the_study_on_a_cluster_gives_the_bytes_of_one_without(tree, local, jobs
 def test_a_cancelled_job_and_a_killed_head_leave_no_trace(tree, local, cluster, jobs, tmp_path):
     # The lines for a partition of its own, as a user would take them.
     tree.edit(
-        "profiles/slurm/config.yaml", "# set-resources:\n#   truth", "set-resources:\n  truth"
+        "profiles/slurm/config.yaml",
+        "# set-resources:\n#   truth: {slurm_partition: large}",
+        "set-resources:\n  truth: {slurm_partition: gpu}",
     )
     truth, begun = tree.results / "truth/0.h5", tree.results / "logs/truth-0.json"
     log = tmp_path / "head.log"

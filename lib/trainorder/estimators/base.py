@@ -1,7 +1,7 @@
 """What every estimator is: a way to replay schedules with approximated gradients."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import trange
 
+from trainorder import vectors
 from trainorder.derivatives import gradient
 from trainorder.optimizer import ALL, MOMENTS, Optimizer, State
 from trainorder.path import Centre
@@ -18,6 +19,7 @@ from trainorder.table import GradientTable
 CHUNK_NUMBERS = 2**20  # numbers in a scratch tensor of element-wise work: about a processor cache
 
 Observe = Callable[[int, Tensor], None]
+Block = Callable[[slice], Tensor]  # the (O, n) of n columns, out of (O, P)
 
 
 @dataclass
@@ -69,9 +71,10 @@ class Expansion:
         They are filled a block at a time, so that the path's own state is never held beside them.
         """
         first = self.path.state(t, slice(0, 0))
-        theta, m, v = (first.parameters.new_empty(count, self.problem.size) for _ in MOMENTS)
+        shape, dtype = (count, self.problem.size), first.parameters.dtype
+        theta, m, v = (vectors.empty(*shape, dtype=dtype) for _ in MOMENTS)
         state = State(theta, m, v, first.step)
-        for _, columns in parts(1, self.problem.size):
+        for columns in vectors.blocks(count, self.problem.size):
             block = self.path.state(t, columns)
             for name in MOMENTS:
                 getattr(state, name)[:, columns] = getattr(block, name)
@@ -110,8 +113,8 @@ class ExactReplay(Estimator):
     tail = 0
 
     @abstractmethod
-    def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Tensor:
-        """Return the approximated gradients (O, P) of `units` (O, k) at `parameters` (O, P)."""
+    def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
+        """Return the approximated gradients of `units` (O, k) at `parameters` (O, P)."""
 
     def replay(self, schedules: Tensor, observe: Observe) -> Tensor:
         """Apply the optimizer exactly to the approximated gradients of each step."""
@@ -124,56 +127,71 @@ class ExactReplay(Estimator):
         steps = schedules.shape[1]
         for t in trange(first, steps, desc=type(self).__name__, mininterval=2):
             observe(t, state.parameters)
-            units = schedules[:, t]
-            if t >= steps - self.tail:
-                self._update(state, self.true_gradients(t, units, state.parameters))
-            else:
-                self.step(t, units, state)
+            exact = t >= steps - self.tail
+            gradients = self.true_gradients if exact else self.gradients
+            self._update(state, gradients(t, schedules[:, t], state.parameters))
             state.step += 1
         observe(steps, state.parameters)
 
-    def step(self, t: int, units: Tensor, state: State) -> None:
-        """Advance `state` (O, P) in place by step `t` of `units` (O, k), but for its count."""
-        self._update(state, self.gradients(t, units, state.parameters))
+    def _update(self, state: State, gradients: Block) -> None:
+        optimizer, shape = self.expansion.optimizer, state.parameters.shape
+        scale = self._clip_scale(shape, gradients)
+        for columns in vectors.blocks(*shape):
+            block = gradients(columns)
+            if scale is not None:
+                block = block * scale
+            part = state.columns(columns)
+            for rows, inside in parts(*block.shape):
+                optimizer.apply(part.rows(rows).columns(inside), block[rows, inside])
 
-    def _update(self, state: State, gradients: Tensor) -> None:
-        for rows, columns in self.parts(state):
-            part = state.rows(rows).columns(columns)
-            self.expansion.optimizer.update(part, gradients[rows, columns])
+    def _clip_scale(self, shape: Sequence[int], gradients: Block) -> Tensor | None:
+        """Return what the gradient of each order is scaled by, (O, 1), if there is clipping."""
+        if self.expansion.optimizer.config.gradient_clip is None:
+            return None
+        norms = [gradients(columns).norm(dim=1) for columns in vectors.blocks(*shape)]
+        return self.expansion.optimizer.clip_scale(torch.stack(norms, 1).norm(dim=1, keepdim=True))
 
-    def parts(self, state: State) -> list[tuple[slice, slice]]:
-        """Divide `state` (O, P) for the update; clipping needs the whole gradient of an order."""
-        clipped = self.expansion.optimizer.config.gradient_clip is not None
-        orders, size = state.parameters.shape
-        return parts(orders, size, whole=clipped)
-
-    def true_gradients(self, t: int, units: Tensor, parameters: Tensor) -> Tensor:
-        """Return the gradients (O, P) of `units` (O, k) at `parameters` (O, P), differentiated."""
+    def true_gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
+        """Return the gradients of `units` (O, k) at `parameters` (O, P), differentiated."""
         problem = self.expansion.problem
-        problem.meter.add("gradients", units.numel())
-        return torch.stack(
-            [
-                torch.stack([gradient(partial(problem.loss, unit=u), theta) for u in row]).mean(0)
-                for row, theta in zip(units.tolist(), parameters, strict=True)
-            ]
-        )
+        result = vectors.empty(*parameters.shape, dtype=parameters.dtype)
+        for row, theta, total in zip(units.tolist(), parameters, result, strict=True):
+            total.zero_()
+            for unit in row:
+                total += gradient(partial(problem.loss, unit=unit), theta)
+                problem.meter.add("gradients")
+            total /= len(row)
+            vectors.forget()
+        return whole(result)
 
 
-def parts(orders: int, size: int, whole: bool = False) -> list[tuple[slice, slice]]:
-    """Divide the orders of a batch, of `size` numbers each, so that scratch tensors stay small.
+def whole(gradients: Tensor) -> Block:
+    """Return as blocks what is there already, (O, P)."""
+    return lambda columns: gradients[:, columns]
 
-    Returns rows and columns of (orders, size); with `whole`, no order is divided.
+
+def parts(orders: int, size: int) -> list[tuple[slice, slice]]:
+    """Divide (`orders`, `size`) numbers into rows and columns, so that scratch tensors stay small.
+
+    A long order is divided by itself; of short ones several stay together.
     """
-    if size > CHUNK_NUMBERS and not whole:
+    if size > CHUNK_NUMBERS:
         blocks = [slice(start, start + CHUNK_NUMBERS) for start in range(0, size, CHUNK_NUMBERS)]
         return [(slice(row, row + 1), columns) for row in range(orders) for columns in blocks]
     step = max(1, CHUNK_NUMBERS // size)
     return [(slice(start, start + step), ALL) for start in range(0, orders, step)]
 
 
-def displacement(expansion: Expansion, t: int, parameters: Tensor) -> Tensor:
-    """Return delta_t = parameters - theta_t, (O, P)."""
-    return parameters - expansion.parameters(t)
+def displacement(
+    expansion: Expansion, t: int, parameters: Tensor, result: Tensor | None = None
+) -> Tensor:
+    """Return delta_t = parameters - theta_t, (O, P), in `result` if it is given."""
+    if result is None:
+        result = vectors.empty(*parameters.shape, dtype=parameters.dtype)
+    for columns in vectors.blocks(*parameters.shape):
+        centre = expansion.block(columns).parameters(t)
+        torch.sub(parameters[:, columns], centre, out=result[:, columns])
+    return result
 
 
 def sum_over_units(units: Tensor) -> list[tuple[int, Tensor]]:

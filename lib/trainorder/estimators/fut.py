@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import trange
 
-from trainorder.estimators.base import Estimator, Expansion, Observe, displacement, parts
+from trainorder.estimators.base import Estimator, Expansion, Observe, parts
 from trainorder.optimizer import AdamW
 
 
@@ -74,7 +74,7 @@ class FUT(Estimator):
         """Advance `parameters` (O, P) in place by the expanded update of step `t`."""
         about = self.expansion
         update = adam_update(about, t, about.gradients(t, units))
-        correction = self.correction(t, units, update, displacement(about, t, parameters))
+        correction = self.correction(t, units, update, parameters - about.parameters(t))
         if self.guard is not None:
             correction.clamp_(-self.guard, self.guard)
         rate = about.optimizer.learning_rate(about.path.first_step + t)

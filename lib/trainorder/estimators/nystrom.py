@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from trainorder.estimators.base import ExactReplay, Expansion
+from trainorder.estimators.base import Block, ExactReplay, Expansion
 from trainorder.lowrank import LowRank
 
 
@@ -14,6 +14,6 @@ class Nystrom(ExactReplay):
         super().__init__(expansion)
         self.model = model
 
-    def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Tensor:
+    def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
         """Evaluate the low-rank expansion."""
         return self.model.gradients(t, units, parameters)

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from trainorder.estimators.base import ExactReplay, Observe
+from trainorder.estimators.base import Block, ExactReplay, Observe
 
 
 class Recency(ExactReplay):
@@ -11,7 +11,7 @@ class Recency(ExactReplay):
     What came before is forgotten altogether, moments included: they are the path's at T - s.
     """
 
-    def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Tensor:
+    def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
         """Differentiate: nothing is approximated once the path is left."""
         return self.true_gradients(t, units, parameters)
 

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainorder import vectors
 from trainorder.derivatives import gradient
-from trainorder.estimators.base import ExactReplay, Expansion
+from trainorder.estimators.base import Block, ExactReplay, Expansion
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.interpolation import interpolated
 from trainorder.lowrank import LowRank
@@ -37,14 +38,21 @@ class Subsample(ExactReplay):
             raise ValueError("this estimator reads the gradient table, and none was opened")
         with expansion.problem.meter.time("precompute"):
             self._anchors = expansion.path.anchors
-            self._centre = {int(t): self._parts(int(t)) for t in self._anchors}
+            self._centre = self._parts()
             self.belief = self._belief(seed)
 
-    def _parts(self, t: int) -> Tensor:
-        """Return the gradients (U, P) of every unit's part at the path."""
-        theta = self.expansion.path.parameters(t)
-        units = self.expansion.problem.units
-        return torch.stack([self._gradient(torch.tensor([unit]), theta) for unit in range(units)])
+    def _parts(self) -> Tensor:
+        """Return the gradients (K, U, P) of every unit's part at the path."""
+        path, problem = self.expansion.path, self.expansion.problem
+        like = path.parameters(0, slice(0, 0))
+        shape = (len(self._anchors), problem.units, problem.size)
+        result = vectors.empty(*shape, dtype=like.dtype)
+        for rows, t in zip(result, self._anchors.tolist(), strict=True):
+            theta = path.parameters(t)
+            for unit, row in enumerate(rows):
+                row.copy_(self._gradient(torch.tensor([unit]), theta))
+                vectors.forget()
+        return result
 
     def _gradient(self, units: Tensor, theta: Tensor, half: slice = slice(None)) -> Tensor:
         problem = self.expansion.problem
@@ -55,16 +63,15 @@ class Subsample(ExactReplay):
     def _belief(self, seed: int) -> float:
         """Return w, from a few displacements of replays with the low-rank curvature."""
         problem, path = self.expansion.problem, self.model
-        metric = second_moment_scale(self.expansion)
         left_out = 1 - self.size / problem.sequences
         if left_out == 0 or self.size == 1:
             return 1 - left_out  # nothing is left out; or there are no halves to compare
-        middle = path.steps // 2
+        metric, middle = second_moment_scale(self.expansion), path.steps // 2
         reached: list[Tensor] = []
 
         def observe(t: int, parameters: Tensor) -> None:
             if t == middle:
-                reached.append(parameters.clone())
+                reached.append(vectors.copied(parameters))
 
         shape = (path.steps, 1)
         schedules = probe_schedules(shape, problem.units, seed)[:_CHECKED]
@@ -73,31 +80,43 @@ class Subsample(ExactReplay):
         centre = path.parameters(middle)
         noise = total = 0.0
         for units, theta in zip(schedules[:, middle], reached[0], strict=True):
-            halves = [
-                (self._gradient(units, theta, half) - self._gradient(units, centre, half)) / metric
-                for half in (slice(0, None, 2), slice(1, None, 2))
-            ]
-            bent = self.model.curvature(middle, units[None], theta[None])[0] / metric
-            noise += left_out * float(split_noise(*halves))
-            total += float(((sum(halves) / 2 - bent) ** 2).sum())
+            halves = vectors.empty(2, len(theta), dtype=theta.dtype)
+            for row, half in zip(halves, (slice(0, None, 2), slice(1, None, 2)), strict=True):
+                row.copy_(self._gradient(units, theta, half))
+                row.sub_(self._gradient(units, centre, half))
+            bent = self.model.curvature(middle, units[None], theta[None])
+            for columns in vectors.blocks(2, len(theta)):
+                found = halves[:, columns] / metric[columns]
+                noise += left_out * float(split_noise(*found))
+                own = bent(columns)[0] / metric[columns]
+                total += float(((found.mean(0) - own) ** 2).sum())
         if not total:  # nothing moves, or all that moves is foreseen
             return 1 - left_out
         return max(0.0, 1 - noise / total)
 
-    def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Tensor:
+    def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
         """Differentiate the parts at `parameters`, and correct with what is cached."""
-        result = self.expansion.gradients(t, units)
-        centre = self._between(t)
+        moved = vectors.empty(*parameters.shape, dtype=parameters.dtype)
+        for row, theta, own in zip(moved, parameters, units, strict=True):
+            row.copy_(self._gradient(own, theta))
+            vectors.forget()
         bent = self.model.curvature(t, units, parameters) if self.belief < 1 else None
-        for i, theta in enumerate(parameters):
-            part = self._gradient(units[i], theta) - centre[units[i]].mean(0)
-            result[i].add_(part, alpha=self.belief)
-            if bent is not None:
-                result[i].add_(bent[i], alpha=1 - self.belief)
-        return result
 
-    def _between(self, t: int) -> Tensor:
-        return interpolated(self._anchors, t, lambda place: self._centre[int(self._anchors[place])])
+        def block(columns: slice) -> Tensor:
+            result = self.expansion.block(columns).gradients(t, units)
+            change = moved[:, columns] - self._between(t, units, columns)
+            result.add_(change, alpha=self.belief)
+            return result if bent is None else result.add_(bent(columns), alpha=1 - self.belief)
+
+        return block
+
+    def _between(self, t: int, units: Tensor, columns: slice) -> Tensor:
+        """Return the mean gradient (O, n) of the parts of `units` (O, k) at the path."""
+
+        def at(place: int) -> Tensor:
+            return self._centre[place][:, columns][units].mean(1)
+
+        return interpolated(self._anchors, t, at)
 
 
 def first_sequences(units: Tensor, size: int) -> np.ndarray:

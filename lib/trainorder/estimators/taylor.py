@@ -2,11 +2,11 @@
 
 from functools import partial
 
-import torch
 from torch import Tensor
 
+from trainorder import vectors
 from trainorder.derivatives import taylor_gradients
-from trainorder.estimators.base import ExactReplay, displacement, sum_over_units
+from trainorder.estimators.base import Block, ExactReplay, sum_over_units, whole
 
 
 class Taylor(ExactReplay):
@@ -14,22 +14,24 @@ class Taylor(ExactReplay):
 
     order: int
 
-    def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Tensor:
+    def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
         """Expand the loss of each visited unit once, for all orders that visit it at `t`."""
         problem = self.expansion.problem
-        deltas = displacement(self.expansion, t, parameters)
-        centre = self.expansion.path.parameters(t)
-        result = torch.zeros_like(parameters)
+        centre = self.expansion.parameters(t)
+        result = vectors.empty(*parameters.shape, dtype=parameters.dtype).zero_()
         for unit, orders in sum_over_units(units):
+            places = orders.tolist()
             terms = taylor_gradients(
                 partial(problem.loss, unit=unit),
                 centre,
-                deltas[orders],
+                (parameters[order] - centre for order in places),
                 self.order,
             )
-            result.index_add_(0, orders, terms, alpha=1 / units.shape[1])
+            for order, term in zip(places, terms, strict=True):
+                result[order].add_(term, alpha=1 / units.shape[1])
+                vectors.forget()
             self._count(len(orders))
-        return result
+        return whole(result)
 
     def _count(self, displacements: int) -> None:
         meter = self.expansion.problem.meter
