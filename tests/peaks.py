@@ -53,7 +53,7 @@ from trainorder.unit_curvature import (
 )
 
 LAYERS = (1, 5)  # of the two models
-UNITS, SEQUENCES, LENGTH, VOCABULARY = 3, 4, 8, 64
+UNITS, SEQUENCES, LENGTH, VOCABULARY = 3, 3, 3, 64  # few tokens, so little beside vectors
 ORDER = Order("random-0", "random", "random", np.array([[2], [0], [1]]))
 CLIPPED = OptimizerConfig(1e-3, 0.9, 0.95, 1e-8, 0.1, "constant", 0, 0.1, 1.0)
 CURVATURE = CurvatureConfig("domains", 1, 4, 0.0, 6, 2, 2)

@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call
 
 from problems import HORIZON, language_problem, optimizer_config, relative_error, taylor_rows
-from trainorder import accounting, training
+from trainorder import accounting, training, vectors
 from trainorder import model as model_module
 from trainorder.checkpoints import Checkpoints
 from trainorder.cost import Meter
@@ -33,6 +33,9 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees
 def elsewhere(monkeypatch):
     """Return a problem on another device than the host, both without numbers."""
     monkeypatch.setattr(model_module, "_some_given", lambda tokens: False)  # it looks at numbers
+    monkeypatch.setattr(
+        vectors, "_made", lambda make, shape, dtype: torch.empty(shape, dtype=dtype)
+    )
     problem = language_problem(dtype=torch.float32, device=OTHER)
     with FakeTensorMode(allow_non_fake_inputs=True):
         yield problem
@@ -107,21 +110,22 @@ def test_a_loss_is_on_the_device_and_its_derivatives_on_the_host(elsewhere, whic
 def test_training_keeps_its_moments_on_the_device_and_returns_states_on_the_host(
     elsewhere, tmp_path, monkeypatch
 ):
-    kept, seen, before = [], [], training._state
+    kept, seen, before = [], [], training._optimizer
     monkeypatch.setattr(torch.Tensor, "item", lambda tensor: 1.0)  # there are no numbers to read
     monkeypatch.setattr(training, "_check_finite", lambda *arguments: None)
     monkeypatch.setattr(training, "_save", lambda checkpoints, run: None)
 
-    def state(model, optimizer, step):
+    def optimizer(model, moments, *arguments):
+        made, schedule = before(model, moments, *arguments)
         for parameter in model.trained:
-            kept.extend(optimizer.state[parameter][name] for name in ("exp_avg", "exp_avg_sq"))
-        return before(model, optimizer, step)
+            kept.extend(made.state[parameter][name] for name in ("exp_avg", "exp_avg_sq"))
+        return made, schedule
 
     def observe(theta):
         seen.append(theta.device.type)
         return np.zeros(1)
 
-    monkeypatch.setattr(training, "_state", state)
+    monkeypatch.setattr(training, "_optimizer", optimizer)
     run = trained(elsewhere, optimizer_config(gradient_clip=1.0), tmp_path, observe)
     assert {moment.device for moment in kept} == {OTHER}, "the update is made on the host"
     parts = (run.state.parameters, run.state.exp_avg, run.state.exp_avg_sq)

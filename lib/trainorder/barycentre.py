@@ -34,8 +34,8 @@ class Moments:
 
     @classmethod
     def empty(cls, clusters: int, size: int, dtype: torch.dtype) -> "Moments":
-        """Return moments to be filled; the groups are of `dtype`."""
-        mean, variance = vectors.empty(2, size, dtype=torch.float64)
+        """Return moments of 0, to be filled; the groups are of `dtype`."""
+        mean, variance = vectors.zeros(2, size, dtype=torch.float64)
         return cls(mean, variance, vectors.empty(clusters, size, dtype=dtype))
 
 
@@ -52,7 +52,7 @@ def exact_moments(gradients: Iterable[Tensor]) -> Moments:
     rows = iter(gradients)
     row, units = next(rows, None), 0
     moments = Moments.empty(0, 0 if row is None else len(row), torch.float64)
-    mean, square = moments.mean.zero_(), moments.variance.zero_()
+    mean, square = moments.mean, moments.variance
     while row is not None:
         for columns in vectors.blocks(1, len(mean)):
             g = row[columns].double()

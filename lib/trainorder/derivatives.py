@@ -7,6 +7,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from trainorder import vectors
+
 Loss = Callable[[Tensor], Tensor]
 _NOT_TWICE = "is not implemented"  # in torch's message, of the derivative of a fused kernel's
 
@@ -70,10 +72,14 @@ def _differenced(loss: Loss, g: Tensor, centre: Tensor, order: int, d: Tensor) -
 
 
 def _polynomial(g: Tensor, point: Tensor, order: int, d: Tensor) -> Tensor:
+    result = vectors.copied(g.detach()[None])[0]
     if order == 0 or not d.any():  # at the centre the polynomial is the gradient
-        return g.detach()
+        return result
     (hvp,) = torch.autograd.grad(g, point, d, create_graph=order > 1, retain_graph=True)
-    if order == 1 or not hvp.requires_grad:  # a quadratic loss has no third derivative
-        return (g + hvp).detach()
-    (third,) = torch.autograd.grad(hvp, point, d, retain_graph=True)
-    return (g + hvp).detach() + third / 2
+    result += hvp.detach()
+    vectors.forget()
+    if order > 1 and hvp.requires_grad:  # a quadratic loss has no third derivative
+        (third,) = torch.autograd.grad(hvp, point, d, retain_graph=True)
+        result.add_(third, alpha=0.5)
+        vectors.forget()
+    return result

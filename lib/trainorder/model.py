@@ -1,6 +1,5 @@
 """The language model as a function of one flat vector of the parameters that are trained."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,9 +8,10 @@ from torch import Tensor
 from torch.func import functional_call
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from trainorder import pretrained
+from trainorder import pretrained, vectors
 from trainorder.config import ModelConfig
 from trainorder.errors import UserError
+from trainorder.split import split
 
 _IGNORED = -100  # a label that cross-entropy leaves out
 
@@ -66,10 +66,17 @@ class LanguageModel:
         self.size = sum(self._sizes)
         self.dtype = dtype
         self.device = self.trained[0].device
+        if self.device.type == "cpu":  # so that they are given back where only losses are computed
+            for parameter, part in zip(self.trained, self.split(self.parameters()), strict=True):
+                parameter.data = part
 
     def parameters(self) -> Tensor:
         """Return a copy of the trained parameters as one vector (P,) on the host."""
-        return flatten(self.trained)
+        result = vectors.empty(self.size, dtype=self.dtype)
+        for parameter, part in zip(self.trained, self.split(result), strict=True):
+            part.copy_(parameter.detach())
+        vectors.forget()
+        return result
 
     def load(self, theta: Tensor) -> None:
         """Copy `theta` (P,) into the trained parameters, wherever either is."""
@@ -82,13 +89,20 @@ class LanguageModel:
         parts = theta.split(self._sizes)
         return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
+    def _leaves(self, theta: Tensor) -> list[Tensor]:
+        """Return what `split` does, on the model's device, to be differentiated."""
+        if self.device.type != "cpu":
+            return self.split(theta.to(self.device))
+        parts = split(theta, self._sizes)
+        return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+
     def loss(self, theta: Tensor, tokens: Tensor) -> Tensor:
         """Return the mean next-token loss at `theta` in nats per token, a differentiable scalar.
 
         `theta` is (P,) on any device, `tokens` (n, L) int64 on the model's, as the loss is; given
         ones are marked as `Corpus` says.
         """
-        weights = dict(zip(self._names, self.split(theta.to(self.device)), strict=True))
+        weights = dict(zip(self._names, self._leaves(theta), strict=True))
         found = functional_call(self.module, weights, (_unmarked(tokens),))
         return next_token_loss(found.logits, tokens)
 
@@ -158,8 +172,3 @@ def next_token_loss(logits: Tensor, tokens: Tensor) -> Tensor:
     targets = labels.masked_fill(~learnt, _IGNORED).flatten()
     losses = F.cross_entropy(predictions, targets, ignore_index=_IGNORED, reduction="none")
     return (losses.view_as(labels).sum(1) / learnt.sum(1)).mean()
-
-
-def flatten(tensors: Sequence[Tensor]) -> Tensor:
-    """Return a detached copy of the tensors as one vector on the host."""
-    return torch.cat([tensor.detach().reshape(-1) for tensor in tensors]).cpu()

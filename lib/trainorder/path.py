@@ -9,9 +9,9 @@ from typing import Protocol
 
 import h5py
 import numpy as np
-import torch
 from torch import Tensor
 
+from trainorder import vectors
 from trainorder.optimizer import ALL, MOMENTS, State
 from trainorder.store import create_rows, creating
 
@@ -77,11 +77,11 @@ class Path:
     def parameters(self, t: int, columns: slice = ALL) -> Tensor:
         """Return theta_t (P,), or a block of it."""
         if self.size > _HELD_NUMBERS:
-            return torch.from_numpy(self._file["parameters"][t, columns])
+            return vectors.part(self._file["parameters"], t, columns)
         return self.state(t, columns).parameters
 
     def _read(self, t: int, columns: slice) -> State:
-        theta, m, v = (torch.from_numpy(self._file[name][t, columns]) for name in MOMENTS)
+        theta, m, v = (vectors.part(self._file[name], t, columns) for name in MOMENTS)
         return State(theta, m, v, self.first_step + t)
 
 

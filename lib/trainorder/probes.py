@@ -76,7 +76,7 @@ class Prober:
         )
         self.metric = second_moment_scale(expansion)
         self.rounds: list[Round] = []
-        self.length = _STEP * float(self.displacements().norm(dim=1).mean())
+        self.length = _STEP * float(vectors.squares(self.displacements()).sqrt().mean())
         self.responses = [
             Responses(expansion.problem, clusters, expansion.path.parameters(int(t)), self.length)
             for t in centres

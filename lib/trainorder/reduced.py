@@ -260,7 +260,9 @@ def reduce(
     functionals = _functionals(problem, model.readers, path, readouts)
     matrices, drifts = [], []
     for knot, momentum in zip(seen, _momenta(expansion, model, knots), strict=True):
-        weights = [knot.preconditioner, *(knot.preconditioner * p for p in knot.patterns)]
+        weights = vectors.joined([knot.preconditioner[None], knot.patterns])
+        for columns in vectors.blocks(*weights.shape):
+            weights[1:, columns] *= weights[0, columns]
         matrices.append(
             torch.stack([vectors.products(functionals, model.basis, row) for row in weights])
         )

@@ -12,7 +12,7 @@ from torch import Tensor
 from trainorder.derivatives import gradient
 from trainorder.errors import UserError
 from trainorder.interpolation import bracket
-from trainorder.model import LanguageModel, flatten
+from trainorder.model import LanguageModel
 from trainorder.optimizer import MOMENTS, AdamW, State
 from trainorder.problem import LanguageProblem
 from trainorder.run_files import MOMENTS_FILE, PARAMETERS_FILE, checkpoint
@@ -164,7 +164,7 @@ def _joined(file: _Tensors, model: LanguageModel, suffix: str) -> Tensor:
         if not all(torch.equal(first, other) for other in others):
             raise file.error(stored[0], f"differs from `{stored[1]}`, and the model ties them")
         parts.append(first)
-    return flatten(parts)
+    return torch.cat([part.reshape(-1) for part in parts])
 
 
 def check_run(

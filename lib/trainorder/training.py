@@ -17,6 +17,7 @@ from transformers import (
     get_cosine_with_min_lr_schedule_with_warmup,
 )
 
+from trainorder import vectors
 from trainorder.checkpoints import Checkpoints
 from trainorder.config import OptimizerConfig
 from trainorder.errors import UserError
@@ -82,9 +83,10 @@ def train(
     """
     run = _resume(checkpoints, start, observe)
     model.load(run.state.parameters)
-    moments = [
-        moment.to(model.device, copy=True) for moment in (run.state.exp_avg, run.state.exp_avg_sq)
-    ]
+    moments = []
+    for moment in (run.state.exp_avg, run.state.exp_avg_sq):
+        moments.append(moment.to(model.device, copy=True))
+        vectors.forget()
     optimizer, scheduler = _optimizer(model, moments, run.state.step, config, horizon)
     done, begun = run.state.step - start.step, time.perf_counter() - run.seconds
     for step in trange(done, steps, desc=label, initial=done, total=steps, mininterval=2):
@@ -99,11 +101,13 @@ def train(
         if observe is not None:
             run.rows.append(observe(model.parameters()))
         if (step + 1) % checkpoints.every == 0 or step + 1 == steps:
-            first, second = (moment.cpu() for moment in moments)
+            first, second = (vectors.copied(moment.cpu()[None])[0] for moment in moments)
             run.state = State(model.parameters(), first, second, start.step + step + 1)
             run.seconds = time.perf_counter() - begun
             _check_finite(run.state, label, step, config)
             _save(checkpoints, run)
+            vectors.forget()
+    optimizer.zero_grad()
     return run
 
 
@@ -144,6 +148,8 @@ def _keep_gradients(optimizer: torch.optim.Optimizer, *_: object) -> None:
     """Keep what is stepped along as the momentum buffer, which torch has none of at momentum 0."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
+            if parameter.grad is None:
+                continue
             kept = optimizer.state[parameter].setdefault("momentum_buffer", parameter.grad.clone())
             torch.add(parameter.grad, parameter.detach(), alpha=group["weight_decay"], out=kept)
 

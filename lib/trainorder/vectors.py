@@ -10,7 +10,7 @@ import mmap
 import os
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import h5py
@@ -29,21 +29,37 @@ _LEAST_COLUMNS = 2**12
 _files: "weakref.WeakSet[mmap.mmap]" = weakref.WeakSet()  # that are mapped
 
 
-def empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Return a tensor of `shape` (..., P), not filled, for vectors of parameters.
+def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return a tensor of `shape` (..., P) of zeros, for vectors of parameters.
 
     Raises:
         UserError: it is too large to be held, and there is no room for it on the disk.
 
     """
+    return _made(np.zeros, shape, dtype)
+
+
+def empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return a tensor of `shape` (..., P), not filled, as `zeros` does."""
+    return _made(np.empty, shape, dtype)
+
+
+def _made(make: Callable[..., np.ndarray], shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     kind = torch.empty(0, dtype=dtype).numpy().dtype
     size = int(np.prod(shape)) * kind.itemsize
     if memory.take(size):
-        array = np.empty(shape, kind)
+        array = make(shape, kind)
         weakref.finalize(array, memory.give_back, size)  # a tensor keeps its array
     else:
         array = np.frombuffer(_mapped(size), kind).reshape(shape)
     return torch.from_numpy(array)
+
+
+def part(dataset: h5py.Dataset, place: int, columns: slice) -> Tensor:
+    """Return a vector (P,) of a dataset, or a block of it."""
+    if columns == slice(None):
+        return read(dataset, place)
+    return torch.from_numpy(dataset[place, columns])
 
 
 def copied(vectors: Tensor) -> Tensor:
@@ -70,11 +86,12 @@ def write(file: h5py.File, name: str, vectors: Tensor) -> None:
         forget()
 
 
-def read(dataset: h5py.Dataset) -> Tensor:
-    """Return the vectors (..., P) of a dataset, read one at a time."""
-    result = empty(*dataset.shape, dtype=torch.from_numpy(np.empty(0, dataset.dtype)).dtype)
-    for place in np.ndindex(dataset.shape[:-1]):
-        dataset.read_direct(result.numpy(), place, place)
+def read(dataset: h5py.Dataset, *place: int) -> Tensor:
+    """Return the vectors (..., P) of a dataset, or those at a `place`, read one at a time."""
+    shape = dataset.shape[len(place) :]
+    result = empty(*shape, dtype=torch.from_numpy(np.empty(0, dataset.dtype)).dtype)
+    for within in np.ndindex(shape[:-1]):
+        dataset.read_direct(result.numpy(), (*place, *within), within)
         forget()
     return result
 

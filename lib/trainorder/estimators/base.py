@@ -154,14 +154,13 @@ class ExactReplay(Estimator):
     def true_gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
         """Return the gradients of `units` (O, k) at `parameters` (O, P), differentiated."""
         problem = self.expansion.problem
-        result = vectors.empty(*parameters.shape, dtype=parameters.dtype)
+        result = vectors.zeros(*parameters.shape, dtype=parameters.dtype)
         for row, theta, total in zip(units.tolist(), parameters, result, strict=True):
-            total.zero_()
             for unit in row:
                 total += gradient(partial(problem.loss, unit=unit), theta)
                 problem.meter.add("gradients")
+                vectors.forget()
             total /= len(row)
-            vectors.forget()
         return whole(result)
 
 

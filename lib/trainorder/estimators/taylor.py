@@ -6,7 +6,7 @@ from torch import Tensor
 
 from trainorder import vectors
 from trainorder.derivatives import taylor_gradients
-from trainorder.estimators.base import Block, ExactReplay, sum_over_units, whole
+from trainorder.estimators.base import Block, ExactReplay, displacement, sum_over_units, whole
 
 
 class Taylor(ExactReplay):
@@ -18,17 +18,18 @@ class Taylor(ExactReplay):
         """Expand the loss of each visited unit once, for all orders that visit it at `t`."""
         problem = self.expansion.problem
         centre = self.expansion.parameters(t)
-        result = vectors.empty(*parameters.shape, dtype=parameters.dtype).zero_()
+        result = vectors.zeros(*parameters.shape, dtype=parameters.dtype)
         for unit, orders in sum_over_units(units):
             places = orders.tolist()
             terms = taylor_gradients(
                 partial(problem.loss, unit=unit),
                 centre,
-                (parameters[order] - centre for order in places),
+                (displacement(self.expansion, t, parameters[order][None])[0] for order in places),
                 self.order,
             )
             for order, term in zip(places, terms, strict=True):
                 result[order].add_(term, alpha=1 / units.shape[1])
+                del term  # not held while the next one is computed
                 vectors.forget()
             self._count(len(orders))
         return whole(result)
