@@ -316,7 +316,7 @@ BAD = {
     "a prompt that is the response": (
         changed(corpus__prompt_column="text", corpus__response_column="text"),
         "corpus.response_column",
-        "text is the prompt's",
+        "`text` is prompt_column, too",
     ),
     "hub without a name": (changed(corpus__source="hub"), "corpus.hub", "no dataset"),
     "tokens without a file": (changed(corpus__source="tokens"), "corpus.files", "one .safetensors"),

@@ -516,7 +516,10 @@ def _check_pairs(corpus: CorpusConfig) -> None:
     if not corpus.pairs:
         return
     if corpus.prompt_column == corpus.response_column:
-        raise UserError(f"config: corpus.response_column: {corpus.response_column} is the prompt's")
+        raise UserError(
+            f"config: corpus.response_column: `{corpus.response_column}` is prompt_column, too; "
+            "name the column of responses"
+        )
     if corpus.source in ("packages", "tokens"):
         raise UserError(
             f"config: corpus.prompt_column: source `{corpus.source}` has no columns; "
