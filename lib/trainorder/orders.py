@@ -18,6 +18,7 @@ from trainorder.orders_csv import csv_entries
 
 FREE = "free"  # the kind of a custom order that repeats or leaves out units on purpose
 FIT = "fit"  # the split of the random orders that baselines are fitted on; nothing is scored on it
+_KEYS = {"name", "schedule", "kind"}  # of an order in a user's file
 _REFERENCE_STREAM, _CALIBRATION_STREAM, _RANDOM_STREAM, _BLOCK_STREAM, _FIT_STREAM = range(5)
 
 
@@ -231,30 +232,43 @@ def check_order(order: Order, window: WindowConfig) -> Order:
 
 
 def _entries(path: str | Path) -> list[Any]:
+    """Return what stands in a file for each order: one object, a list, or a list in `orders`."""
     content = read_json(path)
-    entries = content.get("orders", [content]) if isinstance(content, dict) else content
-    if not isinstance(entries, list) or not entries:
+    if isinstance(content, dict) and content.keys() & _KEYS and "orders" not in content:
+        return [content]
+    if isinstance(content, dict):
+        if extra := sorted(content.keys() - {"orders"}):
+            raise UserError(
+                f"{path}: unknown key {extra[0]!r}; known are `orders`, a list, or of a single "
+                "order `name`, `schedule` and `kind`"
+            )
+        content = content.get("orders")
+    if not isinstance(content, list) or not content:
         raise UserError(f"{path}: holds no orders; expected one object or a list under `orders`")
-    return entries
+    return content
 
 
 def _parsed(path: str | Path, index: int, entry: Any) -> tuple[str, str, np.ndarray]:
     """Return name, kind and schedule as it is written."""
-    if not isinstance(entry, dict) or not {"name", "schedule"} <= entry.keys():
-        raise UserError(f"{path}: order {index}: needs the keys `name` and `schedule`")
-    name, kind = entry["name"], entry.get("kind", "permutation")
-    where = f"{path}: order {name!r}"
-    if not isinstance(name, str) or not name:
-        raise UserError(f"{path}: order {index}: `name` is not a text")
-    if extra := sorted(entry.keys() - {"name", "schedule", "kind"}):
-        raise UserError(f"{where}: unknown key `{extra[0]}`; an order has name, schedule and kind")
+    keys = entry if isinstance(entry, dict) else {}
+    name, kind = keys.get("name"), keys.get("kind", "permutation")
+    called = name if isinstance(name, str) and name else index
+    where = f"{path}: order {called!r}"
+    if extra := sorted(keys.keys() - _KEYS):
+        raise UserError(
+            f"{where}: unknown key {extra[0]!r}; an order has `name`, `schedule` and `kind`"
+        )
+    if not {"name", "schedule"} <= keys.keys():
+        raise UserError(f"{where}: needs the keys `name` and `schedule`")
+    if not isinstance(called, str):
+        raise UserError(f"{where}: `name` is not a text")
     if kind not in ("permutation", FREE):
         raise UserError(f"{where}: `kind` is {kind!r}; it is permutation (or left out) or {FREE}")
     try:
-        values = np.array(entry["schedule"])
+        values = np.array(keys["schedule"])
     except ValueError:
         raise UserError(f"{where}: steps of different lengths") from None
-    return name, kind, values
+    return called, kind, values
 
 
 def _fitted(where: str, order: Order, window: WindowConfig) -> Order:
