@@ -1,6 +1,7 @@
 """The configuration: whatever is wrong with it is said in one line that names the key."""
 
 import copy
+import re
 from pathlib import Path
 
 import pytest
@@ -267,7 +268,7 @@ BAD = {
     "fut of another optimizer": (
         changed(optimizer__name="sgd", estimators=[order0(), FUT]),
         "optimizer.name",
-        "fut@reference expands the update of Adam, not of sgd; drop",
+        "fut@reference can expand the update of Adam alone, not of sgd; drop",
     ),
     "clipping with the barycentre under sgd": (
         changed(
@@ -316,7 +317,7 @@ BAD = {
     "a prompt that is the response": (
         changed(corpus__prompt_column="text", corpus__response_column="text"),
         "corpus.response_column",
-        "text is the prompt's",
+        "`text` is prompt_column, too",
     ),
     "hub without a name": (changed(corpus__source="hub"), "corpus.hub", "no dataset"),
     "tokens without a file": (changed(corpus__source="tokens"), "corpus.files", "one .safetensors"),
@@ -375,6 +376,61 @@ def test_a_bad_configuration_is_one_line_that_names_the_key(name):
     assert len(message) < 300, "the line is too long to read"
     assert key in message, f"the message does not name {key}: {message}"
     assert hint in message, f"the message does not say why: {message}"
+
+
+UNGUARDED = FUT | {"guard": None}
+REDUCED = {"method": "reduced", "path": "barycentre"}
+ALIKE = {  # a configuration, and the estimators that are refused for one reason
+    "Adam alone": (
+        changed(optimizer__name="sgd"),
+        ["fut@reference", "fut-unguarded@reference", "fut++@reference"],
+    ),
+    "the barycentre path": (
+        changed(optimizer__gradient_clip=1.0),
+        [EstimatorConfig(**e).name for e in DEFAULT["estimators"] if e.get("path") == "barycentre"],
+    ),
+    "clipping": (
+        changed(optimizer__gradient_clip=1.0, estimators=[FUT, order0(), UNGUARDED, BARYCENTRE]),
+        ["fut@reference", "fut-unguarded@reference"],
+    ),
+    "to fit": (changed(orders__fit=3), ["ridge", "proxy"]),
+    "missing key; it is": (
+        estimators({"method": "order0"}, order0(), {"method": "taylor1"}),
+        ["order0", "taylor1"],
+    ),
+    "guard: only": (
+        estimators(order0(guard=1.0), FUT, REDUCED | {"guard": 2.0}),
+        ["order0@reference", "reduced@barycentre"],
+    ),
+    "tail: only": (
+        estimators(FUT | {"tail": 2}, order0(tail=2), REDUCED | {"tail": 3}),
+        ["fut-tail2@reference", "reduced-tail3@barycentre"],
+    ),
+    "listed twice": (
+        estimators(FUT, order0(), order0(), FUT, order0()),
+        ["order0@reference", "fut@reference"],
+    ),
+    "curriculum": (
+        estimators(BARYCENTRE, order0()),
+        ["reduced@barycentre", "nystrom@barycentre"],
+    ),
+}
+
+
+@pytest.mark.parametrize("reason", ALIKE)
+def test_all_estimators_that_are_refused_for_one_reason_are_named_at_once(reason):
+    config, expected = ALIKE[reason]
+    with pytest.raises(UserError) as caught:
+        check(config, SCHEMA)
+    message = str(caught.value)
+    assert reason in message, f"refused for another reason: {message}"
+    named = ", ".join(expected)
+    assert named in message, f"who mends what is named is refused once more: {message}"
+    others = {EstimatorConfig(**entry).name for entry in config["estimators"]} - set(expected)
+    for other in others:
+        assert not re.search(rf"(^|[ ,]){re.escape(other)}([ ,;]|$)", message), message
+    assert "\n" not in message
+    assert len(message) < 300, "the line is too long to read"
 
 
 def test_the_default_configuration_is_valid():

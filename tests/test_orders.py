@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from scipy.stats import kendalltau
 from trainorder.config import OrdersConfig, WindowConfig
 from trainorder.errors import UserError
 from trainorder.orders import (
+    Order,
     bounded,
     check_order,
     followed,
@@ -291,7 +293,17 @@ BAD = {
     "empty mapping of orders": ({"orders": []}, "no orders"),
     "orders is no list": ({"orders": {"name": "mine"}}, "no orders"),
     "not an object": ([FLAT], "order 0: needs the keys"),
-    "no schedule": ([{"name": "mine"}], "order 0: needs the keys"),
+    "no schedule": ([{"name": "mine"}], "order 'mine': needs the keys"),
+    "empty object": ({}, "no orders"),
+    "orders misspelt": ({"order": [FLAT]}, "unknown key 'order'; known are `orders`"),
+    "a key beside orders": ({"orders": [FLAT], "seed": 1}, "unknown key 'seed'; known are"),
+    "an order's key beside orders": ({"orders": [FLAT], "kind": "free"}, "unknown key 'kind'"),
+    "name misspelt": (
+        {"nmae": "mine", "schedule": FLAT},
+        "order 0: unknown key 'nmae'; an order has `name`, `schedule` and `kind`",
+    ),
+    "schedule misspelt": ([{"name": "mine", "shedule": FLAT}], "'mine': unknown key 'shedule'"),
+    "a key of two lines": ({"or\nders": []}, "unknown key"),
     "no name": ({"schedule": FLAT}, "order 0: needs the keys"),
     "name is a number": ({"name": 1, "schedule": FLAT}, "order 0: `name`"),
     "name is empty": ({"name": "", "schedule": FLAT}, "order 0: `name`"),
@@ -312,8 +324,8 @@ BAD = {
     "no permutation": (one([3, 1, 0, 0]), "not a permutation: unit 0 comes 2 times"),
     "unknown kind": (one(FLAT, kind="Free"), "`kind` is 'Free'"),
     "kind is a list": (one(FLAT, kind=["free"]), "`kind` is ['free']"),
-    "misspelt key": (one(FLAT, knd="free"), "unknown key `knd`"),
-    "two of one name": ([one(FLAT), one(FLAT)], "the name is taken"),
+    "misspelt key": (one(FLAT, knd="free"), "unknown key 'knd'"),
+    "two of one name": ([one(FLAT), one(FLAT)], "the name is taken by another order of the file"),
     "free, unknown unit": (one([3, 1, 0, 9], kind="free"), "unit 9"),
 }
 
@@ -332,12 +344,37 @@ def test_a_bad_order_is_one_line_that_names_the_file_and_the_order(tmp_path, cas
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("name", ["random-0001", "reference", "twice"])
-def test_a_name_that_is_taken_is_refused(tmp_path, name):
-    mine = {"name": name, "schedule": list(range(UNITS))}
-    path = written(tmp_path, [mine, mine] if name == "twice" else mine)
-    config = OrdersConfig(calibration=3, random=4, fit=0, block_sizes=[], custom=str(path))
-    with pytest.raises(UserError, match=f"{name}.*is taken"):
+SCHEDULE = list(range(UNITS))
+
+
+@pytest.mark.parametrize("name", [*made(), "random-0", "random-9999", "block-64"])
+def test_no_order_of_a_user_has_a_name_that_a_study_gives(tmp_path, name):
+    """Of any study: with a larger one the same file would be refused after its text is made."""
+    path = written(tmp_path, {"name": name, "schedule": SCHEDULE})
+    for read in (lambda: read_orders(path, window()), lambda: Order.from_json(path)):
+        with pytest.raises(UserError, match=f"'{name}': the name is taken by .* the study; rename"):
+            read()
+
+
+@pytest.mark.parametrize("name", ["my-reversed", "random", "random-0001b", "local-search", "Fit-1"])
+def test_names_that_no_study_gives_are_taken(tmp_path, name):
+    path = written(tmp_path, {"name": name, "schedule": SCHEDULE})
+    assert [order.name for order in read_orders(path, window())] == [name]
+    assert Order.from_json(path).name == name
+
+
+def test_the_order_of_a_run_may_be_called_as_the_study_calls_it(tmp_path):
+    path = written(tmp_path, {"name": "reference", "schedule": SCHEDULE})
+    assert read_reference(path, window()).ravel().tolist() == SCHEDULE
+
+
+def test_custom_orders_stand_beside_the_study_s_own(tmp_path):
+    path = written(tmp_path, {"name": "mine", "schedule": SCHEDULE})
+    config = replace(CONFIG, custom=str(path))
+    names = [order.name for order in study_orders(config, window(), 0, DOMAINS, LOSSES)]
+    assert names == [*made(), "mine"]
+    written(tmp_path, {"name": "random-0001", "schedule": SCHEDULE})
+    with pytest.raises(UserError, match=r"'random-0001': the name is taken"):
         study_orders(config, window(), 0, DOMAINS, LOSSES)
 
 

@@ -81,7 +81,12 @@ BAD = {  # the text, and what the line says beside the file's name
     "empty": ("", ["holds no orders"]),
     "blank": ("\n ,\n", ["holds no orders"]),
     "only a heading": (PLACES, ["holds no orders"]),
-    "no heading": ("mine,0,1,2,3,4,5\nb,0,1,2,3,4,5\n", ["begins with 'mine'", "`name`"]),
+    "no heading": (
+        "mine,0,1,2,3,4,5\nb,0,1,2,3,4,5\n",
+        ["heading is missing: begins with 'mine'", "`name`, `kind` (may be left out), then one a"],
+    ),
+    "one order without a heading": ("mine,0,1,2,3,4,5\n", ["heading is missing", "`name`"]),
+    "heading without a name": ("order,1,2\nmine,0,1\n", ["begins with 'order'", "`name`"]),
     "semicolons": ("name;1;2\nmine;0;1\n", ["begins with 'name;1;2'", "commas"]),
     "not UTF-8": (b"name,1\nmine,\xff\n", ["not readable as CSV"]),
     "unclosed quote": (PLACES + 'mine,"0,1,2,3,4,5\n', ["not readable as CSV"]),

@@ -7,7 +7,8 @@ import torch
 
 from configs import ROOT, SIZED, config
 from trainers import DOMAINS, UNITS, VOCABULARY, token_arrays, write_tokens
-from trainorder.config import CorpusConfig
+from trainorder.calibration import Unit
+from trainorder.config import PUBLISHED_METHODS, CorpusConfig
 from trainorder.sizes import Sizes, domains_of
 from trainorder.stages import stages
 
@@ -83,6 +84,17 @@ def test_a_table_at_every_step_is_as_many_times_larger():
     )
     assert every.counts["gradients"] == given.counts["gradients"] * 32 / 4
     assert every.counts["sequences"] == 0, "no pools are read where every step is an anchor"
+
+
+def test_under_sgd_no_replays_show_a_preconditioner():
+    left = [e for e in config()["estimators"] if e["method"] not in PUBLISHED_METHODS]
+    adamw, sgd = (
+        by_name(config(optimizer__name=name, estimators=left))["reduced/barycentre"]
+        for name in ("adamw", "sgd")
+    )
+    assert sgd.counts == adamw.counts
+    assert sgd.work[Unit("product")] < adamw.work[Unit("product")] / 2, "replays are planned"
+    assert sgd.bytes < adamw.bytes, "patterns are kept of what never changes"
 
 
 @pytest.mark.parametrize("name", ["reduced/barycentre", "propose", "probes/barycentre"])

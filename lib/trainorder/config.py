@@ -516,7 +516,10 @@ def _check_pairs(corpus: CorpusConfig) -> None:
     if not corpus.pairs:
         return
     if corpus.prompt_column == corpus.response_column:
-        raise UserError(f"config: corpus.response_column: {corpus.response_column} is the prompt's")
+        raise UserError(
+            f"config: corpus.response_column: `{corpus.response_column}` is prompt_column, too; "
+            "name the column of responses"
+        )
     if corpus.source in ("packages", "tokens"):
         raise UserError(
             f"config: corpus.prompt_column: source `{corpus.source}` has no columns; "
@@ -606,34 +609,72 @@ def _check_shards(config: Mapping[str, Any], anchors: int) -> None:
 
 
 def _check_estimators(config: Mapping[str, Any]) -> None:
+    """Refuse estimators that cannot be had; all for which one reason holds are in its line."""
+    refused: dict[str, list[str]] = {}
     names: set[str] = set()
-    clipped = config["optimizer"]["gradient_clip"] is not None
-    optimizer = config["optimizer"]["name"]
     for entry in config["estimators"]:
         estimator = EstimatorConfig(**entry)
-        if estimator.name in names:
-            raise UserError(f"config: estimators: {estimator.name} is listed twice")
+        wrong = {
+            "config: estimators: {names}: listed twice": estimator.name in names,
+            **_wrong_with_keys(estimator, config),
+            **_wrong_with_optimizer(estimator, config["optimizer"]),
+        }
         names.add(estimator.name)
-        _check_path_and_tail(estimator, config)
-        if estimator.guard is not None and estimator.method not in PUBLISHED_METHODS:
-            raise UserError(
-                f"config: estimators: {estimator.name}: guard: only fut and fut++ take one"
-            )
-        if optimizer != "adamw" and estimator.method in PUBLISHED_METHODS:
-            raise UserError(
-                f"config: optimizer.name: {estimator.name} expands the update of Adam, not of "
-                f"{optimizer}; drop the estimator or set the optimizer to adamw"
-            )
-        if clipped and estimator.method in PUBLISHED_METHODS:
-            raise UserError(
-                f"config: optimizer.gradient_clip: {estimator.name} cannot model clipping; "
-                "set it to null or drop the estimator"
-            )
-        if clipped and estimator.path == "barycentre":
-            raise UserError(
-                f"config: optimizer.gradient_clip: the barycentre path of {estimator.name} cannot "
-                "model clipping; set it to null or use path: reference"
-            )
+        reason = next((reason for reason, holds in wrong.items() if holds), None)
+        if reason is not None and estimator.name not in refused.setdefault(reason, []):
+            refused[reason].append(estimator.name)
+    for reason, named in refused.items():
+        raise UserError(reason.format(names=", ".join(named)))
+
+
+def _wrong_with_keys(estimator: EstimatorConfig, config: Mapping[str, Any]) -> dict[str, bool]:
+    """Return what may be wrong with the keys of an estimator, called `{names}`, and what is."""
+    method, where = estimator.method, "config: estimators: {names}"
+    fitted, subsampled = method in FITTED_METHODS, method == "subsample"
+    fit, unit_size = config["orders"]["fit"], config["window"]["unit_size"]
+    steps = WindowConfig(**config["window"]).steps
+    return {
+        f"{where}: path: fitted baselines expand about none; leave it out": (
+            fitted and estimator.path != ""
+        ),
+        f"config: orders.fit: {fit} orders to fit {{names}} on; at least {MIN_FIT} are needed": (
+            fitted and fit < MIN_FIT
+        ),
+        f"{where}: path: missing key; it is reference or barycentre": (
+            not fitted and not estimator.path
+        ),
+        f"{where}: size: missing key": subsampled and estimator.size is None,
+        f"{where}: size: only subsample takes one": not subsampled and estimator.size is not None,
+        f"{where}: size: units have {unit_size} sequences": (estimator.size or 0) > unit_size,
+        f"{where}: tail: only {', '.join(TAIL_METHODS)} take one": (
+            estimator.tail > 0 and method not in TAIL_METHODS
+        ),
+        f"{where}: tail: missing key; recency is nothing but a tail": (
+            method == "recency" and not estimator.tail
+        ),
+        f"{where}: tail: the window has {steps} steps": estimator.tail > steps,
+        f"{where}: guard: only {' and '.join(PUBLISHED_METHODS)} take one": (
+            estimator.guard is not None and method not in PUBLISHED_METHODS
+        ),
+    }
+
+
+def _wrong_with_optimizer(
+    estimator: EstimatorConfig, optimizer: Mapping[str, Any]
+) -> dict[str, bool]:
+    """Return what an estimator, called `{names}`, may not be able to model, and what it is not."""
+    published = estimator.method in PUBLISHED_METHODS
+    clipped = optimizer["gradient_clip"] is not None
+    return {
+        f"config: optimizer.name: {{names}} can expand the update of Adam alone, not of "
+        f"{optimizer['name']}; drop what is named or set the optimizer to adamw": (
+            published and optimizer["name"] != "adamw"
+        ),
+        "config: optimizer.gradient_clip: {names} cannot model clipping; "
+        "set it to null or drop what is named": published and clipped,
+        "config: optimizer.gradient_clip: the barycentre path of {names} cannot model clipping; "
+        "set it to null or use path: reference": clipped and estimator.path == "barycentre",
+    }
 
 
 SEARCHING = ("reduced@barycentre", "nystrom@barycentre")  # estimate the orders of a search
@@ -646,9 +687,9 @@ def _check_applications(config: Mapping[str, Any]) -> None:
         "memorization": [config["memorization"]["estimator"]] if config["memorization"] else [],
     }
     for section, estimators in needs.items():
-        if missing := sorted(set(estimators) - names):
+        if missing := [name for name in estimators if name not in names]:
             raise UserError(
-                f"config: {section}: needs the estimator {missing[0]}; list it under estimators, "
+                f"config: {section}: estimators lacks {', '.join(missing)}; list what is named, "
                 f"or set {section} to null"
             )
         if estimators and config["window"]["epochs"] > 1:
@@ -682,33 +723,3 @@ def _check_curriculum(curriculum: CurriculumConfig, config: Mapping[str, Any]) -
         )
     if len({pin["unit"] for pin in curriculum.pinned}) < len(curriculum.pinned):
         raise UserError("config: curriculum.pinned: a unit is pinned twice")
-
-
-def _check_path_and_tail(estimator: EstimatorConfig, config: Mapping[str, Any]) -> None:
-    where, method = f"config: estimators: {estimator.name}", estimator.method
-    if method in FITTED_METHODS:
-        if estimator.path:
-            raise UserError(f"{where}: path: {method} expands about none; leave it out")
-        if config["orders"]["fit"] < MIN_FIT:
-            raise UserError(
-                f"config: orders.fit: {config['orders']['fit']} orders to fit {method} on; "
-                f"at least {MIN_FIT} are needed"
-            )
-    elif not estimator.path:
-        raise UserError(f"{where}: path: missing key; it is reference or barycentre")
-    if (estimator.size is not None) != (method == "subsample"):
-        wrong = "missing key" if method == "subsample" else "only subsample takes one"
-        raise UserError(f"{where}: size: {wrong}")
-    if estimator.size is not None and estimator.size > config["window"]["unit_size"]:
-        raise UserError(
-            f"{where}: size: {estimator.size} sequences of units of {config['window']['unit_size']}"
-        )
-    if estimator.tail and method not in TAIL_METHODS:
-        raise UserError(f"{where}: tail: only {', '.join(TAIL_METHODS)} take one")
-    if method == "recency" and not estimator.tail:
-        raise UserError(f"{where}: tail: missing key; recency is nothing but a tail")
-    steps = WindowConfig(**config["window"]).steps
-    if estimator.tail > steps:
-        raise UserError(
-            f"{where}: tail: {estimator.tail} steps at the end of a window of {steps} steps"
-        )

@@ -4,6 +4,7 @@ A schedule is an int array `(steps, units_per_step)` of unit indices. A permutat
 an epoch) is the plain case; repeats and missing units are allowed where an order says `free`.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,12 @@ from trainorder.orders_csv import csv_entries
 
 FREE = "free"  # the kind of a custom order that repeats or leaves out units on purpose
 FIT = "fit"  # the split of the random orders that baselines are fitted on; nothing is scored on it
+_KEYS = {"name", "schedule", "kind"}  # of an order in a user's file
+# The study's own names, whatever their number: a file that is good today is so with more of them.
+_OWN_NAMES = re.compile(
+    r"reference|(calibration|random|fit|block)-\d+|reversed|domain-sorted(-reversed)?|interleaved"
+    r"|easy-to-hard|hard-to-easy"
+)
 _REFERENCE_STREAM, _CALIBRATION_STREAM, _RANDOM_STREAM, _BLOCK_STREAM, _FIT_STREAM = range(5)
 
 
@@ -45,14 +52,16 @@ class Order:
         Whether it fits a window is checked where it is used.
 
         Raises:
-            UserError: the file is not readable, or does not hold one order.
+            UserError: the file is not readable, does not hold one order, or its name is one that
+                the study gives.
 
         """
         entries = _entries(path)
         if len(entries) != 1:
             raise UserError(f"{path}: holds {len(entries)} orders; expected one")
-        name, kind, values = _parsed(path, 0, entries[0])
-        return cls(name, kind, "custom", values)
+        order = _parsed(path, 0, entries[0])
+        _check_names([order], path)
+        return order
 
     def as_dict(self, reference: "Order") -> dict[str, Any]:
         """Return the order as it stands in `orders.json`."""
@@ -113,7 +122,7 @@ def study_orders(
         reference: the schedule of the reference; None draws one.
 
     Raises:
-        UserError: a custom order is not valid, or its name is taken.
+        UserError: a custom order is not valid.
 
     """
     make = _Maker(window, seed)
@@ -134,7 +143,6 @@ def study_orders(
         orders.append(make.order(f"block-{size}", "block-shuffled", "structured", visits))
     if config.custom is not None:
         orders.extend(read_orders(config.custom, window))
-    _check_names(orders, config.custom)
     return orders
 
 
@@ -185,28 +193,33 @@ def read_orders(path: str | Path, window: WindowConfig) -> list[Order]:
     out units on purpose. `orders_csv` says what CSV holds.
 
     Raises:
-        UserError: the file or one of its orders is not valid; the line names the order.
+        UserError: the file or one of its orders is not valid, or has a name that another order of
+            the file has or that the study gives; the line names the order.
 
     """
+    orders = _read(path, window)
+    _check_names(orders, path)
+    return orders
+
+
+def _read(path: str | Path, window: WindowConfig) -> list[Order]:
+    """Return the orders of a file under any names."""
     table = Path(path).suffix.lower() == ".csv"
     entries = csv_entries(path) if table else _entries(path)
     parsed = [_parsed(path, i, entry) for i, entry in enumerate(entries)]
-    orders = [
-        _fitted(f"{path}: order {name!r}", Order(name, kind, "custom", values), window)
-        for name, kind, values in parsed
-    ]
-    _check_names(orders, path)
-    return orders
+    return [_fitted(f"{path}: order {order.name!r}", order, window) for order in parsed]
 
 
 def read_reference(path: str | Path, window: WindowConfig) -> np.ndarray:
     """Return the schedule (T, k) of the only order of a file, that in which an existing run went.
 
+    Its name does not matter.
+
     Raises:
         UserError: the file is not valid, holds more than one order, or one that is no permutation.
 
     """
-    orders = read_orders(path, window)
+    orders = _read(path, window)
     if len(orders) != 1:
         raise UserError(f"{path}: holds {len(orders)} orders; the run has one")
     if orders[0].kind == FREE:
@@ -231,30 +244,43 @@ def check_order(order: Order, window: WindowConfig) -> Order:
 
 
 def _entries(path: str | Path) -> list[Any]:
+    """Return what stands in a file for each order: one object, a list, or a list in `orders`."""
     content = read_json(path)
-    entries = content.get("orders", [content]) if isinstance(content, dict) else content
-    if not isinstance(entries, list) or not entries:
+    if isinstance(content, dict) and content.keys() & _KEYS and "orders" not in content:
+        return [content]
+    if isinstance(content, dict):
+        if extra := sorted(content.keys() - {"orders"}):
+            raise UserError(
+                f"{path}: unknown key {extra[0]!r}; known are `orders`, a list, or of a single "
+                "order `name`, `schedule` and `kind`"
+            )
+        content = content.get("orders")
+    if not isinstance(content, list) or not content:
         raise UserError(f"{path}: holds no orders; expected one object or a list under `orders`")
-    return entries
+    return content
 
 
-def _parsed(path: str | Path, index: int, entry: Any) -> tuple[str, str, np.ndarray]:
-    """Return name, kind and schedule as it is written."""
-    if not isinstance(entry, dict) or not {"name", "schedule"} <= entry.keys():
-        raise UserError(f"{path}: order {index}: needs the keys `name` and `schedule`")
-    name, kind = entry["name"], entry.get("kind", "permutation")
-    where = f"{path}: order {name!r}"
-    if not isinstance(name, str) or not name:
-        raise UserError(f"{path}: order {index}: `name` is not a text")
-    if extra := sorted(entry.keys() - {"name", "schedule", "kind"}):
-        raise UserError(f"{where}: unknown key `{extra[0]}`; an order has name, schedule and kind")
+def _parsed(path: str | Path, index: int, entry: Any) -> Order:
+    """Return the order with its schedule as it is written."""
+    keys = entry if isinstance(entry, dict) else {}
+    name, kind = keys.get("name"), keys.get("kind", "permutation")
+    called = name if isinstance(name, str) and name else index
+    where = f"{path}: order {called!r}"
+    if extra := sorted(keys.keys() - _KEYS):
+        raise UserError(
+            f"{where}: unknown key {extra[0]!r}; an order has `name`, `schedule` and `kind`"
+        )
+    if not {"name", "schedule"} <= keys.keys():
+        raise UserError(f"{where}: needs the keys `name` and `schedule`")
+    if not isinstance(called, str):
+        raise UserError(f"{where}: `name` is not a text")
     if kind not in ("permutation", FREE):
         raise UserError(f"{where}: `kind` is {kind!r}; it is permutation (or left out) or {FREE}")
     try:
-        values = np.array(entry["schedule"])
+        values = np.array(keys["schedule"])
     except ValueError:
         raise UserError(f"{where}: steps of different lengths") from None
-    return name, kind, values
+    return Order(called, kind, "custom", values)
 
 
 def _fitted(where: str, order: Order, window: WindowConfig) -> Order:
@@ -289,11 +315,14 @@ def _check_permutation(where: str, visits: np.ndarray, window: WindowConfig) -> 
         )
 
 
-def _check_names(orders: Sequence[Order], custom: str | Path | None) -> None:
+def _check_names(orders: Sequence[Order], path: str | Path) -> None:
     seen: set[str] = set()
     for order in orders:
+        where = f"{path}: order {order.name!r}: the name is taken"
+        if _OWN_NAMES.fullmatch(order.name):
+            raise UserError(f"{where} by an order of the study; rename it")
         if order.name in seen:
-            raise UserError(f"{custom}: order {order.name!r}: the name is taken; rename it")
+            raise UserError(f"{where} by another order of the file; rename it")
         seen.add(order.name)
 
 

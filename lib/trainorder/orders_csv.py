@@ -12,7 +12,10 @@ from typing import Any
 
 from trainorder.errors import UserError
 
-_FORM = "expected a heading `name`, then one column a place, and below it one row an order"
+_FORM = (
+    "the first line names the columns, separated by commas: `name`, `kind` (may be left out), then "
+    "one a place of the schedule; below it a line is an order"
+)
 
 
 def csv_entries(path: str | Path) -> list[dict[str, Any]]:
@@ -22,11 +25,11 @@ def csv_entries(path: str | Path) -> list[dict[str, Any]]:
         UserError: the file is missing, is no such table, or a cell is no whole number.
 
     """
-    header, *rows = _rows(path) or [[]]
+    header, *rows = _rows(path) or [["name"]]
+    if header[0] != "name":
+        raise UserError(f"{path}: the heading is missing: begins with {header[0]!r}; {_FORM}")
     if not rows:
         raise UserError(f"{path}: holds no orders; {_FORM}")
-    if header[0] != "name":
-        raise UserError(f"{path}: begins with {header[0]!r}; {_FORM}, separated by commas")
     places = 2 if header[1:2] == ["kind"] else 1
     return [_entry(path, row, places) for row in rows]
 

@@ -84,7 +84,7 @@ class Study:
         folder: of its results.
         results: the result files.
         config: the configuration that it was made with.
-        orders: by name.
+        orders: by name; their schedules are read-only, `schedule.copy()` is not.
 
     """
 
@@ -106,6 +106,8 @@ class Study:
             raise UserError(f"{folder}: no finished study; run it, or name the folder of one")
         results = Results.read(folder)
         orders = {order.name: order for order in load_orders(folder / "orders.json")}
+        for order in orders.values():  # who swaps steps in place would change the study's own
+            order.schedule.setflags(write=False)
         return cls(folder, results, results.validation["provenance"]["config"], orders)
 
     @property

@@ -1,4 +1,6 @@
+import copy
 import hashlib
+import itertools
 import re
 import subprocess
 import sys
@@ -7,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from matplotlib.text import Text
 
 import synthetic
@@ -237,6 +241,45 @@ def test_accuracy_stands_at_each_estimators_total_compute(results):
     assert totals == sorted(totals), "the numbers do not run from the cheapest to the dearest"
     [line] = [line for line in axes.lines if line.get_label() == "retrain all 22 for real"]
     assert line.get_xdata()[0] == results.validation["retrain_all"]["total_retrainings"]
+
+
+def boxes(figure):
+    """Return the boxes of the numbers of a figure's marks in pixels, their lines left out."""
+    figure.draw_without_rendering()
+    return {text.get_text(): Text.get_window_extent(text) for text in figure.axes[0].texts}
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_the_number_of_every_mark_can_be_read_and_stands_at_it(results, alike):
+    """With the costs of the study, and with all but the same, where marks stand in one another."""
+    shown = results
+    if alike:
+        scores = copy.deepcopy(results.validation["estimators"])
+        for i, score in enumerate(scores.values()):
+            score["cost"]["total_retrainings"] = 40 + 0.1 * i
+        shown = replace(results, validation={**results.validation, "estimators": scores})
+    figure = FIGURES["accuracy_vs_compute"](shown)
+    found, [axes] = boxes(figure), figure.axes
+    for (one, box), (other, beside) in itertools.combinations(found.items(), 2):
+        assert not box.overlaps(beside), f"{one} is written over {other}"
+    for number, mark in enumerate(accuracy_vs_compute.marks(shown), 1):
+        place = axes.transData.transform((mark.total, mark.height))
+        for written, box in found.items():
+            assert not box.contains(*place), f"{written} hides the mark of {number}"
+        assert tuple(axes.texts[number - 1].xy) == (mark.total, mark.height), "a line to another"
+        assert axes.bbox.y0 <= found[str(number)].y0, "written below the axes"
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=12))
+def test_numbers_of_a_column_stand_apart_and_are_not_moved_for_nothing(wanted):
+    places = accuracy_vs_compute.spread(wanted, (-2.0, 2.0), 0.05)
+    assert np.diff(sorted(places)).min(initial=1.0) > 0.2 - 1e-9, "two are written over each other"
+    assert [places[i] for i in np.argsort(wanted, kind="stable")] == sorted(places), "lines cross"
+    if np.diff(sorted(wanted)).min(initial=1.0) >= 0.2:
+        assert places == pytest.approx(wanted), "moved without need"
+    assert min(places) >= -1.9
+    assert max(places) <= 1.9 + 1e-9, "written beyond the axes"
 
 
 def test_stores_are_drawn_at_their_bytes_with_the_published_one_marked(results):

@@ -4,10 +4,24 @@ import os
 import re
 import shutil
 from contextlib import contextmanager
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from problems import (
+    KINDS,
+    Polynomial,
+    barycentre,
+    every_sequence,
+    low_rank,
+    optimizer_config,
+    warm_state,
+)
+from trainorder.explorer import page as explorer
+from trainorder.probes import probe_schedules, second_moment_scale
+from trainorder.reduced import reduce
 from trainorder.study import Study
 
 pytestmark = pytest.mark.study
@@ -75,6 +89,33 @@ def check(page, finished):
         assert abs(shown["estimates"][metric] - value) < CLOSE, f"{metric} differs from Python's"
         cell = page.find_element("css selector", f'td[data-metric="{metric}"]')
         assert cell.text == f"{value:.4f}", f"the table shows another {metric}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_replays_each_optimizer_as_python_does(kind, browser, tmp_path):
+    problem = Polynomial(6, size=12)
+    changes = {"weight_decay": 0.3, "schedule": "cosine", **KINDS[kind]}
+    config = optimizer_config(learning_rate=0.02, **changes)
+    warm, schedules = warm_state(problem, problem.start, config), probe_schedules((3, 2), 6, 0, 20)
+    with barycentre(problem, warm, 3, 2, config, tmp_path) as about:
+        model, _ = low_rank(about, every_sequence(problem, np.arange(6)))
+        made = reduce(about, model, schedules, second_moment_scale(about), [2, 3])
+    browser.get("about:blank")
+    script = (Path(explorer.__file__).parent / "reduced.js").read_text()
+    call = "return predictLosses(decodeModel(arguments[0]), arguments[1]);"
+    for schedule in schedules[:4]:
+        shown = browser.execute_script(
+            script + call, explorer.model_record(made), schedule.tolist()
+        )
+        assert shown == pytest.approx(made.predict(schedule[None])[0].tolist(), abs=1e-12)
+
+
+def test_a_searched_order_is_not_shown_with_the_truth_of_a_custom_one_of_its_name():
+    custom = [{"name": "reference", "schedule": [[0], [1]]}, {"name": "best", "schedule": [[1]]}]
+    found = explorer.offered(custom, {"best": [[0]], "second": [[2]]})
+    assert found["best"] == [[1]], "the truth of the custom order is shown with the searched one"
+    assert found["best (searched)"] == [[0]]
+    assert found["second"] == [[2]]
 
 
 def test_the_page_opens_on_the_reference_order_without_an_error(page, finished):

@@ -3,7 +3,7 @@
 import base64
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -58,7 +58,7 @@ def page(model: Reduced, results: Results, unit_domains: list[str], more: Mappin
         "model": model_record(model),
         "unit_domains": unit_domains,
         "units_per_step": len(results.orders[REFERENCE]["schedule"][0]),
-        "orders": {order["name"]: order["schedule"] for order in ranked} | dict(more),
+        "orders": offered(ranked, more),
         "radius": score["interval_radius"],
         "range": score["calibrated_range"],
         "truth": results.truth,
@@ -80,6 +80,16 @@ def page(model: Reduced, results: Results, unit_domains: list[str], more: Mappin
             "explorer_js": (_FOLDER / "explorer.js").read_text(encoding="utf-8"),
         }
     )
+
+
+def offered(orders: Sequence[Mapping[str, Any]], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return schedules by name: of a study's orders, and of `more`.
+
+    Both may have one name, where a searched order was fed back as a custom one; the name alone is
+    the study's, whose truth is shown with it.
+    """
+    own = {order["name"]: order["schedule"] for order in orders}
+    return own | {f"{name} (searched)" if name in own else name: more[name] for name in more}
 
 
 def _text(value: Any) -> str:

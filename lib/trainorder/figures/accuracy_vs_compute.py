@@ -1,15 +1,20 @@
 """What each estimator's ranking is worth against all the compute that it takes."""
 
+from collections.abc import Iterator, Sequence
+from math import log
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.transforms import offset_copy
 
 from trainorder.figures import style
 from trainorder.results import Results
 
 METRIC = "heldout"
+_APART = 0.1  # of the axis of compute: marks that are nearer share the columns of their numbers
+_LINE = 0.045  # of the axis of order-LDS: the least distance of numbers in a column
 
 
 class Mark(NamedTuple):
@@ -18,6 +23,19 @@ class Mark(NamedTuple):
     estimator: str
     total: float
     rank: dict[str, float | None]
+
+    @property
+    def height(self) -> float:
+        """Order-LDS, 0 where it is undefined."""
+        return self.rank["value"] or 0.0
+
+
+class Label(NamedTuple):
+    """Where a mark's number stands: left (-1) or right (1) of `total`, at `height`."""
+
+    side: int
+    total: float
+    height: float
 
 
 def marks(results: Results) -> list[Mark]:
@@ -48,15 +66,18 @@ def draw(results: Results) -> Figure:
     axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     drawn = [value for mark in found for value in (mark.rank["value"], mark.rank["low"])]
     axes.set_ylim(min(-0.2, *(value for value in drawn if value is not None)) - 0.05, 1.08)
+    for number, (mark, label) in enumerate(
+        zip(found, labels(found, axes.get_xlim(), axes.get_ylim()), strict=True), 1
+    ):
+        _draw_label(axes, mark, number, label)
     axes.set_xlabel(
         f"total compute for {everything['orders']} orders: precompute, replay and evaluation "
         "(retrainings)"
     )
     axes.set_ylabel(f"order-LDS of {METRIC}, random orders")
     confidence = results.validation["provenance"]["config"]["validation"]["confidence"]
-    handles, labels = axes.get_legend_handles_labels()
     figure.legend(
-        handles, labels, loc="outside right center", alignment="left",
+        *axes.get_legend_handles_labels(), loc="outside right center", alignment="left",
         title=f"bars: {confidence:.0%} bootstrap interval over orders",
     )  # fmt: skip
     return figure
@@ -65,21 +86,96 @@ def draw(results: Results) -> Figure:
 def _draw_mark(axes: Axes, mark: Mark, number: int, results: Results) -> None:
     look, rank = style.line(number - 1), mark.rank
     undefined = rank["value"] is None
-    value = 0.0 if rank["value"] is None else rank["value"]
     if rank["low"] is not None and rank["high"] is not None:
         axes.plot(
             [mark.total] * 2, [rank["low"], rank["high"]], color=look["color"], linewidth=1,
             zorder=2,
         )  # fmt: skip
     axes.plot(
-        [mark.total], [value], marker=look["marker"], color=look["color"], markersize=6,
+        [mark.total], [mark.height], marker=look["marker"], color=look["color"], markersize=6,
         markerfacecolor="white" if undefined else look["color"], linestyle="none", zorder=3,
         gid=mark.estimator,
         label=f"{number}  {results.caption(mark.estimator)}{', undefined' if undefined else ''}",
     )  # fmt: skip
-    # Marks of like compute are neighbours in number: above and below in turn.
-    side, aligned = ((4, 4), "bottom") if number % 2 else ((4, -4), "top")
+
+
+def _draw_label(axes: Axes, mark: Mark, number: int, label: Label) -> None:
+    """Write a mark's number, with a thin line to the mark."""
+    beside = offset_copy(
+        axes.transData, axes.get_figure(root=True), 9 * label.side, 0, units="points"
+    )
     axes.annotate(
-        str(number), (mark.total, value), xytext=side, va=aligned, textcoords="offset points",
-        fontsize=8, zorder=4,
+        str(number), (mark.total, mark.height), xytext=(label.total, label.height),
+        textcoords=beside, ha="left" if label.side > 0 else "right", va="center",
+        fontsize=8, zorder=4, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+        arrowprops={
+            "arrowstyle": "-", "linewidth": 0.6, "color": style.line(number - 1)["color"],
+            "relpos": (0 if label.side > 0 else 1, 0.5), "shrinkA": 0, "shrinkB": 3,
+        },
     )  # fmt: skip
+
+
+def labels(
+    found: Sequence[Mark], totals: tuple[float, float], heights: tuple[float, float]
+) -> list[Label]:
+    """Return where the numbers of `found`, cheapest first, stand: in columns beside the marks.
+
+    Of marks of like compute, the cheaper half have their column on the left, the others on the
+    right.
+
+    Args:
+        found: the marks.
+        totals: ends of the axis of compute.
+        heights: ends of the axis of order-LDS.
+
+    """
+    placed = []
+    for near in _clusters(found, _APART * log(totals[1] / totals[0])):
+        half = len(near) // 2
+        for side, column in ((-1, near[:half]), (1, near[half:])):
+            end = near[0 if side < 0 else -1].total
+            places = spread([mark.height for mark in column], heights, _LINE)
+            placed += [Label(side, end, place) for place in places]
+    return placed
+
+
+def _clusters(found: Sequence[Mark], gap: float) -> Iterator[list[Mark]]:
+    """Yield runs of marks whose logarithms of compute are nearer than `gap` to the next one's."""
+    run: list[Mark] = []
+    for mark in found:
+        if run and log(mark.total / run[-1].total) > gap:
+            yield run
+            run = []
+        run.append(mark)
+    if run:
+        yield run
+
+
+def spread(wanted: Sequence[float], ends: tuple[float, float], line: float) -> list[float]:
+    """Return places as near to those that are wanted as lets them stand apart, within `ends`.
+
+    The least squares of all moves, by pooling neighbours that are too near.
+
+    Args:
+        wanted: places, in any order, which the result keeps.
+        ends: of the axis.
+        line: least distance, as a part of the axis.
+
+    """
+    gap = line * (ends[1] - ends[0])
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    pools: list[list[float]] = []
+    for rank, i in enumerate(order):
+        pools.append([wanted[i] - rank * gap])
+        while len(pools) > 1 and _mean(pools[-2]) >= _mean(pools[-1]):
+            pools[-2:] = [pools[-2] + pools[-1]]
+    lowest, highest = ends[0] + gap / 2, ends[1] - (len(wanted) - 0.5) * gap
+    places = [0.0] * len(wanted)
+    shifts = [_mean(pool) for pool in pools for _ in pool]
+    for rank, (i, shift) in enumerate(zip(order, shifts, strict=True)):
+        places[i] = max(lowest, min(shift, highest)) + rank * gap
+    return places
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
