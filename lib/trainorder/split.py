@@ -17,7 +17,8 @@ def split(whole: Tensor, sizes: list[int]) -> tuple[Tensor, ...]:
 class _Split(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, whole: Tensor, sizes: list[int]) -> tuple[Tensor, ...]:
-        return whole.split(sizes)
+        parts: tuple[Tensor, ...] = whole.split(sizes)
+        return parts
 
     @staticmethod
     def backward(ctx: Any, *parts: Tensor) -> tuple[Tensor, None]:
@@ -36,4 +37,5 @@ class _Join(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, whole: Tensor) -> tuple[Tensor, ...]:
-        return split(whole, ctx.sizes)
+        sizes: list[int] = ctx.sizes
+        return split(whole, sizes)
