@@ -3,6 +3,7 @@
 import math
 import os
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ LEFT_OUT = (
 
 Record = dict[str, Any]
 
+VECTORS_HELD = 6  # of parameters that a job holds beside `memory_gb` at most: tests/test_memory.py
+
 
 def plan(
     config: Mapping[str, Any], replicates: Sequence[Mapping[str, Any]], cores: int, results: Path
@@ -53,6 +56,7 @@ def plan(
     others = {other["study"]: stages(Sizes(other)) for other in replicates}
     every = [mine, *others.values()]
     check_disk(every, results)
+    check_temporary(mine, sizes)
     rates = _rates(sizes, every)
     entries = {stage.name: _entry(stage, rates, sizes) for stage in mine}
     again = {
@@ -122,6 +126,7 @@ def assumed(sizes: Sizes) -> list[str]:
 def _entry(stage: Stage, rates: Rates, sizes: Sizes) -> Record:
     """Return what `plan.json` says of a stage; its seconds hold the starts of its jobs."""
     seconds = _work_seconds(stage, rates)
+    held, in_files = vector_bytes(stage, sizes)
     passes = (
         rates.bytes[unit.kind] * unit.sequences
         for unit in stage.work
@@ -133,11 +138,19 @@ def _entry(stage: Stage, rates: Rates, sizes: Sizes) -> Record:
         "unit_gradients": _unit_gradients(stage, sizes),
         "retrainings": stage.retrainings,
         "bytes": stage.bytes,
-        "peak_bytes": int(rates.base + max(passes, default=0) + stage.rows * FLOAT * sizes.P),
+        "peak_bytes": int(rates.base + max(passes, default=0) + held),
+        "vector_file_bytes": in_files,
         "work_seconds": seconds,
         "seconds": seconds + stage.jobs * rates.start,
         "files": list(stage.files),
     }
+
+
+def vector_bytes(stage: Stage, sizes: Sizes) -> tuple[int, int]:
+    """Return the bytes of a job's vectors in memory, and of those in files for a while."""
+    vectors = int(stage.rows * FLOAT * sizes.P)
+    held = min(vectors, int(VECTORS_HELD * FLOAT * sizes.P + sizes.config["memory_gb"] * 1e9))
+    return held, vectors - held
 
 
 def _unit_gradients(stage: Stage, sizes: Sizes) -> int:
@@ -159,7 +172,10 @@ def _total(entries: Iterable[Record]) -> Record:
     return {
         **{kind: sum(entry[kind] for entry in found) for kind in kinds},
         "counts": dict(sorted(counts.items())),
-        "peak_bytes": max(entry["peak_bytes"] for entry in found),
+        **{
+            kind: max(entry[kind] for entry in found)
+            for kind in ("peak_bytes", "vector_file_bytes")
+        },
     }
 
 
@@ -194,6 +210,24 @@ def check_disk(every: Sequence[Sequence[Stage]], results: Path) -> None:
         )
 
 
+def check_temporary(made: Sequence[Stage], sizes: Sizes) -> None:
+    """Check that what a job's memory is not meant for fits in the folder for temporary files.
+
+    Raises:
+        UserError: it does not.
+
+    """
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    in_files, name = max((vector_bytes(stage, sizes)[1], stage.name) for stage in made)
+    if in_files > free:
+        raise UserError(
+            f"{folder}: a job of stage `{name}` keeps {size_text(in_files)} of vectors there, and "
+            f"it has {size_text(free)}: set TMPDIR to a larger disk, raise memory_gb, or lower "
+            "curvature.basis or window.units"
+        )
+
+
 def time_text(seconds: float) -> str:
     """Return hours as text."""
     return f"{seconds / 3600:.3g}" if seconds >= 1 else "-"
@@ -207,6 +241,8 @@ def table(record: Mapping[str, Any]) -> str:
     total = record["total"]
     lines = _aligned([head, *rows, _row("total", total)])
     disk = f"{size_text(total['bytes'])}, and {size_text(total['scratch_bytes'])} for a while"
+    if total["vector_file_bytes"]:
+        disk += f"; up to {size_text(total['vector_file_bytes'])} a job in TMPDIR (memory_gb)"
     lines += [
         "",
         f"About {total['hours']:.3g} processor hours: {total['wall_hours']:.3g} hours on "

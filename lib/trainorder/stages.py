@@ -58,7 +58,7 @@ class Stage:
         files: patterns of the files that it leaves, below the results.
         bytes: of these files.
         scratch: bytes on disk that its jobs need until they are done.
-        rows: vectors of all parameters that a job holds at once.
+        rows: vectors of all parameters that a job has at once, in memory or in files for a while.
 
     """
 
@@ -175,7 +175,7 @@ def _barycentre(s: Sizes) -> Stage:
         files=("store/barycentre/path.h5", "store/barycentre/table-0.h5"),
         bytes=made,
         scratch=made,
-        rows=16 + 12 * len(s.pools),
+        rows=18 + 7 * len(s.pools),
     )
 
 
@@ -237,7 +237,7 @@ def _probes(s: Sizes, path: str, after: tuple[str, ...]) -> Stage:
         work=work,
         files=(f"store/{path}/probed.h5", f"store/{path}/probes.json"),
         bytes=kept,
-        rows=4 * rows + 3 * c.anchors * clusters * r + 12 * schedules + 2 * q,
+        rows=rows + 2 * c.anchors * (clusters + 1) * (r + 1) + 10 * schedules + 3 * q,
     )
 
 
@@ -258,7 +258,7 @@ def _unit_curvature(s: Sizes, path: str) -> Stage:
         work=work,
         files=(f"store/{path}/units/*.h5",),
         bytes=2 * FLOAT * s.U * c.unit_directions * q,
-        rows=2 * q + 2 * anchors + c.unit_directions + 2 * s.U,
+        rows=q + 2 * anchors + c.unit_directions + 4 * s.U + 8,
     )
 
 
@@ -276,7 +276,7 @@ def _curvature(s: Sizes, path: str) -> Stage:
         work={Unit("hash"): _STORED * made},
         files=(f"store/{path}/curvature.h5", f"store/{path}/units.json"),
         bytes=made,
-        rows=3 * q + 2 * anchors + c.unit_directions,
+        rows=q + 2 * anchors + c.unit_directions + 8,
     )
 
 
@@ -311,7 +311,7 @@ def _reduced(s: Sizes, path: str) -> Stage:
         work=work,
         files=(f"store/{path}/reduced.h5",),
         bytes=FLOAT * numbers,
-        rows=schedules * (2 * anchors + 4) + 2 * functionals + 2 * q,
+        rows=schedules * (anchors + 3) + 2 * functionals + q + 4 * anchors,
     )
 
 
@@ -444,7 +444,7 @@ def _replayed(
     if e.method in CURVATURE_METHODS:
         q, r, anchors = _basis(s, e.path)
         work[Unit("product")] += orders * approximated * s.P * (q + r)
-        rows += 3 * q + 2 * anchors
+        rows += q + 2 * anchors
     if e.method == "subsample" and e.size is not None:
         passes["sequences"] += _subsampled(s, e, e.size, orders * approximated, jobs, work)
         rows += s.table_anchors(e.path) * s.U
@@ -523,7 +523,7 @@ def _curriculum(s: Sizes) -> Iterator[Stage]:
         counts={"forwards": 2 * s.U + replayed * s.R * s.D},
         work=work,
         files=("curriculum/candidates.json",),
-        rows=4 * replayed + 3 * q,
+        rows=4 * replayed + q,
     )
     orders = field + min(c.retrained, proposals)
     yield _truth(s, "candidate_truth", ("propose",), orders, 2, s.R)
@@ -557,5 +557,5 @@ def _memorization(s: Sizes) -> Iterator[Stage]:
         work=work,
         files=("memorization/estimated.h5",),
         bytes=8 * _WAYS * s.U * s.T * (1 + s.D),
-        rows=4 * min(moved, _at_once(s)) + 3 * q if counts else 0.0,
+        rows=4 * min(moved, _at_once(s)) + q if counts else 0.0,
     )
