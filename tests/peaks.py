@@ -8,11 +8,12 @@ where `memory_gb` is 0.
 import json
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 from trainorder import memory
 from trainorder.barycentre import Anchors, anchor_gradients, run_barycentre
@@ -21,6 +22,7 @@ from trainorder.clusters import Clusters, draw_pools
 from trainorder.config import CurvatureConfig, ModelConfig, OptimizerConfig
 from trainorder.corpus.corpus import Corpus
 from trainorder.cost import Meter, peak_bytes
+from trainorder.errors import UserError
 from trainorder.estimators.base import Expansion
 from trainorder.estimators.constant import Constant
 from trainorder.estimators.fut import FUT
@@ -33,7 +35,7 @@ from trainorder.estimators.taylor1 import Taylor1
 from trainorder.estimators.taylor2 import Taylor2
 from trainorder.lowrank import LowRank, compress
 from trainorder.model import LanguageModel
-from trainorder.optimizer import AdamW, State
+from trainorder.optimizer import MOMENTS, AdamW, State
 from trainorder.orders import Order
 from trainorder.outcome import Training, replay, retrain
 from trainorder.path import Path as ExpansionPath
@@ -41,6 +43,8 @@ from trainorder.path import write_path
 from trainorder.probes import Prober, probe_schedules, second_moment_scale
 from trainorder.problem import LanguageProblem
 from trainorder.reduced import reduce
+from trainorder.run_files import MOMENTS_FILE, PARAMETERS_FILE, checkpoint
+from trainorder.run_states import RunStates, check_run
 from trainorder.sketch import SparseJL
 from trainorder.store import opened
 from trainorder.table import Table, write_rows, write_table
@@ -58,6 +62,7 @@ ORDER = Order("random-0", "random", "random", np.array([[2], [0], [1]]))
 CLIPPED = OptimizerConfig(1e-3, 0.9, 0.95, 1e-8, 0.1, "constant", 0, 0.1, 1.0)
 CURVATURE = CurvatureConfig("domains", 1, 4, 0.0, 6, 2, 2)
 LABELS = np.array([0, 0, 1])
+CHECKPOINTS = (0, 2, 3)
 
 
 def problem(layers):
@@ -95,14 +100,27 @@ def expansion(folder, layers):
 
 
 def write(folder, layers):
-    """Write the path; its states are not those of a training."""
-    theta = problem(layers).model.parameters()
+    """Write the path, and a run's checkpoints; the states are not those of a training."""
+    model = problem(layers).model
+    theta = model.parameters()
 
     def state(t):
         return State(theta + 1e-3 * t, theta * 1e-3, theta**2 * 1e-3 + 1e-9, t)
 
     write_state(folder / "warm.h5", "k", state(0))
     write_path(folder / "path.h5", "k", state, UNITS, np.arange(UNITS))
+    names = [name for name, _ in model.module.named_parameters()]
+    for t in CHECKPOINTS:
+        where = checkpoint(folder / "run", t)
+        where.mkdir(parents=True, exist_ok=True)
+        parameters, *moments = (model.split(getattr(state(t), name)) for name in MOMENTS)
+        save_file(dict(zip(names, parameters, strict=True)), where / PARAMETERS_FILE)
+        kept = {
+            f"{name}.{moment}": part
+            for moment, parts in zip(MOMENTS[1:], moments, strict=True)
+            for name, part in zip(names, parts, strict=True)
+        }
+        save_file(kept, where / MOMENTS_FILE)
 
 
 def start(folder):
@@ -119,6 +137,15 @@ def train(folder, layers):
 
     training = Training(start(folder), CLIPPED, UNITS, [1, UNITS], checkpoints)
     retrain(about, [ORDER], training, [ORDER.name], sketch, {ORDER.name: [0]})
+
+
+def existing(folder, layers):
+    """Read the path of an existing run, one of its states between checkpoints, and check it."""
+    about = problem(layers)
+    states = RunStates(folder / "run", CHECKPOINTS, about.model)
+    with suppress(UserError):  # it is none
+        check_run(states, ORDER.schedule, about, optimizer())
+    write_path(folder / "made.h5", "k", states.state, UNITS, np.arange(UNITS))
 
 
 def barycentre(folder, layers):
@@ -220,7 +247,7 @@ def peak(work, *arguments):
     return int(found)
 
 
-STEPS = (train, table, barycentre, probes, curvature, reduced)
+STEPS = (train, existing, table, barycentre, probes, curvature, reduced)
 
 
 def main(folder):

@@ -129,8 +129,8 @@ def _entry(stage: Stage, rates: Rates, sizes: Sizes) -> Record:
     held, in_files = vector_bytes(stage, sizes)
     passes = (
         rates.bytes[unit.kind] * unit.sequences
-        for unit in stage.work
-        if unit.kind in rates.bytes and not unit.narrow
+        for unit, n in stage.work.items()
+        if n and unit.kind in rates.bytes and not unit.narrow
     )
     return {
         "jobs": stage.jobs,

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainorder import vectors
 from trainorder.derivatives import gradient
 from trainorder.errors import UserError
 from trainorder.interpolation import bracket
@@ -57,7 +58,7 @@ class RunStates:
         if low == high:
             return before
         theta, m, v = (
-            torch.lerp(getattr(before, name), getattr(after, name), weight) for name in MOMENTS
+            _between(getattr(before, name), getattr(after, name), weight) for name in MOMENTS
         )
         return State(theta, m, v, step)
 
@@ -68,6 +69,13 @@ class RunStates:
                 self._held.pop(next(iter(self._held)))
             self._held[step] = read_checkpoint(self.folder, step, self.model)
         return self._held[step]
+
+
+def _between(before: Tensor, after: Tensor, weight: float) -> Tensor:
+    result = vectors.empty(len(before), dtype=before.dtype)
+    for columns in vectors.blocks(3, len(before)):
+        torch.lerp(before[columns], after[columns], weight, out=result[columns])
+    return result
 
 
 def read_checkpoint(folder: str | Path, step: int, model: LanguageModel) -> State:
@@ -155,16 +163,19 @@ def _check_known(file: _Tensors, known: set[str]) -> None:
 
 def _joined(file: _Tensors, model: LanguageModel, suffix: str) -> Tensor:
     """Return the tensors of all trained parameters as one vector (P,)."""
-    parts = []
-    for parameter, names in zip(model.trained, _names(model), strict=True):
+    result = vectors.empty(model.size, dtype=model.dtype)
+    for part, parameter, names in zip(
+        model.split(result), model.trained, _names(model), strict=True
+    ):
         stored = [name + suffix for name in names if name + suffix in file.names]
         if not stored:
             raise file.error(names[0] + suffix, "is missing")
         first, *others = (file.like(name, parameter) for name in stored)
         if not all(torch.equal(first, other) for other in others):
             raise file.error(stored[0], f"differs from `{stored[1]}`, and the model ties them")
-        parts.append(first)
-    return torch.cat([part.reshape(-1) for part in parts])
+        part.copy_(first)
+        vectors.forget()
+    return result
 
 
 def check_run(
@@ -197,15 +208,24 @@ def _check_step(
     states: RunStates, t: int, loss: Callable[[Tensor], Tensor], optimizer: AdamW
 ) -> None:
     before, after = states.state(t), states.state(t + 1)
-    found = before.clone()
-    optimizer.update(found, gradient(loss, before.parameters))
+    found, g = before.clone(), gradient(loss, before.parameters)
+    scale = optimizer.clip_scale(vectors.squares(g[None]).sqrt())
+    for columns in vectors.blocks(len(MOMENTS), len(g)):
+        optimizer.apply(found.columns(columns), g[columns] * scale)
     for name, suspects in _SUSPECTS.items():
         start, end, here = (getattr(state, name) for state in (before, after, found))
-        way, off = (float(torch.linalg.vector_norm(x - end)) for x in (start, here))
-        rounding = 8 * torch.finfo(end.dtype).eps * float(torch.linalg.vector_norm(end))
+        way, off = (_distance(x, end) for x in (start, here))
+        rounding = 8 * torch.finfo(end.dtype).eps * float(vectors.squares(end[None]).sqrt())
         if off > _AGREES * way + rounding:
             raise UserError(
                 f"{checkpoint(states.folder, after.step)}: {name}: the step from checkpoint-"
                 f"{before.step}, taken as configured, misses it by {off:.2g} on a way of "
                 f"{way:.2g}; compare with the run: {suspects}"
             )
+
+
+def _distance(first: Tensor, second: Tensor) -> float:
+    """Return the norm of the difference of two vectors (P,)."""
+    blocks = vectors.blocks(2, len(first))
+    norms = [torch.linalg.vector_norm(first[columns] - second[columns]) for columns in blocks]
+    return float(torch.stack(norms).norm())

@@ -320,6 +320,13 @@ def test_without_a_part_all_other_figures_are_drawn(folder, tmp_path, missing):
     assert drawn == set(FIGURES) - gone
 
 
+def test_a_table_too_large_for_a_comparison_of_stores_is_said_so(results):
+    none = replace(results, stores={**results.stores, "stores": []})
+    figure = FIGURES["stores"](none)
+    assert not figure.axes
+    assert any("more than stores are compared with" in text.get_text() for text in figure.texts)
+
+
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"stores": [{}]}', "null"])
 def test_a_broken_file_of_stores_is_one_line(folder, tmp_path, text):
     for name in [*FILES, "orders.json"]:

@@ -48,11 +48,18 @@ _RATIOS = [2**power for power in range(1, 21, 2)]  # compressions that the axis 
 
 
 def draw(results: Results) -> Figure:
-    """Draw a curve for each kind of store in each panel; both axes are logarithmic."""
+    """Draw a curve for each kind of store in each panel; both axes are logarithmic.
+
+    Where the table was too large for a comparison, say so.
+    """
     if results.stores is None:
         raise ValueError("the study compared no stores")
     content = results.stores
     figure = style.new_figure(4.6, label(results, content))
+    if not content["stores"]:
+        note = "the gradients of two steps are more than stores are compared with"
+        figure.text(0.5, 0.5, note, ha="center")
+        return figure
     axes = style.panels(figure, len(PANELS), len(PANELS), sharex=True)
     families = curves(content["stores"])
     for panel, (field, title) in zip(axes, PANELS.items(), strict=True):
