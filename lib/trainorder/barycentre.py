@@ -292,7 +292,8 @@ def _anchor_moments(
 
 
 def _check_finite(state: State, t: int, optimizer: Optimizer) -> None:
-    if not bool(torch.isfinite(state.parameters).all()):
+    theta = state.parameters
+    if not all(bool(torch.isfinite(theta[c]).all()) for c in vectors.blocks(1, len(theta))):
         raise UserError(
             f"barycentre: step {t}: its update left parameters that are not finite; "
             f"lower optimizer.learning_rate (now {optimizer.config.learning_rate:g})"

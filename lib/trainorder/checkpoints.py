@@ -9,7 +9,7 @@ import numpy as np
 from trainorder import vectors
 from trainorder.errors import UserError
 from trainorder.optimizer import MOMENTS, State
-from trainorder.store import opened, write_arrays
+from trainorder.store import creating, opened
 
 
 class Checkpoints:
@@ -25,8 +25,10 @@ class Checkpoints:
 
     def save(self, state: State, **records: np.ndarray) -> None:
         """Write one state, and the records that go with it."""
-        arrays = {name: getattr(state, name).numpy() for name in MOMENTS}
-        write_arrays(self._path(state.step), self.key, {**arrays, **records})
+        with creating(self._path(state.step), self.key) as file:
+            _write(file, state)
+            for name, array in records.items():
+                file.create_dataset(name, data=array)
         if not self.keep_all:
             for step in self._steps():
                 if step < state.step:
@@ -72,8 +74,8 @@ class Checkpoints:
 
 def write_state(path: str | Path, key: str, state: State) -> None:
     """Publish one state (the warm checkpoint) as a sealed file of study `key`."""
-    arrays = {name: getattr(state, name).numpy() for name in MOMENTS}
-    write_arrays(path, key, arrays, step=state.step)
+    with creating(path, key, step=state.step) as file:
+        _write(file, state)
 
 
 def read_state(path: str | Path, key: str, rule: str) -> State:
@@ -85,6 +87,11 @@ def read_state(path: str | Path, key: str, rule: str) -> State:
     """
     with opened(path, key, rule) as file:
         return _state(file, int(file.attrs["step"]))
+
+
+def _write(file: h5py.File, state: State) -> None:
+    for name in MOMENTS:
+        vectors.write(file, name, getattr(state, name))
 
 
 def _state(file: h5py.File, step: int) -> State:

@@ -75,7 +75,7 @@ class LanguageModel:
         result = vectors.empty(self.size, dtype=self.dtype)
         for parameter, part in zip(self.trained, self.split(result), strict=True):
             part.copy_(parameter.detach())
-        vectors.forget()
+            vectors.forget()
         return result
 
     def load(self, theta: Tensor) -> None:

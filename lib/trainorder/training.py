@@ -208,7 +208,8 @@ def _finite(loss: float, label: str, step: int, config: OptimizerConfig) -> floa
 
 def _check_finite(state: State, label: str, step: int, config: OptimizerConfig) -> None:
     """Check what `step` left behind: its loss is taken before its update."""
-    if not bool(torch.isfinite(state.parameters).all()):
+    theta = state.parameters
+    if not all(bool(torch.isfinite(theta[c]).all()) for c in vectors.blocks(1, len(theta))):
         raise diverged(label, step, "its update left parameters that are not finite", config)
 
 
