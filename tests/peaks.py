@@ -169,7 +169,7 @@ def table(folder, layers):
 
 def probes(folder, layers):
     """Probe the curvature of clusters, and compress it with the table."""
-    schedules = probe_schedules((UNITS, 1), UNITS, 0, 6)
+    schedules = probe_schedules((UNITS, 1), UNITS, 0, 4)
     with expansion(folder, layers) as about:
         prober = Prober(about, clusters(), schedules, CURVATURE.anchors)
         curvature = prober.run(CURVATURE)
@@ -197,7 +197,7 @@ def low_rank(folder):
 
 def reduced(folder, layers):
     """Reduce the low-rank expansion."""
-    schedules = probe_schedules((UNITS, 1), UNITS, 0, 6)
+    schedules = probe_schedules((UNITS, 1), UNITS, 0, 4)
     model = low_rank(folder)
     with expansion(folder, layers) as about:
         reduce(about, model, schedules, second_moment_scale(about), [1, UNITS])
