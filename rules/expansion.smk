@@ -121,7 +121,7 @@ rule probes:
     threads: config["threads"]
     resources:
         **GPU,
-        mem_mb=memory(3600),
+        mem_mb=memory(2500),
         runtime=120,
     params:
         problem=PROBLEM,

@@ -55,6 +55,22 @@ def stated_key(path: str | Path) -> str | None:
     return key if isinstance(key, str) else None
 
 
+def take_room(handle: int, size: int) -> None:
+    """Take `size` bytes of the disk behind the end of an open file, where its system can.
+
+    Raises:
+        OSError: the disk, a quota or a limit forbids it.
+
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        os.posix_fallocate(handle, os.fstat(handle).st_size, size)
+    except OSError as error:
+        if error.errno in _FULL:  # else a file system that reserves nothing
+            raise
+
+
 def create_rows(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> h5py.Dataset:
     """Add a dataset to be filled row by row: one chunk a vector, checksummed (fletcher32).
 
@@ -116,14 +132,8 @@ class _NewFile(h5py.File):  # type: ignore[misc]
 
     def reserve(self, size: int) -> None:
         """Take `size` bytes more; OSError if the disk, a quota or a limit forbids it."""
-        if sys.platform != "linux":
-            return
-        handle = self.id.get_vfd_handle()
-        try:
-            os.posix_fallocate(handle, os.fstat(handle).st_size, size)
-        except OSError as error:
-            if error.errno in _FULL:  # else a file system that reserves nothing
-                raise
+        if sys.platform == "linux":
+            take_room(self.id.get_vfd_handle(), size)
 
     def abandon(self) -> None:
         """Close without a write to the disk, where there may be no room for it."""

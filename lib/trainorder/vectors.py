@@ -7,7 +7,6 @@ temporary files, mapped into memory; its pages are given back after every block 
 """
 
 import mmap
-import os
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from trainorder import memory
 from trainorder.errors import UserError
-from trainorder.store import create_rows
+from trainorder.store import create_rows, take_room
 
 _BLOCK_NUMBERS = 2**22  # of a matrix in a block: small beside what else a job takes
 _LEAST_COLUMNS = 2**12
@@ -150,10 +149,8 @@ def _mapped(size: int) -> mmap.mmap:
     """Return `size` bytes of a new file; its room on the disk is taken at once."""
     try:
         with tempfile.TemporaryFile(prefix="trainorder-") as file:
-            if hasattr(os, "posix_fallocate"):  # else a full disk would be a bus error later
-                os.posix_fallocate(file.fileno(), 0, size)
-            else:
-                file.truncate(size)
+            take_room(file.fileno(), size)  # else a full disk would be a bus error later
+            file.truncate(size)
             pages = mmap.mmap(file.fileno(), size)
     except OSError as error:
         raise UserError(
