@@ -52,6 +52,7 @@ def section_of(schema):
 
 SCHEMA = yaml.safe_load((ROOT / "schemas" / "config.schema.yaml").read_text())
 LEAVES = leaves(SCHEMA)
+OF_NO_RESULT = [("memory_gb",)]  # every job reads it as it starts; a change reruns nothing
 FIELDS = [
     (section, field.name)
     for section, kind in SECTIONS.items()
@@ -96,7 +97,9 @@ def consuming_trees():
     return [*others, *classes]
 
 
-@pytest.mark.parametrize("leaf", LEAVES, ids=".".join)
+@pytest.mark.parametrize(
+    "leaf", [leaf for leaf in LEAVES if leaf not in OF_NO_RESULT], ids=".".join
+)
 def test_every_key_is_handed_to_a_rule(leaf):
     covering = {leaf[: i + 1] for i in range(len(leaf))}
     assert covering & handed_over(), (
