@@ -154,7 +154,11 @@ def forked(folder, terminal, log, script, record, fault, arguments):
     code = 1
     try:
         globals()[fault](*arguments)
-        runpy.run_path(script, {"snakemake": SimpleNamespace(**record, log=[log])}, "__main__")
+        runpy.run_path(
+            script,
+            {"snakemake": SimpleNamespace(**record, log=[log], config={"memory_gb": 4})},
+            "__main__",
+        )
         code = 0
     except SystemExit as end:
         print(end.code, file=sys.stderr)
