@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from bench.studies import Study
-from trainorder.barycentre import unit_gradients
 from trainorder.checkpoints import read_state
 from trainorder.config import OptimizerConfig, WindowConfig
 from trainorder.cost import Meter, peak_bytes
@@ -30,7 +29,7 @@ from trainorder.lowrank import LowRank
 from trainorder.optimizer import State, build_optimizer
 from trainorder.path import Path
 from trainorder.probes import probe_schedules
-from trainorder.problem import LanguageProblem
+from trainorder.problem import LanguageProblem, unit_gradients
 from trainorder.reduced import Reduced
 from trainorder.store import opened
 from trainorder.table import Table, write_table

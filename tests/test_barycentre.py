@@ -23,11 +23,11 @@ from trainorder.barycentre import (
     barycentre_step,
     exact_moments,
     pooled_moments,
-    unit_gradients,
 )
 from trainorder.clusters import Clusters, draw_pools
 from trainorder.derivatives import gradient
 from trainorder.optimizer import MOMENTS, AdamW, build_optimizer
+from trainorder.problem import unit_gradients
 
 LABELS = np.array([0, 0, 1, 0, 1, 1])
 

@@ -39,14 +39,6 @@ class Moments:
         return cls(mean, variance, vectors.empty(clusters, size, dtype=dtype))
 
 
-def unit_gradients(problem: Problem, theta: Tensor) -> Tensor:
-    """Return the gradient of every unit at `theta` (P,), (U, P)."""
-    rows = vectors.empty(problem.units, problem.size, dtype=theta.dtype)
-    for unit, row in enumerate(each_gradient(problem, theta)):
-        rows[unit] = row
-    return rows
-
-
 def exact_moments(gradients: Iterable[Tensor]) -> Moments:
     """Return the moments of the units' `gradients`, U of (P,), summed in float64."""
     rows = iter(gradients)
@@ -88,12 +80,9 @@ def pooled_moments(problem: Problem, clusters: Clusters, theta: Tensor) -> Momen
 
 def _part_gradients(problem: Problem, theta: Tensor, parts: Sequence[np.ndarray]) -> Tensor:
     """Return the gradients (n, P) of the parts of a pool."""
-    result = vectors.empty(len(parts), problem.size, dtype=theta.dtype)
-    for row, part in zip(result, parts, strict=True):
-        row.copy_(gradient(partial(problem.sample_loss, rows=part), theta))
-        problem.meter.add("sequences", len(part))
-        vectors.forget()
-    return result
+    problem.meter.add("sequences", sum(map(len, parts)))
+    rows = (gradient(partial(problem.sample_loss, rows=part), theta) for part in parts)
+    return vectors.stacked(rows, (len(parts), problem.size), theta.dtype)
 
 
 def _pooled(
@@ -131,7 +120,7 @@ def barycentre_step(
     E[g^2] = gbar^2 + Var_u(g) / k (U - k) / (U - 1), with Var over the U units.
     """
     n, k, dtype = units, units_per_step, state.parameters.dtype
-    scale = optimizer.clip_scale(vectors.squares(moments.mean[None]).sqrt())
+    scale = optimizer.clip_scale(vectors.squares(moments.mean).sqrt())
     for columns in vectors.blocks(1, len(moments.mean)):
         mean, part = moments.mean[columns], state.columns(columns)
         expected = mean**2 + moments.variance[columns] / k * (n - k) / max(1, n - 1)
@@ -292,8 +281,7 @@ def _anchor_moments(
 
 
 def _check_finite(state: State, t: int, optimizer: Optimizer) -> None:
-    theta = state.parameters
-    if not all(bool(torch.isfinite(theta[c]).all()) for c in vectors.blocks(1, len(theta))):
+    if not vectors.all_finite(state.parameters):
         raise UserError(
             f"barycentre: step {t}: its update left parameters that are not finite; "
             f"lower optimizer.learning_rate (now {optimizer.config.learning_rate:g})"

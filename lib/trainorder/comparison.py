@@ -142,8 +142,7 @@ def compared(
         UserError: a gradient is not finite.
 
     """
-    each = expansion.path.parameters(0, slice(0, 0)).element_size()
-    step_bytes = problem.units * problem.size * each
+    step_bytes = problem.units * problem.size * expansion.dtype.itemsize
     anchors = expansion.path.anchors[: LARGEST_BYTES // step_bytes]
     steps = expansion.path.steps
     if len(anchors) < len(expansion.path.anchors):

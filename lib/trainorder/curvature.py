@@ -38,7 +38,7 @@ class Responses:
         self.problem, self.clusters = problem, clusters
         self.length = length
         self._pools = clusters.halves()
-        self._centre = vectors.copied(centre[None])[0]
+        self._centre = vectors.copied(centre)
         self._base = vectors.empty(2, clusters.count, problem.size, dtype=centre.dtype)
         for c in range(clusters.count):
             self._halves(c, centre, self._base[:, c])
@@ -98,7 +98,10 @@ class Curvature:
         return len(self.probes)
 
     def add(self, probes: Tensor, halves: Tensor) -> None:
-        """Take up `probes` (n, P) with the responses of both halves (2, C, n, P)."""
+        """Take up `probes` (n, P) with the responses of both halves (2, C, n, P).
+
+        The first half of `halves` is overwritten by the mean of both.
+        """
         self.probes = vectors.joined([self.probes, probes])
         self._count_noise(halves)
         for columns in vectors.blocks(halves.shape[:3].numel(), halves.shape[3]):

@@ -72,7 +72,7 @@ def _differenced(loss: Loss, g: Tensor, centre: Tensor, order: int, d: Tensor) -
 
 
 def _polynomial(g: Tensor, point: Tensor, order: int, d: Tensor) -> Tensor:
-    result = vectors.copied(g.detach()[None])[0]
+    result = vectors.copied(g.detach())
     if order == 0 or not d.any():  # at the centre the polynomial is the gradient
         return result
     (hvp,) = torch.autograd.grad(g, point, d, create_graph=order > 1, retain_graph=True)

@@ -27,7 +27,6 @@ from trainorder.curvature import Curvature, CurvatureAlong
 from trainorder.estimators.base import Block, Expansion, sum_over_units
 from trainorder.interpolation import interpolated
 from trainorder.optimizer import ALL, State
-from trainorder.path import Centre
 from trainorder.quantize import (
     FEW_LEVELS,
     dequantized,
@@ -212,10 +211,9 @@ def _of_few(size: int, pairs: Tensor, scale: Tensor) -> Tensor:
 
 def _write(file: h5py.File, name: str, rows: Tensor, encode: Encode) -> None:
     """Add `rows` (n, P), encoded one at a time, and their scales."""
-    parts = [(name, *encode(rows[:0])[:1]), (f"{name}_scale", *encode(rows[:0])[1:])]
     made = [
         create_rows(file, part, (len(rows), *like.shape[1:]), like.numpy().dtype.str)
-        for part, like in parts
+        for part, like in zip((name, f"{name}_scale"), encode(rows[:0]), strict=True)
     ]
     for i in range(len(rows)):
         for dataset, part in zip(made, encode(rows[i : i + 1]), strict=True):
@@ -267,7 +265,7 @@ def compress(
         path.state(0),
         path.steps,
         anchors,
-        _centres(path, anchors),
+        vectors.stacked(map(path.parameters, anchors.tolist()), mean.shape, mean.dtype),
         mean,
         basis,
         coefficients.unflatten(0, (len(anchors), units)),
@@ -278,16 +276,6 @@ def compress(
         basis.new_zeros(0, len(readers)),
     )
     return result, lost
-
-
-def _centres(path: Centre, anchors: np.ndarray) -> Tensor:
-    """Return the path's parameters (K, P) at the anchors."""
-    first = path.parameters(0)
-    result = vectors.empty(len(anchors), len(first), dtype=first.dtype)
-    for row, t in zip(result, anchors.tolist(), strict=True):
-        row.copy_(path.parameters(t))
-        vectors.forget()
-    return result
 
 
 def _deviations(expansion: Expansion, metric: Tensor, result: Tensor) -> Tensor:

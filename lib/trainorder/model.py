@@ -1,5 +1,6 @@
 """The language model as a function of one flat vector of the parameters that are trained."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -86,14 +87,9 @@ class LanguageModel:
 
     def split(self, theta: Tensor) -> list[Tensor]:
         """Return `theta` (P,) as views in the shapes of the trained parameters."""
-        parts = theta.split(self._sizes)
-        return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+        return self._shaped(theta.split(self._sizes))
 
-    def _leaves(self, theta: Tensor) -> list[Tensor]:
-        """Return what `split` does, on the model's device, to be differentiated."""
-        if self.device.type != "cpu":
-            return self.split(theta.to(self.device))
-        parts = split(theta, self._sizes)
+    def _shaped(self, parts: Sequence[Tensor]) -> list[Tensor]:
         return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
     def loss(self, theta: Tensor, tokens: Tensor) -> Tensor:
@@ -102,7 +98,11 @@ class LanguageModel:
         `theta` is (P,) on any device, `tokens` (n, L) int64 on the model's, as the loss is; given
         ones are marked as `Corpus` says.
         """
-        weights = dict(zip(self._names, self._leaves(theta), strict=True))
+        if self.device.type == "cpu":
+            parts = split(theta, self._sizes)
+        else:
+            parts = theta.to(self.device).split(self._sizes)
+        weights = dict(zip(self._names, self._shaped(parts), strict=True))
         found = functional_call(self.module, weights, (_unmarked(tokens),))
         return next_token_loss(found.logits, tokens)
 

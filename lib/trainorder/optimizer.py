@@ -30,9 +30,8 @@ class State:
     step: int
 
     def clone(self) -> "State":
-        """Return a copy, (P,) each, that shares nothing."""
-        flat = (getattr(self, name)[None] for name in MOMENTS)
-        theta, m, v = (vectors.copied(vector)[0] for vector in flat)
+        """Return a copy that shares nothing."""
+        theta, m, v = (vectors.copied(getattr(self, name)) for name in MOMENTS)
         return State(theta, m, v, self.step)
 
     def rows(self, rows: slice) -> "State":
@@ -84,14 +83,8 @@ class Optimizer(ABC):
         cosine = 0.5 * (1 + math.cos(math.pi * (step - c.linear_warmup_steps) / span))
         return c.learning_rate * (c.final_fraction + (1 - c.final_fraction) * max(0.0, cosine))
 
-    def clip(self, gradient: Tensor) -> Tensor:
-        """Scale each gradient (..., P) down to the configured norm, as torch's clip_grad_norm_."""
-        if self.config.gradient_clip is None:
-            return gradient
-        return gradient * self.clip_scale(torch.linalg.vector_norm(gradient, dim=-1, keepdim=True))
-
     def clip_scale(self, norm: Tensor) -> Tensor:
-        """Return what gradients of a `norm` (...) are scaled by, where there is a largest norm."""
+        """Return what gradients of a `norm` (...) are scaled by, as torch's clip_grad_norm_."""
         largest = self.config.gradient_clip or math.inf
         scale: Tensor = (largest / (norm + 1e-6)).clamp(max=1.0)
         return scale
@@ -114,7 +107,10 @@ class Optimizer(ABC):
 
     def update(self, state: State, gradient: Tensor) -> None:
         """Apply one step to `state`, (..., P) tensors, in place; `gradient` (..., P) is clipped."""
-        self.apply(state, self.clip(gradient))
+        scale = self.clip_scale(torch.linalg.vector_norm(gradient, dim=-1, keepdim=True))
+        for columns in vectors.blocks(scale.numel(), gradient.shape[-1]):
+            self.apply(state.columns(columns), gradient[..., columns] * scale)
+        state.step += 1
 
     @abstractmethod
     def apply(self, state: State, gradient: Tensor, square: Tensor | None = None) -> None:

@@ -158,7 +158,7 @@ def second_moment_scale(expansion: Expansion) -> Tensor:
     have the norm in which a step of Adam is a step of gradient descent. For SGD it is 1.
     """
     path, size = expansion.path, expansion.problem.size
-    scale = vectors.empty(size, dtype=path.parameters(0, slice(0, 0)).dtype)
+    scale = vectors.empty(size, dtype=expansion.dtype)
     for columns in vectors.blocks(1, size):
         state = path.state(path.steps // 2, columns)
         scale[columns] = expansion.optimizer.second_moment(state).sqrt().sqrt()

@@ -170,10 +170,15 @@ def each_gradient(problem: Problem, theta: Tensor) -> Iterator[Tensor]:
         problem.meter.add("gradients")
 
 
+def unit_gradients(problem: Problem, theta: Tensor) -> Tensor:
+    """Return the gradient of every unit at `theta` (P,), (U, P)."""
+    shape = (problem.units, problem.size)
+    return vectors.stacked(each_gradient(problem, theta), shape, theta.dtype)
+
+
 def goal_gradients(problem: Problem, theta: Tensor) -> Tensor:
     """Return the gradients (D, P) of the goals at `theta` (P,)."""
-    result = vectors.empty(len(problem.goals), problem.size, dtype=theta.dtype)
-    for goal, row in enumerate(result):
-        row.copy_(gradient(partial(problem.goal_loss, goal=goal), theta))
-    problem.meter.add("goals", len(result))
-    return result
+    goals = range(len(problem.goals))
+    problem.meter.add("goals", len(goals))
+    rows = (gradient(partial(problem.goal_loss, goal=goal), theta) for goal in goals)
+    return vectors.stacked(rows, (len(goals), problem.size), theta.dtype)

@@ -36,8 +36,7 @@ from trainorder.estimators.base import Expansion, sum_over_units
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.interpolation import interpolated
 from trainorder.lowrank import LowRank
-from trainorder.path import Centre
-from trainorder.problem import Problem, each_gradient, goal_gradients
+from trainorder.problem import Problem, goal_gradients, unit_gradients
 from trainorder.store import read_arrays, write_arrays
 
 PATTERNS = 2  # of the preconditioner's deviations
@@ -257,7 +256,8 @@ def reduce(
     else:
         seen = _alike(expansion, knots, len(schedules))
     end = path.parameters(path.steps)
-    functionals = _functionals(problem, model.readers, path, readouts)
+    goals = [goal_gradients(problem, path.parameters(t)) for t in readouts]
+    functionals = vectors.joined([model.readers, *goals, unit_gradients(problem, end)])
     matrices, drifts = [], []
     for knot, momentum in zip(seen, _momenta(expansion, model, knots), strict=True):
         weights = vectors.joined([knot.preconditioner[None], knot.patterns])
@@ -302,27 +302,10 @@ def _unit_losses(problem: Problem, theta: Tensor) -> Tensor:
         return torch.stack([problem.loss(theta, unit) for unit in range(problem.units)])
 
 
-def _functionals(
-    problem: Problem, readers: Tensor, path: Centre, readouts: Sequence[int]
-) -> Tensor:
-    """Return what is read of displacements, (r + R D + U, P).
-
-    `readers` (r, P), the gradients of the goals at the `readouts`, and those of the units at the
-    end.
-    """
-    goals = [goal_gradients(problem, path.parameters(t)) for t in readouts]
-    units = vectors.empty(problem.units, problem.size, dtype=readers.dtype)
-    each = each_gradient(problem, path.parameters(path.steps))
-    for row, unit_gradient in zip(units, each, strict=True):
-        row.copy_(unit_gradient)
-        vectors.forget()
-    return vectors.joined([readers, *goals, units])
-
-
 def _pushed(expansion: Expansion, t: int) -> Tensor:
     """Return P m (P,) of the path's own update at step `t`."""
     path, optimizer = expansion.path, expansion.optimizer
-    result = vectors.empty(expansion.problem.size, dtype=path.parameters(0, slice(0, 0)).dtype)
+    result = vectors.empty(expansion.problem.size, dtype=expansion.dtype)
     for columns in vectors.blocks(1, len(result)):
         state = path.state(t + 1, columns)
         result[columns] = optimizer.preconditioner(state) * optimizer.average(state)

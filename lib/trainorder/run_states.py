@@ -208,14 +208,12 @@ def _check_step(
     states: RunStates, t: int, loss: Callable[[Tensor], Tensor], optimizer: AdamW
 ) -> None:
     before, after = states.state(t), states.state(t + 1)
-    found, g = before.clone(), gradient(loss, before.parameters)
-    scale = optimizer.clip_scale(vectors.squares(g[None]).sqrt())
-    for columns in vectors.blocks(len(MOMENTS), len(g)):
-        optimizer.apply(found.columns(columns), g[columns] * scale)
+    found = before.clone()
+    optimizer.update(found, gradient(loss, before.parameters))
     for name, suspects in _SUSPECTS.items():
         start, end, here = (getattr(state, name) for state in (before, after, found))
         way, off = (_distance(x, end) for x in (start, here))
-        rounding = 8 * torch.finfo(end.dtype).eps * float(vectors.squares(end[None]).sqrt())
+        rounding = 8 * torch.finfo(end.dtype).eps * float(vectors.squares(end).sqrt())
         if off > _AGREES * way + rounding:
             raise UserError(
                 f"{checkpoint(states.folder, after.step)}: {name}: the step from checkpoint-"

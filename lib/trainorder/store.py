@@ -132,8 +132,7 @@ class _NewFile(h5py.File):  # type: ignore[misc]
 
     def reserve(self, size: int) -> None:
         """Take `size` bytes more; OSError if the disk, a quota or a limit forbids it."""
-        if sys.platform == "linux":
-            take_room(self.id.get_vfd_handle(), size)
+        take_room(self.id.get_vfd_handle(), size)
 
     def abandon(self) -> None:
         """Close without a write to the disk, where there may be no room for it."""

@@ -101,7 +101,7 @@ def train(
         if observe is not None:
             run.rows.append(observe(model.parameters()))
         if (step + 1) % checkpoints.every == 0 or step + 1 == steps:
-            first, second = (vectors.copied(moment.cpu()[None])[0] for moment in moments)
+            first, second = (vectors.copied(moment.cpu()) for moment in moments)
             run.state = State(model.parameters(), first, second, start.step + step + 1)
             run.seconds = time.perf_counter() - begun
             _check_finite(run.state, label, step, config)
@@ -208,8 +208,7 @@ def _finite(loss: float, label: str, step: int, config: OptimizerConfig) -> floa
 
 def _check_finite(state: State, label: str, step: int, config: OptimizerConfig) -> None:
     """Check what `step` left behind: its loss is taken before its update."""
-    theta = state.parameters
-    if not all(bool(torch.isfinite(theta[c]).all()) for c in vectors.blocks(1, len(theta))):
+    if not vectors.all_finite(state.parameters):
         raise diverged(label, step, "its update left parameters that are not finite", config)
 
 

@@ -113,7 +113,7 @@ def own_responses(
         return probed.directions.new_empty(2, len(units), 0, len(probed.model.basis))
     some = Clusters(np.arange(len(units)), [pools.pools[unit] for unit in units])
     measure = Responses(problem, some, centre, probed.length)
-    weight = vectors.copied(probed.metric[None])[0].square_().reciprocal_()
+    weight = vectors.copied(probed.metric).square_().reciprocal_()
     read = [
         vectors.products(measure(direction[None]).flatten(0, 2), probed.model.basis, weight)
         for direction in probed.directions

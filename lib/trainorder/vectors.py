@@ -9,7 +9,7 @@ temporary files, mapped into memory; its pages are given back after every block 
 import mmap
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import h5py
@@ -23,7 +23,6 @@ from trainorder.store import create_rows, take_room
 
 _BLOCK_NUMBERS = 2**22  # of a matrix in a block: small beside what else a job takes
 _LEAST_COLUMNS = 2**12
-
 
 _files: "weakref.WeakSet[mmap.mmap]" = weakref.WeakSet()  # that are mapped
 
@@ -62,8 +61,20 @@ def part(dataset: h5py.Dataset, place: int, columns: slice) -> Tensor:
 
 
 def copied(vectors: Tensor) -> Tensor:
-    """Return a copy of `vectors` (n, P)."""
-    return joined([vectors])
+    """Return a copy of `vectors` (..., P)."""
+    result = empty(*vectors.shape, dtype=vectors.dtype)
+    for columns in blocks(vectors.shape[:-1].numel(), vectors.shape[-1]):
+        result[..., columns] = vectors[..., columns]
+    return result
+
+
+def stacked(rows: Iterable[Tensor], shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """Return `rows` of (P,), taken one at a time, as a matrix of `shape` (n, P)."""
+    result = empty(*shape, dtype=dtype)
+    for row, given in zip(result, rows, strict=True):
+        row.copy_(given)
+        forget()
+    return result
 
 
 def joined(parts: Sequence[Tensor]) -> Tensor:
@@ -137,12 +148,18 @@ def scaled(vectors: Tensor, by: Tensor) -> Tensor:
 
 
 def squares(vectors: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Return the squared norms (n,) of `vectors` (n, P), with a `weight` (P,) of the squares."""
-    total = vectors.new_zeros(len(vectors))
-    for columns in blocks(*vectors.shape):
-        part = vectors[:, columns].square()
-        total += (part if weight is None else part * weight[columns]).sum(1)
+    """Return the squared norms (...) of `vectors` (..., P), with a `weight` (P,) of the squares."""
+    total = vectors.new_zeros(vectors.shape[:-1])
+    for columns in blocks(total.numel(), vectors.shape[-1]):
+        part = vectors[..., columns].square()
+        total += (part if weight is None else part * weight[columns]).sum(-1)
     return total
+
+
+def all_finite(vector: Tensor) -> bool:
+    """Return whether every number of a vector (P,) is finite."""
+    size = len(vector)
+    return all(bool(torch.isfinite(vector[columns]).all()) for columns in blocks(1, size))
 
 
 def _mapped(size: int) -> mmap.mmap:

@@ -41,6 +41,11 @@ class Expansion:
     table: GradientTable | None
     columns: slice = field(default_factory=lambda: ALL)  # a slice has no hash
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """That of the path."""
+        return self.path.parameters(0, slice(0, 0)).dtype
+
     def block(self, columns: slice) -> "Expansion":
         """Return the same of a block of the parameters, as far as path and table are read."""
         return replace(self, columns=columns)
@@ -70,10 +75,9 @@ class Expansion:
 
         They are filled a block at a time, so that the path's own state is never held beside them.
         """
-        first = self.path.state(t, slice(0, 0))
-        shape, dtype = (count, self.problem.size), first.parameters.dtype
-        theta, m, v = (vectors.empty(*shape, dtype=dtype) for _ in MOMENTS)
-        state = State(theta, m, v, first.step)
+        shape = (count, self.problem.size)
+        theta, m, v = (vectors.empty(*shape, dtype=self.dtype) for _ in MOMENTS)
+        state = State(theta, m, v, self.path.first_step + t)
         for columns in vectors.blocks(count, self.problem.size):
             block = self.path.state(t, columns)
             for name in MOMENTS:

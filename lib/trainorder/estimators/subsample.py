@@ -44,14 +44,14 @@ class Subsample(ExactReplay):
     def _parts(self) -> Tensor:
         """Return the gradients (K, U, P) of every unit's part at the path."""
         path, problem = self.expansion.path, self.expansion.problem
-        like = path.parameters(0, slice(0, 0))
-        shape = (len(self._anchors), problem.units, problem.size)
-        result = vectors.empty(*shape, dtype=like.dtype)
-        for rows, t in zip(result, self._anchors.tolist(), strict=True):
-            theta = path.parameters(t)
-            for unit, row in enumerate(rows):
-                row.copy_(self._gradient(torch.tensor([unit]), theta))
-                vectors.forget()
+        shape = (len(self._anchors), problem.units)
+        rows = (
+            self._gradient(torch.tensor([unit]), theta)
+            for theta in map(path.parameters, self._anchors.tolist())
+            for unit in range(problem.units)
+        )
+        made = vectors.stacked(rows, (shape[0] * shape[1], problem.size), self.expansion.dtype)
+        result: Tensor = made.unflatten(0, shape)
         return result
 
     def _gradient(self, units: Tensor, theta: Tensor, half: slice = slice(None)) -> Tensor:
@@ -96,10 +96,8 @@ class Subsample(ExactReplay):
 
     def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
         """Differentiate the parts at `parameters`, and correct with what is cached."""
-        moved = vectors.empty(*parameters.shape, dtype=parameters.dtype)
-        for row, theta, own in zip(moved, parameters, units, strict=True):
-            row.copy_(self._gradient(own, theta))
-            vectors.forget()
+        rows = (self._gradient(*one) for one in zip(units, parameters, strict=True))
+        moved = vectors.stacked(rows, parameters.shape, parameters.dtype)
         bent = self.model.curvature(t, units, parameters) if self.belief < 1 else None
 
         def block(columns: slice) -> Tensor:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from matplotlib.transforms import offset_copy
+from scipy.optimize import isotonic_regression
 
 from trainorder.figures import style
 from trainorder.results import Results
@@ -154,7 +155,7 @@ def _clusters(found: Sequence[Mark], gap: float) -> Iterator[list[Mark]]:
 def spread(wanted: Sequence[float], ends: tuple[float, float], line: float) -> list[float]:
     """Return places as near to those that are wanted as lets them stand apart, within `ends`.
 
-    The least squares of all moves, by pooling neighbours that are too near.
+    The least squares of all moves.
 
     Args:
         wanted: places, in any order, which the result keeps.
@@ -164,18 +165,11 @@ def spread(wanted: Sequence[float], ends: tuple[float, float], line: float) -> l
     """
     gap = line * (ends[1] - ends[0])
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
-    pools: list[list[float]] = []
-    for rank, i in enumerate(order):
-        pools.append([wanted[i] - rank * gap])
-        while len(pools) > 1 and _mean(pools[-2]) >= _mean(pools[-1]):
-            pools[-2:] = [pools[-2] + pools[-1]]
+    if not order:
+        return []
+    shifts = isotonic_regression([wanted[i] - rank * gap for rank, i in enumerate(order)]).x
     lowest, highest = ends[0] + gap / 2, ends[1] - (len(wanted) - 0.5) * gap
     places = [0.0] * len(wanted)
-    shifts = [_mean(pool) for pool in pools for _ in pool]
-    for rank, (i, shift) in enumerate(zip(order, shifts, strict=True)):
+    for rank, (i, shift) in enumerate(zip(order, shifts.tolist(), strict=True)):
         places[i] = max(lowest, min(shift, highest)) + rank * gap
     return places
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
