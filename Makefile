@@ -38,8 +38,9 @@ study: env
 	snakemake --cores all $(ARGS)
 	snakemake --report report.html $(ARGS)
 
+# Two files of tests at a time: a file's tests share what they made first.
 test: env
-	python -m pytest $(ARGS)
+	python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 test-slurm: env
 	python -m pytest -m slurm -rs $(ARGS)
