@@ -163,6 +163,13 @@ def test_a_file_of_another_schema_version_is_refused(path, monkeypatch):
     assert "schema" in refused(path)
 
 
+def test_a_file_that_lacks_what_is_asked_for_is_one_line_with_the_remedy(path):
+    with pytest.raises(UserError, match=r"has no `basis`.*another version.*rerun rule `table`"):
+        store.read_arrays(path, KEY, "table", ["step", "basis"])
+    with store.opened(path, KEY, "table") as file, pytest.raises(UserError, match="has no `basis`"):
+        file["basis"]
+
+
 def test_other_programs_can_read_the_file(path):
     with h5py.File(path, "r") as file:
         assert file["gradient"].shape == (3, 4, 50)

@@ -69,7 +69,7 @@ class Clusters:
             UserError: missing, damaged, or of another study.
 
         """
-        arrays = read_arrays(path, key, "clusters")
+        arrays = read_arrays(path, key, "clusters", ("label", "pool", "pool_cluster"))
         owner = arrays["pool_cluster"]
         pools = [arrays["pool"][owner == c] for c in range(int(arrays["label"].max()) + 1)]
         return cls(arrays["label"], pools)

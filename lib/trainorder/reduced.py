@@ -203,7 +203,7 @@ class Reduced:
             UserError: missing, damaged, or of another study.
 
         """
-        arrays = read_arrays(path, key, "reduced")
+        arrays = read_arrays(path, key, "reduced", [field.name for field in fields(cls)])
         values: dict[str, Any] = {}
         for field in fields(cls):
             array = arrays[field.name]

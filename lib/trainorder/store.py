@@ -11,7 +11,7 @@ import hashlib
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -153,6 +153,25 @@ def write_arrays(path: str | Path, key: str, arrays: Mapping[str, Any], **attrib
                 file.create_dataset(name, data=array)
 
 
+class _SealedFile(h5py.File):  # type: ignore[misc]
+    """A file that is read; what it should hold and does not is the user's to make again."""
+
+    def __init__(self, path: Path, remedy: str) -> None:
+        super().__init__(path, "r")
+        self._lacks = f"{path}: has no `{{}}`, so another version made it; {remedy}"
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a dataset.
+
+        Raises:
+            UserError: there is none of this name.
+
+        """
+        if name not in self:
+            raise UserError(self._lacks.format(name))
+        return super().__getitem__(name)
+
+
 @contextmanager
 def opened(path: str | Path, key: str | None, rule: str) -> Iterator[h5py.File]:
     """Open a sealed file for reading after checking it whole.
@@ -163,7 +182,8 @@ def opened(path: str | Path, key: str | None, rule: str) -> Iterator[h5py.File]:
         rule: the Snakemake rule that makes the file, named in errors.
 
     Raises:
-        UserError: missing, truncated, altered, or of another study.
+        UserError: missing, truncated, altered, or of another study; and where a dataset is asked
+            for that it has not.
 
     """
     path = Path(path)
@@ -172,7 +192,7 @@ def opened(path: str | Path, key: str | None, rule: str) -> Iterator[h5py.File]:
     remedy = f"delete it and rerun rule `{rule}`"
     try:
         _check_seal(path, remedy)
-        file = h5py.File(path, "r")
+        file = _SealedFile(path, remedy)
     except OSError as error:
         raise UserError(f"{path}: not readable ({error.strerror or error}); {remedy}") from error
     with file:
@@ -193,10 +213,17 @@ def _check_seal(path: Path, remedy: str) -> None:
         raise UserError(f"{path}: altered, truncated or not of schema {SCHEMA_VERSION}; {remedy}")
 
 
-def read_arrays(path: str | Path, key: str | None, rule: str) -> dict[str, np.ndarray]:
-    """Return every dataset of a sealed file; strings come back as `str` objects."""
+def read_arrays(
+    path: str | Path, key: str | None, rule: str, names: Iterable[str] | None = None
+) -> dict[str, np.ndarray]:
+    """Return the datasets `names` of a sealed file, or all; strings come back as `str` objects.
+
+    Raises:
+        UserError: missing, truncated, altered, of another study, or without one of `names`.
+
+    """
     with opened(path, key, rule) as file:
-        return {name: _read(file[name]) for name in file}
+        return {name: _read(file[name]) for name in (file if names is None else names)}
 
 
 def _read(dataset: h5py.Dataset) -> np.ndarray:

@@ -131,7 +131,8 @@ def read_responses(
         UserError: a shard is missing, damaged or of another study, or they are not in order.
 
     """
-    shards = [read_arrays(file, key, "unit_curvature") for file in files]
+    names = ("unit", "response", "left_out")
+    shards = [read_arrays(file, key, "unit_curvature", names) for file in files]
     there = np.concatenate([shard["unit"] for shard in shards])
     if not np.array_equal(there, np.arange(units)):
         raise UserError(

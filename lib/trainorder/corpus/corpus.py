@@ -62,7 +62,8 @@ class Corpus:
         """
         with opened(path, key, "corpus") as file:
             vocabulary = int(file.attrs["vocabulary"])
-        arrays = read_arrays(path, key, "corpus")
+        names = ("domains", "warmup", "units", "unit_domains", "heldout")
+        arrays = read_arrays(path, key, "corpus", names)
         return cls(
             domains=list(arrays["domains"]),
             vocabulary=vocabulary,
