@@ -343,7 +343,7 @@ FAULTS = {
         ["truth/0.h5", "value", "rule `truth`"]),
     "dataset lost": (
         lambda s: rewrite(s.inputs.truth[0], lambda a: a.pop("sketch")),
-        ["truth/0.h5", "incomplete", "rule `truth`"]),
+        ["truth/0.h5", "no `sketch`", "rule `truth`"]),
     "sketch of another size": (
         lambda s: rewrite(s.inputs.estimates[0], lambda a: a.update(sketch=a["sketch"][:, :5])),
         ["constant@reference/0.h5", "sketch", "rule `estimate`"]),
