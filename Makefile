@@ -38,12 +38,12 @@ study: env
 	snakemake --cores all $(ARGS)
 	snakemake --report report.html $(ARGS)
 
-# Two files of tests at a time: a file's tests share what they made first.
+# Two processes; tests/conftest.py says which tests stay in one.
 test: env
-	python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
 test-slurm: env
-	python -m pytest -m slurm -rs $(ARGS)
+	python -m pytest -m slurm $(ARGS)
 
 # The daemons are not started: the test starts its own.
 slurm:

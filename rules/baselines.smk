@@ -24,7 +24,7 @@ rule ridge:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         estimator=ENTRIES.get("ridge"),
         sketch_rows=config["sketch_rows"],
@@ -51,8 +51,8 @@ rule proxy_warm:
     threads: config["threads"]
     resources:
         **GPU,
-        mem_mb=memory(1500),
-        runtime=60,
+        mem_mb=memory(1500, vectors=True),
+        runtime=minutes(60),
     params:
         problem=PROXY,
         window=config["window"],
@@ -86,8 +86,8 @@ rule proxy_orders:
     threads: config["threads"]
     resources:
         **GPU,
-        mem_mb=memory(1500),
-        runtime=120,
+        mem_mb=memory(1500, vectors=True),
+        runtime=minutes(120),
     params:
         problem=PROXY,
         window=config["window"],
@@ -127,7 +127,7 @@ rule proxy:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         estimator=ENTRIES.get("proxy"),
         sketch_rows=config["sketch_rows"],

@@ -14,7 +14,7 @@ rule bundle:
     threads: 1
     resources:
         mem_mb=memory(500),
-        runtime=10,
+        runtime=minutes(10),
     params:
         code=code("bundle.py"),
     message:

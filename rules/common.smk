@@ -16,11 +16,13 @@ from trainorder.config import (
     STORE,
     TABLE_METHODS,
     EstimatorConfig,
+    ModelConfig,
     WindowConfig,
     check,
 )
 from trainorder.corpus import packages
 from trainorder.errors import UserError
+from trainorder.memory import VECTORS_HELD
 from trainorder.orders import read_orders, read_reference
 from trainorder.packaged_model import FILES, FOLDER
 from trainorder.provenance import code_hash, digest
@@ -39,6 +41,9 @@ os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(256 << 20))
 _REPLICATED = ("schedule", "learning_rate")  # what a replicate may change, seeds apart
 _SNAKEMAKE_MB = 500  # of memory, for Snakemake itself in each job of a cluster
 _CUDA_MB = 2000  # for the libraries of a GPU, in a job that uses one; a guess
+_MOST_VECTORS = (
+    3000  # of parameters, about as many as a step of the default study has at most
+)
 _CELLS = 12  # retrained in a replicate's maps at most: enough to see one that is wrong
 SCRIPTS = Path(workflow.basedir) / "scripts"
 
@@ -197,10 +202,37 @@ def check_writable():
             sys.exit(f"error: {folder}: cannot be written; make it writable")
 
 
-def memory(step_mb):
-    """The `mem_mb` of a job: of its step, of what it runs on, of Snakemake; more at each attempt."""
-    around_mb = _SNAKEMAKE_MB + (_CUDA_MB if GPU else 0)
-    return lambda wildcards, attempt: attempt * (step_mb + around_mb)
+def parameters():
+    """How many parameters the model has, at most; 0 of one that is not here yet."""
+    model = ModelConfig(**config["model"])
+    if model.source is None:
+        return model.new_parameters(config["corpus"]["vocabulary"])
+    weights = Path(model.source).glob("*.safetensors")
+    return (
+        sum(file.stat().st_size for file in weights) // 2
+    )  # of two bytes each at least
+
+
+def vectors_mb():
+    """What vectors take in a job at most, as docs/trust.md says; of a small model they are small."""
+    vector_mb, held_mb = 4e-6 * parameters(), 1000 * config["memory_gb"]
+    most_mb = _MOST_VECTORS * vector_mb or held_mb
+    return round(min(most_mb, held_mb) + VECTORS_HELD * vector_mb)
+
+
+def memory(step_mb, vectors=False):
+    """The `mem_mb` of a job: of its step, of what it runs on, of Snakemake, of vectors if it has any.
+
+    Each attempt asks for more: `step_mb` is what a study as small as the default one takes.
+    """
+    job_mb = step_mb + _SNAKEMAKE_MB + (_CUDA_MB if GPU else 0)
+    job_mb += vectors_mb() if vectors else 0
+    return lambda wildcards, attempt: attempt * job_mb
+
+
+def minutes(first):
+    """The `runtime` of a job, more at each attempt."""
+    return lambda wildcards, attempt: attempt * first
 
 
 def paths_read(kind):

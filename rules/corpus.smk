@@ -35,7 +35,7 @@ rule fetch:
     threads: 1
     resources:
         mem_mb=memory(500),
-        runtime=15,
+        runtime=minutes(15),
     params:
         # The pinned hash is all that an archive depends on: no code, or an edit would fetch again.
         domain=lambda wildcards: packages.of_archive(wildcards.archive).domain,
@@ -65,7 +65,7 @@ rule corpus:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=30,
+        runtime=minutes(30),
     params:
         corpus=config["corpus"],
         window=config["window"],

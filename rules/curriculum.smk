@@ -25,8 +25,8 @@ rule propose:
     threads: config["threads"]
     resources:
         **GPU,
-        mem_mb=memory(2500),
-        runtime=60,
+        mem_mb=memory(1500, vectors=True),
+        runtime=minutes(60),
     params:
         problem=PROBLEM,
         window=config["window"],
@@ -87,7 +87,7 @@ rule curriculum:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         curriculum=config["curriculum"],
         coverage=config["validation"]["coverage"],

@@ -23,8 +23,8 @@ rule estimate:
     threads: config["threads"]
     resources:
         **GPU,
-        mem_mb=memory(1900),
-        runtime=120,
+        mem_mb=memory(1500, vectors=True),
+        runtime=minutes(120),
     params:
         problem=PROBLEM,
         window=config["window"],
@@ -63,7 +63,7 @@ rule predict:
     threads: config["threads"]
     resources:
         mem_mb=memory(1000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         estimator=lambda wildcards: ENTRIES[wildcards.estimator],
         threads=config["threads"],

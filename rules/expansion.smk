@@ -21,8 +21,8 @@ rule table:
     threads: config["threads"]
     resources:
         **GPU,
-        mem_mb=memory(1500),
-        runtime=60,
+        mem_mb=memory(1500, vectors=True),
+        runtime=minutes(60),
     params:
         problem=PROBLEM,
         shard=lambda wildcards: int(wildcards.shard),
@@ -51,8 +51,8 @@ rule clusters:
     threads: config["threads"]
     resources:
         **GPU,
-        mem_mb=memory(1500),
-        runtime=20,
+        mem_mb=memory(1500, vectors=True),
+        runtime=minutes(20),
     params:
         problem=PROBLEM,
         clusters=config["curvature"]["clusters"],
@@ -84,8 +84,8 @@ rule barycentre:
     threads: config["threads"]
     resources:
         **GPU,
-        mem_mb=memory(1500),
-        runtime=120,
+        mem_mb=memory(1500, vectors=True),
+        runtime=minutes(120),
     params:
         problem=PROBLEM,
         window=config["window"],
@@ -121,8 +121,8 @@ rule probes:
     threads: config["threads"]
     resources:
         **GPU,
-        mem_mb=memory(2500),
-        runtime=120,
+        mem_mb=memory(1500, vectors=True),
+        runtime=minutes(120),
     params:
         problem=PROBLEM,
         window=config["window"],
@@ -158,8 +158,8 @@ rule unit_curvature:
     threads: config["threads"]
     resources:
         **GPU,
-        mem_mb=memory(1500),
-        runtime=60,
+        mem_mb=memory(1500, vectors=True),
+        runtime=minutes(60),
     params:
         problem=PROBLEM,
         curvature=config["curvature"],
@@ -197,8 +197,8 @@ rule curvature:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=memory(1500),
-        runtime=20,
+        mem_mb=memory(1500, vectors=True),
+        runtime=minutes(20),
     params:
         key=KEYS["study"],
         code=code("curvature.py"),
@@ -229,8 +229,8 @@ rule reduced:
     threads: config["threads"]
     resources:
         **GPU,
-        mem_mb=memory(2000),
-        runtime=60,
+        mem_mb=memory(1500, vectors=True),
+        runtime=minutes(60),
     params:
         problem=PROBLEM,
         window=config["window"],
@@ -267,7 +267,7 @@ rule manifest:
     threads: 1
     resources:
         mem_mb=memory(500),
-        runtime=20,
+        runtime=minutes(20),
     params:
         key=KEYS["study"],
         code=code("manifest.py"),

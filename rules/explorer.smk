@@ -28,7 +28,7 @@ rule explorer:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         key=KEYS["study"],
         code=code("explorer.py"),

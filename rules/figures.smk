@@ -130,7 +130,7 @@ rule figures:
     threads: 2
     resources:
         mem_mb=memory(1000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         processes=2,
         code=code("figures.py"),

@@ -21,7 +21,7 @@ rule positions:
     threads: 1
     resources:
         mem_mb=memory(500),
-        runtime=10,
+        runtime=minutes(10),
     params:
         retrained=config["memorization"] and config["memorization"]["retrained"],
         seed=config["seeds"]["order"],
@@ -71,8 +71,8 @@ rule position_maps:
     threads: config["threads"]
     resources:
         **({} if MAPS_METHOD == "reduced" else GPU),
-        mem_mb=memory(2500),
-        runtime=60,
+        mem_mb=memory(1500, vectors=True),
+        runtime=minutes(60),
     params:
         problem=PROBLEM,
         window=config["window"],
@@ -108,7 +108,7 @@ rule memorization:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         validation=config["validation"],
         seed=config["seeds"]["order"],

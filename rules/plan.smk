@@ -16,8 +16,8 @@ rule plan:
     threads: config["threads"]
     resources:
         **GPU,
-        mem_mb=memory(2000),
-        runtime=10,
+        mem_mb=memory(1500, vectors=True),
+        runtime=minutes(10),
     params:
         config=config,
         replicates=[replicate(entry) for entry in REPLICATES],

@@ -13,7 +13,7 @@ rule pretrained:
     threads: 1
     resources:
         mem_mb=memory(3000),
-        runtime=15,
+        runtime=minutes(15),
     params:
         code=code("pretrained.py"),
     message:

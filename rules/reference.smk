@@ -29,8 +29,8 @@ rule warm:
     threads: config["threads"]
     resources:
         **GPU,
-        mem_mb=memory(1500),
-        runtime=60,
+        mem_mb=memory(1500, vectors=True),
+        runtime=minutes(60),
     params:
         problem=PROBLEM,
         window=config["window"],
@@ -64,8 +64,8 @@ rule orders:
     threads: config["threads"]
     resources:
         **GPU,
-        mem_mb=memory(1500),
-        runtime=10,
+        mem_mb=memory(1500, vectors=True),
+        runtime=minutes(10),
     params:
         problem=PROBLEM,
         window=config["window"],
@@ -98,8 +98,8 @@ rule reference:
     threads: config["threads"]
     resources:
         **GPU,
-        mem_mb=memory(1500),
-        runtime=60,
+        mem_mb=memory(1500, vectors=True),
+        runtime=minutes(60),
     params:
         problem=PROBLEM,
         window=config["window"],

@@ -36,7 +36,7 @@ rule replicates:
     threads: 1
     resources:
         mem_mb=memory(500),
-        runtime=10,
+        runtime=minutes(10),
     params:
         validation=config["validation"],
         code=code("replicates.py"),

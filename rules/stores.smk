@@ -19,8 +19,8 @@ rule stores:
     threads: config["threads"]
     resources:
         **GPU,
-        mem_mb=memory(2500),
-        runtime=30,
+        mem_mb=memory(1500, vectors=True),
+        runtime=minutes(30),
     params:
         problem=PROBLEM,
         window=config["window"],

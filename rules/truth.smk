@@ -34,8 +34,8 @@ rule truth:
     threads: config["threads"]
     resources:
         **GPU,
-        mem_mb=memory(1500),
-        runtime=120,
+        mem_mb=memory(1500, vectors=True),
+        runtime=minutes(120),
     params:
         **TRUTH,
         trajectories=config["trajectories"],

@@ -61,7 +61,7 @@ rule validate:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         code=code("validate.py"),
         key=KEYS["study"],

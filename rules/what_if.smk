@@ -28,8 +28,8 @@ rule what_if:
     threads: config["threads"]
     resources:
         **GPU,
-        mem_mb=memory(1900),
-        runtime=60,
+        mem_mb=memory(1500, vectors=True),
+        runtime=minutes(60),
     params:
         key=KEYS["study"],
         code=code("what_if.py"),

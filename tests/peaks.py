@@ -56,24 +56,24 @@ from trainorder.unit_curvature import (
     with_unit_curvature,
 )
 
-LAYERS = (1, 5)  # of the two models
-UNITS, SEQUENCES, LENGTH, VOCABULARY = 3, 3, 3, 64  # few tokens, so little beside vectors
-ORDER = Order("random-0", "random", "random", np.array([[2], [0], [1]]))
+LAYERS = (1, 4)  # of the two models
+UNITS, SEQUENCES, LENGTH, VOCABULARY = 8, 3, 3, 64  # few tokens, so little beside vectors
+ORDER = Order("random-0", "random", "random", np.array([[u] for u in (2, 0, 5, 7, 1, 6, 3, 4)]))
 CLIPPED = OptimizerConfig(1e-3, 0.9, 0.95, 1e-8, 0.1, "constant", 0, 0.1, 1.0)
 CURVATURE = CurvatureConfig("domains", 1, 4, 0.0, 6, 2, 2)
-LABELS = np.array([0, 0, 1])
-CHECKPOINTS = (0, 2, 3)
+LABELS = np.array([0, 0, 1, 0, 1, 1, 0, 1])
+CHECKPOINTS = (0, 5, 8)
 
 
 def problem(layers):
-    """Return a model of 3.3 million parameters a layer, on random tokens."""
+    """Return a model of 1.3 million parameters a layer, on random tokens."""
     rng = np.random.default_rng(0)
     warmup, units, heldout = (
         rng.integers(0, VOCABULARY, (*shape, LENGTH)).astype(np.int32)
         for shape in ((1,), (UNITS, SEQUENCES), (1, 1))
     )
     corpus = Corpus(["a"], VOCABULARY, warmup, units, ["a"] * UNITS, heldout)
-    config = ModelConfig(512, 1408, layers, 8)
+    config = ModelConfig(320, 896, layers, 8)
     model = LanguageModel(config, VOCABULARY, LENGTH, 0, torch.float32)
     return LanguageProblem(model, corpus, Meter())
 
@@ -267,7 +267,7 @@ def main(folder):
 
 def problem_size(layers):
     """Return the number of parameters; on the device `meta` nothing is allocated."""
-    config = ModelConfig(512, 1408, layers, 8)
+    config = ModelConfig(320, 896, layers, 8)
     with torch.device("meta"):
         return LanguageModel(config, VOCABULARY, LENGTH, 0, torch.float32).size
 

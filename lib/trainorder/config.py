@@ -97,6 +97,12 @@ class ModelConfig:
     trainable: list[str] | None = None  # None: all
     lora: dict[str, Any] | None = None
 
+    def new_parameters(self, vocabulary: int) -> int:
+        """Return how many parameters a new decoder has: tied embeddings, blocks and norms."""
+        h = self.hidden_size
+        block = 4 * h**2 + 3 * h * self.intermediate_size + 2 * h
+        return vocabulary * h + self.layers * block + h
+
 
 @dataclass(frozen=True)
 class LoraConfig:

@@ -1,6 +1,7 @@
 """How much memory the vectors of this process may take, and how much of it is left."""
 
 DEFAULT_BYTES = 4 * 10**9
+VECTORS_HELD = 6  # of parameters that a job holds beside these at most: tests/test_memory.py
 
 
 class _Memory:

@@ -17,6 +17,7 @@ from trainorder.calibration import Rates, calibrate
 from trainorder.device import prepared
 from trainorder.errors import UserError
 from trainorder.files import size_text
+from trainorder.memory import VECTORS_HELD
 from trainorder.provenance import machine, versions
 from trainorder.sizes import FLOAT, Sizes
 from trainorder.stages import Stage, stages
@@ -30,8 +31,6 @@ LEFT_OUT = (
 )
 
 Record = dict[str, Any]
-
-VECTORS_HELD = 6  # of parameters that a job holds beside `memory_gb` at most: tests/test_memory.py
 
 
 def plan(

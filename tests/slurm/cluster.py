@@ -67,6 +67,7 @@ class Job(NamedTuple):
     state: str
     comment: str
     partition: str
+    gpus: str
     memory_mb: int
 
     @property
@@ -113,7 +114,7 @@ class Cluster:
 
     def jobs(self):
         """Return all jobs that there were so far, the oldest first."""
-        printed = self.run("squeue", "-h", "-t", "all", "-S", "i", "-o", "%i|%T|%k|%P|%m")
+        printed = self.run("squeue", "-h", "-t", "all", "-S", "i", "-o", "%i|%T|%k|%P|%b|%m")
         jobs = [line.split("|") for line in printed.splitlines()]
         return [Job(int(id), *other, megabytes(memory)) for id, *other, memory in jobs]
 

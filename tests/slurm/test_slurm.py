@@ -11,9 +11,11 @@ import re
 import signal
 
 import pytest
+import torch
 
 from cluster import Cluster, missing
 from workflow_tree import (
+    RESULTS,
     SMOKE,
     Tree,
     assert_same_results,
@@ -24,14 +26,12 @@ from workflow_tree import (
     work_tree,
 )
 
-pytestmark = [
-    pytest.mark.slurm,
-    pytest.mark.skipif(missing() is not None, reason=str(missing())),
-]
+pytestmark = pytest.mark.slurm
 
-STUDY = (*SMOKE, "tests/slurm/few.yaml")
+FEW = (*SMOKE, "tests/slurm/few.yaml")  # where something is killed
 POLLING = ("--slurm-init-seconds-before-status-checks", "2")
-ON_CLUSTER = ("--workflow-profile", "profiles/slurm", *POLLING, *STUDY)
+PROFILE = ("--workflow-profile", "profiles/slurm", *POLLING)
+ON_CLUSTER = (*PROFILE, *FEW)
 
 
 class ClusterTree(Tree):
@@ -47,9 +47,13 @@ class ClusterTree(Tree):
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
-    """Return the tree in which the study was made without a cluster."""
-    tree = work_tree(tmp_path_factory.mktemp("local"))
-    status, output = tree.snakemake("--cores", "2", *STUDY, timeout=1200)
+    """Return the tree in which a study of few estimators was made without a cluster."""
+    return made_locally(work_tree(tmp_path_factory.mktemp("local")), FEW)
+
+
+def made_locally(tree, study):
+    """Make a study without a cluster in a tree; return the tree."""
+    status, output = tree.snakemake("--cores", "2", *study, timeout=1200)
     assert status == 0, output
     return tree
 
@@ -57,6 +61,7 @@ def local(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """Return a cluster that is up; afterwards nothing of it may be left."""
+    assert missing() is None, missing()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends tests as Ctrl-C does
     with Cluster(tmp_path_factory.mktemp("slurm")) as cluster:
         yield cluster
@@ -64,7 +69,7 @@ def cluster(tmp_path_factory):
 
 
 @pytest.fixture
-def tree(local, cluster, tmp_path):
+def tree(cluster, local, tmp_path):
     """Return a tree without results whose Snakemake sees the cluster."""
     copied(local, tmp_path / "tree", leave=("results", ".snakemake"))
     return ClusterTree(tmp_path / "tree", cluster)
@@ -82,14 +87,39 @@ def jobs(cluster):
     cluster.cancel("--user=root")
 
 
-def test_the_study_on_a_cluster_gives_the_bytes_of_one_without(tree, local, jobs):
-    planned = tree.plan(*STUDY).jobs
-    status, output = tree.snakemake(*ON_CLUSTER, timeout=1200)
+def test_the_study_on_a_cluster_gives_the_bytes_of_one_without(tree, jobs, tmp_path):
+    planned = tree.plan(*SMOKE).jobs
+    status, output = tree.snakemake(*PROFILE, *SMOKE, timeout=1800)
     assert status == 0, output
     sent = [job.rule for job in jobs()]
     assert {rule: sent.count(rule) for rule in sent} == planned, "not every step was one job"
     assert {job.state for job in jobs()} == {"COMPLETED"}
+    (tmp_path / "local").mkdir()
+    local = made_locally(work_tree(tmp_path / "local"), SMOKE)
     assert_same_results(tree.results, local.results, "the cluster changed")
+
+
+def test_a_job_of_a_study_on_a_gpu_is_given_one(tree, jobs):
+    status, output = tree.snakemake(
+        str(RESULTS / "corpus.h5"), str(RESULTS / "store/warm.h5"), *ON_CLUSTER, "--retries", "0",
+        "--config", "device=cuda",
+    )  # fmt: skip
+    assert {job.rule: job.gpus for job in jobs()} == {"corpus": "N/A", "warm": "gres/gpu:1"}
+    if not torch.cuda.is_available():  # the node has a GPU by name alone
+        assert status != 0, output
+        said = (tree.results / "logs/warm.log").read_text()
+        assert "error: config: device: cuda: torch" in said
+
+
+def test_a_job_killed_for_memory_is_sent_again_with_more(tree, local, jobs):
+    truth = RESULTS / "truth/0.h5"
+    status, output = tree.snakemake(
+        str(truth), *ON_CLUSTER, "--set-resources", "truth:mem_mb=3000 if attempt > 1 else 150"
+    )
+    assert status == 0, output
+    found = [(job.memory_mb, job.state) for job in jobs("truth")]
+    assert found == [(150, "OUT_OF_MEMORY"), (3000, "COMPLETED")]
+    assert (tree.root / truth).read_bytes() == (local.root / truth).read_bytes()
 
 
 def test_a_cancelled_job_and_a_killed_head_leave_no_trace(tree, local, cluster, jobs, tmp_path):

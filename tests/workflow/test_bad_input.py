@@ -7,6 +7,7 @@ What the configuration alone can tell is in `tests/test_config.py`, each kind of
 import json
 import re
 
+import huggingface_hub
 import pytest
 
 from configs import replaced
@@ -59,7 +60,7 @@ CORPUS = {  # params of the corpus step, and what its line says
 def test_a_corpus_that_cannot_be_built_is_one_line(bench, monkeypatch, case):
     values, expected = CORPUS[case]
     tree, record = bench
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     (tree.root / "broken").mkdir()
     (tree.root / "broken/tokenizer.json").write_text('{"model": ')
     ended = by_hand(tree, "corpus", record("corpus", **values))
