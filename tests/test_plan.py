@@ -2,13 +2,16 @@
 
 import resource
 import shutil
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from configs import ROOT, config
 from trainorder import plan as plan_module
 from trainorder.errors import UserError
-from trainorder.plan import Pair, check_disk, plan, table
+from trainorder.plan import Pair, check_disk, check_temporary, plan, table, vector_bytes
 from trainorder.sizes import Sizes
 from trainorder.stages import stages
 
@@ -106,11 +109,36 @@ def test_what_the_study_has_made_already_counts_as_room(tmp_path):
     most = shutil.disk_usage(tmp_path).free // 4  # numbers; the sketches alone take more
     made = [stages(Sizes(config("smoke", **LAYER, sketch_rows=most)))]
     with pytest.raises(UserError):
-        check_disk(made, tmp_path)
+        check_disk(made, tmp_path, 1)
     needed = sum(stage.bytes + stage.scratch for stage in made[0])
     with open(tmp_path / "truth.h5", "wb") as handle:
         handle.truncate(needed)  # takes no room itself
-    check_disk(made, tmp_path)
+    check_disk(made, tmp_path, 1)
+
+
+def test_vectors_in_files_must_fit_for_all_jobs_at_once_and_beside_results_on_the_same_disk(
+    tmp_path, monkeypatch
+):
+    scattered = [{"method": "taylor1", "path": "reference"}]
+    sizes = Sizes(config("smoke", **LAYER | {"estimators": scattered}, memory_gb=0))
+    every = [stages(sizes)]
+    alone = max(vector_bytes(stage, sizes)[1] for stage in every[0])
+    most = max(vector_bytes(stage, sizes)[1] * min(2, stage.jobs) for stage in every[0])
+    results = sum(stage.bytes for stage in every[0]) + max(stage.scratch for stage in every[0])
+    free = []
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free[-1]))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: "/dev/shm")
+    for room, slots, elsewhere in [
+        (alone, 1, True), (most, 2, True), (alone + results, 1, False),
+    ]:  # fmt: skip
+        folder = tmp_path if elsewhere else Path("/dev/shm/no-results")
+        free.append(room)
+        check_temporary(every, sizes, folder, slots)
+        free.append(room - 1)
+        with pytest.raises(UserError, match="set TMPDIR to a larger disk") as caught:
+            check_temporary(every, sizes, folder, slots)
+        assert "\n" not in str(caught.value)
+    assert most > alone, "no stage has two jobs that keep vectors in files"
 
 
 def test_a_factor_is_the_same_either_way_and_infinite_for_what_was_not_planned():

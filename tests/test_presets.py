@@ -113,7 +113,8 @@ def assumed_rates(sizes):
 def test_gpu_takes_less_than_half_an_hour_by_its_counts(preset, tmp_path, monkeypatch):
     made = preset("gpu")
     monkeypatch.setattr(plan_module, "_rates", lambda sizes, every: assumed_rates(sizes))
-    monkeypatch.setattr(plan_module, "check_disk", lambda every, results: None)
+    for check in ("check_disk", "check_temporary"):
+        monkeypatch.setattr(plan_module, check, lambda *_: None)
     total = plan_module.plan(made, [], 16, tmp_path)["total"]
     assert total["wall_hours"] < 0.5
     assert f"{60 * total['wall_hours']:.0f} minutes" in comment("gpu")

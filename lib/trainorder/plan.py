@@ -54,8 +54,9 @@ def plan(
     mine = stages(sizes)
     others = {other["study"]: stages(Sizes(other)) for other in replicates}
     every = [mine, *others.values()]
-    check_disk(every, results)
-    check_temporary(mine, sizes)
+    slots = max(1, cores // config["threads"]) if config["device"] == "cpu" else 1
+    check_disk(every, results, slots)
+    check_temporary(every, sizes, results, slots)
     rates = _rates(sizes, every)
     entries = {stage.name: _entry(stage, rates, sizes) for stage in mine}
     again = {
@@ -63,9 +64,7 @@ def plan(
         for study, made in others.items()
     }
     total = _total([*entries.values(), *again.values()])
-    slots = max(1, cores // config["threads"]) if config["device"] == "cpu" else 1
     chain = max(_longest(made, rates) for made in every)
-    scratch = max(stage.scratch for made in every for stage in made)
     return {
         "study": config["study"],
         "parameters": sizes.P,
@@ -75,7 +74,7 @@ def plan(
         "replicates": again,
         "total": {
             **total,
-            "scratch_bytes": scratch,
+            "scratch_bytes": _scratch(every, slots),
             "hours": total["seconds"] / 3600,
             "wall_hours": max(total["seconds"] / slots, chain) / 3600,
         },
@@ -187,18 +186,24 @@ def _longest(made: Sequence[Stage], rates: Rates) -> float:
     return max(done.values())
 
 
-def check_disk(every: Sequence[Sequence[Stage]], results: Path) -> None:
+def _scratch(every: Sequence[Sequence[Stage]], slots: int) -> int:
+    """Return the bytes that stages keep for a while, `slots` of them at once."""
+    return sum(sorted(stage.scratch for made in every for stage in made)[-slots:])
+
+
+def check_disk(every: Sequence[Sequence[Stage]], results: Path, slots: int) -> None:
     """Check that studies fit on the disk of a results folder, beside what else it holds.
+
+    `slots` is how many jobs run at once.
 
     Raises:
         UserError: they do not.
 
     """
     made = [stage for study in every for stage in study]
-    needed = sum(stage.bytes for stage in made) + max(stage.scratch for stage in made)
-    disk = next(folder for folder in [results, *results.resolve().parents] if folder.exists())
-    there = sum(path.stat().st_size for path in results.rglob("*") if path.is_file())
-    free = shutil.disk_usage(disk).free + there
+    needed = sum(stage.bytes for stage in made) + _scratch(every, slots)
+    disk = _existing(results)
+    free = shutil.disk_usage(disk).free + _there(results)
     if needed > free:
         largest = max(made, key=lambda stage: stage.bytes)
         raise UserError(
@@ -209,8 +214,20 @@ def check_disk(every: Sequence[Sequence[Stage]], results: Path) -> None:
         )
 
 
-def check_temporary(made: Sequence[Stage], sizes: Sizes) -> None:
-    """Check that what a job's memory is not meant for fits in the folder for temporary files.
+def _there(results: Path) -> int:
+    return sum(path.stat().st_size for path in results.rglob("*") if path.is_file())
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in [folder, *folder.resolve().parents] if path.exists())
+
+
+def check_temporary(
+    every: Sequence[Sequence[Stage]], sizes: Sizes, results: Path, slots: int
+) -> None:
+    """Check that what memory is not meant for fits in the folder for temporary files.
+
+    Of `slots` jobs at once, those of one stage; beside the studies where they are on its disk.
 
     Raises:
         UserError: it does not.
@@ -218,12 +235,17 @@ def check_temporary(made: Sequence[Stage], sizes: Sizes) -> None:
     """
     folder = tempfile.gettempdir()
     free = shutil.disk_usage(folder).free
-    in_files, name = max((vector_bytes(stage, sizes)[1], stage.name) for stage in made)
+    made = [stage for study in every for stage in study]
+    if os.stat(folder).st_dev == os.stat(_existing(results)).st_dev:
+        free += _there(results) - sum(stage.bytes for stage in made) - _scratch(every, slots)
+    in_files, name = max(
+        (vector_bytes(stage, sizes)[1] * min(slots, stage.jobs), stage.name) for stage in made
+    )
     if in_files > free:
         raise UserError(
-            f"{folder}: a job of stage `{name}` keeps {size_text(in_files)} of vectors there, and "
-            f"it has {size_text(free)}: set TMPDIR to a larger disk, raise memory_gb, or lower "
-            "curvature.basis or window.units"
+            f"{folder}: jobs of stage `{name}` keep {size_text(in_files)} of vectors there, and "
+            f"it has {size_text(max(0, free))} beside results: set TMPDIR to a larger disk, raise "
+            "memory_gb, or lower curvature.basis or window.units"
         )
 
 
