@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import tiny_gguf
+from trainorder.config import EstimatorConfig
 from trainorder.corpus import packages
 from trainorder.files import sha256_file
 from trainorder.packaged_model import FILES, FOLDER
@@ -78,11 +79,16 @@ def test_paper_runs_to_its_figures_on_text_of_one_domain(tmp_path, monkeypatch):
     summary = json.loads((results / "corpus.json").read_text())
     assert list(summary["domains"]) == ["wikitext"]
     assert summary["source"] == "hub"
-    validation = json.loads((results / "validation.json").read_text())
-    wanted = yaml.safe_load((ROOT / "presets/paper.yaml").read_text())["estimators"]
-    assert len(validation["estimators"]) == len(wanted)
-    assert validation["verdict"]
+    assert_validated(results, "paper")
     assert list((results / "figures").glob("*.png"))
+
+
+def assert_validated(results, preset):
+    """Check that every estimator of a preset was compared with the truth."""
+    validation = json.loads((results / "validation.json").read_text())
+    wanted = yaml.safe_load((ROOT / f"presets/{preset}.yaml").read_text())["estimators"]
+    assert set(validation["estimators"]) == {EstimatorConfig(**entry).name for entry in wanted}
+    assert validation["verdict"]
 
 
 @pytest.fixture(scope="module")
@@ -103,21 +109,24 @@ def tuned(tmp_path_factory):
 
 
 @pytest.mark.parametrize("preset", ["finetune", "finetune_lora"])
-def test_fine_tuning_converts_the_packaged_model_once_and_trains_it(tuned, preset):
-    path = f"results/{preset}/store/reference/path.h5"
-    make(tuned, preset, "cut.yaml", path)
+def test_fine_tuning_converts_the_packaged_model_once_and_is_validated(tuned, preset):
+    validation, results = f"results/{preset}/validation.json", tuned.root / f"results/{preset}"
+    make(tuned, preset, "cut.yaml", validation)
+    assert_validated(results, preset)
     assert sorted(p.name for p in (tuned.root / FOLDER).iterdir()) == sorted(FILES)
     bpe = tiny_gguf.tokenizer()
-    summary = json.loads((tuned.root / f"results/{preset}/corpus.json").read_text())
+    summary = json.loads((results / "corpus.json").read_text())
     assert summary["tokenizer"]["origin"] == FOLDER
     assert summary["tokenizer"]["vocabulary"] == bpe.vocabulary
     packed = sum(p.numel() for p in tiny_gguf.model(bpe.vocabulary).parameters())
-    with opened(tuned.root / path, None, "reference") as file:
+    with opened(
+        tuned.root / f"results/{preset}/store/reference/path.h5", None, "reference"
+    ) as file:
         parameters = file["parameters"][:]
     trained = parameters.shape[1]
     assert trained == packed if preset == "finetune" else 0 < trained < packed
     assert (parameters[0] != parameters[-1]).any(), "the model did not move"
-    again = tuned.plan(path, "--configfile", f"presets/{preset}.yaml", "cut.yaml")
+    again = tuned.plan(validation, "--configfile", f"presets/{preset}.yaml", "cut.yaml")
     assert again.jobs == {}, "a model that is there is another input than one that is to be made"
 
 
