@@ -1,5 +1,6 @@
 """A bundle holds the results whole, and takes nothing else out of an archive."""
 
+import hashlib
 import io
 import json
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import synthetic
-from trainorder.bundle import CHECKSUMS, FILES, unpack, write_bundle
+from trainorder.bundle import CHECKSUMS, CONFIG, FILES, unpack, write_bundle
 from trainorder.errors import UserError
 from trainorder.figures import draw_all
 
@@ -101,6 +102,45 @@ def test_what_is_no_bundle_is_one_line_and_leaves_nothing(case, tmp_path):
     assert "\n" not in str(raised.value)
     assert not list(target.iterdir()), "something was unpacked"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.tar.gz", "target"]
+
+
+def configured(path, config):
+    """Write a bundle of nothing but a configuration, in order but for what that says."""
+    listing = f"{hashlib.sha256(config).hexdigest()}  {CONFIG}\n".encode()
+    entries = {f"results/a/{CONFIG}": config, SUMS: listing}
+    return packed(path, [(name, content, tarfile.REGTYPE) for name, content in entries.items()])
+
+
+CODE = b'study: ?__import__("os").system("touch owned")\n'
+UNFIT = {  # a configuration, and what the line says
+    "code": (b"__use_yte__: true\n" + CODE, "holds code"),
+    "code under an escaped key": (b'"\\x5f_use_yte__": true\n' + CODE, "holds code"),
+    "code under a merged key": (b"a: &a {__use_yte__: true}\n<<: *a\n" + CODE, "holds code"),
+    "a name of Python's": (b"study: !!python/name:os.system\n", "not readable as YAML"),
+    "a list": (b"- a\n", "not a mapping"),
+    "text": (b"a", "not a mapping"),
+    "nothing": (b"", "not a mapping"),
+    "no YAML": (b"a: [\n", "not readable as YAML"),
+    "no date": (b"a: 2001-99-99\n", "not readable as YAML"),
+    "too deep": (b"[" * 100_000, "not readable as YAML"),
+    "another encoding": ("__use_yte__: true".encode("utf-16"), "not readable as YAML"),
+}
+
+
+@pytest.mark.parametrize("case", UNFIT)
+def test_no_configuration_that_holds_code_or_is_none_is_unpacked(case, tmp_path):
+    config, expected = UNFIT[case]
+    file = configured(tmp_path / "bad.tar.gz", config)
+    with pytest.raises(UserError) as raised:
+        unpack(file, tmp_path / "target")
+    assert str(raised.value).startswith(f"{file}: {CONFIG}")
+    assert expected in str(raised.value)
+    assert not (tmp_path / "target").exists(), "something was unpacked"
+
+
+def test_a_configuration_of_plain_values_is_unpacked_as_it_is(tmp_path):
+    folder = unpack(configured(tmp_path / "good.tar.gz", CODE), tmp_path / "target")
+    assert (folder / CONFIG).read_bytes() == CODE  # text to Snakemake, too
 
 
 def test_a_damaged_archive_is_one_line(archive, tmp_path):

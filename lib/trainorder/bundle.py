@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from trainorder.config import parsed
 from trainorder.errors import UserError
 from trainorder.files import publish, read_json, sha256_file
 
@@ -63,7 +64,8 @@ def _checksums(contents: Mapping[str, bytes]) -> str:
 def unpack(archive: Path, into: Path) -> Path:
     """Unpack a bundle under `into`, check every file, and return the folder of the results.
 
-    Nothing is written outside `into`, and no link, whatever the archive says.
+    Nothing is written outside `into`, and no link, whatever the archive says; nor a configuration
+    that Snakemake would run code of.
 
     Raises:
         UserError: not a bundle, damaged, or a file of it is there already and differs.
@@ -81,6 +83,7 @@ def unpack(archive: Path, into: Path) -> Path:
         path = into / name
         if path.exists() and sha256_file(path) != wanted:
             raise UserError(f"{path}: is there already and differs; move its folder away first")
+    _check_config(archive, contents, folder)
     for name, content in contents.items():
         with publish(into / name) as partial:
             partial.write_bytes(content)
@@ -103,6 +106,15 @@ def _folder(archive: Path, contents: Mapping[str, Any]) -> PurePosixPath:
     if len(folders) != 1 or not (folder := folders.pop()).is_relative_to("results"):
         raise UserError(f"{archive}: not a bundle of one study's results")
     return folder
+
+
+def _check_config(archive: Path, contents: Mapping[str, bytes], folder: PurePosixPath) -> None:
+    """Check that the configuration is plain values: of others, Snakemake evaluates the text."""
+    content = contents.get(f"{folder}/{CONFIG}")
+    if content is None:
+        raise UserError(f"{archive}: has no {CONFIG}; not a bundle")
+    if "__use_yte__" in parsed(content, f"{archive}: {CONFIG}"):
+        raise UserError(f"{archive}: {CONFIG} holds code (`__use_yte__`); not unpacked")
 
 
 def _listed(archive: Path, contents: Mapping[str, bytes], folder: PurePosixPath) -> dict[str, str]:

@@ -341,13 +341,27 @@ def load_config(*paths: str | Path) -> dict[str, Any]:
     config: dict[str, Any] = {}
     for path in paths:
         try:
-            layer = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise UserError(f"{path}: not readable as YAML: {error}") from None
-        if not isinstance(layer, dict):
-            raise UserError(f"{path}: not a mapping of keys to values")
-        _merge(config, layer)
+            content = Path(path).read_bytes()
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot be read: {error}") from None
+        _merge(config, parsed(content, path))
     return config
+
+
+def parsed(content: bytes, where: str | Path) -> dict[str, Any]:
+    """Return the mapping of keys to plain values that the bytes of a YAML file hold.
+
+    Raises:
+        UserError: they hold something else; the line begins with `where`.
+
+    """
+    try:
+        found = yaml.safe_load(content.decode("utf-8"))
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise UserError(f"{where}: not readable as YAML: {error}") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{where}: not a mapping of keys to values")
+    return found
 
 
 def _merge(base: dict[str, Any], layer: Mapping[str, Any]) -> None:
