@@ -3,7 +3,7 @@ from trainorder.config import orders_config
 # A model may also be a hub name, which is no file to depend on.
 GIVEN_MODEL = PACKAGED_MODEL or (
     sorted(str(path) for path in Path(config["model"]["source"]).glob("*.*"))
-    if config["model"]["source"] and Path(config["model"]["source"]).is_dir()
+    if config["model"]["source"] and os.path.isdir(config["model"]["source"])
     else []
 )
 # An existing run is read, and nothing trained.

@@ -119,6 +119,7 @@ BAD = {
     "estimator is text": (estimators("order0"), "estimators.0", "object"),
     # out of range
     "study leaves its folder": (changed(study="../elsewhere"), "study", "match"),
+    "study ends its line": (changed(study="mine\n"), "study", "match"),
     "study is empty": (changed(study=""), "study", "match"),
     "negative seed": (changed(seeds__order=-1), "seeds.order", "minimum"),
     "no threads": (changed(threads=0), "threads", "minimum"),
@@ -362,6 +363,14 @@ BAD = {
         "run.order: absent.json",
         "no such file",
     ),
+    "a path that is a pattern": (
+        changed(corpus__source="files", corpus__files=["{x}.txt"]),
+        "corpus.files: '{x}.txt'",
+        "takes no '{' in a path; rename it",
+    ),
+    "a path with a NUL": (changed(orders__custom="a\0.json"), "orders.custom: 'a", "'\\x00'"),
+    "a path of two lines": (tokens(run={**RUN, "order": "a\nb"}), "run.order: 'a", "'\\n'"),
+    "a folder that no system can name": (changed(model__source="\ud800"), "model.source", "rename"),
     "missing order file": (changed(orders__custom="absent.json"), "orders.custom", "absent.json"),
 }
 
@@ -376,6 +385,24 @@ def test_a_bad_configuration_is_one_line_that_names_the_key(name):
     assert len(message) < 300, "the line is too long to read"
     assert key in message, f"the message does not name {key}: {message}"
     assert hint in message, f"the message does not say why: {message}"
+
+
+LONG = 5000 * "a"
+
+
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        (changed(orders__custom=LONG), "orders.custom"),
+        (changed(corpus__source="files", corpus__files=[f"{LONG}.txt"]), "corpus.files"),
+        (tokens(run={**RUN, "checkpoints": LONG}, estimators=UNPROXIED), "run.checkpoints"),
+        (tokens(run={**RUN, "order": LONG}, estimators=UNPROXIED), "run.order"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_path_that_is_too_long_is_one_of_no_file(config, key):
+    with pytest.raises(UserError, match=rf"config: {key}: a{{5000}}\S*: no such"):
+        check(config, SCHEMA)
 
 
 UNGUARDED = FUT | {"guard": None}
@@ -507,7 +534,18 @@ def test_a_later_file_overrides_single_keys(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"- a\n", b"a: [\n", b"a: b: c\n", b"\xff\xfe\x00", b"a: \x00\n", None]
+    "content",
+    [
+        b"",
+        b"- a\n",
+        b"a: [\n",
+        b"a: b: c\n",
+        b"\xff\xfe\x00",
+        b"a: \x00\n",
+        b"[" * 10**5,
+        b"a: 2001-99-99",
+        None,
+    ],
 )
 def test_a_file_that_is_no_mapping_is_one_line_with_its_name(tmp_path, content):
     path = tmp_path / "mine.yaml"

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from os.path import isdir, isfile  # of what can be no path they say no, where pathlib raises
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ TAIL_METHODS = (
 FITTED_METHODS = ("ridge", "proxy")  # fitted on the orders of split `fit`; they have no path
 METRIC_METHODS = ("reduced", *FITTED_METHODS)  # estimate metrics, and no parameters
 MIN_FIT = 4  # orders: a regression on fewer, leaving one out each time, means nothing
+UNPRINTABLE = "\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"  # breaks a line, or stands in no file
 STRUCTURED = 6  # structured orders that every study has; the block-shuffled ones come on top
 
 
@@ -386,6 +388,7 @@ def check(config: Mapping[str, Any], schema_path: str | Path) -> None:
     )
     if errors:
         raise UserError(f"config: {_one_line(errors[0])}")
+    _check_paths(config)
     _check_window(WindowConfig(**config["window"]), OrdersConfig(**config["orders"]))
     _check_model(ModelConfig(**config["model"]), config["estimators"])
     if config["run"]:
@@ -460,6 +463,19 @@ def _is_text_of_number(value: Any) -> bool:
         return False
 
 
+def _check_paths(config: Mapping[str, Any]) -> None:
+    """Check that no path is a pattern: what stands in braces is a wildcard to Snakemake."""
+    single = (("orders", "custom"), ("corpus", "tokenizer"), ("model", "source"))
+    paths = [(f"{section}.{key}", config[section][key]) for section, key in single]
+    paths += [("corpus.files", path) for path in config["corpus"]["files"]]
+    paths += [(f"run.{key}", path) for key, path in (config["run"] or {}).items()]
+    for key, path in paths:
+        if path is not None and (odd := re.search(f"[{{}}{UNPRINTABLE}]", path)):
+            raise UserError(
+                f"config: {key}: {path!r}: Snakemake takes no {odd[0]!r} in a path; rename it"
+            )
+
+
 def _check_window(window: WindowConfig, orders: OrdersConfig) -> None:
     if (window.units * window.epochs) % window.units_per_step:
         raise UserError(
@@ -479,7 +495,7 @@ def _check_window(window: WindowConfig, orders: OrdersConfig) -> None:
             )
     if len(set(orders.block_sizes)) < len(orders.block_sizes):
         raise UserError("config: orders.block_sizes: a size is named twice")
-    if orders.custom is not None and not Path(orders.custom).is_file():
+    if orders.custom is not None and not isfile(orders.custom):
         raise UserError(f"config: orders.custom: {orders.custom}: no such file")
 
 
@@ -563,7 +579,7 @@ def _check_files(corpus: CorpusConfig) -> None:
         if Path(name).suffix not in kinds:
             known = " or ".join([", ".join(kinds[:-1]), kinds[-1]] if kinds[1:] else kinds)
             raise UserError(f"config: corpus.files: {name}: not a {known} file")
-        if not Path(name).is_file():
+        if not isfile(name):
             raise UserError(f"config: corpus.files: {name}: no such file")
 
 
@@ -596,9 +612,9 @@ def _check_run(run: RunConfig, config: Mapping[str, Any]) -> None:
             "config: curriculum.replicates: of other seeds and rates there is no run; leave them "
             "out, or set run to null"
         )
-    if not Path(run.checkpoints).is_dir():
+    if not isdir(run.checkpoints):
         raise UserError(f"config: run.checkpoints: {run.checkpoints}: no such folder")
-    if not Path(run.order).is_file():
+    if not isfile(run.order):
         raise UserError(f"config: run.order: {run.order}: no such file")
 
 

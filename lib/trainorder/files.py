@@ -95,17 +95,28 @@ def read_json(path: str | Path, rule: str | None = None) -> Any:
     """Return the parsed file; `rule` is the rule that makes it, to be named in errors.
 
     Raises:
-        UserError: the file is missing or is not JSON.
+        UserError: the file is missing, is not JSON, or has a key twice in one object.
 
     """
     remedy = f"rerun rule `{rule}`"
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        return json.loads(text, object_pairs_hook=_unique)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file{'; ' + remedy if rule else ''}") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         remedy = f"; delete it and {remedy}" if rule else ""
         raise UserError(f"{path}: not readable as JSON: {error}{remedy}") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; of a key that stands twice, Python would drop the first value."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} stands twice in one object")
+    return found
 
 
 def write_csv(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

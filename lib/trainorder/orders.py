@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from trainorder.config import OrdersConfig, WindowConfig
+from trainorder.config import UNPRINTABLE, OrdersConfig, WindowConfig
 from trainorder.errors import UserError
 from trainorder.files import read_json
 from trainorder.orders_csv import csv_entries
@@ -25,6 +25,7 @@ _OWN_NAMES = re.compile(
     r"reference|(calibration|random|fit|block)-\d+|reversed|domain-sorted(-reversed)?|interleaved"
     r"|easy-to-hard|hard-to-easy"
 )
+_NO_UNITS = "`schedule` is not a list of unit indices (whole numbers)"
 _REFERENCE_STREAM, _CALIBRATION_STREAM, _RANDOM_STREAM, _BLOCK_STREAM, _FIT_STREAM = range(5)
 
 
@@ -274,19 +275,23 @@ def _parsed(path: str | Path, index: int, entry: Any) -> Order:
         raise UserError(f"{where}: needs the keys `name` and `schedule`")
     if not isinstance(called, str):
         raise UserError(f"{where}: `name` is not a text")
+    if odd := re.search(f"[{UNPRINTABLE}]", called):
+        raise UserError(f"{where}: `name` holds {odd[0]!r}, which cannot be printed; rename it")
     if kind not in ("permutation", FREE):
         raise UserError(f"{where}: `kind` is {kind!r}; it is permutation (or left out) or {FREE}")
     try:
         values = np.array(keys["schedule"])
     except ValueError:
         raise UserError(f"{where}: steps of different lengths") from None
+    if any(isinstance(value, bool) for value in np.array(keys["schedule"], object).flat):
+        raise UserError(f"{where}: {_NO_UNITS}")  # among numbers, numpy takes true for 1
     return Order(called, kind, "custom", values)
 
 
 def _fitted(where: str, order: Order, window: WindowConfig) -> Order:
     values = np.asarray(order.schedule)
     if values.size == 0 or not np.issubdtype(values.dtype, np.integer):
-        raise UserError(f"{where}: `schedule` is not a list of unit indices (whole numbers)")
+        raise UserError(f"{where}: {_NO_UNITS}")
     places = window.steps * window.units_per_step
     if values.shape not in ((places,), (window.steps, window.units_per_step)):
         shape = " x ".join(map(str, values.shape))

@@ -7,6 +7,7 @@ cut an order into many rows, and could leave out a step or name it twice.)
 """
 
 import csv
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ _FORM = (
     "the first line names the columns, separated by commas: `name`, `kind` (may be left out), then "
     "one a place of the schedule; below it a line is an order"
 )
+_WHOLE = re.compile("-?[0-9]{1,100}")  # Python takes `0_3` for a number, too
 
 
 def csv_entries(path: str | Path) -> list[dict[str, Any]]:
     """Return the orders as the JSON form has them: `name`, flat `schedule`, `kind` if it is given.
 
     Raises:
-        UserError: the file is missing, is no such table, or a cell is no whole number.
+        UserError: the file is missing, is no such table, a row is longer than the heading, or a
+            cell is no whole number.
 
     """
     header, *rows = _rows(path) or [["name"]]
@@ -31,6 +34,12 @@ def csv_entries(path: str | Path) -> list[dict[str, Any]]:
     if not rows:
         raise UserError(f"{path}: holds no orders; {_FORM}")
     places = 2 if header[1:2] == ["kind"] else 1
+    for row in rows:
+        if len(row) > len(header):
+            raise UserError(
+                f"{path}: order {row[0]!r}: {len(row) - places} places, but the heading names "
+                f"{len(header) - places}; mend the row, or name them all"
+            )
     return [_entry(path, row, places) for row in rows]
 
 
@@ -52,10 +61,9 @@ def _entry(path: str | Path, row: list[str], places: int) -> dict[str, Any]:
     name, kind = row[0], "".join(row[1:places])
     schedule = []
     for place, cell in enumerate(row[places:]):
-        try:
-            schedule.append(int(cell))
-        except ValueError:
+        if not _WHOLE.fullmatch(cell):
             raise UserError(
                 f"{path}: order {name!r}: place {place} holds {cell!r}, not a whole number"
-            ) from None
+            )
+        schedule.append(int(cell))
     return {"name": name, "schedule": schedule, **({"kind": kind} if kind else {})}

@@ -121,7 +121,7 @@ def _read_jsonl(path: Path, config: CorpusConfig) -> Iterable[tuple[str, ...]]:
         where = f"{path}:{number}"
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{where}: not JSON: {error}") from None
         if not isinstance(row, dict):
             raise UserError(f"{where}: not a JSON object of columns")

@@ -69,7 +69,7 @@ def _value(path: str, metadata: dict[str, str], key: str) -> Any:
         return json.loads(metadata[key])
     except KeyError:
         raise UserError(f"{path}: metadata `{key}`: missing") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: metadata `{key}`: not readable as JSON: {error}") from None
 
 
