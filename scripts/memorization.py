@@ -35,7 +35,7 @@ def main(job: Job) -> None:
         for quantity in QUANTITIES
     }
     with opened(job.input["maps"], key, "position_maps") as file:
-        estimator = str(file.attrs["estimator"])
+        estimator = str(file.attribute("estimator"))
     arrays = {
         f"{source}_{quantity}_{name}": values
         for source, maps in (("estimated", estimated), ("true", true))

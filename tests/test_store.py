@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from trainorder import store
+from trainorder.checkpoints import read_state
+from trainorder.corpus.corpus import Corpus
 from trainorder.errors import UserError
 
 KEY = "study-key"
@@ -168,6 +170,26 @@ def test_a_file_that_lacks_what_is_asked_for_is_one_line_with_the_remedy(path):
         store.read_arrays(path, KEY, "table", ["step", "basis"])
     with store.opened(path, KEY, "table") as file, pytest.raises(UserError, match="has no `basis`"):
         file["basis"]
+    with store.opened(path, KEY, "table") as file:
+        assert file.attribute("step") == 3
+        with pytest.raises(UserError, match=r"has no `steps`.*another version.*rule `table`"):
+            file.attribute("steps")
+
+
+@pytest.mark.parametrize(
+    "read", [lambda path: Corpus.load(path, KEY), lambda path: read_state(path, KEY, "warm")]
+)
+def test_a_file_without_the_attribute_that_its_reader_needs_is_one_line(tmp_path, read):
+    store.write_arrays(tmp_path / "old.h5", KEY, {"x": np.arange(3)})
+    with pytest.raises(UserError, match=r"old\.h5: has no `\w+`, so another version made it"):
+        read(tmp_path / "old.h5")
+
+
+def test_no_reader_takes_an_attribute_to_be_there():
+    root = Path(__file__).parents[1]
+    for file in [*root.glob("lib/**/*.py"), *root.glob("scripts/*.py")]:
+        if file.name != "store.py":
+            assert ".attrs[" not in file.read_text(encoding="utf-8"), f"{file}: use `attribute`"
 
 
 def test_other_programs_can_read_the_file(path):
@@ -249,8 +271,12 @@ def test_the_room_taken_for_a_file_and_not_needed_is_given_back(path):
     assert path.stat().st_size < 2**16, "more than this file needs"
 
 
-def test_the_key_a_file_states_is_read_without_a_check(path, tmp_path):
+def test_a_key_is_that_of_a_whole_file_and_of_no_other(path, tmp_path):
     assert store.stated_key(path) == KEY
+    flipped = bytearray(path.read_bytes())
+    flipped[700] ^= 1
+    (tmp_path / "flipped.h5").write_bytes(flipped)
+    assert store.stated_key(tmp_path / "flipped.h5") is None
     assert store.stated_key(tmp_path / "absent.h5") is None
     (tmp_path / "text.h5").write_text("text")
     assert store.stated_key(tmp_path / "text.h5") is None

@@ -86,7 +86,7 @@ def read_state(path: str | Path, key: str, rule: str) -> State:
 
     """
     with opened(path, key, rule) as file:
-        return _state(file, int(file.attrs["step"]))
+        return _state(file, int(file.attribute("step")))
 
 
 def _write(file: h5py.File, state: State) -> None:

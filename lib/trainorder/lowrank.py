@@ -179,7 +179,7 @@ class LowRank:
             _read(file, "writer", basis[counts["reader"] :], partial(_of_few, size))
             _read(file, "centre", centre, lambda *part: unhalved(*part) + start.parameters)
             _read(file, "mean", mean, unhalved)
-            steps = int(file.attrs["steps"])
+            steps = int(file.attribute("steps"))
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         return cls(
             start,

@@ -54,7 +54,7 @@ class Path:
     def __init__(self, file: h5py.File) -> None:
         """Read from an opened `path.h5`."""
         self._file = file
-        self.first_step = int(file.attrs["first_step"])
+        self.first_step = int(file.attribute("first_step"))
         self.steps = len(file["parameters"]) - 1
         self.size = file["parameters"].shape[1]
         self.anchors = np.asarray(file["anchor"])

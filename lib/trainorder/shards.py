@@ -157,14 +157,11 @@ class _Shard:
     def read(cls, path: str | Path, key: str | None, rule: str, estimated: bool) -> "_Shard":
         arrays: dict[str, Any] = {}
         with store.opened(path, key, rule) as file:
-            try:
-                for name in ("order", "metric", "trajectory_order"):
-                    arrays[name] = [str(text) for text in file[name].asstr()[()]]
-                for name in ("value", "sketch", "trajectory", *(() if estimated else _TRUE)):
-                    arrays[name] = np.asarray(file[name][()], dtype=np.float64)
-                estimator = str(file.attrs["estimator"]) if estimated else ""
-            except KeyError as error:
-                raise UserError(f"{path}: incomplete ({error}); {_remedy(rule)}") from None
+            for name in ("order", "metric", "trajectory_order"):
+                arrays[name] = [str(text) for text in file[name].asstr()[()]]
+            for name in ("value", "sketch", "trajectory", *(() if estimated else _TRUE)):
+                arrays[name] = np.asarray(file[name][()], dtype=np.float64)
+            estimator = str(file.attribute("estimator")) if estimated else ""
         shard = cls(Path(path), rule, estimator, arrays)
         shard._check_shapes()
         return shard

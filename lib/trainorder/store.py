@@ -46,13 +46,12 @@ def sealed_hash(path: str | Path) -> str:
 
 
 def stated_key(path: str | Path) -> str | None:
-    """Return the key of the study that a file says it belongs to, without a check; None if none."""
+    """Return the key of the study that a whole file says it belongs to; None of any other."""
     try:
-        with h5py.File(path, "r") as file:
-            key = file.attrs.get("key")
-    except OSError:
+        with opened(path, None, "") as file:
+            return str(file.attribute("key"))
+    except UserError:  # the step that reads the file says what is wrong with it
         return None
-    return key if isinstance(key, str) else None
 
 
 def take_room(handle: int, size: int) -> None:
@@ -171,6 +170,17 @@ class _SealedFile(h5py.File):  # type: ignore[misc]
             raise UserError(self._lacks.format(name))
         return super().__getitem__(name)
 
+    def attribute(self, name: str) -> Any:
+        """Return an attribute of the file.
+
+        Raises:
+            UserError: there is none of this name.
+
+        """
+        if name not in self.attrs:
+            raise UserError(self._lacks.format(name))
+        return self.attrs[name]
+
 
 @contextmanager
 def opened(path: str | Path, key: str | None, rule: str) -> Iterator[h5py.File]:
@@ -182,8 +192,8 @@ def opened(path: str | Path, key: str | None, rule: str) -> Iterator[h5py.File]:
         rule: the Snakemake rule that makes the file, named in errors.
 
     Raises:
-        UserError: missing, truncated, altered, or of another study; and where a dataset is asked
-            for that it has not.
+        UserError: missing, truncated, altered, or of another study; and where a dataset, or by
+            `attribute` an attribute, is asked for that it has not.
 
     """
     path = Path(path)

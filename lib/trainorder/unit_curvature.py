@@ -74,7 +74,7 @@ class Probed:
 
         """
         with opened(path, key, "probes") as file:
-            steps, length = int(file.attrs["steps"]), float(file.attrs["length"])
+            steps, length = int(file.attribute("steps")), float(file.attribute("length"))
             metric, directions = vectors.read(file["metric"]), vectors.read(file["directions"])
             model: dict[str, Any] = {name: vectors.read(file[name]) for name in _LONG}
             arrays = {name: np.asarray(file[name]) for name in _SHORT}

@@ -61,7 +61,7 @@ class Corpus:
 
         """
         with opened(path, key, "corpus") as file:
-            vocabulary = int(file.attrs["vocabulary"])
+            vocabulary = int(file.attribute("vocabulary"))
         names = ("domains", "warmup", "units", "unit_domains", "heldout")
         arrays = read_arrays(path, key, "corpus", names)
         return cls(
