@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import yaml
 
 from trainorder.config import EstimatorConfig, load_config
+from trainorder.store import read_arrays
 from workflow_tree import (
     RESULTS,
     ROOT,
@@ -430,20 +432,30 @@ def test_results_of_other_seeds_copied_here_are_refused_and_made_anew_once_delet
 NASTY = "$(touch owned) `touch owned` ; touch owned #'"
 
 
-def test_names_of_files_and_domains_reach_no_shell(tmp_path):
+NARROW = {  # beside the sizes of the smoke study: few orders, on text of one's own
+    "orders": {"calibration": 0, "random": 2, "block_sizes": [2], "custom": f"{NASTY}.json"},
+    "estimators": [{"method": "constant", "path": "reference"}],
+    "curriculum": None,
+    "memorization": None,
+    "shards": {"truth": 1},
+}
+
+
+def test_names_of_files_domains_and_orders_reach_no_shell(tmp_path):
     tree = work_tree(tmp_path)
-    texts = [" ".join(f"{word} {n}" for n in range(400)) for word in ("sea", "hill", "wind")]
-    rows = [json.dumps({"text": text * 20, "domain": NASTY + text[:1]}) for text in texts * 4]
-    (tree.root / f"{NASTY}.jsonl").write_text("\n".join(f"{row}" for row in rows))
-    (tree.root / "mine.yaml").write_text(
-        yaml.safe_dump(
-            {
-                "study": "smoke",
-                "corpus": {"source": "files", "files": [f"{NASTY}.jsonl"], "domains": None},
-            }
-        )
-    )
-    status, output = tree.snakemake(str(RESULTS / "corpus.h5"), "--cores", "1", *SMOKE, "mine.yaml")
-    assert "Building the corpus" in output, output
-    assert not (tree.root / "owned").exists(), "a name was run as a command"
-    print(status, output)
+    rng, domains = np.random.default_rng(3), [f"{NASTY} {name}" for name in ("sea", "hill")]
+    with open(tree.root / f"{NASTY}.jsonl", "w") as file:
+        for domain in domains * 60:
+            text = " ".join(f"tide {number}" for number in rng.integers(10**6, size=40))
+            file.write(json.dumps({"text": text, "domain": domain}) + "\n")
+    order = {"name": NASTY, "schedule": [5, 4, 3, 2, 1, 0]}
+    (tree.root / f"{NASTY}.json").write_text(json.dumps(order))
+    corpus = {"source": "files", "files": [f"{NASTY}.jsonl"], "domains": None}
+    (tree.root / f"{NASTY}.yaml").write_text(yaml.safe_dump({**NARROW, "corpus": corpus}))
+    made = [str(RESULTS / name) for name in ("orders.json", "truth/0.h5")]
+    status, output = tree.snakemake(*made, "--cores", "1", *SMOKE, f"{NASTY}.yaml")
+    assert status == 0, output
+    truth = read_arrays(tree.root / made[1], None, "truth", ["order", "metric"])
+    assert NASTY in truth["order"], "the order was not trained"
+    assert {f"heldout/{domain}" for domain in domains} <= set(truth["metric"])
+    assert not list(tmp_path.rglob("owned")), "a name was run as a command"
