@@ -1,6 +1,8 @@
 """Malformed input of every kind is refused with one line: never taken, never a traceback.
 
-Each test counts what it fed, so that the number that `docs/trust.md` states is one that was tried.
+Of junk, some happens to be well-formed and may pass. What is wrong however it was drawn, a sound
+input with one thing spoilt, must be refused. Each test counts its refusals, so that the number that
+`docs/trust.md` states is one that was tried.
 """
 
 import copy
@@ -31,6 +33,7 @@ fuzzed = settings(
     max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
+fewer = settings(fuzzed, max_examples=EXAMPLES // 3)  # where an example takes long
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: (
@@ -42,23 +45,29 @@ JUNK = st.recursive(
 
 @pytest.fixture(scope="module")
 def refused():
-    """Count the refusals of each kind of input over the tests of this file."""
-    counts = {}
+    """Count the refusals of what had to be refused, and of junk, over the tests of this file."""
+    counts = {"wrong": 0, "junk": 0}
     yield counts
-    assert sum(counts.values()) >= 2000, f"too few inputs were malformed: {counts}"
+    assert counts["wrong"] >= 2000, f"too few inputs had to be refused: {counts}"
 
 
-def one_line(call, refused, kind):
-    """Call; count a refusal. An input that happens to be well-formed may pass."""
-    said = None
+def one_line(call, refused, kind="junk"):
+    """Call; count a refusal, and return whether it was one."""
     try:
         call()
     except UserError as error:
         said = str(error)
-    if said is not None:
-        assert said.strip(), "refused without a word"
-        assert "\n" not in said, f"more than one line: {said}"
-        refused[kind] = refused.get(kind, 0) + 1
+    else:
+        return False
+    assert said.strip(), "refused without a word"
+    assert "\n" not in said, f"more than one line: {said}"
+    refused[kind] += 1
+    return True
+
+
+def must_refuse(call, refused):
+    """Call with what is wrong however it was drawn."""
+    assert one_line(call, refused, "wrong"), "malformed input was taken"
 
 
 def places(value, path=()):
@@ -76,20 +85,61 @@ PLACES = sorted(places(CONFIG), key=str)
 @fuzzed
 @given(st.sampled_from(PLACES), JUNK, st.sampled_from(["replace", "remove", "add"]))
 def test_a_configuration_with_a_wrong_value_is_one_line(refused, place, junk, how):
+    config = changed(place, junk, how)
+    one_line(lambda: check(config, SCHEMA), refused)
+
+
+def changed(place, value, how):
+    """Return the configuration with a value in a place of it, beside it, or without the place."""
     config = copy.deepcopy(CONFIG)
     *path, last = place
     section = config
     for key in path:
         section = section[key]
     if how == "replace":
-        section[last] = junk
+        section[last] = value
     elif how == "remove":
         del section[last]
     elif isinstance(section, dict):
-        section[f"{last}_"] = junk
+        section[f"{last}_"] = value
     else:
-        section.insert(last, junk)
-    one_line(lambda: check(config, SCHEMA), refused, "configuration")
+        section.insert(last, value)
+    return config
+
+
+NOWHERE = st.sampled_from(  # what no key takes, and no list
+    [math.nan, math.inf, -math.inf, True, False, {"\0": None}, [None], {"": [True]}, [[math.nan]]]
+)
+REQUIRED = [p for p in PLACES if isinstance(p[-1], str) and p[0] != "estimators"]
+
+
+@fewer
+@given(
+    st.tuples(st.sampled_from(PLACES), NOWHERE, st.sampled_from(["replace", "add"]))
+    | st.tuples(st.sampled_from(REQUIRED), st.none(), st.just("remove"))
+)
+def test_a_configuration_that_is_wrong_in_one_place_is_refused(refused, change):
+    config = changed(*change)
+    must_refuse(lambda: check(config, SCHEMA), refused)
+
+
+PATHS = [("orders", "custom"), ("corpus", "files"), ("corpus", "tokenizer"), ("model", "source")]
+NO_PATH = st.builds(
+    "{}{}{}".format,
+    st.text(max_size=9),
+    st.sampled_from("{}\0\n\x1f\x85\u2028\ud800"),
+    st.text(max_size=9),
+)
+
+
+@fewer
+@given(st.sampled_from([*PATHS, ("run", "checkpoints"), ("run", "order")]), NO_PATH)
+def test_a_path_that_can_be_none_is_refused(refused, place, path):
+    config = copy.deepcopy(CONFIG)
+    section, key = place
+    config["run"] = {"checkpoints": ".", "order": "."} if section == "run" else None
+    config[section][key] = [path] if key == "files" else path
+    must_refuse(lambda: check(config, SCHEMA), refused)
 
 
 @fuzzed
@@ -100,7 +150,18 @@ def test_a_configuration_with_a_wrong_value_is_one_line(refused, place, junk, ho
 def test_a_configuration_file_of_any_bytes_is_one_line(refused, tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "fuzz.yaml"
     path.write_bytes(content)
-    one_line(lambda: load_config(path), refused, "configuration file")
+    one_line(lambda: load_config(path), refused)
+
+
+@fewer
+@given(
+    st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")),
+    st.sampled_from([b"\xff", b"\0", b"\n- a\nb: 1", b"\nb: " + b"[" * 200, b"\n? 2001-99-99"]),
+)
+def test_a_configuration_file_with_a_spoilt_end_is_refused(refused, tmp_path_factory, start, end):
+    path = tmp_path_factory.getbasetemp() / "spoilt.yaml"
+    path.write_bytes(b"study: a\nnote: " + json.dumps(start.decode()).encode() + end)
+    must_refuse(lambda: load_config(path), refused)
 
 
 SCHEDULES = st.lists(st.integers(-2, 6) | st.floats() | st.text(max_size=2) | st.none(), max_size=8)
@@ -121,7 +182,60 @@ def test_a_json_file_of_orders_that_are_none_is_one_line(refused, tmp_path_facto
     path = tmp_path_factory.getbasetemp() / "fuzz.json"
     text = json.dumps(value)
     path.write_text(text[: len(text) - cut] if cut < 5 else text, encoding="utf-8")
-    one_line(lambda: read_orders(path, WINDOW), refused, "orders in JSON")
+    one_line(lambda: read_orders(path, WINDOW), refused)
+
+
+UNITS_ONCE = st.permutations(range(4))
+NAME = st.text("abc", min_size=1, max_size=4)
+NO_UNIT = st.sampled_from(
+    [True, False, None, "0", "", 1.0, 0.5, math.nan, -1, 4, 2**40, 2**70, [], {}]
+)
+NO_NAME = st.sampled_from(["", "reference", "random-0007", "\ud800", "a\0b", "a\nb", "a\u2028b"])
+NO_KIND = JUNK.filter(lambda kind: kind not in ("free", "permutation"))
+
+
+def put(schedule, place, values):
+    """Return a schedule with some values, as many as may be, in one place."""
+    return [*schedule[:place], *values, *schedule[place + 1 :]]
+
+
+def spoilt(no_unit):
+    """Return schedules that one place makes wrong: no unit, one twice, too few places, too many."""
+    units = st.tuples(no_unit) | st.just([]) | st.permutations(range(4)).map(lambda all: all[:2])
+    return st.builds(put, UNITS_ONCE, st.integers(0, 3), units) | st.builds(
+        lambda once, place: put(once, place, [once[place - 1]]), UNITS_ONCE, st.integers(0, 3)
+    )
+
+
+def orders_with(**parts):
+    """Return the text of an order, sound but for `parts`; without those that are None."""
+    sound = {"name": NAME, "schedule": UNITS_ONCE, **parts}
+    kept = {key: part for key, part in sound.items() if part is not None}
+    return st.fixed_dictionaries(kept).map(json.dumps)
+
+
+SPOILT_JSON = st.one_of(
+    orders_with(schedule=spoilt(NO_UNIT)),
+    orders_with(schedule=JUNK),
+    orders_with(name=NO_NAME | JUNK.filter(lambda name: not isinstance(name, str))),
+    orders_with(kind=NO_KIND),
+    orders_with(shedule=UNITS_ONCE),
+    orders_with(name=None),
+    orders_with(schedule=None),
+    st.builds(lambda text, cut: text[: cut % len(text)], orders_with(), st.integers(0, 99)),
+    orders_with().map(lambda text: text[:-1] + ', "name": "mine"}'),
+    st.integers(10**4, 10**5).map(lambda depth: "[" * depth),
+)  # fmt: skip
+
+
+@fuzzed
+@given(SPOILT_JSON, st.sampled_from(["{}", "[{}]", '{{"orders": [{}]}}', '{{"mine": {}}}']))
+def test_a_json_file_of_an_order_that_is_wrong_in_one_place_is_refused(
+    refused, tmp_path_factory, text, form
+):
+    path = tmp_path_factory.getbasetemp() / "spoilt.json"
+    path.write_text(form.format(text), encoding="utf-8")
+    must_refuse(lambda: read_orders(path, WINDOW), refused)
 
 
 CELLS = st.sampled_from(
@@ -137,7 +251,48 @@ def test_a_csv_file_of_orders_that_are_none_is_one_line(
     path = tmp_path_factory.getbasetemp() / "fuzz.csv"
     lines = ["name,0,1,2,3"] * headed + [",".join(row) for row in rows]
     path.write_bytes("\n".join(lines).encode() + junk)
-    one_line(lambda: read_orders(path, WINDOW), refused, "orders in CSV")
+    one_line(lambda: read_orders(path, WINDOW), refused)
+
+
+NO_CELL = st.sampled_from(
+    ["", "x", "1.5", "0_3", "+1", "1e0", "٣", "-1", "4", "9" * 30, "9" * 5000, "0x1", "1 2", "true"]
+)
+SPOILT_ROWS = st.one_of(  # a heading and a row
+    st.tuples(st.just("name,1,2,3,4"), spoilt(NO_CELL).map(lambda cells: ["mine", *cells])),
+    st.tuples(
+        st.just("name,1,2,3,4"),
+        st.builds(
+            lambda *cells: [cells[0], *cells[1]],
+            NO_NAME.map(lambda name: name.replace("\ud800", "\x7f").replace("\n", "\x1f")),
+            UNITS_ONCE,
+        ),
+    ),
+    st.tuples(
+        st.sampled_from(["name,1,2,3", "name", "nam,1,2,3,4", "name;1;2;3;4", ""]),
+        UNITS_ONCE.map(lambda units: ["mine", *units]),
+    ),
+    st.tuples(
+        st.just("name,kind,1,2,3,4"),
+        st.builds(
+            lambda *cells: ["mine", cells[0], *cells[1]],
+            st.sampled_from(["fre", "1", "Free", '"']),
+            UNITS_ONCE,
+        ),
+    ),
+)
+
+
+@fuzzed
+@given(SPOILT_ROWS, UNITS_ONCE, st.booleans())
+def test_a_csv_file_of_an_order_that_is_wrong_in_one_place_is_refused(
+    refused, tmp_path_factory, spoilt, sound, first
+):
+    path = tmp_path_factory.getbasetemp() / "spoilt.csv"
+    heading, row = spoilt
+    rows = [["sound", *[""] * heading.count("kind"), *sound], row][:: 1 if first else -1]
+    lines = [heading, *(",".join(map(str, row)) for row in rows)]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    must_refuse(lambda: read_orders(path, WINDOW), refused)
 
 
 @pytest.fixture(scope="module")
@@ -155,9 +310,8 @@ def test_a_store_with_any_bytes_changed_is_one_line(refused, tmp_path_factory, s
     for place in data.draw(st.lists(places, min_size=1, max_size=4, unique=True)):
         content[place] ^= data.draw(st.integers(1, 255))
     path.write_bytes(bytes(content[: data.draw(st.just(len(content)) | places)]))
-    before = refused.get("store", 0)
-    one_line(lambda: store.read_arrays(path, "k" * 16, "warm"), refused, "store")
-    assert refused["store"] == before + 1, "a changed file was read"
+    must_refuse(lambda: store.read_arrays(path, "k" * 16, "warm"), refused)
+    assert store.stated_key(path) is None, "a changed file was believed"
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +334,7 @@ def test_tokens_with_any_bytes_changed_are_one_line_or_other_tokens(
     corpus = {**CONFIG["corpus"], "source": "tokens", "files": [str(path)], "domains": None}
     corpus |= {"sequence_length": LENGTH, "heldout_sequences": HELDOUT}
     window = WindowConfig(0, UNITS, UNIT_SIZE, 1, 1, 0.0)
-    one_line(lambda: read_tokens(CorpusConfig(**corpus), window, False), refused, "tokens")
+    one_line(lambda: read_tokens(CorpusConfig(**corpus), window, False), refused)
 
 
 def resealed(path):
@@ -204,9 +358,8 @@ def test_a_store_whose_header_is_another_is_one_line(
                 "array": np.arange(number + 2), "other": f"another{number}",
             }[what]  # fmt: skip
     resealed(path)
-    before = refused.get("header", 0)
-    one_line(lambda: store.read_arrays(path, "k" * 16, "warm"), refused, "header")
-    assert refused["header"] == before + 1, "a file of another study was read"
+    must_refuse(lambda: store.read_arrays(path, "k" * 16, "warm"), refused)
+    assert store.stated_key(path) == (f"another{number}" if what == "other" else None)
 
 
 def test_the_configuration_that_is_fuzzed_is_sound_itself():
