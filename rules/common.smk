@@ -54,7 +54,7 @@ def take_orders_file():
     It stands there in the place of the section `orders`, so all is laid again without it, in the
     order that Snakemake takes: params are compared as text, in which keys must keep their places.
     """
-    if not isinstance(config["orders"], str):
+    if not isinstance(config.get("orders"), str):
         return None
     given = dict(workflow.config_settings.config)
     file = given.pop("orders", None)

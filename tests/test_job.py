@@ -195,6 +195,25 @@ def test_want_of_memory_is_one_line_that_says_what_to_do(snakemake, tmp_path, wh
     assert (tmp_path / "logs" / "step.log").read_text().startswith("error: out of memory")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA out of memory. Tried to allocate 20.00 GiB.\nGPU 0 has a total capacity of 79 GiB",
+        "CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    ],
+)
+def test_want_of_memory_of_a_gpu_is_one_line_with_a_remedy_of_its_own(snakemake, words):
+    def main(job):
+        raise RuntimeError(words)
+
+    with pytest.raises(SystemExit, match=r"^error: out of memory of the GPU \(CUDA") as caught:
+        job_module.run(main, snakemake)
+    assert "window.unit_size" in caught.value.code
+    assert "mem_mb" not in caught.value.code, "memory of the processor is of no use"
+    assert "\n" not in caught.value.code
+
+
 def test_a_log_that_the_disk_has_no_room_for_stops_no_step(snakemake, monkeypatch, capfd):
     snakemake.log = ["/dev/full"]
     monkeypatch.setattr(job_module, "write_text", lambda *_: None)

@@ -1,5 +1,6 @@
 """Which checkpoints of a run a window is read from; a run that does not hold them is one line."""
 
+import os
 import re
 
 import pytest
@@ -74,6 +75,24 @@ def test_a_run_whose_checkpoints_do_not_fit_is_one_line_that_names_the_file(tmp_
         window_checkpoints(run_of(tmp_path, *steps), WINDOW)
     assert "\n" not in str(error.value)
     assert str(error.value).startswith(str(tmp_path))
+
+
+def test_a_run_that_is_no_folder_is_one_line(tmp_path):
+    (tmp_path / "run").touch()
+    with pytest.raises(UserError, match=r"run: cannot be read: Not a directory; make it readable"):
+        window_checkpoints(tmp_path / "run", WINDOW)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+@pytest.mark.parametrize("name", ["", "checkpoint-14"])
+def test_a_folder_that_may_not_be_read_is_one_line_that_names_it(tmp_path, name):
+    folder = run_of(tmp_path, *range(10, 19))
+    (folder / name).chmod(0)
+    try:
+        with pytest.raises(UserError, match=rf"{name}: cannot be read: Permission denied"):
+            window_checkpoints(folder, WINDOW)
+    finally:
+        (folder / name).chmod(0o755)
 
 
 @pytest.mark.parametrize("name", [PARAMETERS_FILE, MOMENTS_FILE])

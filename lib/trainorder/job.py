@@ -25,6 +25,7 @@ from trainorder.provenance import digest
 
 _PARTS = ("input", "output", "params")
 _NO_MEMORY = re.compile("can't allocate memory|memory allocation failed|out of memory")
+_NO_GPU_MEMORY = re.compile("CUDA.*out of memory|CUBLAS_STATUS_ALLOC_FAILED")
 
 
 @dataclass
@@ -79,6 +80,11 @@ def _memory() -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if _NO_GPU_MEMORY.search(str(error)):
+            raise UserError(
+                f"out of memory of the GPU ({error}); make window.unit_size, "
+                "corpus.sequence_length or the model smaller, use a GPU with more, or device: cpu"
+            ) from error
         if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
             raise UserError(
                 f"out of memory ({str(error) or 'Python'}); run fewer jobs at once, or ask for "

@@ -5,7 +5,8 @@ Trainer of transformers names them. Each holds the parameters and AdamW's moment
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -34,10 +35,11 @@ def window_checkpoints(folder: str | Path, window: WindowConfig) -> list[int]:
 
     Raises:
         UserError: the window does not lie between two checkpoints, one is missing or out of step,
-            or lacks a file that is read.
+            or lacks a file that is read; or a folder cannot be read.
 
     """
-    steps = _between(folder, window)
+    with _reading(Path(folder)):
+        steps = _between(folder, window)
     every = steps[1] - steps[0]
     for before, after in pairwise(steps):
         if after - before > every:
@@ -52,8 +54,18 @@ def window_checkpoints(folder: str | Path, window: WindowConfig) -> list[int]:
             )
     for step in steps:
         for name, pickled in _PICKLED.items():
-            _check_file(checkpoint(folder, step), name, pickled)
+            with _reading(checkpoint(folder, step)):
+                _check_file(checkpoint(folder, step), name, pickled)
     return steps
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Turn a folder that the system does not let be read into a `UserError`."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read: {error.strerror}; make it readable") from None
 
 
 def _between(folder: str | Path, window: WindowConfig) -> list[int]:

@@ -9,10 +9,12 @@ import re
 
 import huggingface_hub
 import pytest
+import yaml
 
 from configs import replaced
 from trainorder.checkpoints import read_state, write_state
-from workflow_tree import SMOKE, Tree, assert_one_line, by_hand, contents
+from trainorder.config import load_config
+from workflow_tree import SMOKE, Tree, assert_one_line, by_hand, contents, work_tree
 
 pytestmark = pytest.mark.study
 
@@ -179,6 +181,18 @@ def test_snakemake_says_one_line_before_anything_runs(finished, tmp_path, case):
 def test_snakemake_names_the_key_misspelt_on_the_command_line(finished):
     line = snakemake_refuses(finished, "--dry-run", "--config", "studdy=mine")
     assert line == "error: config: studdy: unknown key; did you mean `study`?"
+
+
+@pytest.mark.parametrize("section", ["orders", "window"])
+def test_a_configuration_without_a_section_is_one_line(tmp_path, section):
+    tree = work_tree(tmp_path)
+    config = load_config(tree.root / "config.yaml")
+    del config[section]
+    (tree.root / "config.yaml").write_text(yaml.safe_dump(config))
+    status, output = tree.snakemake("--dry-run")
+    assert status == 1, output
+    assert f"error: config: {section}: missing key" in output.splitlines()
+    assert "Traceback" not in output
 
 
 def test_snakemake_stops_before_anything_runs_with_a_bad_order_file(study):
