@@ -7,7 +7,8 @@ from trainorder.corpus import packages
 GIVEN_TOKENIZER = [
     str(path)
     for path in [Path(config["corpus"]["tokenizer"] or "") / "tokenizer.json"]
-    if config["corpus"]["tokenizer"] and (os.path.isfile(path) or str(path) in PACKAGED_MODEL)
+    if config["corpus"]["tokenizer"]
+    and (os.path.isfile(path) or str(path) in PACKAGED_MODEL)
 ]
 
 FILED = ("files", "tokens")  # sources that are files of the user's own
