@@ -57,30 +57,32 @@ from trainorder.unit_curvature import (
 )
 
 LAYERS = (1, 4)  # of the two models
-UNITS, SEQUENCES, LENGTH, VOCABULARY = 8, 3, 3, 64  # few tokens, so little beside vectors
-ORDER = Order("random-0", "random", "random", np.array([[u] for u in (2, 0, 5, 7, 1, 6, 3, 4)]))
+STEPS, PER_STEP = 3, 2
+UNITS = STEPS * PER_STEP  # so many vectors in a row of the table that holding one would be seen
+SEQUENCES, LENGTH, VOCABULARY = 3, 3, 64  # few tokens, so little beside vectors
+ORDER = Order("random-0", "random", "random", np.array([[2, 4], [0, 5], [1, 3]]))
 CLIPPED = OptimizerConfig(1e-3, 0.9, 0.95, 1e-8, 0.1, "constant", 0, 0.1, 1.0)
 CURVATURE = CurvatureConfig("domains", 1, 4, 0.0, 6, 2, 2)
-LABELS = np.array([0, 0, 1, 0, 1, 1, 0, 1])
-CHECKPOINTS = (0, 5, 8)
+LABELS = np.array([0, 0, 1, 0, 1, 1])
+CHECKPOINTS = (0, 2, STEPS)
 
 
 def problem(layers):
-    """Return a model of 1.3 million parameters a layer, on random tokens."""
+    """Return a model of 3.3 million parameters a layer, on random tokens."""
     rng = np.random.default_rng(0)
     warmup, units, heldout = (
         rng.integers(0, VOCABULARY, (*shape, LENGTH)).astype(np.int32)
         for shape in ((1,), (UNITS, SEQUENCES), (1, 1))
     )
     corpus = Corpus(["a"], VOCABULARY, warmup, units, ["a"] * UNITS, heldout)
-    config = ModelConfig(320, 896, layers, 8)
+    config = ModelConfig(512, 1408, layers, 8)
     model = LanguageModel(config, VOCABULARY, LENGTH, 0, torch.float32)
     return LanguageProblem(model, corpus, Meter())
 
 
 def optimizer():
     """Return one that clips, for which a whole gradient has to be seen."""
-    return AdamW(CLIPPED, UNITS)
+    return AdamW(CLIPPED, STEPS)
 
 
 def clusters():
@@ -108,7 +110,7 @@ def write(folder, layers):
         return State(theta + 1e-3 * t, theta * 1e-3, theta**2 * 1e-3 + 1e-9, t)
 
     write_state(folder / "warm.h5", "k", state(0))
-    write_path(folder / "path.h5", "k", state, UNITS, np.arange(UNITS))
+    write_path(folder / "path.h5", "k", state, STEPS, np.arange(STEPS))
     names = [name for name, _ in model.module.named_parameters()]
     for t in CHECKPOINTS:
         where = checkpoint(folder / "run", t)
@@ -135,7 +137,7 @@ def train(folder, layers):
     def checkpoints(place, readout):
         return Checkpoints(folder / "work", f"{layers}-{readout}", 1)
 
-    training = Training(start(folder), CLIPPED, UNITS, [1, UNITS], checkpoints)
+    training = Training(start(folder), CLIPPED, STEPS, [1, STEPS], checkpoints)
     retrain(about, [ORDER], training, [ORDER.name], sketch, {ORDER.name: [0]})
 
 
@@ -145,18 +147,18 @@ def existing(folder, layers):
     states = RunStates(folder / "run", CHECKPOINTS, about.model)
     with suppress(UserError):  # it is none
         check_run(states, ORDER.schedule, about, optimizer())
-    write_path(folder / "made.h5", "k", states.state, UNITS, np.arange(UNITS))
+    write_path(folder / "made.h5", "k", states.state, STEPS, np.arange(STEPS))
 
 
 def barycentre(folder, layers):
     """Run the barycentre path, with one step between anchors, and write its files."""
     kept = Checkpoints(folder / "work", f"barycentre-{layers}", 1, keep_all=True)
-    anchors = Anchors(UNITS, np.array([0, 2]), 0.0)
+    anchors = Anchors(STEPS, np.array([0, 2]), 0.0)
     about, state = problem(layers), start(folder)
-    made = run_barycentre(about, clusters(), optimizer(), state, 1, anchors, kept, "k")
+    made = run_barycentre(about, clusters(), optimizer(), state, PER_STEP, anchors, kept, "k")
     rows = anchor_gradients(kept, made, "k")
     write_rows(folder / "made.h5", "k", made, UNITS, state.parameters, rows)
-    write_path(folder / "made.h5", "k", lambda t: kept.load(t)[0], UNITS, made)
+    write_path(folder / "made.h5", "k", lambda t: kept.load(t)[0], STEPS, made)
     kept.clear()
 
 
@@ -169,7 +171,7 @@ def table(folder, layers):
 
 def probes(folder, layers):
     """Probe the curvature of clusters, and compress it with the table."""
-    schedules = probe_schedules((UNITS, 1), UNITS, 0, 4)
+    schedules = probe_schedules((STEPS, PER_STEP), UNITS, 0, 4)
     with expansion(folder, layers) as about:
         prober = Prober(about, clusters(), schedules, CURVATURE.anchors)
         curvature = prober.run(CURVATURE)
@@ -197,10 +199,10 @@ def low_rank(folder):
 
 def reduced(folder, layers):
     """Reduce the low-rank expansion."""
-    schedules = probe_schedules((UNITS, 1), UNITS, 0, 4)
+    schedules = probe_schedules((STEPS, PER_STEP), UNITS, 0, 4)
     model = low_rank(folder)
     with expansion(folder, layers) as about:
-        reduce(about, model, schedules, second_moment_scale(about), [1, UNITS])
+        reduce(about, model, schedules, second_moment_scale(about), [1, STEPS])
 
 
 ESTIMATORS = {
@@ -267,7 +269,7 @@ def main(folder):
 
 def problem_size(layers):
     """Return the number of parameters; on the device `meta` nothing is allocated."""
-    config = ModelConfig(320, 896, layers, 8)
+    config = ModelConfig(512, 1408, layers, 8)
     with torch.device("meta"):
         return LanguageModel(config, VOCABULARY, LENGTH, 0, torch.float32).size
 
