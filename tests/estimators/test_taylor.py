@@ -16,6 +16,7 @@ from problems import (
     torch_states,
     warm_state,
 )
+from trainorder import derivatives
 from trainorder.estimators.order0 import Order0
 from trainorder.estimators.taylor1 import Taylor1
 from trainorder.estimators.taylor2 import Taylor2
@@ -97,3 +98,62 @@ def test_several_units_a_step_repeats_and_absences_are_replayed(order, tmp_path)
     for row, schedule in zip(found, schedules, strict=True):
         truth = torch_states(problem, warm, schedule, config)[-1].parameters
         assert relative_error(row, truth) < 1e-10, f"units of a step are mixed up in {schedule}"
+
+
+def normalised(x):
+    """Return x / |x| by rows."""
+    return x / x.norm(dim=-1, keepdim=True)
+
+
+class Kernel(torch.autograd.Function):
+    """The same, whose gradient has no graph, as that of a fused kernel."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return normalised(x)
+
+    @staticmethod
+    def backward(ctx, slope):
+        x = ctx.saved_tensors[0].detach().requires_grad_()
+        with torch.enable_grad():
+            return torch.autograd.grad(normalised(x), x, slope.detach())[0]
+
+
+class Norm(torch.nn.Module):
+    """A norm of a model, with its scale, by a function of one's own."""
+
+    def __init__(self, norm, function):
+        super().__init__()
+        self.weight, self.function = norm.weight, function
+
+    def forward(self, x):
+        return self.weight * x.shape[-1] ** 0.5 * self.function(x)
+
+
+def replayed_with(function, order, folder):
+    """Return the end of a replay of a language model, whose last norm is a given function."""
+    problem, config = language_problem(), optimizer_config(learning_rate=4e-3, epsilon=1e-4)
+    decoder = problem.model.module.model
+    decoder.norm = Norm(decoder.norm, function)
+    warm = warm_state(problem, problem.model.parameters(), config)
+    states = torch_states(problem, warm, REFERENCE, config)
+    with expansion(problem, states, config, folder) as about:
+        return ESTIMATORS[order](about).replay(torch.tensor([OTHER]), ignore)[0], problem.meter
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_model_with_a_kernel_that_autograd_leaves_out_is_differenced(order, tmp_path):
+    with pytest.warns(UserWarning, match="by differences of gradients: autograd leaves out a part"):
+        found, counted = replayed_with(Kernel.apply, order, tmp_path / "kernel")
+    expected, sound = replayed_with(normalised, order, tmp_path / "sound")
+    error = relative_error(found, expected)
+    assert error < 1e-6, f"differences lead {error:.1e} elsewhere"
+    assert counted.counts == sound.counts
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_model_that_is_differentiated_twice_is_not_differenced(order, tmp_path, monkeypatch):
+    monkeypatch.setattr(derivatives, "_differenced", None)  # to be called is an error
+    replayed_with(normalised, order, tmp_path)

@@ -1,11 +1,15 @@
 """Exact Taylor expansion of each unit's own gradient, differentiated at replay."""
 
-from functools import partial
+from functools import cached_property, partial
 
 from torch import Tensor
 
 from trainorder import vectors
-from trainorder.derivatives import taylor_gradients
+from trainorder.derivatives import (
+    differenced_gradients,
+    is_twice_differentiable,
+    taylor_gradients,
+)
 from trainorder.estimators.base import Block, ExactReplay, displacement, sum_over_units, whole
 
 
@@ -18,10 +22,11 @@ class Taylor(ExactReplay):
         """Expand the loss of each visited unit once, for all orders that visit it at `t`."""
         problem = self.expansion.problem
         centre = self.expansion.parameters(t)
+        expand = taylor_gradients if self._by_autograd else differenced_gradients
         result = vectors.zeros(*parameters.shape, dtype=parameters.dtype)
         for unit, orders in sum_over_units(units):
             places = orders.tolist()
-            terms = taylor_gradients(
+            terms = expand(
                 partial(problem.loss, unit=unit),
                 centre,
                 (displacement(self.expansion, t, parameters[order][None])[0] for order in places),
@@ -33,6 +38,12 @@ class Taylor(ExactReplay):
                 vectors.forget()
             self._count(len(orders))
         return whole(result)
+
+    @cached_property
+    def _by_autograd(self) -> bool:
+        """Whether the model can be differentiated twice, judged once, at the window's beginning."""
+        loss = partial(self.expansion.problem.loss, unit=0)
+        return is_twice_differentiable(loss, self.expansion.parameters(0))
 
     def _count(self, displacements: int) -> None:
         meter = self.expansion.problem.meter
