@@ -1,5 +1,7 @@
 """A model of the user's own: what is read of it, and what of it is trained."""
 
+import json
+
 import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
@@ -46,9 +48,9 @@ def llama_folder(tmp_path_factory):
     return path
 
 
-def loaded(folder, vocabulary=VOCABULARY, length=LENGTH, dtype=torch.float64, **fields):
+def loaded(folder, vocabulary=VOCABULARY, length=LENGTH, dtype=torch.float64, seed=0, **fields):
     config = ModelConfig(2, 1, 1, 1, source=str(folder), **fields)
-    return LanguageModel(config, vocabulary, length, 0, dtype)
+    return LanguageModel(config, vocabulary, length, seed, dtype)
 
 
 @pytest.fixture
@@ -124,11 +126,96 @@ def test_a_folder_that_is_no_model_is_one_line(tmp_path):
         loaded(tmp_path)
 
 
-def test_pickled_weights_are_not_read(llama_folder, tmp_path):
-    (tmp_path / "config.json").write_bytes((llama_folder / "config.json").read_bytes())
-    torch.save(llama().state_dict(), tmp_path / "pytorch_model.bin")
-    with pytest.raises(UserError, match=r"cannot be loaded: [^\n]*$"):
+@pytest.fixture
+def configuration(folder, tmp_path):
+    """Return a folder with the configuration of a model and no weights."""
+    (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
+    return tmp_path
+
+
+NEW = "ignore:.*no weights; a new model:UserWarning"
+
+
+@pytest.mark.filterwarnings(NEW)
+@pytest.mark.parametrize("fields", [{}, {"trainable": ["norm|ln"]}])
+def test_a_configuration_alone_is_a_new_model_of_the_seed(configuration, folder, fields, tokens):
+    first, again, other = (loaded(configuration, seed=seed, **fields) for seed in (1, 1, 2))
+    for mine, same in zip(first.module.parameters(), again.module.parameters(), strict=True):
+        assert torch.equal(mine, same)
+    assert first.size == loaded(folder, **fields).size
+    whole = [torch.cat([p.flatten() for p in m.module.parameters()]) for m in (first, other)]
+    assert not torch.equal(*whole)
+    assert first.module.config._attn_implementation == "eager"
+    assert torch.equal(*(first.loss(first.parameters(), tokens) for _ in range(2))), "dropout is on"
+    with torch.device("meta"):
+        assert loaded(configuration, **fields).size == first.size
+
+
+def test_that_a_model_is_a_new_one_is_told(configuration):
+    with pytest.warns(UserWarning, match="no weights; a new model is made of config.json"):
+        loaded(configuration)
+
+
+@pytest.mark.filterwarnings(NEW)
+def test_a_new_model_is_drawn_in_single_precision_whatever_its_configuration_says(configuration):
+    plain = loaded(configuration).parameters()
+    rewrite(configuration / "config.json", dtype="bfloat16")
+    assert torch.equal(loaded(configuration).parameters(), plain)
+
+
+def rewrite(path, **fields):
+    """Write fields into a JSON file."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+def name_nothing(folder):
+    (folder / "weights").rename(folder / "pytorch_model.bin")
+
+
+def name_in_the_configuration(folder):
+    (folder / "weights").rename(folder / "adapter_model.bin")
+    rewrite(folder / "config.json", transformers_weights="adapter_model.bin")
+
+
+def name_in_an_index(folder):
+    (folder / "weights").rename(folder / "part.bin")
+    names = torch.load(folder / "part.bin")
+    index = {"metadata": {"total_size": 1}, "weight_map": dict.fromkeys(names, "part.bin")}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize("name", [name_nothing, name_in_the_configuration, name_in_an_index])
+def test_pickled_weights_are_not_read(configuration, folder, name):
+    torch.save(loaded(folder).module.state_dict(), configuration / "weights")
+    name(configuration)
+    with pytest.raises(UserError, match=r"^model.source: .*: cannot be loaded: [^\n]*$"):
+        loaded(configuration)
+    assert torch.load.__module__ == "torch.serialization"
+
+
+ADAPTERS = r"^model.source: .*: cannot be loaded: adapter_config.json: it is adapters; [^\n]*$"
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_a_folder_of_adapters_is_refused(llama_folder, tmp_path, device):
+    adapted = loaded(llama_folder, lora=LORA).module
+    adapted.save_pretrained(tmp_path)
+    with torch.device(device), pytest.raises(UserError, match=ADAPTERS):
         loaded(tmp_path)
+    llama().save_pretrained(tmp_path)  # the model beside them changes nothing
+    with torch.device(device), pytest.raises(UserError, match=ADAPTERS):
+        loaded(tmp_path)
+
+
+def test_adapters_on_the_hub_are_refused(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "transformers.utils.peft_utils.cached_file",
+        lambda name, file, **_: asked.append((name, file)) or f"/cache/{file}",
+    )
+    with pytest.raises(UserError, match=ADAPTERS):
+        loaded("someone/adapters")
+    assert asked == [("someone/adapters", "adapter_config.json")]
 
 
 @pytest.mark.parametrize(

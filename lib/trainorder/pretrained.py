@@ -1,26 +1,33 @@
 """A language model of the user's own, from a folder or the hub, and what of it is trained."""
 
 import re
+import warnings
 from collections.abc import Sequence
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, NoReturn, cast
+from unittest.mock import patch
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.utils.peft_utils import find_adapter_config_file
 
 from trainorder.config import LoraConfig, ModelConfig
 from trainorder.errors import UserError
+
+_WEIGHTS = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf"}
 
 
 def load(source: str, config: ModelConfig, seed: int) -> torch.nn.Module:
     """Load the model `source` with eager attention; only what is trained asks for gradients.
 
-    Safetensors alone are read, and no code that comes with a model is run. Without a pattern and
-    without adapters every parameter is trained.
+    Safetensors alone are read, and no code that comes with a model is run. A folder that has a
+    config.json and no weights is a new model. Without a pattern and without adapters every
+    parameter is trained.
 
     Args:
         source: a local folder, or a name on the hub.
         config: says what is trained.
-        seed: of the adapters' initial weights.
+        seed: of the initial weights of adapters, and of a new model.
 
     Raises:
         UserError: the model cannot be loaded, or no parameter is left to train.
@@ -28,7 +35,7 @@ def load(source: str, config: ModelConfig, seed: int) -> torch.nn.Module:
     """
     where = f"model.source: {source}"
     try:
-        module = _read(source)
+        module = _read(source, seed)
     except Exception as error:  # transformers and the hub client each raise their own
         reason = (str(error) or type(error).__name__).strip().splitlines()[0]
         raise UserError(f"{where}: cannot be loaded: {reason}") from None
@@ -41,14 +48,34 @@ def load(source: str, config: ModelConfig, seed: int) -> torch.nn.Module:
     return cast(torch.nn.Module, module)
 
 
-def _read(source: str) -> Any:
+def _read(source: str, seed: int) -> Any:
     """Return the model; on the device `meta`, which holds no numbers, only its shapes."""
-    if torch.get_default_device().type == "meta":
+    if find_adapter_config_file(source) is not None:
+        raise ValueError("adapter_config.json: it is adapters; merge them into their model first")
+    new = _is_configuration_alone(Path(source))
+    if new:  # the weights may only have been forgotten
+        warnings.warn(f"{source}: no weights; a new model is made of config.json", stacklevel=3)
+    if new or torch.get_default_device().type == "meta":
         shape = AutoConfig.from_pretrained(source, trust_remote_code=False)
-        return AutoModelForCausalLM.from_config(shape, attn_implementation="eager")
-    return AutoModelForCausalLM.from_pretrained(
-        source, attn_implementation="eager", use_safetensors=True, trust_remote_code=False
+        torch.manual_seed(seed)
+        return AutoModelForCausalLM.from_config(
+            shape, attn_implementation="eager", dtype=torch.float32, trust_remote_code=False
+        )
+    # `use_safetensors` alone would read pickles that the configuration or an index of shards names.
+    with patch("torch.load", _no_pickle):
+        return AutoModelForCausalLM.from_pretrained(
+            source, attn_implementation="eager", use_safetensors=True, trust_remote_code=False
+        )
+
+
+def _is_configuration_alone(folder: Path) -> bool:
+    return (folder / "config.json").is_file() and not any(
+        path.suffix in _WEIGHTS or path.name.endswith(".index.json") for path in folder.iterdir()
     )
+
+
+def _no_pickle(*_: Any, **__: Any) -> NoReturn:
+    raise ValueError("pickled weights; save them as safetensors")
 
 
 def _freeze_others(module: torch.nn.Module, patterns: Sequence[str]) -> None:
