@@ -16,7 +16,7 @@ HEADER = ("estimator", "verdict", "order", "metric", "value", "low", "high", "be
 
 
 def main(job: Job) -> None:
-    study = Study.open(Path(job.input["orders"]).parent)
+    study = Study.read(Path(job.input["orders"]).parent)
     orders = read_orders(job.input["custom"], study.window)
     found = [replace(made, parameters=None) for made in study.estimates(orders)]
     write_csv(job.output["what_if"], HEADER, rows(found))

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from trainorder import job as job_module
+from trainorder import memory
 from trainorder.errors import UserError
 
 SCRIPT = """
@@ -166,6 +167,27 @@ def test_a_job_under_snakemake_leaves_the_file_that_repeats_it(snakemake, tmp_pa
     job_module.run(jobs.append)
     first, again = jobs
     assert (again.input, again.output, again.params) == (first.input, first.output, first.params)
+
+
+def test_a_job_holds_as_much_by_hand_as_under_snakemake(snakemake, tmp_path, monkeypatch):
+    monkeypatch.setattr(memory._Memory, "most", memory._Memory.most)
+    monkeypatch.setattr(memory._Memory, "left", memory._Memory.left)
+    snakemake.config["memory_gb"] = 0.25
+    job_module.run(lambda job: None, snakemake)
+    assert memory._Memory.most == 0.25e9
+    memory.hold_at_most(3)
+    monkeypatch.setattr(sys, "argv", ["step.py", str(tmp_path / "logs" / "step.json")])
+    job_module.run(lambda job: None)
+    assert memory._Memory.most == 0.25e9
+    assert memory._Memory.left <= 0.25e9
+
+
+@pytest.mark.parametrize("held", ["4", -1, None, float("nan"), float("inf")])
+def test_a_memory_that_is_none_is_one_line(by_hand, held):
+    done = by_hand(memory_gb=held)
+    assert done.returncode == 1
+    assert done.stderr.endswith("job.json: memory_gb: needs a number that is not negative\n")
+    assert done.stderr.count("\n") == 1, done.stderr
 
 
 def test_a_users_mistake_is_in_the_log_and_on_the_terminal(snakemake, tmp_path):

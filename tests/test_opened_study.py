@@ -1,11 +1,13 @@
 """What a study hands out is not changed by whoever takes it."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
 import synthetic
-from trainorder import Study
+from trainorder import Study, memory, vectors
 
 
 class ByPosition:
@@ -22,7 +24,9 @@ class ByPosition:
 
 
 @pytest.fixture
-def study(tmp_path):
+def study(tmp_path, monkeypatch):
+    for name in ("most", "left"):  # which opening sets
+        monkeypatch.setattr(memory._Memory, name, getattr(memory._Memory, name))
     made = synthetic.make(tmp_path, random=12, calibration=10)
     made.validate()
     opened = Study.open(made.results)
@@ -46,3 +50,23 @@ def test_a_search_and_maps_do_not_warn_of_schedules_that_are_read_only(study):
     [best, *_] = study.search({"heldout": 1.0}, random=64, rounds=2)
     assert best.schedule.shape == study.orders["reference"].schedule.shape
     assert study.maps()
+
+
+def test_a_study_that_is_opened_holds_what_its_configuration_says(study):
+    path = study.folder / "validation.json"
+    record = json.loads(path.read_text())
+    held = [vectors.zeros(1000)]
+    for gigabytes in (1e-5, 4):
+        record["provenance"]["config"]["memory_gb"] = gigabytes
+        path.write_text(json.dumps(record))
+        Study.open(study.folder)
+        mapped = len(vectors._files)
+        held.append(vectors.zeros(2000))
+        in_files = len(vectors._files) - mapped
+        assert in_files == (gigabytes < 1), f"of {gigabytes} GB, those held before do not count"
+
+
+def test_a_job_that_opens_a_study_holds_what_it_was_told(study):
+    memory.hold_at_most(1)
+    Study.read(study.folder)
+    assert memory._Memory.most == 1e9

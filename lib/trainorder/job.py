@@ -1,13 +1,14 @@
 """Runs one script of the study, under Snakemake or by hand.
 
 A script defines `main(job)` and calls `run(main, globals().get("snakemake"))`. Under Snakemake the
-job's named inputs, outputs and params come from the rule, and are also written beside its log, so
-that the same step can be run again by hand:
+job's named inputs, outputs and params come from the rule, and are also written beside its log with
+the memory that it may hold, so that the same step can be run again by hand:
 `python scripts/truth.py results/default/logs/truth-0.json`.
 """
 
 import io
 import json
+import math
 import os
 import re
 import sys
@@ -20,10 +21,11 @@ from typing import Any
 from trainorder.cost import Meter
 from trainorder.errors import UserError
 from trainorder.files import read_json, sha256_file, write_json, write_text
-from trainorder.memory import hold_at_most
+from trainorder.memory import DEFAULT_GB, hold_at_most
 from trainorder.provenance import digest
 
 _PARTS = ("input", "output", "params")
+_MEMORY = "memory_gb"  # of the configuration; no param, as no result depends on it
 _NO_MEMORY = re.compile("can't allocate memory|memory allocation failed|out of memory")
 _NO_GPU_MEMORY = re.compile("CUDA.*out of memory|CUBLAS_STATUS_ALLOC_FAILED")
 
@@ -94,9 +96,11 @@ def _memory() -> Iterator[None]:
 
 
 def _from_snakemake(snakemake: Any) -> Job:
-    hold_at_most(snakemake.config["memory_gb"] * 1e9)
+    held = snakemake.config[_MEMORY]
+    hold_at_most(held)
     parts = {name: _plain(getattr(snakemake, name)) for name in _PARTS}
-    write_text(Path(snakemake.log[0]).with_suffix(".json"), json.dumps(parts, indent=1) + "\n")
+    record = {**parts, _MEMORY: held}
+    write_text(Path(snakemake.log[0]).with_suffix(".json"), json.dumps(record, indent=1) + "\n")
     return Job(parts["input"], parts["output"], parts["params"], log=snakemake.log[0])
 
 
@@ -118,6 +122,10 @@ def _from_command_line() -> Job:
         isinstance(record.get(name), dict) for name in _PARTS
     ):
         raise UserError(f"{sys.argv[1]}: needs the mappings {', '.join(_PARTS)}")
+    held = record.get(_MEMORY, DEFAULT_GB)
+    if not isinstance(held, int | float) or not 0 <= held < math.inf:
+        raise UserError(f"{sys.argv[1]}: {_MEMORY}: needs a number that is not negative")
+    hold_at_most(held)
     given, made, params = (_Part(part, record[part]) for part in _PARTS)
     return Job(given, made, params)
 

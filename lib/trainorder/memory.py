@@ -1,16 +1,19 @@
 """How much memory the vectors of this process may take, and how much of it is left."""
 
-DEFAULT_BYTES = 4 * 10**9
+DEFAULT_GB = 4.0
 VECTORS_HELD = 6  # of parameters that a job holds beside these at most: tests/test_memory.py
 
 
 class _Memory:
-    left = DEFAULT_BYTES
+    most = int(DEFAULT_GB * 1e9)
+    left = most  # may be negative, of a process that was allowed more before
 
 
-def hold_at_most(size: float) -> None:
-    """Let vectors, of which the process holds none yet, take `size` bytes."""
-    _Memory.left = int(size)
+def hold_at_most(gigabytes: float) -> None:
+    """Let vectors, those that the process holds already among them, take that much."""
+    most = int(gigabytes * 1e9)
+    _Memory.left += most - _Memory.most
+    _Memory.most = most
 
 
 def take(size: int) -> bool:

@@ -22,6 +22,7 @@ from trainorder.estimators.opening import opened_estimator
 from trainorder.files import read_json
 from trainorder.memorization.estimates import by_reduced, of_all_positions
 from trainorder.memorization.maps import Maps, estimated_maps
+from trainorder.memory import DEFAULT_GB, hold_at_most
 from trainorder.optimizer import build_optimizer
 from trainorder.orders import Order, check_order, load_orders, load_unit_domains
 from trainorder.outcome import BATCH_NUMBERS, Training, retrain
@@ -97,10 +98,19 @@ class Study:
     def open(cls, folder: str | Path) -> "Study":
         """Read the results in `folder`; the store is opened when it is needed.
 
+        From then on the process holds no more vectors than the study's `memory_gb` lets a job.
+
         Raises:
             UserError: the study is missing or not complete.
 
         """
+        study = cls.read(folder)
+        hold_at_most(study.config.get("memory_gb", DEFAULT_GB))
+        return study
+
+    @classmethod
+    def read(cls, folder: str | Path) -> "Study":
+        """Do as `open`, in a job, which has been told what it may hold."""
         folder = Path(folder)
         if not (folder / "validation.json").is_file():
             raise UserError(f"{folder}: no finished study; run it, or name the folder of one")
