@@ -57,14 +57,14 @@ from trainorder.unit_curvature import (
 )
 
 LAYERS = (1, 4)  # of the two models
-STEPS, PER_STEP = 3, 2
-UNITS = STEPS * PER_STEP  # so many vectors in a row of the table that holding one would be seen
+WINDOW, PER_STEP = 3, 2
+UNITS = WINDOW * PER_STEP  # so many vectors in a row of the table that holding one would be seen
 SEQUENCES, LENGTH, VOCABULARY = 3, 3, 64  # few tokens, so little beside vectors
 ORDER = Order("random-0", "random", "random", np.array([[2, 4], [0, 5], [1, 3]]))
 CLIPPED = OptimizerConfig(1e-3, 0.9, 0.95, 1e-8, 0.1, "constant", 0, 0.1, 1.0)
 CURVATURE = CurvatureConfig("domains", 1, 4, 0.0, 6, 2, 2)
 LABELS = np.array([0, 0, 1, 0, 1, 1])
-CHECKPOINTS = (0, 2, STEPS)
+CHECKPOINTS = (0, 2, WINDOW)
 
 
 def problem(layers):
@@ -82,7 +82,7 @@ def problem(layers):
 
 def optimizer():
     """Return one that clips, for which a whole gradient has to be seen."""
-    return AdamW(CLIPPED, STEPS)
+    return AdamW(CLIPPED, WINDOW)
 
 
 def clusters():
@@ -110,7 +110,7 @@ def write(folder, layers):
         return State(theta + 1e-3 * t, theta * 1e-3, theta**2 * 1e-3 + 1e-9, t)
 
     write_state(folder / "warm.h5", "k", state(0))
-    write_path(folder / "path.h5", "k", state, STEPS, np.arange(STEPS))
+    write_path(folder / "path.h5", "k", state, WINDOW, np.arange(WINDOW))
     names = [name for name, _ in model.module.named_parameters()]
     for t in CHECKPOINTS:
         where = checkpoint(folder / "run", t)
@@ -137,7 +137,7 @@ def train(folder, layers):
     def checkpoints(place, readout):
         return Checkpoints(folder / "work", f"{layers}-{readout}", 1)
 
-    training = Training(start(folder), CLIPPED, STEPS, [1, STEPS], checkpoints)
+    training = Training(start(folder), CLIPPED, WINDOW, [1, WINDOW], checkpoints)
     retrain(about, [ORDER], training, [ORDER.name], sketch, {ORDER.name: [0]})
 
 
@@ -147,18 +147,18 @@ def existing(folder, layers):
     states = RunStates(folder / "run", CHECKPOINTS, about.model)
     with suppress(UserError):  # it is none
         check_run(states, ORDER.schedule, about, optimizer())
-    write_path(folder / "made.h5", "k", states.state, STEPS, np.arange(STEPS))
+    write_path(folder / "made.h5", "k", states.state, WINDOW, np.arange(WINDOW))
 
 
 def barycentre(folder, layers):
     """Run the barycentre path, with one step between anchors, and write its files."""
     kept = Checkpoints(folder / "work", f"barycentre-{layers}", 1, keep_all=True)
-    anchors = Anchors(STEPS, np.array([0, 2]), 0.0)
+    anchors = Anchors(WINDOW, np.array([0, 2]), 0.0)
     about, state = problem(layers), start(folder)
     made = run_barycentre(about, clusters(), optimizer(), state, PER_STEP, anchors, kept, "k")
     rows = anchor_gradients(kept, made, "k")
     write_rows(folder / "made.h5", "k", made, UNITS, state.parameters, rows)
-    write_path(folder / "made.h5", "k", lambda t: kept.load(t)[0], STEPS, made)
+    write_path(folder / "made.h5", "k", lambda t: kept.load(t)[0], WINDOW, made)
     kept.clear()
 
 
@@ -171,7 +171,7 @@ def table(folder, layers):
 
 def probes(folder, layers):
     """Probe the curvature of clusters, and compress it with the table."""
-    schedules = probe_schedules((STEPS, PER_STEP), UNITS, 0, 4)
+    schedules = probe_schedules((WINDOW, PER_STEP), UNITS, 0, 4)
     with expansion(folder, layers) as about:
         prober = Prober(about, clusters(), schedules, CURVATURE.anchors)
         curvature = prober.run(CURVATURE)
@@ -199,10 +199,10 @@ def low_rank(folder):
 
 def reduced(folder, layers):
     """Reduce the low-rank expansion."""
-    schedules = probe_schedules((STEPS, PER_STEP), UNITS, 0, 4)
+    schedules = probe_schedules((WINDOW, PER_STEP), UNITS, 0, 4)
     model = low_rank(folder)
     with expansion(folder, layers) as about:
-        reduce(about, model, schedules, second_moment_scale(about), [1, STEPS])
+        reduce(about, model, schedules, second_moment_scale(about), [1, WINDOW])
 
 
 ESTIMATORS = {
