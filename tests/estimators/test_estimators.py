@@ -92,6 +92,13 @@ def test_another_order_is_estimated_to_end_elsewhere(config, case):
     assert relative_error(found, states[-1].parameters) > 1e-6, f"{config.name} ignores the order"
 
 
+@pytest.mark.parametrize("case", ["adamw"], indirect=True)
+@pytest.mark.parametrize("config", CONFIGS[1:], ids=lambda config: config.name)
+def test_progress_is_told_in_plain_words(config, case, capfd):
+    build_estimator(config, case[0]).replay(torch.tensor([REFERENCE]), ignore)
+    assert capfd.readouterr().err.lstrip("\r").startswith("replay:")
+
+
 @pytest.mark.parametrize("case", ["sgd", "sgd with momentum"], indirect=True)
 @pytest.mark.parametrize("method", PUBLISHED_METHODS)
 def test_the_published_method_is_not_applied_to_another_optimizer(method, case):

@@ -129,7 +129,7 @@ class ExactReplay(Estimator):
     def follow(self, state: State, schedules: Tensor, first: int, observe: Observe) -> None:
         """Advance `state` (O, P) in place from before step `first` to the end of `schedules`."""
         steps = schedules.shape[1]
-        for t in trange(first, steps, desc=type(self).__name__, mininterval=2):
+        for t in trange(first, steps, desc="replay", mininterval=2):
             observe(t, state.parameters)
             exact = t >= steps - self.tail
             gradients = self.true_gradients if exact else self.gradients

@@ -62,7 +62,7 @@ class FUT(Estimator):
         """Apply the expanded update of each step, with the moments of the path."""
         count, steps, _ = schedules.shape
         parameters = self.expansion.path.parameters(0).repeat(count, 1)
-        for t in trange(steps, desc=type(self).__name__, mininterval=2):
+        for t in trange(steps, desc="replay", mininterval=2):
             observe(t, parameters)
             for rows, columns in parts(count, parameters.shape[1]):
                 block = type(self)(self.expansion.block(columns), self.guard)
