@@ -1,10 +1,11 @@
-"""Puts the curvature of clusters and of units into one low-rank expansion."""
+"""Puts the curvature of clusters and of units into one low-rank expansion, and rounds it."""
 
 from pathlib import Path
 
 from trainorder.checkpoints import read_state
 from trainorder.files import write_json
 from trainorder.job import Job, run
+from trainorder.lowrank import LowRank, rounding
 from trainorder.unit_curvature import Probed, read_responses, with_unit_curvature
 
 
@@ -17,7 +18,9 @@ def main(job: Job) -> None:
     with job.meter.time("precompute"):
         model, belief = with_unit_curvature(probed, halves, left_out)
     model.save(Path(job.output["curvature"]), p["key"])
-    write_json(job.output["units"], {"shrinkage": belief.tolist()})
+    kept = LowRank.load(job.output["curvature"], p["key"], start)
+    lost = rounding(model, kept, probed.directions, probed.metric, probed.step)
+    write_json(job.output["units"], {"shrinkage": belief.tolist(), "rounding": lost})
 
 
 run(main, globals().get("snakemake"))

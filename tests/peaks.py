@@ -33,7 +33,7 @@ from trainorder.estimators.recency import Recency
 from trainorder.estimators.subsample import Subsample
 from trainorder.estimators.taylor1 import Taylor1
 from trainorder.estimators.taylor2 import Taylor2
-from trainorder.lowrank import LowRank, compress
+from trainorder.lowrank import LowRank, compress, rounding
 from trainorder.model import LanguageModel
 from trainorder.optimizer import MOMENTS, AdamW, State
 from trainorder.orders import Order
@@ -182,7 +182,7 @@ def probes(folder, layers):
 
 
 def curvature(folder, layers):
-    """Measure the units' own curvature, and write the low-rank expansion."""
+    """Measure the units' own curvature, write the low-rank expansion, and what rounding costs."""
     probed = Probed.load(folder / "probed.h5", "k", start(folder))
     with expansion(folder, layers) as about:
         pools = unit_pools(about.problem, CURVATURE.unit_sequences, 0)
@@ -190,6 +190,7 @@ def curvature(folder, layers):
         halves = own_responses(about.problem, centre, probed, pools, np.arange(UNITS))
     model, _ = with_unit_curvature(probed, halves, pools.left_out(SEQUENCES))
     model.save(folder / "curvature.h5", "k")
+    rounding(model, low_rank(folder), probed.directions, probed.metric, probed.step)
 
 
 def low_rank(folder):

@@ -18,7 +18,7 @@ from problems import (
 )
 from trainorder.clusters import Clusters, draw_pools
 from trainorder.interpolation import bracket
-from trainorder.lowrank import LowRank
+from trainorder.lowrank import LowRank, rounding
 from trainorder.optimizer import ALL
 from trainorder.probes import second_moment_scale
 
@@ -118,8 +118,7 @@ def test_the_path_is_met_at_the_anchors_and_straight_between(case):
 def test_what_was_saved_is_read_back_within_its_bytes(case, tmp_path):
     about, clusters, probes = case
     model, _ = low_rank(about, clusters, 20, probes, anchors=2)
-    model.save(tmp_path / "curvature.h5", "k")
-    found = LowRank.load(tmp_path / "curvature.h5", "k", model.start)
+    found = rounded(model, tmp_path)
     for name in ("coefficients", "cores", "labels", "own", "own_read"):
         assert torch.equal(getattr(found, name), getattr(model, name)), name
     for name in ("anchors", "bends"):
@@ -139,6 +138,55 @@ def test_what_was_saved_is_read_back_within_its_bytes(case, tmp_path):
         found.gradients(4, units, parameters)(ALL), model.gradients(4, units, parameters)(ALL)
     )
     assert error < 0.1, f"half-bytes change a gradient by {error:.1e}"
+
+
+def rounded(model, folder):
+    """Return a model as it is read back from its file."""
+    model.save(folder / "curvature.h5", "k")
+    return LowRank.load(folder / "curvature.h5", "k", model.start)
+
+
+@pytest.mark.parametrize("t", [3, 4])
+def test_what_rounding_costs_is_what_it_does_to_gradients(case, tmp_path, t):
+    about, clusters, probes = case
+    model, _ = low_rank(about, clusters, 20, probes, anchors=2)
+    found, metric = rounded(model, tmp_path), second_moment_scale(about)
+    directions = 0.1 * normal(3, SIZE, seed=5)
+    lost = rounding(model, found, directions, metric, t)
+    units = torch.arange(UNITS).repeat(400)[:, None]
+    drawn = normal(len(units), 3, seed=6) @ directions
+    at = model.parameters(t).expand(len(units), -1)
+    on_path, displaced = (
+        [each.gradients(t, units, where)(ALL) / metric for each in (model, found)]
+        for where in (at, at + drawn)
+    )
+    # where the path is the other's, the rounded one is displaced by the rounding of its own
+    own = found.curvature(t, units, at)(ALL) / metric
+    from_mean = on_path[0] - model.mean_gradient(t) / metric
+    error = on_path[1] - own - on_path[0]
+    expected = {
+        "table": relative_error(from_mean + error, from_mean),
+        "curvature": relative_error(displaced[1] - on_path[1] + own, displaced[0] - on_path[0]),
+    }
+    assert lost["table"] == pytest.approx(expected["table"], rel=1e-6)
+    assert lost["curvature"] == pytest.approx(expected["curvature"], rel=0.3), "of few draws"
+    assert min(lost.values()) > 1e-3, "half-bytes cost nothing"
+
+
+def test_unrounded_costs_nothing(case):
+    about, clusters, probes = case
+    model, _ = low_rank(about, clusters, 20, probes)
+    directions, metric = normal(3, SIZE, seed=5), second_moment_scale(about)
+    assert rounding(model, model, directions, metric, 4) == {"table": 0.0, "curvature": 0.0}
+
+
+def test_without_directions_rounding_is_told_of_the_table_alone(case, tmp_path):
+    about, clusters, probes = case
+    model, _ = low_rank(about, clusters, 20, probes)
+    found, metric = rounded(model, tmp_path), second_moment_scale(about)
+    lost = rounding(model, found, normal(0, SIZE), metric, 4)
+    assert lost["table"] > 0
+    assert lost["curvature"] is None
 
 
 def test_it_is_an_expansion_of_the_reference_path_as_well(tmp_path):

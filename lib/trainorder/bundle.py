@@ -23,7 +23,7 @@ FILES = (  # relative to the study's results; those that a study lacks are left 
     *("orders.json", "corpus.json", "truth.csv", "truth_losses.csv", "estimates.csv"),
     *("trajectories.csv", "validation.json", "costs.json", "stores.json", "curriculum.json"),
     *("curriculum/winners.json", "memorization.json", "memorization.h5", "replicates.json"),
-    "explorer.html",
+    *("store/reference/units.json", "store/barycentre/units.json", "explorer.html"),
 )
 
 

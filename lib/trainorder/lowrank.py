@@ -9,7 +9,8 @@ curvature, Ybar, which read a displacement: M_c = R_c' (U' H U)^+ Rbar with R_c 
 coordinates of the responses of the cluster and of the mean. D_u' E is what the unit's own curvature
 adds (`trainorder.unit_curvature`). The other rows are only written with: the principal directions
 of what Q_r leaves of the table's deviations and of the responses, as far as replays use them. All
-are orthonormal in the norm of the preconditioner. Q_r is kept as bytes, the others as half-bytes.
+are orthonormal in the norm of the preconditioner. Q_r is kept as bytes, the others as half-bytes;
+`rounding` measures what that costs.
 """
 
 from collections.abc import Callable
@@ -195,6 +196,38 @@ class LowRank:
             tensors["own"],
             tensors["own_read"],
         )
+
+
+def rounding(
+    exact: LowRank, kept: LowRank, directions: Tensor, metric: Tensor, t: int
+) -> dict[str, float | None]:
+    """Return how far `kept`, which was rounded, is off `exact` at step `t`, relative to it.
+
+    `table` is of what the units' gradients on the path differ by from their mean; `curvature` of
+    what a displacement adds to them, one for each unit, drawn along `directions` (n, P), each as
+    long as displacements reach along it: None without any. Both are ratios of root mean squares
+    over the units, in the norm of the preconditioner, |g / `metric`|.
+    """
+    units = torch.arange(len(exact.labels))[:, None]
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(len(units), len(directions), generator=generator, dtype=metric.dtype)
+    inside = []
+    for model in (exact, kept):  # (2, U, q) of table and curvature
+        off = torch.sub(exact.parameters(t), model.parameters(t))[None]
+        moved = drawn @ vectors.products(directions, model.readers)
+        moved += vectors.products(off, model.readers)
+        inside.append(torch.stack([model.coordinates(t, units), model.bent(t, units, moved)]))
+    size, error = (torch.zeros(2, dtype=torch.float64) for _ in "se")
+    for columns in vectors.blocks(4 * len(units) + 2 * len(exact.basis), len(metric)):
+        true, found = (
+            rows @ model.basis[:, columns]
+            for rows, model in zip(inside, (exact, kept), strict=True)
+        )
+        found[0] += kept.mean_gradient(t, columns) - exact.mean_gradient(t, columns)
+        for total, rows in ((size, true), (error, found - true)):
+            total += (rows / metric[columns]).double().square().sum((1, 2))
+    ratios = [float((off / of).sqrt()) if of else None for off, of in zip(error, size, strict=True)]
+    return dict(zip(("table", "curvature"), ratios, strict=True))
 
 
 Encode = Callable[[Tensor], tuple[Tensor, Tensor]]

@@ -273,10 +273,14 @@ def _curvature(s: Sizes, path: str) -> Stage:
     return Stage(
         f"curvature/{path}",
         (f"unit_curvature/{path}",),
-        work={Unit("hash"): _STORED * made},
+        work={
+            Unit("hash"): 2 * _STORED * made,  # and read back
+            # what rounding costs: of every unit two gradients, unrounded and rounded
+            Unit("product"): 2 * s.P * (2 * s.U * q + (c.unit_directions + 1) * r),
+        },
         files=(f"store/{path}/curvature.h5", f"store/{path}/units.json"),
         bytes=made,
-        rows=q + 2 * anchors + c.unit_directions + 8,
+        rows=2 * (q + 2 * anchors) + c.unit_directions + 8,
     )
 
 
