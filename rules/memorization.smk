@@ -37,6 +37,7 @@ use rule truth as position_truth with:
         corpus=rules.corpus.output.corpus,
         warm=rules.warm.output.warm,
         orders=rules.positions.output.positions,
+        path=run_path,
     output:
         truth=f"{RESULTS}/memorization/truth/{{shard}}.h5",
         cost=f"{RESULTS}/costs/position_truth/{{shard}}.json",

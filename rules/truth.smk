@@ -15,11 +15,18 @@ TRUTH = {
 }
 
 
+def run_path(wildcards):
+    """The path of an existing run, for the shard of the order `reference`, the first of all."""
+    first = RUN and int(wildcards.shard) == 0
+    return f"{RESULTS}/store/reference/path.h5" if first else []
+
+
 rule truth:
     input:
         corpus=rules.corpus.output.corpus,
         warm=rules.warm.output.warm,
         orders=rules.orders.output.orders,
+        path=run_path,
     output:
         truth=f"{RESULTS}/truth/{{shard}}.h5",
         cost=f"{RESULTS}/costs/truth/{{shard}}.json",

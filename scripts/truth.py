@@ -1,13 +1,19 @@
-"""Trains one shard of some orders for real, from the state that rule `start` made."""
+"""Trains one shard of some orders for real, from the state that rule `start` made.
+
+The order `reference` of an existing run is not trained: its states are those of the run's path.
+"""
+
+from contextlib import ExitStack
 
 from trainorder.checkpoints import Checkpoints, read_state
 from trainorder.config import OptimizerConfig, WindowConfig
 from trainorder.job import Job, run
 from trainorder.orders import followed, load_orders, load_units, to_retrain
 from trainorder.outcome import Training, retrain
+from trainorder.path import Path as ExpansionPath
 from trainorder.problem import LanguageProblem
 from trainorder.sketch import SparseJL
-from trainorder.store import write_arrays
+from trainorder.store import opened, write_arrays
 
 
 def main(job: Job) -> None:
@@ -23,21 +29,27 @@ def main(job: Job) -> None:
     def checkpoints(order: int, readout: int) -> Checkpoints:
         return Checkpoints(p["work"], f"{identity}/{order}-{readout}", p["checkpoint_every"])
 
-    training = Training(
-        start,
-        OptimizerConfig(**p["optimizer"]),
-        window.horizon,
-        window.readouts(p["readouts"]),
-        checkpoints,
-    )
-    outcome = retrain(
-        problem,
-        mine,
-        training,
-        followed(orders, p["trajectories"]),
-        SparseJL(problem.size, p["sketch_rows"]),
-        load_units(job.input["orders"]),
-    )
+    with ExitStack() as stack:
+        run_path = None
+        if path := job.input.get("path"):
+            file = stack.enter_context(opened(path, p["key"], "reference"))
+            run_path = ExpansionPath(file)
+        training = Training(
+            start,
+            OptimizerConfig(**p["optimizer"]),
+            window.horizon,
+            window.readouts(p["readouts"]),
+            checkpoints,
+            run_path,
+        )
+        outcome = retrain(
+            problem,
+            mine,
+            training,
+            followed(orders, p["trajectories"]),
+            SparseJL(problem.size, p["sketch_rows"]),
+            load_units(job.input["orders"]),
+        )
     write_arrays(job.output["truth"], p["key"], outcome)
     folder.clear()
 

@@ -14,6 +14,7 @@ from problems import (
 )
 from trainorder import outcome, path, table
 from trainorder.checkpoints import Checkpoints
+from trainorder.errors import UserError
 from trainorder.estimators import base
 from trainorder.estimators.constant import Constant
 from trainorder.estimators.fut import FUT
@@ -22,6 +23,7 @@ from trainorder.estimators.order0 import Order0
 from trainorder.estimators.taylor2 import Taylor2
 from trainorder.orders import Order
 from trainorder.sketch import SparseJL
+from trainorder.store import opened
 
 REFERENCE = np.arange(6)[:, None]
 ORDERS = [
@@ -37,11 +39,11 @@ def prepare():
     return problem, config, warm, torch_states(problem, warm, REFERENCE, config)
 
 
-def real(warm, config, folder, readouts):
+def real(warm, config, folder, readouts, run=None):
     def checkpoints(order, readout):
         return Checkpoints(folder / "work", f"{order}-{readout}", 4)
 
-    return outcome.Training(warm, config, HORIZON, readouts, checkpoints)
+    return outcome.Training(warm, config, HORIZON, readouts, checkpoints, run)
 
 
 def test_readouts_divide_a_training_and_do_not_change_it(tmp_path):
@@ -95,6 +97,52 @@ def test_replay_and_training_agree_on_what_they_report(tmp_path):
         assert np.allclose(found[name], true[name], rtol=0, atol=1e-4), f"{name} differs"
     end = found["trajectory"][0, -1]
     assert np.array_equal(end, found["sketch"][1]), "a trajectory does not end at its order's end"
+
+
+RUN = [Order("reference", "reference", "reference", REFERENCE), *ORDERS[1:]]
+
+
+def of_a_run(problem, config, warm, states, folder, readouts):
+    """Return the outcome of RUN where the states of the reference are given."""
+    sketch, about = SparseJL(problem.size, 64), {"reference": [0, 3]}
+    path.write_path(folder / "run.h5", "k", states.__getitem__, 6, np.arange(6))
+    with opened(folder / "run.h5", "k", "reference") as file:
+        training = real(warm, config, folder, readouts, path.Path(file))
+        return outcome.retrain(problem, RUN, training, ["reference"], sketch, about)
+
+
+def test_the_truth_of_a_run_s_order_is_what_training_it_gives_and_nothing_is_trained(tmp_path):
+    problem, config, warm, states = prepare()
+    readouts, sketch = [2, 6], SparseJL(problem.size, 64)
+    trained = outcome.retrain(
+        problem, RUN, real(warm, config, tmp_path / "trained", readouts), ["reference"], sketch,
+        {"reference": [0, 3]},
+    )  # fmt: skip
+    problem.meter.counts.clear()
+    found = of_a_run(problem, config, warm, states, tmp_path, readouts)
+    assert problem.meter.counts == {"orders": 2, "gradients": 12, "forwards": 3 * 2 * 2 + 6}
+    assert not list((tmp_path / "work").glob("0-*")), "a trainer kept states of the reference"
+    assert found.keys() == trained.keys()
+    for name, mine in found.items():
+        theirs = trained[name]
+        if isinstance(theirs, list):
+            assert mine == theirs
+            continue
+        assert mine.shape == theirs.shape, f"{name} differs in shape"
+        assert np.array_equal(mine[1:], theirs[1:], equal_nan=True), f"others differ in {name}"
+        assert np.allclose(mine, theirs, rtol=0, atol=1e-6, equal_nan=True), f"{name} differs"
+    end = problem.evaluate(states[-1].parameters)
+    assert np.array_equal(found["value"][0], end), "the truth is not that of the run's end"
+    second = problem.evaluate(states[2].parameters)
+    assert np.array_equal(found["along"][0, 0], second), "a readout is of another state"
+
+
+def test_a_run_that_diverged_is_one_line_that_names_the_step(tmp_path):
+    problem, config, warm, states = prepare()
+    states[3].parameters[:] = np.inf
+    with pytest.raises(UserError, match=r"^order reference: step 3: a loss of the run") as error:
+        of_a_run(problem, config, warm, states, tmp_path, [6])
+    assert "\n" not in str(error.value)
 
 
 def test_heldout_is_the_mean_over_domains(tmp_path):

@@ -133,14 +133,21 @@ def test_domains_and_vocabulary_of_tokens_are_those_of_their_file(given):
     assert sizes.pools == [40, 40, 40], "three labels of 3, 2 and 1 units of 64 sequences"
 
 
-def test_of_an_existing_run_nothing_is_trained_but_the_truth(given):
+def test_of_an_existing_run_nothing_is_trained_but_the_truth_of_other_orders(given):
     run, none = by_name(config(**given)), by_name(config(**{**given, "run": None}))
     for name in ("warm", "reference"):
         assert not any(run[name].counts.values()), f"{name} is planned to train"
         assert not any(n for unit, n in run[name].work.items() if unit.kind == "step")
         assert run[name].bytes == none[name].bytes
     assert run["reference"].retrainings == 0
-    assert run["truth"] == none["truth"]
+    for name in ("truth", "position_truth"):
+        mine, theirs = run[name], none[name]
+        assert mine.retrainings == mine.counts["orders"] == theirs.retrainings - 1
+        assert theirs.counts["gradients"] - mine.counts["gradients"] == UNITS
+        assert mine.counts["forwards"] - theirs.counts["forwards"] == UNITS, "losses of its steps"
+        assert mine.bytes == theirs.bytes
+        assert mine.after == ("reference",)
+    assert run["candidate_truth"].after == ("propose",)
 
 
 def test_orders_by_length_are_not_planned_without_text(given):

@@ -18,6 +18,7 @@ from trainorder.files import read_json
 from trainorder.orders_csv import csv_entries
 
 FREE = "free"  # the kind of a custom order that repeats or leaves out units on purpose
+REFERENCE = "reference"  # the order, and the split that it is alone in
 FIT = "fit"  # the split of the random orders that baselines are fitted on; nothing is scored on it
 _KEYS = {"name", "schedule", "kind"}  # of an order in a user's file
 # The study's own names, whatever their number: a file that is good today is so with more of them.

@@ -19,9 +19,11 @@ from torch import Tensor
 
 from trainorder.checkpoints import Checkpoints
 from trainorder.config import OptimizerConfig
+from trainorder.errors import UserError
 from trainorder.estimators.base import Estimator
 from trainorder.optimizer import State
-from trainorder.orders import Order
+from trainorder.orders import REFERENCE, Order
+from trainorder.path import Centre
 from trainorder.problem import LanguageProblem
 from trainorder.sketch import SparseJL
 from trainorder.training import Run, diverged, train
@@ -125,6 +127,7 @@ class Training:
         horizon: steps that the learning-rate schedule spans unless `config` says.
         readouts: updates after which the metrics are taken; the last is the window's end.
         checkpoints: of an order by its place, and the readout that is trained towards.
+        run: the path of an existing run, which is read for the order `reference` instead.
 
     """
 
@@ -133,6 +136,7 @@ class Training:
     horizon: int
     readouts: Sequence[int]
     checkpoints: Callable[[int, int], Checkpoints]
+    run: Centre | None = None
 
 
 def retrain(
@@ -144,6 +148,8 @@ def retrain(
     about: Mapping[str, Sequence[int]],
 ) -> Arrays:
     """Return the true outcome of `orders`: each is trained with `torch.optim`.
+
+    But for the order `reference` of an existing run: that is read, and only evaluated.
 
     Args:
         problem: the learning problem.
@@ -161,6 +167,10 @@ def retrain(
     for place, order in enumerate(orders):
         watch = order.name in followed
         units = about.get(order.name, ())
+        if training.run is not None and order.name == REFERENCE:
+            readouts = training.readouts
+            parts.append(_read(problem, order, training.run, readouts, sketch, watch, units))
+            continue
         parts.append(_retrained(problem, order, place, training, sketch, watch, units))
         problem.meter.add("orders")
         problem.meter.add("gradients", order.schedule.size)
@@ -192,6 +202,45 @@ def _retrained(
         "sketch": sketch(end).numpy()[None],
         "trajectory": _joined_rows(rows) if watch else None,
         "unit_loss": _unit_losses(problem, end, units),
+    }
+
+
+def _read(
+    problem: LanguageProblem,
+    order: Order,
+    run: Centre,
+    readouts: Sequence[int],
+    sketch: SparseJL,
+    watch: bool,
+    units: Sequence[int],
+) -> Arrays:
+    """Return what the order gave that an existing run took, as `_retrained` does.
+
+    It counts as no order, and its time as no evaluation: what an order costs is told by the others.
+    """
+    values, losses, rows = [], [], []
+    for t in range(run.steps + 1):
+        theta = run.parameters(t)
+        if watch:
+            rows.append(sketch(theta).numpy())
+        if t in readouts:
+            values.append(problem.evaluate(theta))
+        if t < run.steps:
+            with torch.no_grad():
+                losses.append(float(problem.model.loss(theta, problem.batch(order.schedule[t]))))
+            problem.meter.add("forwards", len(order.schedule[t]))
+        if not np.isfinite([losses[-1], *(values[-1] if t in readouts else ())]).all():
+            raise UserError(
+                f"order {order.name}: step {t}: a loss of the run is not finite: it diverged; "
+                "point run.checkpoints to another, or window.warmup_steps to an earlier part of it"
+            )
+    return {
+        "value": values[-1][None],
+        "along": np.stack(values)[None],
+        "train_loss": np.array(losses)[None],
+        "sketch": sketch(theta).numpy()[None],
+        "trajectory": np.stack(rows)[None] if watch else None,
+        "unit_loss": _unit_losses(problem, theta, units),
     }
 
 

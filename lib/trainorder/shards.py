@@ -12,10 +12,9 @@ from trainorder import store
 from trainorder.config import FITTED_METHODS
 from trainorder.errors import UserError
 from trainorder.files import read_json
-from trainorder.orders import FIT
+from trainorder.orders import FIT, REFERENCE
 
 Floats = NDArray[np.float64]
-REFERENCE = "reference"
 _TRUE = ("train_loss", "along", "unit_loss")  # what only real training gives
 SPLITS = ("calibration", "random", "structured", "custom")  # that estimates are scored on
 

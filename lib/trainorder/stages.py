@@ -331,8 +331,8 @@ def _manifest(s: Sizes) -> Stage:
 
 
 def _truths(s: Sizes) -> Iterator[Stage]:
-    orders = sum(s.counts.values())
-    yield _truth(s, "truth", ("orders",), orders, s.shards["truth"], s.R, s.followed(s.counts))
+    orders, after = sum(s.counts.values()), _after_reference(s)
+    yield _truth(s, "truth", after, orders, s.shards["truth"], s.R, s.followed(s.counts))
     proxies = [e for e in s.estimators if e.method == "proxy"]
     if not proxies:
         return
@@ -362,6 +362,11 @@ def _truths(s: Sizes) -> Iterator[Stage]:
     )
 
 
+def _after_reference(s: Sizes) -> tuple[str, ...]:
+    """Return the stages before one that has a truth of the order `reference`."""
+    return ("reference",) if s.config["run"] else ("orders",)
+
+
 def _truth(
     s: Sizes,
     name: str,
@@ -372,20 +377,23 @@ def _truth(
     followed: int = 0,
 ) -> Stage:
     folder = {"candidate_truth": "curriculum/", "position_truth": "memorization/"}.get(name, "")
+    read = int("reference" in after)  # of an existing run, whose losses are taken along it
+    trained, losses = orders - read, read * s.T * s.k
+    work = Work(float, {Unit("step", s.window.sequences_per_step): trained * s.T})
+    work[Unit("forward", s.H)] += orders * readouts * s.D
+    work[Unit("forward", s.S)] += losses
+    work[Unit("hash")] += 2 * read * _STORED * s.path_bytes
     return Stage(
         name,
         after,
         jobs,
         {
-            "forwards": orders * readouts * s.D,
-            "gradients": orders * s.T * s.k,
-            "orders": orders,
+            "forwards": orders * readouts * s.D + losses,
+            "gradients": trained * s.T * s.k,
+            "orders": trained,
         },
-        retrainings=orders,
-        work={
-            Unit("step", s.window.sequences_per_step): orders * s.T,
-            Unit("forward", s.H): orders * readouts * s.D,
-        },
+        retrainings=trained,
+        work=work,
         files=(f"{folder}truth/*.h5",),
         bytes=_outcome_bytes(s, orders, followed) + 8 * orders * (s.T + s.U),
         rows=16,
@@ -542,7 +550,7 @@ def _memorization(s: Sizes) -> Iterator[Stage]:
     m = MemorizationConfig(**s.config["memorization"])
     cells = min(m.retrained, s.U * s.T)
     orders = 1 + _WAYS * cells
-    yield _truth(s, "position_truth", ("orders",), orders, s.shards["truth"], 1)
+    yield _truth(s, "position_truth", _after_reference(s), orders, s.shards["truth"], 1)
     q, r, _ = _basis(s, "barycentre")
     moved = s.U + _WAYS * s.U * s.T
     counts: dict[str, int] = {}

@@ -15,8 +15,8 @@ from trainorder import accounting, provenance, store
 from trainorder.config import METRIC_METHODS, EstimatorConfig
 from trainorder.errors import UserError
 from trainorder.files import read_json, write_csv, write_json
+from trainorder.orders import REFERENCE
 from trainorder.shards import (
-    REFERENCE,
     SPLITS,
     Floats,
     Outcomes,
