@@ -3,6 +3,7 @@
 import json
 import shutil
 from functools import cached_property
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -29,6 +30,8 @@ from trainorder.model import LanguageModel
 from trainorder.optimizer import MOMENTS, AdamW
 from trainorder.orders import load_orders
 from trainorder.problem import LanguageProblem
+from trainorder.sizes import Sizes
+from trainorder.stages import stages
 from trainorder.store import read_arrays
 from workflow_tree import Tree, assert_one_line, by_hand, work_tree
 
@@ -70,10 +73,10 @@ class ByHand:
     def file(self, name):
         return str(self.tree.root / "results" / name)
 
-    def loss(self, parameters):
-        """Return the held-out loss that was measured at some parameters."""
+    def losses(self, parameters):
+        """Return the held-out losses that are measured at some parameters."""
         problem = LanguageProblem.load(self.file("corpus.h5"), Meter(), **self.problem)
-        return problem.evaluate(parameters)[0]
+        return problem.evaluate(parameters)
 
     def corpus(self):
         return self.step(
@@ -97,6 +100,15 @@ class ByHand:
         inputs["orders"] = self.file("orders.json")
         script = "run_path" if self.run else "reference"
         return self.step(script, inputs, {"path": "h5"}, anchors=None)
+
+    def truth(self, shards):
+        inputs = {name: self.file(f"{name}.h5") for name in ("corpus", "warm", "path")}
+        inputs["orders"] = self.file("orders.json")
+        return self.step(
+            "truth", inputs, {"truth": "h5", "cost": "json"}, start="warm", bounds=None, readouts=1,
+            sketch_rows=16, checkpoint_every=100, trajectories=0, shard=0, shards=shards,
+            work="truth-work",
+        )  # fmt: skip
 
     @cached_property
     def estimates(self):
@@ -210,6 +222,18 @@ def test_the_orders_are_the_run_s_own_and_the_same_random_ones(every_step, train
         assert np.array_equal(mine.schedule, theirs.schedule)
 
 
+@pytest.mark.parametrize("made", ["every_step", "every_second"])
+def test_the_truth_of_the_reference_is_the_run_s_last_checkpoint_to_the_bit(made, request):
+    study, states = request.getfixturevalue(made)
+    orders = len(load_orders(study.file("orders.json")))
+    done(study.truth(shards=orders - 1))  # the first shard has the reference and one other
+    found = read_arrays(study.file("truth.h5"), KEY, "truth")
+    assert found["order"][0] == "reference"
+    assert np.array_equal(found["value"][0], study.losses(states[-1].parameters))
+    counts = json.loads(Path(study.file("cost.json")).read_text())["counts"]
+    assert (counts["orders"], counts["gradients"]) == (1, UNITS), "the reference was trained"
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_estimates_are_those_of_a_study_that_trained_its_reference(every_step, trained, method):
     found, expected = (study.estimates[method][:, 0] for study in (every_step[0], trained))
@@ -221,7 +245,7 @@ def test_the_reference_order_is_estimated_exactly_with_a_checkpoint_at_every_ste
     every_step, every_second
 ):
     errors = [
-        abs(study.estimates["order0"][0, 0] - study.loss(states[-1].parameters))
+        abs(study.estimates["order0"][0, 0] - study.losses(states[-1].parameters)[0])
         for study, states in (every_step, every_second)
     ]
     assert errors[0] < 1e-6
@@ -291,3 +315,32 @@ def test_no_job_trains_warm_up_or_reference(tree):
     assert status == 1
     [line] = [line for line in output.splitlines() if "error" in line.lower()]
     assert line.startswith("error: run/checkpoint-7: missing: the run's checkpoints are 1 steps")
+
+
+def test_the_study_goes_through_and_its_costs_are_those_that_were_planned(tree, every_step):
+    made = yaml.safe_load((tree.root / "mine.yaml").read_text())
+    made |= {"curriculum": None, "memorization": None, "shards": dict.fromkeys(made["shards"], 1)}
+    made["estimators"] = [
+        {"method": "constant", "path": "reference"}, {"method": "nystrom", "path": "barycentre"},
+    ]  # fmt: skip
+    (tree.root / "mine.yaml").write_text(yaml.safe_dump(made))
+    results = tree.root / "results/mine"
+    status, output = tree.snakemake(
+        "results/mine/validation.json", "--cores", "2", "--configfile", "mine.yaml"
+    )
+    assert status == 0, output
+    study, states = every_step
+    end = study.losses(states[-1].parameters)
+    found = json.loads((results / "validation.json").read_text())
+    assert list(found["reference"].values()) == end.tolist()
+    assert found["estimators"]["nystrom@barycentre"]["cost"]["bytes"] > 0
+    units = json.loads((results / "store/barycentre/units.json").read_text())
+    assert 0 < units["rounding"]["table"] < 1
+    costs = json.loads((results / "costs.json").read_text())
+    assert costs["retraining_seconds"] > 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tree.root)
+        planned = {stage.name: stage.counts for stage in stages(Sizes(made))}
+    for name in ("warm", "truth"):  # `reference` checks the run by a step at each end
+        expected = {kind: n for kind, n in planned[name].items() if n}
+        assert costs["stages"][name]["counts"] == expected, name
