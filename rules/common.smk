@@ -252,6 +252,12 @@ def tables(path):
     return [f"{RESULTS}/store/{path}/table-{shard}.h5" for shard in shards]
 
 
+def run_path(wildcards):
+    """The path of an existing run, for the shard of the order `reference`, the first of all."""
+    first = RUN and int(wildcards.shard) == 0
+    return f"{RESULTS}/store/reference/path.h5" if first else []
+
+
 def names(wanted):
     """A pattern of the names of the wanted estimators; of none, one that nothing matches."""
     found = [re.escape(e.name) for e in ESTIMATORS if wanted(e)]

@@ -15,12 +15,6 @@ TRUTH = {
 }
 
 
-def run_path(wildcards):
-    """The path of an existing run, for the shard of the order `reference`, the first of all."""
-    first = RUN and int(wildcards.shard) == 0
-    return f"{RESULTS}/store/reference/path.h5" if first else []
-
-
 rule truth:
     input:
         corpus=rules.corpus.output.corpus,
