@@ -76,6 +76,11 @@ FILES = {  # a text file's name and bytes, and what the line says
     "line is a list": ("a.jsonl", b"[1]", ["a.jsonl:1", "object"]),
     "missing column": ("a.jsonl", b'{"words": "t"}', ["a.jsonl:1", "`text`", "words"]),
     "text is a number": ("a.jsonl", b'{"text": 1, "domain": "d"}', ["a.jsonl:1", "not text"]),
+    "half a character": (
+        "a.jsonl",
+        b'{"text": "\\ud800", "domain": "d"}',
+        ["a.jsonl:1", "surrogate"],
+    ),
     "no domain": ("a.jsonl", b'{"text": "t", "domain": null}', ["a.jsonl:1", "`domain`"]),
     "no parquet": ("a.parquet", b"PAR1 no more", ["a.parquet", "parquet"]),
     "blank": ("a.txt", b"\n \n", ["no text"]),

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,8 +159,13 @@ def _need_columns(
 
 def _document(where: str, row: Mapping[str, Any], config: CorpusConfig) -> tuple[str, ...]:
     """Return the texts of a row, as `CorpusConfig.columns`, and its domain."""
-    texts = [_text(where, row, column) for column in config.columns.values()]
-    return (*texts, _domain(where, row, config))
+    found = (
+        *(_text(where, row, column) for column in config.columns.values()),
+        _domain(where, row, config),
+    )
+    if re.search("[\ud800-\udfff]", "".join(found)):
+        raise UserError(f"{where}: holds half of a surrogate pair, which is no text; mend it")
+    return found
 
 
 def _text(where: str, row: Mapping[str, Any], column: str) -> str:
