@@ -10,7 +10,7 @@ def finished(tmp_path_factory):
     """Return the tree in which the smoke study was made on two cores. Tests must not change it."""
 
     tree = work_tree(tmp_path_factory.mktemp("finished"))
-    status, output = tree.snakemake("--cores", "2", *SMOKE, timeout=600)
+    status, output = tree.snakemake("--cores", "2", *SMOKE, timeout=1200)
     assert status == 0, output
     return tree
 

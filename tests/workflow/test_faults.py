@@ -151,7 +151,7 @@ def test_a_step_in_a_process_of_its_own_says_one_line_and_no_traceback(spoilt, t
             env=spoilt.environment() | {"PYTHONPATH": str(ROOT / "lib")},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
     finally:
         shutil.copy2(tmp_path / "whole", path)
@@ -322,7 +322,7 @@ def test_snakemake_killed_and_resumed_on_one_core_gives_the_bytes_of_two(finishe
 
     process = tree.started(*study)
     try:
-        wait_until(midway, process, timeout=300)
+        wait_until(midway, process, timeout=600)
         os.kill(process.pid, signal.SIGKILL)  # its script lives on
         process.wait()
         done = ["corpus.h5", "corpus.json", "tokenizer/tokenizer.json", "store/warm.h5"]
@@ -334,7 +334,7 @@ def test_snakemake_killed_and_resumed_on_one_core_gives_the_bytes_of_two(finishe
         assert "--unlock" in output
         status, output = tree.snakemake(*study, "--unlock")
         assert status == 0, output
-        status, output = tree.snakemake(*study, timeout=900)
+        status, output = tree.snakemake(*study, timeout=1200)
         assert status == 0, output
     finally:
         stop(process)
@@ -356,7 +356,7 @@ def test_a_second_snakemake_is_refused_while_one_runs_which_completes(study, fin
         os.kill(first.pid, signal.SIGSTOP)
         status, output = study.snakemake(str(RIDGE), "--cores", "1", *SMOKE)
         os.kill(first.pid, signal.SIGCONT)
-        printed, _ = first.communicate(timeout=300)
+        printed, _ = first.communicate(timeout=600)
     finally:
         stop(first)
     assert status != 0, "two heads ran in one folder"

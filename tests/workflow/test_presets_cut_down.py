@@ -42,7 +42,7 @@ def cut(tree, **sections):
 def make(tree, preset, cut_down, *targets):
     """Make targets of a cut-down preset."""
     files = ("--configfile", f"presets/{preset}.yaml", cut_down)
-    status, output = tree.snakemake(*targets, "--cores", "2", *files, timeout=900)
+    status, output = tree.snakemake(*targets, "--cores", "2", *files, timeout=1200)
     assert status == 0, output
 
 

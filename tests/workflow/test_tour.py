@@ -12,7 +12,7 @@ pytestmark = pytest.mark.study
 def test_the_tour_runs_and_draws_its_map(finished, monkeypatch):
     monkeypatch.setenv("TRAINORDER_STUDY", str(finished.results))
     notebook = nbformat.read(ROOT / "docs/tour.ipynb", as_version=4)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": ROOT / "docs"}}).execute()
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": ROOT / "docs"}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert any("image/png" in output.get("data", {}) for output in outputs), "no map was drawn"
     text = "".join(output.get("text", "") for output in outputs)

@@ -46,7 +46,7 @@ class Tree:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         return {**os.environ, "PYTHONPATH": str(self.root / "lib"), "PATH": path}
 
-    def snakemake(self, *arguments, timeout=300, before=()):
+    def snakemake(self, *arguments, timeout=600, before=()):
         """Run Snakemake to its end; return its status and all it printed as one text."""
         with self.started(*arguments, before=before) as process:
             try:
@@ -72,7 +72,7 @@ class Tree:
 
     def plan(self, *arguments):
         """Return what a dry-run plans."""
-        status, output = self.snakemake("--dry-run", *arguments, timeout=120)
+        status, output = self.snakemake("--dry-run", *arguments, timeout=300)
         assert status == 0, output
         if "Nothing to be done" in output:
             return Plan({}, set())
@@ -200,7 +200,7 @@ def states(results):
     }
 
 
-def wait_until(condition, process, timeout=120):
+def wait_until(condition, process, timeout=300):
     """Wait until `condition()` holds; fail if the process ends first."""
     end = time.monotonic() + timeout
     while not condition():
