@@ -67,7 +67,6 @@ class Job(NamedTuple):
     state: str
     comment: str
     partition: str
-    gpus: str
     memory_mb: int
 
     @property
@@ -114,9 +113,18 @@ class Cluster:
 
     def jobs(self):
         """Return all jobs that there were so far, the oldest first."""
-        printed = self.run("squeue", "-h", "-t", "all", "-S", "i", "-o", "%i|%T|%k|%P|%b|%m")
+        printed = self.run("squeue", "-h", "-t", "all", "-S", "i", "-o", "%i|%T|%k|%P|%m")
         jobs = [line.split("|") for line in printed.splitlines()]
         return [Job(int(id), *other, megabytes(memory)) for id, *other, memory in jobs]
+
+    def asks_for_gpu(self, job):
+        """Return whether a job asked for a GPU."""
+        return "gres/gpu:1" in self.run("scontrol", "show", "job", str(job.id))
+
+    def killed_for_memory(self, job):
+        """Return whether the node killed a job because it took more than it had asked for."""
+        log = (self.folder / "slurmd.log").read_text()
+        return f"StepId={job.id}.batch exceeded memory limit" in log
 
     def cancel(self, which):
         """Cancel the jobs that an argument of scancel names; wait until none is on its way out."""

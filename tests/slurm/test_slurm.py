@@ -99,26 +99,29 @@ def test_the_study_on_a_cluster_gives_the_bytes_of_one_without(tree, jobs, tmp_p
     assert_same_results(tree.results, local.results, "the cluster changed")
 
 
-def test_a_job_of_a_study_on_a_gpu_is_given_one(tree, jobs):
+def test_a_job_of_a_study_on_a_gpu_asks_for_one(tree, cluster, jobs):
     status, output = tree.snakemake(
         str(RESULTS / "corpus.h5"), str(RESULTS / "store/warm.h5"), *ON_CLUSTER, "--retries", "0",
         "--config", "device=cuda",
     )  # fmt: skip
-    assert {job.rule: job.gpus for job in jobs()} == {"corpus": "N/A", "warm": "gres/gpu:1"}
+    asked = {job.rule: cluster.asks_for_gpu(job) for job in jobs()}
+    assert asked == {"corpus": False, "warm": True}
     if not torch.cuda.is_available():  # the node has a GPU by name alone
         assert status != 0, output
         said = (tree.results / "logs/warm.log").read_text()
         assert "error: config: device: cuda: torch" in said
 
 
-def test_a_job_killed_for_memory_is_sent_again_with_more(tree, local, jobs):
+def test_a_job_killed_for_memory_is_sent_again_with_more(tree, local, cluster, jobs):
     truth = RESULTS / "truth/0.h5"
     status, output = tree.snakemake(
         str(truth), *ON_CLUSTER, "--set-resources", "truth:mem_mb=3000 if attempt > 1 else 150"
     )
     assert status == 0, output
-    found = [(job.memory_mb, job.state) for job in jobs("truth")]
-    assert found == [(150, "OUT_OF_MEMORY"), (3000, "COMPLETED")]
+    found = jobs("truth")
+    ended = [(job.memory_mb, job.state) for job in found]
+    assert ended == [(150, "FAILED"), (3000, "COMPLETED")]
+    assert [cluster.killed_for_memory(job) for job in found] == [True, False]
     assert (tree.root / truth).read_bytes() == (local.root / truth).read_bytes()
 
 
