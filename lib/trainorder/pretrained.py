@@ -53,9 +53,10 @@ def _read(source: str, seed: int) -> Any:
     if find_adapter_config_file(source) is not None:
         raise ValueError("adapter_config.json: it is adapters; merge them into their model first")
     new = _is_configuration_alone(Path(source))
-    if new:  # the weights may only have been forgotten
+    shapes_alone = torch.get_default_device().type == "meta"
+    if new and not shapes_alone:  # the weights may only have been forgotten
         warnings.warn(f"{source}: no weights; a new model is made of config.json", stacklevel=3)
-    if new or torch.get_default_device().type == "meta":
+    if new or shapes_alone:
         shape = AutoConfig.from_pretrained(source, trust_remote_code=False)
         torch.manual_seed(seed)
         return AutoModelForCausalLM.from_config(
