@@ -38,9 +38,9 @@ study: env
 	snakemake --cores all $(ARGS)
 	snakemake --report report.html $(ARGS)
 
-# Two processes; tests/conftest.py says which tests stay in one.
+# Two files of tests at a time: a file's tests share what they made first.
 test: env
-	python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 test-slurm: env
 	python -m pytest -m slurm $(ARGS)
