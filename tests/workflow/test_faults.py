@@ -350,9 +350,13 @@ RIDGE = RESULTS / "estimates/ridge/0.h5"  # what the tests below have made again
 def test_a_second_snakemake_is_refused_while_one_runs_which_completes(study, finished):
     (study.root / RIDGE).unlink()
     first = study.started(str(RIDGE), "--cores", "1", *SMOKE)
+    locks = study.root / ".snakemake/locks"
+
+    def locked():  # a lock is a file before it says what it locks
+        return any(str(RIDGE) in lock.read_text() for lock in locks.glob("*.output.lock"))
+
     try:
-        locks = study.root / ".snakemake/locks"
-        wait_until(lambda: locks.is_dir() and any(locks.iterdir()), first)
+        wait_until(locked, first)
         os.kill(first.pid, signal.SIGSTOP)
         status, output = study.snakemake(str(RIDGE), "--cores", "1", *SMOKE)
         os.kill(first.pid, signal.SIGCONT)
