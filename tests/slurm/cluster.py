@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import socket
@@ -119,7 +120,8 @@ class Cluster:
 
     def asks_for_gpu(self, job):
         """Return whether a job asked for a GPU."""
-        return "gres/gpu:1" in self.run("scontrol", "show", "job", str(job.id))
+        shown = self.run("scontrol", "show", "job", str(job.id))
+        return re.search(r"^ *TresPer\w+=gres[:/]gpu[:=]1$", shown, re.M) is not None
 
     def killed_for_memory(self, job):
         """Return whether the node killed a job because it took more than it had asked for."""
