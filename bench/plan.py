@@ -46,7 +46,9 @@ def markdown(record: Mapping[str, Any], found: Mapping[str, Mapping[str, Pair]])
         table(head, [_row(stage, pairs) for stage, pairs in found.items()]),
         f"All that is not left out below is to be within a factor of {WITHIN:g}: counts, and "
         f"seconds from {SMALL['seconds']:g} s, disk from {size_text(SMALL['bytes'])}, memory from "
-        f"{size_text(SMALL['peak_bytes'])} on. {'Not so:' if off else 'It is.'}",
+        f"{size_text(SMALL['peak_bytes'])} on. {'Not so:' if off else 'It is.'} What a step of "
+        "`fut` and `fut++` and a byte of the store take, in what is timed, was set on this study "
+        "of two machines: there the agreement is partly a fit.",
     ]
     if off:
         parts.append("\n".join(f"* {line}" for line in off))
