@@ -9,6 +9,7 @@ from pathlib import Path
 from snakemake.common.configfile import load_configfile
 from snakemake.settings.types import ConfigSettings
 from snakemake.utils import update_config
+from trainorder.bundle import CHECKSUMS
 from trainorder.config import (
     CURVATURE_METHODS,
     FITTED_METHODS,
@@ -19,6 +20,7 @@ from trainorder.config import (
     ModelConfig,
     WindowConfig,
     check,
+    check_files,
 )
 from trainorder.corpus import packages
 from trainorder.errors import UserError
@@ -86,11 +88,16 @@ ORDERS_FILE = take_orders_file()
 
 try:
     check(config, Path(workflow.basedir) / "schemas" / "config.schema.yaml")
-    if config["orders"]["custom"] is not None:
-        read_orders(config["orders"]["custom"], WindowConfig(**config["window"]))
+    RESULTS = f"results/{config['study']}"
+    # What was unpacked from an archive was made elsewhere, of files that need not be here.
+    unpacked = Path(RESULTS, CHECKSUMS).exists()
+    if not unpacked:
+        check_files(config)
+        if config["orders"]["custom"] is not None:
+            read_orders(config["orders"]["custom"], WindowConfig(**config["window"]))
     if ORDERS_FILE is not None:
         read_orders(ORDERS_FILE, WindowConfig(**config["window"]))
-    RUN = read_run()
+    RUN = [] if unpacked else read_run()
     PACKAGES = (
         packages.select(config["corpus"]["domains"])
         if config["corpus"]["source"] == "packages"
@@ -124,7 +131,6 @@ PACKAGED_MODEL = (
     if Path(config["model"]["source"] or "") == Path(FOLDER)
     else []
 )
-RESULTS = f"results/{config['study']}"
 WORK = f"{RESULTS}/.work"
 ALL_ESTIMATORS = [EstimatorConfig(**entry) for entry in config["estimators"]]
 ESTIMATORS = [

@@ -1,5 +1,6 @@
 """Estimates orders of the user's own on a finished study."""
 
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -37,15 +38,24 @@ def rows(found: Sequence[Estimate]) -> Iterator[Sequence[Any]]:
 
 def table(found: Sequence[Estimate], reference: float) -> Iterator[str]:
     """Yield the lines of a short table, of the main metric, with what may be done with it."""
-    width = max(len(made.order) for made in found)
-    yield f"{MAIN_METRIC}, in nats per token; {reference:.4f} after the reference order, retrained"
+    width, places = max(len(made.order) for made in found), decimals(found)
+    reached = f"{reference:.{places}f} after the reference order, retrained"
+    yield f"{MAIN_METRIC}, in nats per token; {reached}"
     for made in found:
         value = made.values[MAIN_METRIC]
         missing = value.low is None or value.high is None
-        ends = "no interval" if missing else f"[{value.low:.4f}, {value.high:.4f}]"
+        ends = "no interval" if missing else f"[{value.low:.{places}f}, {value.high:.{places}f}]"
         note = "  beyond what was calibrated" if value.beyond else ""
-        yield f"{made.order:{width}}  {value.value:.4f}  {ends}{note}"
+        yield f"{made.order:{width}}  {value.value:.{places}f}  {ends}{note}"
     yield f"{found[0].estimator}: {found[0].verdict}. {found[0].advice}"
+
+
+def decimals(found: Sequence[Estimate]) -> int:
+    """Return how many places show the widest interval to two digits; four at least."""
+    values = [made.values[MAIN_METRIC] for made in found]
+    widths = [v.high - v.low for v in values if v.low is not None and v.high is not None]
+    widest = max([0.0, *widths])
+    return max(4, 1 - math.floor(math.log10(widest))) if widest else 4
 
 
 run(main, globals().get("snakemake"))

@@ -16,6 +16,7 @@ from trainorder.config import (
     OrdersConfig,
     WindowConfig,
     check,
+    check_files,
     load_config,
     orders_config,
 )
@@ -63,6 +64,11 @@ UNPROXIED = [entry for entry in DEFAULT["estimators"] if entry["method"] != "pro
 def tokens(**values):
     """Return the default configuration with the source `tokens`."""
     return changed(corpus__source="tokens", **values)
+
+
+def filed(**values):
+    """Return it with a file of tokens that is not there."""
+    return tokens(corpus__files=["a.safetensors"], **values)
 
 
 FUT = {"method": "fut", "path": "reference", "guard": 1.0}
@@ -354,12 +360,12 @@ BAD = {
         "set run to null",
     ),
     "a run that is not there": (
-        tokens(run={**RUN, "checkpoints": "absent"}, estimators=UNPROXIED),
+        filed(run={**RUN, "checkpoints": "absent"}, estimators=UNPROXIED),
         "run.checkpoints: absent",
         "no such folder",
     ),
     "an order that is not there": (
-        tokens(run={**RUN, "order": "absent.json"}, estimators=UNPROXIED),
+        filed(run={**RUN, "order": "absent.json"}, estimators=UNPROXIED),
         "run.order: absent.json",
         "no such file",
     ),
@@ -375,11 +381,17 @@ BAD = {
 }
 
 
+def check_all(config):
+    """Check values, then files, as a study does before it runs."""
+    check(config, SCHEMA)
+    check_files(config)
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_configuration_is_one_line_that_names_the_key(name):
     config, key, hint = BAD[name]
     with pytest.raises(UserError) as caught:
-        check(config, SCHEMA)
+        check_all(config)
     message = str(caught.value)
     assert "\n" not in message
     assert len(message) < 300, "the line is too long to read"
@@ -395,14 +407,14 @@ LONG = 5000 * "a"
     [
         (changed(orders__custom=LONG), "orders.custom"),
         (changed(corpus__source="files", corpus__files=[f"{LONG}.txt"]), "corpus.files"),
-        (tokens(run={**RUN, "checkpoints": LONG}, estimators=UNPROXIED), "run.checkpoints"),
-        (tokens(run={**RUN, "order": LONG}, estimators=UNPROXIED), "run.order"),
+        (filed(run={**RUN, "checkpoints": LONG}, estimators=UNPROXIED), "run.checkpoints"),
+        (filed(run={**RUN, "order": LONG}, estimators=UNPROXIED), "run.order"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_path_that_is_too_long_is_one_of_no_file(config, key):
     with pytest.raises(UserError, match=rf"config: {key}: a{{5000}}\S*: no such"):
-        check(config, SCHEMA)
+        check_all(config)
 
 
 UNGUARDED = FUT | {"guard": None}

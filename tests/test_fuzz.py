@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from trainers import HELDOUT, LENGTH, UNIT_SIZE, UNITS, token_arrays, write_tokens
 from trainorder import store
-from trainorder.config import CorpusConfig, WindowConfig, check, load_config
+from trainorder.config import CorpusConfig, WindowConfig, check, check_files, load_config
 from trainorder.corpus.tokens import read_tokens
 from trainorder.errors import UserError
 from trainorder.orders import read_orders
@@ -86,7 +86,7 @@ PLACES = sorted(places(CONFIG), key=str)
 @given(st.sampled_from(PLACES), JUNK, st.sampled_from(["replace", "remove", "add"]))
 def test_a_configuration_with_a_wrong_value_is_one_line(refused, place, junk, how):
     config = changed(place, junk, how)
-    one_line(lambda: check(config, SCHEMA), refused)
+    one_line(lambda: (check(config, SCHEMA), check_files(config)), refused)
 
 
 def changed(place, value, how):

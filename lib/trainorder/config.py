@@ -375,7 +375,7 @@ def _merge(base: dict[str, Any], layer: Mapping[str, Any]) -> None:
 
 
 def check(config: Mapping[str, Any], schema_path: str | Path) -> None:
-    """Check a whole configuration before anything runs.
+    """Check the values of a whole configuration before anything runs; its files, by `check_files`.
 
     Raises:
         UserError: the first thing that is wrong, with its key and the remedy.
@@ -392,7 +392,7 @@ def check(config: Mapping[str, Any], schema_path: str | Path) -> None:
     _check_window(WindowConfig(**config["window"]), OrdersConfig(**config["orders"]))
     _check_model(ModelConfig(**config["model"]), config["estimators"])
     if config["run"]:
-        _check_run(RunConfig(**config["run"]), config)
+        _check_run(config)
     _check_corpus(CorpusConfig(**config["corpus"]))
     _check_horizon(OptimizerConfig(**config["optimizer"]), WindowConfig(**config["window"]))
     _check_estimators(config)
@@ -411,6 +411,27 @@ def check(config: Mapping[str, Any], schema_path: str | Path) -> None:
         raise UserError(f"config: curvature.clusters: {clusters} clusters of {units} units")
     _check_shards(config, anchors if isinstance(anchors, int) else steps)
     _check_applications(config)
+
+
+def check_files(config: Mapping[str, Any]) -> None:
+    """Check that what a configuration names is there: text or tokens, a run, orders.
+
+    Raises:
+        UserError: the first that is not, with its key.
+
+    """
+    named = []
+    if config["run"]:
+        run = RunConfig(**config["run"])
+        if not isdir(run.checkpoints):
+            raise UserError(f"config: run.checkpoints: {run.checkpoints}: no such folder")
+        named.append(("run.order", run.order))
+    named += [("corpus.files", path) for path in config["corpus"]["files"]]
+    if config["orders"]["custom"] is not None:
+        named.append(("orders.custom", config["orders"]["custom"]))
+    for key, path in named:
+        if not isfile(path):
+            raise UserError(f"config: {key}: {path}: no such file")
 
 
 def _is_integer(_: Any, value: Any) -> bool:
@@ -495,8 +516,6 @@ def _check_window(window: WindowConfig, orders: OrdersConfig) -> None:
             )
     if len(set(orders.block_sizes)) < len(orders.block_sizes):
         raise UserError("config: orders.block_sizes: a size is named twice")
-    if orders.custom is not None and not isfile(orders.custom):
-        raise UserError(f"config: orders.custom: {orders.custom}: no such file")
 
 
 def _check_model(model: ModelConfig, estimators: Sequence[Mapping[str, Any]]) -> None:
@@ -534,7 +553,7 @@ def _check_corpus(corpus: CorpusConfig) -> None:
     _check_pairs(corpus)
     if corpus.source == "tokens" and corpus.tokenizer is not None:
         raise UserError("config: corpus.tokenizer: source `tokens` holds no text; set it to null")
-    _check_files(corpus)
+    _check_kinds(corpus)
     domains = corpus.domains or []
     if len(set(domains)) < len(domains):
         raise UserError("config: corpus.domains: a domain is named twice")
@@ -569,7 +588,7 @@ def _check_pairs(corpus: CorpusConfig) -> None:
             )
 
 
-def _check_files(corpus: CorpusConfig) -> None:
+def _check_kinds(corpus: CorpusConfig) -> None:
     kinds: tuple[str, ...] = (".txt", ".jsonl", ".parquet")
     if corpus.source == "tokens":
         kinds = (".safetensors",)
@@ -579,8 +598,6 @@ def _check_files(corpus: CorpusConfig) -> None:
         if Path(name).suffix not in kinds:
             known = " or ".join([", ".join(kinds[:-1]), kinds[-1]] if kinds[1:] else kinds)
             raise UserError(f"config: corpus.files: {name}: not a {known} file")
-        if not isfile(name):
-            raise UserError(f"config: corpus.files: {name}: no such file")
 
 
 def _check_horizon(optimizer: OptimizerConfig, window: WindowConfig) -> None:
@@ -591,7 +608,7 @@ def _check_horizon(optimizer: OptimizerConfig, window: WindowConfig) -> None:
         )
 
 
-def _check_run(run: RunConfig, config: Mapping[str, Any]) -> None:
+def _check_run(config: Mapping[str, Any]) -> None:
     if config["corpus"]["source"] != "tokens":
         raise UserError(
             f"config: run: units are the very sequences that it consumed; corpus.source is "
@@ -612,10 +629,6 @@ def _check_run(run: RunConfig, config: Mapping[str, Any]) -> None:
             "config: curriculum.replicates: of other seeds and rates there is no run; leave them "
             "out, or set run to null"
         )
-    if not isdir(run.checkpoints):
-        raise UserError(f"config: run.checkpoints: {run.checkpoints}: no such folder")
-    if not isfile(run.order):
-        raise UserError(f"config: run.order: {run.order}: no such file")
 
 
 def _check_shards(config: Mapping[str, Any], anchors: int) -> None:

@@ -3,8 +3,10 @@
 import os
 
 import pytest
+import yaml
 
-from trainorder.bundle import unpack
+from trainorder.bundle import unpack, write_bundle
+from trainorder.config import load_config
 from workflow_tree import SMOKE, work_tree
 
 pytestmark = pytest.mark.study
@@ -32,3 +34,30 @@ def test_a_fresh_clone_and_the_archive_redraw_every_figure(study, tmp_path, monk
     for figure in drawn:
         again = folder / "figures" / figure.name
         assert again.read_bytes() == figure.read_bytes(), f"{figure.name} differs"
+
+
+def of_own_text(config):
+    config["corpus"].update(source="files", files=["texts/mine.txt"])
+
+
+def of_own_model_and_orders(config):
+    config["model"]["source"] = "models/mine"
+    config["orders"]["custom"] = "my-orders.json"
+
+
+def of_an_existing_run(config):
+    config["corpus"].update(source="tokens", files=["run/tokens.safetensors"])
+    config["run"] = {"checkpoints": "run", "order": "run/order.json"}
+
+
+@pytest.mark.parametrize("own", [of_own_text, of_own_model_and_orders, of_an_existing_run])
+def test_figures_of_an_archive_need_no_file_that_its_study_was_made_of(finished, tmp_path, own):
+    write_bundle(finished.results, tmp_path / "smoke.tar.gz")
+    fresh = work_tree(tmp_path / "fresh")
+    file = unpack(tmp_path / "smoke.tar.gz", fresh.root) / "config.yaml"
+    config = load_config(file)
+    config["estimators"] = [e for e in config["estimators"] if e["method"] != "proxy"]
+    own(config)
+    file.write_text(yaml.safe_dump(config))
+    plan = fresh.plan("figures", "--configfile", str(file.relative_to(fresh.root)))
+    assert plan.jobs == {"figures": 1}, "more than the archive holds is asked for"

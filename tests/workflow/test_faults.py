@@ -370,6 +370,28 @@ def test_a_second_snakemake_is_refused_while_one_runs_which_completes(study, fin
     assert_same_results(study.results, finished.results, "a second head disturbed the first")
 
 
+def test_two_snakemakes_without_locks_at_once_leave_nothing_that_one_rerun_does_not_complete(
+    study, finished
+):
+    # Any Snakemake that ends in the folder takes the locks of all others with it.
+    targets = (str(RIDGE), str(RESULTS / "validation.json"))
+    (study.root / RIDGE).unlink()
+    unlocked = (*targets, "--cores", "1", "--nolock", *SMOKE)
+    heads = [study.started(*unlocked), study.started(*unlocked)]
+    try:
+        printed = [head.communicate(timeout=600)[0] for head in heads]
+    finally:
+        for head in heads:
+            stop(head)
+    assert not any("Traceback" in text for text in printed), "\n".join(printed)
+    assert all("Select jobs to execute" in text for text in printed), "they were not at once"
+    status, output = study.snakemake(*targets, "--cores", "2", *SMOKE)
+    assert status == 0, output
+    status, output = study.snakemake("--cores", "2", *SMOKE)
+    assert status == 0, output
+    assert_same_results(study.results, finished.results, "of two heads at once")
+
+
 @pytest.mark.skipif(
     os.geteuid() == 0 and shutil.which("setpriv") is None,
     reason="root writes everywhere, and there is no setpriv to take that from it",
