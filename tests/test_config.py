@@ -378,7 +378,22 @@ BAD = {
     "a path of two lines": (tokens(run={**RUN, "order": "a\nb"}), "run.order: 'a", "'\\n'"),
     "a folder that no system can name": (changed(model__source="\ud800"), "model.source", "rename"),
     "missing order file": (changed(orders__custom="absent.json"), "orders.custom", "absent.json"),
+    "missing model": (
+        changed(model__source="./absent", estimators=UNPROXIED),
+        "model.source: ./absent",
+        "no such folder",
+    ),
+    "missing tokenizer": (
+        changed(corpus__tokenizer="texts/of/mine"),
+        "corpus.tokenizer: texts/of/mine",
+        "no such folder",
+    ),
 }
+
+
+@pytest.mark.parametrize("name", ["gpt2", "openai-community/gpt2", "resources/models/smollm2-135m"])
+def test_a_name_of_the_hub_or_of_the_packaged_model_is_no_missing_folder(name):
+    check_files(changed(model__source=name, estimators=UNPROXIED))
 
 
 def check_all(config):

@@ -17,6 +17,7 @@ import jsonschema
 import yaml
 
 from trainorder.errors import UserError
+from trainorder.packaged_model import FOLDER
 
 STORE = {  # what each method reads from the store
     "constant": ("path",),
@@ -45,6 +46,7 @@ FITTED_METHODS = ("ridge", "proxy")  # fitted on the orders of split `fit`; they
 METRIC_METHODS = ("reduced", *FITTED_METHODS)  # estimate metrics, and no parameters
 MIN_FIT = 4  # orders: a regression on fewer, leaving one out each time, means nothing
 UNPRINTABLE = "\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"  # breaks a line, or stands in no file
+_HUB_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)?")
 STRUCTURED = 6  # structured orders that every study has; the block-shuffled ones come on top
 
 
@@ -414,7 +416,9 @@ def check(config: Mapping[str, Any], schema_path: str | Path) -> None:
 
 
 def check_files(config: Mapping[str, Any]) -> None:
-    """Check that what a configuration names is there: text or tokens, a run, orders.
+    """Check that what a configuration names is there: text or tokens, a run, orders, a model.
+
+    A folder that may as well be a name on the hub is looked for when it is read.
 
     Raises:
         UserError: the first that is not, with its key.
@@ -432,6 +436,11 @@ def check_files(config: Mapping[str, Any]) -> None:
     for key, path in named:
         if not isfile(path):
             raise UserError(f"config: {key}: {path}: no such file")
+    for section, key in (("model", "source"), ("corpus", "tokenizer")):
+        name = config[section][key]
+        if name is None or isdir(name) or _HUB_NAME.fullmatch(name) or Path(name) == Path(FOLDER):
+            continue
+        raise UserError(f"config: {section}.{key}: {name}: no such folder, and no name on the hub")
 
 
 def _is_integer(_: Any, value: Any) -> bool:

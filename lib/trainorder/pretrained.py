@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils.peft_utils import find_adapter_config_file
 
 from trainorder.config import LoraConfig, ModelConfig
-from trainorder.errors import UserError
+from trainorder.errors import UserError, not_loaded
 
 _WEIGHTS = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf"}
 
@@ -33,12 +33,10 @@ def load(source: str, config: ModelConfig, seed: int) -> torch.nn.Module:
         UserError: the model cannot be loaded, or no parameter is left to train.
 
     """
-    where = f"model.source: {source}"
     try:
         module = _read(source, seed)
     except Exception as error:  # transformers and the hub client each raise their own
-        reason = (str(error) or type(error).__name__).strip().splitlines()[0]
-        raise UserError(f"{where}: cannot be loaded: {reason}") from None
+        raise not_loaded("model.source", source, error) from None
     module.config.use_cache = False
     if config.lora is not None:
         module = _adapted(module, LoraConfig(**config.lora), seed)

@@ -53,8 +53,14 @@ CORPUS = {  # params of the corpus step, and what its line says
         {"corpus__sequence_length": 131072, "window__units": 64},
         ["corpus.sequence_length"],
     ),
-    "tokenizer folder missing": ({"corpus__tokenizer": "absent"}, ["corpus.tokenizer: absent"]),
-    "tokenizer unreadable": ({"corpus__tokenizer": "broken"}, ["corpus.tokenizer: broken"]),
+    "tokenizer folder missing": (
+        {"corpus__tokenizer": "absent"},
+        ["corpus.tokenizer", "absent: no such folder; on the hub: cannot be loaded"],
+    ),
+    "tokenizer unreadable": (
+        {"corpus__tokenizer": "broken"},
+        ["corpus.tokenizer", ": broken: cannot be loaded"],
+    ),
 }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from trainorder.config import CorpusConfig
 from trainorder.corpus import packages
-from trainorder.errors import UserError
+from trainorder.errors import UserError, not_loaded
 
 if TYPE_CHECKING:
     import datasets
@@ -190,8 +190,7 @@ def _from_hub(config: CorpusConfig) -> "datasets.Dataset":
     try:
         rows = datasets.load_dataset(name, hub.get("subset"), split=hub["split"])
     except Exception as error:  # the hub client raises types of several libraries
-        reason = str(error) or type(error).__name__
-        raise UserError(f"corpus.hub: {name}: cannot be loaded: {reason}") from None
+        raise not_loaded("corpus.hub", name, error) from None
     where = f"corpus.hub: {name}"
     _need_columns(where, rows.column_names, config.columns.values(), config)
     for column in config.columns.values():

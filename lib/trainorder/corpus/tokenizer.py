@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from trainorder.errors import UserError
+from trainorder.errors import UserError, not_loaded
 from trainorder.files import write_text
 
 END_OF_TEXT = "<|endoftext|>"
@@ -79,7 +79,7 @@ def load(name: str) -> Tokenizer:
     """
     import transformers
 
-    where = f"corpus.tokenizer: {name}"
+    key = "corpus.tokenizer (or model.source, if it is that of the model)"
     make: Any = transformers.PreTrainedTokenizerFast
     try:
         file = Path(name) / "tokenizer.json"
@@ -88,7 +88,8 @@ def load(name: str) -> Tokenizer:
         else:
             loaded = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except Exception as error:  # transformers, the hub client and tokenizers each raise their own
-        raise UserError(f"{where}: cannot be loaded: {error or type(error).__name__}") from None
+        raise not_loaded(key, name, error) from None
+    where = f"{key}: {name}"
     backend = getattr(loaded, "backend_tokenizer", None)
     if backend is None:
         raise UserError(f"{where}: has no tokenizer.json; convert it to a fast tokenizer")
