@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+import transformers
 
 from trainorder.corpus import tokenizer as tokenizers
 from trainorder.errors import UserError
@@ -51,4 +52,12 @@ def test_a_given_tokenizer_that_cannot_be_used_is_one_line(tmp_path):
     named = json.loads(trained.backend.to_str().replace(tokenizers.END_OF_TEXT, "<other>"))
     (tmp_path / "tokenizer.json").write_text(json.dumps(named))
     with pytest.raises(UserError, match="no end-of-text token"):
+        tokenizers.load(str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "qwen2", "gpt_neox", "gemma", "bert", "t5", "llama"])
+def test_a_folder_of_a_model_alone_holds_no_tokenizer(tmp_path, kind):
+    """Of some kinds the library makes a tokenizer without text: all tokens would be one."""
+    transformers.AutoConfig.for_model(kind).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=r"has no tokenizer.json; .* corpus.tokenizer"):
         tokenizers.load(str(tmp_path))

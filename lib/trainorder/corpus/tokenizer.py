@@ -80,19 +80,25 @@ def load(name: str) -> Tokenizer:
     import transformers
 
     key = "corpus.tokenizer (or model.source, if it is that of the model)"
+    where = f"{key}: {name}"
+    absent = UserError(
+        f"{where}: has no tokenizer.json; save a fast tokenizer there, or name one in "
+        "corpus.tokenizer"
+    )
     make: Any = transformers.PreTrainedTokenizerFast
+    file = Path(name) / "tokenizer.json"
     try:
-        file = Path(name) / "tokenizer.json"
         if file.is_file() and not (Path(name) / "tokenizer_config.json").is_file():
             loaded = make(tokenizer_file=str(file))
         else:
             loaded = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except Exception as error:  # transformers, the hub client and tokenizers each raise their own
+        if Path(name).is_dir() and not file.is_file():
+            raise absent from None
         raise not_loaded(key, name, error) from None
-    where = f"{key}: {name}"
     backend = getattr(loaded, "backend_tokenizer", None)
-    if backend is None:
-        raise UserError(f"{where}: has no tokenizer.json; convert it to a fast tokenizer")
+    if backend is None or _is_without_text(loaded, backend):
+        raise absent
     end = loaded.eos_token_id
     if end is None:
         end = backend.token_to_id(END_OF_TEXT)
@@ -101,3 +107,12 @@ def load(name: str) -> Tokenizer:
     backend.no_truncation()
     backend.no_padding()
     return Tokenizer(backend, int(end))
+
+
+def _is_without_text(loaded: Any, backend: Any) -> bool:
+    """Tell what transformers makes of a model's folder that has none of a tokenizer's files.
+
+    It knows special tokens and, of some kinds, the mark of a space, and no other.
+    """
+    special = {token.content for token in loaded.added_tokens_decoder.values()}
+    return len(set(backend.get_vocab(with_added_tokens=True)) - special) <= 1
