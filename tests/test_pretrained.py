@@ -122,7 +122,7 @@ def test_adapters_are_the_same_for_the_same_seed(llama_folder):
 
 
 def test_a_folder_that_is_no_model_is_one_line(tmp_path):
-    with pytest.raises(UserError, match=r"^model.source: .*: cannot be loaded: [^\n]*$"):
+    with pytest.raises(UserError, match=r"^model.source: .*: cannot be loaded: it has no config.j"):
         loaded(tmp_path)
 
 
@@ -188,9 +188,18 @@ def name_in_an_index(folder):
 def test_pickled_weights_are_not_read(configuration, folder, name):
     torch.save(loaded(folder).module.state_dict(), configuration / "weights")
     name(configuration)
-    with pytest.raises(UserError, match=r"^model.source: .*: cannot be loaded: [^\n]*$"):
+    with pytest.raises(UserError, match=r"^model.source: .*: cannot be loaded: [^\n]*safetensors"):
         loaded(configuration)
     assert torch.load.__module__ == "torch.serialization"
+
+
+def test_weights_that_are_not_all_there_are_refused(tmp_path):
+    """The library would draw those that are missing from the seed."""
+    model = llama()
+    model.save_pretrained(tmp_path)
+    rewrite(tmp_path / "config.json", num_hidden_layers=3)
+    with pytest.raises(UserError, match=r"its weights lack model.layers.2.[a-z_.]*; [^\n]*$"):
+        loaded(tmp_path)
 
 
 ADAPTERS = r"^model.source: .*: cannot be loaded: adapter_config.json: it is adapters; [^\n]*$"

@@ -50,7 +50,10 @@ def _read(source: str, seed: int) -> Any:
     """Return the model; on the device `meta`, which holds no numbers, only its shapes."""
     if find_adapter_config_file(source) is not None:
         raise ValueError("adapter_config.json: it is adapters; merge them into their model first")
-    new = _is_configuration_alone(Path(source))
+    folder = Path(source)
+    new = _is_configuration_alone(folder)
+    if folder.is_dir():
+        _check(folder, new)
     shapes_alone = torch.get_default_device().type == "meta"
     if new and not shapes_alone:  # the weights may only have been forgotten
         warnings.warn(f"{source}: no weights; a new model is made of config.json", stacklevel=3)
@@ -62,9 +65,17 @@ def _read(source: str, seed: int) -> Any:
         )
     # `use_safetensors` alone would read pickles that the configuration or an index of shards names.
     with patch("torch.load", _no_pickle):
-        return AutoModelForCausalLM.from_pretrained(
-            source, attn_implementation="eager", use_safetensors=True, trust_remote_code=False
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            source,
+            attn_implementation="eager",
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
         )
+    module, found = loaded
+    if found["missing_keys"]:  # the library draws them anew, and only warns
+        raise ValueError(f"its weights lack {min(found['missing_keys'])}; complete them")
+    return module
 
 
 def _is_configuration_alone(folder: Path) -> bool:
@@ -73,8 +84,15 @@ def _is_configuration_alone(folder: Path) -> bool:
     )
 
 
+def _check(folder: Path, new: bool) -> None:
+    if not (folder / "config.json").is_file():
+        raise ValueError("it has no config.json; save_pretrained writes one")
+    if not new and not any(folder.glob("*.safetensors")):
+        _no_pickle()
+
+
 def _no_pickle(*_: Any, **__: Any) -> NoReturn:
-    raise ValueError("pickled weights; save them as safetensors")
+    raise ValueError("only safetensors are read, no pickle; save_pretrained writes them")
 
 
 def _freeze_others(module: torch.nn.Module, patterns: Sequence[str]) -> None:
