@@ -21,6 +21,7 @@ from trainorder.config import (
     WindowConfig,
     check,
     check_files,
+    load_config,
 )
 from trainorder.corpus import packages
 from trainorder.errors import UserError
@@ -87,6 +88,10 @@ def without_null(section, name):
 ORDERS_FILE = take_orders_file()
 
 try:
+    # For keys that stand twice, of which Snakemake takes the last.
+    load_config(
+        *(file for file in workflow.configfiles if Path(file).suffix != ".json")
+    )
     check(config, Path(workflow.basedir) / "schemas" / "config.schema.yaml")
     RESULTS = f"results/{config['study']}"
     # What was unpacked from an archive was made elsewhere, of files that need not be here.

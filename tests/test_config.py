@@ -571,6 +571,8 @@ def test_a_later_file_overrides_single_keys(tmp_path):
         b"a: \x00\n",
         b"[" * 10**5,
         b"a: 2001-99-99",
+        b"a: {b: 1}\na: {c: 1}",
+        b"a: {b: 1, b: 1}",
         None,
     ],
 )

@@ -356,16 +356,30 @@ def parsed(content: bytes, where: str | Path) -> dict[str, Any]:
     """Return the mapping of keys to plain values that the bytes of a YAML file hold.
 
     Raises:
-        UserError: they hold something else; the line begins with `where`.
+        UserError: they hold something else, or a key twice; the line begins with `where`.
 
     """
     try:
-        found = yaml.safe_load(content.decode("utf-8"))
+        found = _Loader(content.decode("utf-8")).get_single_data()
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise UserError(f"{where}: not readable as YAML: {error}") from None
     if not isinstance(found, dict):
         raise UserError(f"{where}: not a mapping of keys to values")
     return found
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that a mapping has twice, of which YAML's own loader keeps the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                line = key.start_mark.line + 1
+                raise ValueError(f"line {line}: `{key.value}` stands twice; make it one")
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+        return node
 
 
 def _merge(base: dict[str, Any], layer: Mapping[str, Any]) -> None:

@@ -12,8 +12,9 @@ TRUSTED_CORRELATION, TRUSTED_RELATIVE_ERROR = 0.8, 0.5
 RANK_CORRELATION = 0.5
 
 ADVICE = {
-    TRUSTED: "Use its values and intervals for orders within the calibrated range, and retrain for "
-    "real any order that is flagged as beyond it.",
+    TRUSTED: "Use its values for orders within the calibrated range. Its intervals are made for "
+    "random orders: retrain for real an order of another kind before you quote its interval, and "
+    "any order that is flagged as beyond the range.",
     RANK_ONLY: "Use it to pick the most promising orders, and retrain those for real before you "
     "quote what they gain.",
     NOT_TRUSTED: "Draw no conclusion from its estimates: take an estimator with a better verdict, "
@@ -24,7 +25,7 @@ ADVICE = {
 
 
 class Verdict(NamedTuple):
-    """A verdict, the reason in one sentence, and what a user may do, in one more."""
+    """A verdict, the reason in one sentence, and what a user may do."""
 
     verdict: str
     reason: str
@@ -55,17 +56,28 @@ def verdict(correlation: Mapping[str, Any], relative_error: float | None, diverg
         )
     if low is None:
         return Verdict(NOT_TRUSTED, "ranks no orders: it estimates the same value for all of them")
-    rank = f"calibration rank correlation {correlation['value']:.2f} is at least {low:.2f}"
+    rank = (
+        f"rank correlation {correlation['value']:.2f} on {n} calibration orders; "
+        f"the lower end of its interval, {low:.2f}, "
+    )
     if low < RANK_CORRELATION:
-        return Verdict(NOT_TRUSTED, f"{rank}, below {RANK_CORRELATION}")
+        return Verdict(NOT_TRUSTED, f"{rank}is below {RANK_CORRELATION}")
     if low < TRUSTED_CORRELATION:
-        return Verdict(RANK_ONLY, f"{rank}, below {TRUSTED_CORRELATION}")
-    if relative_error is None or relative_error > TRUSTED_RELATIVE_ERROR:
-        size = "undefined" if relative_error is None else f"{relative_error:.2f}"
+        return Verdict(RANK_ONLY, f"{rank}is below {TRUSTED_CORRELATION}")
+    if relative_error is None:
         return Verdict(
-            RANK_ONLY, f"{rank}, but relative error {size} is above {TRUSTED_RELATIVE_ERROR}"
+            RANK_ONLY, f"{rank}reaches {TRUSTED_CORRELATION}, but the relative error is undefined"
         )
-    return Verdict(TRUSTED, f"{rank}, and relative error {relative_error:.2f}")
+    error = f"the relative error {relative_error:.2f} is"
+    if relative_error > TRUSTED_RELATIVE_ERROR:
+        return Verdict(
+            RANK_ONLY,
+            f"{rank}reaches {TRUSTED_CORRELATION}, but {error} above {TRUSTED_RELATIVE_ERROR}",
+        )
+    return Verdict(
+        TRUSTED,
+        f"{rank}reaches {TRUSTED_CORRELATION}, and {error} at most {TRUSTED_RELATIVE_ERROR}",
+    )
 
 
 def best_estimator(scores: Mapping[str, Mapping[str, Any]]) -> str:

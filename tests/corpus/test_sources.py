@@ -84,7 +84,8 @@ def test_pairs_without_a_column_are_one_line_that_names_those_there(tmp_path, co
         with pytest.raises(UserError) as caught:
             documents(files(pairs(config), path), {})
         assert str(caught.value).endswith(
-            f"{start}; set corpus.prompt_column, corpus.response_column and corpus.domain_column"
+            f"{start}; set corpus.prompt_column and corpus.response_column, "
+            "or give each document that column"
         )
 
 

@@ -81,6 +81,11 @@ FILES = {  # a text file's name and bytes, and what the line says
     "bad line": ("a.jsonl", b'{"text": "t", "domain": "d"}\n{"text"', ["a.jsonl:2", "JSON"]),
     "line is a list": ("a.jsonl", b"[1]", ["a.jsonl:1", "object"]),
     "missing column": ("a.jsonl", b'{"words": "t"}', ["a.jsonl:1", "`text`", "words"]),
+    "no domains": (
+        "a.jsonl",
+        b'{"text": "t"}',
+        ["a.jsonl:1: no column `domain`", "set corpus.domain_column, or"],
+    ),
     "text is a number": ("a.jsonl", b'{"text": 1, "domain": "d"}', ["a.jsonl:1", "not text"]),
     "half a character": (
         "a.jsonl",
@@ -187,6 +192,12 @@ def test_snakemake_says_one_line_before_anything_runs(finished, tmp_path, case):
     (tmp_path / "mine.yaml").write_text(content)
     line = snakemake_refuses(finished, str(tmp_path / "mine.yaml"), "--dry-run")
     assert line.startswith(f"error: config: {expected}"), line
+
+
+def test_snakemake_refuses_a_key_that_stands_twice(finished, tmp_path):
+    (tmp_path / "mine.yaml").write_text("window: {units: 8}\nseeds: {}\nwindow: {epochs: 1}\n")
+    line = snakemake_refuses(finished, str(tmp_path / "mine.yaml"), "--dry-run")
+    assert line.endswith("line 3: `window` stands twice; make it one"), line
 
 
 def test_snakemake_names_the_key_misspelt_on_the_command_line(finished):

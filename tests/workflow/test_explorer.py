@@ -122,6 +122,7 @@ def test_the_page_opens_on_the_reference_order_without_an_error(page, finished):
     reference = Study.open(finished.results).orders["reference"].schedule.tolist()
     assert state(page)["schedule"] == reference
     check(page, finished)
+    assert "−0.0000" not in page.find_element("id", "estimates").text, "it is below itself"
     severe = [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
     assert not severe, severe
 

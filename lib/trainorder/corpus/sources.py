@@ -148,12 +148,13 @@ def _need_columns(
     where: str, there: Iterable[str], needed: Iterable[str], config: CorpusConfig
 ) -> None:
     there = list(there)
-    texts = "prompt_column, corpus.response_column" if config.pairs else "text_column"
+    texts = "prompt_column and corpus.response_column" if config.pairs else "text_column"
     for column in needed:
         if column not in there:
+            key = "domain_column" if column == config.domain_column else texts
             raise UserError(
                 f"{where}: no column `{column}`; there are {_listed(there)}; "
-                f"set corpus.{texts} and corpus.domain_column"
+                f"set corpus.{key}, or give each document that column"
             )
 
 

@@ -117,7 +117,8 @@
       cell(row, radius === null ? "–"
         : `${(value - radius).toFixed(4)} to ${(value + radius).toFixed(4)}`);
       const change = value - record.reference[metric];
-      cell(row, `${change < 0 ? "−" : "+"}${Math.abs(change).toFixed(4)}`);
+      const shown = Math.abs(change).toFixed(4);
+      cell(row, `${change < 0 && Number(shown) > 0 ? "−" : "+"}${shown}`);
       cell(row, truth ? truth[metric].toFixed(4) : "not retrained");
       // The calibration order that the radius was read from lies on the edge, not outside.
       const missed = truth && radius !== null && Math.abs(truth[metric] - value) > radius + 1e-6;
