@@ -124,9 +124,9 @@ BAD = {
     "hub name is a number": (hub(name=3, split="train"), "corpus.hub.name", "string"),
     "estimator is text": (estimators("order0"), "estimators.0", "object"),
     # out of range
-    "study leaves its folder": (changed(study="../elsewhere"), "study", "match"),
-    "study ends its line": (changed(study="mine\n"), "study", "match"),
-    "study is empty": (changed(study=""), "study", "match"),
+    "study leaves its folder": (changed(study="../elsewhere"), "study", "is no name: take letters"),
+    "study ends its line": (changed(study="mine\n"), "study", "is no name: take letters"),
+    "study is empty": (changed(study=""), "study", "is no name: take letters"),
     "negative seed": (changed(seeds__order=-1), "seeds.order", "minimum"),
     "no threads": (changed(threads=0), "threads", "minimum"),
     "rate zero": (changed(optimizer__learning_rate=0.0), "optimizer.learning_rate", "0"),

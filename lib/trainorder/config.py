@@ -492,6 +492,8 @@ def _one_line(error: jsonschema.ValidationError) -> str:
     if error.validator == "required":
         missing = re.search(r"'(.+?)' is a required", error.message)
         return f"{where + '.' if where else ''}{missing.group(1) if missing else '?'}: missing key"
+    if error.validator == "pattern":
+        return f"{where}: {error.instance!r} is no name: take letters, digits, `_`, `.` and `-`"
     if error.validator == "type" and re.fullmatch(r"[+-]?\d+[eE][+-]?\d+", str(error.instance)):
         return f"{where}: `{error.instance}` is text in YAML; write it with a dot, as in 1.0e-3"
     if error.validator == "type" and _is_text_of_number(error.instance):
