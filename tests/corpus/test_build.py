@@ -169,7 +169,7 @@ def test_too_little_text_names_domain_split_and_key(
     message = str(caught.value)
     assert f"corpus: sea: split `{split}` needs" in message
     assert f"lower {key}" in message
-    assert "documents have" in message
+    assert "(documents: " in message
 
 
 def test_the_summary_of_texts_names_for_each_domain_its_own_file(config, window, tmp_path):

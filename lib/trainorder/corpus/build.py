@@ -190,7 +190,7 @@ def _packed(
         if config.pairs:
             raise UserError(f"{where} pairs and has {error.had}; {lower}, or add pairs") from None
         raise UserError(
-            f"{where} tokens and its {len(documents.numbers)} documents have {error.had}; "
+            f"{where} tokens and has {error.had} (documents: {len(documents.numbers)}); "
             f"{lower} or corpus.sequence_length, or add text"
         ) from None
 
