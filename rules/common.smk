@@ -24,6 +24,7 @@ from trainorder.config import (
     load_config,
 )
 from trainorder.corpus import packages
+from trainorder.corpus.domains import check_domains
 from trainorder.errors import UserError
 from trainorder.memory import VECTORS_HELD
 from trainorder.orders import read_orders, read_reference
@@ -98,10 +99,16 @@ try:
     unpacked = Path(RESULTS, CHECKSUMS).exists()
     if not unpacked:
         check_files(config)
+        check_domains(config)
         if config["orders"]["custom"] is not None:
             read_orders(config["orders"]["custom"], WindowConfig(**config["window"]))
     if ORDERS_FILE is not None:
         read_orders(ORDERS_FILE, WindowConfig(**config["window"]))
+        if unpacked and not Path(RESULTS, "store/manifest.json").exists():
+            raise UserError(
+                f"{RESULTS}: from an archive, which holds results and not what estimates are made "
+                "of; run the study here under another name, and ask that"
+            )
     RUN = [] if unpacked else read_run()
     PACKAGES = (
         packages.select(config["corpus"]["domains"])

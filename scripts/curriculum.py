@@ -15,7 +15,7 @@ from trainorder.shards import read_truth
 def main(job: Job) -> None:
     p, config = job.params, CurriculumConfig(**job.params["curriculum"])
     results = Results.read(Path(job.input["validation"]).parent)
-    found, objective = read_json(job.input["candidates"], "propose"), Objective(config.objective)
+    found, objective = read_json(job.input["candidates"], "propose"), Objective(config.weights)
     orders = [record for record in results.orders.values() if record["kind"] == "random"]
     truth = read_truth(job.input["truth"], p["key"], results.orders)
     mine = read_truth(
@@ -49,7 +49,7 @@ def main(job: Job) -> None:
     verdicts = {name: results.score(name)["verdict"] for name in SEARCHING}
     head = {
         "study": results.validation["study"],
-        "objective": config.objective,
+        "objective": config.weights,
         "readouts": config.readouts,
         "coverage": p["coverage"],
         "verdicts": verdicts,

@@ -5,9 +5,9 @@ import torch
 
 from trainorder.baselines import outcome
 from trainorder.config import EstimatorConfig
+from trainorder.corpus.domains import metric_names
 from trainorder.job import Job, run
 from trainorder.orders import bounded, load_orders
-from trainorder.problem import metric_names
 from trainorder.reduced import Reduced
 from trainorder.store import write_arrays
 

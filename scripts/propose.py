@@ -31,7 +31,7 @@ def main(job: Job) -> None:
     p, key = job.params, job.params["key"]
     problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
     window, config = WindowConfig(**p["window"]), CurriculumConfig(**p["curriculum"])
-    objective, readouts = Objective(config.objective), window.readouts(config.readouts)
+    objective, readouts = Objective(config.weights), window.readouts(config.readouts)
     orders = load_orders(job.input["orders"])
     constraints = Constraints(
         orders[0].schedule,

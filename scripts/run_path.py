@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from trainorder.config import OptimizerConfig, WindowConfig
+from trainorder.config import OptimizerConfig, RunConfig, WindowConfig
 from trainorder.job import Job, run
 from trainorder.optimizer import AdamW
 from trainorder.orders import load_orders
@@ -16,12 +16,13 @@ from trainorder.table import even_anchors
 def main(job: Job) -> None:
     p = job.params
     problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
-    window, folder = WindowConfig(**p["window"]), p["run"]["checkpoints"]
+    window, existing = WindowConfig(**p["window"]), RunConfig(**p["run"])
     schedule = load_orders(job.input["orders"])[0].schedule
     optimizer = AdamW(OptimizerConfig(**p["optimizer"]), window.horizon)
     with job.meter.time("precompute"):
-        states = RunStates(folder, window_checkpoints(folder, window), problem.model)
-        check_run(states, schedule, problem, optimizer)
+        steps = window_checkpoints(existing.checkpoints, window)
+        states = RunStates(existing.checkpoints, steps, problem.model)
+        check_run(states, schedule, problem, optimizer, existing.tolerance)
         write_path(
             Path(job.output["path"]),
             p["key"],

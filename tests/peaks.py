@@ -146,7 +146,7 @@ def existing(folder, layers):
     about = problem(layers)
     states = RunStates(folder / "run", CHECKPOINTS, about.model)
     with suppress(UserError):  # it is none
-        check_run(states, ORDER.schedule, about, optimizer())
+        check_run(states, ORDER.schedule, about, optimizer(), 1e-3)
     write_path(folder / "made.h5", "k", states.state, WINDOW, np.arange(WINDOW))
 
 

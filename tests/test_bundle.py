@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import synthetic
+from trainorder import Study
 from trainorder.bundle import CHECKSUMS, CONFIG, FILES, unpack, write_bundle
 from trainorder.errors import UserError
 from trainorder.figures import draw_all
@@ -51,6 +52,12 @@ def test_the_checksums_are_those_that_sha256sum_reads(archive, tmp_path):
 def test_the_same_results_give_the_same_bytes(study, archive, tmp_path):
     write_bundle(study.results, tmp_path / "again.tar.gz")
     assert (tmp_path / "again.tar.gz").read_bytes() == archive.read_bytes()
+
+
+def test_an_archive_that_is_asked_to_estimate_is_one_line_that_says_why_not(archive, tmp_path):
+    study = Study.open(unpack(archive, tmp_path))
+    with pytest.raises(UserError, match="from an archive, which holds results"):
+        assert study.key
 
 
 def test_figures_of_an_unpacked_bundle_are_those_of_the_study(study, archive, tmp_path):

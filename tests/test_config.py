@@ -201,9 +201,14 @@ BAD = {
         "steps 9 to 3",
     ),
     "a weight that is text": (
-        changed(curriculum__objective={"heldout": "much"}),
-        "curriculum.objective.heldout",
+        changed(curriculum__objective=[{"metric": "heldout", "weight": "much"}]),
+        "curriculum.objective.0.weight",
         "number",
+    ),
+    "a metric named twice": (
+        changed(curriculum__objective=[{"metric": "heldout", "weight": 1.0}] * 2),
+        "curriculum.objective",
+        "twice",
     ),
     "an unknown key of the search": (changed(curriculum__rouds=3), "curriculum.rouds", "rounds"),
     "more readouts than steps": (
@@ -519,7 +524,7 @@ def keys(tree, prefix=""):
     names = set()
     for key, value in tree.items():
         names.add(f"{prefix}{key}")
-        if isinstance(value, dict) and key != "objective":  # whose keys are a user's
+        if isinstance(value, dict):
             names |= keys(value, f"{prefix}{key}.")
     return names
 

@@ -8,6 +8,7 @@ import torch
 
 import synthetic
 from trainorder import Study, memory, vectors
+from trainorder.errors import UserError
 
 
 class ByPosition:
@@ -46,6 +47,24 @@ def test_no_schedule_of_a_study_is_changed_in_place(study):
 
 
 @pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda study: study.orders["refrence"], "no order `refrence`.*did you mean `reference`"),
+        (lambda study: study.orders["x"], "no order `x`.*there are reference, "),
+        (lambda study: study.search({}), "weighs no metric"),
+        (lambda study: study.search("heldout"), "'heldout' weighs no metric"),
+        (lambda study: study.search({"heldout": 1.0}, random=0), "random: 0 orders"),
+        (lambda study: study.search({"heldout/x": 1.0}, random=64), "no metric `heldout/x`"),
+    ],
+    ids=["a name, nearly", "a name", "nothing", "no mapping", "no random orders", "a metric"],
+)
+def test_what_is_asked_for_and_is_not_there_is_one_line(study, call, message):
+    with pytest.raises(UserError, match=message) as error:
+        call(study)
+    assert "\n" not in str(error.value)
+
+
 def test_a_search_and_maps_do_not_warn_of_schedules_that_are_read_only(study):
     [best, *_] = study.search({"heldout": 1.0}, random=64, rounds=2)
     assert best.schedule.shape == study.orders["reference"].schedule.shape

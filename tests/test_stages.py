@@ -1,6 +1,7 @@
 """What stages count follows from the configuration: sizes, orders, paths, who waits for whom."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,8 +9,9 @@ import torch
 from configs import ROOT, SIZED, config
 from trainers import DOMAINS, UNITS, VOCABULARY, token_arrays, write_tokens
 from trainorder.calibration import Unit
-from trainorder.config import PUBLISHED_METHODS, CorpusConfig
-from trainorder.sizes import Sizes, domains_of
+from trainorder.config import PUBLISHED_METHODS
+from trainorder.run_files import checkpoint_files
+from trainorder.sizes import Sizes
 from trainorder.stages import stages
 
 
@@ -107,14 +109,18 @@ def test_passes_on_as_many_sequences_add_up(name):
     assert passes[24] == passes[64]
 
 
-def corpus(**values):
-    return CorpusConfig(**{**config()["corpus"], **values})
+KEPT = 2  # steps from checkpoint to checkpoint
 
 
 @pytest.fixture
 def given(tmp_path):
     """Return the keys of a study of a run's tokens."""
     write_tokens(tmp_path / "mine.safetensors", token_arrays())
+    first = config()["window"]["warmup_steps"]
+    kept = range(first, first + UNITS + 1, KEPT)
+    for file in map(Path, checkpoint_files(tmp_path, kept)):  # of which only the names are read
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
     run = {"checkpoints": str(tmp_path), "order": "order.json"}
     entries = [entry for entry in config()["estimators"] if entry["method"] != "proxy"]
     return {
@@ -135,9 +141,10 @@ def test_domains_and_vocabulary_of_tokens_are_those_of_their_file(given):
 
 def test_of_an_existing_run_nothing_is_trained_but_the_truth_of_other_orders(given):
     run, none = by_name(config(**given)), by_name(config(**{**given, "run": None}))
-    for name in ("warm", "reference"):
-        assert not any(run[name].counts.values()), f"{name} is planned to train"
-        assert not any(n for unit, n in run[name].work.items() if unit.kind == "step")
+    for name, checked in (("warm", 0), ("reference", 2 * KEPT)):
+        assert sum(run[name].counts.values()) == checked, f"{name} is planned to train"
+        steps = (n for unit, n in run[name].work.items() if unit.kind == "step")
+        assert sum(steps) == checked
         assert run[name].bytes == none[name].bytes
     assert run["reference"].retrainings == 0
     for name in ("truth", "position_truth"):
@@ -154,16 +161,3 @@ def test_orders_by_length_are_not_planned_without_text(given):
     found, text = by_name(config(**given)), by_name(config(window__units=UNITS))
     retrained = [study["candidate_truth"].retrainings for study in (found, text)]
     assert retrained[1] - retrained[0] == 2
-
-
-def test_domains_are_known_where_the_configuration_tells_and_assumed_elsewhere():
-    assert domains_of(corpus()) == (
-        ["scripture", "drama", "speeches", "encyclopedia", "code"],
-        False,
-    )
-    assert domains_of(corpus(domains=["code"])) == (["code"], False)
-    texts = corpus(source="files", files=["b.txt", "a.txt", "old/a.txt"])
-    assert domains_of(texts) == (["a", "b"], False)
-    lines = corpus(source="files", files=["a.txt", "b.jsonl"])
-    assert domains_of(lines) == (["a", "b"], True)
-    assert domains_of(corpus(source="hub", hub={"name": "x", "split": "train"}))[1]

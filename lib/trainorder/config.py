@@ -180,11 +180,13 @@ class RunConfig:
     Attributes:
         checkpoints: the folder of its `checkpoint-<step>` folders.
         order: a file of one order, that in which it consumed the units of the window.
+        tolerance: how far from its checkpoints training as configured may land, of the way there.
 
     """
 
     checkpoints: str
     order: str
+    tolerance: float = 1e-3
 
 
 @dataclass(frozen=True)
@@ -290,7 +292,8 @@ class CurriculumConfig:
     """The search for orders, and what it is compared with.
 
     Attributes:
-        objective: weight of each metric; the sum is lowered.
+        objective: `metric` and `weight` of what is lowered, summed; a list, for a mapping given in
+            a file would be laid over the default's.
         readouts: evenly spread steps, the last the end, over which it is averaged; 1 is the end.
         random: random orders that effects are read from.
         rounds: generations of the genetic algorithm, and batches of local search.
@@ -302,7 +305,7 @@ class CurriculumConfig:
 
     """
 
-    objective: dict[str, float]
+    objective: list[dict[str, Any]]
     readouts: int
     random: int
     rounds: int
@@ -311,6 +314,11 @@ class CurriculumConfig:
     quotas: list[dict[str, Any]]
     furthest: int | None
     replicates: list[dict[str, Any]]
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weight of each metric in the objective."""
+        return {term["metric"]: term["weight"] for term in self.objective}
 
 
 @dataclass(frozen=True)
@@ -400,7 +408,11 @@ def check(config: Mapping[str, Any], schema_path: str | Path) -> None:
     schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
     errors = sorted(
         _Validator(schema).iter_errors(dict(config)),
-        key=lambda error: (list(map(str, error.absolute_path)), error.message),
+        key=lambda error: (
+            list(map(str, error.absolute_path)),
+            error.validator != "additionalProperties",  # a misspelt key tells more than a missing
+            error.message,
+        ),
     )
     if errors:
         raise UserError(f"config: {_one_line(errors[0])}")
@@ -452,9 +464,15 @@ def check_files(config: Mapping[str, Any]) -> None:
             raise UserError(f"config: {key}: {path}: no such file")
     for section, key in (("model", "source"), ("corpus", "tokenizer")):
         name = config[section][key]
-        if name is None or isdir(name) or _HUB_NAME.fullmatch(name) or Path(name) == Path(FOLDER):
+        if name is None or isdir(name) or Path(name) == Path(FOLDER) or _may_be_hub_name(name):
             continue
         raise UserError(f"config: {section}.{key}: {name}: no such folder, and no name on the hub")
+
+
+def _may_be_hub_name(name: str) -> bool:
+    """Return whether a name may be one on the hub: not where its first part is a folder here."""
+    parts = Path(name).parts
+    return _HUB_NAME.fullmatch(name) is not None and not (len(parts) > 1 and isdir(parts[0]))
 
 
 def _is_integer(_: Any, value: Any) -> bool:
@@ -514,7 +532,8 @@ def _check_paths(config: Mapping[str, Any]) -> None:
     single = (("orders", "custom"), ("corpus", "tokenizer"), ("model", "source"))
     paths = [(f"{section}.{key}", config[section][key]) for section, key in single]
     paths += [("corpus.files", path) for path in config["corpus"]["files"]]
-    paths += [(f"run.{key}", path) for key, path in (config["run"] or {}).items()]
+    run = config["run"] or {}
+    paths += [(f"run.{key}", run[key]) for key in ("checkpoints", "order") if run]
     for key, path in paths:
         if path is not None and (odd := re.search(f"[{{}}{UNPRINTABLE}]", path)):
             raise UserError(
@@ -533,12 +552,13 @@ def _check_window(window: WindowConfig, orders: OrdersConfig) -> None:
             f"config: window.units_per_step: {window.units_per_step} is more than "
             f"window.units ({window.units})"
         )
-    for size in orders.block_sizes:
-        if size > window.units * window.epochs:
-            raise UserError(
-                f"config: orders.block_sizes: {size} is more than the "
-                f"{window.units * window.epochs} places of the window"
-            )
+    places = window.units * window.epochs
+    fitting = [size for size in orders.block_sizes if size <= places]
+    if fitting != orders.block_sizes:
+        raise UserError(
+            f"config: orders.block_sizes: {max(orders.block_sizes)} is more than the {places} "
+            f"places of the window; set it to {fitting}"
+        )
     if len(set(orders.block_sizes)) < len(orders.block_sizes):
         raise UserError("config: orders.block_sizes: a size is named twice")
 
@@ -784,6 +804,8 @@ def _check_curriculum(curriculum: CurriculumConfig, config: Mapping[str, Any]) -
                     f"config: curriculum.pinned: {what} {pin[what]} does not exist; "
                     f"{what}s are 0..{bound - 1}"
                 )
+    if len(curriculum.weights) < len(curriculum.objective):
+        raise UserError("config: curriculum.objective: a metric is named twice")
     for quota in curriculum.quotas:
         if quota["last"] >= window.steps or quota["first"] > quota["last"]:
             raise UserError(

@@ -139,7 +139,7 @@ def _check_fits(module: torch.nn.Module, source: str, vocabulary: int, length: i
     if vocabulary > known:
         raise UserError(
             f"model.source: {source}: knows {known} tokens, and the corpus has {vocabulary}; "
-            "set corpus.tokenizer to the model's own"
+            "set corpus.tokenizer to the model's own, or mend `vocabulary` in a file of tokens"
         )
     longest = getattr(config, "max_position_embeddings", None)
     if longest is not None and length > longest:

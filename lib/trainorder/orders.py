@@ -275,7 +275,7 @@ def _parsed(path: str | Path, index: int, entry: Any) -> Order:
     if not {"name", "schedule"} <= keys.keys():
         raise UserError(f"{where}: needs the keys `name` and `schedule`")
     if not isinstance(called, str):
-        raise UserError(f"{where}: `name` is not a text")
+        raise UserError(f"{where}: `name` is empty, or is not a text")
     if odd := re.search(f"[{UNPRINTABLE}]", called):
         raise UserError(f"{where}: `name` holds {odd[0]!r}, which cannot be printed; rename it")
     if kind not in ("permutation", FREE):

@@ -13,16 +13,12 @@ from torch import Tensor
 from trainorder import vectors
 from trainorder.config import ModelConfig
 from trainorder.corpus.corpus import Corpus
+from trainorder.corpus.domains import metric_names
 from trainorder.cost import Meter
 from trainorder.derivatives import gradient
 from trainorder.device import prepared
 from trainorder.errors import UserError
 from trainorder.model import LanguageModel
-
-
-def metric_names(domains: Sequence[str]) -> list[str]:
-    """Return the names of the metrics: the mean over domains, then one a domain."""
-    return ["heldout", *(f"heldout/{domain}" for domain in domains)]
 
 
 class Problem(Protocol):

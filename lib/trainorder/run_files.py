@@ -59,6 +59,16 @@ def window_checkpoints(folder: str | Path, window: WindowConfig) -> list[int]:
     return steps
 
 
+def checked_spans(steps: Sequence[int], window: int) -> list[tuple[int, int]]:
+    """Return the neighbouring checkpoints between which a run is checked: first and last in it.
+
+    Where the window of `window` steps is one such span, nothing is: the run is not trained again.
+    """
+    inside = [span for span in pairwise(steps) if span[1] - steps[0] <= window]
+    spans = [inside[i] for i in sorted({0, len(inside) - 1})] if inside else []
+    return [span for span in spans if span[1] - span[0] < window]
+
+
 @contextmanager
 def _reading(folder: Path) -> Iterator[None]:
     """Turn a folder that the system does not let be read into a `UserError`."""

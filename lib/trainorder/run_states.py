@@ -16,10 +16,9 @@ from trainorder.interpolation import bracket
 from trainorder.model import LanguageModel
 from trainorder.optimizer import MOMENTS, AdamW, State
 from trainorder.problem import LanguageProblem
-from trainorder.run_files import MOMENTS_FILE, PARAMETERS_FILE, checkpoint
+from trainorder.run_files import MOMENTS_FILE, PARAMETERS_FILE, checked_spans, checkpoint
 from trainorder.safetensors_file import opened_safetensors
 
-_AGREES = 0.1  # of the way: kernels and precisions differ by less, another order by as much as all
 _SUSPECTS = {
     "exp_avg": "its gradient is another: run.order, corpus.files, model, dropout, "
     "optimizer.gradient_clip and optimizer.beta1",
@@ -36,12 +35,8 @@ class RunStates:
         """Read from the checkpoints at `steps` of a run, the first of them the window's start."""
         self.folder, self.model = folder, model
         self.first_step = steps[0]
-        self._steps = np.array(steps)
+        self.steps = np.array(steps)
         self._held: dict[int, State] = {}  # the last two: neighbouring steps share them
-
-    def exact(self, t: int) -> bool:
-        """Return whether the state before step `t` of the window is a checkpoint."""
-        return bool(np.isin(self.first_step + t, self._steps))
 
     def state(self, t: int) -> State:
         """Return the state before step `t` of the window; `t` = T is the end.
@@ -53,7 +48,7 @@ class RunStates:
 
         """
         step = self.first_step + t
-        low, high, weight = bracket(self._steps, step)
+        low, high, weight = bracket(self.steps, step)
         before, after = self._checkpoint(low), self._checkpoint(high)
         if low == high:
             return before
@@ -63,7 +58,7 @@ class RunStates:
         return State(theta, m, v, step)
 
     def _checkpoint(self, place: int) -> State:
-        step = int(self._steps[place])
+        step = int(self.steps[place])
         if step not in self._held:
             while len(self._held) > 1:
                 self._held.pop(next(iter(self._held)))
@@ -158,7 +153,9 @@ def _moments(file: _Tensors, model: LanguageModel, step: int) -> tuple[Tensor, T
 
 def _check_known(file: _Tensors, known: set[str]) -> None:
     if unknown := sorted(file.names - known):
-        raise file.error(unknown[0], "is of no trained parameter of the study's model")
+        raise file.error(
+            unknown[0], "is of no trained parameter of the model that `model` describes"
+        )
 
 
 def _joined(file: _Tensors, model: LanguageModel, suffix: str) -> Tensor:
@@ -179,47 +176,64 @@ def _joined(file: _Tensors, model: LanguageModel, suffix: str) -> Tensor:
 
 
 def check_run(
-    states: RunStates, schedule: np.ndarray, problem: LanguageProblem, optimizer: AdamW
+    states: RunStates,
+    schedule: np.ndarray,
+    problem: LanguageProblem,
+    optimizer: AdamW,
+    tolerance: float,
 ) -> None:
-    """Check that the configuration is that of the run: one step at each end of the window.
+    """Check that the configuration is that of the run: the steps at each end of the window.
 
-    From the checkpoint before the step, AdamW with the gradient of the units that the order names
-    must land at the checkpoint after it, to a tenth of the way between the two. Where one of them
-    is not there, nothing is checked.
+    From a checkpoint, AdamW with the gradients of the units that the order names must land at the
+    next one. What is checked are `checked_spans` of the run's checkpoints.
 
     Args:
         states: of the run.
         schedule: (T, k) its order.
         problem: model and tokens.
         optimizer: as it is configured.
+        tolerance: how far off it may land, relative to the way between the two checkpoints.
 
     Raises:
         UserError: it does not land there; the line names what may be wrong.
 
     """
-    for t in sorted({0, len(schedule) - 1}):
-        if states.exact(t) and states.exact(t + 1):
-            problem.meter.add("gradients", schedule[t].size)
-            tokens = problem.batch(schedule[t])
-            _check_step(states, t, partial(problem.model.loss, tokens=tokens), optimizer)
+    for start, end in checked_spans(states.steps, len(schedule)):
+        first, past = start - states.first_step, end - states.first_step
+        problem.meter.add("gradients", schedule[first:past].size)
+        losses = [
+            partial(problem.model.loss, tokens=problem.batch(units))
+            for units in schedule[first:past]
+        ]
+        _check_span(states, first, losses, optimizer, tolerance)
 
 
-def _check_step(
-    states: RunStates, t: int, loss: Callable[[Tensor], Tensor], optimizer: AdamW
+def _check_span(
+    states: RunStates,
+    first: int,
+    losses: Sequence[Callable[[Tensor], Tensor]],
+    optimizer: AdamW,
+    tolerance: float,
 ) -> None:
-    before, after = states.state(t), states.state(t + 1)
+    before, after = states.state(first), states.state(first + len(losses))
     found = before.clone()
-    optimizer.update(found, gradient(loss, before.parameters))
+    for loss in losses:
+        optimizer.update(found, gradient(loss, found.parameters))
     for name, suspects in _SUSPECTS.items():
         start, end, here = (getattr(state, name) for state in (before, after, found))
         way, off = (_distance(x, end) for x in (start, here))
-        rounding = 8 * torch.finfo(end.dtype).eps * float(vectors.squares(end).sqrt())
-        if off > _AGREES * way + rounding:
-            raise UserError(
-                f"{checkpoint(states.folder, after.step)}: {name}: the step from checkpoint-"
-                f"{before.step}, taken as configured, misses it by {off:.2g} on a way of "
-                f"{way:.2g}; compare with the run: {suspects}"
-            )
+        size = float(vectors.squares(end).sqrt())
+        rounding = 8 * torch.finfo(end.dtype).eps * size * len(losses)
+        if off <= tolerance * way + rounding:
+            continue
+        # After one step what differs tells what is wrong; after more, all differs.
+        keys = suspects if len(losses) == 1 else "; ".join(_SUSPECTS.values())
+        raise UserError(
+            f"{checkpoint(states.folder, after.step)}: {name}: training from checkpoint-"
+            f"{before.step}, as configured, misses it by {off:.2g} on a way of {way:.2g}; compare "
+            f"with the run: {keys}; or if it computed otherwise (lower precision, another device), "
+            "raise run.tolerance"
+        )
 
 
 def _distance(first: Tensor, second: Tensor) -> float:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from trainorder.config import (
     WindowConfig,
     orders_config,
 )
-from trainorder.corpus import packages
+from trainorder.corpus.domains import domains_of
 from trainorder.corpus.tokenizer import load as load_tokenizer
 from trainorder.corpus.tokens import read_labels
 from trainorder.model import LanguageModel
@@ -27,20 +26,6 @@ from trainorder.orders import read_orders
 from trainorder.proxy import narrowed
 
 FLOAT = 4  # bytes
-
-
-def domains_of(config: CorpusConfig) -> tuple[list[str], bool]:
-    """Return the domains of a corpus that is not built yet, and whether they are only assumed."""
-    if config.domains is not None:
-        return config.domains, False
-    if config.source == "tokens":
-        return read_labels(config.files[0]).domains, False
-    if config.source == "packages":
-        return [package.domain for package in packages.select(None)], False
-    if config.source == "files":
-        names = sorted({Path(name).stem for name in config.files})
-        return names, any(Path(name).suffix != ".txt" for name in config.files)
-    return ["hub"], True
 
 
 class Sizes:

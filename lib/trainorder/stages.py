@@ -24,10 +24,13 @@ from trainorder.config import (
     CurriculumConfig,
     EstimatorConfig,
     MemorizationConfig,
+    RunConfig,
+    WindowConfig,
 )
 from trainorder.optimizer import MOMENTS
 from trainorder.outcome import BATCH_NUMBERS
 from trainorder.quantize import BLOCK
+from trainorder.run_files import checked_spans, window_checkpoints
 from trainorder.sizes import FLOAT, Sizes, spread
 from trainorder.stores.base import Dense
 from trainorder.stores.build import all_codecs
@@ -94,8 +97,10 @@ def stages(sizes: Sizes) -> list[Stage]:
 
 def _training(s: Sizes) -> Iterator[Stage]:
     batch, length = s.window.sequences_per_step, s.corpus.sequence_length
-    # an existing run is read
-    warmup, steps = (0, 0) if s.config["run"] else (s.window.warmup_steps, s.T)
+    # an existing run is read, and checked by some of its steps
+    run = RunConfig(**s.config["run"]) if s.config["run"] else None
+    warmup = 0 if run else s.window.warmup_steps
+    steps = _checked_steps(run, s.window) if run else s.T
     sequences = warmup * batch + s.U * s.S + s.D * s.H
     files = ("corpus.h5", "corpus.json", "tokenizer/*")
     yield Stage("corpus", files=files, bytes=FLOAT * sequences * length)
@@ -120,7 +125,7 @@ def _training(s: Sizes) -> Iterator[Stage]:
         "reference",
         ("orders",),
         counts={"gradients": steps * s.k},
-        retrainings=1 if steps else 0,
+        retrainings=0 if run else 1,
         work={Unit("step", batch): steps, Unit("hash"): _KEPT * _STORED * s.path_bytes},
         files=("store/reference/path.h5",),
         bytes=s.path_bytes,
@@ -363,6 +368,11 @@ def _truths(s: Sizes) -> Iterator[Stage]:
         bytes=8 * orders * (s.T + s.U),
         rows=8,
     )
+
+
+def _checked_steps(run: RunConfig, window: WindowConfig) -> int:
+    kept = window_checkpoints(run.checkpoints, window)
+    return sum(end - start for start, end in checked_spans(kept, window.steps))
 
 
 def _after_reference(s: Sizes) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """A finished study, to ask what-ifs of from Python."""
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainorder.bundle import CHECKSUMS
 from trainorder.checkpoints import Checkpoints, read_state
 from trainorder.config import FITTED_METHODS, EstimatorConfig, OptimizerConfig, WindowConfig
+from trainorder.corpus.domains import metric_names
 from trainorder.cost import Meter
 from trainorder.curriculum.constraints import Constraints
 from trainorder.curriculum.objective import Objective
@@ -26,7 +29,7 @@ from trainorder.memory import DEFAULT_GB, hold_at_most
 from trainorder.optimizer import build_optimizer
 from trainorder.orders import Order, check_order, load_orders, load_unit_domains
 from trainorder.outcome import BATCH_NUMBERS, Training, retrain
-from trainorder.problem import LanguageProblem, metric_names
+from trainorder.problem import LanguageProblem
 from trainorder.reduced import Reduced
 from trainorder.results import Results
 from trainorder.sketch import SparseJL
@@ -77,6 +80,15 @@ class Estimate:
     parameters: Tensor | None
 
 
+class _Orders(dict[str, Order]):
+    """Orders by name, of which one that is not there is a user's mistake."""
+
+    def __missing__(self, name: str) -> Order:
+        close = difflib.get_close_matches(str(name), self, n=1)
+        hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(self)}"
+        raise UserError(f"no order `{name}` in this study; {hint}")
+
+
 @dataclass
 class Study:
     """The results and the store of a study.
@@ -115,7 +127,7 @@ class Study:
         if not (folder / "validation.json").is_file():
             raise UserError(f"{folder}: no finished study; run it, or name the folder of one")
         results = Results.read(folder)
-        orders = {order.name: order for order in load_orders(folder / "orders.json")}
+        orders = _Orders((order.name, order) for order in load_orders(folder / "orders.json"))
         for order in orders.values():  # who swaps steps in place would change the study's own
             order.schedule.setflags(write=False)
         return cls(folder, results, results.validation["provenance"]["config"], orders)
@@ -153,8 +165,19 @@ class Study:
 
     @cached_property
     def key(self) -> str:
-        """The hash of what the store belongs to."""
-        return str(read_json(self.folder / "store" / "manifest.json", "manifest")["study"])
+        """The hash of what the store belongs to.
+
+        Raises:
+            UserError: the study has no store.
+
+        """
+        manifest = self.folder / "store" / "manifest.json"
+        if (self.folder / CHECKSUMS).exists() and not manifest.exists():
+            raise UserError(
+                f"{self.folder}: from an archive, which holds results and not what estimates are "
+                "made of; run the study here, and open that"
+            )
+        return str(read_json(manifest, "manifest")["study"])
 
     @cached_property
     def reduced(self) -> Reduced:
@@ -278,9 +301,12 @@ class Study:
             seed: of all random choices.
 
         Raises:
-            UserError: an unknown metric, no reduced model, or constraints that no order meets.
+            UserError: no metric or an unknown one, no random orders, no reduced model, or
+                constraints that no order meets.
 
         """
+        if random < 1:
+            raise UserError(f"random: {random} orders to read effects from; take some hundreds")
         reduced, wanted = self.reduced, Objective(objective)
 
         def score(schedules: np.ndarray) -> np.ndarray:
@@ -317,7 +343,10 @@ class Study:
         if len(found) != 1:
             names = ", ".join(config.name for config in known)
             what = "no" if not found else "more than one"
-            raise UserError(f"{what} estimator `{estimator}`; this study has {names}")
+            raise UserError(
+                f"{what} estimator `{estimator}` that takes further orders; this study has "
+                f"{names}; list others under `estimators` of its configuration and run it again"
+            )
         return found[0]
 
 

@@ -1,5 +1,6 @@
 """Figures from a fresh clone and an archive, without training and without torch."""
 
+import json
 import os
 
 import pytest
@@ -59,5 +60,11 @@ def test_figures_of_an_archive_need_no_file_that_its_study_was_made_of(finished,
     config["estimators"] = [e for e in config["estimators"] if e["method"] != "proxy"]
     own(config)
     file.write_text(yaml.safe_dump(config))
-    plan = fresh.plan("figures", "--configfile", str(file.relative_to(fresh.root)))
-    assert plan.jobs == {"figures": 1}, "more than the archive holds is asked for"
+    given = ("--configfile", str(file.relative_to(fresh.root)))
+    assert fresh.plan("figures", *given).jobs == {"figures": 1}, "more than the archive holds"
+    units = load_config(file)["window"]["units"]
+    order = {"name": "backwards", "schedule": list(reversed(range(units)))}
+    (fresh.root / "orders.json").write_text(json.dumps(order))
+    status, output = fresh.snakemake("what_if", "-n", *given, "--config", "orders=orders.json")
+    assert status != 0
+    assert "error: results/smoke: from an archive, which holds results" in output

@@ -296,6 +296,7 @@ def tree(every_step, tmp_path):
         shutil.copy(every_step[0].tree.root / name, tree.root)
     shutil.copytree(every_step[0].tree.root / "run", tree.root / "run")
     made = {**settings(), "study": "mine", "run": every_step[0].run}
+    made["curriculum"] |= {"objective": [{"metric": "heldout/sea", "weight": 1.0}], "quotas": []}
     made["estimators"] = [entry for entry in made["estimators"] if entry["method"] != "proxy"]
     (tree.root / "mine.yaml").write_text(yaml.safe_dump(made))
     return tree
@@ -341,6 +342,6 @@ def test_the_study_goes_through_and_its_costs_are_those_that_were_planned(tree, 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tree.root)
         planned = {stage.name: stage.counts for stage in stages(Sizes(made))}
-    for name in ("warm", "truth"):  # `reference` checks the run by a step at each end
+    for name in ("warm", "reference", "truth"):
         expected = {kind: n for kind, n in planned[name].items() if n}
         assert costs["stages"][name]["counts"] == expected, name

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trainorder.corpus.domains import metric_names
 from trainorder.errors import UserError
-from trainorder.problem import metric_names
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,19 @@ class Objective:
 
     weights: Mapping[str, float]
 
+    def __post_init__(self) -> None:
+        """Check the weights.
+
+        Raises:
+            UserError: they are no mapping, or empty.
+
+        """
+        if not isinstance(self.weights, Mapping) or not self.weights:
+            raise UserError(
+                f"objective: {self.weights!r} weighs no metric; give weights by name, "
+                "as in {'heldout': 1.0}"
+            )
+
     def of(self, metrics: Sequence[str], values: np.ndarray) -> np.ndarray:
         """Return the objective (...,) of `values` (..., M), the columns named by `metrics`.
 
@@ -30,8 +43,7 @@ class Objective:
         for name in self.weights:
             if name not in metrics:
                 raise UserError(
-                    f"config: curriculum.objective: no metric `{name}`; this study has "
-                    f"{', '.join(metrics)}"
+                    f"curriculum.objective: no metric `{name}`; this study has {', '.join(metrics)}"
                 )
         found: np.ndarray = values @ np.array([self.weights.get(name, 0.0) for name in metrics])
         return found

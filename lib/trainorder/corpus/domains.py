@@ -1,0 +1,60 @@
+"""Domains of text: which a corpus will have, and the metrics that are named after them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from trainorder.config import CorpusConfig, CurriculumConfig
+from trainorder.corpus import packages
+from trainorder.corpus.sources import MIXED
+from trainorder.corpus.tokens import read_labels
+from trainorder.errors import UserError
+
+
+def metric_names(domains: Sequence[str]) -> list[str]:
+    """Return the names of the metrics: the mean over domains, then one a domain."""
+    return ["heldout", *(f"heldout/{domain}" for domain in domains)]
+
+
+def domains_of(config: CorpusConfig) -> tuple[list[str], bool]:
+    """Return the domains of a corpus that is not built yet, and whether they are only assumed."""
+    if config.domains is not None:
+        return config.domains, False
+    if config.source == "tokens":
+        return read_labels(config.files[0]).domains, False
+    if config.source == "packages":
+        return [package.domain for package in packages.select(None)], False
+    if config.source == "files":
+        names = sorted({Path(name).stem for name in config.files})
+        return names, any(Path(name).suffix != ".txt" for name in config.files)
+    return ["hub"], True
+
+
+def check_domains(config: Mapping[str, Any]) -> None:
+    """Check that the domains which a configuration names will be there, as far as it tells.
+
+    Those of lines and tables only their text tells.
+
+    Raises:
+        UserError: the first that will not, with its key.
+
+    """
+    corpus = CorpusConfig(**config["corpus"])
+    there, assumed = domains_of(replace(corpus, domains=None))
+    if corpus.source == "files" and not assumed:
+        _check_named("corpus.domains", corpus.domains or [], there, "domain")
+    domains, assumed = domains_of(corpus)
+    if assumed or not config["curriculum"]:
+        return
+    curriculum = CurriculumConfig(**config["curriculum"])
+    known = metric_names(domains)
+    _check_named("curriculum.objective", list(curriculum.weights), known, "metric")
+    quotas = [quota["domain"] for quota in curriculum.quotas]
+    _check_named("curriculum.quotas", quotas, [*domains, MIXED], "domain")
+
+
+def _check_named(key: str, names: Sequence[str], known: Sequence[str], what: str) -> None:
+    for name in names:
+        if name not in known:
+            raise UserError(f"config: {key}: no {what} `{name}`; this study has {', '.join(known)}")
