@@ -5,8 +5,8 @@ import torch
 
 from trainorder.baselines import outcome
 from trainorder.config import EstimatorConfig
-from trainorder.corpus.domains import metric_names
 from trainorder.job import Job, run
+from trainorder.metrics import metric_names
 from trainorder.orders import bounded, load_orders
 from trainorder.reduced import Reduced
 from trainorder.store import write_arrays

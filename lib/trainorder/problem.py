@@ -13,11 +13,11 @@ from torch import Tensor
 from trainorder import vectors
 from trainorder.config import ModelConfig
 from trainorder.corpus.corpus import Corpus
-from trainorder.corpus.domains import metric_names
 from trainorder.cost import Meter
 from trainorder.derivatives import gradient
 from trainorder.device import prepared
 from trainorder.errors import UserError
+from trainorder.metrics import metric_names
 from trainorder.model import LanguageModel
 
 

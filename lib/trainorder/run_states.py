@@ -35,7 +35,7 @@ class RunStates:
         """Read from the checkpoints at `steps` of a run, the first of them the window's start."""
         self.folder, self.model = folder, model
         self.first_step = steps[0]
-        self.steps = np.array(steps)
+        self.steps = [int(step) for step in steps]
         self._held: dict[int, State] = {}  # the last two: neighbouring steps share them
 
     def state(self, t: int) -> State:
@@ -48,7 +48,7 @@ class RunStates:
 
         """
         step = self.first_step + t
-        low, high, weight = bracket(self.steps, step)
+        low, high, weight = bracket(np.array(self.steps), step)
         before, after = self._checkpoint(low), self._checkpoint(high)
         if low == high:
             return before

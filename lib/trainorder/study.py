@@ -15,7 +15,6 @@ from torch import Tensor
 from trainorder.bundle import CHECKSUMS
 from trainorder.checkpoints import Checkpoints, read_state
 from trainorder.config import FITTED_METHODS, EstimatorConfig, OptimizerConfig, WindowConfig
-from trainorder.corpus.domains import metric_names
 from trainorder.cost import Meter
 from trainorder.curriculum.constraints import Constraints
 from trainorder.curriculum.objective import Objective
@@ -26,6 +25,7 @@ from trainorder.files import read_json
 from trainorder.memorization.estimates import by_reduced, of_all_positions
 from trainorder.memorization.maps import Maps, estimated_maps
 from trainorder.memory import DEFAULT_GB, hold_at_most
+from trainorder.metrics import metric_names
 from trainorder.optimizer import build_optimizer
 from trainorder.orders import Order, check_order, load_orders, load_unit_domains
 from trainorder.outcome import BATCH_NUMBERS, Training, retrain

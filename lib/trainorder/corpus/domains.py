@@ -1,4 +1,4 @@
-"""Domains of text: which a corpus will have, and the metrics that are named after them."""
+"""Domains of text: which a corpus will have, and whether those that are named are among them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,11 +10,7 @@ from trainorder.corpus import packages
 from trainorder.corpus.sources import MIXED
 from trainorder.corpus.tokens import read_labels
 from trainorder.errors import UserError
-
-
-def metric_names(domains: Sequence[str]) -> list[str]:
-    """Return the names of the metrics: the mean over domains, then one a domain."""
-    return ["heldout", *(f"heldout/{domain}" for domain in domains)]
+from trainorder.metrics import metric_names
 
 
 def domains_of(config: CorpusConfig) -> tuple[list[str], bool]:
