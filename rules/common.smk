@@ -95,6 +95,11 @@ try:
     )
     check(config, Path(workflow.basedir) / "schemas" / "config.schema.yaml")
     RESULTS = f"results/{config['study']}"
+    PACKAGES = (
+        packages.select(config["corpus"]["domains"])
+        if config["corpus"]["source"] == "packages"
+        else []
+    )
     # What was unpacked from an archive was made elsewhere, of files that need not be here.
     unpacked = Path(RESULTS, CHECKSUMS).exists()
     if not unpacked:
@@ -110,11 +115,6 @@ try:
                 "of; run the study here under another name, and ask that"
             )
     RUN = [] if unpacked else read_run()
-    PACKAGES = (
-        packages.select(config["corpus"]["domains"])
-        if config["corpus"]["source"] == "packages"
-        else []
-    )
 except UserError as error:
     sys.exit(f"error: {error}")
 

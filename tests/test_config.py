@@ -93,6 +93,7 @@ BAD = {
     "section missing": (without("", "window"), "window", "missing key"),
     "key missing": (without("optimizer", "beta2"), "optimizer.beta2", "missing key"),
     "hub key missing": (hub(name="a"), "corpus.hub.split", "missing key"),
+    "misspelt where it is missing, too": (changed(model__lora={"r": 4}), "model.lora.r", "unknown"),
     "method missing": (estimators({"path": "reference"}), "estimators.0.method", "missing key"),
     # wrong types
     "exponent as text": (
@@ -242,9 +243,9 @@ BAD = {
         "more than window.units",
     ),
     "block above the window": (
-        changed(orders__block_sizes=[33]),
+        changed(orders__block_sizes=[2, 33]),
         "orders.block_sizes",
-        "32 places",
+        "33 is more than the 32 places of the window; set it to [2]",
     ),
     "block twice": (changed(orders__block_sizes=[2, 2]), "orders.block_sizes", "twice"),
     "anchors above the steps": (changed(expansion__anchors=33), "expansion.anchors", "32 steps"),
@@ -399,6 +400,13 @@ BAD = {
 @pytest.mark.parametrize("name", ["gpt2", "openai-community/gpt2", "resources/models/smollm2-135m"])
 def test_a_name_of_the_hub_or_of_the_packaged_model_is_no_missing_folder(name):
     check_files(changed(model__source=name, estimators=UNPROXIED))
+
+
+def test_a_name_in_a_folder_that_is_here_is_none_of_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    with pytest.raises(UserError, match=r"model.source: models/absent: no such folder"):
+        check_files(changed(model__source="models/absent", estimators=UNPROXIED))
 
 
 def check_all(config):

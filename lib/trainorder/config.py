@@ -496,7 +496,11 @@ def _one_line(error: jsonschema.ValidationError) -> str:
     if error.validator == "anyOf" and error.context:  # say what is wrong with the nearest branch
         error = max(
             reversed(error.context),
-            key=lambda branch: (len(branch.path), branch.validator != "type"),
+            key=lambda branch: (
+                len(branch.path),
+                branch.validator != "type",
+                branch.validator == "additionalProperties",
+            ),
         )
     where = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties":

@@ -182,6 +182,10 @@ PARSED = {  # what a config file says, and the line before Snakemake plans a job
     "misspelt key": ("window: {unit: 8}", "window.unit: unknown key; did you mean `units`?"),
     "out of range": ("optimizer: {beta1: 1.5}", "optimizer.beta1: 1.5 is greater"),
     "unknown domain": ("corpus: {domains: [opera]}", "corpus.domains: opera: no package holds it"),
+    "unknown metric": (
+        "curriculum: {objective: [{metric: heldout/opera, weight: 1.0}]}",
+        "curriculum.objective: no metric `heldout/opera`; this study has heldout, heldout/",
+    ),
     "more jobs than work": ("shards: {truth: 99}", "shards.truth: 99 jobs for 36 orders"),
 }
 
