@@ -1,5 +1,6 @@
 """The shared look: sizes, markers that differ without colour, and byte-identical files."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -170,8 +171,10 @@ def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
     paths = []
     for kind, entries in metadata.items():
         path = Path(folder) / f"{name}.{kind}"
+        drawn = io.BytesIO()  # where a disk is full, matplotlib's own writer may fail otherwise
+        figure.savefig(drawn, format=kind, metadata=entries)
         with publish(path) as private:
-            figure.savefig(private, format=kind, metadata=entries)
+            private.write_bytes(drawn.getvalue())
         figure.set_layout_engine("none")  # keeps the places that the first saving found
         paths.append(path)
     return paths

@@ -1,0 +1,32 @@
+"""A figure is saved whole or not at all."""
+
+import resource
+
+import pytest
+
+from trainorder.errors import UserError
+from trainorder.figures import style
+
+
+@pytest.fixture
+def longest():
+    """Return a function that lets no file grow beyond some bytes, as a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def drawn():
+    figure = style.new_figure(2.0, "a line")
+    figure.add_subplot().plot(range(1000), [i * i % 97 for i in range(1000)])
+    return figure
+
+
+def test_wherever_the_disk_is_full_a_figure_is_one_line_and_leaves_nothing(tmp_path, longest):
+    paths = style.save(drawn(), tmp_path, "whole")
+    size = min(path.stat().st_size for path in paths)
+    for room in range(0, size, max(1, size // 40)):
+        longest(room)
+        with pytest.raises(UserError, match="cannot be written: File too large"):
+            style.save(drawn(), tmp_path / "full", "figure")
+        assert not list((tmp_path / "full").iterdir()), "a part of a figure was left"
