@@ -73,7 +73,7 @@ def test_orders_about_a_unit_report_its_loss(tmp_path):
     found = outcome.retrain(problem, ORDERS, real(warm, config, tmp_path, [6]), [], sketch, units)[
         "unit_loss"
     ]
-    state, _ = Checkpoints(tmp_path / "work", "1-0", 4).latest()
+    state, _ = Checkpoints(tmp_path / "work", "1-0", 4).latest(0)
     assert found.shape == (3, 6)
     assert np.isfinite(found).tolist() == [
         [i in wanted for i in range(6)] for wanted in ([0], [1, 4], [])

@@ -82,7 +82,7 @@ def test_a_killed_run_resumes_to_the_same_bits(kind, kill_at, tmp_path):
     whole = run(problem, start, config, tmp_path / "whole", observe=observe)
     with pytest.raises(KilledError):
         run(problem, start, config, tmp_path / "killed", kill_at=kill_at, observe=observe)
-    saved = Checkpoints(tmp_path / "killed", "key", 2).latest()
+    saved = Checkpoints(tmp_path / "killed", "key", 2).latest(0)
     spent = float(saved[1]["seconds"]) if saved else 0.0
     resumed = run(problem, start, config, tmp_path / "killed", observe=observe)
     for name in MOMENTS:

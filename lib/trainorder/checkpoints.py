@@ -1,6 +1,9 @@
 """Resumable states of a trainer, outside the outputs that a workflow declares."""
 
+import os
+import re
 import shutil
+from itertools import count, takewhile
 from pathlib import Path
 
 import h5py
@@ -34,9 +37,17 @@ class Checkpoints:
                 if step < state.step:
                     self._path(step).unlink(missing_ok=True)
 
-    def latest(self) -> tuple[State, dict[str, np.ndarray]] | None:
-        """Return the last readable state and its records, if there is one."""
-        for step in sorted(self._steps(), reverse=True):
+    def latest(self, start: int) -> tuple[State, dict[str, np.ndarray]] | None:
+        """Return the last readable state and its records, if there is one.
+
+        Where all states are kept, those that follow step `start` are read up to the first that is
+        missing or damaged, since whoever resumes makes what comes later alone.
+        """
+        if self.keep_all:  # another process that ran this may have removed some of them
+            steps = list(takewhile(self._whole, count(start + self.every, self.every)))
+        else:
+            steps = sorted(self._steps())
+        for step in reversed(steps):
             try:
                 return self.load(step)
             except UserError:
@@ -57,7 +68,7 @@ class Checkpoints:
         except UserError:
             raise UserError(
                 f"{self._path(step)}: this state of a trainer is missing or damaged; "
-                f"delete {self.folder} and run the same step again"
+                "run the same step again"
             ) from None
         return state, records
 
@@ -68,8 +79,19 @@ class Checkpoints:
     def _path(self, step: int) -> Path:
         return self.folder / f"{step:08d}.h5"
 
+    def _whole(self, step: int) -> bool:
+        try:
+            with opened(self._path(step), self.key, ""):
+                return True
+        except UserError:
+            return False
+
     def _steps(self) -> list[int]:
-        return [int(path.stem) for path in self.folder.glob("[0-9]*.h5")]
+        try:
+            names = os.listdir(self.folder)
+        except FileNotFoundError:  # nothing was kept, or all has just been removed
+            return []
+        return [int(name[:-3]) for name in names if re.fullmatch(r"\d+\.h5", name)]
 
 
 def write_state(path: str | Path, key: str, state: State) -> None:

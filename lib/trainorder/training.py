@@ -121,7 +121,7 @@ def _save(checkpoints: Checkpoints, run: Run) -> None:
 
 
 def _resume(checkpoints: Checkpoints, start: State, observe: Observe | None) -> Run:
-    found = checkpoints.latest()
+    found = checkpoints.latest(start.step)
     if found is not None:
         state, records = found
         losses, rows = list(records["losses"]), list(records["rows"])

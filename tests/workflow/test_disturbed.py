@@ -230,6 +230,20 @@ def test_damaged_states_of_a_trainer_count_as_absent(
     assert_completed(driver.step(tree, job, record), tree.root, record, undisturbed)
 
 
+@pytest.mark.parametrize("job", ["reference", "barycentre"])
+@pytest.mark.parametrize("which", [0, 1])
+def test_states_that_another_run_removed_before_later_ones_are_made_again(
+    finished, undisturbed, driver, tree, job, which
+):
+    record = record_of(finished, tree, job)
+    ended = driver.step(tree, job, record, killed, 5)
+    assert ended.code == -signal.SIGKILL, ended.error
+    kept = sorted((tree.results / ".work").rglob("0*.h5"))
+    assert len(kept) > which + 1, f"no later state is left: {kept}"
+    kept[which].unlink()
+    assert_completed(driver.step(tree, job, record), tree.root, record, undisturbed)
+
+
 SWAPS = {  # a file, another of the same study in its place, a job that reads it, what is said
     "another shard": ("truth/1.h5", "truth/0.h5", "validate", "is also in"),
     "retrained for a map": ("truth/1.h5", "memorization/truth/0.h5", "ridge", "is also in"),
