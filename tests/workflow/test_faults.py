@@ -376,15 +376,25 @@ def test_two_snakemakes_without_locks_at_once_leave_nothing_that_one_rerun_does_
     # Any Snakemake that ends in the folder takes the locks of all others with it.
     targets = (str(RIDGE), str(RESULTS / "validation.json"))
     (study.root / RIDGE).unlink()
-    unlocked = (*targets, "--cores", "1", "--nolock", *SMOKE)
-    heads = [study.started(*unlocked), study.started(*unlocked)]
+    logs = [study.root / "first.txt", study.root / "second.txt"]
+    heads = []
     try:
-        printed = [head.communicate(timeout=600)[0] for head in heads]
+        for log in logs:
+            with open(log, "w") as output:
+                unlocked = (*targets, "--cores", "1", "--nolock", *SMOKE)
+                heads.append(study.started(*unlocked, output=output))
+            wait_until(lambda log=log: "Select jobs to execute" in log.read_text(), heads[-1])
+            os.killpg(heads[-1].pid, signal.SIGSTOP)  # until both have found that it is missing
+        assert not (study.root / RIDGE).exists(), "they are not at once"
+        for head in heads:
+            os.killpg(head.pid, signal.SIGCONT)
+        for head in heads:
+            head.wait(timeout=600)
     finally:
         for head in heads:
             stop(head)
-    assert not any("Traceback" in text for text in printed), "\n".join(printed)
-    assert all("Select jobs to execute" in text for text in printed), "they were not at once"
+    printed = "\n".join(log.read_text() for log in logs)
+    assert "Traceback" not in printed, printed
     status, output = study.snakemake(*targets, "--cores", "2", *SMOKE)
     assert status == 0, output
     status, output = study.snakemake("--cores", "2", *SMOKE)
