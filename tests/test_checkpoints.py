@@ -98,14 +98,15 @@ def test_where_all_states_are_needed_a_run_goes_on_from_before_the_first_lost_on
 
 def test_states_that_vanish_while_they_are_listed_count_as_none(checkpoints, monkeypatch):
     checkpoints.save(state(2))
-    listdir = os.listdir
 
     def cleared(folder):
+        monkeypatch.undo()
         checkpoints.clear()
-        return listdir(folder)
+        return os.scandir(folder)
 
-    monkeypatch.setattr(os, "listdir", cleared)
+    monkeypatch.setattr(os, "scandir", cleared)
     assert checkpoints.latest(0) is None
+    assert not checkpoints.folder.exists(), "nothing vanished while they were listed"
 
 
 @pytest.mark.parametrize("damage", [truncate, flip, lambda path: path.unlink()])

@@ -1,7 +1,6 @@
 """Resumable states of a trainer, outside the outputs that a workflow declares."""
 
-import os
-import re
+import glob
 import shutil
 from itertools import count, takewhile
 from pathlib import Path
@@ -87,11 +86,8 @@ class Checkpoints:
             return False
 
     def _steps(self) -> list[int]:
-        try:
-            names = os.listdir(self.folder)
-        except FileNotFoundError:  # nothing was kept, or all has just been removed
-            return []
-        return [int(name[:-3]) for name in names if re.fullmatch(r"\d+\.h5", name)]
+        found = glob.glob("[0-9]*.h5", root_dir=self.folder)  # none, of a folder that is removed
+        return [int(Path(name).stem) for name in found]
 
 
 def write_state(path: str | Path, key: str, state: State) -> None:

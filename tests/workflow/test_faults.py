@@ -376,12 +376,12 @@ def test_two_snakemakes_without_locks_at_once_leave_nothing_that_one_rerun_does_
     # Any Snakemake that ends in the folder takes the locks of all others with it.
     targets = (str(RIDGE), str(RESULTS / "validation.json"))
     (study.root / RIDGE).unlink()
+    unlocked = (*targets, "--cores", "1", "--nolock", *SMOKE)
     logs = [study.root / "first.txt", study.root / "second.txt"]
     heads = []
     try:
         for log in logs:
             with open(log, "w") as output:
-                unlocked = (*targets, "--cores", "1", "--nolock", *SMOKE)
                 heads.append(study.started(*unlocked, output=output))
             wait_until(lambda log=log: "Select jobs to execute" in log.read_text(), heads[-1])
             os.killpg(heads[-1].pid, signal.SIGSTOP)  # until both have found that it is missing
