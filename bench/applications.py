@@ -17,7 +17,7 @@ from typing import Any
 from bench.applications_page import FIGURES, markdown
 from bench.studies import Study, run, say
 from trainorder.errors import UserError
-from trainorder.files import write_json, write_text
+from trainorder.storage.formats import write_json, write_text
 
 STUDY = Study("full", "full")
 OUTPUT, DRAWN = Path("docs/measured/applications"), Path("docs/figures")

@@ -19,10 +19,10 @@ from bench.page import page
 from bench.performance import measure
 from bench.rows import all_rows
 from bench.studies import FOLDER, Study, made, run, say, seeded
-from trainorder.config import load_config
+from trainorder.config.loading import load_config
 from trainorder.errors import UserError
-from trainorder.files import read_json, write_json, write_text
-from trainorder.results import Results
+from trainorder.evaluation.results import Results
+from trainorder.storage.formats import read_json, write_json, write_text
 
 # Exact orders are dear: the default study takes them on few orders, the benchmark on more.
 YARDSTICK_ORDERS = {

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from bench.numbers import mean_of
-from trainorder.config import FITTED_METHODS, EstimatorConfig
-from trainorder.results import Results
-from trainorder.verdict import MAIN_METRIC, MIN_CALIBRATION
+from trainorder.config.methods import FITTED_METHODS
+from trainorder.config.sections import EstimatorConfig
+from trainorder.evaluation.results import Results
+from trainorder.evaluation.verdict import MAIN_METRIC, MIN_CALIBRATION
 
 Studies = Mapping[str, Results]
 

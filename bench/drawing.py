@@ -7,7 +7,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from trainorder.figures import style
-from trainorder.files import publish
+from trainorder.storage.atomic import publish
 
 
 def save_png(draw: Callable[[], Figure], path: Path) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 from bench.studies import DIVERGED, FOLDER, Study, made, run, say
 from trainorder.errors import UserError
-from trainorder.files import read_json, write_json
-from trainorder.results import Results
+from trainorder.evaluation.results import Results
+from trainorder.storage.formats import read_json, write_json
 
 SCRIPTS = (
     *("corpus", "warm", "orders", "reference", "table", "clusters", "barycentre", "curvature"),

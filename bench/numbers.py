@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainorder.results import Results
-from trainorder.statistics import (
+from trainorder.evaluation.results import Results
+from trainorder.evaluation.verdict import MAIN_METRIC
+from trainorder.numerics.resampling import (
     Floats,
     finite,
     percentiles,
@@ -14,7 +15,6 @@ from trainorder.statistics import (
     rank_correlations,
     worst_if_non_finite,
 )
-from trainorder.verdict import MAIN_METRIC
 
 RESAMPLES, CONFIDENCE = 2000, 0.95
 

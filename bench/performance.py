@@ -19,20 +19,21 @@ import torch
 from torch import Tensor
 
 from bench.studies import Study
-from trainorder.checkpoints import read_state
-from trainorder.config import OptimizerConfig, WindowConfig
-from trainorder.cost import Meter, peak_bytes
-from trainorder.estimators.base import ExactReplay, Expansion
+from trainorder.config.sections import OptimizerConfig, WindowConfig
+from trainorder.curvature.low_rank import LowRank
+from trainorder.curvature.probing import probe_schedules
+from trainorder.curvature.reduced_model import Reduced
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.estimators.order0 import Order0
-from trainorder.lowrank import LowRank
-from trainorder.optimizer import State, build_optimizer
-from trainorder.path import Path
-from trainorder.probes import probe_schedules
-from trainorder.problem import LanguageProblem, unit_gradients
-from trainorder.reduced import Reduced
-from trainorder.store import opened
-from trainorder.table import Table, write_table
+from trainorder.expansion.expansion import Expansion
+from trainorder.expansion.gradient_table import Table, write_table
+from trainorder.expansion.path import Path
+from trainorder.expansion.replay import ExactReplay
+from trainorder.storage.sealed_hdf5 import opened
+from trainorder.training.checkpoints import read_state
+from trainorder.training.meter import Meter, peak_bytes
+from trainorder.training.optimizer import State, build_optimizer
+from trainorder.training.problem import LanguageProblem, unit_gradients
 
 REPETITIONS = 5
 ORDERS = 32  # replayed at once

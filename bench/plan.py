@@ -12,8 +12,8 @@ from typing import Any
 from bench.page import number, table
 from bench.studies import made_text, say
 from trainorder.errors import UserError
-from trainorder.files import read_json, size_text, write_text
-from trainorder.plan import Pair, compared
+from trainorder.planning.plan import Pair, compared
+from trainorder.storage.formats import read_json, size_text, write_text
 
 OUTPUT = Path("docs/measured/plan.md")
 WITHIN = 1.5  # the factor by which they may differ

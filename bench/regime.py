@@ -19,9 +19,9 @@ from bench.drawing import save_png
 from bench.grid import Cell, measured
 from bench.grid_page import draw, markdown
 from bench.studies import Study, say
-from trainorder.config import load_config
+from trainorder.config.loading import load_config
 from trainorder.errors import UserError
-from trainorder.files import write_json, write_text
+from trainorder.storage.formats import write_json, write_text
 
 MEASURED, FIGURES = Path("docs/measured"), Path("docs/figures")
 STEPS, UNIT_SIZE = 32, 16

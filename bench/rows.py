@@ -20,7 +20,7 @@ from bench.numbers import (
     over_seeds,
     spread,
 )
-from trainorder.results import Results
+from trainorder.evaluation.results import Results
 
 CHOSEN = "nystrom@barycentre"  # the estimator that is advised for a study that knows nothing yet
 YARDSTICK = "taylor1@barycentre"

@@ -14,11 +14,12 @@ from typing import Any
 
 import yaml
 
-from trainorder import provenance
-from trainorder.config import load_config
+from trainorder.config.loading import load_config
 from trainorder.errors import UserError
-from trainorder.files import read_json, write_text
-from trainorder.results import Results
+from trainorder.evaluation.results import Results
+from trainorder.storage import provenance
+from trainorder.storage.formats import read_json, write_text
+from trainorder.workflow.code_hash import code_hash
 
 RESULTS = Path("results")
 SCRIPTS = Path(__file__).parents[1] / "scripts"
@@ -72,7 +73,7 @@ class Study:
         Only the given `sections` of it count; all of them if there are none.
         """
         config = self.config()
-        code = [provenance.code_hash(SCRIPTS / f"{script}.py") for script in scripts]
+        code = [code_hash(SCRIPTS / f"{script}.py") for script in scripts]
         return provenance.digest({name: config[name] for name in sections or config}, code)
 
     def read(self) -> Results:

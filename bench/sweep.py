@@ -20,11 +20,11 @@ import torch
 from bench.drawing import save_png
 from bench.studies import DIVERGED, FOLDER, Study, made, run, say, seeded
 from bench.sweep_page import draw, markdown
-from trainorder.cost import Meter
 from trainorder.errors import UserError
-from trainorder.files import read_json, write_json, write_text
-from trainorder.problem import LanguageProblem
-from trainorder.store import opened
+from trainorder.storage.formats import read_json, write_json, write_text
+from trainorder.storage.sealed_hdf5 import opened
+from trainorder.training.meter import Meter
+from trainorder.training.problem import LanguageProblem
 
 PRESETS = {"default": "", "wider": "wider"}
 OUTPUT, FIGURE = Path("docs/measured/sweep"), Path("docs/figures/sweep.png")

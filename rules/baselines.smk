@@ -1,7 +1,7 @@
 from dataclasses import asdict
 
-from trainorder.config import ModelConfig
-from trainorder.proxy import narrowed
+from trainorder.config.sections import ModelConfig
+from trainorder.estimators.baselines.proxy import narrowed
 
 # The narrower model, and the key of the files that belong to it alone.
 PROXY = PROBLEM | {"model": asdict(narrowed(ModelConfig(**config["model"])))}

@@ -9,33 +9,22 @@ from pathlib import Path
 from snakemake.common.configfile import load_configfile
 from snakemake.settings.types import ConfigSettings
 from snakemake.utils import update_config
-from trainorder.bundle import CHECKSUMS
-from trainorder.config import (
-    CURVATURE_METHODS,
-    FITTED_METHODS,
-    SEARCHING,
-    STORE,
-    TABLE_METHODS,
-    EstimatorConfig,
-    ModelConfig,
-    WindowConfig,
-    check,
-    check_files,
-    load_config,
-)
-from trainorder.corpus import packages
-from trainorder.corpus.domains import check_domains
+from trainorder.evaluation.results import CHECKSUMS
+from trainorder.config.methods import CURVATURE_METHODS, FITTED_METHODS, SEARCHING, STORE, TABLE_METHODS
+from trainorder.config.sections import EstimatorConfig, ModelConfig, WindowConfig
+from trainorder.config.checks import check, check_files
+from trainorder.config.loading import load_config
+from trainorder.data import packages
+from trainorder.data.domains import check_domains
 from trainorder.errors import UserError
-from trainorder.memory import VECTORS_HELD
-from trainorder.orders import read_orders, read_reference
-from trainorder.packaged_model import FILES, FOLDER
-from trainorder.provenance import code_hash, digest
-from trainorder.run_files import (
-    check_path_is_exact,
-    checkpoint_files,
-    window_checkpoints,
-)
-from trainorder.store import stated_key
+from trainorder.numerics.memory import VECTORS_HELD
+from trainorder.orders.user_files import read_orders, read_reference
+from trainorder.config.sections import PACKAGED_MODEL_FOLDER
+from trainorder.training.packaged_model import FILES
+from trainorder.workflow.code_hash import code_hash
+from trainorder.storage.provenance import digest
+from trainorder.training.existing_run.checkpoint_files import check_path_is_exact, checkpoint_files, window_checkpoints
+from trainorder.storage.sealed_hdf5 import stated_key
 
 # Jobs keep what they free: with glibc's defaults a step of training spends up to a tenth of its
 # time in the kernel, which takes the memory of activations back and hands it out again as zeros.
@@ -126,7 +115,7 @@ if config["device"] == "auto":
             "error: config: device: auto: on a cluster, say cpu or cuda: what Snakemake sees here, "
             "the nodes of its jobs need not have"
         )
-    from trainorder.device import resolved  # imports torch, which takes seconds
+    from trainorder.training.device import resolved# imports torch, which takes seconds
 
     config["device"] = resolved(config["device"])
 # What a rule that computes on the device asks for.
@@ -139,8 +128,8 @@ if config["corpus"]["source"] != "tokens":
     )
 # The model of a package: its folder may not be there yet, rule `pretrained` makes it.
 PACKAGED_MODEL = (
-    [f"{FOLDER}/{name}" for name in FILES]
-    if Path(config["model"]["source"] or "") == Path(FOLDER)
+    [f"{PACKAGED_MODEL_FOLDER}/{name}" for name in FILES]
+    if Path(config["model"]["source"] or "") == Path(PACKAGED_MODEL_FOLDER)
     else []
 )
 WORK = f"{RESULTS}/.work"

@@ -1,7 +1,7 @@
 import re
 from pathlib import Path
 
-from trainorder.corpus import packages
+from trainorder.data import packages
 
 # A tokenizer may also be a hub name, which is no file to depend on.
 GIVEN_TOKENIZER = [

@@ -1,5 +1,5 @@
 # Searched orders: proposed by the reduced model, judged by real retraining.
-from trainorder.config import SEARCHING
+from trainorder.config.methods import SEARCHING
 
 SEARCH_PATH = SEARCHING[0].split("@")[1]
 CANDIDATE_SHARDS = range(2)

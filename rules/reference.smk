@@ -1,4 +1,4 @@
-from trainorder.config import orders_config
+from trainorder.config.sections import orders_config
 
 # A model may also be a hub name, which is no file to depend on.
 GIVEN_MODEL = PACKAGED_MODEL or (

@@ -1,4 +1,4 @@
-from trainorder.config import CURVATURE_METHODS, TABLE_METHODS
+from trainorder.config.methods import CURVATURE_METHODS, TABLE_METHODS
 
 ESTIMATE_SHARDS = [
     f"{estimator.name}/{shard}"

@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
-from trainorder.barycentre import Anchors, anchor_gradients, run_barycentre
-from trainorder.checkpoints import Checkpoints, read_state
-from trainorder.clusters import Clusters
-from trainorder.config import OptimizerConfig, WindowConfig
-from trainorder.job import Job, run
-from trainorder.optimizer import build_optimizer
-from trainorder.path import write_path
-from trainorder.problem import LanguageProblem
-from trainorder.table import even_anchors, write_rows
+from trainorder.config.sections import OptimizerConfig, WindowConfig
+from trainorder.expansion.anchors import even_anchors
+from trainorder.expansion.barycentre import Anchors, anchor_gradients, run_barycentre
+from trainorder.expansion.clusters import Clusters
+from trainorder.expansion.gradient_table import write_rows
+from trainorder.expansion.path import write_path
+from trainorder.training.checkpoints import Checkpoints, read_state
+from trainorder.training.optimizer import build_optimizer
+from trainorder.training.problem import LanguageProblem
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from trainorder.bundle import write_bundle
-from trainorder.job import Job, run
+from trainorder.workflow.bundle import write_bundle
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

@@ -1,9 +1,9 @@
 """Groups the units into clusters of like curvature, and draws the sequences that stand for each."""
 
-from trainorder.checkpoints import read_state
-from trainorder.clusters import Clusters, draw_pools, gradient_clusters, label_clusters
-from trainorder.job import Job, run
-from trainorder.problem import LanguageProblem
+from trainorder.expansion.clusters import Clusters, draw_pools, gradient_clusters, label_clusters
+from trainorder.training.checkpoints import read_state
+from trainorder.training.problem import LanguageProblem
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

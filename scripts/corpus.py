@@ -1,10 +1,10 @@
 """Builds the corpus: trains the tokenizer, packs warm-up, window and held-out sequences."""
 
-from trainorder.config import CorpusConfig, WindowConfig
-from trainorder.corpus.build import build
-from trainorder.corpus.tokens import read_tokens
-from trainorder.files import write_json
-from trainorder.job import Job, run
+from trainorder.config.sections import CorpusConfig, WindowConfig
+from trainorder.data.build import build
+from trainorder.data.tokens import read_tokens
+from trainorder.storage.formats import write_json
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from trainorder.config import SEARCHING, CurriculumConfig
+from trainorder.config.methods import SEARCHING
+from trainorder.config.sections import CurriculumConfig
 from trainorder.curriculum.candidates import SEARCHED
 from trainorder.curriculum.judgement import Compute, judge, radius, true_objective
 from trainorder.curriculum.objective import Objective
-from trainorder.files import read_json, write_json
-from trainorder.job import Job, run
-from trainorder.results import Results
-from trainorder.shards import read_truth
+from trainorder.evaluation.outcomes import read_truth
+from trainorder.evaluation.results import Results
+from trainorder.storage.formats import read_json, write_json
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

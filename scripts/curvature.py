@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from trainorder.checkpoints import read_state
-from trainorder.files import write_json
-from trainorder.job import Job, run
-from trainorder.lowrank import LowRank, rounding
-from trainorder.unit_curvature import Probed, read_responses, with_unit_curvature
+from trainorder.curvature.low_rank import LowRank, rounding
+from trainorder.curvature.unit_curvature import Probed, read_responses, with_unit_curvature
+from trainorder.storage.formats import write_json
+from trainorder.training.checkpoints import read_state
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from trainorder.config import EstimatorConfig, OptimizerConfig, WindowConfig
+from trainorder.config.sections import EstimatorConfig, OptimizerConfig, WindowConfig
 from trainorder.estimators.opening import opened_estimator
-from trainorder.job import Job, run
-from trainorder.optimizer import build_optimizer
-from trainorder.orders import bounded, followed, load_orders
-from trainorder.outcome import replay
-from trainorder.problem import LanguageProblem
-from trainorder.sketch import SparseJL
-from trainorder.store import write_arrays
+from trainorder.evaluation.replaying import replay
+from trainorder.numerics.countsketch import SparseJL
+from trainorder.orders.order_book import bounded, followed, load_orders
+from trainorder.storage.sealed_hdf5 import write_arrays
+from trainorder.training.optimizer import build_optimizer
+from trainorder.training.problem import LanguageProblem
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

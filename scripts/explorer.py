@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from trainorder.curvature.reduced_model import Reduced
+from trainorder.evaluation.results import Results
 from trainorder.explorer.page import page
-from trainorder.files import read_json, write_text
-from trainorder.job import Job, run
-from trainorder.orders import load_unit_domains
-from trainorder.reduced import Reduced
-from trainorder.results import Results
+from trainorder.orders.order_book import load_unit_domains
+from trainorder.storage.formats import read_json, write_text
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from trainorder.corpus.packages import fetch
-from trainorder.job import Job, run
+from trainorder.data.packages import fetch
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

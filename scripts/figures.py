@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from trainorder.figures import draw_all
-from trainorder.job import Job, run
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

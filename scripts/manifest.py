@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from trainorder.job import Job, run
-from trainorder.manifest import write_manifest
+from trainorder.storage.manifest import write_manifest
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

@@ -1,7 +1,6 @@
 """Compares the estimated maps of memorization and generalization with the retrained cells."""
 
-from trainorder.files import read_json, write_json
-from trainorder.job import Job, run
+from trainorder.evaluation.outcomes import read_truth
 from trainorder.memorization.forgetting import forgetting
 from trainorder.memorization.maps import (
     MAPS,
@@ -11,8 +10,9 @@ from trainorder.memorization.maps import (
     estimated_maps,
     true_maps,
 )
-from trainorder.shards import read_truth
-from trainorder.store import opened, read_arrays, write_arrays
+from trainorder.storage.formats import read_json, write_json
+from trainorder.storage.sealed_hdf5 import opened, read_arrays, write_arrays
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

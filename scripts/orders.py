@@ -1,11 +1,12 @@
 """Makes every order of the study; those by difficulty need the warm model's losses."""
 
-from trainorder.checkpoints import read_state
-from trainorder.config import OrdersConfig, WindowConfig
-from trainorder.files import write_json
-from trainorder.job import Job, run
-from trainorder.orders import read_reference, study_orders
-from trainorder.problem import LanguageProblem
+from trainorder.config.sections import OrdersConfig, WindowConfig
+from trainorder.orders.generate import study_orders
+from trainorder.orders.user_files import read_reference
+from trainorder.storage.formats import write_json
+from trainorder.training.checkpoints import read_state
+from trainorder.training.problem import LanguageProblem
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

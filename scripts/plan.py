@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from trainorder.files import write_json
-from trainorder.job import Job, run
-from trainorder.plan import plan, table
+from trainorder.planning.plan import plan, table
+from trainorder.storage.formats import write_json
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

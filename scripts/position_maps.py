@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from trainorder.config import EstimatorConfig, OptimizerConfig, WindowConfig
+from trainorder.config.sections import EstimatorConfig, OptimizerConfig, WindowConfig
+from trainorder.curvature.reduced_model import Reduced
 from trainorder.estimators.opening import opened_estimator
-from trainorder.job import Job, run
 from trainorder.memorization.estimates import by_reduced, by_replay, of_all_positions
-from trainorder.optimizer import build_optimizer
-from trainorder.orders import load_orders, load_unit_domains
-from trainorder.problem import LanguageProblem
-from trainorder.reduced import Reduced
-from trainorder.store import write_arrays
+from trainorder.orders.order_book import load_orders, load_unit_domains
+from trainorder.storage.sealed_hdf5 import write_arrays
+from trainorder.training.optimizer import build_optimizer
+from trainorder.training.problem import LanguageProblem
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from trainorder.files import write_json
-from trainorder.job import Job, run
 from trainorder.memorization.moves import moves, stratified
-from trainorder.orders import Order, load_orders, load_unit_domains
+from trainorder.orders.order import Order
+from trainorder.orders.order_book import load_orders, load_unit_domains
+from trainorder.storage.formats import write_json
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

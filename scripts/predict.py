@@ -3,13 +3,13 @@
 import numpy as np
 import torch
 
-from trainorder.baselines import outcome
-from trainorder.config import EstimatorConfig
-from trainorder.job import Job, run
-from trainorder.metrics import metric_names
-from trainorder.orders import bounded, load_orders
-from trainorder.reduced import Reduced
-from trainorder.store import write_arrays
+from trainorder.config.sections import EstimatorConfig
+from trainorder.curvature.reduced_model import Reduced
+from trainorder.data.metrics import metric_names
+from trainorder.estimators.baselines.fitted import outcome
+from trainorder.orders.order_book import bounded, load_orders
+from trainorder.storage.sealed_hdf5 import write_arrays
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

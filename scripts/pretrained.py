@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from trainorder.job import Job, run
-from trainorder.packaged_model import convert
+from trainorder.training.packaged_model import convert
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

@@ -4,20 +4,20 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from trainorder.clusters import Clusters
-from trainorder.config import CurvatureConfig, OptimizerConfig, WindowConfig
-from trainorder.estimators.base import Expansion
-from trainorder.files import write_json
-from trainorder.job import Job, run
-from trainorder.lowrank import compress
-from trainorder.manifest import RULES
-from trainorder.optimizer import build_optimizer
-from trainorder.path import Path as ExpansionPath
-from trainorder.probes import Prober, probe_schedules
-from trainorder.problem import LanguageProblem
-from trainorder.store import opened
-from trainorder.table import Table
-from trainorder.unit_curvature import Probed, leading
+from trainorder.config.sections import CurvatureConfig, OptimizerConfig, WindowConfig
+from trainorder.curvature.low_rank import compress
+from trainorder.curvature.probing import Prober, probe_schedules
+from trainorder.curvature.unit_curvature import Probed, leading
+from trainorder.expansion.clusters import Clusters
+from trainorder.expansion.expansion import Expansion
+from trainorder.expansion.gradient_table import Table
+from trainorder.expansion.path import Path as ExpansionPath
+from trainorder.storage.formats import write_json
+from trainorder.storage.manifest import RULES
+from trainorder.storage.sealed_hdf5 import opened
+from trainorder.training.optimizer import build_optimizer
+from trainorder.training.problem import LanguageProblem
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

@@ -5,24 +5,25 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainorder.checkpoints import read_state
-from trainorder.config import SEARCHING, CurriculumConfig, OptimizerConfig, WindowConfig
-from trainorder.corpus.tokenizer import load as load_tokenizer
+from trainorder.config.methods import SEARCHING
+from trainorder.config.sections import CurriculumConfig, OptimizerConfig, WindowConfig
 from trainorder.curriculum.candidates import chosen, tried_by_others
 from trainorder.curriculum.constraints import Constraints, Quota
-from trainorder.curriculum.field import document_lengths, field_orders
+from trainorder.curriculum.heuristics import document_lengths, field_orders
 from trainorder.curriculum.objective import Objective
 from trainorder.curriculum.search import proposals
-from trainorder.estimators.base import Expansion
+from trainorder.curvature.low_rank import LowRank
+from trainorder.curvature.reduced_model import Reduced
+from trainorder.data.tokenizer import load as load_tokenizer
 from trainorder.estimators.nystrom import Nystrom
-from trainorder.files import write_json
-from trainorder.job import Job, run
-from trainorder.lowrank import LowRank
-from trainorder.optimizer import build_optimizer
-from trainorder.orders import load_orders
-from trainorder.outcome import along
-from trainorder.problem import LanguageProblem
-from trainorder.reduced import Reduced
+from trainorder.evaluation.replaying import along
+from trainorder.expansion.expansion import Expansion
+from trainorder.orders.order_book import load_orders
+from trainorder.storage.formats import write_json
+from trainorder.training.checkpoints import read_state
+from trainorder.training.optimizer import build_optimizer
+from trainorder.training.problem import LanguageProblem
+from trainorder.workflow.job import Job, run
 
 CHEAP, DEAR = SEARCHING
 

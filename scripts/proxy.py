@@ -1,12 +1,12 @@
 """Brings the metrics of the retrained proxy model to the scale of the model it stands for."""
 
-from trainorder.baselines import outcome
-from trainorder.config import EstimatorConfig
-from trainorder.job import Job, run
-from trainorder.orders import bounded, fit_orders, load_orders, to_retrain
-from trainorder.proxy import rescaled
-from trainorder.shards import read_truth
-from trainorder.store import write_arrays
+from trainorder.config.sections import EstimatorConfig
+from trainorder.estimators.baselines.fitted import outcome
+from trainorder.estimators.baselines.proxy import rescaled
+from trainorder.evaluation.outcomes import read_truth
+from trainorder.orders.order_book import bounded, fit_orders, load_orders, to_retrain
+from trainorder.storage.sealed_hdf5 import write_arrays
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from trainorder.checkpoints import read_state
-from trainorder.config import OptimizerConfig, WindowConfig
-from trainorder.estimators.base import Expansion
-from trainorder.job import Job, run
-from trainorder.lowrank import LowRank
-from trainorder.manifest import RULES
-from trainorder.optimizer import build_optimizer
-from trainorder.path import Path as ExpansionPath
-from trainorder.probes import probe_schedules, second_moment_scale
-from trainorder.problem import LanguageProblem
-from trainorder.reduced import SCHEDULES, reduce
-from trainorder.store import opened
+from trainorder.config.sections import OptimizerConfig, WindowConfig
+from trainorder.curvature.low_rank import LowRank
+from trainorder.curvature.probing import probe_schedules, second_moment_scale
+from trainorder.curvature.reduction import SCHEDULES, reduce
+from trainorder.expansion.expansion import Expansion
+from trainorder.expansion.path import Path as ExpansionPath
+from trainorder.storage.manifest import RULES
+from trainorder.storage.sealed_hdf5 import opened
+from trainorder.training.checkpoints import read_state
+from trainorder.training.optimizer import build_optimizer
+from trainorder.training.problem import LanguageProblem
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

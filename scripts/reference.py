@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from trainorder.checkpoints import Checkpoints, read_state
-from trainorder.config import OptimizerConfig, WindowConfig
-from trainorder.job import Job, run
-from trainorder.orders import load_orders
-from trainorder.path import write_path
-from trainorder.problem import LanguageProblem
-from trainorder.table import even_anchors
-from trainorder.training import train
+from trainorder.config.sections import OptimizerConfig, WindowConfig
+from trainorder.expansion.anchors import even_anchors
+from trainorder.expansion.path import write_path
+from trainorder.orders.order_book import load_orders
+from trainorder.training.checkpoints import Checkpoints, read_state
+from trainorder.training.problem import LanguageProblem
+from trainorder.training.trainer import train
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

@@ -1,8 +1,8 @@
 """Joins the searches of a study and of its replicates."""
 
 from trainorder.curriculum.replicates import collect
-from trainorder.files import read_json, write_json
-from trainorder.job import Job, run
+from trainorder.storage.formats import read_json, write_json
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

@@ -1,13 +1,13 @@
 """Fits the ridge baseline on retrained orders, and estimates the others with it."""
 
-from trainorder.baselines import outcome
-from trainorder.config import EstimatorConfig
-from trainorder.job import Job, run
-from trainorder.orders import bounded, fit_orders, load_orders, load_unit_domains
-from trainorder.positions import position_features
-from trainorder.ridge import fit_ridge
-from trainorder.shards import read_truth
-from trainorder.store import write_arrays
+from trainorder.config.sections import EstimatorConfig
+from trainorder.estimators.baselines.fitted import outcome
+from trainorder.estimators.baselines.positions import position_features
+from trainorder.estimators.baselines.ridge import fit_ridge
+from trainorder.evaluation.outcomes import read_truth
+from trainorder.orders.order_book import bounded, fit_orders, load_orders, load_unit_domains
+from trainorder.storage.sealed_hdf5 import write_arrays
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
-from trainorder.config import OptimizerConfig, RunConfig, WindowConfig
-from trainorder.job import Job, run
-from trainorder.optimizer import AdamW
-from trainorder.orders import load_orders
-from trainorder.path import write_path
-from trainorder.problem import LanguageProblem
-from trainorder.run_files import window_checkpoints
-from trainorder.run_states import RunStates, check_run
-from trainorder.table import even_anchors
+from trainorder.config.sections import OptimizerConfig, RunConfig, WindowConfig
+from trainorder.expansion.anchors import even_anchors
+from trainorder.expansion.path import write_path
+from trainorder.orders.order_book import load_orders
+from trainorder.training.existing_run.checkpoint_files import window_checkpoints
+from trainorder.training.existing_run.states import RunStates
+from trainorder.training.existing_run.verification import check_run
+from trainorder.training.optimizer import AdamW
+from trainorder.training.problem import LanguageProblem
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

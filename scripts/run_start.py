@@ -1,9 +1,9 @@
 """Reads the checkpoint of an existing run that the window starts from."""
 
-from trainorder.checkpoints import write_state
-from trainorder.job import Job, run
-from trainorder.problem import LanguageProblem
-from trainorder.run_states import read_checkpoint
+from trainorder.training.checkpoints import write_state
+from trainorder.training.existing_run.states import read_checkpoint
+from trainorder.training.problem import LanguageProblem
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

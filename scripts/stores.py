@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from trainorder.comparison import compared
-from trainorder.config import OptimizerConfig, WindowConfig
-from trainorder.estimators.base import Expansion
-from trainorder.files import write_json
-from trainorder.job import Job, run
-from trainorder.manifest import opened_shards
-from trainorder.optimizer import build_optimizer
-from trainorder.orders import load_orders
-from trainorder.path import Path as ExpansionPath
-from trainorder.problem import LanguageProblem
-from trainorder.table import Table
+from trainorder.compression.comparison import compared
+from trainorder.config.sections import OptimizerConfig, WindowConfig
+from trainorder.expansion.expansion import Expansion
+from trainorder.expansion.gradient_table import Table
+from trainorder.expansion.path import Path as ExpansionPath
+from trainorder.orders.order_book import load_orders
+from trainorder.storage.formats import write_json
+from trainorder.storage.manifest import opened_shards
+from trainorder.training.optimizer import build_optimizer
+from trainorder.training.problem import LanguageProblem
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

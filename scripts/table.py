@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from trainorder.job import Job, run
-from trainorder.path import Path as ExpansionPath
-from trainorder.problem import LanguageProblem
-from trainorder.store import opened
-from trainorder.table import write_table
+from trainorder.expansion.gradient_table import write_table
+from trainorder.expansion.path import Path as ExpansionPath
+from trainorder.storage.sealed_hdf5 import opened
+from trainorder.training.problem import LanguageProblem
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

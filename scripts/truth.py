@@ -5,15 +5,15 @@ The order `reference` of an existing run is not trained: its states are those of
 
 from contextlib import ExitStack
 
-from trainorder.checkpoints import Checkpoints, read_state
-from trainorder.config import OptimizerConfig, WindowConfig
-from trainorder.job import Job, run
-from trainorder.orders import followed, load_orders, load_units, to_retrain
-from trainorder.outcome import Training, retrain
-from trainorder.path import Path as ExpansionPath
-from trainorder.problem import LanguageProblem
-from trainorder.sketch import SparseJL
-from trainorder.store import opened, write_arrays
+from trainorder.config.sections import OptimizerConfig, WindowConfig
+from trainorder.evaluation.retraining import Training, retrain
+from trainorder.expansion.path import Path as ExpansionPath
+from trainorder.numerics.countsketch import SparseJL
+from trainorder.orders.order_book import followed, load_orders, load_units, to_retrain
+from trainorder.storage.sealed_hdf5 import opened, write_arrays
+from trainorder.training.checkpoints import Checkpoints, read_state
+from trainorder.training.problem import LanguageProblem
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from trainorder.checkpoints import read_state
-from trainorder.config import CurvatureConfig
-from trainorder.job import Job, run
-from trainorder.manifest import RULES
-from trainorder.path import Path as ExpansionPath
-from trainorder.problem import LanguageProblem
-from trainorder.store import opened, write_arrays
-from trainorder.unit_curvature import Probed, own_responses, unit_pools
+from trainorder.config.sections import CurvatureConfig
+from trainorder.curvature.unit_curvature import Probed, own_responses, unit_pools
+from trainorder.expansion.path import Path as ExpansionPath
+from trainorder.storage.manifest import RULES
+from trainorder.storage.sealed_hdf5 import opened, write_arrays
+from trainorder.training.checkpoints import read_state
+from trainorder.training.problem import LanguageProblem
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

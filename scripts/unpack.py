@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from trainorder.bundle import CONFIG, unpack
 from trainorder.errors import UserError
+from trainorder.workflow.bundle import CONFIG, unpack
 
 if len(sys.argv) != 2:
     sys.exit(f"usage: python {sys.argv[0]} ARCHIVE.tar.gz")

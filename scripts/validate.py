@@ -1,8 +1,10 @@
 """Joins truth and estimates into the result files, with intervals, verdicts and costs."""
 
-from trainorder.config import EstimatorConfig
-from trainorder.job import Job, run
-from trainorder.validation import Inputs, Outputs, Settings, validate
+from trainorder.config.sections import EstimatorConfig
+from trainorder.evaluation.scores import Settings
+from trainorder.evaluation.tables import Outputs
+from trainorder.evaluation.validation import Inputs, validate
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

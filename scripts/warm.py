@@ -1,10 +1,10 @@
 """Trains the model on the warm-up mix, to the checkpoint that the window starts from."""
 
-from trainorder.checkpoints import Checkpoints, write_state
-from trainorder.config import OptimizerConfig, WindowConfig
-from trainorder.job import Job, run
-from trainorder.problem import LanguageProblem
-from trainorder.training import start_state, train
+from trainorder.config.sections import OptimizerConfig, WindowConfig
+from trainorder.training.checkpoints import Checkpoints, write_state
+from trainorder.training.problem import LanguageProblem
+from trainorder.training.trainer import start_state, train
+from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from trainorder.files import write_csv
-from trainorder.job import Job, run
-from trainorder.orders import read_orders
+from trainorder.evaluation.verdict import MAIN_METRIC
+from trainorder.orders.user_files import read_orders
+from trainorder.storage.formats import write_csv
 from trainorder.study import Estimate, Study
-from trainorder.verdict import MAIN_METRIC
+from trainorder.workflow.job import Job, run
 
 HEADER = ("estimator", "verdict", "order", "metric", "value", "low", "high", "beyond")
 

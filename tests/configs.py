@@ -3,7 +3,7 @@
 import copy
 from pathlib import Path
 
-from trainorder.config import load_config
+from trainorder.config.loading import load_config
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = {"default": [], **{path.stem: [path] for path in sorted(ROOT.glob("presets/*.yaml"))}}

@@ -15,15 +15,19 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from trainorder import memory
-from trainorder.barycentre import Anchors, anchor_gradients, run_barycentre
-from trainorder.checkpoints import Checkpoints, read_state, write_state
-from trainorder.clusters import Clusters, draw_pools
-from trainorder.config import CurvatureConfig, ModelConfig, OptimizerConfig
-from trainorder.corpus.corpus import Corpus
-from trainorder.cost import Meter, peak_bytes
+from trainorder.config.sections import CurvatureConfig, ModelConfig, OptimizerConfig
+from trainorder.curvature.low_rank import LowRank, compress, rounding
+from trainorder.curvature.probing import Prober, probe_schedules, second_moment_scale
+from trainorder.curvature.reduction import reduce
+from trainorder.curvature.unit_curvature import (
+    Probed,
+    leading,
+    own_responses,
+    unit_pools,
+    with_unit_curvature,
+)
+from trainorder.data.corpus import Corpus
 from trainorder.errors import UserError
-from trainorder.estimators.base import Expansion
 from trainorder.estimators.constant import Constant
 from trainorder.estimators.fut import FUT
 from trainorder.estimators.futpp import FUTPlusPlus
@@ -33,28 +37,30 @@ from trainorder.estimators.recency import Recency
 from trainorder.estimators.subsample import Subsample
 from trainorder.estimators.taylor1 import Taylor1
 from trainorder.estimators.taylor2 import Taylor2
-from trainorder.lowrank import LowRank, compress, rounding
-from trainorder.model import LanguageModel
-from trainorder.optimizer import MOMENTS, AdamW, State
-from trainorder.orders import Order
-from trainorder.outcome import Training, replay, retrain
-from trainorder.path import Path as ExpansionPath
-from trainorder.path import write_path
-from trainorder.probes import Prober, probe_schedules, second_moment_scale
-from trainorder.problem import LanguageProblem
-from trainorder.reduced import reduce
-from trainorder.run_files import MOMENTS_FILE, PARAMETERS_FILE, checkpoint
-from trainorder.run_states import RunStates, check_run
-from trainorder.sketch import SparseJL
-from trainorder.store import opened
-from trainorder.table import Table, write_rows, write_table
-from trainorder.unit_curvature import (
-    Probed,
-    leading,
-    own_responses,
-    unit_pools,
-    with_unit_curvature,
+from trainorder.evaluation.replaying import replay
+from trainorder.evaluation.retraining import Training, retrain
+from trainorder.expansion.barycentre import Anchors, anchor_gradients, run_barycentre
+from trainorder.expansion.clusters import Clusters, draw_pools
+from trainorder.expansion.expansion import Expansion
+from trainorder.expansion.gradient_table import Table, write_rows, write_table
+from trainorder.expansion.path import Path as ExpansionPath
+from trainorder.expansion.path import write_path
+from trainorder.numerics import memory
+from trainorder.numerics.countsketch import SparseJL
+from trainorder.orders.order import Order
+from trainorder.storage.sealed_hdf5 import opened
+from trainorder.training.checkpoints import Checkpoints, read_state, write_state
+from trainorder.training.existing_run.checkpoint_files import (
+    MOMENTS_FILE,
+    PARAMETERS_FILE,
+    checkpoint,
 )
+from trainorder.training.existing_run.states import RunStates
+from trainorder.training.existing_run.verification import check_run
+from trainorder.training.meter import Meter, peak_bytes
+from trainorder.training.model import LanguageModel
+from trainorder.training.optimizer import MOMENTS, AdamW, State
+from trainorder.training.problem import LanguageProblem
 
 LAYERS = (1, 4)  # of the two models
 WINDOW, PER_STEP = 3, 2

@@ -7,23 +7,24 @@ import numpy as np
 import torch
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-from trainorder.barycentre import Anchors, anchor_gradients, run_barycentre
-from trainorder.checkpoints import Checkpoints
-from trainorder.clusters import Clusters, draw_pools
-from trainorder.config import ModelConfig, OptimizerConfig
-from trainorder.corpus.corpus import Corpus
-from trainorder.cost import Meter
-from trainorder.curvature import Curvature, CurvatureAlong, Responses
-from trainorder.derivatives import taylor_gradients
-from trainorder.estimators.base import Expansion
-from trainorder.lowrank import compress
-from trainorder.model import LanguageModel
-from trainorder.optimizer import State, build_optimizer
-from trainorder.path import Path, write_path
-from trainorder.probes import second_moment_scale
-from trainorder.problem import LanguageProblem
-from trainorder.store import opened
-from trainorder.table import Table, even_anchors, write_rows, write_table
+from trainorder.config.sections import ModelConfig, OptimizerConfig
+from trainorder.curvature.cluster_curvature import Curvature, CurvatureAlong, Responses
+from trainorder.curvature.low_rank import compress
+from trainorder.curvature.probing import second_moment_scale
+from trainorder.data.corpus import Corpus
+from trainorder.expansion.anchors import even_anchors
+from trainorder.expansion.barycentre import Anchors, anchor_gradients, run_barycentre
+from trainorder.expansion.clusters import Clusters, draw_pools
+from trainorder.expansion.expansion import Expansion
+from trainorder.expansion.gradient_table import Table, write_rows, write_table
+from trainorder.expansion.path import Path, write_path
+from trainorder.numerics.derivatives import taylor_gradients
+from trainorder.storage.sealed_hdf5 import opened
+from trainorder.training.checkpoints import Checkpoints
+from trainorder.training.meter import Meter
+from trainorder.training.model import LanguageModel
+from trainorder.training.optimizer import State, build_optimizer
+from trainorder.training.problem import LanguageProblem
 
 HORIZON = 40
 KINDS = {  # of optimizers, as changes of a configuration
@@ -178,7 +179,7 @@ def warm_state(problem, theta, config, steps=8):
 def torch_states(problem, start, schedule, config):
     """Return the states before each step and at the end of a run of torch's optimizer.
 
-    Written against torch alone: no code of the replay or of `trainorder.training`.
+    Written against torch alone: no code of the replay or of `trainorder.training.trainer`.
     """
     parameter = start.parameters.clone().requires_grad_()
     optimizer = torch_adamw(parameter, start, config)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from trainorder import validation
-from trainorder.config import FITTED_METHODS, EstimatorConfig
+from trainorder.config.methods import FITTED_METHODS
+from trainorder.config.sections import EstimatorConfig
 from trainorder.curriculum.replicates import GAINS
+from trainorder.evaluation import validation
 from trainorder.memorization.forgetting import forgetting
 from trainorder.memorization.maps import MAPS, QUANTITIES
-from trainorder.store import write_arrays
+from trainorder.storage.sealed_hdf5 import write_arrays
 
 KEY = "0123456789abcdef"
 METRICS = ["heldout", *(f"heldout/{name}" for name in ("scripture", "drama", "speeches", "code"))]

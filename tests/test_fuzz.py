@@ -18,11 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trainers import HELDOUT, LENGTH, UNIT_SIZE, UNITS, token_arrays, write_tokens
-from trainorder import store
-from trainorder.config import CorpusConfig, WindowConfig, check, check_files, load_config
-from trainorder.corpus.tokens import read_tokens
+from trainorder.config.checks import check, check_files
+from trainorder.config.loading import load_config
+from trainorder.config.sections import CorpusConfig, WindowConfig
+from trainorder.data.tokens import read_tokens
 from trainorder.errors import UserError
-from trainorder.orders import read_orders
+from trainorder.orders.user_files import read_orders
+from trainorder.storage import sealed_hdf5 as store
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "schemas/config.schema.yaml"

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import synthetic
-from trainorder import Study, memory, vectors
+from trainorder import Study
 from trainorder.errors import UserError
+from trainorder.numerics import memory, vectors
 
 
 class ByPosition:

@@ -6,7 +6,7 @@ import zipfile
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from trainorder.corpus import tokenizer as tokenizers
+from trainorder.data import tokenizer as tokenizers
 
 HEADS, KEYS, LAYERS, LENGTH = 2, 1, 2, 64  # heads of queries, and of keys and values
 PARTS = {  # names of a layer's weights in GGUF, and in transformers

@@ -12,7 +12,7 @@ import torch
 from safetensors.numpy import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from trainorder.optimizer import State
+from trainorder.training.optimizer import State
 
 DOCS = Path(__file__).parents[1] / "docs/run.md"
 DOMAINS, UNIT_DOMAINS = ["sea", "hill"], ["sea", "hill", "mixed", "sea", "hill", "sea"]

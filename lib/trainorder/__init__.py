@@ -6,7 +6,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 # Imported when they are asked for: the figures do without torch, and no step rests on all modules.
-_OFFERED = {"Study": "trainorder.study", "Order": "trainorder.orders"}
+_OFFERED = {"Study": "trainorder.study", "Order": "trainorder.orders.user_files"}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,30 +12,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainorder.bundle import CHECKSUMS
-from trainorder.checkpoints import Checkpoints, read_state
-from trainorder.config import FITTED_METHODS, EstimatorConfig, OptimizerConfig, WindowConfig
-from trainorder.cost import Meter
+from trainorder.config.methods import FITTED_METHODS
+from trainorder.config.sections import EstimatorConfig, OptimizerConfig, WindowConfig
 from trainorder.curriculum.constraints import Constraints
 from trainorder.curriculum.objective import Objective
 from trainorder.curriculum.search import Proposal, proposals
+from trainorder.curvature.reduced_model import Reduced
+from trainorder.data.metrics import metric_names
 from trainorder.errors import UserError
 from trainorder.estimators.opening import opened_estimator
-from trainorder.files import read_json
+from trainorder.evaluation.conformal import interval_ends
+from trainorder.evaluation.conformal_range import is_beyond
+from trainorder.evaluation.replaying import BATCH_NUMBERS
+from trainorder.evaluation.results import CHECKSUMS, Results
+from trainorder.evaluation.retraining import Training, retrain
+from trainorder.evaluation.verdict import best_estimator
 from trainorder.memorization.estimates import by_reduced, of_all_positions
 from trainorder.memorization.maps import Maps, estimated_maps
-from trainorder.memory import DEFAULT_GB, hold_at_most
-from trainorder.metrics import metric_names
-from trainorder.optimizer import build_optimizer
-from trainorder.orders import Order, check_order, load_orders, load_unit_domains
-from trainorder.outcome import BATCH_NUMBERS, Training, retrain
-from trainorder.problem import LanguageProblem
-from trainorder.reduced import Reduced
-from trainorder.results import Results
-from trainorder.sketch import SparseJL
-from trainorder.statistics import interval_ends
-from trainorder.validation import is_beyond
-from trainorder.verdict import best_estimator
+from trainorder.numerics.countsketch import SparseJL
+from trainorder.numerics.memory import DEFAULT_GB, hold_at_most
+from trainorder.orders.order import Order
+from trainorder.orders.order_book import load_orders, load_unit_domains
+from trainorder.orders.user_files import check_order
+from trainorder.storage.formats import read_json
+from trainorder.training.checkpoints import Checkpoints, read_state
+from trainorder.training.meter import Meter
+from trainorder.training.optimizer import build_optimizer
+from trainorder.training.problem import LanguageProblem
 
 PREFERRED = "nystrom@barycentre"  # cheap, and where it can be trusted, close
 

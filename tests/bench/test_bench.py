@@ -11,7 +11,7 @@ from bench.performance import adamw_bytes, nystrom_bytes, order0_bytes, profile
 from bench.studies import Study
 from low_rank_study import make_study
 from trainorder.errors import UserError
-from trainorder.files import read_json, write_json
+from trainorder.storage.formats import read_json, write_json
 from workflow_tree import ROOT
 
 MEASURED = {

@@ -4,7 +4,7 @@ import pytest
 
 from bench import bench, regime, sweep
 from bench.studies import Study
-from trainorder.config import check
+from trainorder.config.checks import check
 from workflow_tree import ROOT, work_tree
 
 PLANNED = [

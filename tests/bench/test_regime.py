@@ -5,8 +5,8 @@ import pytest
 from bench import grid, regime
 from bench.grid_page import draw, markdown
 from trainorder.errors import UserError
-from trainorder.files import read_json
-from trainorder.results import Results
+from trainorder.evaluation.results import Results
+from trainorder.storage.formats import read_json
 
 
 def layers(cells):

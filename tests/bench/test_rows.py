@@ -12,8 +12,8 @@ from bench.choice import best_within, order_cost
 from bench.estimators import overview
 from bench.numbers import covered, domains, main_metric, median_rank
 from low_rank_study import make_study
-from trainorder.results import Results
-from trainorder.statistics import bootstrap_rank_correlation
+from trainorder.evaluation.results import Results
+from trainorder.numerics.resampling import bootstrap_rank_correlation
 
 
 @pytest.fixture(scope="module")

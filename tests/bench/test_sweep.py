@@ -7,7 +7,7 @@ import pytest
 from bench import sweep
 from bench.sweep_page import markdown
 from trainorder.errors import UserError
-from trainorder.files import read_json
+from trainorder.storage.formats import read_json
 
 
 def curve(lowest, diverging=math.inf):

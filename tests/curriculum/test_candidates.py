@@ -5,7 +5,7 @@ import numpy as np
 from trainorder.curriculum.candidates import SEARCHED, chosen, slug, tried_by_others
 from trainorder.curriculum.constraints import Constraints
 from trainorder.curriculum.search import Proposal
-from trainorder.orders import Order
+from trainorder.orders.order import Order
 
 FIRST, SECOND = np.arange(4)[:, None], np.arange(4)[::-1, None]
 PROPOSALS = [

@@ -7,7 +7,7 @@ import pytest
 
 from trainorder.curriculum.judgement import Compute, expected_best, judge, radius, true_objective
 from trainorder.curriculum.objective import Objective
-from trainorder.shards import Outcomes
+from trainorder.evaluation.outcomes import Outcomes
 
 RANDOM = {f"random-{i}": value for i, value in enumerate([5.0, 3.0, 4.0, 6.0])}
 

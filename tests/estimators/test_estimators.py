@@ -15,13 +15,15 @@ from problems import (
     torch_states,
     warm_state,
 )
-from trainorder.clusters import Clusters, draw_pools, label_clusters
-from trainorder.config import PUBLISHED_METHODS, STORE, CurvatureConfig, EstimatorConfig
-from trainorder.estimators.base import Expansion
+from trainorder.config.methods import PUBLISHED_METHODS, STORE
+from trainorder.config.sections import CurvatureConfig, EstimatorConfig
+from trainorder.curvature.low_rank import LowRank, compress
+from trainorder.curvature.probing import Prober, probe_schedules
+from trainorder.curvature.reduced_model import Reduced
+from trainorder.curvature.reduction import reduce
 from trainorder.estimators.build import build_estimator
-from trainorder.lowrank import LowRank, compress
-from trainorder.probes import Prober, probe_schedules
-from trainorder.reduced import Reduced, reduce
+from trainorder.expansion.clusters import Clusters, draw_pools, label_clusters
+from trainorder.expansion.expansion import Expansion
 
 CONFIGS = [
     EstimatorConfig("constant", "reference"),

@@ -17,9 +17,9 @@ from problems import (
     torch_states,
     warm_state,
 )
-from trainorder.estimators.base import Expansion
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.estimators.taylor1 import Taylor1
+from trainorder.expansion.expansion import Expansion
 
 UNITS, SIZE = 6, 8
 

@@ -17,11 +17,11 @@ from problems import (
     torch_states,
     warm_state,
 )
-from trainorder.clusters import Clusters, draw_pools
-from trainorder.derivatives import gradient
+from trainorder.curvature.probing import second_moment_scale
 from trainorder.estimators.subsample import Subsample, first_sequences
-from trainorder.optimizer import ALL
-from trainorder.probes import second_moment_scale
+from trainorder.expansion.clusters import Clusters, draw_pools
+from trainorder.numerics.derivatives import gradient
+from trainorder.training.optimizer import ALL
 
 UNITS = 6
 SCHEDULES = {

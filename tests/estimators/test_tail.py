@@ -13,12 +13,13 @@ from problems import (
     torch_states,
     warm_state,
 )
-from trainorder.config import TAIL_METHODS, EstimatorConfig
-from trainorder.estimators.base import ExactReplay
+from trainorder.config.methods import TAIL_METHODS
+from trainorder.config.sections import EstimatorConfig
 from trainorder.estimators.build import PLAIN, PUBLISHED, build_estimator
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.estimators.subsample import Subsample
-from trainorder.optimizer import MOMENTS, State
+from trainorder.expansion.replay import ExactReplay
+from trainorder.training.optimizer import MOMENTS, State
 
 REFERENCE = [[0, 3], [1, 4], [2, 5]]
 SCHEDULES = [[[5, 2], [0, 4], [1, 3]], [[2, 2], [0, 4], [2, 3]]]

@@ -16,10 +16,10 @@ from problems import (
     torch_states,
     warm_state,
 )
-from trainorder import derivatives
 from trainorder.estimators.order0 import Order0
 from trainorder.estimators.taylor1 import Taylor1
 from trainorder.estimators.taylor2 import Taylor2
+from trainorder.numerics import derivatives
 
 ESTIMATORS = {0: Order0, 1: Taylor1, 2: Taylor2}
 REFERENCE = [[0], [1], [2], [3], [4], [5]]

@@ -16,6 +16,7 @@ from matplotlib.text import Text
 import synthetic
 from low_rank_study import make_study
 from trainorder.errors import UserError
+from trainorder.evaluation.results import Results
 from trainorder.figures import (
     FIGURES,
     NEEDS,
@@ -28,7 +29,6 @@ from trainorder.figures import (
 )
 from trainorder.figures.cost_table import table
 from trainorder.figures.true_spread import order_kinds
-from trainorder.results import Results
 
 FILES = [
     *["validation.json", "truth.csv", "estimates.csv", "trajectories.csv", "costs.json"],

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from trainorder.evaluation.outcomes import Outcomes
 from trainorder.memorization.maps import (
     WAYS,
     agreement,
@@ -11,7 +12,6 @@ from trainorder.memorization.maps import (
     quantities,
     true_maps,
 )
-from trainorder.shards import Outcomes
 
 DOMAINS, UNITS = ["a", "b", "c"], ["b", "mixed"]
 

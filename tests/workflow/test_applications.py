@@ -8,7 +8,8 @@ import pytest
 
 from trainorder.curriculum.constraints import Constraints, Quota
 from trainorder.memorization.moves import swapped
-from trainorder.orders import Order, load_orders, load_unit_domains
+from trainorder.orders.order import Order
+from trainorder.orders.order_book import load_orders, load_unit_domains
 from trainorder.study import Study
 
 pytestmark = pytest.mark.study

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from configs import replaced
-from trainorder.checkpoints import read_state, write_state
-from trainorder.config import load_config
+from trainorder.config.loading import load_config
+from trainorder.training.checkpoints import read_state, write_state
 from workflow_tree import SMOKE, Tree, assert_one_line, by_hand, contents, work_tree
 
 pytestmark = pytest.mark.study

@@ -6,8 +6,8 @@ import os
 import pytest
 import yaml
 
-from trainorder.bundle import unpack, write_bundle
-from trainorder.config import load_config
+from trainorder.config.loading import load_config
+from trainorder.workflow.bundle import unpack, write_bundle
 from workflow_tree import SMOKE, work_tree
 
 pytestmark = pytest.mark.study

@@ -99,18 +99,22 @@ def test_the_report_is_built_offline(finished, tmp_path):
 
 
 EDITS = {  # a file of the library, an edit that changes what it does, the first rules that use it
-    "sketch.py": (
+    "numerics/countsketch.py": (
         "SEED = 20250522",
         "SEED = 20250523",
         {"truth", "proxy_orders", "clusters", "position_truth"},
     ),
-    "ridge.py": ("np.logspace(2, -8, 41)", "np.logspace(2, -8, 21)", {"ridge"}),
-    "corpus/packing.py": ("_NEAR = 200", "_NEAR = 201", {"corpus"}),
+    "estimators/baselines/ridge.py": (
+        "np.logspace(2, -8, 41)",
+        "np.logspace(2, -8, 21)",
+        {"ridge"},
+    ),
+    "data/packing.py": ("_NEAR = 200", "_NEAR = 201", {"corpus"}),
     "figures/style.py": ("WIDTH = 10.0", "WIDTH = 10.5", {"figures"}),
-    "reduced.py": ("BATCH = 2048", "BATCH = 1024", {"reduced"}),
+    "curvature/reduced_model.py": ("BATCH = 2048", "BATCH = 1024", {"reduced"}),
     "estimators/fut.py": ("if t == 0:", "if t < 1:", {"estimate", "position_maps"}),
-    "stores/jl.py": ("SEED = 20250522", "SEED = 20250523", {"stores"}),
-    "statistics.py": ("= np.inf\n", "= np.nan\n", {"stores", "validate"}),
+    "compression/jl.py": ("SEED = 20250522", "SEED = 20250523", {"stores"}),
+    "numerics/resampling.py": ("= np.inf\n", "= np.nan\n", {"stores", "validate"}),
 }
 
 

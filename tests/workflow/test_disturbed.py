@@ -14,7 +14,7 @@ import pytest
 
 from configs import replaced
 from forking import Driver, jumping_clock, killed, little_memory, mounts
-from trainorder.bundle import write_bundle
+from trainorder.workflow.bundle import write_bundle
 from workflow_tree import RESULTS, Tree, assert_one_line, lasting
 
 pytestmark = pytest.mark.study

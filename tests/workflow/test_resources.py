@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from configs import config
-from trainorder.config import ModelConfig
-from trainorder.memory import VECTORS_HELD
-from trainorder.sizes import FLOAT, Sizes
+from trainorder.config.sections import ModelConfig
+from trainorder.numerics.memory import VECTORS_HELD
+from trainorder.planning.sizes import FLOAT, Sizes
 from workflow_tree import ROOT, SMOKE, Tree, work_tree
 
 ASKING = """

@@ -8,7 +8,7 @@ import pytest
 
 from trainorder import Order, Study
 from trainorder.errors import UserError
-from trainorder.verdict import best_estimator
+from trainorder.evaluation.verdict import best_estimator
 
 pytestmark = pytest.mark.study
 

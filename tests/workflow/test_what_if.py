@@ -6,8 +6,8 @@ import re
 import pytest
 import yaml
 
-from trainorder.files import read_csv
-from trainorder.orders import read_orders
+from trainorder.orders.user_files import read_orders
+from trainorder.storage.formats import read_csv
 from trainorder.study import Study
 from workflow_tree import SMOKE, assert_one_line, by_hand, copied, states
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from trainorder.store import creating, opened
+from trainorder.storage.sealed_hdf5 import creating, opened
 
 ROOT = Path(__file__).parents[2]
 SMOKE = ("--configfile", "presets/smoke.yaml")

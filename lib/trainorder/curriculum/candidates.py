@@ -14,7 +14,7 @@ import numpy as np
 from trainorder.curriculum.constraints import Constraints
 from trainorder.curriculum.effects import Score
 from trainorder.curriculum.search import Proposal
-from trainorder.orders import Order
+from trainorder.orders.order import Order
 
 SEARCHED, FIELD = "searched", "field"  # kinds of candidates
 SPLIT = "curriculum"  # that they all belong to

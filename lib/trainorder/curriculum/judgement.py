@@ -9,8 +9,8 @@ import numpy as np
 
 from trainorder.curriculum.candidates import FIELD, SEARCHED
 from trainorder.curriculum.objective import Objective
-from trainorder.shards import Outcomes
-from trainorder.statistics import conformal_radius, interval_ends
+from trainorder.evaluation.conformal import conformal_radius, interval_ends
+from trainorder.evaluation.outcomes import Outcomes
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trainorder.data.metrics import metric_names
 from trainorder.errors import UserError
-from trainorder.metrics import metric_names
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trainorder.statistics import student_mean
+from trainorder.numerics.resampling import student_mean
 
 GAINS = ("random_mean", "same_compute", "field")
 

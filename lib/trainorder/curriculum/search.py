@@ -9,7 +9,7 @@ import numpy as np
 from trainorder.curriculum.assignment import linear_assignment, pairwise_assignment
 from trainorder.curriculum.constraints import Constraints
 from trainorder.curriculum.effects import Score, additive_effects, pairwise_effects
-from trainorder.curriculum.genetic import genetic
+from trainorder.curriculum.genetic_search import genetic
 from trainorder.curriculum.local_search import local_search
 
 _POPULATION = 200  # of the genetic algorithm: the best of the random orders

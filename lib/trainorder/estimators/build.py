@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from trainorder.config import EstimatorConfig
-from trainorder.estimators.base import Estimator, ExactReplay, Expansion
+from trainorder.config.sections import EstimatorConfig
+from trainorder.curvature.low_rank import LowRank
 from trainorder.estimators.constant import Constant
 from trainorder.estimators.fut import FUT
 from trainorder.estimators.futpp import FUTPlusPlus
@@ -13,7 +13,8 @@ from trainorder.estimators.recency import Recency
 from trainorder.estimators.subsample import Subsample
 from trainorder.estimators.taylor1 import Taylor1
 from trainorder.estimators.taylor2 import Taylor2
-from trainorder.lowrank import LowRank
+from trainorder.expansion.expansion import Expansion
+from trainorder.expansion.replay import Estimator, ExactReplay
 
 PLAIN: dict[str, Callable[[Expansion], Estimator]] = {
     "constant": Constant,

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from trainorder.estimators.base import Estimator, Observe
+from trainorder.expansion.replay import Estimator, Observe
 
 
 class Constant(Estimator):

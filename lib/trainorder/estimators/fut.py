@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from tqdm import trange
 
-from trainorder.estimators.base import Estimator, Expansion, Observe, parts
-from trainorder.optimizer import AdamW
+from trainorder.expansion.expansion import Expansion
+from trainorder.expansion.replay import Estimator, Observe, parts
+from trainorder.training.optimizer import AdamW
 
 
 @dataclass

@@ -4,16 +4,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from trainorder.checkpoints import read_state
-from trainorder.config import STORE, EstimatorConfig
-from trainorder.estimators.base import Estimator, Expansion
+from trainorder.config.methods import STORE
+from trainorder.config.sections import EstimatorConfig
+from trainorder.curvature.low_rank import LowRank
 from trainorder.estimators.build import build_estimator
-from trainorder.lowrank import LowRank
-from trainorder.manifest import opened_shards, shards
-from trainorder.optimizer import Optimizer
-from trainorder.path import Path as ExpansionPath
-from trainorder.problem import LanguageProblem
-from trainorder.table import Table
+from trainorder.expansion.expansion import Expansion
+from trainorder.expansion.gradient_table import Table
+from trainorder.expansion.path import Path as ExpansionPath
+from trainorder.expansion.replay import Estimator
+from trainorder.storage.manifest import opened_shards, shards
+from trainorder.training.checkpoints import read_state
+from trainorder.training.optimizer import Optimizer
+from trainorder.training.problem import LanguageProblem
 
 
 @contextmanager

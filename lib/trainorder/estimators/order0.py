@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from trainorder.estimators.base import Block, ExactReplay
+from trainorder.expansion.replay import Block, ExactReplay
 
 
 class Order0(ExactReplay):

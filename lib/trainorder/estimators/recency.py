@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from trainorder.estimators.base import Block, ExactReplay, Observe
+from trainorder.expansion.replay import Block, ExactReplay, Observe
 
 
 class Recency(ExactReplay):

@@ -6,14 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainorder import vectors
-from trainorder.derivatives import gradient
-from trainorder.estimators.base import Block, ExactReplay, Expansion
+from trainorder.curvature.low_rank import LowRank
+from trainorder.curvature.probing import probe_schedules, second_moment_scale
 from trainorder.estimators.nystrom import Nystrom
-from trainorder.interpolation import interpolated
-from trainorder.lowrank import LowRank
-from trainorder.probes import probe_schedules, second_moment_scale
-from trainorder.shrinkage import split_noise
+from trainorder.expansion.expansion import Expansion
+from trainorder.expansion.replay import Block, ExactReplay
+from trainorder.numerics import vectors
+from trainorder.numerics.derivatives import gradient
+from trainorder.numerics.interpolation import interpolated
+from trainorder.numerics.shrinkage import split_noise
 
 _CHECKED = 6  # displacements that the weight is estimated from
 

@@ -4,13 +4,13 @@ from functools import cached_property, partial
 
 from torch import Tensor
 
-from trainorder import vectors
-from trainorder.derivatives import (
+from trainorder.expansion.replay import Block, ExactReplay, displacement, sum_over_units, whole
+from trainorder.numerics import vectors
+from trainorder.numerics.derivatives import (
     differenced_gradients,
     is_twice_differentiable,
     taylor_gradients,
 )
-from trainorder.estimators.base import Block, ExactReplay, displacement, sum_over_units, whole
 
 
 class Taylor(ExactReplay):

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from trainorder.reduced import Reduced
-from trainorder.results import REFERENCE, Results
+from trainorder.curvature.reduced_model import Reduced
+from trainorder.evaluation.results import REFERENCE, Results
 
 ESTIMATOR = "reduced@barycentre"
 _FOLDER = Path(__file__).parent

@@ -13,6 +13,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from trainorder.errors import UserError
+from trainorder.evaluation.results import Results
 from trainorder.figures import (
     accuracy_vs_compute,
     cost_table,
@@ -28,7 +29,6 @@ from trainorder.figures import (
     style,
     true_spread,
 )
-from trainorder.results import Results
 
 FIGURES: dict[str, Callable[[Results], Figure]] = {
     "estimated_vs_true": partial(estimated_vs_true.draw, structured=True),

@@ -10,8 +10,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from matplotlib.transforms import offset_copy
 from scipy.optimize import isotonic_regression
 
+from trainorder.evaluation.results import Results
 from trainorder.figures import style
-from trainorder.results import Results
 
 METRIC = "heldout"
 _APART = 0.1  # of the axis of compute: marks that are nearer share the columns of their numbers

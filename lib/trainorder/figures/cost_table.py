@@ -3,8 +3,8 @@
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from trainorder.evaluation.results import Results
 from trainorder.figures import style
-from trainorder.results import Results
 
 METRIC = "heldout"
 # heading, share of the width

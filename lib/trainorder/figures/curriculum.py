@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from trainorder.evaluation.results import Results
 from trainorder.figures import style
-from trainorder.results import Results
 
 _KINDS = {
     "searched": {"marker": "o", "color": "#31688e"},

@@ -7,8 +7,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from trainorder.evaluation.results import Results
 from trainorder.figures import style
-from trainorder.results import Results
 
 _CEILING = 10.0  # an error above this many displacements is drawn at the edge
 _FLOOR = 1e-4

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from trainorder.evaluation.results import Point, Results
 from trainorder.figures import style
-from trainorder.results import Point, Results
 
 METRIC = "heldout"
 _COLUMNS = 4

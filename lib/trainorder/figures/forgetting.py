@@ -4,9 +4,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from trainorder.evaluation.results import Results
 from trainorder.figures import style
 from trainorder.memorization.forgetting import advantage
-from trainorder.results import Results
 
 _COLUMNS = 4
 _READ = (

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
+from trainorder.evaluation.results import Results
 from trainorder.figures import style
 from trainorder.memorization.maps import MAPS, QUANTITIES
-from trainorder.results import Results
 
 _QUANTITIES = {
     "own": "loss on the unit",

@@ -3,8 +3,8 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from trainorder.evaluation.results import Results
 from trainorder.figures import style
-from trainorder.results import Results
 
 _COLUMNS = 3
 

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from trainorder.evaluation.results import Results
 from trainorder.figures import style
-from trainorder.results import Results
 
 BASELINES = {
     "random_mean": "the mean random order",

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
+from trainorder.evaluation.results import Results
 from trainorder.figures import style
-from trainorder.files import size_text
-from trainorder.results import Results
+from trainorder.storage.formats import size_text
 
 Record = Mapping[str, Any]
 PANELS = {

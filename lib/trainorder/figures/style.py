@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from trainorder.files import publish
+from trainorder.storage.atomic import publish
 
 WIDTH = 10.0  # inches; the width of the report's text
 LOSS = "held-out loss (nats per token)"

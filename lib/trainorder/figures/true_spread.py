@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from trainorder.evaluation.results import REFERENCE, Results
 from trainorder.figures import style
-from trainorder.results import REFERENCE, Results
 
 _COLUMNS = 3
 

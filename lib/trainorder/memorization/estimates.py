@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainorder.estimators.base import Estimator
+from trainorder.curvature.reduced_model import Reduced
+from trainorder.evaluation.replaying import with_units
+from trainorder.expansion.replay import Estimator
 from trainorder.memorization.moves import all_positions, moves
-from trainorder.outcome import with_units
-from trainorder.problem import LanguageProblem
-from trainorder.reduced import Reduced
+from trainorder.training.problem import LanguageProblem
 
 Floats = NDArray[np.float64]
 # Schedules (n, T, k) and a unit for each to its loss (n,) and those of the domains (n, D).

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainorder.statistics import percentiles
+from trainorder.numerics.resampling import percentiles
 
 Floats = NDArray[np.float64]
 

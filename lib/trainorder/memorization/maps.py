@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainorder.evaluation.outcomes import Outcomes
 from trainorder.memorization.moves import ABSENCE, INSERTION, SWAP
-from trainorder.shards import Outcomes
-from trainorder.statistics import bootstrap_rank_correlation, finite
+from trainorder.numerics.resampling import bootstrap_rank_correlation, finite
 
 Floats = NDArray[np.float64]
 

@@ -1,0 +1,1 @@
+"""Ways to keep the gradient table in fewer bytes, one codec per file, and their comparison."""

@@ -1,0 +1,1 @@
+"""The configuration of a study: its sections, the methods it can name, and checks."""

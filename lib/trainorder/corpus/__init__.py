@@ -1,1 +1,0 @@
-"""From text to packed token sequences: warm-up, units of the window, and held-out."""

@@ -1,0 +1,209 @@
+"""Low-rank curvature: the Hessians of clusters of units along probe directions.
+
+`H_c d = Y_c z` with the responses Y_c = H_c U of the clusters c to probes U, and the coordinates
+z = (U' H U)^+ (H U)' d taken in the metric of the mean curvature H (DESIGN section 2, `nystrom`).
+An orthogonal projection onto U would leave the dropped stiff directions undamped.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from trainorder.expansion.clusters import Clusters
+from trainorder.expansion.replay import Block
+from trainorder.numerics import vectors
+from trainorder.numerics.derivatives import gradient
+from trainorder.numerics.interpolation import bracket, interpolated
+from trainorder.numerics.shrinkage import split_noise, weights
+from trainorder.training.optimizer import ALL
+from trainorder.training.problem import Problem
+
+_RANK_TOLERANCE = 1e-3  # eigenvalues of U'HU below this part of the largest are noise
+
+
+class Responses:
+    """Measures H_c d of every cluster by finite differences at one centre.
+
+    One-sided differences over a step of length `length`, that of real displacements: the mean
+    curvature over that distance, at the cost of one gradient (FINDINGS section 1). Each pool is
+    taken in two halves, whose spread tells its sampling noise.
+    """
+
+    def __init__(self, problem: Problem, clusters: Clusters, centre: Tensor, length: float) -> None:
+        """Evaluate the gradients at `centre` (P,)."""
+        self.problem, self.clusters = problem, clusters
+        self.length = length
+        self._pools = clusters.halves()
+        self._centre = vectors.copied(centre)
+        self._base = vectors.empty(2, clusters.count, problem.size, dtype=centre.dtype)
+        for c in range(clusters.count):
+            self._halves(c, centre, self._base[:, c])
+
+    def _halves(self, cluster: int, theta: Tensor, result: Tensor) -> None:
+        """Fill `result` (2, P) with the gradients of both halves of a pool at `theta`."""
+        for half, rows in enumerate(self._pools[cluster]):
+            if len(rows):
+                result[half] = gradient(partial(self.problem.sample_loss, rows=rows), theta)
+                self.problem.meter.add("sequences", len(rows))
+            else:  # a pool of one sequence has a single half, and no visible noise
+                result[half] = result[0]
+            vectors.forget()
+
+    def __call__(self, directions: Tensor) -> Tensor:
+        """Return the responses (2, C, n, P) of both halves to `directions` (n, P)."""
+        shape = (2, self.clusters.count, *directions.shape)
+        result = vectors.empty(*shape, dtype=directions.dtype)
+        for i, direction in enumerate(tqdm(directions, desc="responses", mininterval=2)):
+            step = self.length / (float(direction.norm()) or 1.0)  # of no direction, no response
+            theta = torch.add(self._centre, direction, alpha=step)
+            for c in range(self.clusters.count):
+                self._halves(c, theta, result[:, c, i])
+                result[:, c, i].sub_(self._base[:, c]).div_(step)
+                vectors.forget()
+        return result
+
+
+class Curvature:
+    """Responses of clusters to probes, and the Hessians that they imply.
+
+    A cluster's response is shrunk towards the mean one by the noise of its pool, which a pool of
+    all its sequences is without: H_c d = [Y + w_c (Y_c - Y)] z.
+
+    Attributes:
+        probes: U, (r, P).
+        responses: Y_c, C of (r, P), as measured.
+        mean: Y, (r, P), the responses of the mean curvature.
+        shares: (C,) weights of the clusters in the mean.
+        factors: w_c, (C,), how far each cluster's own response is believed.
+        inverse: (U' H U)^+, (r, r).
+
+    """
+
+    def __init__(self, problem: Problem, clusters: Clusters) -> None:
+        """Start without probes."""
+        self.shares = torch.from_numpy(clusters.shares)
+        self.probes = torch.empty(0, problem.size)
+        self.responses = [torch.empty(0, problem.size)] * clusters.count
+        self._left_out = torch.from_numpy(clusters.left_out(problem.sequences))
+        self._noise = torch.zeros(clusters.count, dtype=torch.float64)
+        self._total = torch.zeros(clusters.count, dtype=torch.float64)
+
+    @property
+    def rank(self) -> int:
+        """r, the number of probes."""
+        return len(self.probes)
+
+    def add(self, probes: Tensor, halves: Tensor) -> None:
+        """Take up `probes` (n, P) with the responses of both halves (2, C, n, P).
+
+        The first half of `halves` is overwritten by the mean of both.
+        """
+        self.probes = vectors.joined([self.probes, probes])
+        self._count_noise(halves)
+        for columns in vectors.blocks(halves.shape[:3].numel(), halves.shape[3]):
+            halves[0, ..., columns] = halves[..., columns].mean(0)
+        self.responses = [
+            vectors.joined([known, new])
+            for known, new in zip(self.responses, halves[0], strict=True)
+        ]
+        self.factors = weights(self._noise, self._total, self.shares)
+        self.mean = vectors.empty(*self.probes.shape, dtype=halves.dtype)
+        for columns in vectors.blocks(len(self.responses) * self.rank, self.mean.shape[1]):
+            rows = torch.stack([own[:, columns] for own in self.responses])
+            self.mean[:, columns] = torch.einsum("c,crp->rp", self.shares.to(rows.dtype), rows)
+        self.inverse = pseudo_inverse(vectors.products(self.probes, self.mean))
+
+    def _count_noise(self, halves: Tensor) -> None:
+        """Add up noise and distance from the mean, every probe having the same say."""
+        noise, total, scale = (torch.zeros(halves.shape[1:3], dtype=torch.float64) for _ in "nts")
+        for columns in vectors.blocks(halves.shape[:3].numel(), halves.shape[3]):
+            first, second = halves[..., columns]
+            own = (first + second) / 2
+            common = torch.einsum("c,cnp->np", self.shares.to(own.dtype), own)
+            noise += split_noise(first, second)
+            total += ((own - common) ** 2).sum(-1)
+            scale += own.square().sum(-1)
+        self._noise += self._left_out * (noise / scale.sum(0)).sum(1)
+        self._total += (total / scale.sum(0)).sum(1)
+
+    def coordinates(self, displacements: Tensor) -> Tensor:
+        """Return z (n, r) of `displacements` (n, P)."""
+        return vectors.products(displacements, self.mean) @ self.inverse
+
+    def remainder(self, displacements: Tensor) -> Tensor:
+        """Return what the probes do not reach of `displacements` (n, P)."""
+        result, z = vectors.copied(displacements), self.coordinates(displacements)
+        for columns in vectors.blocks(len(result) + self.rank, result.shape[1]):
+            result[:, columns] -= z @ self.probes[:, columns]
+        return result
+
+    def shrunk(self, cluster: int, columns: slice = ALL) -> Tensor:
+        """Return Y + w_c (Y_c - Y), (r, P), or a block of it."""
+        own = self.responses[cluster][:, columns]
+        return torch.lerp(self.mean[:, columns], own, float(self.factors[cluster]))
+
+    def apply(self, displacements: Tensor, clusters: Tensor) -> Block:
+        """Return H_c d for each of `displacements` (n, P), of cluster `clusters[i]`."""
+        z = self.coordinates(displacements)
+
+        def block(columns: slice) -> Tensor:
+            result = z @ self.mean[:, columns]
+            for c in set(clusters.tolist()):
+                rows = torch.nonzero(clusters == c)[:, 0]
+                own = z[rows] @ self.responses[c][:, columns] - result[rows]
+                result.index_add_(0, rows, own, alpha=float(self.factors[c]))
+            return result
+
+        return block
+
+    def apply_mean(self, displacements: Tensor) -> Block:
+        """Return H d, (n, P), with the mean curvature H."""
+        z = self.coordinates(displacements)
+        return lambda columns: z @ self.mean[:, columns]
+
+
+@dataclass
+class CurvatureAlong:
+    """The curvature at a few steps of the path, with the same probes at each.
+
+    Attributes:
+        steps: (A,) the steps, increasing.
+        at: the curvature at each.
+
+    """
+
+    steps: np.ndarray
+    at: list[Curvature]
+
+    @property
+    def rank(self) -> int:
+        """r, the number of probes."""
+        return self.middle.rank
+
+    @property
+    def middle(self) -> Curvature:
+        """The one nearest to the middle of the window."""
+        return self.at[len(self.at) // 2]
+
+    def apply(self, t: int, displacements: Tensor, clusters: Tensor) -> Block:
+        """Return H_c d at step `t`, interpolated; see `Curvature.apply`."""
+        low, high, _ = bracket(self.steps, t)
+        at = {place: self.at[place].apply(displacements, clusters) for place in {low, high}}
+        return lambda columns: interpolated(self.steps, t, lambda place: at[place](columns))
+
+
+def pseudo_inverse(matrix: Tensor) -> Tensor:
+    """Return the pseudo-inverse of the symmetric part of `matrix` (r, r), positive part only.
+
+    Directions of negative or vanishing mean curvature carry no metric and are left out.
+    """
+    square = matrix.double()
+    values, vectors = torch.linalg.eigh((square + square.T) / 2)
+    kept = values > _RANK_TOLERANCE * values.max()
+    vectors = vectors[:, kept]
+    inverse: Tensor = ((vectors / values[kept]) @ vectors.T).to(matrix.dtype)
+    return inverse

@@ -1,0 +1,177 @@
+"""What a unit's own curvature adds to that of its cluster, in the directions that matter most.
+
+In the leading directions W (n x P) of typical displacements, every unit's own response is measured
+on a few of its sequences, and what it differs by from that of the cluster is shrunk by its noise:
+
+    H_u d = H_c d + w_u (H_u W - H_c W)' y,    y = (W' H W)^+ (H W)' d
+
+with the coordinates y taken in the metric of the mean curvature, as in `curvature`. All is read in
+the basis of the low-rank expansion. Units are measured apart from each other, so by several jobs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainorder.curvature.cluster_curvature import Responses, pseudo_inverse
+from trainorder.curvature.low_rank import LowRank
+from trainorder.curvature.probing import principal
+from trainorder.errors import UserError
+from trainorder.expansion.clusters import Clusters, draw_pools
+from trainorder.numerics import vectors
+from trainorder.numerics.shrinkage import split_noise, weights
+from trainorder.storage.sealed_hdf5 import creating, opened, read_arrays
+from trainorder.training.optimizer import State
+from trainorder.training.problem import Problem
+
+_LONG = ("centre", "mean", "basis")  # of a `LowRank`, the vectors of parameters
+_SHORT = ("anchors", "coefficients", "bends", "cores", "labels", "own", "own_read")
+
+
+@dataclass(frozen=True)
+class Probed:
+    """The curvature of the clusters, and where the units are to be measured.
+
+    Attributes:
+        model: the low-rank expansion of the clusters.
+        metric: (P,) as in `probes.second_moment_scale`.
+        directions: W, (n, P), each as long as displacements reach along it.
+        length: of the finite differences.
+
+    """
+
+    model: LowRank
+    metric: Tensor
+    directions: Tensor
+    length: float
+
+    @property
+    def step(self) -> int:
+        """The step of the window at which units are measured."""
+        return int(self.model.bends[len(self.model.bends) // 2])
+
+    def save(self, path: str | Path, key: str) -> None:
+        """Publish all of it, unrounded, as a sealed file of study `key`."""
+        long = {"metric": self.metric, "directions": self.directions}
+        long |= {name: getattr(self.model, name) for name in _LONG}
+        with creating(path, key, steps=self.model.steps, length=self.length) as file:
+            for name, rows in long.items():
+                vectors.write(file, name, rows)
+            for name in _SHORT:
+                file.create_dataset(name, data=np.asarray(getattr(self.model, name)))
+
+    @classmethod
+    def load(cls, path: str | Path, key: str | None, start: State) -> "Probed":
+        """Read what `save` published, about the state before the window.
+
+        Raises:
+            UserError: missing, damaged, or of another study.
+
+        """
+        with opened(path, key, "probes") as file:
+            steps, length = int(file.attribute("steps")), float(file.attribute("length"))
+            metric, directions = vectors.read(file["metric"]), vectors.read(file["directions"])
+            model: dict[str, Any] = {name: vectors.read(file[name]) for name in _LONG}
+            arrays = {name: np.asarray(file[name]) for name in _SHORT}
+        model |= {name: torch.from_numpy(array) for name, array in arrays.items()}
+        model |= {name: arrays[name] for name in ("anchors", "bends")}
+        return cls(LowRank(start, steps, **model), metric, directions, length)
+
+
+def leading(displacements: Tensor, metric: Tensor, count: int) -> Tensor:
+    """Return the leading directions (n, P) of typical `displacements` (m, P), n <= `count`."""
+    directions = principal(displacements, metric, count)
+    reached = vectors.products(displacements, directions, metric.square())
+    return vectors.scaled(directions, reached.square().mean(0).sqrt())
+
+
+def unit_pools(problem: Problem, size: int, seed: int) -> Clusters:
+    """Return up to `size` sequences of each unit, as the pools of clusters of one unit."""
+    units = np.arange(problem.units)
+    return Clusters(units, draw_pools(units, problem.sequences, size, seed))
+
+
+def own_responses(
+    problem: Problem, centre: Tensor, probed: Probed, pools: Clusters, units: np.ndarray
+) -> Tensor:
+    """Return H_u W of both halves of the pools of `units`, in the basis, (2, units, n, q).
+
+    Args:
+        problem: the learning problem.
+        centre: (P,) of the path at `probed.step`.
+        probed: says in which directions.
+        pools: of all units.
+        units: numbers of those to measure.
+
+    """
+    if not len(probed.directions):
+        return probed.directions.new_empty(2, len(units), 0, len(probed.model.basis))
+    some = Clusters(np.arange(len(units)), [pools.pools[unit] for unit in units])
+    measure = Responses(problem, some, centre, probed.length)
+    weight = vectors.copied(probed.metric).square_().reciprocal_()
+    read = [
+        vectors.products(measure(direction[None]).flatten(0, 2), probed.model.basis, weight)
+        for direction in probed.directions
+    ]
+    halves: Tensor = torch.stack(read, dim=1).unflatten(0, (2, len(units)))
+    return halves
+
+
+def read_responses(
+    files: Sequence[str | Path], key: str | None, units: int
+) -> tuple[Tensor, np.ndarray]:
+    """Join the shards of all `units`: their responses, and what `with_unit_curvature` wants else.
+
+    Raises:
+        UserError: a shard is missing, damaged or of another study, or they are not in order.
+
+    """
+    names = ("unit", "response", "left_out")
+    shards = [read_arrays(file, key, "unit_curvature", names) for file in files]
+    there = np.concatenate([shard["unit"] for shard in shards])
+    if not np.array_equal(there, np.arange(units)):
+        raise UserError(
+            f"{Path(files[0]).parent}: shards of units {there.tolist()} do not make up units 0 to "
+            f"{units - 1} in order; delete them and rerun rule `unit_curvature`"
+        )
+    halves = np.concatenate([shard["response"] for shard in shards], axis=1)
+    return torch.from_numpy(halves), shards[0]["left_out"]
+
+
+def with_unit_curvature(
+    probed: Probed, halves: Tensor, left_out: np.ndarray
+) -> tuple[LowRank, Tensor]:
+    """Return the expansion with the own curvature of each unit, and its weights w (U,).
+
+    w is 0 for a unit that differs from its cluster by no more than noise, and 1 where there is no
+    noise, because all of its sequences are taken.
+
+    Args:
+        probed: the expansion of the clusters, and where units were measured.
+        halves: (2, U, n, q) as `own_responses` returns them.
+        left_out: (U,) share of each unit's text that its pool lacks.
+
+    """
+    model = probed.model
+    if not len(probed.directions):
+        return model, torch.zeros(len(model.labels))
+    cores = model.cores[len(model.bends) // 2]
+    inside = vectors.products(probed.directions, model.readers)
+    own = halves.mean(0) - inside @ cores[model.labels].mT
+    noise = torch.from_numpy(left_out) * split_noise(*halves.flatten(2).double())
+    total = own.flatten(1).double().square().sum(1)
+    belief = weights(noise, total, torch.zeros_like(noise))  # the cluster is measured apart
+    share = torch.bincount(model.labels) / len(model.labels)
+    mean = torch.einsum("c,cij->ij", share.to(own.dtype), cores)
+    seen = (inside @ mean.mT)[:, : inside.shape[1]]  # H W (n, r), of which the readers hold all
+    made = replace(
+        model,
+        own=own * belief.to(own.dtype)[:, None, None],
+        own_read=pseudo_inverse(inside @ seen.T) @ seen,
+    )
+    return made, belief

@@ -1,0 +1,1 @@
+"""From documents to token sequences: sources, tokenizer, packing, and the packed corpus."""

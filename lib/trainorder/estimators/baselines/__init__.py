@@ -1,0 +1,1 @@
+"""Fitted baselines: regression on positions, and a narrower proxy model."""

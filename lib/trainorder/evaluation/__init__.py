@@ -1,0 +1,1 @@
+"""Outcomes of orders, true and estimated; scores, intervals, verdicts and result files."""

@@ -1,0 +1,236 @@
+"""Adds up what the jobs of a study cost, in seconds, in retrainings and in bytes."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from trainorder.config.methods import CURVATURE_METHODS, FITTED_METHODS, STORE, TABLE_METHODS
+from trainorder.config.sections import EstimatorConfig
+from trainorder.errors import UserError
+from trainorder.orders.order import FIT
+from trainorder.storage.formats import read_json
+
+Jobs = dict[str, list[dict[str, Any]]]
+
+
+def read_costs(files: Iterable[str | Path]) -> Jobs:
+    """Return the cost records by stage.
+
+    The stage is the file's path under `costs/` without the number of a shard: `warm.json` is
+    `warm`, `table/0.json` is `table`, `curvature/barycentre.json` is `curvature/barycentre` and
+    `estimate/order0@reference/0.json` is `estimate/order0@reference`.
+
+    Raises:
+        UserError: a file is unreadable or is no cost record.
+
+    """
+    jobs: Jobs = {}
+    for file in map(Path, files):
+        stage = _stage(file)
+        rule = stage.split("/")[0]
+        record = read_json(file, rule)
+        try:
+            # Summed here once so that a malformed record fails with its file's name.
+            float(record["wall_seconds"]) + float(record["peak_bytes"])
+            sum(record["counts"].values()) + sum(record["seconds"].values())
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise UserError(f"{file}: not a cost record; rerun rule `{rule}`") from None
+        jobs.setdefault(stage, []).append(record)
+    return jobs
+
+
+def _stage(file: Path) -> str:
+    if "costs" not in file.parts:
+        raise UserError(f"{file}: not under a folder `costs`, so its stage is unknown")
+    inside = file.parts[len(file.parts) - file.parts[::-1].index("costs") :]
+    return "/".join([*inside[:-1], *([] if file.stem.isdigit() else [file.stem])])
+
+
+def gpus(jobs: Jobs) -> dict[str, list[str]]:
+    """Return the names of the GPUs that jobs computed on, under `gpus`; nothing if none did."""
+    names = {job["gpu"] for records in jobs.values() for job in records if "gpu" in job}
+    return {"gpus": sorted(names)} if names else {}
+
+
+def retraining_seconds(jobs: Jobs) -> float:
+    """Return the unit of cost: the training seconds of one order, averaged over the truth jobs.
+
+    Raises:
+        UserError: no order was retrained, so that there is no unit.
+
+    """
+    orders = sum(job["counts"].get("orders", 0) for job in jobs.get("truth", []))
+    seconds = sum(job["seconds"].get("training", 0.0) for job in jobs.get("truth", []))
+    if orders <= 0 or seconds <= 0:
+        raise UserError("costs/truth: no retraining was timed; rerun rule `truth`")
+    return float(seconds / orders)
+
+
+def stage_costs(jobs: Jobs, retraining: float, stored: Mapping[str, int]) -> dict[str, Any]:
+    """Return the `stages` of `costs.json`.
+
+    Args:
+        jobs: cost records by stage.
+        retraining: seconds of one retraining.
+        stored: bytes that a stage left in the store, for the stages where they are known.
+
+    """
+    stages = {}
+    for stage, records in jobs.items():
+        wall = float(sum(job["wall_seconds"] for job in records))
+        stages[stage] = {
+            "jobs": len(records),
+            "wall_seconds": wall,
+            "retrainings": wall / retraining,
+            "peak_bytes": max(job["peak_bytes"] for job in records),
+            "counts": _total(job["counts"] for job in records),
+            "seconds": _total(job["seconds"] for job in records),
+            "bytes": stored.get(stage),
+        }
+    return stages
+
+
+def _total(counts: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        for name, n in count.items():
+            total[name] += n  # type: ignore[assignment]
+    return dict(sorted(total.items()))
+
+
+def stored_bytes(manifest: Mapping[str, Any]) -> dict[str, int]:
+    """Return the bytes in the store of the stages that write its shards."""
+    return {
+        "reference": shard_bytes(manifest, "reference", ["path"]),
+        "table": shard_bytes(manifest, "reference", ["table"]),
+        "barycentre": shard_bytes(manifest, "barycentre", ["path", "table"]),
+        **{
+            f"{kind}/{path}": shard_bytes(manifest, path, [kind])
+            for kind in ("curvature", "reduced")
+            for path in ("reference", "barycentre")
+        },
+    }
+
+
+def shard_bytes(manifest: Mapping[str, Any], path: str, kinds: Sequence[str]) -> int:
+    """Return the bytes of a path's shards of the given kinds, after the store's manifest.
+
+    Raises:
+        UserError: the manifest is not one.
+
+    """
+    try:
+        return sum(
+            int(shard["bytes"])
+            for shard in manifest["shards"]
+            if shard["path"] == path and shard["kind"] in kinds
+        )
+    except (KeyError, TypeError):
+        raise UserError("store/manifest.json: not a manifest; rerun rule `manifest`") from None
+
+
+def estimator_cost(
+    estimator: EstimatorConfig,
+    jobs: Jobs,
+    retraining: float,
+    manifest: Mapping[str, Any],
+    orders: Mapping[str, int],
+) -> dict[str, Any]:
+    """Return what an estimator costs before the first order, for each order, in all, and in bytes.
+
+    Args:
+        estimator: the estimator.
+        jobs: cost records by stage.
+        retraining: seconds of one retraining.
+        manifest: content of the store's manifest.
+        orders: number of the study's orders by split.
+
+    Raises:
+        UserError: a stage it depends on has no cost record.
+
+    """
+    precompute = _precompute_seconds(estimator, jobs, retraining, orders.get(FIT, 0)) / retraining
+    stage, span = f"estimate/{estimator.name}", "replay"
+    if estimator.method == "proxy":
+        stage, span = "proxy_orders", "training"
+    each = _seconds_per_order(jobs.get(stage, []), span)
+    evaluation = _seconds_per_order(jobs.get(stage, []), "evaluation")
+    total = None
+    if each is not None:
+        total = precompute + (each + (evaluation or 0.0)) / retraining * ranked(orders)
+    return {
+        "precompute_retrainings": precompute,
+        "per_order_retrainings": None if each is None else each / retraining,
+        "evaluation_retrainings": None if evaluation is None else evaluation / retraining,
+        "total_retrainings": total,
+        "seconds_per_order": each,
+        "bytes": shard_bytes(manifest, estimator.path, STORE.get(estimator.method, ())),
+    }
+
+
+def ranked(orders: Mapping[str, int]) -> int:
+    """Return how many orders a study ranks: the random ones, calibration included."""
+    return orders.get("calibration", 0) + orders.get("random", 0)
+
+
+def retrain_all(jobs: Jobs, orders: Mapping[str, int]) -> dict[str, float]:
+    """Return what it costs to retrain every order that the study ranks, and to evaluate it."""
+    evaluation = _seconds_per_order(jobs["truth"], "evaluation") or 0.0
+    each = 1 + evaluation / retraining_seconds(jobs)
+    return {"orders": ranked(orders), "total_retrainings": each * ranked(orders)}
+
+
+def _precompute_seconds(
+    estimator: EstimatorConfig, jobs: Jobs, retraining: float, fit: int
+) -> float:
+    """Return the seconds that are spent once, `fit` true retrainings among them if it is fitted."""
+    own = jobs.get(f"estimate/{estimator.name}", [])
+    seconds = sum(float(job["seconds"].get("precompute", 0.0)) for job in own)
+    if estimator.method in FITTED_METHODS:
+        seconds += fit * retraining
+    if estimator.method == "proxy":
+        each = _seconds_per_order(_jobs(jobs, "proxy_orders", estimator), "training")
+        seconds += fit * (each or 0.0)
+    stages = _stages(estimator)
+    return seconds + sum(_spent(job) for name in stages for job in _jobs(jobs, name, estimator))
+
+
+def _stages(estimator: EstimatorConfig) -> list[str]:
+    """Return the stages that an estimator rests on, but for the corpus and the warm-up."""
+    if estimator.method in FITTED_METHODS:
+        return ["proxy_warm"] if estimator.method == "proxy" else []
+    path, curved = estimator.path, estimator.method in CURVATURE_METHODS
+    barycentre = path == "barycentre"  # makes path and table at once
+    stages = ["manifest", "barycentre" if barycentre else "reference"]
+    if not barycentre and (curved or estimator.method in TABLE_METHODS):
+        stages.append("table")
+    if barycentre or curved:
+        stages.append("clusters")
+    if curved:
+        stages += [f"probes/{path}", f"unit_curvature/{path}", f"curvature/{path}"]
+    if estimator.method == "reduced":
+        stages.append(f"reduced/{path}")
+    return stages
+
+
+def _jobs(jobs: Jobs, stage: str, estimator: EstimatorConfig) -> list[dict[str, Any]]:
+    if stage not in jobs:
+        rule = stage.split("/")[0]
+        raise UserError(f"costs/{stage}: missing for {estimator.name}; rerun rule `{rule}`")
+    return jobs[stage]
+
+
+def _spent(job: Mapping[str, Any]) -> float:
+    """Return the seconds of a job's own work: its span, or else its wall time.
+
+    Loading the corpus and the model, which every job does anew, is in no span.
+    """
+    spans = job["seconds"]
+    return float(spans.get("precompute", spans.get("training", job["wall_seconds"])))
+
+
+def _seconds_per_order(records: Sequence[Mapping[str, Any]], span: str) -> float | None:
+    orders = sum(record["counts"].get("orders", 0) for record in records)
+    seconds = sum(record["seconds"].get(span, 0.0) for record in records)
+    return float(seconds / orders) if orders else None

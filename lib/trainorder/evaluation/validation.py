@@ -1,0 +1,163 @@
+"""Joins truth and estimates into the result files, and says how far each estimate is to be trusted.
+
+`docs/results.md` describes the files field by field and states the rule of the verdict.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainorder.config.methods import METRIC_METHODS
+from trainorder.config.sections import EstimatorConfig
+from trainorder.errors import UserError
+from trainorder.evaluation import costs as accounting
+from trainorder.evaluation.outcomes import read_estimates, read_order_records, read_truth
+from trainorder.evaluation.scores import (
+    Settings,
+    by_metric,
+    diverged_orders,
+    divergence_threshold,
+    joined,
+    score,
+    true_spread,
+)
+from trainorder.evaluation.tables import Outputs, write_estimates, write_trajectories, write_truth
+from trainorder.evaluation.verdict import best_estimator
+from trainorder.orders.order import REFERENCE
+from trainorder.storage import provenance
+from trainorder.storage import sealed_hdf5 as store
+from trainorder.storage.formats import read_json, write_json
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files that validation reads.
+
+    Attributes:
+        orders: `orders.json`.
+        corpus: `corpus.json`, for the vocabulary.
+        warm: `store/warm.h5`, for the number of parameters.
+        manifest: `store/manifest.json`.
+        truth: the truth shards.
+        estimates: the estimate shards of every estimator.
+        costs: the cost record of every job.
+
+    """
+
+    orders: str
+    corpus: str
+    warm: str
+    manifest: str
+    truth: list[str]
+    estimates: list[str]
+    costs: list[str]
+
+
+def validate(
+    inputs: Inputs,
+    outputs: Outputs,
+    estimators: Sequence[EstimatorConfig],
+    settings: Settings,
+    config: Mapping[str, Any],
+    key: str | None = None,
+) -> dict[str, Any]:
+    """Write the result files of a study.
+
+    Args:
+        inputs: files to read.
+        outputs: files to write.
+        estimators: the estimators of the study.
+        settings: how intervals are made.
+        config: the whole configuration of the study, which is recorded beside the numbers.
+        key: the study key that every shard must carry; None takes any.
+
+    Returns:
+        The content of `validation.json`.
+
+    Raises:
+        UserError: a file is missing, damaged or does not fit the others.
+
+    """
+    records = read_order_records(inputs.orders)
+    truth = read_truth(inputs.truth, key, records)
+    estimates = read_estimates(
+        inputs.estimates, key, records, [estimator.name for estimator in estimators], truth
+    )
+    splits = {name: str(record["split"]) for name, record in records.items()}
+    bare = {estimator.name for estimator in estimators if estimator.method in METRIC_METHODS}
+    joined = [
+        joined(name, estimate, truth, splits, name in bare) for name, estimate in estimates.items()
+    ]
+    counts = {split: list(splits.values()).count(split) for split in dict.fromkeys(splits.values())}
+
+    jobs = accounting.read_costs(inputs.costs)
+    manifest = read_json(inputs.manifest, "manifest")
+    retraining = accounting.retraining_seconds(jobs)
+    costs = {
+        estimator.name: accounting.estimator_cost(estimator, jobs, retraining, manifest, counts)
+        for estimator in estimators
+    }
+    vocabulary = _vocabulary(inputs.corpus)
+    scores = {
+        part.name: score(part, truth.metrics, settings, vocabulary)
+        | {"cost": costs[part.name]}
+        | {"diverged": diverged_orders(part, truth.metrics, vocabulary)}
+        for part in joined
+    }
+    best = best_estimator(scores)
+    summary = {
+        "study": config["study"],
+        "verdict": scores[best]["verdict"],
+        "best_estimator": best,
+        "metrics": truth.metrics,
+        "parameters": _parameters(inputs.warm, key),
+        "orders": counts,
+        "reference": by_metric(truth.metrics, truth.value[truth.rows([REFERENCE])[0]]),
+        "spread": true_spread(truth, splits),
+        "divergence_threshold": divergence_threshold(vocabulary),
+        "retrain_all": accounting.retrain_all(jobs, counts),
+        "estimators": scores,
+        "provenance": {
+            "versions": provenance.versions(),
+            "machine": provenance.machine() | accounting.gpus(jobs),
+            "seeds": config["seeds"],
+            "config": config,
+        },
+    }
+    write_truth(outputs, truth)
+    write_estimates(outputs.estimates, joined, estimates, truth.metrics, scores)
+    write_trajectories(outputs.trajectories, joined, truth)
+    write_json(
+        outputs.costs,
+        {
+            "retraining_seconds": retraining,
+            "stages": accounting.stage_costs(
+                jobs, retraining, accounting.stored_bytes(manifest) | _shard_bytes(inputs)
+            ),
+        },
+    )
+    write_json(outputs.validation, summary)
+    return summary
+
+
+def _vocabulary(path: str) -> int:
+    vocabulary = read_json(path, "corpus").get("tokenizer", {}).get("vocabulary")
+    if not isinstance(vocabulary, int) or vocabulary < 2:
+        raise UserError(f"{path}: has no `tokenizer.vocabulary`; rerun rule `corpus`")
+    return vocabulary
+
+
+def _parameters(path: str, key: str | None) -> int:
+    with store.opened(path, key, "warm") as file:
+        return int(file["parameters"].shape[0])
+
+
+def _shard_bytes(inputs: Inputs) -> dict[str, int]:
+    """Return the bytes of truth and estimate shards by stage."""
+    sizes = {"truth": sum(Path(file).stat().st_size for file in inputs.truth)}
+    for file in map(Path, inputs.estimates):
+        stage = f"estimate/{file.parent.name}"
+        sizes[stage] = sizes.get(stage, 0) + file.stat().st_size
+    sizes["warm"] = Path(inputs.warm).stat().st_size
+    return sizes

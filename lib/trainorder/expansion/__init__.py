@@ -1,0 +1,1 @@
+"""The expansion path, the gradient table along it, and replay about it."""

@@ -1,0 +1,126 @@
+"""Clusters of units that share a curvature, and the sequences that stand for each.
+
+The curvature of one unit is a noisy statistic; that of a cluster is estimated once, from a pool of
+sequences drawn from all of its units (DESIGN section 2, curvature models).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.cluster.vq import kmeans2
+
+from trainorder.errors import UserError
+from trainorder.numerics.countsketch import SparseJL
+from trainorder.storage.sealed_hdf5 import read_arrays, write_arrays
+from trainorder.training.problem import Problem, each_gradient
+
+_SKETCH_ROWS = 256
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """The cluster of each unit, and a pool of sequences for each cluster.
+
+    Attributes:
+        labels: (U,) int64, 0 .. C-1; every cluster has a unit.
+        pools: for each cluster (n, 2) int64, the unit and the sequence within it.
+
+    """
+
+    labels: np.ndarray
+    pools: list[np.ndarray]
+
+    @property
+    def count(self) -> int:
+        """C, the number of clusters."""
+        return len(self.pools)
+
+    @property
+    def shares(self) -> np.ndarray:
+        """The share of the units in each cluster, (C,) float64."""
+        return np.bincount(self.labels, minlength=self.count) / len(self.labels)
+
+    def left_out(self, sequences: int) -> np.ndarray:
+        """Return the share of each cluster's text, units of `sequences`, that its pool lacks, (C,).
+
+        Drawing without replacement, the variance of a pool's mean falls by as much.
+        """
+        pools = np.array([len(pool) for pool in self.pools])
+        return 1 - pools / (np.bincount(self.labels) * sequences)
+
+    def halves(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return each pool in two disjoint halves, for estimates of the sampling noise."""
+        return [(pool[::2], pool[1::2]) for pool in self.pools]
+
+    def save(self, path: str | Path, key: str) -> None:
+        """Publish as a sealed file of study `key`."""
+        owner = np.repeat(np.arange(self.count), [len(pool) for pool in self.pools])
+        arrays = {"label": self.labels, "pool": np.concatenate(self.pools), "pool_cluster": owner}
+        write_arrays(path, key, arrays)
+
+    @classmethod
+    def load(cls, path: str | Path, key: str | None) -> "Clusters":
+        """Read what `save` published.
+
+        Raises:
+            UserError: missing, damaged, or of another study.
+
+        """
+        arrays = read_arrays(path, key, "clusters", ("label", "pool", "pool_cluster"))
+        owner = arrays["pool_cluster"]
+        pools = [arrays["pool"][owner == c] for c in range(int(arrays["label"].max()) + 1)]
+        return cls(arrays["label"], pools)
+
+
+def label_clusters(names: Sequence[str]) -> np.ndarray:
+    """Return the cluster of each unit, (U,) int64: one for each distinct name, sorted."""
+    return np.unique(np.array(names), return_inverse=True)[1].astype(np.int64)
+
+
+def gradient_clusters(problem: Problem, theta: torch.Tensor, count: int, seed: int) -> np.ndarray:
+    """Return `count` clusters of the units by k-means on their gradients, (U,) int64.
+
+    The gradients at `theta` (P,) are reduced to sparse JL sketches of unit length, so that the
+    distance between two is that of their directions. Empty clusters are dropped.
+
+    Raises:
+        UserError: more clusters than units are asked for.
+
+    """
+    if count > problem.units:
+        raise UserError(f"config: curvature.clusters: {count} clusters for {problem.units} units")
+    sketch = SparseJL(problem.size, _SKETCH_ROWS)
+    rows = [sketch(row) for row in each_gradient(problem, theta)]
+    points = torch.stack(rows).double().numpy()
+    points -= points.mean(axis=0)
+    norms = np.linalg.norm(points, axis=1, keepdims=True)
+    np.divide(points, norms, out=points, where=norms > 0)
+    _, labels = kmeans2(points, count, minit="++", seed=seed, iter=50)
+    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+
+
+def draw_pools(labels: np.ndarray, sequences: int, size: int, seed: int) -> list[np.ndarray]:
+    """Draw up to `size` of the sequences of each cluster, without replacement.
+
+    Args:
+        labels: (U,) cluster of each unit.
+        sequences: sequences in a unit.
+        size: sequences in a pool; a cluster that has fewer gives all it has.
+        seed: of the draw.
+
+    Returns:
+        For each cluster (n, 2) int64, units and sequences; the same number from each unit, as
+        nearly as may be, in shuffled order.
+
+    """
+    rng = np.random.default_rng(seed)
+    pools = []
+    for cluster in range(int(labels.max()) + 1):
+        units = rng.permutation(np.flatnonzero(labels == cluster))
+        shuffled = np.stack([rng.permutation(sequences) for _ in units], axis=1)  # round by round
+        rows = np.stack([np.tile(units, sequences), shuffled.reshape(-1)], axis=1)
+        pools.append(rng.permutation(rows[:size]).astype(np.int64))
+    return pools

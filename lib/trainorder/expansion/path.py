@@ -1,0 +1,101 @@
+"""The expansion path: the parameters and moments about which gradients are expanded.
+
+A path also names its anchors: the steps at which there is a gradient table.
+"""
+
+from collections.abc import Callable
+from pathlib import Path as File
+from typing import Protocol
+
+import h5py
+import numpy as np
+from torch import Tensor
+
+from trainorder.numerics import vectors
+from trainorder.storage.sealed_hdf5 import create_rows, creating
+from trainorder.training.optimizer import ALL, MOMENTS, State
+
+_HELD_NUMBERS = 2**20  # of parameters at most, where the last few states stay in memory
+
+
+class Centre(Protocol):
+    """Anything that gradients can be expanded about: a `Path`, or a `LowRank` that keeps one."""
+
+    @property
+    def steps(self) -> int:
+        """T, the steps of the window."""
+        ...
+
+    @property
+    def first_step(self) -> int:
+        """Updates made before the window."""
+        ...
+
+    @property
+    def anchors(self) -> np.ndarray:
+        """The steps (K,) at which there is a gradient table."""
+        ...
+
+    def state(self, t: int, columns: slice = ALL) -> State:
+        """Return the state before step `t`, or a block of it; `t` = T is the end."""
+        ...
+
+    def parameters(self, t: int, columns: slice = ALL) -> Tensor:
+        """Return theta_t (P,), or a block of it."""
+        ...
+
+
+class Path:
+    """States theta_0 .. theta_T with their moments, read from an open file one at a time.
+
+    Of a large model nothing stays in memory, so that a block of the parameters takes no more.
+    """
+
+    def __init__(self, file: h5py.File) -> None:
+        """Read from an opened `path.h5`."""
+        self._file = file
+        self.first_step = int(file.attribute("first_step"))
+        self.steps = len(file["parameters"]) - 1
+        self.size = file["parameters"].shape[1]
+        self.anchors = np.asarray(file["anchor"])
+        self._held: dict[int, State] = {}  # the last few: neighbouring steps share them
+
+    def state(self, t: int, columns: slice = ALL) -> State:
+        """Return the state before step `t` of the window; `t` = T is the end.
+
+        Tensors are (P,), or those of a block of `columns`; shared between calls: not to be changed
+        in place.
+        """
+        if self.size > _HELD_NUMBERS:
+            return self._read(t, columns)
+        if t not in self._held:
+            while len(self._held) > 2:
+                self._held.pop(next(iter(self._held)))
+            self._held[t] = self._read(t, ALL)
+        return self._held[t].columns(columns)
+
+    def parameters(self, t: int, columns: slice = ALL) -> Tensor:
+        """Return theta_t (P,), or a block of it."""
+        if self.size > _HELD_NUMBERS:
+            return vectors.part(self._file["parameters"], t, columns)
+        return self.state(t, columns).parameters
+
+    def _read(self, t: int, columns: slice) -> State:
+        theta, m, v = (vectors.part(self._file[name], t, columns) for name in MOMENTS)
+        return State(theta, m, v, self.first_step + t)
+
+
+def write_path(
+    path: str | File, key: str, states: Callable[[int], State], steps: int, anchors: np.ndarray
+) -> None:
+    """Publish a path from `states(t)`, t = 0 .. `steps`, and the `anchors` of its table."""
+    first = states(0)
+    with creating(path, key, first_step=first.step) as file:
+        file.create_dataset("anchor", data=anchors)
+        shape = (steps + 1, first.parameters.numel())
+        dtype = first.parameters.numpy().dtype.str
+        rows = {name: create_rows(file, name, shape, dtype) for name in MOMENTS}
+        for t in range(steps + 1):
+            state = states(t)
+            for name in MOMENTS:
+                rows[name][t] = getattr(state, name).numpy()

@@ -1,0 +1,137 @@
+"""What every estimator is: a way to replay schedules with approximated gradients."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+from tqdm import trange
+
+from trainorder.expansion.expansion import Expansion
+from trainorder.numerics import vectors
+from trainorder.numerics.derivatives import gradient
+from trainorder.training.optimizer import ALL, State
+
+CHUNK_NUMBERS = 2**20  # numbers in a scratch tensor of element-wise work: about a processor cache
+Observe = Callable[[int, Tensor], None]
+Block = Callable[[slice], Tensor]  # the (O, n) of n columns, out of (O, P)
+
+
+class Estimator(ABC):
+    """Estimates the parameters at the window's end for many schedules at once."""
+
+    def __init__(self, expansion: Expansion) -> None:
+        """Expand about `expansion`."""
+        self.expansion = expansion
+
+    @abstractmethod
+    def replay(self, schedules: Tensor, observe: Observe) -> Tensor:
+        """Return the estimated final parameters.
+
+        Args:
+            schedules: (O, T, k) int64 unit indices.
+            observe: called with t = 0 .. T and the parameters (O, P) before step t; T is the end.
+
+        Returns:
+            (O, P).
+
+        """
+
+
+class ExactReplay(Estimator):
+    """Carries the moments along the new schedule; a subclass says what the gradients are.
+
+    Attributes:
+        tail: steps at the end whose gradients are the true ones, at the estimate's own parameters.
+
+    """
+
+    tail = 0
+
+    @abstractmethod
+    def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
+        """Return the approximated gradients of `units` (O, k) at `parameters` (O, P)."""
+
+    def replay(self, schedules: Tensor, observe: Observe) -> Tensor:
+        """Apply the optimizer exactly to the approximated gradients of each step."""
+        state = self.expansion.copies(0, len(schedules))
+        self.follow(state, schedules, 0, observe)
+        return state.parameters
+
+    def follow(self, state: State, schedules: Tensor, first: int, observe: Observe) -> None:
+        """Advance `state` (O, P) in place from before step `first` to the end of `schedules`."""
+        steps = schedules.shape[1]
+        for t in trange(first, steps, desc="replay", mininterval=2):
+            observe(t, state.parameters)
+            exact = t >= steps - self.tail
+            gradients = self.true_gradients if exact else self.gradients
+            self._update(state, gradients(t, schedules[:, t], state.parameters))
+            state.step += 1
+        observe(steps, state.parameters)
+
+    def _update(self, state: State, gradients: Block) -> None:
+        optimizer, shape = self.expansion.optimizer, state.parameters.shape
+        scale = self._clip_scale(shape, gradients)
+        for columns in vectors.blocks(*shape):
+            block = gradients(columns)
+            if scale is not None:
+                block = block * scale
+            part = state.columns(columns)
+            for rows, inside in parts(*block.shape):
+                optimizer.apply(part.rows(rows).columns(inside), block[rows, inside])
+
+    def _clip_scale(self, shape: Sequence[int], gradients: Block) -> Tensor | None:
+        """Return what the gradient of each order is scaled by, (O, 1), if there is clipping."""
+        if self.expansion.optimizer.config.gradient_clip is None:
+            return None
+        norms = [gradients(columns).norm(dim=1) for columns in vectors.blocks(*shape)]
+        return self.expansion.optimizer.clip_scale(torch.stack(norms, 1).norm(dim=1, keepdim=True))
+
+    def true_gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
+        """Return the gradients of `units` (O, k) at `parameters` (O, P), differentiated."""
+        problem = self.expansion.problem
+        result = vectors.zeros(*parameters.shape, dtype=parameters.dtype)
+        for row, theta, total in zip(units.tolist(), parameters, result, strict=True):
+            for unit in row:
+                total += gradient(partial(problem.loss, unit=unit), theta)
+                problem.meter.add("gradients")
+                vectors.forget()
+            total /= len(row)
+        return whole(result)
+
+
+def whole(gradients: Tensor) -> Block:
+    """Return as blocks what is there already, (O, P)."""
+    return lambda columns: gradients[:, columns]
+
+
+def parts(orders: int, size: int) -> list[tuple[slice, slice]]:
+    """Divide (`orders`, `size`) numbers into rows and columns, so that scratch tensors stay small.
+
+    A long order is divided by itself; of short ones several stay together.
+    """
+    if size > CHUNK_NUMBERS:
+        blocks = [slice(start, start + CHUNK_NUMBERS) for start in range(0, size, CHUNK_NUMBERS)]
+        return [(slice(row, row + 1), columns) for row in range(orders) for columns in blocks]
+    step = max(1, CHUNK_NUMBERS // size)
+    return [(slice(start, start + step), ALL) for start in range(0, orders, step)]
+
+
+def displacement(
+    expansion: Expansion, t: int, parameters: Tensor, result: Tensor | None = None
+) -> Tensor:
+    """Return delta_t = parameters - theta_t, (O, P), in `result` if it is given."""
+    if result is None:
+        result = vectors.empty(*parameters.shape, dtype=parameters.dtype)
+    for columns in vectors.blocks(*parameters.shape):
+        centre = expansion.block(columns).parameters(t)
+        torch.sub(parameters[:, columns], centre, out=result[:, columns])
+    return result
+
+
+def sum_over_units(units: Tensor) -> list[tuple[int, Tensor]]:
+    """Return each unit of `units` (O, k) with the orders that visit it, once for each visit."""
+    orders = torch.arange(len(units)).repeat_interleave(units.shape[1])
+    flat = units.flatten()
+    return [(unit, orders[flat == unit]) for unit in sorted(set(flat.tolist()))]

@@ -1,0 +1,1 @@
+"""Arithmetic on many parameter vectors, derivatives, interpolation, quantization, statistics."""

@@ -1,0 +1,179 @@
+"""Many vectors of parameters: in memory as far as a job may hold them, beyond that in a file.
+
+A matrix (n, P) that `empty` returns is a tensor like any other. What would take more than is left
+of what the process may hold (`numerics.memory`) lies in a file without a name, in the folder for
+temporary files, mapped into memory; its pages are given back after every block of columns that
+`blocks` walks through. So work goes over blocks, and is the same wherever the numbers lie.
+"""
+
+import mmap
+import tempfile
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainorder.errors import UserError
+from trainorder.numerics import memory
+from trainorder.storage.disk_space import take_room
+from trainorder.storage.sealed_hdf5 import create_rows
+
+_BLOCK_NUMBERS = 2**22  # of a matrix in a block: small beside what else a job takes
+_LEAST_COLUMNS = 2**12
+
+_files: "weakref.WeakSet[mmap.mmap]" = weakref.WeakSet()  # that are mapped
+
+
+def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return a tensor of `shape` (..., P) of zeros, for vectors of parameters.
+
+    Raises:
+        UserError: it is too large to be held, and there is no room for it on the disk.
+
+    """
+    return _made(np.zeros, shape, dtype)
+
+
+def empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return a tensor of `shape` (..., P), not filled, as `zeros` does."""
+    return _made(np.empty, shape, dtype)
+
+
+def _made(make: Callable[..., np.ndarray], shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    kind = torch.empty(0, dtype=dtype).numpy().dtype
+    size = int(np.prod(shape)) * kind.itemsize
+    if memory.take(size):
+        array = make(shape, kind)
+        weakref.finalize(array, memory.give_back, size)  # a tensor keeps its array
+    else:
+        array = np.frombuffer(_mapped(size), kind).reshape(shape)
+    return torch.from_numpy(array)
+
+
+def part(dataset: h5py.Dataset, place: int, columns: slice) -> Tensor:
+    """Return a vector (P,) of a dataset, or a block of it."""
+    if columns == slice(None):
+        return read(dataset, place)
+    return torch.from_numpy(dataset[place, columns])
+
+
+def copied(vectors: Tensor) -> Tensor:
+    """Return a copy of `vectors` (..., P)."""
+    result = empty(*vectors.shape, dtype=vectors.dtype)
+    for columns in blocks(vectors.shape[:-1].numel(), vectors.shape[-1]):
+        result[..., columns] = vectors[..., columns]
+    return result
+
+
+def stacked(rows: Iterable[Tensor], shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """Return `rows` of (P,), taken one at a time, as a matrix of `shape` (n, P)."""
+    result = empty(*shape, dtype=dtype)
+    for row, given in zip(result, rows, strict=True):
+        row.copy_(given)
+        forget()
+    return result
+
+
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """Return the vectors of all `parts`, (n, P) each."""
+    result = empty(sum(map(len, parts)), parts[0].shape[1], dtype=parts[-1].dtype)
+    ends = np.cumsum([0, *map(len, parts)]).tolist()
+    for columns in blocks(*result.shape):
+        for (first, last), part in zip(pairwise(ends), parts, strict=True):
+            result[first:last, columns] = part[:, columns]
+    return result
+
+
+def write(file: h5py.File, name: str, vectors: Tensor) -> None:
+    """Add `vectors` (..., P) to a file as dataset `name`, one at a time."""
+    rows = vectors.reshape(-1, vectors.shape[-1])
+    made = create_rows(file, name, tuple(vectors.shape), rows.numpy().dtype.str)
+    for place, row in zip(np.ndindex(vectors.shape[:-1]), rows, strict=True):
+        made[place] = row.numpy()
+        forget()
+
+
+def read(dataset: h5py.Dataset, *place: int) -> Tensor:
+    """Return the vectors (..., P) of a dataset, or those at a `place`, read one at a time."""
+    shape = dataset.shape[len(place) :]
+    result = empty(*shape, dtype=torch.from_numpy(np.empty(0, dataset.dtype)).dtype)
+    for within in np.ndindex(shape[:-1]):
+        dataset.read_direct(result.numpy(), (*place, *within), within)
+        forget()
+    return result
+
+
+def blocks(count: int, size: int) -> Iterator[slice]:
+    """Divide the `size` columns of `count` rows that are worked on at once.
+
+    A block depends on these numbers alone, so that sums over blocks do.
+    """
+    width = max(_LEAST_COLUMNS, _BLOCK_NUMBERS // max(1, count))
+    for start in range(0, size, width):
+        yield slice(start, min(start + width, size))
+        forget()
+
+
+def forget() -> None:
+    """Give the pages of mapped matrices back; the file keeps what is in them."""
+    for pages in _files:
+        pages.madvise(mmap.MADV_DONTNEED)
+
+
+def products(first: Tensor, second: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Return `first` diag(`weight`) `second`' (n, m) of (n, P), (P,) and (m, P)."""
+    result = first.new_zeros(len(first), len(second))
+    for columns in blocks(len(first) + len(second), first.shape[1]):
+        rows = first[:, columns]
+        result += (rows if weight is None else rows * weight[columns]) @ second[:, columns].T
+    return result
+
+
+def combined(weights: Tensor, vectors: Tensor) -> Tensor:
+    """Return `weights` (m, n) times `vectors` (n, P), (m, P)."""
+    result = empty(len(weights), vectors.shape[1], dtype=vectors.dtype)
+    for columns in blocks(sum(weights.shape), vectors.shape[1]):
+        result[:, columns] = weights @ vectors[:, columns]
+    return result
+
+
+def scaled(vectors: Tensor, by: Tensor) -> Tensor:
+    """Multiply each of `vectors` (n, P) in place by its own of `by` (n,), and return them."""
+    for columns in blocks(*vectors.shape):
+        vectors[:, columns] *= by[:, None]
+    return vectors
+
+
+def squares(vectors: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Return the squared norms (...) of `vectors` (..., P), with a `weight` (P,) of the squares."""
+    total = vectors.new_zeros(vectors.shape[:-1])
+    for columns in blocks(total.numel(), vectors.shape[-1]):
+        part = vectors[..., columns].square()
+        total += (part if weight is None else part * weight[columns]).sum(-1)
+    return total
+
+
+def all_finite(vector: Tensor) -> bool:
+    """Return whether every number of a vector (P,) is finite."""
+    size = len(vector)
+    return all(bool(torch.isfinite(vector[columns]).all()) for columns in blocks(1, size))
+
+
+def _mapped(size: int) -> mmap.mmap:
+    """Return `size` bytes of a new file; its room on the disk is taken at once."""
+    try:
+        with tempfile.TemporaryFile(prefix="trainorder-") as file:
+            take_room(file.fileno(), size)  # else a full disk would be a bus error later
+            file.truncate(size)
+            pages = mmap.mmap(file.fileno(), size)
+    except OSError as error:
+        raise UserError(
+            f"{tempfile.gettempdir()}: no room for {size / 1e9:.1f} GB of vectors "
+            f"({error.strerror}); set TMPDIR to a larger disk, or raise memory_gb"
+        ) from error
+    _files.add(pages)
+    return pages

@@ -1,0 +1,1 @@
+"""Named schedules: how they are generated, read, and compared."""

@@ -1,1 +1,0 @@
-"""Ways to keep the gradient table in fewer bytes, one a file, behind `stores.base.Codec`."""

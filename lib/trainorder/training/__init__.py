@@ -1,0 +1,1 @@
+"""The learning problem, its optimizer, and real training with `torch.optim`."""

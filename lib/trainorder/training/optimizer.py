@@ -1,0 +1,217 @@
+"""The optimizers as plain tensor arithmetic, for replaying many schedules at once.
+
+The truth is trained by those of `torch.optim` and shares nothing with this file.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainorder.config.sections import OptimizerConfig
+from trainorder.numerics import vectors
+
+MOMENTS = ("parameters", "exp_avg", "exp_avg_sq")  # the tensors of a state
+ALL = slice(None)  # the parameters, where a block of them might stand
+
+
+@dataclass
+class State:
+    """Parameters and moments, each (..., P), and the number of updates made so far.
+
+    The moments of SGD are its momentum buffer and zeros.
+    """
+
+    parameters: Tensor
+    exp_avg: Tensor
+    exp_avg_sq: Tensor
+    step: int
+
+    def clone(self) -> "State":
+        """Return a copy that shares nothing."""
+        theta, m, v = (vectors.copied(getattr(self, name)) for name in MOMENTS)
+        return State(theta, m, v, self.step)
+
+    def rows(self, rows: slice) -> "State":
+        """Return views of some of the stacked states; changing them in place changes these."""
+        return State(self.parameters[rows], self.exp_avg[rows], self.exp_avg_sq[rows], self.step)
+
+    def columns(self, columns: slice) -> "State":
+        """Return views of a block of the parameters and their moments, as `rows` does."""
+        m, v = self.exp_avg[..., columns], self.exp_avg_sq[..., columns]
+        return State(self.parameters[..., columns], m, v, self.step)
+
+
+class Optimizer(ABC):
+    """An update in place, and what all have in common: schedule and clipping.
+
+    Each is of the form
+
+        m <- b m + (1 - b) (g + coupled theta)
+        theta <- (1 - eta_t decoupled) theta - eta_t P m / c
+
+    with the average m of the gradients, its bias correction c, and a diagonal preconditioner P.
+
+    Attributes:
+        adaptive: whether P follows the gradients; else it is the same for all parameters.
+        betas: what a step keeps of m, that is b, and of the second moment.
+        decoupled: weight decay beside the gradient.
+        coupled: weight decay that is a part of the gradient.
+
+    """
+
+    adaptive: bool
+    betas: tuple[float, float]
+    decoupled: float = 0.0
+    coupled: float = 0.0
+
+    def __init__(self, config: OptimizerConfig, horizon: int) -> None:
+        """Fix the schedule over `horizon` steps, or those that `config` says."""
+        self.config = config
+        self.horizon = config.horizon or horizon
+
+    def learning_rate(self, step: int) -> float:
+        """Return eta of 0-based `step`: linear from 0, then constant or cosine."""
+        c = self.config
+        if step < c.linear_warmup_steps:
+            return c.learning_rate * step / c.linear_warmup_steps
+        if c.schedule == "constant":
+            return c.learning_rate
+        span = max(1, self.horizon - c.linear_warmup_steps)
+        cosine = 0.5 * (1 + math.cos(math.pi * (step - c.linear_warmup_steps) / span))
+        return c.learning_rate * (c.final_fraction + (1 - c.final_fraction) * max(0.0, cosine))
+
+    def clip_scale(self, norm: Tensor) -> Tensor:
+        """Return what gradients of a `norm` (...) are scaled by, as torch's clip_grad_norm_."""
+        largest = self.config.gradient_clip or math.inf
+        scale: Tensor = (largest / (norm + 1e-6)).clamp(max=1.0)
+        return scale
+
+    @abstractmethod
+    def bias_corrections(self, step: int) -> tuple[float, float]:
+        """Return those of m, that is c, and of the second moment at 0-based `step`."""
+
+    @abstractmethod
+    def average(self, state: State) -> Tensor:
+        """Return m (..., P) of `state`."""
+
+    @abstractmethod
+    def second_moment(self, state: State) -> Tensor:
+        """Return v_hat (..., P) of the last update of `state`; ones where there is none."""
+
+    @abstractmethod
+    def preconditioner(self, state: State) -> Tensor:
+        """Return P of the last update of `state`, (..., P)."""
+
+    def update(self, state: State, gradient: Tensor) -> None:
+        """Apply one step to `state`, (..., P) tensors, in place; `gradient` (..., P) is clipped."""
+        scale = self.clip_scale(torch.linalg.vector_norm(gradient, dim=-1, keepdim=True))
+        for columns in vectors.blocks(scale.numel(), gradient.shape[-1]):
+            self.apply(state.columns(columns), gradient[..., columns] * scale)
+        state.step += 1
+
+    @abstractmethod
+    def apply(self, state: State, gradient: Tensor, square: Tensor | None = None) -> None:
+        """Apply one step to `state` in place, or to a block of it.
+
+        Args:
+            state: (..., n) tensors.
+            gradient: (..., n), clipped.
+            square: (..., n), what stands for g^2 in the second moment, if there is one; the
+                barycentre's expected square where it is not the square of `gradient`.
+
+        """
+
+
+class AdamW(Optimizer):
+    """Decoupled weight decay Adam (Loshchilov and Hutter 2019, algorithm 2), in place.
+
+    m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2
+    theta <- theta - eta_t [ m_hat / (sqrt(v_hat) + eps) + lambda theta ]
+    """
+
+    adaptive = True
+
+    def __init__(self, config: OptimizerConfig, horizon: int) -> None:
+        super().__init__(config, horizon)
+        self.betas, self.decoupled = (config.beta1, config.beta2), config.weight_decay
+
+    def bias_corrections(self, step: int) -> tuple[float, float]:
+        """Return 1 - b1^(step+1) and 1 - b2^(step+1)."""
+        return 1 - self.config.beta1 ** (step + 1), 1 - self.config.beta2 ** (step + 1)
+
+    def average(self, state: State) -> Tensor:
+        """Return m (..., P) of `state`."""
+        return state.exp_avg
+
+    def second_moment(self, state: State) -> Tensor:
+        """Return v_hat (..., P) of the last update of `state`; before the first one, v itself."""
+        _, correction = self.bias_corrections(state.step - 1) if state.step else (1.0, 1.0)
+        return state.exp_avg_sq / correction
+
+    def preconditioner(self, state: State) -> Tensor:
+        """Return 1 / (sqrt(v_hat) + eps) of the last update of `state`, (..., P)."""
+        return 1 / (self.second_moment(state).sqrt() + self.config.epsilon)
+
+    def apply(self, state: State, gradient: Tensor, square: Tensor | None = None) -> None:
+        """Apply one step to `state` in place; see `Optimizer.apply`."""
+        c = self.config
+        rate = self.learning_rate(state.step)
+        correction1, correction2 = self.bias_corrections(state.step)
+        state.parameters.mul_(1 - rate * c.weight_decay)
+        state.exp_avg.lerp_(gradient, 1 - c.beta1)
+        state.exp_avg_sq.mul_(c.beta2)
+        if square is None:
+            state.exp_avg_sq.addcmul_(gradient, gradient, value=1 - c.beta2)
+        else:
+            state.exp_avg_sq.add_(square, alpha=1 - c.beta2)
+        denominator = (state.exp_avg_sq.sqrt() / math.sqrt(correction2)).add_(c.epsilon)
+        state.parameters.addcdiv_(state.exp_avg, denominator, value=-rate / correction1)
+        state.step += 1
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum (Polyak 1964), as `torch.optim.SGD` has it.
+
+    buf <- mu buf + g + lambda theta;  theta <- theta - eta_t buf
+
+    without dampening, and not Nesterov's; with mu = 0 the buffer is the last gradient. The buffer
+    is m / (1 - mu), so P = 1 / (1 - mu): how often a gradient counts in the long run.
+    """
+
+    adaptive = False
+
+    def __init__(self, config: OptimizerConfig, horizon: int) -> None:
+        super().__init__(config, horizon)
+        self.betas, self.coupled = (config.momentum, 0.0), config.weight_decay
+
+    def bias_corrections(self, step: int) -> tuple[float, float]:
+        """Return 1 and 1: nothing is corrected."""
+        return 1.0, 1.0
+
+    def average(self, state: State) -> Tensor:
+        """Return m = (1 - mu) buf of `state`, (..., P)."""
+        return state.exp_avg * (1 - self.config.momentum)
+
+    def second_moment(self, state: State) -> Tensor:
+        """Return ones (..., P): there is none."""
+        return torch.ones_like(state.exp_avg_sq)
+
+    def preconditioner(self, state: State) -> Tensor:
+        """Return 1 / (1 - mu) for every parameter, (..., P)."""
+        return torch.full_like(state.parameters, 1 / (1 - self.config.momentum))
+
+    def apply(self, state: State, gradient: Tensor, square: Tensor | None = None) -> None:
+        """Apply one step to `state` in place; `square` does not count."""
+        state.exp_avg.mul_(self.config.momentum).add_(gradient)
+        if self.coupled:
+            state.exp_avg.add_(state.parameters, alpha=self.coupled)
+        state.parameters.sub_(state.exp_avg, alpha=self.learning_rate(state.step))
+        state.step += 1
+
+
+def build_optimizer(config: OptimizerConfig, horizon: int) -> Optimizer:
+    """Return the optimizer that a checked `config` names, scheduled over `horizon` steps."""
+    return {"adamw": AdamW, "sgd": SGD}[config.name](config, horizon)

@@ -1,0 +1,1 @@
+"""What scripts and Snakemake rules share: job runner, code hashes, bundle of results."""

@@ -1,0 +1,132 @@
+"""One archive of a study's result files, from which every figure can be drawn again."""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import tarfile
+import time
+import zlib
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from trainorder.config.loading import parsed
+from trainorder.errors import UserError
+from trainorder.evaluation.results import CHECKSUMS
+from trainorder.storage.atomic import publish
+from trainorder.storage.formats import read_json, sha256_file
+
+CONFIG, PROVENANCE = "config.yaml", "provenance.json"
+FILES = (  # relative to the study's results; those that a study lacks are left out
+    *("orders.json", "corpus.json", "truth.csv", "truth_losses.csv", "estimates.csv"),
+    *("trajectories.csv", "validation.json", "costs.json", "stores.json", "curriculum.json"),
+    *("curriculum/winners.json", "memorization.json", "memorization.h5", "replicates.json"),
+    *("store/reference/units.json", "store/barycentre/units.json", "explorer.html"),
+)
+
+
+def write_bundle(results: Path, output: Path) -> None:
+    """Publish the archive of the study in `results`; the same files give the same bytes.
+
+    It holds the files under `results/<study>/`, with the configuration, seeds, versions and machine
+    that they were made with, and a list of checksums as `sha256sum -c` reads it.
+
+    Raises:
+        UserError: the study is not complete.
+
+    """
+    record = read_json(results / "validation.json", "validate")
+    study, provenance = record["study"], dict(record["provenance"])
+    config = yaml.safe_dump(provenance.pop("config"), sort_keys=False)
+    contents = {name: (results / name).read_bytes() for name in FILES if (results / name).is_file()}
+    contents[CONFIG] = config.encode()
+    contents[PROVENANCE] = (json.dumps(provenance, indent=1) + "\n").encode()
+    contents[CHECKSUMS] = _checksums(contents).encode()
+    with (
+        publish(output) as partial,
+        open(partial, "wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as archive,
+    ):
+        for name in sorted(contents):
+            entry = tarfile.TarInfo(f"results/{study}/{name}")
+            entry.size = len(contents[name])
+            archive.addfile(entry, io.BytesIO(contents[name]))
+
+
+def _checksums(contents: Mapping[str, bytes]) -> str:
+    lines = [f"{hashlib.sha256(content).hexdigest()}  {name}" for name, content in contents.items()]
+    return "\n".join(sorted(lines, key=lambda line: line.split()[1])) + "\n"
+
+
+def unpack(archive: Path, into: Path) -> Path:
+    """Unpack a bundle under `into`, check every file, and return the folder of the results.
+
+    Nothing is written outside `into`, and no link, whatever the archive says; nor a configuration
+    that Snakemake would run code of.
+
+    Raises:
+        UserError: not a bundle, damaged, or a file of it is there already and differs.
+
+    """
+    try:
+        with tarfile.open(archive, "r:gz") as opened:
+            contents = {entry.name: _content(archive, opened, entry) for entry in opened}
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+        raise UserError(f"{archive}: not readable as an archive: {error}") from None
+    folder = _folder(archive, contents)
+    for name, wanted in _listed(archive, contents, folder).items():
+        if hashlib.sha256(contents[name]).hexdigest() != wanted:
+            raise UserError(f"{archive}: {name} is damaged; fetch the archive again")
+        path = into / name
+        if path.exists() and sha256_file(path) != wanted:
+            raise UserError(f"{path}: is there already and differs; move its folder away first")
+    _check_config(archive, contents, folder)
+    for name, content in contents.items():
+        with publish(into / name) as partial:
+            partial.write_bytes(content)
+    now = time.time_ns()
+    for name in contents:  # of files that differ in age, Snakemake takes some for outdated
+        os.utime(into / name, ns=(now, now))
+    return into / folder
+
+
+def _content(archive: Path, opened: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
+    path = PurePosixPath(entry.name)
+    file = opened.extractfile(entry) if entry.isreg() else None
+    if file is None or path.is_absolute() or ".." in path.parts or "\\" in entry.name:
+        raise UserError(f"{archive}: {entry.name!r} is no plain file inside it; not unpacked")
+    return file.read()
+
+
+def _folder(archive: Path, contents: Mapping[str, Any]) -> PurePosixPath:
+    folders = {PurePosixPath(*PurePosixPath(name).parts[:2]) for name in contents}
+    if len(folders) != 1 or not (folder := folders.pop()).is_relative_to("results"):
+        raise UserError(f"{archive}: not a bundle of one study's results")
+    return folder
+
+
+def _check_config(archive: Path, contents: Mapping[str, bytes], folder: PurePosixPath) -> None:
+    """Check that the configuration is plain values: of others, Snakemake evaluates the text."""
+    content = contents.get(f"{folder}/{CONFIG}")
+    if content is None:
+        raise UserError(f"{archive}: has no {CONFIG}; not a bundle")
+    if "__use_yte__" in parsed(content, f"{archive}: {CONFIG}"):
+        raise UserError(f"{archive}: {CONFIG} holds code (`__use_yte__`); not unpacked")
+
+
+def _listed(archive: Path, contents: Mapping[str, bytes], folder: PurePosixPath) -> dict[str, str]:
+    """Return the checksum of each file by its name in the archive; all files must be listed."""
+    listing = contents.get(f"{folder}/{CHECKSUMS}")
+    if listing is None:
+        raise UserError(f"{archive}: has no {CHECKSUMS}; not a bundle")
+    rows = [line.split("  ", 1) for line in listing.decode(errors="replace").splitlines()]
+    listed = {f"{folder}/{row[1]}": row[0] for row in rows if len(row) == 2}
+    others = {name for name in contents if name != f"{folder}/{CHECKSUMS}"}
+    if odd := sorted(others ^ listed.keys()):
+        raise UserError(f"{archive}: {odd[0]} is missing, or not listed in {CHECKSUMS}")
+    return listed

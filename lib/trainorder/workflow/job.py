@@ -1,0 +1,176 @@
+"""Runs one script of the study, under Snakemake or by hand.
+
+A script defines `main(job)` and calls `run(main, globals().get("snakemake"))`. Under Snakemake the
+job's named inputs, outputs and params come from the rule, and are also written beside its log with
+the memory that it may hold, so that the same step can be run again by hand:
+`python scripts/truth.py results/default/logs/truth-0.json`.
+"""
+
+import io
+import json
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trainorder.errors import UserError
+from trainorder.numerics.memory import DEFAULT_GB, hold_at_most
+from trainorder.storage.formats import read_json, sha256_file, write_json, write_text
+from trainorder.storage.provenance import digest
+from trainorder.training.meter import Meter
+
+_PARTS = ("input", "output", "params")
+_MEMORY = "memory_gb"  # of the configuration; no param, as no result depends on it
+_NO_MEMORY = re.compile("can't allocate memory|memory allocation failed|out of memory")
+_NO_GPU_MEMORY = re.compile("CUDA.*out of memory|CUBLAS_STATUS_ALLOC_FAILED")
+
+
+@dataclass
+class Job:
+    """Named inputs and outputs (a path, or a list of paths) and parameters of one step."""
+
+    input: dict[str, Any]
+    output: dict[str, Any]
+    params: dict[str, Any]
+    log: str | None = None
+    meter: Meter = field(default_factory=Meter)
+
+    def identity(self) -> str:
+        """Return a hash of all that determines the outputs: parameters and the inputs' bytes.
+
+        The parameters hold the rule's section of the configuration and its code hash.
+        """
+        paths = {
+            name: [value] if isinstance(value, str) else value for name, value in self.input.items()
+        }
+        inputs = {name: [sha256_file(path) for path in paths[name]] for name in sorted(paths)}
+        return digest(self.params, inputs)
+
+
+def run(main: Callable[[Job], None], snakemake: Any = None) -> None:
+    """Run `main`; a `UserError`, or want of memory, ends the process with one line and status 1."""
+    try:
+        job = _from_snakemake(snakemake) if snakemake is not None else _from_command_line()
+        with _logging(job.log):
+            _run(main, job)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+def _run(main: Callable[[Job], None], job: Job) -> None:
+    """Run `main`; write its cost if the step declares it."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        with _memory():
+            main(job)
+    except UserError as error:
+        if job.log is not None:  # the terminal gets its line from `run`
+            print(f"error: {error}", file=sys.stderr)
+        raise
+    if "cost" in job.output:
+        write_json(job.output["cost"], job.meter.as_dict())
+
+
+@contextmanager
+def _memory() -> Iterator[None]:
+    """Turn want of memory, as Python, numpy, torch or HDF5 report it, into a `UserError`."""
+    try:
+        yield
+    except Exception as error:
+        if _NO_GPU_MEMORY.search(str(error)):
+            raise UserError(
+                f"out of memory of the GPU ({error}); make window.unit_size, "
+                "corpus.sequence_length or the model smaller, use a GPU with more, or device: cpu"
+            ) from error
+        if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+            raise UserError(
+                f"out of memory ({str(error) or 'Python'}); run fewer jobs at once, or ask for "
+                "more (`mem_mb` of the rule, on a cluster); `snakemake plan` shows what is taken"
+            ) from error
+        raise
+
+
+def _from_snakemake(snakemake: Any) -> Job:
+    held = snakemake.config[_MEMORY]
+    hold_at_most(held)
+    parts = {name: _plain(getattr(snakemake, name)) for name in _PARTS}
+    record = {**parts, _MEMORY: held}
+    write_text(Path(snakemake.log[0]).with_suffix(".json"), json.dumps(record, indent=1) + "\n")
+    return Job(parts["input"], parts["output"], parts["params"], log=snakemake.log[0])
+
+
+def _plain(named: Any) -> dict[str, Any]:
+    return {
+        name: value if isinstance(value, (dict, str, int, float, type(None))) else list(value)
+        for name, value in named.items()
+    }
+
+
+def _from_command_line() -> Job:
+    if len(sys.argv) != 2:
+        raise UserError(
+            f"usage: python {sys.argv[0]} JOB.json, a file with `input`, `output` and `params` "
+            "such as each step leaves beside its log under results/<study>/logs/"
+        )
+    record = read_json(sys.argv[1])
+    if not isinstance(record, dict) or not all(
+        isinstance(record.get(name), dict) for name in _PARTS
+    ):
+        raise UserError(f"{sys.argv[1]}: needs the mappings {', '.join(_PARTS)}")
+    held = record.get(_MEMORY, DEFAULT_GB)
+    if not isinstance(held, int | float) or not 0 <= held < math.inf:
+        raise UserError(f"{sys.argv[1]}: {_MEMORY}: needs a number that is not negative")
+    hold_at_most(held)
+    given, made, params = (_Part(part, record[part]) for part in _PARTS)
+    return Job(given, made, params)
+
+
+class _Part(dict[str, Any]):
+    """One part of a job file; what it lacks is an error of who chose the file."""
+
+    def __init__(self, name: str, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self.name = name
+
+    def __missing__(self, key: str) -> Any:
+        raise UserError(
+            f"{sys.argv[1]}: no `{key}` under `{self.name}`: the job of another step; "
+            f"{sys.argv[0]} needs its own"
+        )
+
+
+@contextmanager
+def _logging(log: str | None) -> Iterator[None]:
+    """Send what the step prints, progress bars included, to its log."""
+    if log is None:
+        yield
+        return
+    with (
+        _opened_log(Path(log)) as handle,
+        redirect_stdout(handle),
+        redirect_stderr(handle),
+    ):
+        yield
+
+
+def _opened_log(path: Path) -> io.TextIOWrapper:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return io.TextIOWrapper(_LogFile(path, "w"), encoding="utf-8", write_through=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+class _LogFile(io.FileIO):
+    """A log; what a full disk has no room for is left out, as the step's own files tell of that."""
+
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content)
+        except OSError:
+            return len(content)

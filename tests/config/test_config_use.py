@@ -1,0 +1,134 @@
+"""A configuration key that nothing consumes fails here, before a user trusts it in vain."""
+
+import ast
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from trainorder.config import sections as config_module
+
+ROOT = Path(__file__).parents[2]
+RULES = "\n".join(
+    re.sub(r"(?m)(^|\s)#.*$", "", path.read_text())
+    for path in [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]
+    if path.exists()
+)
+CODE = {
+    path: ast.parse(path.read_text())
+    for path in [*(ROOT / "lib").rglob("*.py"), *(ROOT / "scripts").glob("*.py")]
+}
+SECTIONS = {
+    "seeds": config_module.Seeds,
+    "corpus": config_module.CorpusConfig,
+    "model": config_module.ModelConfig,
+    "optimizer": config_module.OptimizerConfig,
+    "window": config_module.WindowConfig,
+    "run": config_module.RunConfig,
+    "orders": config_module.OrdersConfig,
+    "expansion": config_module.ExpansionConfig,
+    "curvature": config_module.CurvatureConfig,
+    "estimators": config_module.EstimatorConfig,
+    "curriculum": config_module.CurriculumConfig,
+    "memorization": config_module.MemorizationConfig,
+}
+
+
+def leaves(schema, prefix=()):
+    """Return the path of every key of the schema that is not a section."""
+    found = []
+    for key, value in schema["properties"].items():
+        path, section = (*prefix, key), section_of(value)
+        found += leaves(section, path) if "properties" in section and prefix == () else [path]
+    return found
+
+
+def section_of(schema):
+    """Return the schema of a section that may also be null."""
+    return next((one for one in schema.get("anyOf", []) if "properties" in one), schema)
+
+
+SCHEMA = yaml.safe_load((ROOT / "schemas" / "config.schema.yaml").read_text())
+LEAVES = leaves(SCHEMA)
+OF_NO_RESULT = [("memory_gb",)]  # every job reads it as it starts; a change reruns nothing
+FIELDS = [
+    (section, field.name)
+    for section, kind in SECTIONS.items()
+    for field in dataclasses.fields(kind)
+]
+
+
+def handed_over():
+    """Return the paths of keys, whole sections among them, that the rules read."""
+    text = r'config((?:\[\s*["\']\w+["\']\s*\])+)'
+    return {tuple(re.findall(r"\w+", keys)) for keys in re.findall(text, RULES)}
+
+
+def reads(trees):
+    """Return the names that are read as an attribute in any of the syntax trees."""
+    return {
+        node.attr
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
+    }
+
+
+def mentions(tree):
+    """Return the string constants, arguments and names of a syntax tree."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+        elif isinstance(node, ast.arg):
+            found.add(node.arg)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+    return found
+
+
+def consuming_trees():
+    """Return the code that can consume a key: all but the checks of the configuration."""
+    own = Path(config_module.__file__)
+    package = own.resolve().parent
+    others = [tree for path, tree in CODE.items() if path.resolve().parent != package]
+    classes = [node for node in ast.parse(own.read_text()).body if isinstance(node, ast.ClassDef)]
+    return [*others, *classes]
+
+
+@pytest.mark.parametrize(
+    "leaf", [leaf for leaf in LEAVES if leaf not in OF_NO_RESULT], ids=".".join
+)
+def test_every_key_is_handed_to_a_rule(leaf):
+    covering = {leaf[: i + 1] for i in range(len(leaf))}
+    assert covering & handed_over(), (
+        f"no rule reads {'.'.join(leaf)}: a change of it reruns nothing"
+    )
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=".".join)
+def test_every_field_is_read_by_the_code(field):
+    alone = field in handed_over()  # as a parameter of its own, under whatever name
+    read = field[1] in reads(consuming_trees())
+    assert alone or read, f"{'.'.join(field)} is handed over and never read"
+
+
+@pytest.mark.parametrize("leaf", [leaf for leaf in LEAVES if leaf[0] not in SECTIONS], ids=".".join)
+def test_every_other_key_is_named_where_it_is_used(leaf):
+    named = set.union(set(), *(mentions(tree) for tree in consuming_trees()))
+    named |= {keys[-1] for keys in handed_over()}
+    assert leaf[-1] in named, f"{'.'.join(leaf)} is handed over and never read"
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_sections_have_the_fields_that_the_schema_has(section):
+    schema = SCHEMA["properties"][section]
+    keys = section_of(schema.get("items", schema))["properties"]
+    assert {field.name for field in dataclasses.fields(SECTIONS[section])} == set(keys)
+
+
+def test_the_rules_read_no_key_that_the_schema_lacks():
+    known = {leaf[: i + 1] for leaf in LEAVES for i in range(len(leaf))}
+    assert handed_over() <= known, f"unknown keys: {sorted(handed_over() - known)}"

@@ -1,0 +1,135 @@
+"""The presets for larger models: what they are, and what they say of themselves."""
+
+import re
+from collections import Counter
+
+import pytest
+from transformers import LlamaConfig
+
+from configs import ROOT, config
+from trainorder.config.sections import PACKAGED_MODEL_FOLDER
+from trainorder.planning import plan as plan_module
+from trainorder.planning.machine_speed import Rates, Unit
+from trainorder.planning.plan import vector_bytes
+from trainorder.planning.sizes import Sizes
+from trainorder.planning.stages import stages
+from trainorder.storage.formats import size_text
+
+LARGE = ("paper", "gpu", "finetune", "finetune_lora")
+# Of a GPU and its host, assumed with room to spare: floating-point operations a second, an eighth
+# to a sixth of an H100's peak in float32; numbers through AdamW, multiplications and bytes hashed
+# a second on 8 threads, all bound by memory; seconds until a job begins to compute.
+FLOPS, UPDATES, PRODUCTS, HASHED, START = 10e12, 0.5e9, 20e9, 1e9, 15.0
+PASSES = {"forward": 2, "gradient": 6, "step": 6, "hvp": 12, "third": 24}  # by parameter and token
+
+
+@pytest.fixture
+def preset(tmp_path, monkeypatch):
+    """Return a function from a preset to its configuration, without the packaged model.
+
+    Of that a folder has the shape alone, which is all that sizes follow from.
+    """
+    monkeypatch.chdir(ROOT)
+    LlamaConfig(
+        vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30,
+        num_attention_heads=9, num_key_value_heads=3, max_position_embeddings=8192,
+        tie_word_embeddings=True,
+    ).save_pretrained(tmp_path)  # fmt: skip
+
+    def read(name):
+        made = config(name)
+        if made["model"]["source"] is not None:
+            assert made["model"]["source"] == PACKAGED_MODEL_FOLDER
+            made["model"]["source"] = str(tmp_path)
+        return made
+
+    return read
+
+
+def test_paper_is_of_the_published_size(preset):
+    sizes = Sizes(preset("paper"))
+    assert 0.19e9 < sizes.P < 0.21e9
+    assert (sizes.T, sizes.U, sizes.k, sizes.window.epochs) == (256, 256, 1, 1)
+    assert sizes.corpus.hub["name"] == "Salesforce/wikitext"
+    assert sizes.corpus.hub["subset"] == "wikitext-103-raw-v1"
+
+
+def test_gpu_is_of_its_size_and_on_the_packaged_texts(preset):
+    sizes = Sizes(preset("gpu"))
+    assert 10e6 < sizes.P < 50e6
+    assert sizes.T == 64
+    assert (sizes.corpus.source, sizes.corpus.domains) == ("packages", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "trained"), [("finetune", 134_515_008), ("finetune_lora", 460_800)]
+)
+def test_fine_tuning_starts_at_the_packaged_model(preset, name, trained):
+    sizes = Sizes(preset(name))
+    assert trained == sizes.P
+    assert sizes.window.warmup_steps == 0
+    assert sizes.corpus.source == "packages"
+
+
+def test_both_ways_of_fine_tuning_see_the_same_text(preset):
+    first, second = preset("finetune"), preset("finetune_lora")
+    for section in ("corpus", "window", "seeds"):
+        assert first[section] == second[section]
+
+
+def counted(made):
+    """Return what a preset's stages count, in the words of its comment."""
+    sizes, found = Sizes(made), stages(Sizes(made))
+    disk, while_made = sum(stage.bytes for stage in found), max(stage.scratch for stage in found)
+    held, in_files = map(max, zip(*(vector_bytes(stage, sizes) for stage in found), strict=True))
+    return (
+        f"{sizes.P / 1e6:.3g} million parameters, {size_text(disk)} of disk and "
+        f"{size_text(while_made)} more for a while, {size_text(held)} of vectors in the memory of "
+        f"a job and {size_text(in_files)} in its temporary files"
+    )
+
+
+def comment(name):
+    """Return the text of a preset's comments."""
+    text = (ROOT / f"presets/{name}.yaml").read_text(encoding="utf-8")
+    return " ".join(" ".join(re.findall(r"^# *(.*)$", text, re.M)).split())
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_what_a_preset_says_that_it_takes_is_what_its_stages_count(preset, name):
+    assert counted(preset(name)) in comment(name), f"presets/{name}.yaml says something else"
+
+
+def assumed_rates(sizes):
+    """Return the rates of the assumed machine."""
+    seconds = {Unit("update"): 1 / UPDATES, Unit("product"): 1 / PRODUCTS, Unit("hash"): 1 / HASHED}
+    for unit in {unit for stage in stages(sizes) for unit in stage.work if unit.sequences}:
+        tokens = unit.sequences * sizes.corpus.sequence_length
+        parameters = sizes.narrow_P if unit.narrow else sizes.P
+        seconds[unit] = PASSES[unit.kind] * parameters * tokens / FLOPS
+    return Rates(seconds, Counter(), 0, START)
+
+
+def test_gpu_takes_less_than_half_an_hour_by_its_counts(preset, tmp_path, monkeypatch):
+    made = preset("gpu")
+    monkeypatch.setattr(plan_module, "_rates", lambda sizes, every: assumed_rates(sizes))
+    for check in ("check_disk", "check_temporary"):
+        monkeypatch.setattr(plan_module, check, lambda *_: None)
+    total = plan_module.plan(made, [], 16, tmp_path)["total"]
+    assert total["wall_hours"] < 0.5
+    assert f"{60 * total['wall_hours']:.0f} minutes" in comment("gpu")
+
+
+LEFT_OUT = {"paper": (4e12, 50e12), "finetune": (150e9, None)}  # bytes in files; of a whole table
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_the_estimators_that_are_left_out_would_keep_too_much_in_files(preset, name):
+    made, (most, table) = preset(name), LEFT_OUT[name]
+    made["estimators"] = [{"method": "nystrom", "path": "barycentre"}]
+    sizes = Sizes(made)
+    [probes] = [s for s in stages(sizes) if s.name == "probes/barycentre"]
+    assert vector_bytes(probes, sizes)[1] > most
+    if table is not None:
+        made["expansion"]["anchors"] = "all"
+        assert Sizes(made).table_bytes("reference") > table

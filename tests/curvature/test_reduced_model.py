@@ -1,0 +1,240 @@
+"""The reduced model is the replay, as far as the preconditioner is that of its patterns."""
+
+import numpy as np
+import pytest
+import torch
+
+from problems import (
+    KINDS,
+    Polynomial,
+    barycentre,
+    every_sequence,
+    expansion,
+    ignore,
+    language_problem,
+    low_rank,
+    optimizer_config,
+    relative_error,
+    torch_states,
+    warm_state,
+    warm_without_memory,
+)
+from trainorder.curvature.probing import probe_schedules, second_moment_scale
+from trainorder.curvature.reduced_model import Reduced
+from trainorder.curvature.reduction import reduce
+from trainorder.estimators.nystrom import Nystrom
+from trainorder.expansion.clusters import Clusters, draw_pools
+from trainorder.numerics.derivatives import gradient
+
+UNITS, SIZE = 6, 9
+LABELS = np.array([0, 1, 0, 1, 2, 0])
+
+
+def reduced(about, model, units_per_step=1, count=40, readouts=None, **options):
+    steps = about.path.steps
+    schedules = probe_schedules((steps, units_per_step), about.problem.units, 0, count)
+    metric = second_moment_scale(about)
+    return reduce(about, model, schedules, metric, readouts or [steps], **options)
+
+
+def expanded(about, ends, curvature, t=None):
+    """Return the goals' losses (O, D) to second order about the path, after t updates or all."""
+    problem = about.problem
+    end = about.path.parameters(about.path.steps if t is None else t)
+    moves = ends - end
+    second = torch.einsum("oi,ij,oj->o", moves, curvature, moves) / 2
+    columns = []
+    for goal in range(len(problem.goals)):
+        slope = gradient(lambda x, g=goal: problem.goal_loss(x, g), end)
+        columns.append(problem.goal_loss(end, goal) + moves @ slope + second)
+    return torch.stack(columns, 1)
+
+
+def fixed_preconditioner(kind, problem):
+    """Return a warm state, and an optimizer whose preconditioner no schedule changes."""
+    if kind == "adamw":
+        warm, changes = warm_without_memory(problem)
+        return warm, optimizer_config(learning_rate=0.1, weight_decay=0.05, **changes)
+    config = optimizer_config(learning_rate=0.02, weight_decay=0.3, **KINDS[kind])
+    return warm_state(problem, problem.start, config), config
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("units_per_step", [1, 2])
+@pytest.mark.parametrize("path", ["reference", "barycentre"])
+def test_of_a_fixed_preconditioner_it_is_the_replay(path, units_per_step, kind, tmp_path):
+    problem = Polynomial(UNITS, size=SIZE, noise=0.0)
+    warm, config = fixed_preconditioner(kind, problem)
+    steps = UNITS // units_per_step
+    if path == "barycentre":
+        context = barycentre(problem, warm, steps, units_per_step, config, tmp_path)
+    else:
+        reference = np.arange(UNITS).reshape(steps, units_per_step)
+        states = torch_states(problem, warm, reference, config)
+        context = expansion(problem, states, config, tmp_path)
+    schedules = probe_schedules((steps, units_per_step), UNITS, 3, 10)
+    schedules[-1] = schedules[-1, :1]  # some units are left out
+    with context as about:
+        model, _ = low_rank(about, every_sequence(problem, np.arange(UNITS)))
+        found = reduced(about, model, units_per_step, patterns=0).predict(schedules)
+        ends = Nystrom(about, model).replay(schedules, ignore)
+        expected = expanded(about, ends, problem.square.mean(0))
+    spread = (expected - expected.mean(0)).norm()
+    assert float(spread) > 1e-2, "all orders end alike here"
+    error = float((found - expected).norm() / spread)
+    assert error < 1e-4, f"it strays from the replay by {error:.1e} of what orders differ by"
+
+
+@pytest.fixture(scope="module")
+def fixed(tmp_path_factory):
+    """Return a case with a fixed preconditioner: reduced model, orders, and their true replay."""
+    problem = Polynomial(UNITS, size=SIZE, noise=0.0)
+    warm, changes = warm_without_memory(problem)
+    config = optimizer_config(learning_rate=0.1, weight_decay=0.05, **changes)
+    schedules, seen = probe_schedules((UNITS, 1), UNITS, 3, 10), {}
+    folder = tmp_path_factory.mktemp("fixed")
+    with barycentre(problem, warm, UNITS, 1, config, folder) as about:
+        model, _ = low_rank(about, every_sequence(problem, np.arange(UNITS)))
+        made = reduced(about, model, patterns=0, readouts=[2, 4, UNITS])
+        Nystrom(about, model).replay(schedules, lambda t, theta: seen.update({t: theta.clone()}))
+        yield about, made, schedules, seen
+
+
+def deviation(found, expected):
+    """Return the error as a share of what the orders differ by."""
+    spread = (expected - expected.mean(0)).norm()
+    assert float(spread) > 1e-3, "all orders end alike here"
+    return float((found - expected).norm() / spread)
+
+
+def test_goals_are_read_along_the_window(fixed):
+    about, made, schedules, seen = fixed
+    found = made.along(schedules)
+    for place, t in enumerate([2, 4, UNITS]):
+        expected = expanded(about, seen[t], about.problem.square.mean(0), t)
+        error = deviation(found[:, place], expected)
+        assert error < 1e-4, f"after {t} updates the losses are off by {error:.1e} of their spread"
+    assert torch.equal(found[:, -1], made.predict(schedules)), "the end is not the last readout"
+
+
+def test_units_are_read_with_their_own_curvature(fixed):
+    about, made, schedules, seen = fixed
+    problem, end = about.problem, about.path.parameters(UNITS)
+    moves, columns = seen[UNITS] - end, []
+    for unit in range(UNITS):
+        slope = gradient(lambda x, u=unit: problem.loss(x, u), end)
+        second = torch.einsum("oi,ij,oj->o", moves, problem.square[unit], moves) / 2
+        columns.append(problem.loss(end, unit) + moves @ slope + second)
+    error = deviation(made.units(schedules), torch.stack(columns, 1))
+    assert error < 1e-4, f"the units' losses are off by {error:.1e} of their spread"
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    """Return an expansion with Adam's own preconditioner, and its low-rank model."""
+    problem = Polynomial(UNITS, size=40, noise=0.2)
+    config = optimizer_config(learning_rate=0.02)
+    warm = warm_state(problem, problem.start, config, steps=20)
+    with barycentre(problem, warm, 12, 1, config, tmp_path_factory.mktemp("store")) as about:
+        clusters = Clusters(LABELS, draw_pools(LABELS, 4, 4, 0))
+        yield about, low_rank(about, clusters)[0]
+
+
+def test_patterns_bring_it_nearer_to_the_replay(case):
+    about, model = case
+    schedules = probe_schedules((12, 1), UNITS, 3, 30)
+    ends = Nystrom(about, model).replay(schedules, ignore)
+    expected = expanded(about, ends, symmetric(mean_curvature(model)))
+    errors = [
+        relative_error(
+            reduced(about, model, patterns=count).predict(schedules) - expected.mean(0),
+            expected - expected.mean(0),
+        )
+        for count in (0, 1, 4)
+    ]
+    assert errors[2] < errors[0], f"patterns of the preconditioner do not help: {errors}"
+    assert errors[2] < 0.3, f"the reduced model is no replay: {errors}"
+
+
+@pytest.mark.parametrize("kind", ["sgd", "sgd with momentum"])
+def test_under_sgd_it_is_the_replay_without_patterns(kind, tmp_path):
+    problem = Polynomial(UNITS, size=40, noise=0.2)
+    config = optimizer_config(learning_rate=0.02, weight_decay=0.1, **KINDS[kind])
+    warm = warm_state(problem, problem.start, config, steps=20)
+    schedules = probe_schedules((12, 1), UNITS, 3, 30)
+    with barycentre(problem, warm, 12, 1, config, tmp_path) as about:
+        model, _ = low_rank(about, Clusters(LABELS, draw_pools(LABELS, 4, 4, 0)))
+        made = reduced(about, model)
+        ends = Nystrom(about, model).replay(schedules, ignore)
+        expected = expanded(about, ends, symmetric(mean_curvature(model)))
+    assert made.responses.shape == (UNITS, 0), "there are patterns of what never changes"
+    assert deviation(made.predict(schedules), expected) < 1e-6
+
+
+def mean_curvature(model):
+    """Return the mean over units of the modelled curvature (P, P) at the last place probed."""
+    share = torch.bincount(model.labels).double() / UNITS
+    mean = torch.einsum("c,cij->ij", share, model.cores[-1, :, : len(model.readers)])
+    return model.readers.T @ mean @ model.readers
+
+
+def symmetric(matrix):
+    return (matrix + matrix.T) / 2
+
+
+def test_predictions_do_not_depend_on_the_batch(case, monkeypatch):
+    about, model = case
+    small = reduced(about, model)
+    schedules = probe_schedules((12, 1), UNITS, 3, 23)
+    whole = small.predict(schedules)
+    monkeypatch.setattr("trainorder.curvature.reduced_model.BATCH", 5)
+    assert torch.allclose(small.predict(schedules), whole, rtol=1e-12), "orders of a batch mix"
+    alone = torch.cat([small.predict(schedules[i : i + 1]) for i in range(23)])
+    assert torch.allclose(alone, whole, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_more_patterns_than_units_can_show_are_nothing(dtype, tmp_path):
+    problem, config = Polynomial(UNITS, size=40).to(dtype), optimizer_config(learning_rate=0.02)
+    warm = warm_state(problem, problem.start, config, steps=20)
+    with barycentre(problem, warm, 6, 1, config, tmp_path) as about:
+        model, _ = low_rank(about, every_sequence(problem, LABELS))
+        # after a single step there are as many preconditioners as units
+        found = [reduced(about, model, patterns=count) for count in (UNITS, 20)]
+    for each in found:
+        for name in ("steps", "drifts", "responses"):
+            values = getattr(each, name)
+            assert values.dtype == dtype
+            assert torch.isfinite(values).all(), f"{name} of empty patterns"
+            assert float(values.abs().max()) < 1e5, f"{name} of empty patterns explode"
+    few, many = (each.predict(probe_schedules((6, 1), UNITS, 3, 4)) for each in found)
+    assert few.dtype == dtype
+    assert torch.allclose(few, many, rtol=1e-2), "patterns that are none change the estimates"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_saved_is_read_back(kind, tmp_path):
+    problem, config = Polynomial(UNITS, size=40), optimizer_config(weight_decay=0.1, **KINDS[kind])
+    warm = warm_state(problem, problem.start, config, steps=20)
+    with barycentre(problem, warm, 12, 1, config, tmp_path) as about:
+        made = reduced(about, low_rank(about, every_sequence(problem, LABELS))[0])
+    made.save(tmp_path / "reduced.h5", "k")
+    found = Reduced.load(tmp_path / "reduced.h5", "k")
+    assert found.goals == made.goals == ["a", "b"]
+    schedules = probe_schedules((12, 1), UNITS, 3, 4)
+    assert torch.equal(found.predict(schedules), made.predict(schedules))
+    for name, value in vars(made).items():
+        assert type(getattr(found, name)) is type(value), f"{name} comes back as another type"
+
+
+def test_goals_of_a_language_model_are_its_domains_at_the_end_of_the_path(tmp_path):
+    problem, config = language_problem(), optimizer_config(learning_rate=1e-3)
+    warm = warm_state(problem, problem.model.parameters(), config)
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    with barycentre(problem, warm, 3, 2, config, tmp_path) as about:
+        probes = torch.randn(3, problem.size, dtype=torch.float64)
+        model, _ = low_rank(about, every_sequence(problem, labels), probes=probes)
+        found = reduced(about, model, 2)
+        end = problem.evaluate(about.path.parameters(3))
+    assert found.goals == ["a", "b"]
+    assert np.allclose(found.losses[-1].numpy(), end[1:], rtol=1e-12), "the goals are mixed up"

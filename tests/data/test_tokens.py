@@ -1,0 +1,165 @@
+"""A corpus that is tokens already is taken as it is; what does not fit is one line."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from trainers import (
+    DOMAINS,
+    HELDOUT,
+    LENGTH,
+    UNIT_DOMAINS,
+    UNIT_SIZE,
+    UNITS,
+    VOCABULARY,
+    token_arrays,
+    write_tokens,
+)
+from trainorder.config.sections import CorpusConfig, WindowConfig
+from trainorder.data.tokens import read_labels, read_tokens
+from trainorder.errors import UserError
+
+WINDOW = WindowConfig(
+    warmup_steps=2, units=UNITS, unit_size=UNIT_SIZE, units_per_step=1, epochs=1, mixed_fraction=0.0
+)
+WARMUP = WINDOW.warmup_steps * WINDOW.sequences_per_step
+
+
+def of_file(path):
+    return CorpusConfig(
+        source="tokens", domains=None, files=[str(path)], hub=None, text_column="text",
+        domain_column="domain", tokenizer=None, vocabulary=512, sequence_length=LENGTH,
+        heldout_sequences=HELDOUT,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def path(tmp_path):
+    write_tokens(tmp_path / "tokens.safetensors", token_arrays(WARMUP))
+    return tmp_path / "tokens.safetensors"
+
+
+def test_the_corpus_is_the_file_s_tokens_in_the_file_s_order(path):
+    arrays = token_arrays(WARMUP)
+    corpus, _ = read_tokens(of_file(path), WINDOW, warmup=True)
+    for name, expected in arrays.items():
+        assert np.array_equal(getattr(corpus, name), expected)
+        assert getattr(corpus, name).dtype == np.int32
+    assert (corpus.domains, corpus.unit_domains) == (DOMAINS, UNIT_DOMAINS)
+    assert corpus.vocabulary == VOCABULARY
+
+
+@pytest.mark.parametrize("kind", ["int16", "uint16", "int64", "uint64", "uint8"])
+def test_any_type_of_whole_numbers_will_do(tmp_path, kind):
+    arrays = {name: array.astype(kind) for name, array in token_arrays().items()}
+    write_tokens(tmp_path / "t.safetensors", arrays)
+    corpus, _ = read_tokens(of_file(tmp_path / "t.safetensors"), WINDOW, warmup=False)
+    assert np.array_equal(corpus.units, token_arrays()["units"])
+
+
+@pytest.mark.parametrize("there", [0, WARMUP, 99])
+def test_a_study_that_trains_no_warm_up_reads_none(tmp_path, there):
+    write_tokens(tmp_path / "t.safetensors", token_arrays(there))
+    corpus, _ = read_tokens(of_file(tmp_path / "t.safetensors"), WINDOW, warmup=False)
+    assert corpus.warmup.shape == (0, LENGTH)
+
+
+def test_a_window_that_starts_from_scratch_needs_no_warm_up(tmp_path):
+    write_tokens(tmp_path / "t.safetensors", token_arrays())
+    window = replace(WINDOW, warmup_steps=0)
+    corpus, _ = read_tokens(of_file(tmp_path / "t.safetensors"), window, warmup=True)
+    assert corpus.warmup.shape == (0, LENGTH)
+
+
+def test_the_summary_counts_what_is_there(path):
+    _, summary = read_tokens(of_file(path), WINDOW, warmup=True)
+    assert summary["tokenizer"] == {"origin": None, "vocabulary": VOCABULARY, "end_of_text": None}
+    assert summary["units"] == {"sea": 3, "hill": 2, "mixed": 1}
+    assert summary["warmup"] == {"sequences": WARMUP, "tokens": WARMUP * LENGTH}
+    assert summary["domains"]["hill"]["splits"]["heldout"]["tokens"] == HELDOUT * LENGTH
+    json.dumps(summary, allow_nan=False)
+
+
+def test_torch_is_not_imported(path):
+    code = (
+        "import sys, json; from trainorder.config.sections import *;"
+        "from trainorder.data.tokens import read_tokens;"
+        "c, w = json.loads(sys.argv[1]);"
+        "read_tokens(CorpusConfig(**c), WindowConfig(**w), True);"
+        "assert 'torch' not in sys.modules"
+    )
+    argument = json.dumps([vars(of_file(path)), vars(WINDOW)])
+    subprocess.run([sys.executable, "-c", code, argument], env=os.environ, check=True)
+
+
+UNITS_OF = token_arrays()["units"]
+REFUSED = {  # tensors, entries of the metadata, changes of the configuration, what the line says
+    "no units": ({"units": None}, {}, {}, "has no tensor `units`"),
+    "no held-out": ({"heldout": None}, {}, {}, "has no tensor `heldout`"),
+    "no warm-up": ({"warmup": None}, {}, {}, "has no tensor `warmup`"),
+    "real numbers": ({"units": UNITS_OF * 1.0}, {}, {}, "`units` is of F64"),
+    "flat units": ({"units": UNITS_OF.reshape(12, 8)}, {}, {}, "has 2 axes, not 3: window.units"),
+    "unit size": ({"units": UNITS_OF[:, :1]}, {}, {}, "1 along axis 1, and window.unit_size is 2"),
+    "length": ({"heldout": np.zeros((2, 3, 9), int)}, {}, {}, "and corpus.sequence_length is 8"),
+    "held-out": ({"heldout": np.zeros((2, 4, 8), int)}, {}, {}, "corpus.heldout_sequences is 3"),
+    "domains": ({"heldout": np.zeros((3, 3, 8), int)}, {}, {}, "and the number of domains is 2"),
+    "short warm-up": ({"warmup": np.zeros((3, 8), int)}, {}, {}, "`warmup` has 3 along axis 0"),
+    "token too large": ({"units": UNITS_OF + VOCABULARY}, {}, {}, "its vocabulary is 19"),
+    "negative token": ({"units": UNITS_OF - 1}, {}, {}, "`units` holds the token -1"),
+    "units": ({"units": UNITS_OF[:5]}, {"unit_domains": UNIT_DOMAINS[:5]}, {}, "window.units is 6"),
+    "labels": ({}, {"unit_domains": UNIT_DOMAINS[:5]}, {}, "5 names, and window.units is 6"),
+    "unknown label": ({}, {"unit_domains": ["sky"] * 6}, {}, "unit 0 is of 'sky', which is no"),
+    "label is a number": ({}, {"unit_domains": [1] * 6}, {}, "`unit_domains`: not a list of names"),
+    "no labels": ({}, {"unit_domains": None}, {}, "metadata `unit_domains`: missing"),
+    "a domain twice": ({}, {"domains": ["sea", "sea"]}, {}, "a name comes twice"),
+    "a domain called mixed": ({}, {"domains": ["sea", "hill", "mixed"]}, {}, "or is `mixed`"),
+    "no domains": ({}, {"domains": []}, {}, "`domains`: not a list of names"),
+    "vocabulary": ({}, {"vocabulary": "many"}, {}, "`vocabulary`: 'many' is no number of tokens"),
+    "other domains": ({}, {}, {"domains": ["hill", "sea"]}, "make corpus.domains the same"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_file_that_does_not_fit_is_one_line_that_names_it(tmp_path, case):
+    arrays, metadata, changes, message = REFUSED[case]
+    path = tmp_path / "t.safetensors"
+    kept = {k: v for k, v in {**token_arrays(WARMUP), **arrays}.items() if v is not None}
+    entries = {k: None if v is None else json.dumps(v) for k, v in metadata.items()}
+    write_tokens(path, kept, **entries)
+    with pytest.raises(UserError) as error:
+        read_tokens(replace(of_file(path), **changes), WINDOW, warmup=True)
+    assert str(error.value).startswith(f"{path}: ")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("metadata", ["{", "", "[1,"])
+def test_metadata_that_is_no_json_is_one_line(tmp_path, metadata):
+    path = tmp_path / "t.safetensors"
+    write_tokens(path, token_arrays(), domains=metadata)
+    with pytest.raises(UserError, match=r"`domains`: not readable as JSON: [^\n]*$"):
+        read_labels(path)
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b"{}", b"\xff" * 99, b"\x08" + b"\0" * 7 + b"[1,2,3]\n"]
+)
+def test_a_file_that_is_no_safetensors_is_one_line(tmp_path, content):
+    path = tmp_path / "t.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"^{path}: [^\n]*$"):
+        read_labels(path)
+
+
+def test_a_file_without_metadata_is_one_line(tmp_path):
+    from safetensors.numpy import save_file
+
+    save_file(token_arrays(), tmp_path / "t.safetensors")
+    with pytest.raises(UserError, match="metadata `domains`: missing"):
+        read_labels(tmp_path / "t.safetensors")

@@ -1,0 +1,126 @@
+"""Each estimator pays for the stages it rests on, once, and for no others."""
+
+import json
+
+import pytest
+
+from trainorder.config.sections import EstimatorConfig
+from trainorder.errors import UserError
+from trainorder.evaluation.costs import estimator_cost, read_costs
+
+CURVED = ("probes", "unit_curvature", "curvature")
+SPENT = {  # seconds of each stage's own work; powers of two, so that a sum tells its parts
+    "manifest": 1.0,
+    "reference": 2.0,
+    "table": 4.0,
+    "clusters": 8.0,
+    "barycentre": 16.0,
+    **{f"{stage}/reference": 32.0 / 8**i for i, stage in enumerate(CURVED)},
+    **{f"{stage}/barycentre": 64.0 / 8**i for i, stage in enumerate(CURVED)},
+    "reduced/barycentre": 128.0,
+    "proxy_warm": 256.0,
+}
+FIT, RETRAINING, PROXY = 10, 1000.0, 100.0
+ORDERS = {"reference": 1, "calibration": 4, "random": 6, "fit": FIT, "structured": 3}
+PRECOMPUTE = {
+    ("constant", "reference"): ["manifest", "reference"],
+    ("order0", "reference"): ["manifest", "reference", "table"],
+    ("taylor1", "barycentre"): ["manifest", "clusters", "barycentre"],
+    ("recency", "barycentre"): ["manifest", "clusters", "barycentre"],
+    ("nystrom", "reference"): [
+        "manifest",
+        "reference",
+        "table",
+        "clusters",
+        *(f"{stage}/reference" for stage in CURVED),
+    ],
+    ("subsample", "barycentre"): [
+        "manifest",
+        "clusters",
+        "barycentre",
+        *(f"{stage}/barycentre" for stage in CURVED),
+    ],
+    ("reduced", "barycentre"): [
+        *["manifest", "clusters", "barycentre"],
+        *[f"{stage}/barycentre" for stage in (*CURVED, "reduced")],
+    ],
+    ("ridge", ""): [],
+    ("proxy", ""): ["proxy_warm"],
+}
+MANIFEST = {
+    "shards": [
+        {"path": "barycentre", "kind": kind, "bytes": size}
+        for kind, size in (("path", 1), ("table", 2), ("curvature", 4), ("reduced", 8))
+    ]
+}
+
+
+def job(span, seconds, orders=0, **more):
+    return {
+        "wall_seconds": 5000.0,
+        "peak_bytes": 1,
+        "counts": {"orders": orders} if orders else {},
+        "seconds": {span: seconds, **more},
+    }
+
+
+def jobs_of(estimator):
+    jobs = {name: [job("precompute", seconds)] for name, seconds in SPENT.items()}
+    jobs["proxy_orders"] = [job("training", 20 * PROXY, 20, evaluation=20 * 3.0)]
+    own = job("replay", 10 * 7.0, 10, evaluation=10 * 3.0, precompute=0.5)
+    jobs[f"estimate/{estimator.name}"] = [own]
+    return jobs
+
+
+@pytest.mark.parametrize(("method", "path"), PRECOMPUTE, ids=lambda value: value or "none")
+def test_precompute_is_the_own_work_of_the_stages_below(method, path):
+    estimator = EstimatorConfig(method, path)
+    cost = estimator_cost(estimator, jobs_of(estimator), RETRAINING, MANIFEST, ORDERS)
+    expected = 0.5 + sum(SPENT[stage] for stage in PRECOMPUTE[method, path])
+    expected += FIT * RETRAINING * (method in ("ridge", "proxy")) + FIT * PROXY * (
+        method == "proxy"
+    )
+    assert cost["precompute_retrainings"] * RETRAINING == pytest.approx(expected)
+    each = 3.0 + (PROXY if method == "proxy" else 7.0)
+    assert cost["total_retrainings"] * RETRAINING == pytest.approx(expected + 10 * each)
+
+
+def test_an_estimator_has_the_bytes_of_what_it_reads():
+    def size(method):
+        estimator = EstimatorConfig(method, "barycentre")
+        return estimator_cost(estimator, jobs_of(estimator), RETRAINING, MANIFEST, ORDERS)["bytes"]
+
+    assert [size(m) for m in ("taylor1", "order0", "nystrom", "subsample", "reduced")] == [
+        *[1, 3, 4, 7, 8]
+    ]
+
+
+def test_a_job_without_a_span_counts_with_its_wall_time():
+    estimator = EstimatorConfig("constant", "reference")
+    jobs = jobs_of(estimator)
+    jobs["manifest"][0]["seconds"] = {}
+    cost = estimator_cost(estimator, jobs, RETRAINING, MANIFEST, ORDERS)
+    assert cost["precompute_retrainings"] * RETRAINING == pytest.approx(5002.5)
+
+
+def test_a_missing_stage_names_its_rule():
+    estimator = EstimatorConfig("nystrom", "barycentre")
+    jobs = jobs_of(estimator)
+    del jobs["curvature/barycentre"]
+    with pytest.raises(UserError, match=r"costs/curvature/barycentre.*rule `curvature`"):
+        estimator_cost(estimator, jobs, RETRAINING, MANIFEST, ORDERS)
+
+
+def test_stages_are_named_by_the_folders_of_their_records(tmp_path):
+    names = ["warm", "table/0", "table/1", "curvature/barycentre", "estimate/order0@reference/0"]
+    for name in names:
+        path = tmp_path / f"costs/{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(job("precompute", 1.0)))
+    found = read_costs([tmp_path / f"costs/{name}.json" for name in names])
+    assert {stage: len(jobs) for stage, jobs in found.items()} == {
+        "warm": 1,
+        "table": 2,
+        "curvature/barycentre": 1,
+        "estimate/order0@reference": 1,
+    }

@@ -1,0 +1,197 @@
+"""Outcomes of replay and of training have one shape, whatever the batches."""
+
+import numpy as np
+import pytest
+import torch
+
+from problems import (
+    HORIZON,
+    expansion,
+    language_problem,
+    optimizer_config,
+    torch_states,
+    warm_state,
+)
+from trainorder.errors import UserError
+from trainorder.estimators.constant import Constant
+from trainorder.estimators.fut import FUT
+from trainorder.estimators.futpp import FUTPlusPlus
+from trainorder.estimators.order0 import Order0
+from trainorder.estimators.taylor2 import Taylor2
+from trainorder.evaluation import replaying as outcome
+from trainorder.expansion import gradient_table as table
+from trainorder.expansion import path
+from trainorder.expansion import replay as base
+from trainorder.numerics.countsketch import SparseJL
+from trainorder.orders.order import Order
+from trainorder.storage.sealed_hdf5 import opened
+from trainorder.training.checkpoints import Checkpoints
+
+REFERENCE = np.arange(6)[:, None]
+ORDERS = [
+    Order(f"random-{i}", "random", "random", REFERENCE[::step]) for i, step in [(0, 1), (1, -1)]
+]
+ORDERS.append(Order("shifted", "custom", "custom", np.roll(REFERENCE, 2)))
+FOLLOWED = ["random-1"]
+
+
+def prepare():
+    problem, config = language_problem(), optimizer_config(learning_rate=1e-3)
+    warm = warm_state(problem, problem.model.parameters(), config)
+    return problem, config, warm, torch_states(problem, warm, REFERENCE, config)
+
+
+def real(warm, config, folder, readouts, run=None):
+    def checkpoints(order, readout):
+        return Checkpoints(folder / "work", f"{order}-{readout}", 4)
+
+    return outcome.Training(warm, config, HORIZON, readouts, checkpoints, run)
+
+
+def test_readouts_divide_a_training_and_do_not_change_it(tmp_path):
+    problem, config, warm, _ = prepare()
+    sketch = SparseJL(problem.size, 64)
+    whole, parts = (
+        outcome.retrain(
+            problem, ORDERS, real(warm, config, tmp_path / name, readouts), FOLLOWED, sketch, {}
+        )
+        for name, readouts in (("whole", [6]), ("parts", [2, 3, 6]))
+    )
+    for name in ("value", "sketch", "trajectory", "train_loss"):
+        assert np.array_equal(whole[name], parts[name]), f"readouts change {name}"
+    assert parts["along"].shape == (3, 3, 3)
+    assert np.array_equal(parts["along"][:, -1], parts["value"]), "the last readout is not the end"
+    short = [Order("first", "custom", "custom", ORDERS[0].schedule[:2])]
+    first = outcome.retrain(
+        problem, short, real(warm, config, tmp_path / "first", [2]), [], sketch, {}
+    )
+    assert np.array_equal(parts["along"][0, 0], first["value"][0]), "a readout is at another step"
+
+
+def test_orders_about_a_unit_report_its_loss(tmp_path):
+    problem, config, warm, _ = prepare()
+    units = {ORDERS[0].name: [0], ORDERS[1].name: [1, 4]}
+    sketch = SparseJL(problem.size, 64)
+    found = outcome.retrain(problem, ORDERS, real(warm, config, tmp_path, [6]), [], sketch, units)[
+        "unit_loss"
+    ]
+    state, _ = Checkpoints(tmp_path / "work", "1-0", 4).latest(0)
+    assert found.shape == (3, 6)
+    assert np.isfinite(found).tolist() == [
+        [i in wanted for i in range(6)] for wanted in ([0], [1, 4], [])
+    ]
+    assert found[1, 4] == float(problem.loss(state.parameters, 4)), "the loss is of another unit"
+
+
+def test_replay_and_training_agree_on_what_they_report(tmp_path):
+    problem, config, warm, states = prepare()
+    sketch = SparseJL(problem.size, 64)
+    training = real(warm, config, tmp_path, [6])
+    true = outcome.retrain(problem, ORDERS, training, FOLLOWED, sketch, {})
+    with expansion(problem, states, config, tmp_path) as about:
+        found = outcome.replay(Taylor2(about), problem, ORDERS, FOLLOWED, sketch)
+    assert found["order"] == true["order"] == [order.name for order in ORDERS]
+    assert found["metric"] == true["metric"] == ["heldout", "heldout/a", "heldout/b"]
+    assert found["trajectory_order"] == true["trajectory_order"] == FOLLOWED
+    assert true["train_loss"].shape == (3, 6)
+    for name in ("value", "sketch", "trajectory"):
+        assert found[name].shape == true[name].shape, f"{name} differs in shape"
+        assert np.allclose(found[name], true[name], rtol=0, atol=1e-4), f"{name} differs"
+    end = found["trajectory"][0, -1]
+    assert np.array_equal(end, found["sketch"][1]), "a trajectory does not end at its order's end"
+
+
+RUN = [Order("reference", "reference", "reference", REFERENCE), *ORDERS[1:]]
+
+
+def of_a_run(problem, config, warm, states, folder, readouts):
+    """Return the outcome of RUN where the states of the reference are given."""
+    sketch, about = SparseJL(problem.size, 64), {"reference": [0, 3]}
+    path.write_path(folder / "run.h5", "k", states.__getitem__, 6, np.arange(6))
+    with opened(folder / "run.h5", "k", "reference") as file:
+        training = real(warm, config, folder, readouts, path.Path(file))
+        return outcome.retrain(problem, RUN, training, ["reference"], sketch, about)
+
+
+def test_the_truth_of_a_run_s_order_is_what_training_it_gives_and_nothing_is_trained(tmp_path):
+    problem, config, warm, states = prepare()
+    readouts, sketch = [2, 6], SparseJL(problem.size, 64)
+    trained = outcome.retrain(
+        problem, RUN, real(warm, config, tmp_path / "trained", readouts), ["reference"], sketch,
+        {"reference": [0, 3]},
+    )  # fmt: skip
+    problem.meter.counts.clear()
+    found = of_a_run(problem, config, warm, states, tmp_path, readouts)
+    assert problem.meter.counts == {"orders": 2, "gradients": 12, "forwards": 3 * 2 * 2 + 6}
+    assert not list((tmp_path / "work").glob("0-*")), "a trainer kept states of the reference"
+    assert found.keys() == trained.keys()
+    for name, mine in found.items():
+        theirs = trained[name]
+        if isinstance(theirs, list):
+            assert mine == theirs
+            continue
+        assert mine.shape == theirs.shape, f"{name} differs in shape"
+        assert np.array_equal(mine[1:], theirs[1:], equal_nan=True), f"others differ in {name}"
+        assert np.allclose(mine, theirs, rtol=0, atol=1e-6, equal_nan=True), f"{name} differs"
+    end = problem.evaluate(states[-1].parameters)
+    assert np.array_equal(found["value"][0], end), "the truth is not that of the run's end"
+    second = problem.evaluate(states[2].parameters)
+    assert np.array_equal(found["along"][0, 0], second), "a readout is of another state"
+
+
+def test_a_run_that_diverged_is_one_line_that_names_the_step(tmp_path):
+    problem, config, warm, states = prepare()
+    states[3].parameters[:] = np.inf
+    with pytest.raises(UserError, match=r"^order reference: step 3: a loss of the run") as error:
+        of_a_run(problem, config, warm, states, tmp_path, [6])
+    assert "\n" not in str(error.value)
+
+
+def test_heldout_is_the_mean_over_domains(tmp_path):
+    problem, *_ = prepare()
+    value = problem.evaluate(problem.model.parameters())
+    assert value[0] == np.mean(value[1:])
+
+
+REPLAYS = {
+    "order0": Order0,
+    "fut": lambda about: FUT(about, 1.0),
+    "fut++": lambda about: FUTPlusPlus(about, 1.0),
+    "constant": Constant,
+}
+
+
+@pytest.mark.parametrize("anchors", [None, 3])
+@pytest.mark.parametrize("method", REPLAYS)
+def test_batches_and_blocks_do_not_change_a_replay(tmp_path, monkeypatch, method, anchors):
+    problem, config, _, states = prepare()
+    sketch = SparseJL(problem.size, 64)
+    with expansion(problem, states, config, tmp_path, anchors) as about:
+        whole = outcome.replay(REPLAYS[method](about), problem, ORDERS, FOLLOWED, sketch)
+    monkeypatch.setattr(outcome, "BATCH_NUMBERS", 2 * problem.size)
+    monkeypatch.setattr(base, "CHUNK_NUMBERS", 100)
+    monkeypatch.setattr(path, "_HELD_NUMBERS", 0)
+    monkeypatch.setattr(table, "HELD_NUMBERS", 0)
+    with expansion(problem, states, config, tmp_path, anchors) as about:
+        parts = outcome.replay(REPLAYS[method](about), problem, ORDERS, FOLLOWED, sketch)
+    for name in ("value", "sketch", "trajectory"):
+        assert np.array_equal(whole[name], parts[name]), f"batches or blocks change {name}"
+
+
+def test_a_gradient_is_clipped_as_a_whole_whatever_the_blocks(tmp_path, monkeypatch):
+    problem, _, _, states = prepare()
+    config = optimizer_config(learning_rate=1e-3, gradient_clip=0.05)
+    schedules = torch.from_numpy(np.stack([order.schedule for order in ORDERS]))
+    with expansion(problem, states, config, tmp_path) as about:
+        whole = Order0(about).replay(schedules, lambda t, parameters: None)
+        monkeypatch.setattr(base, "CHUNK_NUMBERS", 100)
+        parts = Order0(about).replay(schedules, lambda t, parameters: None)
+    assert torch.equal(whole, parts), "a block is clipped by its own norm"
+
+
+def test_nothing_followed_gives_an_empty_trajectory(tmp_path):
+    problem, config, _, states = prepare()
+    with expansion(problem, states, config, tmp_path) as about:
+        found = outcome.replay(FUT(about, 1.0), problem, ORDERS, [], SparseJL(problem.size, 64))
+    assert found["trajectory"].shape == (0, 7, 64)
+    assert torch.from_numpy(found["value"]).isfinite().all()

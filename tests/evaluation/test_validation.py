@@ -1,0 +1,381 @@
+import copy
+import csv
+import json
+import math
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from scipy import stats
+
+import synthetic
+from trainorder.errors import UserError
+from trainorder.evaluation.conformal import conformal_radius
+from trainorder.evaluation.conformal_range import calibrated_range, is_beyond
+from trainorder.evaluation.scores import divergence_threshold
+from trainorder.numerics.resampling import binomial_share
+from trainorder.storage.formats import read_json
+from trainorder.storage.sealed_hdf5 import write_arrays
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    study = synthetic.make(tmp_path_factory.mktemp("study"))
+    return study, study.validate()
+
+
+@pytest.fixture
+def small(tmp_path):
+    return synthetic.make(tmp_path, random=6, calibration=10)
+
+
+def rows(path):
+    with open(path, newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def table(study, estimator, metric="heldout"):
+    """Return estimated and true values by order, read from the CSV files."""
+    true = {
+        r["order"]: float(r["value"]) for r in rows(study.outputs.truth) if r["metric"] == metric
+    }
+    found = {
+        r["order"]: float(r["value"])
+        for r in rows(study.outputs.estimates)
+        if r["estimator"] == estimator and r["metric"] == metric
+    }
+    return found, true
+
+
+def test_rank_correlation_is_that_of_the_written_values(made):
+    study, summary = made
+    for estimator in ("order0@reference", "taylor1@barycentre"):
+        for metric in synthetic.METRICS:
+            found, true = table(study, estimator, metric)
+            names = [name for name in found if name.startswith("random-")]
+            expected = stats.spearmanr([found[n] for n in names], [true[n] for n in names])
+            score = summary["estimators"][estimator]["order_lds"][metric]["random"]
+            assert score["value"] == pytest.approx(expected.statistic), (
+                "rows of another order joined"
+            )
+            assert score["n"] == len(names)
+            assert score["low"] <= score["value"] <= score["high"]
+
+
+def test_errors_are_those_of_the_written_values(made):
+    study, summary = made
+    found, true = table(study, "taylor1@reference")
+    names = [name for name in found if name.startswith("random-")]
+    error = np.array([found[n] - true[n] for n in names])
+    effect = np.array([true[n] - true["reference"] for n in names])
+    score = summary["estimators"]["taylor1@reference"]
+    assert score["mae"]["heldout"]["random"] == pytest.approx(np.abs(error).mean())
+    assert score["bias"]["heldout"]["random"] == pytest.approx(error.mean())
+    assert score["relative_error"]["heldout"]["random"] == pytest.approx(
+        np.abs(error).mean() / np.abs(effect).mean()
+    )
+
+
+def test_predicting_a_constant_has_relative_error_one_and_no_rank(made):
+    score = made[1]["estimators"]["constant@reference"]
+    assert score["order_lds"]["heldout"]["random"]["value"] is None
+    assert score["relative_error"]["heldout"]["random"] == pytest.approx(1.0)
+    assert score["parameter_error"]["random"]["mean"] == pytest.approx(1.0, rel=1e-5)
+    assert score["verdict"] == "not trusted"
+    assert "same value" in score["verdict_reason"]
+
+
+def test_parameter_error_is_relative_to_the_displacement_from_the_reference(made):
+    score = made[1]["estimators"]["taylor1@barycentre"]["parameter_error"]["random"]
+    assert score["mean"] == pytest.approx(0.14, rel=0.15), "not divided by the displacement?"
+    assert score["low"] < score["mean"] < score["high"]
+
+
+def test_diverged_orders_are_counted_and_kept(made):
+    study, summary = made
+    score = summary["estimators"]["fut-unguarded@reference"]
+    found, _ = table(study, "fut-unguarded@reference")
+    assert len(found) == 75, "a diverged order was dropped from estimates.csv"
+    assert any(not math.isfinite(value) for value in found.values()), "a NaN was replaced"
+    assert score["diverged"]["count"] == len(score["diverged"]["orders"]) == 74
+    assert score["order_lds"]["heldout"]["random"]["n"] == 48, "diverged ones left the correlation"
+    assert score["mae"]["heldout"]["random"] is None, "a mean over a NaN was made up"
+    assert score["verdict"] == "not trusted"
+    partly = summary["estimators"]["fut++@reference"]["diverged"]["orders"]
+    limit = divergence_threshold(synthetic.VOCABULARY)
+    assert partly == [n for n, v in table(study, "fut++@reference")[0].items() if v > limit]
+
+
+def test_intervals_come_from_the_calibration_orders_of_the_same_metric(made):
+    study, summary = made
+    for metric in synthetic.METRICS:
+        found, true = table(study, "taylor1@reference", metric)
+        residuals = [found[n] - true[n] for n in found if n.startswith("calibration")]
+        radius = conformal_radius(residuals, 0.9)
+        score = summary["estimators"]["taylor1@reference"]
+        assert score["interval_radius"][metric] == pytest.approx(radius)
+        inside = [abs(found[n] - true[n]) <= radius for n in found if n.startswith("random-")]
+        share = binomial_share(sum(inside), len(inside), 0.95)
+        assert score["coverage"][metric]["random"] == share._asdict()
+        assert share.low < share.value <= share.high
+    for row in rows(study.outputs.estimates):
+        if row["estimator"].startswith("taylor2"):
+            assert row["low"] == row["high"] == "", "an interval without calibration orders"
+    assert "calibration" not in score["coverage"]["heldout"], "coverage on its own calibration"
+
+
+def test_the_calibrated_range_is_that_of_the_calibration_estimates_and_their_radius():
+    assert calibrated_range(np.array([4.0, 4.2, 4.1]), 0.05) == pytest.approx([3.95, 4.25])
+    assert calibrated_range(np.array([4.0, np.nan]), 0.05) is None
+    assert calibrated_range(np.array([4.0]), None) is None
+    assert [is_beyond(x, [3.95, 4.25]) for x in (3.95, 4.25, 3.9, np.nan, np.inf)] == [
+        *[False, False],
+        *[True, True, True],
+    ]
+
+
+def test_estimates_beyond_the_calibrated_range_are_flagged_and_counted(made):
+    study, summary = made
+    flags = {}
+    for row in rows(study.outputs.estimates):
+        if row["metric"] == "heldout":
+            flags.setdefault(row["estimator"], {})[row["order"]] = row["beyond"]
+    score = summary["estimators"]["order0@barycentre"]
+    low, high = score["calibrated_range"]["heldout"]
+    for order, value in table(study, "order0@barycentre")[0].items():
+        assert flags["order0@barycentre"][order] == str(int(not low <= value <= high)), order
+    counted = score["beyond"]["heldout"]
+    assert counted["structured"] == 3, "sorted and hard-to-easy orders are far off the random ones"
+    assert counted["calibration"] == 0
+    assert set(flags["taylor2@barycentre"].values()) == {""}, "a range without calibration"
+    uncalibrated = summary["estimators"]["taylor2@barycentre"]
+    assert uncalibrated["calibrated_range"]["heldout"] is None
+    assert uncalibrated["beyond"]["heldout"]["random"] is None
+
+
+def test_uncalibrated_estimators_say_so_and_what_to_do(made):
+    score = made[1]["estimators"]["taylor2@barycentre"]
+    assert score["verdict"] == "not calibrated"
+    assert "no calibration order" in score["verdict_reason"]
+    assert "orders.calibration" in score["advice"]
+
+
+@pytest.mark.parametrize("name", ["ridge", "proxy"])
+def test_a_baseline_without_parameters_has_no_parameter_error_and_is_scored(made, name):
+    study, summary = made
+    score = summary["estimators"][name]
+    assert score["parameter_error"]["random"]["mean"] is None, "an error of parameters it lacks"
+    assert score["order_lds"]["heldout"]["random"]["n"] == 48
+    assert score["diverged"]["count"] == 0, "a sketch that is no number was taken for divergence"
+    assert name not in {row["estimator"] for row in rows(study.outputs.trajectories)}
+
+
+def test_orders_to_fit_on_are_retrained_and_in_no_score(made):
+    study, summary = made
+    assert summary["orders"]["fit"] == 8
+    assert "fit-0000" in {row["order"] for row in rows(study.outputs.truth)}
+    assert not [r for r in rows(study.outputs.estimates) if r["order"].startswith("fit")]
+    for score in summary["estimators"].values():
+        assert "fit" not in score["orders"]
+        assert "fit" not in score["order_lds"]["heldout"]
+
+
+def test_the_study_has_the_verdict_of_its_best_calibrated_estimator(made):
+    summary = made[1]
+    assert summary["best_estimator"] == "taylor1@barycentre"
+    assert summary["verdict"] == summary["estimators"]["taylor1@barycentre"]["verdict"] == "trusted"
+
+
+def test_costs_are_in_retrainings(made):
+    study, summary = made
+    costs = read_json(study.outputs.costs)
+    assert costs["retraining_seconds"] == pytest.approx(1.6)
+    assert costs["stages"]["truth"]["jobs"] == 4
+    assert costs["stages"]["table"]["retrainings"] == pytest.approx(2 * 30 / 1.6)
+    assert costs["stages"]["table"]["bytes"] == 2 * 708_000_000
+    costs_of = {name: score["cost"] for name, score in summary["estimators"].items()}
+    table_too = costs_of["order0@reference"]
+    assert table_too["precompute_retrainings"] == pytest.approx((2 + 3 + 56) / 1.6), (
+        "path, table or manifest lost, or the loading of a job counted"
+    )
+    assert table_too["per_order_retrainings"] == pytest.approx(0.02 / 1.6), "not replay per order"
+    assert table_too["bytes"] == 137_000_000 + 2 * 708_000_000
+    assert costs_of["taylor1@reference"]["bytes"] == 137_000_000, "Taylor reads no table"
+    assert costs_of["constant@reference"]["precompute_retrainings"] == pytest.approx(5 / 1.6)
+    assert costs_of["taylor1@barycentre"]["precompute_retrainings"] == pytest.approx(64 / 1.6)
+
+
+def test_fitted_baselines_pay_for_the_retrainings_they_are_fitted_on(made):
+    costs = {name: score["cost"] for name, score in made[1]["estimators"].items()}
+    ridge, proxy = costs["ridge"], costs["proxy"]
+    assert ridge["precompute_retrainings"] == pytest.approx(8 + 0.5 / 1.6)
+    assert ridge["per_order_retrainings"] == pytest.approx(0.001 / 1.6)
+    assert proxy["precompute_retrainings"] == pytest.approx(8 + (4 + 8 * 0.4 + 0.5) / 1.6)
+    assert proxy["per_order_retrainings"] == pytest.approx(0.4 / 1.6)
+    assert proxy["evaluation_retrainings"] == pytest.approx(0.02 / 1.6)
+    assert ridge["bytes"] == proxy["bytes"] == 0
+
+
+def test_total_compute_is_that_of_all_orders_which_the_study_ranks(made):
+    summary = made[1]
+    for name, score in summary["estimators"].items():
+        cost = score["cost"]
+        each = cost["per_order_retrainings"] + (cost["evaluation_retrainings"] or 0)
+        total = cost["precompute_retrainings"] + 64 * each
+        assert cost["total_retrainings"] == pytest.approx(total), name
+    assert summary["retrain_all"] == {
+        "orders": 64,
+        "total_retrainings": pytest.approx(64 * (1 + 0.08 / 1.6)),
+    }
+
+
+def test_trajectories_end_in_the_orders_parameter_error(made):
+    study, summary = made
+    found = {}
+    for row in rows(study.outputs.trajectories):
+        if row["estimator"] == "taylor1@reference":
+            found.setdefault(row["order"], {})[int(row["step"])] = float(row["parameter_error"])
+    assert set(found["random-0000"]) == set(range(synthetic.STEPS + 1))
+    assert set(found["random-0002"]) == {synthetic.STEPS}, "every order has its end"
+    assert found["random-0000"][0] == pytest.approx(0, abs=1e-6)
+    ends = [along[synthetic.STEPS] for name, along in found.items() if name.startswith("random")]
+    mean = summary["estimators"]["taylor1@reference"]["parameter_error"]["random"]["mean"]
+    assert mean == pytest.approx(np.mean(ends))
+
+
+def test_json_holds_no_nan_and_csv_reads_back(made):
+    study, summary = made
+    for path in (study.outputs.validation, study.outputs.costs):
+
+        def refuse(text, path=path):
+            raise AssertionError(f"{path} holds {text}")
+
+        json.loads(Path(path).read_text(), parse_constant=refuse)
+    assert read_json(study.outputs.validation) == summary
+    truth = {(r["order"], r["metric"]): float(r["value"]) for r in rows(study.outputs.truth)}
+    with h5py.File(study.inputs.truth[0]) as file:
+        names, values = file["order"].asstr()[()], file["value"][()]
+    for name, row in zip(names, values, strict=True):
+        for metric, value in zip(synthetic.METRICS, row, strict=True):
+            assert truth[name, metric] == value, "digits were lost"
+
+
+def test_neither_the_order_of_shards_nor_of_metrics_matters(small):
+    first = small.validate()
+    small.inputs.truth.reverse()
+    small.inputs.estimates.reverse()
+    rewrite(small.inputs.estimates[0], reverse_metrics)
+    rewrite(small.inputs.truth[-1], reverse_metrics)
+    again = small.validate()
+    first["provenance"] = again["provenance"] = None
+    small_metrics = sorted(first.pop("metrics")), sorted(again.pop("metrics"))
+    assert small_metrics[0] == small_metrics[1]
+    assert again == first, "columns or rows were joined by position"
+
+
+def reverse_metrics(arrays):
+    arrays["metric"] = arrays["metric"][::-1]
+    arrays["value"] = arrays["value"][:, ::-1]
+
+
+def rewrite(path, change, key=synthetic.KEY):
+    """Change a shard's arrays and seal it again."""
+    with h5py.File(path) as file:
+        arrays = {
+            name: list(file[name].asstr()[()]) if file[name].dtype == object else file[name][()]
+            for name in file
+        }
+        sealed = {"schema_version", "key", "content_sha256"}
+        attributes = {n: v for n, v in file.attrs.items() if n not in sealed}
+    change(arrays)
+    write_arrays(path, key, arrays, **attributes)
+
+
+def rename(arrays, field, old, new):
+    arrays[field] = [new if name == old else name for name in arrays[field]]
+
+
+def edit_json(path, change):
+    content = read_json(path)
+    change(content)
+    Path(path).write_text(json.dumps(content))
+
+
+FAULTS = {
+    "missing truth shard": (
+        lambda s: Path(s.inputs.truth[1]).unlink(), ["truth/1.h5", "missing", "truth"]),
+    "truncated truth shard": (
+        lambda s: Path(s.inputs.truth[1]).write_bytes(b"not hdf5"), ["truth/1.h5", "rule `truth`"]),
+    "shard of another study": (
+        lambda s: rewrite(s.inputs.estimates[0], lambda a: None, key="other"),
+        ["constant@reference/0.h5", "another study", "rule `estimate`"]),
+    "order of truth unknown": (
+        lambda s: rewrite(s.inputs.truth[0], lambda a: rename(a, "order", "reference", "x")),
+        ["truth/0.h5", "unknown order `x`", "rule `truth`"]),
+    "order of truth twice": (
+        lambda s: rewrite(
+            s.inputs.truth[0], lambda a: rename(a, "order", "reference", "calibration-0000")),
+        ["truth/0.h5", "calibration-0000", "rule `truth`"]),
+    "order estimated twice": (
+        lambda s: rewrite(
+            s.inputs.estimates[1], lambda a: rename(a, "order", "random-0000", "random-0001")),
+        ["order0@reference/0.h5", "random-0001", "rule `estimate`"]),
+    "truth shard left out": (
+        lambda s: s.inputs.truth.pop(), ["no truth of order", "rule `truth`"]),
+    "baseline without shards": (
+        lambda s: [s.inputs.estimates.remove(p) for p in s.inputs.estimates[:] if "/ridge/" in p],
+        ["estimates/ridge", "rule `ridge`"]),
+    "baseline's shard lost": (
+        lambda s: [Path(p).unlink() for p in s.inputs.estimates if "/proxy/" in p],
+        ["proxy/0.h5", "missing", "rule `proxy`"]),
+    "cost of the proxy's training lost": (
+        lambda s: [s.inputs.costs.remove(p) for p in s.inputs.costs[:] if "proxy_orders" in p],
+        ["costs/proxy_orders", "rule `proxy_orders`"]),
+    "estimator without shards": (
+        lambda s: s.inputs.estimates.pop(0), ["constant@reference", "rule `estimate`"]),
+    "estimator unknown": (
+        lambda s: s.config["estimators"].pop(0), ["unknown estimator `constant@reference`"]),
+    "metric unknown to the truth": (
+        lambda s: rewrite(
+            s.inputs.estimates[0], lambda a: rename(a, "metric", "heldout/drama", "heldout/opera")),
+        ["constant@reference/0.h5", "heldout/", "rule `estimate`"]),
+    "values cut short": (
+        lambda s: rewrite(s.inputs.truth[0], lambda a: a.update(value=a["value"][:-1])),
+        ["truth/0.h5", "value", "rule `truth`"]),
+    "dataset lost": (
+        lambda s: rewrite(s.inputs.truth[0], lambda a: a.pop("sketch")),
+        ["truth/0.h5", "no `sketch`", "rule `truth`"]),
+    "sketch of another size": (
+        lambda s: rewrite(s.inputs.estimates[0], lambda a: a.update(sketch=a["sketch"][:, :5])),
+        ["constant@reference/0.h5", "sketch", "rule `estimate`"]),
+    "no reference order": (
+        lambda s: edit_json(s.inputs.orders, lambda c: c["orders"].pop(0)),
+        ["orders.json", "reference", "rule `orders`"]),
+    "unknown split": (
+        lambda s: edit_json(s.inputs.orders, lambda c: c["orders"][1].update(split="test")),
+        ["orders.json", "`test`", "rule `orders`"]),
+    "cost record broken": (
+        lambda s: Path(s.inputs.costs[0]).write_text("{}"),
+        ["costs/corpus.json", "rule `corpus`"]),
+    "no retraining timed": (
+        lambda s: [
+            edit_json(path, lambda c: c["counts"].clear())
+            for path in s.inputs.costs if "costs/truth" in path],
+        ["no retraining was timed", "rule `truth`"]),
+    "vocabulary lost": (
+        lambda s: Path(s.inputs.corpus).write_text("{}"), ["corpus.json", "rule `corpus`"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_input_is_one_line_naming_file_and_rule(small, fault):
+    spoil, expected = FAULTS[fault]
+    small = copy.deepcopy(small)
+    spoil(small)
+    with pytest.raises(UserError) as error:
+        small.validate()
+    message = str(error.value)
+    assert all(part in message for part in expected), message
+    assert "\n" not in message
+    assert not Path(small.outputs.validation).exists()

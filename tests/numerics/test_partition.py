@@ -1,0 +1,42 @@
+"""Derivatives through `split`: those of `torch.split`, of any order."""
+
+import pytest
+import torch
+
+from trainorder.numerics import memory
+from trainorder.numerics import partition as split
+
+SIZES = [3, 1, 4]
+
+
+def loss(whole, divide):
+    """A loss whose third derivatives mix the parts; the second part has none of its own."""
+    first, _, third = divide(whole, SIZES)
+    return (first.sum() * third.sin().prod()).exp() + (third**3).sum()
+
+
+def derivatives(divide):
+    """Return value, gradient, and the second and third derivative along a direction."""
+    generator = torch.Generator().manual_seed(0)
+    point, d = torch.randn(2, 8, generator=generator, dtype=torch.float64)
+    point.requires_grad_()
+    value = loss(point, divide)
+    (first,) = torch.autograd.grad(value, point, create_graph=True)
+    (second,) = torch.autograd.grad(first, point, d, create_graph=True)
+    (third,) = torch.autograd.grad(second, point, d)
+    return [value, first, second, third]
+
+
+@pytest.mark.parametrize("held", [0, 10**6])
+def test_derivatives_are_those_of_torch(held, monkeypatch):
+    monkeypatch.setattr(memory._Memory, "left", held)
+    for order, (found, expected) in enumerate(
+        zip(derivatives(split.split), derivatives(torch.split), strict=True)
+    ):
+        assert torch.equal(found, expected), f"the derivative of order {order} is another"
+
+
+def test_parts_are_views():
+    whole = torch.zeros(8)
+    split.split(whole, SIZES)[2].data[0] = 1.0
+    assert whole[4] == 1, "the parts are copies, of all parameters"

@@ -1,0 +1,133 @@
+"""A user's orders as CSV say what they say as JSON, and bad ones are one line."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trainorder.config.sections import WindowConfig
+from trainorder.errors import UserError
+from trainorder.orders.user_files import read_orders
+
+WINDOW = WindowConfig(
+    warmup_steps=0, units=6, unit_size=1, units_per_step=2, epochs=1, mixed_fraction=0.0
+)
+PLACES = "name,1,2,3,4,5,6\n"
+KINDS = "name,kind,1,2,3,4,5,6\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("orders")
+
+
+def read(folder, text, name="mine.csv"):
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_orders(path, WINDOW)
+
+
+def same(one, other):
+    """Whether two lists of orders are the same."""
+    return [(o.name, o.kind, o.split, o.schedule.tolist()) for o in one] == [
+        (o.name, o.kind, o.split, o.schedule.tolist()) for o in other
+    ]
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@given(st.lists(st.permutations(range(6)), min_size=1, max_size=4), st.booleans())
+def test_orders_read_the_same_from_csv_as_from_json(folder, schedules, free):
+    kind = {"kind": "free"} if free else {}
+    entries = [{"name": f"o{i}", "schedule": s, **kind} for i, s in enumerate(schedules)]
+    rows = [
+        ",".join([entry["name"], *kind.values(), *map(str, entry["schedule"])]) for entry in entries
+    ]
+    text = (KINDS if free else PLACES) + "\n".join(rows)
+    assert same(read(folder, text), read(folder, json.dumps(entries), "mine.json"))
+
+
+def test_a_row_is_read_in_the_order_of_training(folder):
+    [order] = read(folder, PLACES + "mine,5,4,3,2,1,0\n")
+    assert order.schedule.tolist() == [[5, 4], [3, 2], [1, 0]]
+
+
+def test_one_row_may_be_free_where_others_are_permutations(folder):
+    orders = read(folder, KINDS + "a,free,0,0,1,1,2,2\nb,,0,1,2,3,4,5\nc,permutation,5,4,3,2,1,0\n")
+    assert [order.kind for order in orders] == ["free", "permutation", "permutation"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\xef\xbb\xbf" + PLACES.encode() + b"mine,0,1,2,3,4,5\r\n",
+        PLACES + "\n  mine , 0, 1, 2,3,4 ,5\n,,,,,,\n\n",
+        PLACES + '"mine","0","1","2","3","4","5"',
+        "name,a,b,c,d,e,f\nmine,0,1,2,3,4,5",
+    ],
+    ids=["by a spreadsheet", "blanks", "quoted", "other headings"],
+)
+def test_what_spreadsheets_add_changes_nothing(folder, text):
+    assert same(read(folder, text), read(folder, PLACES + "mine,0,1,2,3,4,5\n"))
+
+
+def test_the_ending_tells_csv_from_json_in_capitals_too(folder):
+    [order] = read(folder, PLACES + "mine,0,1,2,3,4,5\n", "MINE.CSV")
+    assert np.array_equal(order.schedule.ravel(), np.arange(6))
+
+
+BAD = {  # the text, and what the line says beside the file's name
+    "empty": ("", ["holds no orders"]),
+    "blank": ("\n ,\n", ["holds no orders"]),
+    "only a heading": (PLACES, ["holds no orders"]),
+    "no heading": (
+        "mine,0,1,2,3,4,5\nb,0,1,2,3,4,5\n",
+        ["heading is missing: begins with 'mine'", "`name`, `kind` (may be left out), then one a"],
+    ),
+    "one order without a heading": ("mine,0,1,2,3,4,5\n", ["heading is missing", "`name`"]),
+    "heading without a name": ("order,1,2\nmine,0,1\n", ["begins with 'order'", "`name`"]),
+    "semicolons": ("name;1;2\nmine;0;1\n", ["begins with 'name;1;2'", "commas"]),
+    "not UTF-8": (b"name,1\nmine,\xff\n", ["not readable as CSV"]),
+    "unclosed quote": (PLACES + 'mine,"0,1,2,3,4,5\n', ["not readable as CSV"]),
+    "duplicate unit": (PLACES + "mine,0,0,2,3,4,5\n", ["'mine'", "unit 0 comes 2 times"]),
+    "missing unit": (PLACES + "mine,0,1,2,3,4,4\n", ["'mine'", "not a permutation"]),
+    "unknown unit": (PLACES + "mine,0,1,2,3,4,6\n", ["'mine'", "unit 6 does not exist"]),
+    "negative unit": (PLACES + "mine,0,1,2,3,4,-1\n", ["'mine'", "unit -1 does not exist"]),
+    "too short": (PLACES + "mine,0,1,2\n", ["'mine'", "3 places", "3 steps of 2 units"]),
+    "too long": (PLACES + "mine,0,1,2,3,4,5,5\n", ["'mine'", "7 places"]),
+    "longer than the heading": (
+        "name,1,2\nmine,0,1,2,3,4,5\n",
+        ["'mine'", "6 places, but the heading names 2"],
+    ),
+    "longer than the heading by a comma": (KINDS + "mine,,0,1,2,3,4,5,\n", ["'mine'", "7 places"]),
+    "no places": (PLACES + "mine\n", ["'mine'", "whole numbers"]),
+    "padded": (PLACES + "mine,0,1,2,3,4,\n", ["'mine'", "place 5 holds ''", "whole number"]),
+    "a word": (PLACES + "mine,0,one,2,3,4,5\n", ["'mine'", "place 1 holds 'one'"]),
+    "a fraction": (PLACES + "mine,0,1.5,2,3,4,5\n", ["'mine'", "place 1 holds '1.5'"]),
+    "a number as Python writes it": (PLACES + "mine,0_0,1,2,3,4,5\n", ["'mine'", "'0_0'"]),
+    "digits of another script": (PLACES + "mine,0,1,2,3,4,５\n", ["'mine'", "holds '５'"]),
+    "more digits than a number has": (PLACES + f"mine,{'1' * 5000},1,2,3,4,5\n", ["place 0"]),
+    "a huge number": (PLACES + f"mine,0,{2**70},2,3,4,5\n", ["'mine'", "whole numbers"]),
+    "duplicate name": (PLACES + "mine,0,1,2,3,4,5\n" * 2, ["'mine'", "name is taken"]),
+    "no name": (PLACES + ",0,1,2,3,4,5\n", ["order 0", "`name`"]),
+    "unknown kind": (KINDS + "mine,fre,0,1,2,3,4,5\n", ["'mine'", "`kind` is 'fre'"]),
+    "kind without a heading": (PLACES + "mine,free,0,1,2,3,4\n", ["'mine'", "holds 'free'"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_csv_is_one_line_that_names_the_file_and_the_order(folder, case):
+    text, expected = BAD[case]
+    with pytest.raises(UserError) as caught:
+        read(folder, text)
+    message = str(caught.value)
+    for part in (str(folder / "mine.csv"), *expected):
+        assert part in message, f"the line does not say {part!r}: {message}"
+    assert "\n" not in message
+
+
+def test_a_missing_file_reads_as_it_does_for_json(folder):
+    for name in ("absent.csv", "absent.json"):
+        with pytest.raises(UserError, match=rf"{name}: no such file$"):
+            read_orders(folder / name, WINDOW)

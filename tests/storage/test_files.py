@@ -1,0 +1,178 @@
+"""Published files: whole or absent, whatever happens to the writer."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from trainorder.errors import UserError
+from trainorder.storage.atomic import publish
+from trainorder.storage.formats import (
+    read_csv,
+    read_json,
+    sha256_file,
+    write_csv,
+    write_json,
+    write_text,
+)
+
+
+class WriterError(Exception):
+    """Stands for any failure of the code that fills a file."""
+
+
+def test_an_exception_leaves_the_old_file_and_no_litter(tmp_path):
+    target = tmp_path / "result.txt"
+    write_text(target, "old")
+    with pytest.raises(WriterError), publish(target) as private:
+        private.write_text("half of the new")
+        raise WriterError
+    assert target.read_text() == "old", "publish renamed a file whose writer failed"
+    assert os.listdir(tmp_path) == ["result.txt"], "publish left its private file behind"
+
+
+def test_an_exception_publishes_nothing_where_there_was_nothing(tmp_path):
+    target = tmp_path / "new" / "result.txt"
+    with pytest.raises(WriterError), publish(target) as private:
+        private.write_text("half")
+        raise WriterError
+    assert not target.exists()
+
+
+def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):
+    target = tmp_path / "result.txt"
+    write_text(target, "old")
+    with publish(target) as private:
+        private.write_text("new")
+        assert private.parent == target.parent, "a rename across file systems is not atomic"
+        assert target.read_text() == "old"
+    assert target.read_text() == "new"
+
+
+@pytest.mark.parametrize("before", [None, "old"])
+def test_a_killed_writer_changes_nothing(tmp_path, before):
+    target = tmp_path / "result.txt"
+    if before is not None:
+        write_text(target, before)
+    code = f"""
+        import time
+        from trainorder.storage.atomic import publish
+        with publish({str(target)!r}) as private:
+            with open(private, "w") as handle:
+                handle.write("half")
+                handle.flush()
+                print("written", flush=True)
+                time.sleep(60)
+    """
+    writer = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    assert writer.stdout.readline() == "written\n"
+    writer.send_signal(signal.SIGKILL)
+    writer.communicate()
+    assert len(list(tmp_path.glob(".*.partial"))) == 1
+    if before is None:
+        assert not target.exists(), "a half-written file carries the published name"
+    else:
+        assert target.read_text() == before, "a killed writer touched the published file"
+    write_text(target, "after")
+    assert target.read_text() == "after", "the litter of a killed writer blocks the next one"
+    assert os.listdir(tmp_path) == ["result.txt"], "the litter of killed writers piles up"
+
+
+def test_what_a_writer_that_lives_or_one_on_another_machine_has_begun_is_left_alone(tmp_path):
+    target, host = tmp_path / "result.txt", socket.gethostname()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    begun = [
+        f".result.txt.{host}.{os.getppid()}.partial",
+        f".result.txt.another-{host}.{ended.pid}.partial",
+        f".other.txt.{host}.{ended.pid}.partial",
+    ]
+    for name in [*begun, f".result.txt.{host}.{ended.pid}.partial"]:
+        (tmp_path / name).write_text("half")
+    write_text(target, "whole")
+    assert sorted(os.listdir(tmp_path)) == sorted([*begun, "result.txt"])
+
+
+def test_two_writers_of_one_name_do_not_mix(tmp_path):
+    code = """
+        import sys
+        from trainorder.storage.formats import write_text
+        for _ in range(50):
+            write_text(sys.argv[1], sys.argv[2] * 100_000)
+    """
+    target = tmp_path / "result.txt"
+    writers = [
+        subprocess.Popen([sys.executable, "-c", textwrap.dedent(code), target, letter])
+        for letter in "ab"
+    ]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    assert target.read_text() in ("a" * 100_000, "b" * 100_000), "private names are not private"
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot be written") as caught:
+        write_text(tmp_path / "file" / "result.txt", "text")
+    assert str(tmp_path / "file" / "result.txt") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_json_comes_back_as_it_was(tmp_path):
+    value = {"a": [1, 2.5, None, "é"], "b": {"c": 0.1 + 0.2}}
+    write_json(tmp_path / "x.json", value)
+    assert read_json(tmp_path / "x.json") == value
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {"a": [float("-inf")]}])
+def test_json_refuses_numbers_it_does_not_have(tmp_path, value):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "x.json", value)
+    assert not (tmp_path / "x.json").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{'a': 1}", b"\xff\xfe\x00", None])
+def test_unreadable_json_is_one_line_with_its_name(tmp_path, content):
+    path = tmp_path / "x.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        read_json(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_csv_keeps_every_bit_of_a_float(tmp_path):
+    values = [0.1, 1 / 3, 1e-300, 2.0**60 + 1, float("inf")]
+    write_csv(tmp_path / "x.csv", ["name", "value"], [['a,\n"b"', v] for v in values])
+    rows = read_csv(tmp_path / "x.csv")
+    assert [float(row["value"]) for row in rows] == values
+    assert {row["name"] for row in rows} == {'a,\n"b"'}
+
+
+def test_csv_writes_none_as_an_empty_cell(tmp_path):
+    write_csv(tmp_path / "x.csv", ["low", "high"], [[None, 1.0]])
+    assert read_csv(tmp_path / "x.csv") == [{"low": "", "high": "1.0"}]
+
+
+@pytest.mark.parametrize("content", [b"a\n\xff\n", None])
+def test_unreadable_csv_is_one_line_with_its_name(tmp_path, content):
+    path = tmp_path / "x.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        read_csv(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_sha256_is_that_of_the_bytes(tmp_path: Path):
+    (tmp_path / "x").write_bytes(b"abc")
+    assert sha256_file(tmp_path / "x").startswith("ba7816bf8f01cfea")

@@ -1,0 +1,122 @@
+"""Which checkpoints of a run a window is read from; a run that does not hold them is one line."""
+
+import os
+import re
+
+import pytest
+
+from trainorder.config.sections import EstimatorConfig, WindowConfig
+from trainorder.errors import UserError
+from trainorder.training.existing_run.checkpoint_files import (
+    MOMENTS_FILE,
+    PARAMETERS_FILE,
+    check_path_is_exact,
+    checkpoint_files,
+    window_checkpoints,
+)
+
+WINDOW = WindowConfig(  # from step 10 to step 18
+    warmup_steps=10, units=8, unit_size=1, units_per_step=1, epochs=1, mixed_fraction=0.0
+)
+
+
+def run_of(folder, *steps, files=(PARAMETERS_FILE, MOMENTS_FILE)):
+    """Make a run of empty files."""
+    for step in steps:
+        (folder / f"checkpoint-{step}").mkdir()
+        for name in files:
+            (folder / f"checkpoint-{step}" / name).touch()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("there", "read"),
+    [
+        (range(9, 21), range(10, 19)),
+        (range(0, 30, 2), range(10, 19, 2)),
+        ((0, 5, 10, 15, 20, 25), (10, 15, 20)),  # the end lies between two
+        ((10, 15, 18), (10, 15, 18)),  # a trainer keeps its end, too
+        ((10, 1000), (10, 1000)),
+    ],
+    ids=["every step", "every second", "behind the end", "the run ends there", "two alone"],
+)
+def test_the_checkpoints_about_the_window_are_read(tmp_path, there, read):
+    folder = run_of(tmp_path, *there)
+    (folder / "checkpoint-last").mkdir()
+    (folder / "runs").mkdir()
+    assert window_checkpoints(folder, WINDOW) == list(read)
+
+
+def test_the_first_checkpoint_s_files_come_first(tmp_path):
+    names = checkpoint_files("run", [10, 12])
+    assert names[:2] == [
+        "run/checkpoint-10/model.safetensors",
+        "run/checkpoint-10/optimizer.safetensors",
+    ]
+    assert len(names) == 4
+
+
+REFUSED = {
+    "no checkpoints": ((), "holds no folder checkpoint-<step>"),
+    "the window starts between two": ((8, 12, 16, 20), "checkpoint-10: missing, and the window"),
+    "the run starts later": ((11, 12, 20), "the run's first is checkpoint-11"),
+    "the run ends before": ((10, 12, 14, 16), "checkpoint-18: missing, and the window ends"),
+    "the start alone": ((10,), "the run's last is checkpoint-10"),
+    "one is missing": ((10, 12, 16, 18), "checkpoint-14: missing: .* are 2 steps apart"),
+    "the last is far": ((10, 12, 14, 16, 30), "checkpoint-18: missing: .* next is checkpoint-30"),
+    "one out of step": ((10, 13, 14, 16, 19), "checkpoint-14: irregular: .* 1 behind"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_run_whose_checkpoints_do_not_fit_is_one_line_that_names_the_file(tmp_path, case):
+    steps, message = REFUSED[case]
+    with pytest.raises(UserError, match=message) as error:
+        window_checkpoints(run_of(tmp_path, *steps), WINDOW)
+    assert "\n" not in str(error.value)
+    assert str(error.value).startswith(str(tmp_path))
+
+
+def test_a_run_that_is_no_folder_is_one_line(tmp_path):
+    (tmp_path / "run").touch()
+    with pytest.raises(UserError, match=r"run: cannot be read: Not a directory; make it readable"):
+        window_checkpoints(tmp_path / "run", WINDOW)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+@pytest.mark.parametrize("name", ["", "checkpoint-14"])
+def test_a_folder_that_may_not_be_read_is_one_line_that_names_it(tmp_path, name):
+    folder = run_of(tmp_path, *range(10, 19))
+    (folder / name).chmod(0)
+    try:
+        with pytest.raises(UserError, match=rf"{name}: cannot be read: Permission denied"):
+            window_checkpoints(folder, WINDOW)
+    finally:
+        (folder / name).chmod(0o755)
+
+
+@pytest.mark.parametrize("name", [PARAMETERS_FILE, MOMENTS_FILE])
+def test_a_missing_file_is_named(tmp_path, name):
+    folder = run_of(tmp_path, *range(10, 19))
+    (folder / "checkpoint-14" / name).unlink()
+    with pytest.raises(UserError, match=rf"^\S*checkpoint-14/{re.escape(name)}: missing$"):
+        window_checkpoints(folder, WINDOW)
+
+
+@pytest.mark.parametrize(
+    ("pickled", "name"), [("optimizer.pt", MOMENTS_FILE), ("pytorch_model.bin", PARAMETERS_FILE)]
+)
+def test_a_pickle_is_never_read_and_the_line_says_how_to_convert(tmp_path, pickled, name):
+    folder = run_of(tmp_path, *range(10, 19))
+    (folder / "checkpoint-14" / name).rename(folder / "checkpoint-14" / pickled)
+    message = rf"checkpoint-14/{re.escape(pickled)}: a pickle, .* {re.escape(name)} .* docs/run.md"
+    with pytest.raises(UserError, match=message):
+        window_checkpoints(folder, WINDOW)
+
+
+def test_the_reduced_model_about_interpolated_states_is_refused():
+    reduced = [EstimatorConfig("reduced", path) for path in ("reference", "barycentre")]
+    check_path_is_exact("run", [10, 11, 12], reduced)
+    check_path_is_exact("run", [10, 12], [reduced[1], EstimatorConfig("order0", "reference")])
+    with pytest.raises(UserError, match="reduced@reference: needs a checkpoint at every step"):
+        check_path_is_exact("run", [10, 12], reduced)

@@ -1,0 +1,354 @@
+"""The states of an existing run: its own to the bit, and straight lines between."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import Trainer, TrainingArguments
+
+from problems import optimizer_config
+from trainers import (
+    LENGTH,
+    UNIT_DOMAINS,
+    UNITS,
+    VOCABULARY,
+    documented,
+    llama,
+    state_of,
+    token_arrays,
+    train,
+)
+from trainorder.config.sections import ModelConfig
+from trainorder.data.corpus import Corpus
+from trainorder.errors import UserError
+from trainorder.training.existing_run.states import RunStates, read_checkpoint
+from trainorder.training.existing_run.verification import check_run
+from trainorder.training.meter import Meter
+from trainorder.training.model import LanguageModel
+from trainorder.training.optimizer import MOMENTS, AdamW
+from trainorder.training.problem import LanguageProblem
+
+FIRST, RATE, HORIZON = 2, 1e-2, 40
+ORDER = np.array([[3], [0], [5], [1], [4], [2]])
+SIZES = ModelConfig(hidden_size=8, intermediate_size=12, layers=1, heads=2)
+
+
+def batches(arrays):
+    """Return the batches of a run: two of a warm-up, then the units in ORDER."""
+    warmup = token_arrays(seed=6)["units"][:FIRST]
+    return [*warmup, *arrays["units"][ORDER[:, 0]]]
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    return token_arrays()
+
+
+@pytest.fixture(scope="module")
+def run(arrays, tmp_path_factory):
+    """Return the folder of a run with a checkpoint at every step, and its states."""
+    folder = tmp_path_factory.mktemp("run")
+    return folder, train(llama(), batches(arrays), lambda step: RATE, folder, FIRST)
+
+
+@pytest.fixture
+def problem(arrays):
+    corpus = Corpus(
+        ["sea", "hill"], VOCABULARY, np.zeros((0, LENGTH)), arrays["units"], UNIT_DOMAINS,
+        arrays["heldout"],
+    )  # fmt: skip
+    return LanguageProblem(
+        LanguageModel(SIZES, VOCABULARY, LENGTH, 0, torch.float32), corpus, Meter()
+    )
+
+
+@pytest.fixture
+def model(problem):
+    return problem.model
+
+
+def same(state, other):
+    """Whether two states are the same to the bit."""
+    return state.step == other.step and all(
+        torch.equal(getattr(state, name), getattr(other, name)) for name in MOMENTS
+    )
+
+
+@pytest.fixture
+def copied(run, tmp_path):
+    """Return a function that changes the tensors of a file of one checkpoint; and its folder."""
+
+    def change(name, edit, step=FIRST):
+        place = tmp_path / f"checkpoint-{step}"
+        place.mkdir(exist_ok=True)
+        for file in ("model.safetensors", "optimizer.safetensors"):
+            tensors = load_file(run[0] / place.name / file)
+            if file.startswith(name):
+                edit(tensors)
+            save_file(tensors, place / file)
+        return tmp_path
+
+    return change
+
+
+def test_with_a_checkpoint_at_every_step_each_state_is_the_trainer_s_to_the_bit(run, model):
+    folder, states = run
+    found = RunStates(folder, range(FIRST, FIRST + UNITS + 1), model)
+    for t, expected in enumerate(states):
+        assert same(found.state(t), expected), f"step {t} is not what the trainer had"
+    assert states[0].exp_avg.any(), "the run starts without moments: nothing of them was tested"
+
+
+def test_between_checkpoints_states_lie_on_a_straight_line(run, model):
+    folder, states = run
+    found = RunStates(folder, [2, 5, 8], model)
+    for t in (0, 3, 6):
+        assert same(found.state(t), states[t])
+    for t, before, after, share in ((1, 0, 3, 1 / 3), (2, 0, 3, 2 / 3), (4, 3, 6, 1 / 3)):
+        state = found.state(t)
+        assert state.step == FIRST + t
+        for name in MOMENTS:
+            start, end = (getattr(states[i], name) for i in (before, after))
+            assert torch.allclose(getattr(state, name), start + share * (end - start), atol=1e-8)
+
+
+def test_a_run_can_be_read_from_the_middle_and_past_the_window(run, model):
+    folder, states = run
+    found = RunStates(folder, [4, 6, 8], model)
+    assert same(found.state(0), states[2])
+    assert same(found.state(2), states[4])
+
+
+def test_a_start_without_updates_has_no_moments(tmp_path, arrays, model):
+    states = train(llama(), batches(arrays)[:1], lambda step: RATE, tmp_path)
+    found = read_checkpoint(tmp_path, 0, model)
+    assert same(found, states[0])
+    assert not found.exp_avg.any()
+
+
+@pytest.mark.parametrize("also", [False, True], ids=["the other name", "both names"])
+def test_tied_weights_are_read_under_either_name(run, copied, model, also):
+    def tied(tensors):
+        tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].clone()
+        if not also:
+            del tensors["model.embed_tokens.weight"]
+
+    def tied_moments(tensors):
+        for moment in ("exp_avg", "exp_avg_sq"):
+            tensors[f"lm_head.weight.{moment}"] = tensors.pop(f"model.embed_tokens.weight.{moment}")
+
+    assert same(read_checkpoint(copied("model", tied), FIRST, model), run[1][0])
+    assert same(read_checkpoint(copied("optimizer", tied_moments), FIRST, model), run[1][0])
+
+
+def put(name, value):
+    """Return an edit that replaces a tensor, by a value or by a function of it."""
+
+    def edit(tensors):
+        tensors[name] = value(tensors[name]) if callable(value) else value
+
+    return edit
+
+
+def without(name):
+    return lambda tensors: tensors.pop(name)
+
+
+def spoilt(tensor):
+    tensor = tensor.clone()
+    tensor.view(-1)[1] = float("nan")
+    return tensor
+
+
+NORM = "model.norm.weight"
+REFUSED = {  # the file, an edit of its tensors, what the line says behind the file's name
+    "parameter missing": ("model", without(NORM), f"`{NORM}` is missing"),
+    "parameter unknown": ("model", put("h.0.w", torch.ones(2)), "`h.0.w` is of no .* parameter"),
+    "parameter of another shape": ("model", put(NORM, torch.ones(9)), "is 9, and the model's 8"),
+    "parameter in half precision": ("model", put(NORM, lambda x: x.bfloat16()), "is of bfloat16"),
+    "parameter not finite": ("model", put(NORM, spoilt), "holds numbers that are not finite"),
+    "tied weights apart": (
+        "model",
+        put("lm_head.weight", torch.ones(VOCABULARY, 8)),
+        "differs from `.*`, and the model ties them",
+    ),
+    "moment missing": ("optimizer", without(f"{NORM}.exp_avg_sq"), "exp_avg_sq` is missing"),
+    "moment unknown": ("optimizer", put("x.exp_avg", torch.ones(2)), "`x.exp_avg` is of no"),
+    "moment of another shape": ("optimizer", put(f"{NORM}.exp_avg", torch.ones(1, 8)), "is 1 x 8"),
+    "moment not finite": ("optimizer", put(f"{NORM}.exp_avg", spoilt), "not finite"),
+    "another step": ("optimizer", put("step", torch.tensor(7)), "is 7, and its folder is of 2"),
+    "steps": ("optimizer", put("step", torch.ones(2)), "`step` is 2, and no single number"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_checkpoint_that_is_not_the_model_s_is_one_line_that_names_the_file(copied, model, case):
+    file, edit, message = REFUSED[case]
+    folder = copied(file, edit)
+    with pytest.raises(UserError, match=message) as error:
+        read_checkpoint(folder, FIRST, model)
+    assert str(error.value).startswith(f"{folder}/checkpoint-2/{file}.safetensors: ")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\x80\x02}q\x00.", b"\xff" * 64])
+@pytest.mark.parametrize("file", ["model", "optimizer"])
+def test_a_file_of_other_bytes_is_one_line(copied, model, file, content):
+    folder = copied("none", None)
+    path = folder / f"checkpoint-2/{file}.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"^{path}: not readable as safetensors: [^\n]*$"):
+        read_checkpoint(folder, FIRST, model)
+
+
+def test_the_number_of_updates_may_be_left_out(run, copied, model):
+    assert same(read_checkpoint(copied("optimizer", without("step")), FIRST, model), run[1][0])
+
+
+@pytest.fixture
+def partly(tmp_path, arrays):
+    """Return a run that trained its norms alone, its model, and its states."""
+    module = llama()
+    module.save_pretrained(tmp_path / "source")
+    for name, parameter in module.named_parameters():
+        parameter.requires_grad_("norm" in name)
+    states = train(module, batches(arrays), lambda step: RATE, tmp_path)
+    config = ModelConfig(2, 1, 1, 1, source=str(tmp_path / "source"), trainable=["norm"])
+    return tmp_path, LanguageModel(config, VOCABULARY, LENGTH, 0, torch.float32), states
+
+
+def test_of_a_run_that_trained_a_part_that_part_is_the_state(partly):
+    folder, model, states = partly
+    assert model.size == 3 * 8
+    assert same(read_checkpoint(folder, 4, model), states[4])
+
+
+def test_parameters_that_are_not_trained_must_be_those_of_the_model(partly, run):
+    folder, model, _ = partly
+    path, name = folder / "checkpoint-4/model.safetensors", "model.layers.0.mlp.up_proj.weight"
+    tensors = load_file(path)
+    kept = {key: tensor for key, tensor in tensors.items() if "norm" in key}
+    save_file(kept, path)  # may be left out
+    read_checkpoint(folder, 4, model)
+    save_file({**tensors, name: tensors[name] + 1}, path)
+    with pytest.raises(UserError, match=f"`{name}` is not trained here, and is not that of"):
+        read_checkpoint(folder, 4, model)
+
+
+def test_moments_of_a_parameter_that_is_not_trained_are_refused(partly, run):
+    _, model, _ = partly
+    with pytest.raises(UserError, match="exp_avg` is of no trained parameter"):
+        read_checkpoint(run[0], FIRST, frozen_as(model, run[0]))
+
+
+def frozen_as(model, folder):
+    """Give a model the parameters of a run's first checkpoint."""
+    tensors = load_file(folder / f"checkpoint-{FIRST}/model.safetensors")
+    model.module.load_state_dict(tensors, strict=False)
+    return model
+
+
+def checked(problem, folder, steps, order=ORDER, tolerance=1e-3, **changes):
+    config = optimizer_config(**{"learning_rate": RATE, **changes})
+    states = RunStates(folder, steps, problem.model)
+    check_run(states, order, problem, AdamW(config, HORIZON), tolerance)
+
+
+EVERY = range(FIRST, FIRST + UNITS + 1)
+
+
+def test_a_run_that_is_as_configured_passes_its_check(run, problem):
+    checked(problem, run[0], EVERY)
+    assert problem.meter.counts["gradients"] == 2, "more was differentiated than two steps"
+
+
+def test_a_run_of_rate_zero_passes_its_check(tmp_path, arrays, problem):
+    """The first step of a linear rise stands still."""
+    train(llama(), batches(arrays)[FIRST:], lambda step: RATE * step / 30, tmp_path)
+    checked(problem, tmp_path, range(UNITS + 1), linear_warmup_steps=30)
+
+
+OTHERS = {  # what differs from the run, and what the line names
+    "the order": ({"order": ORDER[::-1]}, "checkpoint-3: exp_avg: .* run.order"),
+    "its end": ({"order": np.concatenate([ORDER[:-1], ORDER[:1]])}, "checkpoint-8: exp_avg:"),
+    "momentum": ({"beta1": 0.5}, "optimizer.beta1"),
+    "clipping": ({"gradient_clip": 1e-3}, "optimizer.gradient_clip"),
+    "second moments": ({"beta2": 0.99}, "exp_avg_sq: .* optimizer.beta2"),
+    "the rate": ({"learning_rate": 2 * RATE}, "parameters: .* optimizer.learning_rate"),
+    "the rate, nearly": ({"learning_rate": 1.01 * RATE}, "parameters: .* run.tolerance"),
+    "decay": ({"weight_decay": 1.0}, "parameters: .* weight_decay"),
+    "the schedule's end": ({"schedule": "cosine", "horizon": 9}, "parameters: .* horizon"),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_a_run_that_is_not_as_configured_is_one_line_that_says_what_to_compare(run, problem, case):
+    changes, message = OTHERS[case]
+    with pytest.raises(UserError, match=message) as error:
+        checked(problem, run[0], EVERY, **changes)
+    assert "\n" not in str(error.value)
+
+
+def test_other_tokens_are_found(run, problem, arrays):
+    problem._tokens = (problem._tokens + 1) % VOCABULARY
+    with pytest.raises(UserError, match=r"exp_avg: .* corpus.files"):
+        checked(problem, run[0], EVERY)
+
+
+def test_what_is_within_the_tolerance_passes(run, problem):
+    checked(problem, run[0], EVERY, tolerance=0.1, learning_rate=1.01 * RATE)
+
+
+SECOND = [2, 4, 6, 8]
+
+
+def test_between_checkpoints_that_are_further_apart_a_run_is_trained_and_passes(run, problem):
+    checked(problem, run[0], SECOND)
+    assert problem.meter.counts["gradients"] == 4, "other steps than the first and last two"
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_a_run_that_is_not_as_configured_is_found_between_checkpoints_as_well(run, problem, case):
+    with pytest.raises(UserError, match=r"checkpoint-[48]: .*run\.order.*learning_rate"):
+        checked(problem, run[0], SECOND, **OTHERS[case][0])
+
+
+@pytest.mark.parametrize("kept", [[2, 8], [2, 9]], ids=["its ends", "beyond its end"])
+def test_a_run_that_kept_nothing_within_the_window_is_not_trained_all_again(run, problem, kept):
+    checked(problem, run[0], kept, order=ORDER[::-1])
+    assert not problem.meter.counts["gradients"]
+
+
+def test_the_documented_callback_makes_a_run_of_the_trainer_of_transformers(
+    tmp_path, arrays, problem
+):
+    rows = [
+        {"input_ids": row, "labels": row}
+        for batch in batches(arrays)[FIRST:]
+        for row in torch.as_tensor(batch)
+    ]
+    arguments = TrainingArguments(
+        str(tmp_path), max_steps=UNITS, save_strategy="steps", save_steps=1, learning_rate=RATE,
+        per_device_train_batch_size=2, adam_beta2=0.95, max_grad_norm=0.0, weight_decay=0.0,
+        lr_scheduler_type="constant", logging_strategy="no", report_to=[], use_cpu=True,
+        disable_tqdm=True,
+    )  # fmt: skip
+    trainer = Trainer(
+        llama(), arguments, train_dataset=InOrder(rows), callbacks=[documented("SaveOptimizer")()]
+    )
+    trainer.train()
+    trained = list(trainer.model.parameters())
+    assert same(
+        read_checkpoint(tmp_path, UNITS, problem.model), state_of(trained, trainer.optimizer, UNITS)
+    )
+    checked(problem, tmp_path, range(1, UNITS + 1), order=ORDER[1:])
+
+
+class InOrder(torch.utils.data.IterableDataset):
+    """Rows that no sampler shuffles."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __iter__(self):
+        return iter(self.rows)

@@ -1,0 +1,243 @@
+"""A model of the user's own: what is read of it, and what of it is trained."""
+
+import json
+
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+from problems import relative_error, taylor_rows
+from trainorder.config.sections import ModelConfig
+from trainorder.errors import UserError
+from trainorder.numerics.derivatives import gradient
+from trainorder.training.model import LanguageModel, next_token_loss
+
+VOCABULARY, LENGTH = 13, 7
+LORA = {"rank": 2, "alpha": 4, "targets": ["q_proj", "v_proj"]}
+
+
+def llama():
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=VOCABULARY, hidden_size=8, intermediate_size=12, num_hidden_layers=2,
+            num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=16,
+        )
+    )  # fmt: skip
+
+
+def gpt2():
+    """A family with dropout, biases and learned positions."""
+    return GPT2LMHeadModel(
+        GPT2Config(vocab_size=VOCABULARY, n_embd=8, n_layer=1, n_head=2, n_positions=16)
+    )
+
+
+@pytest.fixture(scope="module", params=[llama, gpt2], ids=["llama", "gpt2"])
+def folder(request, tmp_path_factory):
+    torch.manual_seed(3)
+    path = tmp_path_factory.mktemp("model")
+    request.param().save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def llama_folder(tmp_path_factory):
+    torch.manual_seed(3)
+    path = tmp_path_factory.mktemp("llama")
+    llama().save_pretrained(path)
+    return path
+
+
+def loaded(folder, vocabulary=VOCABULARY, length=LENGTH, dtype=torch.float64, seed=0, **fields):
+    config = ModelConfig(2, 1, 1, 1, source=str(folder), **fields)
+    return LanguageModel(config, vocabulary, length, seed, dtype)
+
+
+@pytest.fixture
+def tokens():
+    return torch.randint(VOCABULARY, (5, LENGTH), generator=torch.Generator().manual_seed(1))
+
+
+def test_the_loss_is_the_saved_model_s_without_dropout(folder, tokens):
+    model = loaded(folder, dtype=torch.float32)
+    saved = type(model.module).from_pretrained(folder).eval()
+    with torch.no_grad():
+        expected = next_token_loss(saved(tokens).logits, tokens)
+        found = model.loss(model.parameters(), tokens)
+    assert torch.allclose(found, expected, atol=1e-6), "weights are not the saved ones"
+    assert torch.equal(found, model.loss(model.parameters(), tokens)), "dropout is on"
+
+
+def test_it_is_differentiated_twice_as_autograd_does(folder, tokens):
+    model = loaded(folder)
+    theta = model.parameters()
+    d = 0.01 * torch.randn(1, model.size, dtype=theta.dtype)
+    found = taylor_rows(lambda x: model.loss(x, tokens), theta, d, 1)
+
+    def slope(x):
+        return model.loss(x, tokens)
+
+    hvp = torch.autograd.functional.hvp(slope, theta, d[0])[1]
+    error = relative_error(found[0], gradient(slope, theta) + hvp)
+    assert error < 1e-6, f"off by {error:.1e}, more than norms in single precision explain"
+
+
+def test_only_parameters_that_a_pattern_finds_are_trained(llama_folder, tokens):
+    model = loaded(llama_folder, trainable=[r"layers\.1\.mlp", "norm"])
+    names = [n for n, p in model.module.named_parameters() if p.requires_grad]
+    assert names
+    assert all("layers.1.mlp" in name or "norm" in name for name in names)
+    assert model.size == sum(parameter.numel() for parameter in model.trained)
+    frozen = model.module.model.embed_tokens.weight.clone()
+    model.load(model.parameters() + 1)
+    assert torch.equal(frozen, model.module.model.embed_tokens.weight), "a frozen part moved"
+    assert torch.isfinite(gradient(lambda x: model.loss(x, tokens), model.parameters())).all()
+
+
+def test_adapters_alone_are_trained_and_start_at_the_model_itself(llama_folder, tokens):
+    plain, adapted = loaded(llama_folder), loaded(llama_folder, lora=LORA)
+    assert all("lora_" in n for n, p in adapted.module.named_parameters() if p.requires_grad)
+    assert adapted.size == 2 * 2 * 2 * (8 + 8) - 2 * 2 * 4, "r (in + out) for q and v of two layers"
+    with torch.no_grad():
+        found = adapted.loss(adapted.parameters(), tokens)
+        assert torch.allclose(found, plain.loss(plain.parameters(), tokens))
+    slope = gradient(lambda x: adapted.loss(x, tokens), adapted.parameters())
+    assert slope.any(), "adapters get no gradient"
+
+
+@pytest.mark.parametrize("fields", [{}, {"trainable": ["norm"]}, {"lora": LORA}])
+def test_its_size_is_told_without_its_weights(llama_folder, fields):
+    with torch.device("meta"):
+        assert loaded(llama_folder, **fields).size == loaded_size(llama_folder, fields)
+
+
+def loaded_size(folder, fields):
+    with torch.device("cpu"):
+        return loaded(folder, **fields).size
+
+
+def test_adapters_are_the_same_for_the_same_seed(llama_folder):
+    first, second = (loaded(llama_folder, lora=LORA).parameters() for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_a_folder_that_is_no_model_is_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"^model.source: .*: cannot be loaded: it has no config.j"):
+        loaded(tmp_path)
+
+
+@pytest.fixture
+def configuration(folder, tmp_path):
+    """Return a folder with the configuration of a model and no weights."""
+    (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
+    return tmp_path
+
+
+NEW = "ignore:.*no weights; a new model:UserWarning"
+
+
+@pytest.mark.filterwarnings(NEW)
+@pytest.mark.parametrize("fields", [{}, {"trainable": ["norm|ln"]}])
+def test_a_configuration_alone_is_a_new_model_of_the_seed(configuration, folder, fields, tokens):
+    first, again, other = (loaded(configuration, seed=seed, **fields) for seed in (1, 1, 2))
+    for mine, same in zip(first.module.parameters(), again.module.parameters(), strict=True):
+        assert torch.equal(mine, same)
+    assert first.size == loaded(folder, **fields).size
+    whole = [torch.cat([p.flatten() for p in m.module.parameters()]) for m in (first, other)]
+    assert not torch.equal(*whole)
+    assert first.module.config._attn_implementation == "eager"
+    assert torch.equal(*(first.loss(first.parameters(), tokens) for _ in range(2))), "dropout is on"
+    with torch.device("meta"):
+        assert loaded(configuration, **fields).size == first.size
+
+
+def test_that_a_model_is_a_new_one_is_told(configuration):
+    with pytest.warns(UserWarning, match="no weights; a new model is made of config.json"):
+        loaded(configuration)
+
+
+@pytest.mark.filterwarnings(NEW)
+def test_a_new_model_is_drawn_in_single_precision_whatever_its_configuration_says(configuration):
+    plain = loaded(configuration).parameters()
+    rewrite(configuration / "config.json", dtype="bfloat16")
+    assert torch.equal(loaded(configuration).parameters(), plain)
+
+
+def rewrite(path, **fields):
+    """Write fields into a JSON file."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+def name_nothing(folder):
+    (folder / "weights").rename(folder / "pytorch_model.bin")
+
+
+def name_in_the_configuration(folder):
+    (folder / "weights").rename(folder / "adapter_model.bin")
+    rewrite(folder / "config.json", transformers_weights="adapter_model.bin")
+
+
+def name_in_an_index(folder):
+    (folder / "weights").rename(folder / "part.bin")
+    names = torch.load(folder / "part.bin")
+    index = {"metadata": {"total_size": 1}, "weight_map": dict.fromkeys(names, "part.bin")}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize("name", [name_nothing, name_in_the_configuration, name_in_an_index])
+def test_pickled_weights_are_not_read(configuration, folder, name):
+    torch.save(loaded(folder).module.state_dict(), configuration / "weights")
+    name(configuration)
+    with pytest.raises(UserError, match=r"^model.source: .*: cannot be loaded: [^\n]*safetensors"):
+        loaded(configuration)
+    assert torch.load.__module__ == "torch.serialization"
+
+
+def test_weights_that_are_not_all_there_are_refused(tmp_path):
+    """The library would draw those that are missing from the seed."""
+    model = llama()
+    model.save_pretrained(tmp_path)
+    rewrite(tmp_path / "config.json", num_hidden_layers=3)
+    with pytest.raises(UserError, match=r"its weights lack model.layers.2.[a-z_.]*; [^\n]*$"):
+        loaded(tmp_path)
+
+
+ADAPTERS = r"^model.source: .*: cannot be loaded: adapter_config.json: it is adapters; [^\n]*$"
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_a_folder_of_adapters_is_refused(llama_folder, tmp_path, device):
+    adapted = loaded(llama_folder, lora=LORA).module
+    adapted.save_pretrained(tmp_path)
+    with torch.device(device), pytest.raises(UserError, match=ADAPTERS):
+        loaded(tmp_path)
+    llama().save_pretrained(tmp_path)  # the model beside them changes nothing
+    with torch.device(device), pytest.raises(UserError, match=ADAPTERS):
+        loaded(tmp_path)
+
+
+def test_adapters_on_the_hub_are_refused(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "transformers.utils.peft_utils.cached_file",
+        lambda name, file, **_: asked.append((name, file)) or f"/cache/{file}",
+    )
+    with pytest.raises(UserError, match=ADAPTERS):
+        loaded("someone/adapters")
+    assert asked == [("someone/adapters", "adapter_config.json")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"vocabulary": VOCABULARY + 1}, "knows 13 tokens, and the corpus has 14"),
+        ({"length": 17}, "takes 16 tokens at most"),
+        ({"trainable": ["no_such"]}, "model.trainable: `no_such` matches no parameter"),
+        ({"lora": {**LORA, "targets": ["no_such"]}}, "model.lora.targets: "),
+    ],
+    ids=["tokens", "length", "pattern", "target"],
+)
+def test_what_does_not_fit_the_model_is_one_line(llama_folder, fields, message):
+    with pytest.raises(UserError, match=message) as error:
+        loaded(llama_folder, **fields)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,120 @@
+"""Code hashes change when, and only when, code that a script uses changes."""
+
+import ast
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from trainorder.workflow import code_hash
+
+ROOT = Path(__file__).parents[2]
+
+MODULES = {
+    "__init__.py": '"""The package."""\n',
+    "rates.py": '"""Rates."""\n\nRATE = 0.5\n',
+    "training.py": (
+        '"""Trains."""\n\nfrom trainorder.rates import RATE\n\n\n'
+        'def train(steps):\n    """Train."""\n    return steps * RATE\n'
+    ),
+    "figures/__init__.py": "",
+    "figures/curves.py": "WIDTH = 3\n",
+    "step.py": (
+        "from trainorder import training\n\n\ndef main(job):\n    return training.train(job)\n"
+    ),
+}
+
+
+@pytest.fixture
+def hash_of(tmp_path, monkeypatch):
+    """Return a function that hashes `step.py` of a copy of MODULES with some files replaced."""
+    copies = iter(range(100))
+
+    def hash_of(**changes):
+        package = tmp_path / str(next(copies)) / "trainorder"
+        files = MODULES | {f"{name}.py": text for name, text in changes.items()}
+        for name, text in files.items():
+            (package / name).parent.mkdir(parents=True, exist_ok=True)
+            (package / name).write_text(text)
+        shutil.move(package / "step.py", package.parent / "step.py")
+        monkeypatch.setattr(code_hash, "PACKAGE", package)
+        return code_hash.code_hash(package.parent / "step.py")
+
+    return hash_of
+
+
+def test_the_same_code_elsewhere_has_the_same_hash(hash_of):
+    assert hash_of() == hash_of(), "the hash depends on where the clone lies"
+
+
+def test_comments_layout_and_docstrings_do_not_count(hash_of):
+    edited = (
+        '"""Other words."""\n# a comment\nfrom trainorder.rates import (\n    RATE,\n)\n'
+        'def train(\n    steps,\n):\n    """Other words."""\n    return (steps * RATE)  # why\n'
+    )
+    assert hash_of(training=edited) == hash_of(), "an edit of words would rerun the study"
+
+
+def test_a_constant_in_a_transitively_imported_module_counts(hash_of):
+    assert hash_of(rates="RATE = 0.25\n") != hash_of(), "an edit would leave stale results"
+
+
+def test_a_directly_imported_module_counts(hash_of):
+    assert hash_of(training=MODULES["training.py"].replace("*", "+")) != hash_of()
+
+
+def test_the_script_itself_counts(hash_of):
+    assert hash_of(step=MODULES["step.py"].replace("train(job)", "train(job + 1)")) != hash_of()
+
+
+def test_a_string_that_is_no_docstring_counts(hash_of):
+    one = MODULES["rates.py"] + 'NAME = "a"\n'
+    assert hash_of(rates=one) != hash_of(rates=one.replace('"a"', '"b"'))
+
+
+def test_an_unrelated_module_does_not_count(hash_of):
+    assert hash_of(**{"figures/curves": "WIDTH = 4\n"}) == hash_of(), "an edit would rerun too much"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import trainorder.figures.curves",
+        "from trainorder.figures import curves",
+        "from trainorder.figures.curves import WIDTH",
+        "def later():\n    from trainorder.figures import curves",
+    ],
+)
+def test_every_form_of_import_is_followed(hash_of, line):
+    step = f"{line}\n{MODULES['step.py']}"
+    before = hash_of(step=step)
+    assert hash_of(step=step, **{"figures/curves": "WIDTH = 4\n"}) != before
+
+
+def test_a_package_counts_where_its_module_is_imported(hash_of):
+    step = f"import trainorder.figures.curves\n{MODULES['step.py']}"
+    assert hash_of(step=step, **{"figures/__init__": "X = 1\n"}) != hash_of(step=step)
+
+
+def test_no_module_imports_in_a_way_that_the_hash_does_not_follow():
+    for path in [*ROOT.glob("lib/**/*.py"), *ROOT.glob("scripts/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            relative = isinstance(node, ast.ImportFrom) and node.level > 0
+            star = isinstance(node, ast.ImportFrom) and any(a.name == "*" for a in node.names)
+            by_name = isinstance(node, ast.Attribute) and node.attr == "import_module"
+            hidden = relative or star or by_name
+            assert not hidden, f"{path}: write the full name in an import"
+
+
+def test_digest_depends_on_values_and_not_on_the_order_of_keys():
+    assert code_hash.digest({"a": 1, "b": [2, None]}) == code_hash.digest({"b": [2, None], "a": 1})
+    assert code_hash.digest(1, 2) != code_hash.digest(2, 1)
+    assert code_hash.digest("1") != code_hash.digest(1)
+    assert len(code_hash.digest(0)) == 16
+
+
+def test_versions_and_machine_can_be_written_as_json():
+    assert "torch" in code_hash.versions()
+    assert code_hash.machine()["cores"] >= 1
+    json.dumps([code_hash.versions(), code_hash.machine()], allow_nan=False)
