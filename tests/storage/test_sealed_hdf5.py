@@ -215,7 +215,7 @@ def test_a_full_disk_is_one_line_and_publishes_nothing(tmp_path):
     code = f"""
         import resource
         import numpy as np
-        from trainorder import store
+        from trainorder.storage import sealed_hdf5 as store
         from trainorder.errors import UserError
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         try:
@@ -237,7 +237,7 @@ def test_a_disk_full_at_any_size_of_the_file_is_one_line_and_no_crash(tmp_path):
         import resource
         import sys
         import numpy as np
-        from trainorder import store
+        from trainorder.storage import sealed_hdf5 as store
         from trainorder.errors import UserError
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         from test_sealed_hdf5 import write

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from trainorder.storage import provenance
 from trainorder.workflow import code_hash
 
 ROOT = Path(__file__).parents[2]
@@ -115,6 +116,6 @@ def test_digest_depends_on_values_and_not_on_the_order_of_keys():
 
 
 def test_versions_and_machine_can_be_written_as_json():
-    assert "torch" in code_hash.versions()
-    assert code_hash.machine()["cores"] >= 1
-    json.dumps([code_hash.versions(), code_hash.machine()], allow_nan=False)
+    assert "torch" in provenance.versions()
+    assert provenance.machine()["cores"] >= 1
+    json.dumps([provenance.versions(), provenance.machine()], allow_nan=False)

@@ -86,7 +86,7 @@ def validate(
     )
     splits = {name: str(record["split"]) for name, record in records.items()}
     bare = {estimator.name for estimator in estimators if estimator.method in METRIC_METHODS}
-    joined = [
+    parts = [
         joined(name, estimate, truth, splits, name in bare) for name, estimate in estimates.items()
     ]
     counts = {split: list(splits.values()).count(split) for split in dict.fromkeys(splits.values())}
@@ -103,7 +103,7 @@ def validate(
         part.name: score(part, truth.metrics, settings, vocabulary)
         | {"cost": costs[part.name]}
         | {"diverged": diverged_orders(part, truth.metrics, vocabulary)}
-        for part in joined
+        for part in parts
     }
     best = best_estimator(scores)
     summary = {
@@ -126,8 +126,8 @@ def validate(
         },
     }
     write_truth(outputs, truth)
-    write_estimates(outputs.estimates, joined, estimates, truth.metrics, scores)
-    write_trajectories(outputs.trajectories, joined, truth)
+    write_estimates(outputs.estimates, parts, estimates, truth.metrics, scores)
+    write_trajectories(outputs.trajectories, parts, truth)
     write_json(
         outputs.costs,
         {
