@@ -7,13 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from trainorder.config.sections import ModelConfig
 from trainorder.errors import UserError
 from trainorder.numerics import vectors
 from trainorder.numerics.partition import split
-from trainorder.training import pretrained
 
 _IGNORED = -100  # a label that cross-entropy leaves out
 
@@ -57,6 +55,8 @@ class LanguageModel:
         if config.source is None:
             module: torch.nn.Module = _decoder(config, vocabulary, length)
         else:
+            from trainorder.training import pretrained
+
             module = pretrained.load(config.source, config, seed)
             _check_fits(module, config.source, vocabulary, length)
         self.module = module.to(device, dtype)
@@ -114,6 +114,9 @@ class LanguageModel:
 
 def _decoder(config: ModelConfig, vocabulary: int, length: int) -> torch.nn.Module:
     """Return a new LLaMA-style decoder with tied embeddings."""
+    # Imported here: it takes seconds, and jobs without a model do not need it.
+    from transformers import LlamaConfig, LlamaForCausalLM
+
     return LlamaForCausalLM(
         LlamaConfig(  # type: ignore[call-arg]  # takes any attribute
             vocab_size=vocabulary,

@@ -12,10 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from tqdm import trange
-from transformers import (
-    get_constant_schedule_with_warmup,
-    get_cosine_with_min_lr_schedule_with_warmup,
-)
 
 from trainorder.config.sections import OptimizerConfig
 from trainorder.errors import UserError
@@ -184,6 +180,12 @@ def _optimizer(
 def _scheduler(
     optimizer: torch.optim.Optimizer, config: OptimizerConfig, horizon: int, step: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
+    # Imported here: it takes seconds, and only jobs that train need it.
+    from transformers import (
+        get_constant_schedule_with_warmup,
+        get_cosine_with_min_lr_schedule_with_warmup,
+    )
+
     scheduler: torch.optim.lr_scheduler.LRScheduler
     if config.schedule == "constant":
         scheduler = get_constant_schedule_with_warmup(
