@@ -10,7 +10,13 @@ from snakemake.common.configfile import load_configfile
 from snakemake.settings.types import ConfigSettings
 from snakemake.utils import update_config
 from trainorder.evaluation.results import CHECKSUMS
-from trainorder.config.methods import CURVATURE_METHODS, FITTED_METHODS, SEARCHING, STORE, TABLE_METHODS
+from trainorder.config.methods import (
+    CURVATURE_METHODS,
+    FITTED_METHODS,
+    SEARCHING,
+    STORE,
+    TABLE_METHODS,
+)
 from trainorder.config.sections import EstimatorConfig, ModelConfig, WindowConfig
 from trainorder.config.checks import check, check_files
 from trainorder.config.loading import load_config
@@ -23,7 +29,11 @@ from trainorder.config.sections import PACKAGED_MODEL_FOLDER
 from trainorder.training.packaged_model import FILES
 from trainorder.workflow.code_hash import code_hash
 from trainorder.storage.provenance import digest
-from trainorder.training.existing_run.checkpoint_files import check_path_is_exact, checkpoint_files, window_checkpoints
+from trainorder.training.existing_run.checkpoint_files import (
+    check_path_is_exact,
+    checkpoint_files,
+    window_checkpoints,
+)
 from trainorder.storage.sealed_hdf5 import stated_key
 
 # Jobs keep what they free: with glibc's defaults a step of training spends up to a tenth of its
@@ -115,7 +125,9 @@ if config["device"] == "auto":
             "error: config: device: auto: on a cluster, say cpu or cuda: what Snakemake sees here, "
             "the nodes of its jobs need not have"
         )
-    from trainorder.training.device import resolved# imports torch, which takes seconds
+    from trainorder.training.device import (
+        resolved,
+    )  # imports torch, which takes seconds
 
     config["device"] = resolved(config["device"])
 # What a rule that computes on the device asks for.

@@ -19,6 +19,7 @@ from trainorder.estimators.futpp import FUTPlusPlus
 from trainorder.estimators.order0 import Order0
 from trainorder.estimators.taylor2 import Taylor2
 from trainorder.evaluation import replaying as outcome
+from trainorder.evaluation import retraining
 from trainorder.expansion import gradient_table as table
 from trainorder.expansion import path
 from trainorder.expansion import replay as base
@@ -45,14 +46,14 @@ def real(warm, config, folder, readouts, run=None):
     def checkpoints(order, readout):
         return Checkpoints(folder / "work", f"{order}-{readout}", 4)
 
-    return outcome.Training(warm, config, HORIZON, readouts, checkpoints, run)
+    return retraining.Training(warm, config, HORIZON, readouts, checkpoints, run)
 
 
 def test_readouts_divide_a_training_and_do_not_change_it(tmp_path):
     problem, config, warm, _ = prepare()
     sketch = SparseJL(problem.size, 64)
     whole, parts = (
-        outcome.retrain(
+        retraining.retrain(
             problem, ORDERS, real(warm, config, tmp_path / name, readouts), FOLLOWED, sketch, {}
         )
         for name, readouts in (("whole", [6]), ("parts", [2, 3, 6]))
@@ -62,7 +63,7 @@ def test_readouts_divide_a_training_and_do_not_change_it(tmp_path):
     assert parts["along"].shape == (3, 3, 3)
     assert np.array_equal(parts["along"][:, -1], parts["value"]), "the last readout is not the end"
     short = [Order("first", "custom", "custom", ORDERS[0].schedule[:2])]
-    first = outcome.retrain(
+    first = retraining.retrain(
         problem, short, real(warm, config, tmp_path / "first", [2]), [], sketch, {}
     )
     assert np.array_equal(parts["along"][0, 0], first["value"][0]), "a readout is at another step"
@@ -72,9 +73,9 @@ def test_orders_about_a_unit_report_its_loss(tmp_path):
     problem, config, warm, _ = prepare()
     units = {ORDERS[0].name: [0], ORDERS[1].name: [1, 4]}
     sketch = SparseJL(problem.size, 64)
-    found = outcome.retrain(problem, ORDERS, real(warm, config, tmp_path, [6]), [], sketch, units)[
-        "unit_loss"
-    ]
+    found = retraining.retrain(
+        problem, ORDERS, real(warm, config, tmp_path, [6]), [], sketch, units
+    )["unit_loss"]
     state, _ = Checkpoints(tmp_path / "work", "1-0", 4).latest(0)
     assert found.shape == (3, 6)
     assert np.isfinite(found).tolist() == [
@@ -87,7 +88,7 @@ def test_replay_and_training_agree_on_what_they_report(tmp_path):
     problem, config, warm, states = prepare()
     sketch = SparseJL(problem.size, 64)
     training = real(warm, config, tmp_path, [6])
-    true = outcome.retrain(problem, ORDERS, training, FOLLOWED, sketch, {})
+    true = retraining.retrain(problem, ORDERS, training, FOLLOWED, sketch, {})
     with expansion(problem, states, config, tmp_path) as about:
         found = outcome.replay(Taylor2(about), problem, ORDERS, FOLLOWED, sketch)
     assert found["order"] == true["order"] == [order.name for order in ORDERS]
@@ -110,13 +111,13 @@ def of_a_run(problem, config, warm, states, folder, readouts):
     path.write_path(folder / "run.h5", "k", states.__getitem__, 6, np.arange(6))
     with opened(folder / "run.h5", "k", "reference") as file:
         training = real(warm, config, folder, readouts, path.Path(file))
-        return outcome.retrain(problem, RUN, training, ["reference"], sketch, about)
+        return retraining.retrain(problem, RUN, training, ["reference"], sketch, about)
 
 
 def test_the_truth_of_a_run_s_order_is_what_training_it_gives_and_nothing_is_trained(tmp_path):
     problem, config, warm, states = prepare()
     readouts, sketch = [2, 6], SparseJL(problem.size, 64)
-    trained = outcome.retrain(
+    trained = retraining.retrain(
         problem, RUN, real(warm, config, tmp_path / "trained", readouts), ["reference"], sketch,
         {"reference": [0, 3]},
     )  # fmt: skip
