@@ -38,6 +38,10 @@ def test_types_are_sound():
     run("mypy")
 
 
+def test_imports_follow_the_layers_of_the_package():
+    run("lint-imports")
+
+
 def test_rules_are_formatted():
     run("snakefmt", "--check", "Snakefile", "rules")
 
