@@ -1,4 +1,4 @@
-"""Nothing that is read is run: no pickle, no unpacking by name, no name from a file in a shell."""
+"""The code runs nothing that it reads: no pickle, no unpacking by name, no file name in a shell."""
 
 import ast
 import re
@@ -18,7 +18,7 @@ UNPACKING = {"extractall", "unpack_archive"}
 
 
 def called(node):
-    """Return the module, or the like, and the name of what a call calls."""
+    """Return the owner (a module or object) and the name of the function that a call invokes."""
     if isinstance(node.func, ast.Attribute):
         owner = node.func.value
         return (owner.id if isinstance(owner, ast.Name) else ""), node.func.attr
@@ -26,26 +26,26 @@ def called(node):
 
 
 def offences(tree):
-    """Yield what code must not hold, with its line."""
+    """Yield each forbidden construct with its line number."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
             if UNPICKLING & {name.split(".")[0] for name in names}:
-                yield node.lineno, "imports what loads pickles"
+                yield node.lineno, "imports a module that loads pickles"
         elif isinstance(node, ast.Call):
             owner, name = called(node)
             options = {option.arg: option.value for option in node.keywords}
             if (owner, name) in LOADING or name in UNPACKING:
-                yield node.lineno, f"{owner}.{name} may run or write what a file says"
+                yield node.lineno, f"{owner}.{name} may run code from a file or write where it says"
             if (owner in ("", "os", "subprocess") and name in RUNNING) or "shell" in options:
-                yield node.lineno, f"{owner}.{name} runs text"
+                yield node.lineno, f"{owner}.{name} runs text as a command"
             if owner == "subprocess" and isinstance(node.args[0], ast.Constant | ast.JoinedStr):
-                yield node.lineno, "a command is not a list"
+                yield node.lineno, "a command is text instead of a list"
             allowed = options.get("trust_remote_code") or options.get("allow_pickle")
             if allowed is not None and not (
                 isinstance(allowed, ast.Constant) and allowed.value is False
             ):
-                yield node.lineno, "code or pickles of a download are allowed"
+                yield node.lineno, "allows code or pickles from a download"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -69,7 +69,7 @@ def test_no_module_loads_a_pickle_or_hands_text_to_a_shell(path):
         "AutoModel.from_pretrained(name, trust_remote_code=True)",
     ],
 )
-def test_what_is_forbidden_is_seen(code):
+def test_the_check_detects_what_is_forbidden(code):
     assert list(offences(ast.parse(code)))
 
 

@@ -1,4 +1,4 @@
-"""The linters are clean, and the files that must agree with each other do."""
+"""The linters find nothing, and files that must agree with each other do."""
 
 import ast
 import importlib.metadata
@@ -18,7 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def run(*command):
-    """Run a tool of this environment at the root of the repository."""
+    """Run a tool of this environment in the top folder of the repository."""
     environment_bin = Path(sys.executable).parent
     done = subprocess.run(
         [environment_bin / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True
@@ -51,19 +51,19 @@ def test_snakemake_finds_nothing_to_lint():
 
 
 def canonical(name):
-    """Return a package's name as indexes spell it."""
+    """Return the normalized name of a package."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def pins(lines):
-    """Return the versions of `name==version` lines; anything else is an error."""
-    found = {}
+    """Return the versions of `name==version` lines; fail on any other line."""
+    versions = {}
     for line in lines:
         match = re.fullmatch(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.]+)", line)
         assert match, f"not an exact pin: {line}"
-        assert canonical(match[1]) not in found, f"pinned twice: {line}"
-        found[canonical(match[1])] = match[2]
-    return found
+        assert canonical(match[1]) not in versions, f"duplicate pin: {line}"
+        versions[canonical(match[1])] = match[2]
+    return versions
 
 
 def lock():
@@ -73,7 +73,7 @@ def lock():
 
 
 def direct():
-    """Return the direct dependencies of the project by group: run time is the group ``."""
+    """Return the direct dependencies by group; the group of the library itself is ``."""
     groups = {"": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}
     return {group: [Requirement(text) for text in texts] for group, texts in groups.items()}
 
@@ -93,8 +93,8 @@ def test_the_lock_holds_the_dependencies_of_what_it_holds():
         try:
             requires = importlib.metadata.requires(name) or []
         except importlib.metadata.PackageNotFoundError:
-            continue  # this environment was made otherwise
-        if name == "torch":  # builds differ in what they bring
+            continue  # not installed in this environment
+        if name == "torch":  # builds differ in their dependencies
             continue
         for requirement in map(Requirement, requires):
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
@@ -145,7 +145,7 @@ def test_the_library_prints_nothing(path):
         node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
     ]
     names = [call.id for call in calls if isinstance(call, ast.Name)]
-    assert "print" not in names, f"{path}: return it, or let the script report it"
+    assert "print" not in names, f"{path}: the library must not print; return the text instead"
 
 
 def test_the_library_knows_nothing_of_snakemake():

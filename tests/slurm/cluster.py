@@ -1,4 +1,4 @@
-"""A SLURM of one node on loopback, all of its files in one folder. Needs root and `make slurm`."""
+"""A one-node SLURM cluster on loopback with all files in one folder. Needs root and `make slurm`."""
 
 import contextlib
 import importlib.util
@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-# Daemons end with the tests, however these end, and after an hour at most.
+# Daemons end when the tests end, and after one hour at most.
 BOUNDED = ("setpriv", "--pdeathsig", "TERM", "timeout", "--kill-after=5", "3600")
-MEMORY_MB = 100_000  # more than there may be: jobs ask for more than the smoke study takes
+MEMORY_MB = 100_000  # may exceed the real memory: jobs request more than the smoke study uses
 
-# Nothing here needs systemd or cgroups. Memory is enforced by looking at it every second.
+# This needs neither systemd nor cgroups. SLURM checks the memory of each job every second.
 CONFIGURATION = """\
 ClusterName=test
 SlurmctldHost=localhost(127.0.0.1)
@@ -54,15 +54,15 @@ NodeName=node1 NodeHostname=localhost NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=
 PartitionName=main Nodes=node1 Default=YES MaxTime=24:00:00 State=UP
 PartitionName=gpu Nodes=node1 MaxTime=24:00:00 State=UP
 """
-GENERIC_RESOURCES = "NodeName=node1 Name=gpu File=/dev/null\n"  # a GPU only by name
-# The daemon of the node loads this plugin in any case; v1 asks nothing of the machine.
+GENERIC_RESOURCES = "NodeName=node1 Name=gpu File=/dev/null\n"  # a GPU in name only
+# The node daemon always loads this plugin; v1 needs nothing from the machine.
 CGROUP = "CgroupPlugin=cgroup/v1\n"
-# Jobs lose SLURM_CONF before they call srun, so that their PATH must lead to the cluster.
+# Jobs lose SLURM_CONF before they call srun, so their PATH must lead to this cluster.
 SRUN = '#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {srun} "$@"\n'
 
 
 class Job(NamedTuple):
-    """What the queue says of a job; its comment is what Snakemake calls it."""
+    """A job in the queue; `comment` is the name that Snakemake gave it."""
 
     id: int
     state: str
@@ -72,12 +72,12 @@ class Job(NamedTuple):
 
     @property
     def rule(self):
-        """Return the rule that the job is of."""
+        """Return the rule of the job."""
         return self.comment.removeprefix("rule_").split("_wildcards_")[0]
 
 
 class Cluster:
-    """Daemons that live as long as the `with` block, and what they say."""
+    """The daemons of a cluster, which run inside a `with` block, and queries to them."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -96,12 +96,12 @@ class Cluster:
         self.stop()
 
     def environment(self, given=os.environ):
-        """Return an environment with the commands of this cluster in it."""
+        """Return an environment in which SLURM commands talk to this cluster."""
         path = f"{self.folder}/bin:{given['PATH']}:/usr/sbin:/sbin"
         return {**given, "SLURM_CONF": f"{self.folder}/slurm.conf", "PATH": path}
 
     def run(self, *command):
-        """Return what a command of SLURM prints; raise CalledProcessError if it fails."""
+        """Return the output of a SLURM command; raise CalledProcessError if it fails."""
         return subprocess.run(
             command,
             env=self.environment(),
@@ -113,60 +113,60 @@ class Cluster:
         ).stdout
 
     def jobs(self):
-        """Return all jobs that there were so far, the oldest first."""
+        """Return all jobs up to now, oldest first."""
         printed = self.run("squeue", "-h", "-t", "all", "-S", "i", "-o", "%i|%T|%k|%P|%m")
         jobs = [line.split("|") for line in printed.splitlines()]
         return [Job(int(id), *other, megabytes(memory)) for id, *other, memory in jobs]
 
     def asks_for_gpu(self, job):
-        """Return whether a job asked for a GPU."""
+        """Return whether a job requested a GPU."""
         shown = self.run("scontrol", "show", "job", str(job.id))
         return re.search(r"^ *TresPer\w+=gres[:/]gpu[:=]1$", shown, re.M) is not None
 
     def killed_for_memory(self, job):
-        """Return whether the node killed a job because it took more than it had asked for."""
+        """Return whether the node killed a job for using more memory than it requested."""
         log = (self.folder / "slurmd.log").read_text()
         return f"StepId={job.id}.batch exceeded memory limit" in log
 
     def cancel(self, which):
-        """Cancel the jobs that an argument of scancel names; wait until none is on its way out."""
+        """Cancel the jobs that a scancel argument selects; wait until they have ended."""
         self.run("scancel", which)
         assert within(30, lambda: "COMPLETING" not in self.run("squeue", "-h", "-o", "%T"))
 
     def processes(self):
         """Return the processes whose environment names this cluster: its daemons and its jobs."""
-        mark, found = f"{self.folder}/".encode(), []
+        mark, processes = f"{self.folder}/".encode(), []
         for path in Path("/proc").glob("[0-9]*/environ"):
-            with contextlib.suppress(OSError):  # it ended
+            with contextlib.suppress(OSError):  # the process has ended
                 if mark in path.read_bytes():
-                    found.append(int(path.parent.name))
-        return found
+                    processes.append(int(path.parent.name))
+        return processes
 
     def lose_node(self):
-        """Kill at once, by their ids, the daemon of the node and all that runs on it.
+        """Kill the node daemon and all jobs on the node by process id.
 
-        And say so to the controller, which would find out only after SlurmdTimeout.
+        Then mark the node as down; the controller would notice only after SlurmdTimeout.
         """
-        found = []
+        victims = []
         for process in self.processes():
-            with contextlib.suppress(OSError):  # it ended
+            with contextlib.suppress(OSError):  # the process has ended
                 name = Path(f"/proc/{process}/comm").read_text().strip()
                 in_job = b"\0SLURM_JOB_ID=" in Path(f"/proc/{process}/environ").read_bytes()
                 if in_job or name in ("slurmd", "slurmstepd"):
-                    found.append((name != "slurmd", process))
-        for _, process in sorted(found):  # the daemon first, so that it reports nothing
+                    victims.append((name != "slurmd", process))
+        for _, process in sorted(victims):  # the daemon first, so that it reports nothing
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         self.run("scontrol", "update", "nodename=node1", "state=down", "reason=lost")
 
     def restore_node(self):
-        """Start the daemon of the node again, and let the controller use it."""
+        """Start the node daemon again and let the controller use the node."""
         self._daemon("slurmd", "-D", "-N", "node1")
         self.run("scontrol", "update", "nodename=node1", "state=resume")
         self._up("slurmd", lambda: "*" not in self.run("sinfo", "-h", "-o", "%T"))
 
     def stop(self):
-        """End the jobs, then the daemons, then by its id whatever did not end by itself."""
+        """End the jobs, then the daemons, then kill by id what is still running."""
         with contextlib.suppress(subprocess.SubprocessError, AssertionError):
             self.cancel("--user=root")
         for daemon in reversed(self.daemons):
@@ -199,7 +199,7 @@ class Cluster:
     def _start(self):
         folder, socket_file = self.folder, f"{self.folder}/munge.socket"
         self.run("mungekey", "--create", f"--keyfile={folder}/munge.key")
-        # --force: munged refuses folders that others may not enter, such as pytest's.
+        # --force: munged rejects folders that other users cannot enter, such as those of pytest.
         self._daemon(
             *("munged", "--foreground", "--force", f"--socket={socket_file}"),
             *(f"--key-file={folder}/munge.key", f"--seed-file={folder}/munge.seed"),
@@ -224,7 +224,7 @@ class Cluster:
         self.daemons.append(daemon)
 
     def _up(self, name, condition):
-        """Wait until a daemon that was just started answers."""
+        """Wait until a daemon answers."""
 
         def holds():
             with contextlib.suppress(subprocess.SubprocessError):
@@ -236,7 +236,7 @@ class Cluster:
 
 
 def within(seconds, condition):
-    """Wait until `condition()` holds; return whether it did in time."""
+    """Wait until `condition()` is true; return whether that happened in time."""
     end = time.monotonic() + seconds
     while not (holds := condition()) and time.monotonic() < end:
         time.sleep(0.05)
@@ -249,7 +249,7 @@ def megabytes(size):
 
 
 def free_ports(count):
-    """Return ports of loopback that nobody listens on."""
+    """Return free ports on loopback."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -258,16 +258,16 @@ def free_ports(count):
 
 
 def missing():
-    """Return why no cluster can be had here, or None."""
+    """Return why a cluster cannot run here, or None."""
     if os.geteuid() != 0:
-        return "the daemons of SLURM need root"
+        return "the SLURM daemons need root"
     for command in ("munged", "slurmctld", "slurmd", "sbatch"):
         if not shutil.which(command, path=f"{os.environ['PATH']}:/usr/sbin:/sbin"):
-            return f"no {command}: `make slurm` installs SLURM"
+            return f"command {command} not found; run `make slurm` to install SLURM"
     if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
-        return "no snakemake-executor-plugin-slurm in this environment: `make env` installs it"
+        return "snakemake-executor-plugin-slurm is not installed; run `make env`"
     try:
         socket.gethostbyname(socket.gethostname())
     except OSError:
-        return f"{socket.gethostname()}, this machine's name, is not in /etc/hosts"
+        return f"host name {socket.gethostname()} is not in /etc/hosts; add it"
     return None

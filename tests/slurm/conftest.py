@@ -1,4 +1,4 @@
-"""Puts the helpers of the workflow's tests on the path."""
+"""Put the helpers of the workflow tests on the path."""
 
 import sys
 from pathlib import Path
