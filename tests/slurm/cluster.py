@@ -1,4 +1,4 @@
-"""A one-node SLURM cluster on loopback with all files in one folder. Needs root and `make slurm`."""
+"""A one-node SLURM cluster on loopback, all files in one folder. Needs root and `make slurm`."""
 
 import contextlib
 import importlib.util
