@@ -1,4 +1,4 @@
-# `make study` and `make test` need nothing but Python 3.11 or newer. A study of your own:
+# `make study` and `make test` need only Python 3.11 or newer. To run your own study:
 #   make study ARGS="--configfile mine.yaml"
 PYTHON ?= python3
 ARGS ?=
@@ -7,18 +7,20 @@ PIP := $(ENV)/bin/python -m pip --disable-pip-version-check
 
 export PATH := $(CURDIR)/$(ENV)/bin:$(PATH)
 
-.PHONY: help env study test test-slurm slurm lint bench sweep regime ablate applications clean
+.PHONY: help env study test check test-slurm slurm lint bench sweep regime ablate applications clean
 
 help:
-	@echo "make env    the environment, in $(ENV) (the other targets make it too)"
-	@echo "make study  the study, into results/, and its report, report.html"
-	@echo "make test   every test; a smoke study and the linters are among them"
-	@echo "make test-slurm  a study on a SLURM cluster of this one machine (25 minutes); make slurm installs SLURM (root, Debian)"
-	@echo "make lint   the linters alone"
-	@echo "make bench  the studies of the benchmark, its table and timings (about two hours; resumable)"
-	@echo "make sweep  the best learning rate; make regime, make ablate: accuracy by regime, by expansion"
-	@echo "make applications  searched orders and maps of positions over seven trainings (over an hour)"
-	@echo "make clean  remove the environment and the caches; results stay"
+	@echo "make env           install everything into $(ENV); the other targets do this first"
+	@echo "make study         run the study into results/ and build report.html"
+	@echo "make check         linters, types and unit tests (3 minutes)"
+	@echo "make test          all tests, including a smoke study (15 minutes on 2 cores)"
+	@echo "make lint          linters and types only"
+	@echo "make slurm         install SLURM (root, Debian); make test-slurm runs a study on it (30 minutes)"
+	@echo "make bench         the benchmark studies, their tables and timings (2 hours; can be resumed)"
+	@echo "make sweep         find the best learning rate"
+	@echo "make regime        accuracy by training regime; make ablate: by part of the estimators"
+	@echo "make applications  searched orders and position maps in seven trainings (over 1 hour)"
+	@echo "make clean         remove the environment and caches, and keep the results"
 
 env: $(ENV)/.package
 
@@ -38,14 +40,14 @@ study: env
 	snakemake --cores all $(ARGS)
 	snakemake --report report.html $(ARGS)
 
-# Two files of tests at a time: a file's tests share what they made first.
+# Two test files run at a time: tests of one file share their fixtures.
 test: env
 	python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 test-slurm: env
 	python -m pytest -m slurm $(ARGS)
 
-# The daemons are not started: the test starts its own.
+# This does not start the daemons: the tests start their own.
 slurm:
 	apt-get update
 	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
@@ -53,6 +55,10 @@ slurm:
 
 lint: env
 	python -m pytest tests/test_tooling.py
+
+# Everything but the tests that run a study or take more than a few seconds.
+check: env
+	python -m pytest --numprocesses 2 --dist loadfile -m "not slurm and not study and not slow" $(ARGS)
 
 bench: env
 	python -m bench.bench $(ARGS)
