@@ -17,8 +17,6 @@ rule ridge:
         cost=f"{RESULTS}/costs/estimate/ridge/0.json",
     log:
         f"{RESULTS}/logs/ridge.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/ridge.tsv"
     conda:
         "../envs/study.yaml"
     threads: 1
@@ -44,8 +42,6 @@ rule proxy_warm:
         cost=f"{RESULTS}/costs/proxy_warm.json",
     log:
         f"{RESULTS}/logs/proxy_warm.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/proxy_warm.tsv"
     conda:
         "../envs/study.yaml"
     threads: config["threads"]
@@ -77,8 +73,6 @@ rule proxy_orders:
         cost=f"{RESULTS}/costs/proxy_orders/{{shard}}.json",
     log:
         f"{RESULTS}/logs/proxy_orders-{{shard}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/proxy_orders-{{shard}}.tsv"
     wildcard_constraints:
         shard=r"\d+",
     conda:
@@ -120,8 +114,6 @@ rule proxy:
         cost=f"{RESULTS}/costs/estimate/proxy/0.json",
     log:
         f"{RESULTS}/logs/proxy.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/proxy.tsv"
     conda:
         "../envs/study.yaml"
     threads: 1

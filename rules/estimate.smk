@@ -13,8 +13,6 @@ rule estimate:
         cost=f"{RESULTS}/costs/estimate/{{estimator}}/{{shard}}.json",
     log:
         f"{RESULTS}/logs/estimate-{{estimator}}-{{shard}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/estimate-{{estimator}}-{{shard}}.tsv"
     wildcard_constraints:
         estimator=names(lambda e: e.method != "reduced"),
         shard=r"\d+",
@@ -54,8 +52,6 @@ rule predict:
         cost=f"{RESULTS}/costs/estimate/{{estimator}}/0.json",
     log:
         f"{RESULTS}/logs/predict-{{estimator}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/predict-{{estimator}}.tsv"
     wildcard_constraints:
         estimator=names(lambda e: e.method == "reduced"),
     conda:

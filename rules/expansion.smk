@@ -12,8 +12,6 @@ rule table:
         cost=f"{RESULTS}/costs/table/{{shard}}.json",
     log:
         f"{RESULTS}/logs/table-{{shard}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/table-{{shard}}.tsv"
     wildcard_constraints:
         shard=r"\d+",
     conda:
@@ -44,8 +42,6 @@ rule clusters:
         cost=f"{RESULTS}/costs/clusters.json",
     log:
         f"{RESULTS}/logs/clusters.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/clusters.tsv"
     conda:
         "../envs/study.yaml"
     threads: config["threads"]
@@ -77,8 +73,6 @@ rule barycentre:
         cost=f"{RESULTS}/costs/barycentre.json",
     log:
         f"{RESULTS}/logs/barycentre.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/barycentre.tsv"
     conda:
         "../envs/study.yaml"
     threads: config["threads"]
@@ -112,8 +106,6 @@ rule probes:
         cost=f"{RESULTS}/costs/probes/{{path}}.json",
     log:
         f"{RESULTS}/logs/probes-{{path}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/probes-{{path}}.tsv"
     wildcard_constraints:
         path="reference|barycentre",
     conda:
@@ -148,8 +140,6 @@ rule unit_curvature:
         cost=f"{RESULTS}/costs/unit_curvature/{{path}}/{{shard}}.json",
     log:
         f"{RESULTS}/logs/unit_curvature-{{path}}-{{shard}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/unit_curvature-{{path}}-{{shard}}.tsv"
     wildcard_constraints:
         path="reference|barycentre",
         shard=r"\d+",
@@ -189,8 +179,6 @@ rule curvature:
         cost=f"{RESULTS}/costs/curvature/{{path}}.json",
     log:
         f"{RESULTS}/logs/curvature-{{path}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/curvature-{{path}}.tsv"
     wildcard_constraints:
         path="reference|barycentre",
     conda:
@@ -220,8 +208,6 @@ rule reduced:
         cost=f"{RESULTS}/costs/reduced/{{path}}.json",
     log:
         f"{RESULTS}/logs/reduced-{{path}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/reduced-{{path}}.tsv"
     wildcard_constraints:
         path="reference|barycentre",
     conda:
@@ -260,8 +246,6 @@ rule manifest:
         cost=f"{RESULTS}/costs/manifest.json",
     log:
         f"{RESULTS}/logs/manifest.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/manifest.tsv"
     conda:
         "../envs/study.yaml"
     threads: 1

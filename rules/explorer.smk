@@ -21,8 +21,6 @@ rule explorer:
         ),
     log:
         f"{RESULTS}/logs/explorer.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/explorer.tsv"
     conda:
         "../envs/study.yaml"
     threads: 1

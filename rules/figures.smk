@@ -123,8 +123,6 @@ rule figures:
         ),
     log:
         f"{RESULTS}/logs/figures.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/figures.tsv"
     conda:
         "../envs/study.yaml"
     threads: 2

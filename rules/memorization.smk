@@ -14,8 +14,6 @@ rule positions:
         positions=f"{RESULTS}/memorization/positions.json",
     log:
         f"{RESULTS}/logs/positions.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/positions.tsv"
     conda:
         "../envs/study.yaml"
     threads: 1
@@ -43,8 +41,6 @@ use rule truth as position_truth with:
         cost=f"{RESULTS}/costs/position_truth/{{shard}}.json",
     log:
         f"{RESULTS}/logs/position_truth-{{shard}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/position_truth-{{shard}}.tsv"
     params:
         **{**TRUTH, "readouts": 1},
         shards=len(POSITION_SHARDS),
@@ -65,8 +61,6 @@ rule position_maps:
         cost=f"{RESULTS}/costs/position_maps.json",
     log:
         f"{RESULTS}/logs/position_maps.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/position_maps.tsv"
     conda:
         "../envs/study.yaml"
     threads: config["threads"]
@@ -102,8 +96,6 @@ rule memorization:
         maps=f"{RESULTS}/memorization.h5",
     log:
         f"{RESULTS}/logs/memorization.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/memorization.tsv"
     conda:
         "../envs/study.yaml"
     threads: 1

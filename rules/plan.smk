@@ -9,8 +9,6 @@ rule plan:
         plan=f"{RESULTS}/plan.json",
     log:
         f"{RESULTS}/logs/plan.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/plan.tsv"
     conda:
         "../envs/study.yaml"
     threads: config["threads"]

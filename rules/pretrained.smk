@@ -6,8 +6,6 @@ rule pretrained:
         model=[f"{FOLDER}/{name}" for name in FILES],
     log:
         "resources/logs/pretrained.log",
-    benchmark:
-        "resources/logs/pretrained.benchmark.tsv"
     conda:
         "../envs/study.yaml"
     threads: 1

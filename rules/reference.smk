@@ -22,8 +22,6 @@ rule warm:
         cost=f"{RESULTS}/costs/warm.json",
     log:
         f"{RESULTS}/logs/warm.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/warm.tsv"
     conda:
         "../envs/study.yaml"
     threads: config["threads"]
@@ -57,8 +55,6 @@ rule orders:
         cost=f"{RESULTS}/costs/orders.json",
     log:
         f"{RESULTS}/logs/orders.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/orders.tsv"
     conda:
         "../envs/study.yaml"
     threads: config["threads"]
@@ -91,8 +87,6 @@ rule reference:
         cost=f"{RESULTS}/costs/reference.json",
     log:
         f"{RESULTS}/logs/reference.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/reference.tsv"
     conda:
         "../envs/study.yaml"
     threads: config["threads"]

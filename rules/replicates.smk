@@ -29,8 +29,6 @@ rule replicates:
         replicates=f"{RESULTS}/replicates.json",
     log:
         f"{RESULTS}/logs/replicates.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/replicates.tsv"
     conda:
         "../envs/study.yaml"
     threads: 1

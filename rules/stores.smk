@@ -12,8 +12,6 @@ rule stores:
         cost=f"{RESULTS}/costs/stores.json",
     log:
         f"{RESULTS}/logs/stores.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/stores.tsv"
     conda:
         "../envs/study.yaml"
     threads: config["threads"]

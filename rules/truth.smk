@@ -26,8 +26,6 @@ rule truth:
         cost=f"{RESULTS}/costs/truth/{{shard}}.json",
     log:
         f"{RESULTS}/logs/truth-{{shard}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/truth-{{shard}}.tsv"
     wildcard_constraints:
         shard=r"\d+",
     conda:

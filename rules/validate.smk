@@ -54,8 +54,6 @@ rule validate:
         costs=f"{RESULTS}/costs.json",
     log:
         f"{RESULTS}/logs/validate.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/validate.tsv"
     conda:
         "../envs/study.yaml"
     threads: 1

@@ -21,8 +21,6 @@ rule what_if:
         what_if=f"{RESULTS}/what_if.csv",
     log:
         f"{RESULTS}/logs/what_if.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/what_if.tsv"
     conda:
         "../envs/study.yaml"
     threads: config["threads"]

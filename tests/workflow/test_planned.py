@@ -35,7 +35,7 @@ def test_a_plan_prints_its_table_and_runs_nothing_of_the_study(fresh):
     assert re.search(r"^total ", output, re.M)
     assert "1 of 1 steps (100%) done" in output, f"more than the plan was made: {output}"
     made = {path.name for path in tree.results.iterdir()}
-    assert made == {"plan.json", "logs", "benchmarks"}
+    assert made == {"plan.json", "logs"}
     assert [path.name for path in (tree.results / "logs").glob("*.log")] == ["plan.log"]
 
 

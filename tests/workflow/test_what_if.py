@@ -74,7 +74,6 @@ def test_nothing_of_the_study_is_made_again(asked):
         "what_if.csv",
         "logs/what_if.log",
         "logs/what_if.json",
-        "benchmarks/what_if.tsv",
     }
 
 

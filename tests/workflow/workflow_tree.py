@@ -22,7 +22,7 @@ from trainorder.storage.sealed_hdf5 import creating, opened
 ROOT = Path(__file__).parents[2]
 SMOKE = ("--configfile", "presets/smoke.yaml")
 RESULTS = Path("results/smoke")
-TIMED = ("logs", "benchmarks", "costs", "figures", ".work")  # timings, and drawings that show them
+TIMED = ("logs", "costs", "figures", ".work")  # timings, and drawings that show them
 
 
 @dataclass
