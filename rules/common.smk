@@ -9,7 +9,7 @@ from pathlib import Path
 from snakemake.common.configfile import load_configfile
 from snakemake.settings.types import ConfigSettings
 from snakemake.utils import update_config
-from trainorder.evaluation.results import CHECKSUMS
+from trainorder.evaluation.result_files import CHECKSUMS
 from trainorder.config.methods import (
     CURVATURE_METHODS,
     FITTED_METHODS,

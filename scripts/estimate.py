@@ -4,7 +4,7 @@ from pathlib import Path
 
 from trainorder.config.sections import EstimatorConfig, OptimizerConfig, WindowConfig
 from trainorder.estimators.opening import opened_estimator
-from trainorder.evaluation.replaying import replay
+from trainorder.evaluation.replaying import replay_orders
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.orders.order_book import bounded, followed, load_orders
 from trainorder.storage.sealed_hdf5 import write_arrays
@@ -24,7 +24,7 @@ def main(job: Job) -> None:
     with opened_estimator(
         config, problem, optimizer, manifest, warm, p["key"], p["seed"]
     ) as estimator:
-        outcome = replay(
+        outcome = replay_orders(
             estimator,
             problem,
             mine,

@@ -6,7 +6,7 @@ import torch
 from trainorder.config.sections import EstimatorConfig
 from trainorder.curvature.reduced_model import Reduced
 from trainorder.data.metrics import metric_names
-from trainorder.estimators.baselines.fitted import outcome
+from trainorder.evaluation.readouts import outcome_without_parameters
 from trainorder.orders.order_book import bounded, load_orders
 from trainorder.storage.sealed_hdf5 import write_arrays
 from trainorder.workflow.job import Job, run
@@ -22,7 +22,7 @@ def main(job: Job) -> None:
         losses = reduced.predict(schedules).double().numpy()
     job.meter.add("orders", len(orders))
     value = np.concatenate([losses.mean(1, keepdims=True), losses], axis=1)
-    found = outcome(orders, metric_names(reduced.goals), value, p["sketch_rows"])
+    found = outcome_without_parameters(orders, metric_names(reduced.goals), value, p["sketch_rows"])
     write_arrays(job.output["estimate"], p["key"], found, estimator=config.name)
 
 

@@ -16,7 +16,7 @@ from trainorder.curvature.low_rank import LowRank
 from trainorder.curvature.reduced_model import Reduced
 from trainorder.data.tokenizer import load as load_tokenizer
 from trainorder.estimators.nystrom import Nystrom
-from trainorder.evaluation.replaying import along
+from trainorder.evaluation.replaying import replayed_readouts
 from trainorder.expansion.expansion import Expansion
 from trainorder.orders.order_book import load_orders
 from trainorder.storage.formats import write_json
@@ -52,7 +52,7 @@ def main(job: Job) -> None:
         return np.asarray(objective.of_domains(reduced.goals, losses).mean(axis=1))
 
     def dear(schedules: np.ndarray) -> np.ndarray:
-        values = along(replay, problem, torch.from_numpy(schedules), readouts)
+        values = replayed_readouts(replay, problem, torch.from_numpy(schedules), readouts)
         return np.asarray(objective.of(problem.metrics, values).mean(axis=1))
 
     with job.meter.time("search"):

@@ -1,9 +1,9 @@
 """Brings the metrics of the retrained proxy model to the scale of the model it stands for."""
 
 from trainorder.config.sections import EstimatorConfig
-from trainorder.estimators.baselines.fitted import outcome
 from trainorder.estimators.baselines.proxy import rescaled
 from trainorder.evaluation.outcomes import read_truth
+from trainorder.evaluation.readouts import outcome_without_parameters
 from trainorder.orders.order_book import bounded, fit_orders, load_orders, to_retrain
 from trainorder.storage.sealed_hdf5 import write_arrays
 from trainorder.workflow.job import Job, run
@@ -23,7 +23,7 @@ def main(job: Job) -> None:
         proxy.value[proxy.rows(on)],
         truth.value[truth.rows(on)],
     )
-    found = outcome(mine, truth.metrics, value, p["sketch_rows"])
+    found = outcome_without_parameters(mine, truth.metrics, value, p["sketch_rows"])
     write_arrays(job.output["estimate"], p["key"], found, estimator=config.name)
 
 

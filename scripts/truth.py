@@ -6,7 +6,7 @@ The order `reference` of an existing run is not trained: its states are those of
 from contextlib import ExitStack
 
 from trainorder.config.sections import OptimizerConfig, WindowConfig
-from trainorder.evaluation.retraining import Training, retrain
+from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
 from trainorder.expansion.path import Path as ExpansionPath
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.orders.order_book import followed, load_orders, load_units, to_retrain
@@ -34,7 +34,7 @@ def main(job: Job) -> None:
         if path := job.input.get("path"):
             file = stack.enter_context(opened(path, p["key"], "reference"))
             run_path = ExpansionPath(file)
-        training = Training(
+        training = TrainingSetup(
             start,
             OptimizerConfig(**p["optimizer"]),
             window.horizon,
@@ -42,7 +42,7 @@ def main(job: Job) -> None:
             checkpoints,
             run_path,
         )
-        outcome = retrain(
+        outcome = retrain_orders(
             problem,
             mine,
             training,

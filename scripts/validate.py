@@ -1,18 +1,17 @@
 """Joins truth and estimates into the result files, with intervals, verdicts and costs."""
 
 from trainorder.config.sections import EstimatorConfig
-from trainorder.evaluation.scores import Settings
-from trainorder.evaluation.tables import Outputs
-from trainorder.evaluation.validation import Inputs, validate
+from trainorder.evaluation.scores import IntervalSettings
+from trainorder.evaluation.validation import ValidationInputs, ValidationOutputs, validate
 from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:
     summary = validate(
-        Inputs(**job.input),
-        Outputs(**job.output),
+        ValidationInputs(**job.input),
+        ValidationOutputs(**job.output),
         [EstimatorConfig(**entry) for entry in job.params["estimators"]],
-        Settings(**job.params["validation"], seed=job.params["seed"]),
+        IntervalSettings(**job.params["validation"], seed=job.params["seed"]),
         job.params["config"],
         job.params["key"],
     )

@@ -37,8 +37,8 @@ from trainorder.estimators.recency import Recency
 from trainorder.estimators.subsample import Subsample
 from trainorder.estimators.taylor1 import Taylor1
 from trainorder.estimators.taylor2 import Taylor2
-from trainorder.evaluation.replaying import replay
-from trainorder.evaluation.retraining import Training, retrain
+from trainorder.evaluation.replaying import replay_orders
+from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
 from trainorder.expansion.barycentre import Anchors, anchor_gradients, run_barycentre
 from trainorder.expansion.clusters import Clusters, draw_pools
 from trainorder.expansion.expansion import Expansion
@@ -143,8 +143,8 @@ def train(folder, layers):
     def checkpoints(place, readout):
         return Checkpoints(folder / "work", f"{layers}-{readout}", 1)
 
-    training = Training(start(folder), CLIPPED, WINDOW, [1, WINDOW], checkpoints)
-    retrain(about, [ORDER], training, [ORDER.name], sketch, {ORDER.name: [0]})
+    training = TrainingSetup(start(folder), CLIPPED, WINDOW, [1, WINDOW], checkpoints)
+    retrain_orders(about, [ORDER], training, [ORDER.name], sketch, {ORDER.name: [0]})
 
 
 def existing(folder, layers):
@@ -236,7 +236,7 @@ def estimate(folder, layers, method):
             estimator = ESTIMATORS[method](about)
         estimator.tail = 2 if method == "recency" else 0
         sketch = SparseJL(about.problem.size, 16384)
-        replay(estimator, about.problem, [ORDER], [ORDER.name], sketch)
+        replay_orders(estimator, about.problem, [ORDER], [ORDER.name], sketch)
 
 
 def peak(work, *arguments):

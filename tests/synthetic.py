@@ -10,6 +10,7 @@ from trainorder.config.methods import FITTED_METHODS
 from trainorder.config.sections import EstimatorConfig
 from trainorder.curriculum.replicates import GAINS
 from trainorder.evaluation import validation
+from trainorder.evaluation.scores import IntervalSettings
 from trainorder.memorization.forgetting import forgetting
 from trainorder.memorization.maps import MAPS, QUANTITIES
 from trainorder.storage.sealed_hdf5 import write_arrays
@@ -50,13 +51,13 @@ class Study:
     """Where a synthetic study lies, and what validation needs to run on it."""
 
     results: Path
-    inputs: validation.Inputs
-    outputs: validation.Outputs
+    inputs: validation.ValidationInputs
+    outputs: validation.ValidationOutputs
     config: dict
 
     def validate(self):
         estimators = [EstimatorConfig(**entry) for entry in self.config["estimators"]]
-        settings = validation.Settings(**self.config["validation"], seed=2)
+        settings = IntervalSettings(**self.config["validation"], seed=2)
         return validation.validate(
             self.inputs, self.outputs, estimators, settings, self.config, KEY
         )
@@ -201,12 +202,12 @@ def make(
         estimates += paths
         costs += records_of_cost
     store = results / "store"
-    inputs = validation.Inputs(
+    inputs = validation.ValidationInputs(
         orders=str(results / "orders.json"), corpus=str(results / "corpus.json"),
         warm=str(store / "warm.h5"), manifest=str(store / "manifest.json"),
         truth=truth, estimates=estimates, costs=costs,
     )  # fmt: skip
-    outputs = validation.Outputs(
+    outputs = validation.ValidationOutputs(
         **{
             name: str(results / f"{name}.{kind}")
             for name, kind in {

@@ -21,11 +21,11 @@ from trainorder.curvature.reduced_model import Reduced
 from trainorder.data.metrics import metric_names
 from trainorder.errors import UserError
 from trainorder.estimators.opening import opened_estimator
-from trainorder.evaluation.conformal import interval_ends
-from trainorder.evaluation.conformal_range import is_beyond
+from trainorder.evaluation.conformal_intervals import interval_ends, is_beyond
 from trainorder.evaluation.replaying import BATCH_NUMBERS
-from trainorder.evaluation.results import CHECKSUMS, Results
-from trainorder.evaluation.retraining import Training, retrain
+from trainorder.evaluation.result_files import CHECKSUMS
+from trainorder.evaluation.results import Results
+from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
 from trainorder.evaluation.verdict import best_estimator
 from trainorder.memorization.estimates import by_reduced, of_all_positions
 from trainorder.memorization.maps import Maps, estimated_maps
@@ -274,14 +274,14 @@ class Study:
         order = check_order(order, self.window)
         start = read_state(self.folder / "store" / "warm.h5", self.key, "warm")
         with TemporaryDirectory() as work:
-            training = Training(
+            training = TrainingSetup(
                 start,
                 OptimizerConfig(**self.config["optimizer"]),
                 self.window.horizon,
                 [self.window.steps],
                 lambda place, readout: Checkpoints(work, "run", self.window.steps),
             )
-            outcome = retrain(
+            outcome = retrain_orders(
                 self.problem, [order], training, [], SparseJL(self.problem.size, 16), {}
             )
         return dict(zip(outcome["metric"], outcome["value"][0].tolist(), strict=True))

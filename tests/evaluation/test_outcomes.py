@@ -18,8 +18,9 @@ from trainorder.estimators.fut import FUT
 from trainorder.estimators.futpp import FUTPlusPlus
 from trainorder.estimators.order0 import Order0
 from trainorder.estimators.taylor2 import Taylor2
-from trainorder.evaluation import replaying as outcome
-from trainorder.evaluation import retraining
+from trainorder.evaluation import replaying
+from trainorder.evaluation.replaying import replay_orders
+from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
 from trainorder.expansion import gradient_table as table
 from trainorder.expansion import path
 from trainorder.expansion import replay as base
@@ -46,14 +47,14 @@ def real(warm, config, folder, readouts, run=None):
     def checkpoints(order, readout):
         return Checkpoints(folder / "work", f"{order}-{readout}", 4)
 
-    return retraining.Training(warm, config, HORIZON, readouts, checkpoints, run)
+    return TrainingSetup(warm, config, HORIZON, readouts, checkpoints, run)
 
 
 def test_readouts_divide_a_training_and_do_not_change_it(tmp_path):
     problem, config, warm, _ = prepare()
     sketch = SparseJL(problem.size, 64)
     whole, parts = (
-        retraining.retrain(
+        retrain_orders(
             problem, ORDERS, real(warm, config, tmp_path / name, readouts), FOLLOWED, sketch, {}
         )
         for name, readouts in (("whole", [6]), ("parts", [2, 3, 6]))
@@ -63,7 +64,7 @@ def test_readouts_divide_a_training_and_do_not_change_it(tmp_path):
     assert parts["along"].shape == (3, 3, 3)
     assert np.array_equal(parts["along"][:, -1], parts["value"]), "the last readout is not the end"
     short = [Order("first", "custom", "custom", ORDERS[0].schedule[:2])]
-    first = retraining.retrain(
+    first = retrain_orders(
         problem, short, real(warm, config, tmp_path / "first", [2]), [], sketch, {}
     )
     assert np.array_equal(parts["along"][0, 0], first["value"][0]), "a readout is at another step"
@@ -73,9 +74,9 @@ def test_orders_about_a_unit_report_its_loss(tmp_path):
     problem, config, warm, _ = prepare()
     units = {ORDERS[0].name: [0], ORDERS[1].name: [1, 4]}
     sketch = SparseJL(problem.size, 64)
-    found = retraining.retrain(
-        problem, ORDERS, real(warm, config, tmp_path, [6]), [], sketch, units
-    )["unit_loss"]
+    found = retrain_orders(problem, ORDERS, real(warm, config, tmp_path, [6]), [], sketch, units)[
+        "unit_loss"
+    ]
     state, _ = Checkpoints(tmp_path / "work", "1-0", 4).latest(0)
     assert found.shape == (3, 6)
     assert np.isfinite(found).tolist() == [
@@ -88,9 +89,9 @@ def test_replay_and_training_agree_on_what_they_report(tmp_path):
     problem, config, warm, states = prepare()
     sketch = SparseJL(problem.size, 64)
     training = real(warm, config, tmp_path, [6])
-    true = retraining.retrain(problem, ORDERS, training, FOLLOWED, sketch, {})
+    true = retrain_orders(problem, ORDERS, training, FOLLOWED, sketch, {})
     with expansion(problem, states, config, tmp_path) as about:
-        found = outcome.replay(Taylor2(about), problem, ORDERS, FOLLOWED, sketch)
+        found = replay_orders(Taylor2(about), problem, ORDERS, FOLLOWED, sketch)
     assert found["order"] == true["order"] == [order.name for order in ORDERS]
     assert found["metric"] == true["metric"] == ["heldout", "heldout/a", "heldout/b"]
     assert found["trajectory_order"] == true["trajectory_order"] == FOLLOWED
@@ -111,13 +112,13 @@ def of_a_run(problem, config, warm, states, folder, readouts):
     path.write_path(folder / "run.h5", "k", states.__getitem__, 6, np.arange(6))
     with opened(folder / "run.h5", "k", "reference") as file:
         training = real(warm, config, folder, readouts, path.Path(file))
-        return retraining.retrain(problem, RUN, training, ["reference"], sketch, about)
+        return retrain_orders(problem, RUN, training, ["reference"], sketch, about)
 
 
 def test_the_truth_of_a_run_s_order_is_what_training_it_gives_and_nothing_is_trained(tmp_path):
     problem, config, warm, states = prepare()
     readouts, sketch = [2, 6], SparseJL(problem.size, 64)
-    trained = retraining.retrain(
+    trained = retrain_orders(
         problem, RUN, real(warm, config, tmp_path / "trained", readouts), ["reference"], sketch,
         {"reference": [0, 3]},
     )  # fmt: skip
@@ -143,7 +144,9 @@ def test_the_truth_of_a_run_s_order_is_what_training_it_gives_and_nothing_is_tra
 def test_a_run_that_diverged_is_one_line_that_names_the_step(tmp_path):
     problem, config, warm, states = prepare()
     states[3].parameters[:] = np.inf
-    with pytest.raises(UserError, match=r"^order reference: step 3: a loss of the run") as error:
+    with pytest.raises(
+        UserError, match=r"^order reference: step 3: a loss of the existing run"
+    ) as error:
         of_a_run(problem, config, warm, states, tmp_path, [6])
     assert "\n" not in str(error.value)
 
@@ -168,13 +171,13 @@ def test_batches_and_blocks_do_not_change_a_replay(tmp_path, monkeypatch, method
     problem, config, _, states = prepare()
     sketch = SparseJL(problem.size, 64)
     with expansion(problem, states, config, tmp_path, anchors) as about:
-        whole = outcome.replay(REPLAYS[method](about), problem, ORDERS, FOLLOWED, sketch)
-    monkeypatch.setattr(outcome, "BATCH_NUMBERS", 2 * problem.size)
+        whole = replay_orders(REPLAYS[method](about), problem, ORDERS, FOLLOWED, sketch)
+    monkeypatch.setattr(replaying, "BATCH_NUMBERS", 2 * problem.size)
     monkeypatch.setattr(base, "CHUNK_NUMBERS", 100)
     monkeypatch.setattr(path, "_HELD_NUMBERS", 0)
     monkeypatch.setattr(table, "HELD_NUMBERS", 0)
     with expansion(problem, states, config, tmp_path, anchors) as about:
-        parts = outcome.replay(REPLAYS[method](about), problem, ORDERS, FOLLOWED, sketch)
+        parts = replay_orders(REPLAYS[method](about), problem, ORDERS, FOLLOWED, sketch)
     for name in ("value", "sketch", "trajectory"):
         assert np.array_equal(whole[name], parts[name]), f"batches or blocks change {name}"
 
@@ -193,6 +196,6 @@ def test_a_gradient_is_clipped_as_a_whole_whatever_the_blocks(tmp_path, monkeypa
 def test_nothing_followed_gives_an_empty_trajectory(tmp_path):
     problem, config, _, states = prepare()
     with expansion(problem, states, config, tmp_path) as about:
-        found = outcome.replay(FUT(about, 1.0), problem, ORDERS, [], SparseJL(problem.size, 64))
+        found = replay_orders(FUT(about, 1.0), problem, ORDERS, [], SparseJL(problem.size, 64))
     assert found["trajectory"].shape == (0, 7, 64)
     assert torch.from_numpy(found["value"]).isfinite().all()

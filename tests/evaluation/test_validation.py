@@ -11,8 +11,7 @@ from scipy import stats
 
 import synthetic
 from trainorder.errors import UserError
-from trainorder.evaluation.conformal import conformal_radius
-from trainorder.evaluation.conformal_range import calibrated_range, is_beyond
+from trainorder.evaluation.conformal_intervals import calibrated_range, conformal_radius, is_beyond
 from trainorder.evaluation.scores import divergence_threshold
 from trainorder.numerics.resampling import binomial_share
 from trainorder.storage.formats import read_json

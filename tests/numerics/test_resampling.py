@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from trainorder.evaluation.conformal import conformal_radius
+from trainorder.evaluation.conformal_intervals import conformal_radius
 from trainorder.numerics.resampling import (
     binomial_share,
     bootstrap_mean,

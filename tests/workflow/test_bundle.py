@@ -13,9 +13,9 @@ import pytest
 import synthetic
 from trainorder import Study
 from trainorder.errors import UserError
-from trainorder.evaluation.results import CHECKSUMS
+from trainorder.evaluation.result_files import CHECKSUMS, RESULT_FILES
 from trainorder.figures import draw_all
-from trainorder.workflow.bundle import CONFIG, FILES, unpack, write_bundle
+from trainorder.workflow.bundle import CONFIG, unpack, write_bundle
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +35,11 @@ def archive(study, tmp_path_factory):
 def test_everything_comes_back_byte_by_byte(study, archive, tmp_path):
     folder = unpack(archive, tmp_path)
     assert folder == tmp_path / "results" / "synthetic"
-    for name in FILES:
-        original = study.results / name
-        assert (folder / name).exists() == original.exists()
+    for file in RESULT_FILES:
+        original = file.path(study.results)
+        assert file.path(folder).exists() == original.exists()
         if original.exists():
-            assert (folder / name).read_bytes() == original.read_bytes()
+            assert file.path(folder).read_bytes() == original.read_bytes()
     assert set(json.loads((folder / "provenance.json").read_text())) >= {"versions", "machine"}
     assert "estimators:" in (folder / "config.yaml").read_text()
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from trainorder.curriculum.candidates import FIELD, SEARCHED
 from trainorder.curriculum.objective import Objective
-from trainorder.evaluation.conformal import conformal_radius, interval_ends
+from trainorder.evaluation.conformal_intervals import conformal_radius, interval_ends
 from trainorder.evaluation.outcomes import Outcomes
 
 

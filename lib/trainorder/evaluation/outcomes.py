@@ -1,4 +1,20 @@
-"""Reads the shards of true and estimated outcomes and checks that they fit together."""
+"""What an outcome is, and how outcome files are read and joined.
+
+An outcome is what training in an order gives: true (by real retraining) or estimated. An outcome
+file (`truth/*.h5`, `estimates/<estimator>/*.h5`) holds, for O orders, M metrics and sketches of k
+rows:
+
+* `order` (O,) and `metric` (M,): names;
+* `value` (O, M) float64: metrics at the end of the window, in nats per token;
+* `sketch` (O, k): sketches of the final parameters;
+* `trajectory_order` (n,): names of the followed orders, and `trajectory` (n, T+1, k): sketches of
+  their parameters before each step and at the end;
+* only after real retraining: `train_loss` (O, T), `along` (O, R, M), the metrics after each of R
+  readouts (the last one is the end), and `unit_loss` (O, U), the final losses of the units that an
+  order is about, NaN for all other units.
+
+Each file holds the orders of one job (a shard).
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,23 +31,24 @@ from trainorder.storage import sealed_hdf5 as store
 from trainorder.storage.formats import read_json
 
 Floats = NDArray[np.float64]
-_TRUE = ("train_loss", "along", "unit_loss")  # what only real training gives
-SPLITS = ("calibration", "random", "structured", "custom")  # that estimates are scored on
+SCORED_SPLITS = ("calibration", "random", "structured", "custom")
+_ONLY_TRUE = ("train_loss", "along", "unit_loss")  # fields that estimates do not have
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What became of O orders, true or estimated; orders stand as in `orders.json`.
+    """The outcomes of O orders, true or estimated, in the sequence of `orders.json`.
 
     Attributes:
         orders: O names.
         metrics: M names.
-        value: (O, M) metrics in nats per token.
+        value: (O, M) metrics at the end of the window, in nats per token.
         sketch: (O, k) sketches of the final parameters.
         trajectories: (T+1, k) sketches of the parameters along the window, by order.
         train_loss: (O, T) loss of each step's units before the step; empty for estimates.
-        along: (O, R, M) metrics after each of the readouts, the last of them the end; as above.
-        unit_loss: (O, U) final losses of the units that an order is about, else NaN; as above.
+        along: (O, R, M) metrics after each readout, the last one at the end; empty for estimates.
+        unit_loss: (O, U) final losses of the units that an order is about, NaN for other units;
+            empty for estimates.
 
     """
 
@@ -54,34 +71,34 @@ def read_order_records(path: str | Path) -> dict[str, dict[str, Any]]:
     """Return the records of `orders.json` by order name.
 
     Raises:
-        UserError: the file is unreadable, lacks a field, names an order twice or has no reference.
+        UserError: the file is unreadable, lacks a field, has a duplicate name or no reference.
 
     """
     try:
         records = read_json(path, "orders")["orders"]
-        found = {record["name"]: record for record in records}
+        by_name = {record["name"]: record for record in records}
         splits = {record["split"] for record in records}
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: not a list of orders ({error}); rerun rule `orders`") from None
-    if len(found) < len(records):
-        raise UserError(f"{path}: an order is named twice; rerun rule `orders`")
-    if unknown := sorted(splits - {*SPLITS, FIT, REFERENCE}):
+    if len(by_name) < len(records):
+        raise UserError(f"{path}: contains a duplicate order name; rerun rule `orders`")
+    if unknown := sorted(splits - {*SCORED_SPLITS, FIT, REFERENCE}):
         raise UserError(f"{path}: unknown split `{unknown[0]}`; rerun rule `orders`")
-    if REFERENCE not in found:
-        raise UserError(f"{path}: has no order named `{REFERENCE}`; rerun rule `orders`")
-    return found
+    if REFERENCE not in by_name:
+        raise UserError(f"{path}: contains no order named `{REFERENCE}`; rerun rule `orders`")
+    return by_name
 
 
 def read_truth(
     files: Sequence[str | Path], key: str | None, orders: Iterable[str], rule: str = "truth"
 ) -> Outcomes:
-    """Join the truth shards, of the study's model or of its proxy.
+    """Return the joined truth shards of the study's model, or of its proxy.
 
     Args:
-        files: the shards, in any order.
-        key: the study key they must carry; None takes any.
-        orders: every order of the study; each must have its truth.
-        rule: the rule that makes the shards, named in errors.
+        files: the shards, in any sequence.
+        key: the study key that they must carry; None accepts any.
+        orders: names of all orders of the study; each must have a truth.
+        rule: the rule that writes the shards, named in errors.
 
     Raises:
         UserError: a shard is missing, damaged or does not fit, or an order has no truth.
@@ -103,23 +120,23 @@ def read_estimates(
     names: Sequence[str],
     truth: Outcomes,
 ) -> dict[str, Outcomes]:
-    """Join the estimate shards of each estimator; metrics are brought into the truth's order.
+    """Return the joined estimate shards of each estimator, with the columns of the truth.
 
     Args:
-        files: the shards of all estimators, in any order.
-        key: the study key they must carry; None takes any.
-        orders: every order of the study.
+        files: the shards of all estimators, in any sequence.
+        key: the study key that they must carry; None accepts any.
+        orders: names of all orders of the study.
         names: the estimators of the configuration.
         truth: the joined truth.
 
     Returns:
-        The outcomes of each estimator, in the order of `names`.
+        The outcomes of each estimator, in the sequence of `names`.
 
     Raises:
         UserError: a shard is missing, damaged or does not fit.
 
     """
-    known = list(orders)
+    order_names = list(orders)
     grouped: dict[str, list[_Shard]] = {name: [] for name in names}
     for path in files:
         rule = _estimating_rule(Path(path).parent.name)
@@ -131,8 +148,8 @@ def read_estimates(
     for name, shards in grouped.items():
         if not shards:
             rule = _estimating_rule(name)
-            raise UserError(f"estimates/{name}: no shard; rerun rule `{rule}`")
-    return {name: _join(shards, known, truth.metrics) for name, shards in grouped.items()}
+            raise UserError(f"estimates/{name}: no estimate shard; rerun rule `{rule}`")
+    return {name: _join(shards, order_names, truth.metrics) for name, shards in grouped.items()}
 
 
 def _estimating_rule(estimator: str) -> str:
@@ -147,6 +164,16 @@ def _remedy(rule: str) -> str:
 
 @dataclass(frozen=True)
 class _Shard:
+    """One outcome file.
+
+    Attributes:
+        path: of the file.
+        rule: the rule that writes it.
+        estimator: its estimator; empty for a truth.
+        arrays: its fields, see the module docstring.
+
+    """
+
     path: Path
     rule: str
     estimator: str
@@ -158,7 +185,7 @@ class _Shard:
         with store.opened(path, key, rule) as file:
             for name in ("order", "metric", "trajectory_order"):
                 arrays[name] = [str(text) for text in file[name].asstr()[()]]
-            for name in ("value", "sketch", "trajectory", *(() if estimated else _TRUE)):
+            for name in ("value", "sketch", "trajectory", *(() if estimated else _ONLY_TRUE)):
                 arrays[name] = np.asarray(file[name][()], dtype=np.float64)
             estimator = str(file.attribute("estimator")) if estimated else ""
         shard = cls(Path(path), rule, estimator, arrays)
@@ -171,24 +198,24 @@ class _Shard:
     def _check_shapes(self) -> None:
         orders, metrics = len(self.arrays["order"]), len(self.arrays["metric"])
         if self.arrays["value"].shape != (orders, metrics):
-            raise self.error(f"value is not {orders} orders x {metrics} metrics")
+            raise self.error(f"`value` does not have {orders} orders x {metrics} metrics")
         if "heldout" not in self.arrays["metric"]:
-            raise self.error("has no metric `heldout`")
+            raise self.error("contains no metric `heldout`")
         if len(set(self.arrays["metric"])) < metrics:
-            raise self.error("a metric is named twice")
-        for name in ("sketch", *_TRUE):
+            raise self.error("contains a duplicate metric name")
+        for name in ("sketch", *_ONLY_TRUE):
             if name in self.arrays and self.arrays[name].shape[:1] != (orders,):
-                raise self.error(f"{name} does not have a row for each of {orders} orders")
+                raise self.error(f"`{name}` does not have one row for each of {orders} orders")
         if self.arrays["trajectory"].shape[:1] != (len(self.arrays["trajectory_order"]),):
-            raise self.error("trajectory does not have an entry for each of its orders")
+            raise self.error("`trajectory` does not have one entry for each followed order")
 
     def check_against(self, truth: Outcomes) -> None:
         if set(self.arrays["metric"]) != set(truth.metrics):
-            odd = sorted(set(self.arrays["metric"]) ^ set(truth.metrics))[0]
-            raise self.error(f"metric `{odd}` is not in both truth and estimates")
+            name = sorted(set(self.arrays["metric"]) ^ set(truth.metrics))[0]
+            raise self.error(f"metric `{name}` is not in both truth and estimates")
         rows = truth.sketch.shape[1]
         if len(self.arrays["order"]) and self.arrays["sketch"].shape[1:] != (rows,):
-            raise self.error(f"sketches do not have the {rows} rows of the truth's")
+            raise self.error(f"its sketches do not have {rows} rows like those of the truth")
 
 
 def _join(
@@ -196,58 +223,59 @@ def _join(
 ) -> Outcomes:
     """Join shards into one; rows follow `orders`, columns `metrics` (default: first shard's)."""
     if not shards:
-        raise UserError("truth: no shard; rerun rule `truth`")
-    wanted = list(metrics if metrics is not None else shards[0].arrays["metric"])
-    rows = _where(shards, "order", set(orders))
-    present = [name for name in orders if name in rows]
-    columns = [_columns(shard, wanted) for shard in shards]
-
-    found = [rows[name] for name in present]
+        raise UserError("truth: no truth shard; rerun rule `truth`")
+    names = list(metrics if metrics is not None else shards[0].arrays["metric"])
+    columns = [_columns(shard, names) for shard in shards]
+    place = _places(shards, "order", set(orders))  # (shard, row) of each order
+    present = [name for name in orders if name in place]
+    rows = [place[name] for name in present]
 
     def gather(field: str) -> Floats:
-        parts = [shards[s].arrays[field][r] for s, r in found]
+        parts = [shards[shard].arrays[field][row] for shard, row in rows]
         if len({part.shape for part in parts}) > 1:
-            raise shards[-1].error(f"{field} has another width than in the other shards")
+            raise shards[-1].error(f"`{field}` has another width than in the other shards")
         return np.stack(parts) if parts else np.empty((0, 0))
 
-    value = [shards[s].arrays["value"][r][columns[s]] for s, r in found]
-    followed = _where(shards, "trajectory_order", set(orders))
-    true = "train_loss" in shards[0].arrays
+    def gather_metrics(field: str, empty: tuple[int, ...]) -> Floats:
+        parts = [shards[shard].arrays[field][row][..., columns[shard]] for shard, row in rows]
+        return np.stack(parts) if parts else np.empty(empty)
+
+    followed = _places(shards, "trajectory_order", set(orders))
+    is_true = "train_loss" in shards[0].arrays
     return Outcomes(
         orders=present,
-        metrics=wanted,
-        value=np.array(value, dtype=np.float64).reshape(len(present), len(wanted)),
+        metrics=names,
+        value=gather_metrics("value", (0, len(names))),
         sketch=gather("sketch"),
         trajectories={
             name: shards[followed[name][0]].arrays["trajectory"][followed[name][1]]
             for name in orders
             if name in followed
         },
-        train_loss=gather("train_loss") if true else np.empty((0, 0)),
-        along=np.stack([shards[s].arrays["along"][r][:, columns[s]] for s, r in found])
-        if true and found
-        else np.empty((0, 0, 0)),
-        unit_loss=gather("unit_loss") if true else np.empty((0, 0)),
+        train_loss=gather("train_loss") if is_true else np.empty((0, 0)),
+        along=gather_metrics("along", (0, 0, 0)) if is_true else np.empty((0, 0, 0)),
+        unit_loss=gather("unit_loss") if is_true else np.empty((0, 0)),
     )
 
 
-def _where(shards: Sequence[_Shard], field: str, known: set[str]) -> dict[str, tuple[int, int]]:
-    """Return (shard, row) of each order; an unknown or a repeated one is an error."""
-    found: dict[str, tuple[int, int]] = {}
+def _places(shards: Sequence[_Shard], field: str, known: set[str]) -> dict[str, tuple[int, int]]:
+    """Return (shard, row) of each order; an unknown or a duplicate order raises."""
+    places: dict[str, tuple[int, int]] = {}
     for number, shard in enumerate(shards):
         for row, name in enumerate(shard.arrays[field]):
             if name not in known:
                 raise shard.error(f"unknown order `{name}`")
-            if name in found:
-                first = shards[found[name][0]].path
+            if name in places:
+                first = shards[places[name][0]].path
                 raise shard.error(f"order `{name}` is also in {first}")
-            found[name] = (number, row)
-    return found
+            places[name] = (number, row)
+    return places
 
 
 def _columns(shard: _Shard, metrics: Sequence[str]) -> list[int]:
+    """Return the column of each of `metrics` in a shard."""
     names = shard.arrays["metric"]
     if set(names) != set(metrics):
-        odd = sorted(set(names) ^ set(metrics))[0]
-        raise shard.error(f"metric `{odd}` is not in every shard")
+        name = sorted(set(names) ^ set(metrics))[0]
+        raise shard.error(f"metric `{name}` is not in every shard")
     return [names.index(name) for name in metrics]

@@ -1,11 +1,6 @@
-"""What following an order gives: by replay, or by training for real; in one shape for both.
+"""Reads metrics and losses off parameters, and puts them into the arrays of an outcome file.
 
-An outcome file holds, for O orders, M metrics and sketches of k rows: `order` (O,) and `metric`
-(M,) names, `value` (O, M) float64 in nats per token, `sketch` (O, k) of the final parameters,
-`trajectory_order` (n,) names and `trajectory` (n, T+1, k) sketches of the parameters before each
-step and at the end, for the orders that are followed. What was trained for real adds `train_loss`
-(O, T), `along` (O, R, M), the metrics after each of R readouts, of which the last is the end, and
-`unit_loss` (O, U), the final losses of the units that an order is about, NaN for all others.
+`outcomes` describes the arrays.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,14 +17,17 @@ Arrays = dict[str, Any]
 
 
 def evaluate(problem: LanguageProblem, parameters: Tensor) -> np.ndarray:
-    """Return the metrics (O, M); parameters that are all the same are evaluated once."""
+    """Return the metrics (O, M), in nats per token, of parameters (O, P).
+
+    Rows that are one expanded row (stride 0) are evaluated once.
+    """
     if parameters.stride(0) == 0:
         return np.tile(problem.evaluate(parameters[0]), (len(parameters), 1))
     return np.stack([problem.evaluate(row) for row in parameters])
 
 
 def unit_losses(problem: LanguageProblem, theta: Tensor, units: Sequence[int]) -> np.ndarray:
-    """Return the losses (1, U) at `theta` (P,) of `units`; NaN for all other units."""
+    """Return the losses (1, U) of `units` at `theta` (P,); NaN for all other units."""
     losses = np.full((1, problem.units), np.nan)
     with torch.no_grad():
         for unit in units:
@@ -43,15 +41,49 @@ def joined_outcome(
     followed: Collection[str],
     parts: Sequence[Arrays],
 ) -> Arrays:
-    """Return the arrays of an outcome file, joined from `parts`, one for each batch of orders."""
+    """Return the arrays of an outcome file.
+
+    Args:
+        problem: the learning problem, for the names of the metrics.
+        orders: O orders.
+        followed: names of the orders whose parameters are sketched along the window.
+        parts: `value`, `sketch` and `trajectory` (or None) of consecutive batches of `orders`.
+
+    """
     width, steps = parts[0]["sketch"].shape[1], len(orders[0].schedule)
     empty = np.zeros((0, steps + 1, width), parts[0]["sketch"].dtype)
-    paths = [part["trajectory"] for part in parts if part["trajectory"] is not None]
+    trajectories = [part["trajectory"] for part in parts if part["trajectory"] is not None]
     return {
         "order": [order.name for order in orders],
         "metric": problem.metrics,
         "value": np.concatenate([part["value"] for part in parts]),
         "sketch": np.concatenate([part["sketch"] for part in parts]),
         "trajectory_order": [order.name for order in orders if order.name in followed],
-        "trajectory": np.concatenate([empty, *paths]),
+        "trajectory": np.concatenate([empty, *trajectories]),
+    }
+
+
+def outcome_without_parameters(
+    orders: Sequence[Order], metrics: Sequence[str], value: np.ndarray, sketch_rows: int
+) -> Arrays:
+    """Return the arrays of an outcome file for an estimator that estimates metrics only.
+
+    Args:
+        orders: O orders.
+        metrics: M names.
+        value: (O, M) in nats per token.
+        sketch_rows: k, the rows of the other estimators' sketches.
+
+    Returns:
+        The arrays; `sketch` is NaN and no order is followed.
+
+    """
+    steps = len(orders[0].schedule)
+    return {
+        "order": [order.name for order in orders],
+        "metric": list(metrics),
+        "value": value,
+        "sketch": np.full((len(orders), sketch_rows), np.nan, dtype=np.float32),
+        "trajectory_order": [],
+        "trajectory": np.zeros((0, steps + 1, sketch_rows), dtype=np.float32),
     }

@@ -1,4 +1,4 @@
-"""What an estimator predicts for orders, by replay."""
+"""The outcomes that an estimator predicts for orders, by replay."""
 
 from collections.abc import Collection, Sequence
 
@@ -15,15 +15,29 @@ from trainorder.training.problem import LanguageProblem
 BATCH_NUMBERS = 2**25  # numbers in one (orders, P) tensor of a replay; bounds its memory
 
 
-def replay(
+def batch_size(parameters: int) -> int:
+    """Return how many orders are replayed together at most, for a model of P `parameters`."""
+    return max(1, BATCH_NUMBERS // parameters)
+
+
+def replay_orders(
     estimator: Estimator,
     problem: LanguageProblem,
     orders: Sequence[Order],
     followed: Collection[str],
     sketch: SparseJL,
 ) -> Arrays:
-    """Return the outcome that `estimator` predicts for `orders`, replayed in batches."""
-    size = max(1, BATCH_NUMBERS // problem.size)
+    """Return the arrays of an outcome file that `estimator` predicts for `orders`.
+
+    Args:
+        estimator: replays schedules.
+        problem: the learning problem.
+        orders: to replay, in batches.
+        followed: names of the orders whose parameters are sketched along the window.
+        sketch: of parameters.
+
+    """
+    size = batch_size(problem.size)
     parts = [
         _replay_batch(estimator, problem, orders[start : start + size], followed, sketch)
         for start in range(0, len(orders), size)
@@ -39,12 +53,13 @@ def _replay_batch(
     followed: Collection[str],
     sketch: SparseJL,
 ) -> Arrays:
-    watched = [i for i, order in enumerate(orders) if order.name in followed]
-    rows: list[np.ndarray] = []
+    followed_rows = [row for row, order in enumerate(orders) if order.name in followed]
+    sketches: list[np.ndarray] = []
 
     def observe(t: int, parameters: Tensor) -> None:
-        if watched:
-            rows.append(torch.stack([sketch(parameters[i]) for i in watched]).numpy())
+        if followed_rows:
+            at_step = [sketch(parameters[row]) for row in followed_rows]
+            sketches.append(torch.stack(at_step).numpy())
 
     schedules = torch.from_numpy(np.stack([order.schedule for order in orders]))
     with problem.meter.time("replay"):
@@ -54,39 +69,49 @@ def _replay_batch(
     return {
         "value": values,
         "sketch": sketch(parameters).numpy(),
-        "trajectory": np.stack(rows, axis=1) if watched else None,
+        "trajectory": np.stack(sketches, axis=1) if followed_rows else None,
     }
 
 
-def along(
+def replayed_readouts(
     estimator: Estimator, problem: LanguageProblem, schedules: Tensor, readouts: Sequence[int]
 ) -> np.ndarray:
-    """Return the metrics (O, R, M) after each of `readouts`, as `estimator` replays `schedules`."""
-    size = max(1, BATCH_NUMBERS // problem.size)
+    """Return the metrics (O, R, M) after each of R readouts, replayed along schedules (O, T, k)."""
     parts = []
-    for batch in schedules.split(size):
-        seen: list[np.ndarray] = []
+    for batch in schedules.split(batch_size(problem.size)):
+        values: list[np.ndarray] = []
 
-        def observe(t: int, parameters: Tensor, seen: list[np.ndarray] = seen) -> None:
+        def observe(t: int, parameters: Tensor, values: list[np.ndarray] = values) -> None:
             if t in readouts:
-                seen.append(evaluate(problem, parameters))
+                values.append(evaluate(problem, parameters))
 
         estimator.replay(batch, observe)
-        parts.append(np.stack(seen, axis=1))
+        parts.append(np.stack(values, axis=1))
     return np.concatenate(parts)
 
 
-def with_units(
+def replayed_unit_losses(
     estimator: Estimator, problem: LanguageProblem, schedules: Tensor, units: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the loss (O,) of a unit for each of `schedules`, and those of the domains (O, D)."""
-    size = max(1, BATCH_NUMBERS // problem.size)
+    """Return the final loss of one unit for each schedule, and the losses of the domains.
+
+    Args:
+        estimator: replays schedules.
+        problem: the learning problem.
+        schedules: (O, T, k).
+        units: (O,), the unit of each schedule.
+
+    Returns:
+        The unit losses (O,) and the held-out losses by domain (O, D), in nats per token.
+
+    """
+    size = batch_size(problem.size)
     own, heldout = [], []
-    for batch, about in zip(
+    for batch, batch_units in zip(
         schedules.split(size), np.split(units, range(size, len(units), size)), strict=True
     ):
         ends = estimator.replay(batch, lambda t, parameters: None)
-        for theta, unit in zip(ends, about.tolist(), strict=True):
+        for theta, unit in zip(ends, batch_units.tolist(), strict=True):
             own.append(unit_losses(problem, theta, [unit])[0, unit])
             heldout.append(problem.evaluate(theta)[1:])
     return np.array(own), np.stack(heldout)

@@ -1,7 +1,7 @@
-"""The result files of a study as the figures need them."""
+"""The results of a finished study, read from its result files."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,20 +9,19 @@ from typing import Any
 import numpy as np
 
 from trainorder.errors import UserError
+from trainorder.evaluation import result_files
+from trainorder.evaluation.result_files import STORE_FIELDS, ResultFile
+from trainorder.evaluation.verdict import NOT_CALIBRATED, NOT_TRUSTED
+from trainorder.orders.order import REFERENCE
 from trainorder.storage.formats import read_csv, read_json
 from trainorder.storage.sealed_hdf5 import read_arrays
 
-REFERENCE = "reference"
-CHECKSUMS = "SHA256SUMS"  # of the result files, in a study that was unpacked from an archive
-DISTRUSTED = ("not trusted", "not calibrated")  # verdicts that go wherever an estimator is named
-# What the figure of the stores reads of `stores.json`, and of each store in it.
-_STORES = {"path", "steps", "window_steps", "dense_bytes", "published_ratio", "loss_spread"}
-_STORE = {"store", "read", "bytes", "ratio", "table_error", "estimated_table_error"}
+WARNING_VERDICTS = (NOT_TRUSTED, NOT_CALIBRATED)  # shown wherever such an estimator is named
 
 
 @dataclass(frozen=True)
 class Point:
-    """An estimated order: its split, its estimate and its truth in nats per token."""
+    """One order with its split, and its estimated and true metric in nats per token."""
 
     order: str
     split: str
@@ -32,7 +31,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Results:
-    """What a study found.
+    """The results of one study.
 
     Attributes:
         validation: content of `validation.json`.
@@ -43,11 +42,11 @@ class Results:
         flagged: 1 where an estimate is beyond the calibrated range, else 0 (NaN without a range),
             by estimator, order and metric.
         trajectories: parameter error by estimator, order and step.
-        stores: content of `stores.json`, or None where no stores were compared.
-        curriculum: content of `curriculum.json`, or None where no orders were searched for.
-        memorization: content of `memorization.json`, or None where no maps were made.
+        stores: content of `stores.json`; None if the study compared no stores of the table.
+        curriculum: content of `curriculum.json`; None if the study searched for no orders.
+        memorization: content of `memorization.json`; None if the study has no memorization maps.
         maps: (U, T) arrays of `memorization.h5`, or None.
-        replicates: content of `replicates.json`, or None where nothing was replicated.
+        replicates: content of `replicates.json`; None if the study has no replicates.
 
     """
 
@@ -72,40 +71,35 @@ class Results:
             UserError: a file is missing or not in the form that `docs/results.md` describes.
 
         """
-        folder = Path(folder)
-        truth = _nested(folder / "truth.csv", "value", "order", "metric")
-        estimates = _nested(folder / "estimates.csv", "value", "estimator", "order", "metric")
-        flagged = _nested(
-            folder / "estimates.csv", "beyond", "estimator", "order", "metric", number=_flag
-        )
-        trajectories = _nested(
-            folder / "trajectories.csv", "parameter_error", "estimator", "order", "step"
-        )
-        orders = read_json(folder / "orders.json")["orders"]
+        estimates, trajectories = result_files.ESTIMATES, result_files.TRAJECTORIES
+        by_estimator = ("estimator", "order", "metric")
+        orders = _content(result_files.ORDERS, folder)["orders"]
         return cls(
-            validation=read_json(folder / "validation.json"),
-            costs=read_json(folder / "costs.json"),
+            validation=_content(result_files.VALIDATION, folder),
+            costs=_content(result_files.COSTS, folder),
             orders={record["name"]: record for record in orders},
-            truth=truth,
-            estimates=estimates,
-            flagged=flagged,
+            truth=_nested(result_files.TRUTH, folder, "value", ("order", "metric")),
+            estimates=_nested(estimates, folder, "value", by_estimator),
+            flagged=_nested(estimates, folder, "beyond", by_estimator, number=_flag),
             trajectories={
                 estimator: {
-                    order: {int(step): error for step, error in along.items()}
-                    for order, along in followed.items()
+                    order: {int(step): error for step, error in errors.items()}
+                    for order, errors in by_order.items()
                 }
-                for estimator, followed in trajectories.items()
+                for estimator, by_order in _nested(
+                    trajectories, folder, "parameter_error", ("estimator", "order", "step")
+                ).items()
             },
-            stores=_stores(folder / "stores.json"),
-            curriculum=_optional(folder / "curriculum.json", "curriculum"),
-            memorization=_optional(folder / "memorization.json", "memorization"),
-            maps=_maps(folder / "memorization.h5"),
-            replicates=_optional(folder / "replicates.json", "replicates"),
+            stores=_stores(folder),
+            curriculum=_content_if_present(result_files.CURRICULUM, folder),
+            memorization=_content_if_present(result_files.MEMORIZATION, folder),
+            maps=_maps(folder),
+            replicates=_content_if_present(result_files.REPLICATES, folder),
         )
 
     @property
     def estimators(self) -> list[str]:
-        """Names of the estimators in the order of the configuration."""
+        """Names of the estimators, in the sequence of the configuration."""
         return list(self.validation["estimators"])
 
     @property
@@ -122,34 +116,34 @@ class Results:
         """
         scores: Mapping[str, Mapping[str, Any]] = self.validation["estimators"]
         if estimator not in scores:
-            raise UserError(f"no estimator `{estimator}`; this study has {', '.join(scores)}")
+            raise UserError(f"unknown estimator `{estimator}`; this study has {', '.join(scores)}")
         return scores[estimator]
 
     def caption(self, estimator: str) -> str:
-        """Return an estimator's name, followed by its verdict where that warns against it."""
+        """Return an estimator's name, followed by its verdict if that is a warning."""
         warning = self.warning(estimator)
         return f"{estimator} ({warning})" if warning else estimator
 
     def warning(self, estimator: str) -> str:
-        """Return an estimator's verdict where that warns against it, else nothing."""
+        """Return an estimator's verdict if that is a warning, else an empty string."""
         verdict = str(self.score(estimator)["verdict"])
-        return verdict if verdict in DISTRUSTED else ""
+        return verdict if verdict in WARNING_VERDICTS else ""
 
     def beyond(self, estimator: str, metric: str = "heldout") -> frozenset[str]:
         """Return the orders whose estimate is beyond the calibrated range."""
-        found = self.flagged.get(estimator, {})
-        return frozenset(order for order, flags in found.items() if flags[metric] == 1)
+        flagged = self.flagged.get(estimator, {})
+        return frozenset(order for order, flags in flagged.items() if flags[metric] == 1)
 
     def split(self, order: str) -> str:
         """Return the split of an order."""
         return str(self.orders[order]["split"])
 
     def points(self, estimator: str, metric: str = "heldout") -> list[Point]:
-        """Return estimated and true value of each order but the reference."""
-        found = self.estimates.get(estimator, {})
+        """Return the estimated and the true value of every order except the reference."""
+        estimates = self.estimates.get(estimator, {})
         return [
             Point(order, self.split(order), values[metric], self.truth[order][metric])
-            for order, values in found.items()
+            for order, values in estimates.items()
             if order != REFERENCE
         ]
 
@@ -158,7 +152,12 @@ class Results:
         return frozenset(self.score(estimator)["diverged"]["orders"])
 
     def label(self, what: str = "") -> str:
-        """Return the line under each figure: study and verdict, model, window, seeds, orders."""
+        """Return the line below each figure: study, verdict, model, window, seeds and orders.
+
+        Args:
+            what: a second line about the figure itself.
+
+        """
         provenance = self.validation["provenance"]
         seeds = ", ".join(f"{name} {seed}" for name, seed in provenance["seeds"].items())
         counts = ", ".join(
@@ -192,49 +191,56 @@ def _flag(text: str) -> float:
     return float(text) if text else math.nan
 
 
-def _optional(path: Path, rule: str) -> Mapping[str, Any] | None:
-    """Read what only some studies have."""
-    return read_json(path, rule) if path.exists() else None
+def _content(file: ResultFile, folder: str | Path) -> Any:
+    return read_json(file.path(folder), file.rule)
 
 
-def _maps(path: Path) -> Mapping[str, np.ndarray] | None:
-    return read_arrays(path, None, "memorization") if path.exists() else None
+def _content_if_present(file: ResultFile, folder: str | Path) -> Mapping[str, Any] | None:
+    return _content(file, folder) if file.path(folder).exists() else None
 
 
-def _stores(path: Path) -> Mapping[str, Any] | None:
-    """Read `stores.json`, if the study has one."""
-    if not path.exists():
+def _maps(folder: str | Path) -> Mapping[str, np.ndarray] | None:
+    file = result_files.MAPS
+    path = file.path(folder)
+    return read_arrays(path, None, file.rule) if path.exists() else None
+
+
+def _stores(folder: str | Path) -> Mapping[str, Any] | None:
+    """Read `stores.json`, if the study has one, and check its fields."""
+    file = result_files.STORES
+    content = _content_if_present(file, folder)
+    if content is None:
         return None
-    content = read_json(path, "stores")
     try:
-        complete = content.keys() >= {*_STORES, "orders", "stores"} and all(
-            record.keys() >= {*_STORE, "parameter_error", "loss_error"}
-            for record in content["stores"]
+        complete = content.keys() >= {*file.fields} and all(
+            record.keys() >= {*STORE_FIELDS} for record in content["stores"]
         )
     except (AttributeError, TypeError):
         complete = False
     if not complete:
-        raise UserError(f"{path}: not as written; rerun rule `stores`")
-    found: Mapping[str, Any] = content
-    return found
+        raise UserError(f"{file.path(folder)}: fields are missing; rerun rule `{file.rule}`")
+    return content
 
 
 def _nested(
-    path: Path, value: str, *keys: str, number: Callable[[str], float] = float
+    file: ResultFile,
+    folder: str | Path,
+    value: str,
+    keys: tuple[str, ...],
+    number: Callable[[str], float] = float,
 ) -> dict[str, Any]:
-    """Read a CSV into dictionaries of its key columns, one inside the other."""
+    """Read one column of a CSV file into nested dictionaries, one level for each key column."""
+    path = file.path(folder)
     result: dict[str, Any] = {}
     for row in read_csv(path):
         try:
-            place = result
+            inner = result
             for key in keys[:-1]:
-                place = place.setdefault(row[key], {})
-            place[row[keys[-1]]] = number(row[value])
+                inner = inner.setdefault(row[key], {})
+            inner[row[keys[-1]]] = number(row[value])
         except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path}: not as written ({error}); rerun rule `validate`") from None
+            raise UserError(
+                f"{path}: a row or column is missing or malformed ({error}); "
+                f"rerun rule `{file.rule}`"
+            ) from None
     return result
-
-
-def finite(values: Iterable[float]) -> list[float]:
-    """Return the finite ones of `values`."""
-    return [value for value in values if math.isfinite(value)]

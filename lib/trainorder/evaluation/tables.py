@@ -1,48 +1,40 @@
-"""The result tables: truth.csv, estimates.csv and trajectories.csv."""
+"""Writes the result tables: truth.csv, truth_losses.csv, estimates.csv and trajectories.csv.
+
+They are written with the module `csv`: an undefined cell is empty and a diverged one is `nan`,
+which pandas cannot tell apart. Floats have the digits that read back as the same number.
+"""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from trainorder.errors import UserError
-from trainorder.evaluation.conformal import interval_ends
-from trainorder.evaluation.conformal_range import is_beyond
-from trainorder.evaluation.outcomes import (
-    Floats,
-    Outcomes,
-)
-from trainorder.evaluation.scores import Joined, relative_norm
+from trainorder.evaluation import result_files
+from trainorder.evaluation.conformal_intervals import interval_ends, is_beyond
+from trainorder.evaluation.outcomes import Floats, Outcomes
+from trainorder.evaluation.paired_outcomes import PairedOutcomes, relative_norm
 from trainorder.orders.order import REFERENCE
 from trainorder.storage.formats import write_csv
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """The files that validation writes; `docs/results.md` describes each."""
-
-    truth: str
-    truth_losses: str
-    estimates: str
-    trajectories: str
-    validation: str
-    costs: str
-
-
-def write_truth(outputs: Outputs, truth: Outcomes) -> None:
-    """Write `truth.csv` and `truth_losses.csv`."""
+def write_truth(path: str, truth: Outcomes) -> None:
+    """Write `truth.csv`: the metrics of every order."""
     write_csv(
-        outputs.truth,
-        ["order", "metric", "value"],
+        path,
+        result_files.TRUTH.fields,
         (
             (order, metric, value)
             for order, row in zip(truth.orders, truth.value.tolist(), strict=True)
             for metric, value in zip(truth.metrics, row, strict=True)
         ),
     )
+
+
+def write_truth_losses(path: str, truth: Outcomes) -> None:
+    """Write `truth_losses.csv`: the training loss of every order at each step."""
     write_csv(
-        outputs.truth_losses,
-        ["order", "step", "loss"],
+        path,
+        result_files.TRUTH_LOSSES.fields,
         (
             (order, step, loss)
             for order, row in zip(truth.orders, truth.train_loss.tolist(), strict=True)
@@ -53,57 +45,56 @@ def write_truth(outputs: Outputs, truth: Outcomes) -> None:
 
 def write_estimates(
     path: str,
-    joined: Sequence[Joined],
-    estimates: Mapping[str, Outcomes],
+    pairs: Sequence[PairedOutcomes],
     metrics: Sequence[str],
     scores: Mapping[str, Any],
 ) -> None:
     """Write `estimates.csv`: every estimate with its interval."""
 
     def rows() -> Iterator[tuple[Any, ...]]:
-        for part in joined:
-            estimate, score = estimates[part.name], scores[part.name]
+        for paired in pairs:
+            estimate, score = paired.estimate, scores[paired.name]
             radii, ranges = score["interval_radius"], score["calibrated_range"]
             seconds = score["cost"]["seconds_per_order"]
             for order, values in zip(estimate.orders, estimate.value.tolist(), strict=True):
                 for metric, value in zip(metrics, values, strict=True):
                     ends, limits = interval_ends(value, radii[metric]), ranges[metric]
                     beyond = None if limits is None else int(is_beyond(value, limits))
-                    yield part.name, order, metric, value, *ends, beyond, seconds
+                    yield paired.name, order, metric, value, *ends, beyond, seconds
 
-    header = ["estimator", "order", "metric", "value", "low", "high", "beyond", "seconds"]
-    write_csv(path, header, rows())
+    write_csv(path, result_files.ESTIMATES.fields, rows())
 
 
-def write_trajectories(path: str, joined: Sequence[Joined], truth: Outcomes) -> None:
-    """Write the parameter error at the end of every order, and along the followed ones.
+def write_trajectories(path: str, pairs: Sequence[PairedOutcomes], truth: Outcomes) -> None:
+    """Write `trajectories.csv`: the parameter error at the end, and along the followed orders.
 
-    All are in units of the order's displacement from the reference at the end of the window, so
-    that an error's growth is its own and not that of its yardstick.
+    All errors of an order are relative to its final displacement from the reference, so that the
+    unit does not change along the window.
     """
     end = truth.sketch[truth.rows([REFERENCE])[0]]
 
     def rows() -> Iterator[tuple[Any, ...]]:
-        for part in joined:
-            for order, final in zip(part.orders, part.parameter_error.tolist(), strict=True):
-                # NaN: the reference's own schedule under another name has no displacement.
+        for paired in pairs:
+            for order, final in zip(paired.orders, paired.parameter_error.tolist(), strict=True):
+                # NaN: an order with the reference's schedule has no displacement.
                 if not math.isnan(final):
-                    along = _error_before_end(part, truth, order, end)
-                    for step, error in enumerate(along):
-                        yield part.name, order, step, error
-                    yield part.name, order, truth.train_loss.shape[1], final
+                    for step, error in enumerate(_errors_before_end(paired, truth, order, end)):
+                        yield paired.name, order, step, error
+                    yield paired.name, order, truth.train_loss.shape[1], final
 
-    write_csv(path, ["estimator", "order", "step", "parameter_error"], rows())
+    write_csv(path, result_files.TRAJECTORIES.fields, rows())
 
 
-def _error_before_end(part: Joined, truth: Outcomes, order: str, end: Floats) -> list[float]:
-    """Return the parameter error before each step; empty where the order was not followed."""
-    mine, true = part.estimate.trajectories.get(order), truth.trajectories.get(order)
-    if mine is None or true is None:
+def _errors_before_end(
+    paired: PairedOutcomes, truth: Outcomes, order: str, end: Floats
+) -> list[float]:
+    """Return the parameter error before each step; empty if the order was not followed."""
+    estimated, true = paired.estimate.trajectories.get(order), truth.trajectories.get(order)
+    if estimated is None or true is None:
         return []
-    if mine.shape != true.shape:
+    if estimated.shape != true.shape:
         raise UserError(
-            f"estimates/{part.name}: the trajectory of `{order}` has another shape than the "
-            "truth's; rerun rule `estimate`"
+            f"estimates/{paired.name}: the trajectory of `{order}` has another shape than that of "
+            "the truth; rerun rule `estimate`"
         )
-    return [float(x) for x in relative_norm(mine - true, true[-1] - end)[:-1]]
+    return [float(x) for x in relative_norm(estimated - true, true[-1] - end)[:-1]]

@@ -1,4 +1,4 @@
-"""Joins truth and estimates into the result files, and says how far each estimate is to be trusted.
+"""Joins truth and estimates into the result files, and gives each estimator a verdict.
 
 `docs/results.md` describes the files field by field and states the rule of the verdict.
 """
@@ -11,18 +11,23 @@ from typing import Any
 from trainorder.config.methods import METRIC_METHODS
 from trainorder.config.sections import EstimatorConfig
 from trainorder.errors import UserError
-from trainorder.evaluation import costs as accounting
+from trainorder.evaluation import costs
 from trainorder.evaluation.outcomes import read_estimates, read_order_records, read_truth
+from trainorder.evaluation.paired_outcomes import pair_with_truth
 from trainorder.evaluation.scores import (
-    Settings,
+    IntervalSettings,
     by_metric,
     diverged_orders,
     divergence_threshold,
-    joined,
-    score,
+    estimator_scores,
     true_spread,
 )
-from trainorder.evaluation.tables import Outputs, write_estimates, write_trajectories, write_truth
+from trainorder.evaluation.tables import (
+    write_estimates,
+    write_trajectories,
+    write_truth,
+    write_truth_losses,
+)
 from trainorder.evaluation.verdict import best_estimator
 from trainorder.orders.order import REFERENCE
 from trainorder.storage import provenance
@@ -31,16 +36,16 @@ from trainorder.storage.formats import read_json, write_json
 
 
 @dataclass(frozen=True)
-class Inputs:
+class ValidationInputs:
     """The files that validation reads.
 
     Attributes:
         orders: `orders.json`.
-        corpus: `corpus.json`, for the vocabulary.
+        corpus: `corpus.json`, for the size of the vocabulary.
         warm: `store/warm.h5`, for the number of parameters.
         manifest: `store/manifest.json`.
         truth: the truth shards.
-        estimates: the estimate shards of every estimator.
+        estimates: the estimate shards of all estimators.
         costs: the cost record of every job.
 
     """
@@ -54,11 +59,23 @@ class Inputs:
     costs: list[str]
 
 
+@dataclass(frozen=True)
+class ValidationOutputs:
+    """The files that validation writes, see `result_files`."""
+
+    truth: str
+    truth_losses: str
+    estimates: str
+    trajectories: str
+    validation: str
+    costs: str
+
+
 def validate(
-    inputs: Inputs,
-    outputs: Outputs,
+    inputs: ValidationInputs,
+    outputs: ValidationOutputs,
     estimators: Sequence[EstimatorConfig],
-    settings: Settings,
+    settings: IntervalSettings,
     config: Mapping[str, Any],
     key: str | None = None,
 ) -> dict[str, Any]:
@@ -68,9 +85,9 @@ def validate(
         inputs: files to read.
         outputs: files to write.
         estimators: the estimators of the study.
-        settings: how intervals are made.
+        settings: how intervals are computed.
         config: the whole configuration of the study, which is recorded beside the numbers.
-        key: the study key that every shard must carry; None takes any.
+        key: the study key that every shard must carry; None accepts any.
 
     Returns:
         The content of `validation.json`.
@@ -85,25 +102,26 @@ def validate(
         inputs.estimates, key, records, [estimator.name for estimator in estimators], truth
     )
     splits = {name: str(record["split"]) for name, record in records.items()}
-    bare = {estimator.name for estimator in estimators if estimator.method in METRIC_METHODS}
-    parts = [
-        joined(name, estimate, truth, splits, name in bare) for name, estimate in estimates.items()
+    metrics_only = {e.name for e in estimators if e.method in METRIC_METHODS}
+    pairs = [
+        pair_with_truth(name, estimate, truth, splits, has_parameters=name not in metrics_only)
+        for name, estimate in estimates.items()
     ]
     counts = {split: list(splits.values()).count(split) for split in dict.fromkeys(splits.values())}
 
-    jobs = accounting.read_costs(inputs.costs)
+    jobs = costs.read_costs(inputs.costs)
     manifest = read_json(inputs.manifest, "manifest")
-    retraining = accounting.retraining_seconds(jobs)
-    costs = {
-        estimator.name: accounting.estimator_cost(estimator, jobs, retraining, manifest, counts)
+    retraining = costs.retraining_seconds(jobs)
+    estimator_costs = {
+        estimator.name: costs.estimator_cost(estimator, jobs, retraining, manifest, counts)
         for estimator in estimators
     }
     vocabulary = _vocabulary(inputs.corpus)
     scores = {
-        part.name: score(part, truth.metrics, settings, vocabulary)
-        | {"cost": costs[part.name]}
-        | {"diverged": diverged_orders(part, truth.metrics, vocabulary)}
-        for part in parts
+        paired.name: estimator_scores(paired, truth.metrics, settings, vocabulary)
+        | {"cost": estimator_costs[paired.name]}
+        | {"diverged": diverged_orders(paired, truth.metrics, vocabulary)}
+        for paired in pairs
     }
     best = best_estimator(scores)
     summary = {
@@ -116,25 +134,25 @@ def validate(
         "reference": by_metric(truth.metrics, truth.value[truth.rows([REFERENCE])[0]]),
         "spread": true_spread(truth, splits),
         "divergence_threshold": divergence_threshold(vocabulary),
-        "retrain_all": accounting.retrain_all(jobs, counts),
+        "retrain_all": costs.retrain_all(jobs, counts),
         "estimators": scores,
         "provenance": {
             "versions": provenance.versions(),
-            "machine": provenance.machine() | accounting.gpus(jobs),
+            "machine": provenance.machine() | costs.gpus(jobs),
             "seeds": config["seeds"],
             "config": config,
         },
     }
-    write_truth(outputs, truth)
-    write_estimates(outputs.estimates, parts, estimates, truth.metrics, scores)
-    write_trajectories(outputs.trajectories, parts, truth)
+    stored = costs.stored_bytes(manifest) | _shard_bytes(inputs)
+    write_truth(outputs.truth, truth)
+    write_truth_losses(outputs.truth_losses, truth)
+    write_estimates(outputs.estimates, pairs, truth.metrics, scores)
+    write_trajectories(outputs.trajectories, pairs, truth)
     write_json(
         outputs.costs,
         {
             "retraining_seconds": retraining,
-            "stages": accounting.stage_costs(
-                jobs, retraining, accounting.stored_bytes(manifest) | _shard_bytes(inputs)
-            ),
+            "stages": costs.stage_costs(jobs, retraining, stored),
         },
     )
     write_json(outputs.validation, summary)
@@ -144,7 +162,7 @@ def validate(
 def _vocabulary(path: str) -> int:
     vocabulary = read_json(path, "corpus").get("tokenizer", {}).get("vocabulary")
     if not isinstance(vocabulary, int) or vocabulary < 2:
-        raise UserError(f"{path}: has no `tokenizer.vocabulary`; rerun rule `corpus`")
+        raise UserError(f"{path}: contains no `tokenizer.vocabulary`; rerun rule `corpus`")
     return vocabulary
 
 
@@ -153,8 +171,8 @@ def _parameters(path: str, key: str | None) -> int:
         return int(file["parameters"].shape[0])
 
 
-def _shard_bytes(inputs: Inputs) -> dict[str, int]:
-    """Return the bytes of truth and estimate shards by stage."""
+def _shard_bytes(inputs: ValidationInputs) -> dict[str, int]:
+    """Return the bytes of the warm state, and of truth and estimate shards, by stage."""
     sizes = {"truth": sum(Path(file).stat().st_size for file in inputs.truth)}
     for file in map(Path, inputs.estimates):
         stage = f"estimate/{file.parent.name}"

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from trainorder.curvature.reduced_model import Reduced
-from trainorder.evaluation.replaying import with_units
+from trainorder.evaluation.replaying import replayed_unit_losses
 from trainorder.expansion.replay import Estimator
 from trainorder.memorization.moves import all_positions, moves
 from trainorder.training.problem import LanguageProblem
@@ -32,7 +32,7 @@ def by_replay(replay: Estimator, problem: LanguageProblem) -> Estimate:
     """Return estimates by an estimator of parameters, whose losses are evaluated."""
 
     def estimate(schedules: np.ndarray, units: np.ndarray) -> tuple[Floats, Floats]:
-        return with_units(replay, problem, torch.from_numpy(schedules.copy()), units)
+        return replayed_unit_losses(replay, problem, torch.from_numpy(schedules.copy()), units)
 
     return estimate
 

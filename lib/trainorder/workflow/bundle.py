@@ -16,17 +16,11 @@ import yaml
 
 from trainorder.config.loading import parsed
 from trainorder.errors import UserError
-from trainorder.evaluation.results import CHECKSUMS
+from trainorder.evaluation.result_files import CHECKSUMS, RESULT_FILES, VALIDATION
 from trainorder.storage.atomic import publish
 from trainorder.storage.formats import read_json, sha256_file
 
 CONFIG, PROVENANCE = "config.yaml", "provenance.json"
-FILES = (  # relative to the study's results; those that a study lacks are left out
-    *("orders.json", "corpus.json", "truth.csv", "truth_losses.csv", "estimates.csv"),
-    *("trajectories.csv", "validation.json", "costs.json", "stores.json", "curriculum.json"),
-    *("curriculum/winners.json", "memorization.json", "memorization.h5", "replicates.json"),
-    *("store/reference/units.json", "store/barycentre/units.json", "explorer.html"),
-)
 
 
 def write_bundle(results: Path, output: Path) -> None:
@@ -39,10 +33,14 @@ def write_bundle(results: Path, output: Path) -> None:
         UserError: the study is not complete.
 
     """
-    record = read_json(results / "validation.json", "validate")
+    record = read_json(VALIDATION.path(results), VALIDATION.rule)
     study, provenance = record["study"], dict(record["provenance"])
     config = yaml.safe_dump(provenance.pop("config"), sort_keys=False)
-    contents = {name: (results / name).read_bytes() for name in FILES if (results / name).is_file()}
+    contents = {
+        file.name: file.path(results).read_bytes()
+        for file in RESULT_FILES
+        if file.path(results).is_file()
+    }
     contents[CONFIG] = config.encode()
     contents[PROVENANCE] = (json.dumps(provenance, indent=1) + "\n").encode()
     contents[CHECKSUMS] = _checksums(contents).encode()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trainorder.estimators.baselines.fitted import outcome
+from trainorder.evaluation.readouts import outcome_without_parameters
 from trainorder.orders.order import Order
 from trainorder.orders.order_book import fit_orders
 
@@ -14,7 +14,7 @@ def test_only_the_split_to_fit_on_is_fitted_on():
 
 
 def test_estimates_have_values_and_no_parameters():
-    found = outcome(ORDERS, ["heldout"], np.ones((2, 1)), 16)
+    found = outcome_without_parameters(ORDERS, ["heldout"], np.ones((2, 1)), 16)
     assert found["order"] == ["o0", "o1"]
     assert found["sketch"].shape == (2, 16)
     assert np.isnan(found["sketch"]).all()
