@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path as File
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,14 +20,14 @@ from torch import Tensor
 
 from bench.studies import Study
 from trainorder.config.sections import OptimizerConfig, WindowConfig
-from trainorder.curvature.low_rank import LowRank
+from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.curvature.probing import probe_schedules
-from trainorder.curvature.reduced_model import Reduced
+from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.estimators.order0 import Order0
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.gradient_table import Table, write_table
-from trainorder.expansion.path import Path
+from trainorder.expansion.path import StoredPath
 from trainorder.expansion.replay import ExactReplay
 from trainorder.storage.sealed_hdf5 import opened
 from trainorder.training.checkpoints import read_state
@@ -73,7 +73,7 @@ class Setting:
         """The state before the window."""
         return read_state(str(self.store("warm.h5")), self.params["key"], "warm")
 
-    def store(self, name: str) -> File:
+    def store(self, name: str) -> Path:
         """Return a file of the store."""
         return self.study.results / "store" / name
 
@@ -91,7 +91,7 @@ class Setting:
         )
         config = OptimizerConfig(**self.params["optimizer"])
         optimizer = build_optimizer(config, self.window.horizon)
-        return Expansion(self.problem, optimizer, Path(path), Table([table]))
+        return Expansion(self.problem, optimizer, StoredPath(path), Table([table]))
 
 
 def measure(study: Study) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def gradients(setting: Setting) -> dict[str, float]:
     path = setting.expansion().path
     anchors = path.anchors[:ANCHORS]
     with tempfile.TemporaryDirectory(dir=setting.study.results) as folder:
-        shard = File(folder) / "table.h5"
+        shard = Path(folder) / "table.h5"
         works: dict[str, tuple[Callable[[], object], int]] = {
             "training": (train, problem.units),
             "table": (lambda: unit_gradients(problem, theta), problem.units),
@@ -191,7 +191,7 @@ def gradients(setting: Setting) -> dict[str, float]:
 def replays(setting: Setting) -> dict[str, Any]:
     """Return how fast replays go, beside what memory and arithmetic allow on as many threads."""
     expansion, key = setting.expansion(), setting.params["key"]
-    model = LowRank.load(setting.store("barycentre/curvature.h5"), key, setting.start)
+    model = LowRankExpansion.load(setting.store("barycentre/curvature.h5"), key, setting.start)
     about = Expansion(setting.problem, expansion.optimizer, expansion.path, None)
     bandwidth = copy_bandwidth()
     rank, size = len(model.readers) + len(model.basis), model.basis.shape[1]
@@ -249,7 +249,7 @@ def nystrom_bytes(size: int, rank: int, orders: int) -> int:
 def profiles(setting: Setting) -> dict[str, list[dict[str, Any]]]:
     """Return where the time goes: in the gradients of the table, and in a replay of `nystrom`."""
     expansion, key = setting.expansion(), setting.params["key"]
-    model = LowRank.load(setting.store("barycentre/curvature.h5"), key, setting.start)
+    model = LowRankExpansion.load(setting.store("barycentre/curvature.h5"), key, setting.start)
     nystrom = Nystrom(Expansion(setting.problem, expansion.optimizer, expansion.path, None), model)
     schedules = setting.schedules(ORDERS)
     return {
@@ -289,7 +289,7 @@ def matmul_flops(rank: int, size: int) -> float:
 
 def reduced(setting: Setting) -> dict[str, float]:
     """Return schedules that the reduced model estimates in a second, on two cores."""
-    model = Reduced.load(setting.store("barycentre/reduced.h5"), setting.params["key"])
+    model = ReducedModel.load(setting.store("barycentre/reduced.h5"), setting.params["key"])
     schedules, before = setting.schedules(SCHEDULES), torch.get_num_threads()
     torch.set_num_threads(CORES)
     taken = median_seconds(lambda: model.predict(schedules))

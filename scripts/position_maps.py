@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from trainorder.config.sections import EstimatorConfig, OptimizerConfig, WindowConfig
-from trainorder.curvature.reduced_model import Reduced
+from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.estimators.opening import opened_estimator
 from trainorder.memorization.estimates import by_reduced, by_replay, of_all_positions
 from trainorder.orders.order_book import load_orders, load_unit_domains
@@ -20,7 +20,7 @@ def main(job: Job) -> None:
     config = EstimatorConfig(*p["estimator"].split("@"))
     if config.method == "reduced":
         with job.meter.time("replay"):
-            estimate = by_reduced(Reduced.load(job.input["reduced"], key))
+            estimate = by_reduced(ReducedModel.load(job.input["reduced"], key))
             arrays = of_all_positions(base, domains, estimate)
     else:
         problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])

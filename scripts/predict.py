@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from trainorder.config.sections import EstimatorConfig
-from trainorder.curvature.reduced_model import Reduced
+from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.data.metrics import metric_names
 from trainorder.evaluation.readouts import outcome_without_parameters
 from trainorder.orders.order_book import bounded, load_orders
@@ -16,7 +16,7 @@ def main(job: Job) -> None:
     p, config = job.params, EstimatorConfig(**job.params["estimator"])
     torch.set_num_threads(p["threads"])
     orders = bounded(load_orders(job.input["orders"]), config.orders)
-    reduced = Reduced.load(job.input["reduced"], p["key"])
+    reduced = ReducedModel.load(job.input["reduced"], p["key"])
     schedules = torch.from_numpy(np.stack([order.schedule for order in orders]))
     with job.meter.time("replay"):
         losses = reduced.predict(schedules).double().numpy()

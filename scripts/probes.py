@@ -7,11 +7,11 @@ from pathlib import Path
 from trainorder.config.sections import CurvatureConfig, OptimizerConfig, WindowConfig
 from trainorder.curvature.low_rank import compress
 from trainorder.curvature.probing import Prober, probe_schedules
-from trainorder.curvature.unit_curvature import Probed, leading
+from trainorder.curvature.unit_curvature import ProbedExpansion, leading
 from trainorder.expansion.clusters import Clusters
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.gradient_table import Table
-from trainorder.expansion.path import Path as ExpansionPath
+from trainorder.expansion.path import StoredPath
 from trainorder.storage.formats import write_json
 from trainorder.storage.manifest import RULES
 from trainorder.storage.sealed_hdf5 import opened
@@ -34,7 +34,7 @@ def main(job: Job) -> None:
             stack.enter_context(opened(f, p["key"], rules["table"])) for f in job.input["table"]
         ]
         optimizer = build_optimizer(OptimizerConfig(**p["optimizer"]), window.horizon)
-        expansion = Expansion(problem, optimizer, ExpansionPath(path), Table(tables))
+        expansion = Expansion(problem, optimizer, StoredPath(path), Table(tables))
         with job.meter.time("precompute"):
             prober = Prober(expansion, clusters, schedules, config.anchors)
             curvature = prober.run(config)
@@ -43,7 +43,9 @@ def main(job: Job) -> None:
                 expansion, curvature, clusters.labels, reached, prober.metric, config.basis
             )
             directions = leading(reached, prober.metric, config.unit_directions)
-    Probed(model, prober.metric, directions, prober.length).save(job.output["probed"], p["key"])
+    ProbedExpansion(model, prober.metric, directions, prober.length).save(
+        job.output["probed"], p["key"]
+    )
     write_json(
         job.output["probes"],
         {

@@ -12,8 +12,8 @@ from trainorder.curriculum.constraints import Constraints, Quota
 from trainorder.curriculum.heuristics import document_lengths, field_orders
 from trainorder.curriculum.objective import Objective
 from trainorder.curriculum.search import proposals
-from trainorder.curvature.low_rank import LowRank
-from trainorder.curvature.reduced_model import Reduced
+from trainorder.curvature.low_rank import LowRankExpansion
+from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.data.tokenizer import load as load_tokenizer
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.evaluation.replaying import replayed_readouts
@@ -41,9 +41,9 @@ def main(job: Job) -> None:
         [Quota(**quota) for quota in config.quotas],
         config.furthest,
     )
-    reduced = Reduced.load(job.input["reduced"], key)
+    reduced = ReducedModel.load(job.input["reduced"], key)
     start = read_state(job.input["warm"], key, "warm")
-    model = LowRank.load(job.input["curvature"], key, start)
+    model = LowRankExpansion.load(job.input["curvature"], key, start)
     optimizer = build_optimizer(OptimizerConfig(**p["optimizer"]), window.horizon)
     replay = Nystrom(Expansion(problem, optimizer, model, None), model)
 

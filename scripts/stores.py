@@ -6,7 +6,7 @@ from trainorder.compression.comparison import compared
 from trainorder.config.sections import OptimizerConfig, WindowConfig
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.gradient_table import Table
-from trainorder.expansion.path import Path as ExpansionPath
+from trainorder.expansion.path import StoredPath
 from trainorder.orders.order_book import load_orders
 from trainorder.storage.formats import write_json
 from trainorder.storage.manifest import opened_shards
@@ -26,7 +26,7 @@ def main(job: Job) -> None:
         expansion = Expansion(
             problem,
             build_optimizer(OptimizerConfig(**p["optimizer"]), WindowConfig(**p["window"]).horizon),
-            ExpansionPath(paths[0]),
+            StoredPath(paths[0]),
             Table(tables),
         )
         result = compared(problem, expansion, load_orders(job.input["orders"]))

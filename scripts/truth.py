@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from trainorder.config.sections import OptimizerConfig, WindowConfig
 from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
-from trainorder.expansion.path import Path as ExpansionPath
+from trainorder.expansion.path import StoredPath
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.orders.order_book import followed, load_orders, load_units, to_retrain
 from trainorder.storage.sealed_hdf5 import opened, write_arrays
@@ -33,7 +33,7 @@ def main(job: Job) -> None:
         run_path = None
         if path := job.input.get("path"):
             file = stack.enter_context(opened(path, p["key"], "reference"))
-            run_path = ExpansionPath(file)
+            run_path = StoredPath(file)
         training = TrainingSetup(
             start,
             OptimizerConfig(**p["optimizer"]),

@@ -16,11 +16,11 @@ import torch
 from safetensors.torch import save_file
 
 from trainorder.config.sections import CurvatureConfig, ModelConfig, OptimizerConfig
-from trainorder.curvature.low_rank import LowRank, compress, rounding
+from trainorder.curvature.low_rank import LowRankExpansion, compress, rounding
 from trainorder.curvature.probing import Prober, probe_schedules, second_moment_scale
 from trainorder.curvature.reduction import reduce
 from trainorder.curvature.unit_curvature import (
-    Probed,
+    ProbedExpansion,
     leading,
     own_responses,
     unit_pools,
@@ -43,8 +43,7 @@ from trainorder.expansion.barycentre import Anchors, anchor_gradients, run_baryc
 from trainorder.expansion.clusters import Clusters, draw_pools
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.gradient_table import Table, write_rows, write_table
-from trainorder.expansion.path import Path as ExpansionPath
-from trainorder.expansion.path import write_path
+from trainorder.expansion.path import StoredPath, write_path
 from trainorder.numerics import memory
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.orders.order import Order
@@ -104,7 +103,7 @@ def expansion(folder, layers):
         opened(folder / "path.h5", "k", "reference") as path,
         opened(folder / "table.h5", "k", "table") as table,
     ):
-        yield Expansion(about, optimizer(), ExpansionPath(path), Table([table]))
+        yield Expansion(about, optimizer(), StoredPath(path), Table([table]))
 
 
 def write(folder, layers):
@@ -171,7 +170,7 @@ def barycentre(folder, layers):
 def table(folder, layers):
     """Write the gradient table along the path."""
     with opened(folder / "path.h5", "k", "reference") as file:
-        path = ExpansionPath(file)
+        path = StoredPath(file)
         write_table(folder / "table.h5", "k", problem(layers), path, path.anchors)
 
 
@@ -184,24 +183,24 @@ def probes(folder, layers):
         reached, metric = prober.displacements(), prober.metric
         model, _ = compress(about, curvature, LABELS, reached, metric, CURVATURE.basis)
         directions = leading(reached, metric, CURVATURE.unit_directions)
-        Probed(model, metric, directions, prober.length).save(folder / "probed.h5", "k")
+        ProbedExpansion(model, metric, directions, prober.length).save(folder / "probed.h5", "k")
 
 
 def curvature(folder, layers):
     """Measure the units' own curvature, write the low-rank expansion, and what rounding costs."""
-    probed = Probed.load(folder / "probed.h5", "k", start(folder))
+    probed = ProbedExpansion.load(folder / "probed.h5", "k", start(folder))
     with expansion(folder, layers) as about:
         pools = unit_pools(about.problem, CURVATURE.unit_sequences, 0)
         centre = about.path.parameters(probed.step)
         halves = own_responses(about.problem, centre, probed, pools, np.arange(UNITS))
-    model, _ = with_unit_curvature(probed, halves, pools.left_out(SEQUENCES))
+    model, _ = with_unit_curvature(probed, halves, pools.missing_shares(SEQUENCES))
     model.save(folder / "curvature.h5", "k")
     rounding(model, low_rank(folder), probed.directions, probed.metric, probed.step)
 
 
 def low_rank(folder):
     """Return the low-rank expansion."""
-    return LowRank.load(folder / "curvature.h5", "k", start(folder))
+    return LowRankExpansion.load(folder / "curvature.h5", "k", start(folder))
 
 
 def reduced(folder, layers):

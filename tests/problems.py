@@ -8,7 +8,7 @@ import torch
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from trainorder.config.sections import ModelConfig, OptimizerConfig
-from trainorder.curvature.cluster_curvature import Curvature, CurvatureAlong, Responses
+from trainorder.curvature.cluster_curvature import ClusterCurvature, CurvatureAlongPath, Responses
 from trainorder.curvature.low_rank import compress
 from trainorder.curvature.probing import second_moment_scale
 from trainorder.data.corpus import Corpus
@@ -17,7 +17,7 @@ from trainorder.expansion.barycentre import Anchors, anchor_gradients, run_baryc
 from trainorder.expansion.clusters import Clusters, draw_pools
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.gradient_table import Table, write_rows, write_table
-from trainorder.expansion.path import Path, write_path
+from trainorder.expansion.path import StoredPath, write_path
 from trainorder.numerics.derivatives import taylor_gradients
 from trainorder.storage.sealed_hdf5 import opened
 from trainorder.training.checkpoints import Checkpoints
@@ -260,7 +260,7 @@ def expansion(problem, states, config, folder, anchors=None, shards=2):
     places = even_anchors(steps, anchors)
     write_path(folder / "path.h5", "k", lambda t: states[t], steps, places)
     with opened(folder / "path.h5", "k", "reference") as file:
-        path = Path(file)
+        path = StoredPath(file)
         for shard, part in enumerate(np.array_split(places, shards)):
             write_table(folder / f"table-{shard}.h5", "k", problem, path, part)
         with opened_tables(folder, shards) as table:
@@ -296,7 +296,7 @@ def barycentre(
         opened(folder / "path.h5", "k", "barycentre") as file,
         opened_tables(folder, 1) as table,
     ):
-        yield Expansion(problem, optimizer, Path(file), table)
+        yield Expansion(problem, optimizer, StoredPath(file), table)
 
 
 @contextmanager
@@ -319,7 +319,7 @@ def curvature_along(about, clusters, probes=None, anchors=1):
     places = np.array([steps * (2 * i + 1) // (2 * anchors) for i in range(anchors)])
     dtype = about.path.parameters(0).dtype
     probes = torch.eye(problem.size, dtype=dtype) if probes is None else probes
-    along = CurvatureAlong(places, [Curvature(problem, clusters) for _ in places])
+    along = CurvatureAlongPath(places, [ClusterCurvature(problem, clusters) for _ in places])
     for t, curvature in zip(places, along.at, strict=True):
         responses = Responses(problem, clusters, about.path.parameters(int(t)), 0.1)
         curvature.add(probes, responses(probes))

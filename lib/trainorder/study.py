@@ -17,7 +17,7 @@ from trainorder.config.sections import EstimatorConfig, OptimizerConfig, WindowC
 from trainorder.curriculum.constraints import Constraints
 from trainorder.curriculum.objective import Objective
 from trainorder.curriculum.search import Proposal, proposals
-from trainorder.curvature.reduced_model import Reduced
+from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.data.metrics import metric_names
 from trainorder.errors import UserError
 from trainorder.estimators.opening import opened_estimator
@@ -183,7 +183,7 @@ class Study:
         return str(read_json(manifest, "manifest")["study"])
 
     @cached_property
-    def reduced(self) -> Reduced:
+    def reduced(self) -> ReducedModel:
         """The reduced model.
 
         Raises:
@@ -191,7 +191,7 @@ class Study:
 
         """
         path = self._config("reduced").path
-        return Reduced.load(self.folder / "store" / path / "reduced.h5", self.key)
+        return ReducedModel.load(self.folder / "store" / path / "reduced.h5", self.key)
 
     @property
     def default_estimator(self) -> str:

@@ -6,8 +6,8 @@ import torch
 
 from problems import Polynomial, every_sequence, language_problem, relative_error
 from trainorder.curvature.cluster_curvature import (
-    Curvature,
-    CurvatureAlong,
+    ClusterCurvature,
+    CurvatureAlongPath,
     Responses,
     pseudo_inverse,
 )
@@ -29,7 +29,7 @@ def hessians(problem, labels):
 
 
 def probed(problem, clusters, probes):
-    curvature = Curvature(problem, clusters)
+    curvature = ClusterCurvature(problem, clusters)
     curvature.add(probes, Responses(problem, clusters, problem.start, 0.1)(probes))
     return curvature
 
@@ -93,7 +93,7 @@ def test_probes_added_in_rounds_are_as_good_as_at_once(problem, clusters):
     probes = normal(6, 8)
     at_once = probed(problem, clusters, probes)
     responses = Responses(problem, clusters, problem.start, 0.1)
-    rounds = Curvature(problem, clusters)
+    rounds = ClusterCurvature(problem, clusters)
     for part in (probes[:1], probes[1:4], probes[4:]):
         rounds.add(part, responses(part))
     assert rounds.rank == 6
@@ -184,7 +184,7 @@ def test_between_the_steps_that_were_probed_curvature_is_interpolated(problem, c
     two.add(probes[:0], torch.empty(2, 3, 0, 8, dtype=torch.float64))
     two.responses = [3 * rows for rows in two.responses]
     two.mean, two.inverse = 3 * two.mean, two.inverse / 3
-    along = CurvatureAlong(np.array([2, 6]), [one, two])
+    along = CurvatureAlongPath(np.array([2, 6]), [one, two])
     deltas, which = normal(2, 8, seed=1), torch.tensor([0, 1])
     base = one.apply(deltas, which)(ALL)
     for t, factor in [(0, 1), (2, 1), (3, 1.5), (6, 3), (9, 3)]:

@@ -16,7 +16,7 @@ from problems import (
     torch_states,
     warm_state,
 )
-from trainorder.curvature.low_rank import LowRank, rounding
+from trainorder.curvature.low_rank import LowRankExpansion, rounding
 from trainorder.curvature.probing import second_moment_scale
 from trainorder.expansion.clusters import Clusters, draw_pools
 from trainorder.numerics.interpolation import bracket
@@ -143,7 +143,7 @@ def test_what_was_saved_is_read_back_within_its_bytes(case, tmp_path):
 def rounded(model, folder):
     """Return a model as it is read back from its file."""
     model.save(folder / "curvature.h5", "k")
-    return LowRank.load(folder / "curvature.h5", "k", model.start)
+    return LowRankExpansion.load(folder / "curvature.h5", "k", model.start)
 
 
 @pytest.mark.parametrize("t", [3, 4])

@@ -20,7 +20,7 @@ from problems import (
     warm_without_memory,
 )
 from trainorder.curvature.probing import probe_schedules, second_moment_scale
-from trainorder.curvature.reduced_model import Reduced
+from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.curvature.reduction import reduce
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.expansion.clusters import Clusters, draw_pools
@@ -219,7 +219,7 @@ def test_what_was_saved_is_read_back(kind, tmp_path):
     with barycentre(problem, warm, 12, 1, config, tmp_path) as about:
         made = reduced(about, low_rank(about, every_sequence(problem, LABELS))[0])
     made.save(tmp_path / "reduced.h5", "k")
-    found = Reduced.load(tmp_path / "reduced.h5", "k")
+    found = ReducedModel.load(tmp_path / "reduced.h5", "k")
     assert found.goals == made.goals == ["a", "b"]
     schedules = probe_schedules((12, 1), UNITS, 3, 4)
     assert torch.equal(found.predict(schedules), made.predict(schedules))

@@ -10,7 +10,7 @@ from problems import Polynomial, barycentre, low_rank, optimizer_config, relativ
 from trainorder.config.sections import CurvatureConfig
 from trainorder.curvature.probing import second_moment_scale
 from trainorder.curvature.unit_curvature import (
-    Probed,
+    ProbedExpansion,
     leading,
     own_responses,
     read_responses,
@@ -43,12 +43,12 @@ def made(folder, config=CONFIG, **options):
         model, _ = low_rank(about, clusters, probes=normal(SIZE, SIZE))
         metric = second_moment_scale(about)
         directions = leading(normal(30, SIZE), metric, config.unit_directions)
-        probed = Probed(model, metric, directions, 0.1)
+        probed = ProbedExpansion(model, metric, directions, 0.1)
         centre = about.path.parameters(probed.step)
         pools = unit_pools(problem, config.unit_sequences, 0)
         measured = [own_responses(problem, centre, probed, pools, units) for units in SHARDS]
         halves = torch.cat(measured, dim=1)
-        found, belief = with_unit_curvature(probed, halves, pools.left_out(SEQUENCES))
+        found, belief = with_unit_curvature(probed, halves, pools.missing_shares(SEQUENCES))
     return problem, model, found, belief
 
 
@@ -108,9 +108,9 @@ def test_it_is_saved_with_the_expansion(tmp_path):
 
 def test_what_units_are_measured_with_is_kept_unrounded(tmp_path):
     _, plain, _, _ = made(tmp_path, noise=0.5)
-    probed = Probed(plain, normal(SIZE, seed=1), normal(2, SIZE, seed=2), 0.1)
+    probed = ProbedExpansion(plain, normal(SIZE, seed=1), normal(2, SIZE, seed=2), 0.1)
     probed.save(tmp_path / "probed.h5", "k")
-    again = Probed.load(tmp_path / "probed.h5", "k", plain.start)
+    again = ProbedExpansion.load(tmp_path / "probed.h5", "k", plain.start)
     assert again.length == probed.length
     assert again.step == probed.step
     for name in ("metric", "directions"):

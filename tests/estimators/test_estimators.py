@@ -17,9 +17,9 @@ from problems import (
 )
 from trainorder.config.methods import PUBLISHED_METHODS, STORE
 from trainorder.config.sections import CurvatureConfig, EstimatorConfig
-from trainorder.curvature.low_rank import LowRank, compress
+from trainorder.curvature.low_rank import LowRankExpansion, compress
 from trainorder.curvature.probing import Prober, probe_schedules
-from trainorder.curvature.reduced_model import Reduced
+from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.curvature.reduction import reduce
 from trainorder.estimators.build import build_estimator
 from trainorder.expansion.clusters import Clusters, draw_pools, label_clusters
@@ -173,10 +173,10 @@ def test_sample_order_is_estimated_by_every_method(config, sample_order):
     about, folder = sample_order
     schedules = orders(0)
     if config.method == "reduced":
-        found = Reduced.load(folder / "reduced.h5", "k").predict(schedules)
+        found = ReducedModel.load(folder / "reduced.h5", "k").predict(schedules)
         assert found.shape == (4, 2)
     else:
-        model = LowRank.load(folder / "curvature.h5", "k", about.path.state(0))
+        model = LowRankExpansion.load(folder / "curvature.h5", "k", about.path.state(0))
         if config.method == "nystrom":  # it reads neither path nor table
             about = Expansion(about.problem, about.optimizer, model, None)
         seen = []

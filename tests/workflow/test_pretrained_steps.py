@@ -5,7 +5,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from trainorder.config.sections import ModelConfig
-from trainorder.expansion.path import Path
+from trainorder.expansion.path import StoredPath
 from trainorder.storage.sealed_hdf5 import opened
 from trainorder.training.checkpoints import read_state
 from trainorder.training.model import LanguageModel
@@ -51,7 +51,7 @@ def test_the_path_of_a_study_is_that_of_the_adapters_alone(step, finished, monke
     assert state.parameters.any(), "the adapters did not move"
     assert run("reference", warm=str(warm)).code == 0
     with opened(tree.results / "store/reference/path.h5", key, "reference") as file:
-        path = Path(file)
+        path = StoredPath(file)
         assert path.parameters(path.steps).shape == (adapters,)
         assert not torch.equal(path.parameters(path.steps), state.parameters)
 

@@ -67,7 +67,7 @@ class Responses:
         return result
 
 
-class Curvature:
+class ClusterCurvature:
     """Responses of clusters to probes, and the Hessians that they imply.
 
     A cluster's response is shrunk towards the mean one by the noise of its pool, which a pool of
@@ -88,7 +88,7 @@ class Curvature:
         self.shares = torch.from_numpy(clusters.shares)
         self.probes = torch.empty(0, problem.size)
         self.responses = [torch.empty(0, problem.size)] * clusters.count
-        self._left_out = torch.from_numpy(clusters.left_out(problem.sequences))
+        self._left_out = torch.from_numpy(clusters.missing_shares(problem.sequences))
         self._noise = torch.zeros(clusters.count, dtype=torch.float64)
         self._total = torch.zeros(clusters.count, dtype=torch.float64)
 
@@ -167,7 +167,7 @@ class Curvature:
 
 
 @dataclass
-class CurvatureAlong:
+class CurvatureAlongPath:
     """The curvature at a few steps of the path, with the same probes at each.
 
     Attributes:
@@ -177,7 +177,7 @@ class CurvatureAlong:
     """
 
     steps: np.ndarray
-    at: list[Curvature]
+    at: list[ClusterCurvature]
 
     @property
     def rank(self) -> int:
@@ -185,7 +185,7 @@ class CurvatureAlong:
         return self.middle.rank
 
     @property
-    def middle(self) -> Curvature:
+    def middle(self) -> ClusterCurvature:
         """The one nearest to the middle of the window."""
         return self.at[len(self.at) // 2]
 

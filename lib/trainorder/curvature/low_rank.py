@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainorder.curvature.cluster_curvature import Curvature, CurvatureAlong
+from trainorder.curvature.cluster_curvature import ClusterCurvature, CurvatureAlongPath
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.replay import Block, sum_over_units
 from trainorder.numerics import vectors
@@ -42,7 +42,7 @@ from trainorder.training.optimizer import ALL, State
 
 
 @dataclass
-class LowRank:
+class LowRankExpansion:
     """A low-rank expansion, read as the path that it is about.
 
     Attributes:
@@ -163,7 +163,7 @@ class LowRank:
             _write(file, "mean", self.mean, halved)
 
     @classmethod
-    def load(cls, path: str | Path, key: str | None, start: State) -> "LowRank":
+    def load(cls, path: str | Path, key: str | None, start: State) -> "LowRankExpansion":
         """Read what `save` published, about the state before the window.
 
         Raises:
@@ -200,7 +200,7 @@ class LowRank:
 
 
 def rounding(
-    exact: LowRank, kept: LowRank, directions: Tensor, metric: Tensor, t: int
+    exact: LowRankExpansion, kept: LowRankExpansion, directions: Tensor, metric: Tensor, t: int
 ) -> dict[str, float | None]:
     """Return how far `kept`, which was rounded, is off `exact` at step `t`, relative to it.
 
@@ -268,12 +268,12 @@ def _read(
 
 def compress(
     expansion: Expansion,
-    curvature: CurvatureAlong,
+    curvature: CurvatureAlongPath,
     labels: np.ndarray,
     displacements: Tensor,
     metric: Tensor,
     size: int,
-) -> tuple[LowRank, float]:
+) -> tuple[LowRankExpansion, float]:
     """Return the low-rank expansion of rank `size`, and the share of the energy it leaves out.
 
     Table deviations count as often as a replay meets them, once a step; the responses as strongly
@@ -295,7 +295,7 @@ def compress(
     cores = [_cores(bend, basis, metric, len(readers)) for bend in curvature.at]
     for columns in vectors.blocks(*basis.shape):
         basis[:, columns] *= metric[columns]
-    result = LowRank(
+    result = LowRankExpansion(
         path.state(0),
         path.steps,
         anchors,
@@ -331,7 +331,7 @@ def _deviations(expansion: Expansion, metric: Tensor, result: Tensor) -> Tensor:
 
 
 def _excited(
-    curvature: CurvatureAlong, displacements: Tensor, metric: Tensor, steps: int, result: Tensor
+    curvature: CurvatureAlongPath, displacements: Tensor, metric: Tensor, steps: int, result: Tensor
 ) -> Tensor:
     """Return responses as strong as `displacements` excite them in a replay, over `metric`.
 
@@ -353,7 +353,7 @@ def _excited(
     return common.flatten(0, 1)
 
 
-def _excitation(curvature: Curvature, displacements: Tensor) -> Tensor:
+def _excitation(curvature: ClusterCurvature, displacements: Tensor) -> Tensor:
     """Return S (r, r) such that S' Y are responses as strong as displacements excite them."""
     z = curvature.coordinates(displacements).double()
     values, directions = torch.linalg.eigh(z.T @ z / len(z))
@@ -361,7 +361,7 @@ def _excitation(curvature: Curvature, displacements: Tensor) -> Tensor:
     return root.to(displacements.dtype)
 
 
-def _cores(curvature: Curvature, basis: Tensor, metric: Tensor, readers: int) -> Tensor:
+def _cores(curvature: ClusterCurvature, basis: Tensor, metric: Tensor, readers: int) -> Tensor:
     """Return M (C, q, r) of the clusters, read by the functionals `basis` (q, P) over `metric`."""
     over = metric.reciprocal()
     common = vectors.products(curvature.mean, basis, over)  # not the mean of `own`, unevenly shrunk

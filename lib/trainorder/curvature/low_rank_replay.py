@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from trainorder.curvature.low_rank import LowRank
+from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.replay import Block, ExactReplay
 
@@ -10,7 +10,7 @@ from trainorder.expansion.replay import Block, ExactReplay
 class LowRankReplay(ExactReplay):
     """g_t = gbar_t + Q' (a_{t,s} + M_c Q d), see `curvature.low_rank`."""
 
-    def __init__(self, expansion: Expansion, model: LowRank) -> None:
+    def __init__(self, expansion: Expansion, model: LowRankExpansion) -> None:
         """Expand about the path of `model`, which is that of `expansion`."""
         super().__init__(expansion)
         self.model = model

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from trainorder.config.sections import CurvatureConfig
-from trainorder.curvature.cluster_curvature import Curvature, CurvatureAlong, Responses
+from trainorder.curvature.cluster_curvature import ClusterCurvature, CurvatureAlongPath, Responses
 from trainorder.expansion.clusters import Clusters
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.replay import Block, ExactReplay, displacement
@@ -30,7 +30,7 @@ _CHECKED = 2  # fresh displacements that an error estimate is read from
 class CurvedReplay(ExactReplay):
     """Order 1 with the curvature found so far; order 0 while there is none."""
 
-    def __init__(self, expansion: Expansion, curvature: CurvatureAlong, labels: Tensor) -> None:
+    def __init__(self, expansion: Expansion, curvature: CurvatureAlongPath, labels: Tensor) -> None:
         """Replay about `expansion`; `labels` (U,) are the clusters of the units."""
         super().__init__(expansion)
         self.curvature, self.labels = curvature, labels
@@ -72,8 +72,8 @@ class Prober:
         self.schedules, self.checks = schedules[:-_CHECKED], schedules[-_CHECKED:]
         steps = expansion.path.steps
         centres = np.array([steps * (2 * i + 1) // (2 * anchors) for i in range(anchors)])
-        self.curvature = CurvatureAlong(
-            centres, [Curvature(expansion.problem, clusters) for _ in centres]
+        self.curvature = CurvatureAlongPath(
+            centres, [ClusterCurvature(expansion.problem, clusters) for _ in centres]
         )
         self.metric = second_moment_scale(expansion)
         self.rounds: list[Round] = []
@@ -83,7 +83,7 @@ class Prober:
             for t in centres
         ]
 
-    def run(self, config: CurvatureConfig) -> CurvatureAlong:
+    def run(self, config: CurvatureConfig) -> CurvatureAlongPath:
         """Probe until the estimated error is within the tolerance, or the rank is reached."""
         step = max(1, config.rank // 4)
         self._take("displacements", principal(self.displacements(), self.metric, 2 * step), None)
@@ -179,7 +179,7 @@ def principal(rows: Tensor, metric: Tensor, count: int) -> Tensor:
     return vectors.scaled(directions, vectors.squares(directions, squared).rsqrt())
 
 
-def sensitivities(expansion: Expansion, curvature: Curvature) -> Tensor:
+def sensitivities(expansion: Expansion, curvature: ClusterCurvature) -> Tensor:
     """Return P_t lambda_t (n, P): how each goal at the end feels a gradient at a few steps t.
 
     lambda_T is the gradient of the goal at the path's end; backwards,

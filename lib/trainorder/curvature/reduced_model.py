@@ -17,7 +17,7 @@ BATCH = 2048  # schedules at once: large enough to keep the processor busy
 
 
 @dataclass
-class Reduced:
+class ReducedModel:
     """The reduced model of a study.
 
     Attributes:
@@ -168,7 +168,7 @@ class Reduced:
         write_arrays(path, key, arrays)
 
     @classmethod
-    def load(cls, path: str | Path, key: str | None) -> "Reduced":
+    def load(cls, path: str | Path, key: str | None) -> "ReducedModel":
         """Read what `save` published.
 
         Raises:

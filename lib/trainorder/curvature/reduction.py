@@ -28,9 +28,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainorder.curvature.low_rank import LowRank
+from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.curvature.low_rank_replay import LowRankReplay
-from trainorder.curvature.reduced_model import Knot, Reduced
+from trainorder.curvature.reduced_model import Knot, ReducedModel
 from trainorder.expansion.expansion import Expansion
 from trainorder.numerics import vectors
 from trainorder.training.problem import Problem, goal_gradients, unit_gradients
@@ -41,12 +41,12 @@ SCHEDULES = 64  # random ones that are replayed to see them
 
 def reduce(
     expansion: Expansion,
-    model: LowRank,
+    model: LowRankExpansion,
     schedules: Tensor,
     metric: Tensor,
     readouts: Sequence[int],
     patterns: int = PATTERNS,
-) -> Reduced:
+) -> ReducedModel:
     """Return the reduced model of `model`, whose path is that of `expansion`.
 
     Args:
@@ -81,7 +81,7 @@ def reduce(
     steps = [path.first_step + t for t in range(path.steps)]
     rates = np.array([optimizer.learning_rate(step) for step in steps])
     table = [model.coordinates(t, torch.arange(problem.units)[:, None]) for t in range(path.steps)]
-    return Reduced(
+    return ReducedModel(
         knots=knots,
         rates=rates,
         decay=1 - rates * optimizer.decoupled,
@@ -121,7 +121,7 @@ def _pushed(expansion: Expansion, t: int) -> Tensor:
     return result
 
 
-def _momenta(expansion: Expansion, model: LowRank, steps: np.ndarray) -> Tensor:
+def _momenta(expansion: Expansion, model: LowRankExpansion, steps: np.ndarray) -> Tensor:
     """Return mbar after the update of some steps, (K, P): momentum that is fed the mean gradient.
 
     That of the barycentre path is the same; that of the reference path follows its own order.
@@ -142,7 +142,7 @@ def _momenta(expansion: Expansion, model: LowRank, steps: np.ndarray) -> Tensor:
 class _Watched(LowRankReplay):
     """A replay that keeps the preconditioners at some steps."""
 
-    def __init__(self, expansion: Expansion, model: LowRank, steps: np.ndarray) -> None:
+    def __init__(self, expansion: Expansion, model: LowRankExpansion, steps: np.ndarray) -> None:
         super().__init__(expansion, model)
         self.watched = {int(t) + 1 for t in steps}
         self.kept: dict[int, Tensor] = {}
@@ -161,7 +161,7 @@ class _Watched(LowRankReplay):
 
 def _preconditioners(
     expansion: Expansion,
-    model: LowRank,
+    model: LowRankExpansion,
     schedules: Tensor,
     knots: np.ndarray,
     metric: Tensor,

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from trainorder.curvature.cluster_curvature import Responses, pseudo_inverse
-from trainorder.curvature.low_rank import LowRank
+from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.curvature.probing import principal
 from trainorder.errors import UserError
 from trainorder.expansion.clusters import Clusters, draw_pools
@@ -29,12 +29,12 @@ from trainorder.storage.sealed_hdf5 import creating, opened, read_arrays
 from trainorder.training.optimizer import State
 from trainorder.training.problem import Problem
 
-_LONG = ("centre", "mean", "basis")  # of a `LowRank`, the vectors of parameters
+_LONG = ("centre", "mean", "basis")  # of a `LowRankExpansion`, the vectors of parameters
 _SHORT = ("anchors", "coefficients", "bends", "cores", "labels", "own", "own_read")
 
 
 @dataclass(frozen=True)
-class Probed:
+class ProbedExpansion:
     """The curvature of the clusters, and where the units are to be measured.
 
     Attributes:
@@ -45,7 +45,7 @@ class Probed:
 
     """
 
-    model: LowRank
+    model: LowRankExpansion
     metric: Tensor
     directions: Tensor
     length: float
@@ -66,7 +66,7 @@ class Probed:
                 file.create_dataset(name, data=np.asarray(getattr(self.model, name)))
 
     @classmethod
-    def load(cls, path: str | Path, key: str | None, start: State) -> "Probed":
+    def load(cls, path: str | Path, key: str | None, start: State) -> "ProbedExpansion":
         """Read what `save` published, about the state before the window.
 
         Raises:
@@ -80,7 +80,7 @@ class Probed:
             arrays = {name: np.asarray(file[name]) for name in _SHORT}
         model |= {name: torch.from_numpy(array) for name, array in arrays.items()}
         model |= {name: arrays[name] for name in ("anchors", "bends")}
-        return cls(LowRank(start, steps, **model), metric, directions, length)
+        return cls(LowRankExpansion(start, steps, **model), metric, directions, length)
 
 
 def leading(displacements: Tensor, metric: Tensor, count: int) -> Tensor:
@@ -97,7 +97,7 @@ def unit_pools(problem: Problem, size: int, seed: int) -> Clusters:
 
 
 def own_responses(
-    problem: Problem, centre: Tensor, probed: Probed, pools: Clusters, units: np.ndarray
+    problem: Problem, centre: Tensor, probed: ProbedExpansion, pools: Clusters, units: np.ndarray
 ) -> Tensor:
     """Return H_u W of both halves of the pools of `units`, in the basis, (2, units, n, q).
 
@@ -144,8 +144,8 @@ def read_responses(
 
 
 def with_unit_curvature(
-    probed: Probed, halves: Tensor, left_out: np.ndarray
-) -> tuple[LowRank, Tensor]:
+    probed: ProbedExpansion, halves: Tensor, left_out: np.ndarray
+) -> tuple[LowRankExpansion, Tensor]:
     """Return the expansion with the own curvature of each unit, and its weights w (U,).
 
     w is 0 for a unit that differs from its cluster by no more than noise, and 1 where there is no

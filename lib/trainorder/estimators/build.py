@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from trainorder.config.sections import EstimatorConfig
-from trainorder.curvature.low_rank import LowRank
+from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.estimators.constant import Constant
 from trainorder.estimators.fut import FUT
 from trainorder.estimators.futpp import FUTPlusPlus
@@ -30,7 +30,10 @@ PUBLISHED: dict[str, Callable[[Expansion, float | None], Estimator]] = {
 
 
 def build_estimator(
-    config: EstimatorConfig, expansion: Expansion, model: LowRank | None = None, seed: int = 0
+    config: EstimatorConfig,
+    expansion: Expansion,
+    model: LowRankExpansion | None = None,
+    seed: int = 0,
 ) -> Estimator:
     """Return the estimator that `config` asks for, about `expansion`.
 
@@ -44,7 +47,7 @@ def build_estimator(
 
 
 def _build(
-    config: EstimatorConfig, expansion: Expansion, model: LowRank | None, seed: int
+    config: EstimatorConfig, expansion: Expansion, model: LowRankExpansion | None, seed: int
 ) -> Estimator:
     if config.method == "nystrom" and model is not None:
         return Nystrom(expansion, model)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from trainorder.config.methods import STORE
 from trainorder.config.sections import EstimatorConfig
-from trainorder.curvature.low_rank import LowRank
+from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.estimators.build import build_estimator
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.gradient_table import Table
-from trainorder.expansion.path import Path as ExpansionPath
+from trainorder.expansion.path import StoredPath
 from trainorder.expansion.replay import Estimator
 from trainorder.storage.manifest import opened_shards, shards
 from trainorder.training.checkpoints import read_state
@@ -53,8 +53,8 @@ def opened_estimator(
         model = None
         if "curvature" in needed:
             [file] = shards(manifest, key, config.path, "curvature")
-            model = LowRank.load(file, key, read_state(warm, key, "warm"))
-        centre = ExpansionPath(opens["path"][0]) if "path" in opens else model
+            model = LowRankExpansion.load(file, key, read_state(warm, key, "warm"))
+        centre = StoredPath(opens["path"][0]) if "path" in opens else model
         if centre is None:
             raise ValueError(f"{config.method} expands about nothing that the store holds")
         table = Table(opens["table"]) if "table" in opens else None

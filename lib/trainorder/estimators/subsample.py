@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainorder.curvature.low_rank import LowRank
+from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.curvature.probing import probe_schedules, second_moment_scale
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.expansion.expansion import Expansion
@@ -31,7 +31,7 @@ class Subsample(ExactReplay):
     The gradients g_b(theta_t) are cached at the anchors, and interpolated as the table is.
     """
 
-    def __init__(self, expansion: Expansion, model: LowRank, size: int, seed: int) -> None:
+    def __init__(self, expansion: Expansion, model: LowRankExpansion, size: int, seed: int) -> None:
         """Cache the centre gradients of the first `size` sequences of every unit."""
         super().__init__(expansion)
         self.model, self.size = model, size

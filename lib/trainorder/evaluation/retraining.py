@@ -11,7 +11,7 @@ from torch import Tensor
 from trainorder.config.sections import OptimizerConfig
 from trainorder.errors import UserError
 from trainorder.evaluation.readouts import Arrays, joined_outcome, unit_losses
-from trainorder.expansion.path import Centre
+from trainorder.expansion.path import ExpansionPath
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.orders.order import REFERENCE, Order
 from trainorder.training.checkpoints import Checkpoints
@@ -41,7 +41,7 @@ class TrainingSetup:
     horizon: int
     readouts: Sequence[int]
     checkpoints: Callable[[int, int], Checkpoints]
-    existing_run: Centre | None = None
+    existing_run: ExpansionPath | None = None
 
 
 def retrain_orders(

@@ -102,7 +102,7 @@ def _pooled(
     groups, noise = torch.stack(means), torch.stack(noises)
     share = torch.from_numpy(clusters.shares)[:, None]
     members = torch.from_numpy(np.bincount(clusters.labels))[:, None]
-    left_out = torch.from_numpy(clusters.left_out(sequences))[:, None]
+    left_out = torch.from_numpy(clusters.missing_shares(sequences))[:, None]
     left = noise / torch.stack(sizes)[:, None] * left_out
     mean = (share * groups).sum(0)
     between = (share * (groups - mean) ** 2).sum(0) - (share * (1 - share) * left).sum(0)

@@ -43,7 +43,7 @@ class Clusters:
         """The share of the units in each cluster, (C,) float64."""
         return np.bincount(self.labels, minlength=self.count) / len(self.labels)
 
-    def left_out(self, sequences: int) -> np.ndarray:
+    def missing_shares(self, sequences: int) -> np.ndarray:
         """Return the share of each cluster's text, units of `sequences`, that its pool lacks, (C,).
 
         Drawing without replacement, the variance of a pool's mean falls by as much.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from trainorder.expansion.gradient_table import GradientTable
-from trainorder.expansion.path import Centre
+from trainorder.expansion.path import ExpansionPath
 from trainorder.numerics import vectors
 from trainorder.training.optimizer import ALL, MOMENTS, Optimizer, State
 from trainorder.training.problem import Problem
@@ -27,7 +27,7 @@ class Expansion:
 
     problem: Problem
     optimizer: Optimizer
-    path: Centre
+    path: ExpansionPath
     table: GradientTable | None
     columns: slice = field(default_factory=lambda: ALL)  # a slice has no hash
 

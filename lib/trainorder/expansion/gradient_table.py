@@ -1,7 +1,7 @@
 """The gradient table G[t, u]: the gradient of every unit's loss along an expansion path."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path as File
+from pathlib import Path
 from typing import Protocol
 
 import h5py
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from trainorder.expansion.path import Centre
+from trainorder.expansion.path import ExpansionPath
 from trainorder.numerics.interpolation import interpolated
 from trainorder.storage.sealed_hdf5 import create_rows, creating
 from trainorder.training.optimizer import ALL
@@ -27,7 +27,7 @@ def create_table(file: h5py.File, anchors: np.ndarray, units: int, like: Tensor)
 
 
 def write_rows(
-    shard: File,
+    shard: Path,
     key: str,
     anchors: np.ndarray,
     units: int,
@@ -42,7 +42,9 @@ def write_rows(
                 table[row, unit] = g.numpy()
 
 
-def write_table(shard: File, key: str, problem: Problem, path: Centre, anchors: np.ndarray) -> None:
+def write_table(
+    shard: Path, key: str, problem: Problem, path: ExpansionPath, anchors: np.ndarray
+) -> None:
     """Publish the shard of the given anchors: the gradient of each unit at each of them."""
     with creating(shard, key) as file:
         table = create_table(file, anchors, problem.units, path.parameters(0))

@@ -4,7 +4,7 @@ A path also names its anchors: the steps at which there is a gradient table.
 """
 
 from collections.abc import Callable
-from pathlib import Path as File
+from pathlib import Path
 from typing import Protocol
 
 import h5py
@@ -18,8 +18,8 @@ from trainorder.training.optimizer import ALL, MOMENTS, State
 _HELD_NUMBERS = 2**20  # of parameters at most, where the last few states stay in memory
 
 
-class Centre(Protocol):
-    """Anything that gradients can be expanded about: a `Path`, or a `LowRank` that keeps one."""
+class ExpansionPath(Protocol):
+    """A path that gradients are expanded around: a `StoredPath` or a `LowRankExpansion`."""
 
     @property
     def steps(self) -> int:
@@ -45,7 +45,7 @@ class Centre(Protocol):
         ...
 
 
-class Path:
+class StoredPath:
     """States theta_0 .. theta_T with their moments, read from an open file one at a time.
 
     Of a large model nothing stays in memory, so that a block of the parameters takes no more.
@@ -86,7 +86,7 @@ class Path:
 
 
 def write_path(
-    path: str | File, key: str, states: Callable[[int], State], steps: int, anchors: np.ndarray
+    path: str | Path, key: str, states: Callable[[int], State], steps: int, anchors: np.ndarray
 ) -> None:
     """Publish a path from `states(t)`, t = 0 .. `steps`, and the `anchors` of its table."""
     first = states(0)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from trainorder.curvature.reduced_model import Reduced
+from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.evaluation.results import REFERENCE, Results
 
 ESTIMATOR = "reduced@barycentre"
@@ -19,7 +19,7 @@ _FOLDER = Path(__file__).parent
 _SHOWN = ("reference", "structured", "custom", "random", "calibration")  # splits, in the menu
 
 
-def model_record(model: Reduced) -> dict[str, Any]:
+def model_record(model: ReducedModel) -> dict[str, Any]:
     """Return what the page needs to replay schedules: arrays in base64, for the end alone."""
     narrow = model.at_end()
     return {
@@ -39,7 +39,9 @@ def _encoded(value: Tensor | np.ndarray) -> dict[str, Any]:
     }
 
 
-def page(model: Reduced, results: Results, unit_domains: list[str], more: Mapping[str, Any]) -> str:
+def page(
+    model: ReducedModel, results: Results, unit_domains: list[str], more: Mapping[str, Any]
+) -> str:
     """Return the page as HTML; it loads nothing from anywhere.
 
     Args:

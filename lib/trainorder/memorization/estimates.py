@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainorder.curvature.reduced_model import Reduced
+from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.evaluation.replaying import replayed_unit_losses
 from trainorder.expansion.replay import Estimator
 from trainorder.memorization.moves import all_positions, moves
@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 Estimate = Callable[[np.ndarray, np.ndarray], tuple[Floats, Floats]]
 
 
-def by_reduced(reduced: Reduced) -> Estimate:
+def by_reduced(reduced: ReducedModel) -> Estimate:
     """Return estimates by the reduced model."""
 
     def estimate(schedules: np.ndarray, units: np.ndarray) -> tuple[Floats, Floats]:
