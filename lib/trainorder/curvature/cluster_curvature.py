@@ -190,7 +190,7 @@ class CurvatureAlongPath:
         return self.at[len(self.at) // 2]
 
     def apply(self, t: int, displacements: Tensor, clusters: Tensor) -> Block:
-        """Return H_c d at step `t`, interpolated; see `Curvature.apply`."""
+        """Return H_c d at step `t`, interpolated; see `ClusterCurvature.apply`."""
         low, high, _ = bracket(self.steps, t)
         at = {place: self.at[place].apply(displacements, clusters) for place in {low, high}}
         return lambda columns: interpolated(self.steps, t, lambda place: at[place](columns))
