@@ -29,7 +29,8 @@ include: "rules/figures.smk"
 
 
 onstart:
-    check_writable()
+    with one_line_errors():
+        settings.check_writable()
 
 
 rule all:
@@ -37,10 +38,10 @@ rule all:
     input:
         rules.validate.output,
         rules.curriculum.output if config["curriculum"] else [],
-        rules.replicates.output if REPLICATES else [],
+        rules.replicates.output if settings.replicates else [],
         rules.memorization.output if config["memorization"] else [],
-        rules.explorer.output if EXPLORER else [],
-        rules.what_if.output if ORDERS_FILE else [],
+        rules.explorer.output if settings.has_explorer else [],
+        rules.what_if.output if settings.invocation.orders_file else [],
         rules.figures.output,
 
 

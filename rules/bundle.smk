@@ -1,7 +1,7 @@
-# One archive of the result files; made only when asked for.
+# One archive of the result files; it runs only on request.
 rule bundle:
     input:
-        validation=f"{RESULTS}/validation.json",
+        validation=rules.validate.output.validation,
         results=rules.all.input,
     output:
         bundle=f"{RESULTS}/{config['study']}.tar.gz",
@@ -11,10 +11,9 @@ rule bundle:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=memory(500),
-        runtime=minutes(10),
+        **settings.resources(megabytes=500, minutes=10),
     params:
-        code=code("bundle.py"),
+        code=settings.code("bundle.py"),
     message:
         "Packing the result files"
     script:

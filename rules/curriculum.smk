@@ -1,18 +1,12 @@
-# Searched orders: proposed by the reduced model, judged by real retraining.
-from trainorder.config.methods import SEARCHING
-
-SEARCH_PATH = SEARCHING[0].split("@")[1]
-CANDIDATE_SHARDS = range(2)
-
-
+# Searched orders: proposed by the reduced model, judged by true retraining.
 rule propose:
     input:
         corpus=rules.corpus.output.corpus,
-        tokenizer=TOKENIZER,
+        tokenizer=settings.tokenizer,
         warm=rules.warm.output.warm,
         orders=rules.orders.output.orders,
-        reduced=f"{RESULTS}/store/{SEARCH_PATH}/reduced.h5",
-        curvature=f"{RESULTS}/store/{SEARCH_PATH}/curvature.h5",
+        reduced=f"{RESULTS}/store/{settings.search_path}/reduced.h5",
+        curvature=f"{RESULTS}/store/{settings.search_path}/curvature.h5",
     output:
         candidates=f"{RESULTS}/curriculum/candidates.json",
         cost=f"{RESULTS}/costs/propose.json",
@@ -22,17 +16,15 @@ rule propose:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        **GPU,
-        mem_mb=memory(1500, vectors=True),
-        runtime=minutes(60),
+        **settings.model_resources(minutes=60),
     params:
-        problem=PROBLEM,
+        problem=settings.problem,
         window=config["window"],
         optimizer=config["optimizer"],
         curriculum=config["curriculum"],
         seed=config["seeds"]["order"],
-        key=KEYS["study"],
-        code=code("propose.py"),
+        key=KEY,
+        code=settings.code("propose.py"),
     message:
         "Searching for orders"
     script:
@@ -50,27 +42,26 @@ use rule truth as candidate_truth with:
     log:
         f"{RESULTS}/logs/candidate_truth-{{shard}}.log",
     params:
-        **TRUTH,
-        shards=len(CANDIDATE_SHARDS),
+        shards=len(settings.candidate_shards),
         trajectories=0,
     message:
-        "Retraining searched orders and the field's, shard {wildcards.shard}"
+        "Retraining searched orders and the orders they compete with, shard {wildcards.shard}"
 
 
 rule curriculum:
     input:
-        validation=f"{RESULTS}/validation.json",
-        truth_csv=f"{RESULTS}/truth.csv",
-        estimates=f"{RESULTS}/estimates.csv",
-        trajectories=f"{RESULTS}/trajectories.csv",
-        costs=f"{RESULTS}/costs.json",
-        orders=f"{RESULTS}/orders.json",
+        validation=rules.validate.output.validation,
+        truth_csv=rules.validate.output.truth,
+        estimates=rules.validate.output.estimates,
+        trajectories=rules.validate.output.trajectories,
+        costs=rules.validate.output.costs,
+        orders=rules.orders.output.orders,
         candidates=rules.propose.output.candidates,
         cost=rules.propose.output.cost,
         candidate_truth=expand(
-            f"{RESULTS}/curriculum/truth/{{shard}}.h5", shard=CANDIDATE_SHARDS
+            rules.candidate_truth.output.truth, shard=settings.candidate_shards
         ),
-        truth=expand(f"{RESULTS}/truth/{{shard}}.h5", shard=TRUTH_SHARDS),
+        truth=expand(rules.truth.output.truth, shard=settings.truth_shards),
     output:
         curriculum=f"{RESULTS}/curriculum.json",
         winners=f"{RESULTS}/curriculum/winners.json",
@@ -80,13 +71,12 @@ rule curriculum:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
-        runtime=minutes(20),
+        **settings.resources(megabytes=1000, minutes=20),
     params:
         curriculum=config["curriculum"],
         coverage=config["validation"]["coverage"],
-        key=KEYS["study"],
-        code=code("curriculum.py"),
+        key=KEY,
+        code=settings.code("curriculum.py"),
     message:
         "Judging the searched orders"
     script:

@@ -1,7 +1,3 @@
-ENTRIES = {EstimatorConfig(**entry).name: entry for entry in config["estimators"]}
-SHARDS = {e.name: e.shards(config["shards"]["estimate"]) for e in ESTIMATORS}
-
-
 rule estimate:
     input:
         corpus=rules.corpus.output.corpus,
@@ -14,27 +10,24 @@ rule estimate:
     log:
         f"{RESULTS}/logs/estimate-{{estimator}}-{{shard}}.log",
     wildcard_constraints:
-        estimator=names(lambda e: e.method != "reduced"),
-        shard=r"\d+",
+        estimator=settings.estimator_pattern(reduced=False),
     conda:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        **GPU,
-        mem_mb=memory(1500, vectors=True),
-        runtime=minutes(120),
+        **settings.model_resources(minutes=120),
     params:
-        problem=PROBLEM,
+        problem=settings.problem,
         window=config["window"],
         optimizer=config["optimizer"],
-        estimator=lambda wildcards: ENTRIES[wildcards.estimator],
+        estimator=lambda wildcards: settings.entries[wildcards.estimator],
         seed=config["seeds"]["order"],
         trajectories=config["trajectories"],
         sketch_rows=config["sketch_rows"],
         shard=lambda wildcards: int(wildcards.shard),
-        shards=lambda wildcards: SHARDS[wildcards.estimator],
-        key=KEYS["study"],
-        code=code("estimate.py"),
+        shards=lambda wildcards: settings.estimate_shards(wildcards.estimator),
+        key=KEY,
+        code=settings.code("estimate.py"),
     message:
         "Estimating with {wildcards.estimator}, shard {wildcards.shard}"
     script:
@@ -53,19 +46,18 @@ rule predict:
     log:
         f"{RESULTS}/logs/predict-{{estimator}}.log",
     wildcard_constraints:
-        estimator=names(lambda e: e.method == "reduced"),
+        estimator=settings.estimator_pattern(reduced=True),
     conda:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=memory(1000),
-        runtime=minutes(20),
+        **settings.resources(megabytes=1000, minutes=20),
     params:
-        estimator=lambda wildcards: ENTRIES[wildcards.estimator],
+        estimator=lambda wildcards: settings.entries[wildcards.estimator],
         threads=config["threads"],
         sketch_rows=config["sketch_rows"],
-        key=KEYS["study"],
-        code=code("predict.py"),
+        key=KEY,
+        code=settings.code("predict.py"),
     message:
         "Estimating with {wildcards.estimator}"
     script:

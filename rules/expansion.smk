@@ -1,8 +1,3 @@
-# The reference path is kept in any case: it is the run that all others are compared with.
-EXPANSION_PATHS = sorted({"reference", *paths_read("path")})
-TABLE_PATHS = sorted({*paths_read("table"), *({"barycentre"} & {*paths_read("path")})})
-
-
 rule table:
     input:
         corpus=rules.corpus.output.corpus,
@@ -12,23 +7,19 @@ rule table:
         cost=f"{RESULTS}/costs/table/{{shard}}.json",
     log:
         f"{RESULTS}/logs/table-{{shard}}.log",
-    wildcard_constraints:
-        shard=r"\d+",
     conda:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        **GPU,
-        mem_mb=memory(1500, vectors=True),
-        runtime=minutes(60),
+        **settings.model_resources(minutes=60),
     params:
-        problem=PROBLEM,
+        problem=settings.problem,
         shard=lambda wildcards: int(wildcards.shard),
         shards=config["shards"]["table"],
-        key=KEYS["study"],
-        code=code("table.py"),
+        key=KEY,
+        code=settings.code("table.py"),
     message:
-        "Gradient table along the reference path, shard {wildcards.shard}"
+        "Computing the gradient table along the reference path, shard {wildcards.shard}"
     script:
         "../scripts/table.py"
 
@@ -46,18 +37,16 @@ rule clusters:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        **GPU,
-        mem_mb=memory(1500, vectors=True),
-        runtime=minutes(20),
+        **settings.model_resources(minutes=20),
     params:
-        problem=PROBLEM,
+        problem=settings.problem,
         clusters=config["curvature"]["clusters"],
         pool=config["expansion"]["pool"],
         seed=config["seeds"]["data"],
-        key=KEYS["study"],
-        code=code("clusters.py"),
+        key=KEY,
+        code=settings.code("clusters.py"),
     message:
-        "Clusters of units and their pools"
+        "Clustering the units"
     script:
         "../scripts/clusters.py"
 
@@ -77,19 +66,17 @@ rule barycentre:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        **GPU,
-        mem_mb=memory(1500, vectors=True),
-        runtime=minutes(120),
+        **settings.model_resources(minutes=120),
     params:
-        problem=PROBLEM,
+        problem=settings.problem,
         window=config["window"],
         optimizer=config["optimizer"],
         expansion=config["expansion"],
-        key=KEYS["study"],
-        work=WORK,
-        code=code("barycentre.py"),
+        key=KEY,
+        work=settings.work,
+        code=settings.code("barycentre.py"),
     message:
-        "Barycentre path and its gradient table"
+        "Computing the barycentre path and its gradient table"
     script:
         "../scripts/barycentre.py"
 
@@ -99,32 +86,28 @@ rule probes:
         corpus=rules.corpus.output.corpus,
         clusters=rules.clusters.output.clusters,
         path=f"{RESULTS}/store/{{path}}/path.h5",
-        table=lambda wildcards: tables(wildcards.path),
+        table=lambda wildcards: settings.tables(wildcards.path),
     output:
         probed=f"{RESULTS}/store/{{path}}/probed.h5",
         probes=f"{RESULTS}/store/{{path}}/probes.json",
         cost=f"{RESULTS}/costs/probes/{{path}}.json",
     log:
         f"{RESULTS}/logs/probes-{{path}}.log",
-    wildcard_constraints:
-        path="reference|barycentre",
     conda:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        **GPU,
-        mem_mb=memory(1500, vectors=True),
-        runtime=minutes(120),
+        **settings.model_resources(minutes=120),
     params:
-        problem=PROBLEM,
+        problem=settings.problem,
         window=config["window"],
         optimizer=config["optimizer"],
         curvature=config["curvature"],
         seed=config["seeds"]["order"],
-        key=KEYS["study"],
-        code=code("probes.py"),
+        key=KEY,
+        code=settings.code("probes.py"),
     message:
-        "Probing the curvature about the {wildcards.path} path"
+        "Probing the curvature along the {wildcards.path} path"
     script:
         "../scripts/probes.py"
 
@@ -140,26 +123,21 @@ rule unit_curvature:
         cost=f"{RESULTS}/costs/unit_curvature/{{path}}/{{shard}}.json",
     log:
         f"{RESULTS}/logs/unit_curvature-{{path}}-{{shard}}.log",
-    wildcard_constraints:
-        path="reference|barycentre",
-        shard=r"\d+",
     conda:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        **GPU,
-        mem_mb=memory(1500, vectors=True),
-        runtime=minutes(60),
+        **settings.model_resources(minutes=60),
     params:
-        problem=PROBLEM,
+        problem=settings.problem,
         curvature=config["curvature"],
         seed=config["seeds"]["order"],
         shard=lambda wildcards: int(wildcards.shard),
         shards=config["shards"]["curvature"],
-        key=KEYS["study"],
-        code=code("unit_curvature.py"),
+        key=KEY,
+        code=settings.code("unit_curvature.py"),
     message:
-        "Curvature of units about the {wildcards.path} path, shard {wildcards.shard}"
+        "Computing the curvature of units along the {wildcards.path} path, shard {wildcards.shard}"
     script:
         "../scripts/unit_curvature.py"
 
@@ -170,7 +148,7 @@ rule curvature:
         probed=rules.probes.output.probed,
         responses=expand(
             rules.unit_curvature.output.responses,
-            shard=UNIT_SHARDS,
+            shard=settings.unit_shards,
             allow_missing=True,
         ),
     output:
@@ -179,19 +157,16 @@ rule curvature:
         cost=f"{RESULTS}/costs/curvature/{{path}}.json",
     log:
         f"{RESULTS}/logs/curvature-{{path}}.log",
-    wildcard_constraints:
-        path="reference|barycentre",
     conda:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=memory(1500, vectors=True),
-        runtime=minutes(20),
+        **settings.resources(megabytes=1500, minutes=20, vectors=True),
     params:
-        key=KEYS["study"],
-        code=code("curvature.py"),
+        key=KEY,
+        code=settings.code("curvature.py"),
     message:
-        "Low-rank curvature about the {wildcards.path} path"
+        "Joining the low-rank curvature along the {wildcards.path} path"
     script:
         "../scripts/curvature.py"
 
@@ -201,45 +176,44 @@ rule reduced:
         corpus=rules.corpus.output.corpus,
         warm=rules.warm.output.warm,
         path=f"{RESULTS}/store/{{path}}/path.h5",
-        table=lambda wildcards: tables(wildcards.path),
+        table=lambda wildcards: settings.tables(wildcards.path),
         curvature=f"{RESULTS}/store/{{path}}/curvature.h5",
     output:
         reduced=f"{RESULTS}/store/{{path}}/reduced.h5",
         cost=f"{RESULTS}/costs/reduced/{{path}}.json",
     log:
         f"{RESULTS}/logs/reduced-{{path}}.log",
-    wildcard_constraints:
-        path="reference|barycentre",
     conda:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        **GPU,
-        mem_mb=memory(1500, vectors=True),
-        runtime=minutes(60),
+        **settings.model_resources(minutes=60),
     params:
-        problem=PROBLEM,
+        problem=settings.problem,
         window=config["window"],
         optimizer=config["optimizer"],
         seed=config["seeds"]["order"],
-        readouts=READOUTS,
-        key=KEYS["study"],
-        code=code("reduced.py"),
+        readouts=settings.readouts,
+        key=KEY,
+        code=settings.code("reduced.py"),
     message:
-        "Reduced model about the {wildcards.path} path"
+        "Building the reduced model of the {wildcards.path} path"
     script:
         "../scripts/reduced.py"
 
 
 rule manifest:
     input:
-        paths=expand(f"{RESULTS}/store/{{path}}/path.h5", path=EXPANSION_PATHS),
-        tables=[table for path in TABLE_PATHS for table in tables(path)],
+        paths=expand(f"{RESULTS}/store/{{path}}/path.h5", path=settings.expansion_paths),
+        tables=[
+            table for path in settings.table_paths for table in settings.tables(path)
+        ],
         curvature=expand(
-            f"{RESULTS}/store/{{path}}/curvature.h5", path=paths_read("curvature")
+            f"{RESULTS}/store/{{path}}/curvature.h5",
+            path=settings.paths_read("curvature"),
         ),
         reduced=expand(
-            f"{RESULTS}/store/{{path}}/reduced.h5", path=paths_read("reduced")
+            f"{RESULTS}/store/{{path}}/reduced.h5", path=settings.paths_read("reduced")
         ),
     output:
         manifest=f"{RESULTS}/store/manifest.json",
@@ -250,12 +224,11 @@ rule manifest:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=memory(500),
-        runtime=minutes(20),
+        **settings.resources(megabytes=500, minutes=20),
     params:
-        key=KEYS["study"],
-        code=code("manifest.py"),
+        key=KEY,
+        code=settings.code("manifest.py"),
     message:
-        "Checking and listing the store"
+        "Checking the store"
     script:
         "../scripts/manifest.py"

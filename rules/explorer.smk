@@ -1,17 +1,9 @@
-# One page to move units about in, for studies with a reduced model.
-EXPLORER = "reduced@barycentre" in [estimator.name for estimator in ESTIMATORS]
-
-
+# A page to move units on, for studies with a reduced model.
 rule explorer:
     input:
-        validation=f"{RESULTS}/validation.json",
-        truth=f"{RESULTS}/truth.csv",
-        estimates=f"{RESULTS}/estimates.csv",
-        trajectories=f"{RESULTS}/trajectories.csv",
-        costs=f"{RESULTS}/costs.json",
-        orders=f"{RESULTS}/orders.json",
+        **RESULT_FILES,
         reduced=f"{RESULTS}/store/barycentre/reduced.h5",
-        winners=([f"{RESULTS}/curriculum/winners.json"] if config["curriculum"] else []),
+        winners=rules.curriculum.output.winners if config["curriculum"] else [],
     output:
         explorer=report(
             f"{RESULTS}/explorer.html",
@@ -25,11 +17,10 @@ rule explorer:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
-        runtime=minutes(20),
+        **settings.resources(megabytes=1000, minutes=20),
     params:
-        key=KEYS["study"],
-        code=code("explorer.py"),
+        key=KEY,
+        code=settings.code("explorer.py"),
     message:
         "Writing the order explorer"
     script:

@@ -1,12 +1,4 @@
-# What a unit's position does: estimated for all positions, retrained for a sample of them.
-MAPS_METHOD, MAPS_PATH = (
-    config["memorization"]["estimator"].split("@")
-    if config["memorization"]
-    else (None, None)
-)
-POSITION_SHARDS = range(config["shards"]["truth"])
-
-
+# The effect of a unit's position: estimated for all positions, retrained for a sample of them.
 rule positions:
     input:
         orders=rules.orders.output.orders,
@@ -18,14 +10,13 @@ rule positions:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=memory(500),
-        runtime=minutes(10),
+        **settings.resources(megabytes=500, minutes=10),
     params:
         retrained=config["memorization"] and config["memorization"]["retrained"],
         seed=config["seeds"]["order"],
-        code=code("positions.py"),
+        code=settings.code("positions.py"),
     message:
-        "Drawing the positions of units that are retrained"
+        "Drawing the positions that are retrained"
     script:
         "../scripts/positions.py"
 
@@ -35,16 +26,15 @@ use rule truth as position_truth with:
         corpus=rules.corpus.output.corpus,
         warm=rules.warm.output.warm,
         orders=rules.positions.output.positions,
-        path=run_path,
+        path=settings.reference_path,
     output:
         truth=f"{RESULTS}/memorization/truth/{{shard}}.h5",
         cost=f"{RESULTS}/costs/position_truth/{{shard}}.json",
     log:
         f"{RESULTS}/logs/position_truth-{{shard}}.log",
     params:
-        **{**TRUTH, "readouts": 1},
-        shards=len(POSITION_SHARDS),
         trajectories=0,
+        readouts=1,
     message:
         "Retraining positions of units, shard {wildcards.shard}"
 
@@ -54,7 +44,7 @@ rule position_maps:
         corpus=rules.corpus.output.corpus,
         warm=rules.warm.output.warm,
         orders=rules.orders.output.orders,
-        reduced=f"{RESULTS}/store/{MAPS_PATH}/reduced.h5",
+        reduced=f"{RESULTS}/store/{settings.maps_path}/reduced.h5",
         manifest=rules.manifest.output.manifest,
     output:
         maps=f"{RESULTS}/memorization/estimated.h5",
@@ -65,17 +55,20 @@ rule position_maps:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        **({} if MAPS_METHOD == "reduced" else GPU),
-        mem_mb=memory(1500, vectors=True),
-        runtime=minutes(60),
+        **settings.resources(
+            megabytes=1500,
+            minutes=60,
+            vectors=True,
+            device=settings.maps_method != "reduced",
+        ),
     params:
-        problem=PROBLEM,
+        problem=settings.problem,
         window=config["window"],
         optimizer=config["optimizer"],
         estimator=config["memorization"] and config["memorization"]["estimator"],
         seed=config["seeds"]["order"],
-        key=KEYS["study"],
-        code=code("position_maps.py"),
+        key=KEY,
+        code=settings.code("position_maps.py"),
     message:
         "Estimating all positions of all units"
     script:
@@ -85,12 +78,10 @@ rule position_maps:
 rule memorization:
     input:
         orders=rules.orders.output.orders,
-        validation=f"{RESULTS}/validation.json",
+        validation=rules.validate.output.validation,
         positions=rules.positions.output.positions,
         maps=rules.position_maps.output.maps,
-        truth=expand(
-            f"{RESULTS}/memorization/truth/{{shard}}.h5", shard=POSITION_SHARDS
-        ),
+        truth=expand(rules.position_truth.output.truth, shard=settings.truth_shards),
     output:
         memorization=f"{RESULTS}/memorization.json",
         maps=f"{RESULTS}/memorization.h5",
@@ -100,14 +91,13 @@ rule memorization:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
-        runtime=minutes(20),
+        **settings.resources(megabytes=1000, minutes=20),
     params:
         validation=config["validation"],
         seed=config["seeds"]["order"],
-        key=KEYS["study"],
-        code=code("memorization.py"),
+        key=KEY,
+        code=settings.code("memorization.py"),
     message:
-        "Comparing maps of positions with their truth"
+        "Comparing maps of positions with the truth"
     script:
         "../scripts/memorization.py"

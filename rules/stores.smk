@@ -1,7 +1,3 @@
-# Stores are compared with the gradient table of the reference path, where the study has one.
-STORES = "reference" in TABLE_PATHS
-
-
 rule stores:
     input:
         corpus=rules.corpus.output.corpus,
@@ -16,17 +12,15 @@ rule stores:
         "../envs/study.yaml"
     threads: config["threads"]
     resources:
-        **GPU,
-        mem_mb=memory(1500, vectors=True),
-        runtime=minutes(30),
+        **settings.model_resources(minutes=30),
     params:
-        problem=PROBLEM,
+        problem=settings.problem,
         window=config["window"],
         optimizer=config["optimizer"],
         study=config["study"],
-        key=KEYS["study"],
-        code=code("stores.py"),
+        key=KEY,
+        code=settings.code("stores.py"),
     message:
-        "Comparing ways to keep the gradient table"
+        "Comparing stores of the gradient table"
     script:
         "../scripts/stores.py"

@@ -67,4 +67,4 @@ def test_figures_of_an_archive_need_no_file_that_its_study_was_made_of(finished,
     (fresh.root / "orders.json").write_text(json.dumps(order))
     status, output = fresh.snakemake("what_if", "-n", *given, "--config", "orders=orders.json")
     assert status != 0
-    assert "error: results/smoke: from an archive, which holds results" in output
+    assert "error: results/smoke: this study was unpacked from an archive" in output

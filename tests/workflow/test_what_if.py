@@ -133,9 +133,7 @@ def test_orders_that_cannot_be_used_are_one_line(finished, tmp_path, case):
 
 
 def test_asking_without_orders_is_one_line(finished):
-    assert (
-        refused(finished, *SMOKE) == "error: what_if: no orders are named; add --config orders=FILE"
-    )
+    assert refused(finished, *SMOKE) == "error: what_if: no orders file; add --config orders=FILE"
 
 
 def test_a_configuration_file_cannot_name_orders_to_estimate(finished, tmp_path):

@@ -192,12 +192,12 @@ def _precompute_seconds(
     if estimator.method == "proxy":
         each = _seconds_per_order(_jobs(jobs, "proxy_orders", estimator), "training")
         seconds += fit * (each or 0.0)
-    stages = _stages(estimator)
+    stages = precompute_stages(estimator)
     return seconds + sum(_spent(job) for name in stages for job in _jobs(jobs, name, estimator))
 
 
-def _stages(estimator: EstimatorConfig) -> list[str]:
-    """Return the stages that an estimator rests on, but for the corpus and the warm-up."""
+def precompute_stages(estimator: EstimatorConfig) -> list[str]:
+    """Return the stages that an estimator needs beside corpus and warm-up."""
     if estimator.method in FITTED_METHODS:
         return ["proxy_warm"] if estimator.method == "proxy" else []
     path, curved = estimator.path, estimator.method in CURVATURE_METHODS

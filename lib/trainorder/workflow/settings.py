@@ -1,0 +1,500 @@
+"""All that the rules take from the configuration, in one object."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from trainorder.config.checks import check, check_files
+from trainorder.config.loading import load_config
+from trainorder.config.methods import (
+    CURVATURE_METHODS,
+    FITTED_METHODS,
+    SEARCHING,
+    STORE,
+    TABLE_METHODS,
+)
+from trainorder.config.sections import (
+    PACKAGED_MODEL_FOLDER,
+    EstimatorConfig,
+    ModelConfig,
+    WindowConfig,
+    orders_config,
+)
+from trainorder.data import packages
+from trainorder.data.domains import check_domains
+from trainorder.errors import UserError
+from trainorder.estimators.baselines.proxy import narrowed
+from trainorder.evaluation.costs import precompute_stages
+from trainorder.evaluation.result_files import CHECKSUMS
+from trainorder.orders.user_files import read_orders, read_reference
+from trainorder.training.existing_run.checkpoint_files import (
+    check_path_is_exact,
+    checkpoint_files,
+    window_checkpoints,
+)
+from trainorder.training.packaged_model import FILES
+from trainorder.workflow.code_hash import code_hash
+from trainorder.workflow.keys import StudyKeys, check_origin
+from trainorder.workflow.replicates import replicate
+from trainorder.workflow.resources import JobResources, Request, most_parameters, vectors_mb
+
+Config = dict[str, Any]
+_NOTHING = "(?!)"  # a pattern that matches no text
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """How Snakemake was started.
+
+    Attributes:
+        basedir: the folder of the Snakefile.
+        cores: the number of cores, or None on a cluster.
+        remote: whether this process runs one job of a cluster.
+        configfiles: configuration files, the later ones overriding the earlier ones.
+        orders_file: the file of `--config orders=FILE`, which rule `what_if` estimates.
+
+    """
+
+    basedir: Path
+    cores: int | None = None
+    remote: bool = False
+    configfiles: Sequence[str | Path] = ()
+    orders_file: str | None = None
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn a `UserError` into one `error:` line and exit status 1."""
+    try:
+        yield
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Paths, shards, keys, resources and parameters of a study, as the rules need them.
+
+    Attributes:
+        config: the checked and completed configuration.
+        invocation: how Snakemake was started.
+        run_files: files of the existing run's checkpoints in the window; none without a run.
+
+    """
+
+    config: Config
+    invocation: Invocation
+    run_files: list[str]
+
+    @classmethod
+    def checked(cls, config: Mapping[str, Any], invocation: Invocation) -> "Settings":
+        """Return the settings of a configuration, once it and the files that it names are checked.
+
+        Raises:
+            UserError: a key, a file, or a stored result does not fit.
+
+        """
+        for file in invocation.configfiles:  # Snakemake takes the last of duplicate keys
+            if Path(file).suffix != ".json":
+                load_config(file)
+        check(config, invocation.basedir / "schemas" / "config.schema.yaml")
+        results = _results(config)
+        unpacked = Path(results, CHECKSUMS).exists()
+        if not unpacked:  # the files that a bundle was made from need not be here
+            check_files(config)
+            check_domains(config)
+            _check_orders(config["orders"]["custom"], config)
+        if invocation.orders_file is not None:
+            _check_orders(invocation.orders_file, config)
+            if unpacked and not Path(results, "store/manifest.json").exists():
+                raise UserError(
+                    f"{results}: this study was unpacked from an archive, which has no gradient "
+                    "store; run the study under another name, then estimate these orders there"
+                )
+        run_files = [] if unpacked else _run_files(config)
+        settings = cls(_completed(config, invocation), invocation, run_files)
+        check_origin(results, settings.keys)
+        return settings
+
+    # Paths
+
+    @property
+    def results(self) -> str:
+        """The folder of the study's results, relative to the working directory."""
+        return _results(self.config)
+
+    @property
+    def work(self) -> str:
+        """The folder of trainer states that a killed job resumes from."""
+        return f"{self.results}/.work"
+
+    def check_writable(self) -> None:
+        """Check that jobs can write to the folders of results, as Snakemake's message is unclear.
+
+        Raises:
+            UserError: a folder is read-only.
+
+        """
+        results = Path(self.results)
+        top = next(path for path in (results, *results.parents) if path.exists())
+        for folder in (top, *results.rglob("*/")):
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise UserError(f"{folder}: cannot be written; make it writable")
+
+    # Input files of the user
+
+    @property
+    def packages(self) -> list[packages.Package]:
+        """The packages whose text the corpus uses."""
+        corpus = self.config["corpus"]
+        return packages.select(corpus["domains"]) if corpus["source"] == "packages" else []
+
+    @property
+    def corpus_files(self) -> list[str]:
+        """Files of text or tokens that the user names."""
+        corpus = self.config["corpus"]
+        return list(corpus["files"]) if corpus["source"] in ("files", "tokens") else []
+
+    @property
+    def packaged_model(self) -> list[str]:
+        """Files of the packaged model if the study uses it; rule `pretrained` makes them."""
+        source = Path(self.config["model"]["source"] or "")
+        return packaged_model_files() if source == Path(PACKAGED_MODEL_FOLDER) else []
+
+    @property
+    def model_files(self) -> list[str]:
+        """Files of the model to start from; none for a new model or a name on the hub."""
+        source = self.config["model"]["source"]
+        if self.packaged_model:
+            return self.packaged_model
+        if source and os.path.isdir(source):
+            return sorted(str(path) for path in Path(source).glob("*.*"))
+        return []
+
+    @property
+    def tokenizer_files(self) -> list[str]:
+        """The file of the tokenizer that the user names; none for a name on the hub."""
+        name = self.config["corpus"]["tokenizer"]
+        path = str(Path(name or "") / "tokenizer.json")
+        is_file = name and (os.path.isfile(path) or path in self.packaged_model)
+        return [path] if is_file else []
+
+    @property
+    def tokenizer(self) -> str | list[str]:
+        """The tokenizer that rule `corpus` writes; none where the corpus comes as tokens."""
+        text = self.config["corpus"]["source"] != "tokens"
+        return f"{self.results}/tokenizer/tokenizer.json" if text else []
+
+    @property
+    def custom_orders(self) -> str | list[str]:
+        """The file of `orders.custom`."""
+        return self.config["orders"]["custom"] or []
+
+    @property
+    def run_order(self) -> str | list[str]:
+        """The file of the order of an existing run."""
+        return self.config["run"]["order"] if self.config["run"] else []
+
+    def orders_file(self, wildcards: Any) -> str:
+        """Return the orders file of `--config orders=FILE`; exit with one line if it is missing."""
+        with one_line_errors():
+            if self.invocation.orders_file is None:
+                raise UserError("what_if: no orders file; add --config orders=FILE")
+        return str(self.invocation.orders_file)
+
+    # Estimators and the stages that they need
+
+    @cached_property
+    def entries(self) -> dict[str, Config]:
+        """Entries of the section `estimators` by name."""
+        return {EstimatorConfig(**entry).name: entry for entry in self.config["estimators"]}
+
+    @cached_property
+    def estimators(self) -> dict[str, EstimatorConfig]:
+        """All estimators by name."""
+        return {name: EstimatorConfig(**entry) for name, entry in self.entries.items()}
+
+    @cached_property
+    def replaying(self) -> list[EstimatorConfig]:
+        """Estimators that are not fitted, so they expand about a path."""
+        return [e for e in self.estimators.values() if e.method not in FITTED_METHODS]
+
+    def estimator_pattern(self, *, reduced: bool) -> str:
+        """Return a pattern of the names of estimators that use the reduced model, or do not."""
+        names = [re.escape(e.name) for e in self.replaying if (e.method == "reduced") == reduced]
+        return "|".join(names) or _NOTHING
+
+    def estimate_shards(self, name: str) -> int:
+        """Return the number of jobs of an estimator."""
+        return self.estimators[name].shards(self.config["shards"]["estimate"])
+
+    def paths_read(self, kind: str) -> list[str]:
+        """Return the expansion paths for which an estimator needs files of a kind in the store."""
+        methods: dict[str, Sequence[str]] = {
+            "path": tuple(STORE),
+            "table": (*TABLE_METHODS, *CURVATURE_METHODS),
+            "curvature": CURVATURE_METHODS,
+            "reduced": ("reduced",),
+        }
+        return sorted({e.path for e in self.replaying if e.method in methods[kind]})
+
+    @property
+    def expansion_paths(self) -> list[str]:
+        """Expansion paths in the store. All orders are compared with the reference path."""
+        return sorted({"reference", *self.paths_read("path")})
+
+    @property
+    def table_paths(self) -> list[str]:
+        """Expansion paths with a gradient table; rule `barycentre` always makes its table."""
+        return sorted({*self.paths_read("table"), *({"barycentre"} & {*self.paths_read("path")})})
+
+    @property
+    def has_stores(self) -> bool:
+        """Whether stores are compared: they need the gradient table of the reference path."""
+        return "reference" in self.table_paths
+
+    @property
+    def has_explorer(self) -> bool:
+        """Whether the study has the reduced model that the explorer shows."""
+        return "reduced@barycentre" in self.estimators
+
+    @property
+    def search_path(self) -> str:
+        """The expansion path of the search for orders."""
+        return SEARCHING[0].split("@")[1]
+
+    @property
+    def maps_method(self) -> str | None:
+        """The method that estimates the maps of positions, if the study has maps."""
+        return self._maps[0] if self._maps else None
+
+    @property
+    def maps_path(self) -> str | None:
+        """The expansion path of that method."""
+        return self._maps[1] if self._maps else None
+
+    @property
+    def _maps(self) -> list[str]:
+        memorization = self.config["memorization"]
+        return memorization["estimator"].split("@") if memorization else []
+
+    # Shards
+
+    @property
+    def table_shards(self) -> range:
+        """Shards of the gradient table along the reference path."""
+        return range(self.config["shards"]["table"])
+
+    @property
+    def unit_shards(self) -> range:
+        """Shards of the units' own curvature."""
+        return range(self.config["shards"]["curvature"])
+
+    @property
+    def truth_shards(self) -> range:
+        """Shards of true retraining."""
+        return range(self.config["shards"]["truth"])
+
+    @property
+    def candidate_shards(self) -> range:
+        """Shards of the true retraining of searched orders."""
+        return range(2)
+
+    def tables(self, path: str) -> list[str]:
+        """Return the files of a path's gradient table."""
+        shards = self.table_shards if path == "reference" else [0]
+        return [f"{self.results}/store/{path}/table-{shard}.h5" for shard in shards]
+
+    def reference_path(self, wildcards: Any) -> str | list[str]:
+        """Return the path of an existing run for the shard that holds the order `reference`."""
+        first = bool(self.run_files) and int(wildcards.shard) == 0
+        return f"{self.results}/store/reference/path.h5" if first else []
+
+    @property
+    def estimate_files(self) -> list[str]:
+        """The estimates of all estimators."""
+        return [f"{self.results}/estimates/{job}.h5" for job in self._estimate_jobs]
+
+    @property
+    def cost_files(self) -> list[str]:
+        """The costs of truth, of estimates, and of the stages that both need."""
+        needed = {stage for e in self.estimators.values() for stage in precompute_stages(e)}
+        stages = ["corpus", "warm", "orders", "reference", "manifest", *sorted(needed)]
+        jobs = [job for stage in dict.fromkeys(stages) for job in self._jobs(stage)]
+        jobs += [f"truth/{shard}" for shard in self.truth_shards]
+        jobs += [f"estimate/{job}" for job in self._estimate_jobs]
+        if "proxy" in self.estimators:
+            jobs += [f"proxy_orders/{shard}" for shard in self.truth_shards]
+        return [f"{self.results}/costs/{job}.json" for job in jobs]
+
+    @property
+    def _estimate_jobs(self) -> list[str]:
+        return [
+            f"{name}/{shard}"
+            for name in self.estimators
+            for shard in range(self.estimate_shards(name))
+        ]
+
+    def _jobs(self, stage: str) -> list[str]:
+        """Return the names of the jobs of a stage, as under `costs/`."""
+        sharded = {"table": self.table_shards, "unit_curvature": self.unit_shards}
+        shards = sharded.get(stage.split("/")[0])
+        return [stage] if shards is None else [f"{stage}/{shard}" for shard in shards]
+
+    # Parameters of scripts
+
+    @cached_property
+    def keys(self) -> StudyKeys:
+        """The keys of stored files."""
+        return StudyKeys.of(self.config)
+
+    @property
+    def problem(self) -> Config:
+        """What a script needs to set up the learning problem."""
+        return {
+            "key": self.keys.corpus,
+            "model": self.config["model"],
+            "seed": self.config["seeds"]["init"],
+            "threads": self.config["threads"],
+            "device": self.config["device"],
+        }
+
+    @property
+    def proxy_problem(self) -> Config:
+        """The same for the narrower model of the estimator `proxy`."""
+        return self.problem | {"model": asdict(narrowed(ModelConfig(**self.config["model"])))}
+
+    @property
+    def proxy_key(self) -> str:
+        """The key of the files that belong to the proxy model alone."""
+        return self.keys.proxy(self.proxy_problem["model"])
+
+    @property
+    def reference_anchors(self) -> int | None:
+        """Number of anchors along the reference path; None: every step.
+
+        `auto` is every step there, as the published method needs neighbouring steps.
+        """
+        anchors = self.config["expansion"]["anchors"]
+        return anchors if isinstance(anchors, int) else None
+
+    @property
+    def readouts(self) -> int:
+        """How many times along the window truth and reduced model evaluate the losses."""
+        return self.config["curriculum"]["readouts"] if self.config["curriculum"] else 1
+
+    @property
+    def orders(self) -> Config:
+        """The section `orders`, without orders of the split `fit` where nothing is fitted."""
+        return orders_config(self.config["orders"], self.config["estimators"])
+
+    def code(self, script: str) -> str:
+        """Return a hash of a script and of the library modules it imports, so that edits rerun it.
+
+        The script is one of the folder `scripts`.
+        """
+        return code_hash(self.invocation.basedir / "scripts" / script)
+
+    # Replicates
+
+    @cached_property
+    def replicates(self) -> list[Config]:
+        """Configurations of the studies that repeat the search for orders."""
+        curriculum = self.config["curriculum"]
+        entries = curriculum["replicates"] if curriculum else []
+        return [replicate(self.config, entry) for entry in entries]
+
+    @property
+    def replicated(self) -> list[str]:
+        """Results of this study and of its replicates, by folder."""
+        return [self.results, *map(_results, self.replicates)]
+
+    # Resources
+
+    @cached_property
+    def _job_resources(self) -> JobResources:
+        model = ModelConfig(**self.config["model"])
+        parameters = most_parameters(model, self.config["corpus"]["vocabulary"])
+        held = vectors_mb(parameters, self.config["memory_gb"])
+        return JobResources(held, cuda=self.config["device"] == "cuda")
+
+    def resources(
+        self, *, megabytes: int, minutes: int, vectors: bool = False, device: bool = False
+    ) -> dict[str, int | Request]:
+        """Return the `resources:` of a rule.
+
+        Args:
+            megabytes: memory of a job of the default study, without parameter vectors.
+            minutes: run time of a job of the default study, at most.
+            vectors: whether the job holds parameter vectors.
+            device: whether the job computes on the device of the study.
+
+        """
+        return self._job_resources.request(
+            megabytes=megabytes, minutes=minutes, vectors=vectors, device=device
+        )
+
+    def model_resources(self, *, minutes: int) -> dict[str, int | Request]:
+        """Return the `resources:` of a rule that computes with the model on the device."""
+        return self.resources(megabytes=1500, minutes=minutes, vectors=True, device=True)
+
+
+def packaged_model_files() -> list[str]:
+    """Return the files that rule `pretrained` makes."""
+    return [f"{PACKAGED_MODEL_FOLDER}/{name}" for name in FILES]
+
+
+def _results(config: Mapping[str, Any]) -> str:
+    return f"results/{config['study']}"
+
+
+def _check_orders(path: str | None, config: Mapping[str, Any]) -> None:
+    if path is not None:
+        read_orders(path, WindowConfig(**config["window"]))
+
+
+def _run_files(config: Mapping[str, Any]) -> list[str]:
+    """Return the files of the existing run's checkpoints, once they are checked."""
+    run, window = config["run"], WindowConfig(**config["window"])
+    if not run:
+        return []
+    read_reference(run["order"], window)
+    steps = window_checkpoints(run["checkpoints"], window)
+    estimators = [EstimatorConfig(**entry) for entry in config["estimators"]]
+    check_path_is_exact(run["checkpoints"], steps, estimators)
+    return checkpoint_files(run["checkpoints"], steps)
+
+
+def _completed(config: Mapping[str, Any], invocation: Invocation) -> Config:
+    """Return the configuration with the device and the tokenizer that it leaves open."""
+    completed = deepcopy(dict(config))
+    if completed["device"] == "auto":
+        completed["device"] = _device(invocation)
+    corpus = completed["corpus"]
+    if corpus["source"] != "tokens":  # the default is the tokenizer of the model
+        corpus["tokenizer"] = corpus["tokenizer"] or completed["model"]["source"]
+    return completed
+
+
+def _device(invocation: Invocation) -> str:
+    """Return `cpu` or `cuda`. All jobs use the same one, as the keys of their files depend on it.
+
+    Raises:
+        UserError: jobs run on a cluster, whose nodes may differ from this machine.
+
+    """
+    if invocation.remote or invocation.cores is None:
+        raise UserError(
+            "config: device: auto: on a cluster, set cpu or cuda: the nodes of its jobs may differ "
+            "from this machine"
+        )
+    from trainorder.training.device import resolved  # imports torch, which takes seconds
+
+    return resolved("auto")
