@@ -1,9 +1,8 @@
-"""A user's orders as CSV: one row an order.
+"""Reads a user's orders from CSV: one row per order.
 
-The first line is the heading: `name`, then `kind` if some order is not a permutation, then one
-column a place of the flat schedule, under any heading. A row thus reads as the schedule of the
-JSON form does, in the order of training. (The long form, a row for each name, step and unit, would
-cut an order into many rows, and could leave out a step or name it twice.)
+The first line holds the column names: `name`, then `kind` if some order is not a permutation, then
+one column with any name for each place of the flat schedule. A row lists the units in the order of
+training, as the flat `schedule` of the JSON format does.
 """
 
 import csv
@@ -13,40 +12,43 @@ from typing import Any
 
 from trainorder.errors import UserError
 
-_FORM = (
-    "the first line names the columns, separated by commas: `name`, `kind` (may be left out), then "
-    "one a place of the schedule; below it a line is an order"
+_FORMAT = (
+    "the first line must hold the column names, separated by commas: `name`, `kind` (optional), "
+    "then one column for each place of the schedule; each further line is one order"
 )
-_WHOLE = re.compile("-?[0-9]{1,100}")  # Python takes `0_3` for a number, too
+_INTEGER = re.compile("-?[0-9]{1,100}")  # stricter than int(), which accepts `0_3`
 
 
 def csv_entries(path: str | Path) -> list[dict[str, Any]]:
-    """Return the orders as the JSON form has them: `name`, flat `schedule`, `kind` if it is given.
+    """Return the orders as the JSON format has them: `name`, flat `schedule`, optional `kind`.
 
     Raises:
-        UserError: the file is missing, is no such table, a row is longer than the heading, or a
-            cell is no whole number.
+        UserError: the file is missing or is not such a table, a row is longer than the first line,
+            or a cell is not a whole number.
 
     """
     header, *rows = _rows(path) or [["name"]]
     if header[0] != "name":
-        raise UserError(f"{path}: the heading is missing: begins with {header[0]!r}; {_FORM}")
+        raise UserError(
+            f"{path}: the line of column names is missing: the file begins with {header[0]!r}; "
+            f"{_FORMAT}"
+        )
     if not rows:
-        raise UserError(f"{path}: holds no orders; {_FORM}")
-    places = 2 if header[1:2] == ["kind"] else 1
+        raise UserError(f"{path}: no orders; {_FORMAT}")
+    first_place = 2 if header[1:2] == ["kind"] else 1
     for row in rows:
         if len(row) > len(header):
             raise UserError(
-                f"{path}: order {row[0]!r}: {len(row) - places} places, but the heading names "
-                f"{len(header) - places}; mend the row, or name them all"
+                f"{path}: order {row[0]!r}: {len(row) - first_place} places, but the first line "
+                f"names {len(header) - first_place}; correct the row or the first line"
             )
-    return [_entry(path, row, places) for row in rows]
+    return [_entry(path, row, first_place) for row in rows]
 
 
 def _rows(path: str | Path) -> list[list[str]]:
     """Return the cells of all lines that are not blank."""
     try:
-        # what spreadsheets write may open with a byte order mark
+        # Spreadsheets may write a byte order mark.
         with open(path, newline="", encoding="utf-8-sig") as handle:
             rows = [[cell.strip() for cell in row] for row in csv.reader(handle, strict=True)]
     except FileNotFoundError:
@@ -56,14 +58,14 @@ def _rows(path: str | Path) -> list[list[str]]:
     return [row for row in rows if any(row)]
 
 
-def _entry(path: str | Path, row: list[str], places: int) -> dict[str, Any]:
-    """Return the order of a row whose schedule begins in column `places`."""
-    name, kind = row[0], "".join(row[1:places])
+def _entry(path: str | Path, row: list[str], first_place: int) -> dict[str, Any]:
+    """Return the order of a row whose schedule begins in column `first_place`."""
+    name, kind = row[0], "".join(row[1:first_place])
     schedule = []
-    for place, cell in enumerate(row[places:]):
-        if not _WHOLE.fullmatch(cell):
+    for place, cell in enumerate(row[first_place:]):
+        if not _INTEGER.fullmatch(cell):
             raise UserError(
-                f"{path}: order {name!r}: place {place} holds {cell!r}, not a whole number"
+                f"{path}: order {name!r}: place {place} is {cell!r}; expected a whole number"
             )
         schedule.append(int(cell))
     return {"name": name, "schedule": schedule, **({"kind": kind} if kind else {})}

@@ -8,9 +8,9 @@ import numpy as np
 
 from trainorder.orders.kendall import kendall_distance
 
-FREE = "free"  # the kind of a custom order that repeats or leaves out units on purpose
-REFERENCE = "reference"  # the order, and the split that it is alone in
-FIT = "fit"  # the split of the random orders that baselines are fitted on; nothing is scored on it
+FREE = "free"  # kind of a user's order that repeats or omits units on purpose
+REFERENCE = "reference"  # name and split of the reference order
+FIT = "fit"  # split of the random orders that baselines are fitted on; no score uses it
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,15 @@ class Order:
 
     Attributes:
         name: unique in a study.
-        kind: how it was made (`random`, `reversed`, ...); of a user's own `permutation` or `free`.
+        kind: how the schedule was generated (`random`, `reversed`, ...); `permutation` or `free`
+            for a user's order.
         split: `reference`, `calibration`, `random`, `fit`, `structured` or `custom`.
         schedule: `(steps, units_per_step)` int64, unit indices.
+
+    Examples:
+        >>> import numpy as np
+        >>> Order("mine", "permutation", "custom", np.array([[2, 0], [1, 3]])).schedule.shape
+        (2, 2)
 
     """
 
@@ -32,21 +38,25 @@ class Order:
 
     @classmethod
     def from_json(cls, path: str | Path) -> "Order":
-        """Read the only order of a user's file, as `user_files.read_orders` describes it.
+        """Read the only order of a user's JSON file; `read_orders` describes the format.
 
-        Whether it fits a window is checked where it is used.
+        The schedule is not compared with a window here; `Study.estimate` and the other methods
+        that take an order do this.
+
+        Args:
+            path: JSON file with one order, for example `{"name": "mine", "schedule": [2, 0, 1]}`.
 
         Raises:
-            UserError: the file is not readable, does not hold one order, or its name is one that
-                the study gives.
+            UserError: the file is not readable, holds more than one order, or uses a name that is
+                reserved for orders of the study.
 
         """
-        from trainorder.orders.user_files import read_order  # it builds on this module
+        from trainorder.orders.user_files import read_order  # user_files imports this module
 
         return read_order(path)
 
     def as_dict(self, reference: "Order") -> dict[str, Any]:
-        """Return the order as it stands in `orders.json`."""
+        """Return the entry of this order in `orders.json`, with its distance from `reference`."""
         return {
             "name": self.name,
             "kind": self.kind,

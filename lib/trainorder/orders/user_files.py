@@ -1,4 +1,4 @@
-"""A user's own orders, from JSON or CSV."""
+"""Reads and checks a user's own orders, from JSON or CSV."""
 
 import re
 from collections.abc import Sequence
@@ -16,24 +16,28 @@ from trainorder.orders.order import FREE, Order
 from trainorder.storage.formats import read_json
 
 _KEYS = {"name", "schedule", "kind"}  # of an order in a user's file
-# The study's own names, whatever their number: a file that is good today is so with more of them.
-_OWN_NAMES = re.compile(
+# All names that a study can give, with any number: a valid file stays valid in a larger study.
+_RESERVED_NAMES = re.compile(
     r"reference|(calibration|random|fit|block)-\d+|reversed|domain-sorted(-reversed)?|interleaved"
     r"|easy-to-hard|hard-to-easy"
 )
-_NO_UNITS = "`schedule` is not a list of unit indices (whole numbers)"
+_NOT_INTEGERS = "`schedule` is not a list of unit indices; expected whole numbers"
 
 
 def read_orders(path: str | Path, window: WindowConfig) -> list[Order]:
-    """Read a user's orders from JSON, or from CSV if the file is called so.
+    """Return a user's orders from a JSON file, or from a CSV file if its name ends in `.csv`.
 
-    JSON holds one object, or `{"orders": [...]}`; each object has a `name`, a `schedule` (a
-    flat list of unit indices, or a list of steps), and may say `"kind": "free"` to repeat or leave
-    out units on purpose. `orders_csv` says what CSV holds.
+    JSON holds one object, a list of objects, or `{"orders": [...]}`. Each object has a `name` and a
+    `schedule` (a flat list of unit indices, or a list of steps). `"kind": "free"` allows a schedule
+    to repeat or omit units. `orders.csv_files` describes the CSV format.
+
+    Args:
+        path: the file.
+        window: the window that each schedule must fill.
 
     Raises:
-        UserError: the file or one of its orders is not valid, or has a name that another order of
-            the file has or that the study gives; the line names the order.
+        UserError: the file or one of its orders is not valid, or a name is a duplicate or reserved
+            for the study. The message names the order.
 
     """
     orders = _read(path, window)
@@ -42,45 +46,35 @@ def read_orders(path: str | Path, window: WindowConfig) -> list[Order]:
 
 
 def read_order(path: str | Path) -> Order:
-    """Read the only order of a file, without a check that it fits a window.
+    """Return the only order of a JSON file; its schedule is not compared with a window.
 
     Raises:
-        UserError: the file is not readable, does not hold one order, or its name is one that the
-            study gives.
+        UserError: the file is not readable, holds more than one order, or uses a reserved name.
 
     """
     entries = _entries(path)
     if len(entries) != 1:
-        raise UserError(f"{path}: holds {len(entries)} orders; expected one")
+        raise UserError(f"{path}: {len(entries)} orders; expected one")
     order = _parsed(path, 0, entries[0])
     _check_names([order], path)
     return order
 
 
-def _read(path: str | Path, window: WindowConfig) -> list[Order]:
-    """Return the orders of a file under any names."""
-    table = Path(path).suffix.lower() == ".csv"
-    entries = csv_entries(path) if table else _entries(path)
-    parsed = [_parsed(path, i, entry) for i, entry in enumerate(entries)]
-    return [_fitted(f"{path}: order {order.name!r}", order, window) for order in parsed]
-
-
 def read_reference(path: str | Path, window: WindowConfig) -> np.ndarray:
-    """Return the schedule (T, k) of the only order of a file, that in which an existing run went.
-
-    Its name does not matter.
+    """Return the schedule (T, k) that an existing run used: the only order of a file, of any name.
 
     Raises:
-        UserError: the file is not valid, holds more than one order, or one that is no permutation.
+        UserError: the file is not valid, holds more than one order, or its order is not a
+            permutation.
 
     """
     orders = _read(path, window)
     if len(orders) != 1:
-        raise UserError(f"{path}: holds {len(orders)} orders; the run has one")
+        raise UserError(f"{path}: {len(orders)} orders; expected the one order of the run")
     if orders[0].kind == FREE:
         raise UserError(
-            f"{path}: order {orders[0].name!r}: is {FREE}; that of a run must visit each unit of "
-            "the window once an epoch"
+            f"{path}: order {orders[0].name!r}: `kind` is {FREE}; the order of a run must visit "
+            "each unit of the window once an epoch"
         )
     return orders[0].schedule
 
@@ -89,75 +83,86 @@ def check_order(order: Order, window: WindowConfig) -> Order:
     """Return `order` with its schedule as steps of the window, int64.
 
     Raises:
-        UserError: it is no order, does not fill the window, or is no permutation and not meant to
-            be `free`.
+        UserError: `order` is not an `Order`, does not fill the window, or is not a permutation and
+            not of kind `free`.
 
     """
     if not isinstance(order, Order):
-        raise UserError(f"{order!r} is not an order; one of the study's is study.orders[NAME]")
+        raise UserError(f"{order!r} is not an order; use study.orders[NAME] or Order.from_json")
     return _fitted(f"order {order.name!r}", order, window)
 
 
+def _read(path: str | Path, window: WindowConfig) -> list[Order]:
+    """Return the orders of a file, with any names."""
+    is_csv = Path(path).suffix.lower() == ".csv"
+    entries = csv_entries(path) if is_csv else _entries(path)
+    parsed = [_parsed(path, i, entry) for i, entry in enumerate(entries)]
+    return [_fitted(f"{path}: order {order.name!r}", order, window) for order in parsed]
+
+
 def _entries(path: str | Path) -> list[Any]:
-    """Return what stands in a file for each order: one object, a list, or a list in `orders`."""
+    """Return the entry of each order of a JSON file."""
     content = read_json(path)
     if isinstance(content, dict) and content.keys() & _KEYS and "orders" not in content:
         return [content]
     if isinstance(content, dict):
         if extra := sorted(content.keys() - {"orders"}):
             raise UserError(
-                f"{path}: unknown key {extra[0]!r}; known are `orders`, a list, or of a single "
-                "order `name`, `schedule` and `kind`"
+                f"{path}: unknown key {extra[0]!r}; expected `orders` with a list of orders, or "
+                "`name`, `schedule` and `kind` of a single order"
             )
         content = content.get("orders")
     if not isinstance(content, list) or not content:
-        raise UserError(f"{path}: holds no orders; expected one object or a list under `orders`")
+        raise UserError(f"{path}: no orders; expected one object or a list under `orders`")
     return content
 
 
 def _parsed(path: str | Path, index: int, entry: Any) -> Order:
-    """Return the order with its schedule as it is written."""
-    keys = entry if isinstance(entry, dict) else {}
-    name, kind = keys.get("name"), keys.get("kind", "permutation")
-    called = name if isinstance(name, str) and name else index
-    where = f"{path}: order {called!r}"
-    if extra := sorted(keys.keys() - _KEYS):
+    """Return the order with its schedule as the file has it."""
+    fields = entry if isinstance(entry, dict) else {}
+    name, kind = fields.get("name"), fields.get("kind", "permutation")
+    label = name if isinstance(name, str) and name else index
+    where = f"{path}: order {label!r}"
+    if extra := sorted(fields.keys() - _KEYS):
         raise UserError(
             f"{where}: unknown key {extra[0]!r}; an order has `name`, `schedule` and `kind`"
         )
-    if not {"name", "schedule"} <= keys.keys():
+    if not {"name", "schedule"} <= fields.keys():
         raise UserError(f"{where}: needs the keys `name` and `schedule`")
-    if not isinstance(called, str):
-        raise UserError(f"{where}: `name` is empty, or is not a text")
-    if odd := re.search(f"[{UNPRINTABLE}]", called):
-        raise UserError(f"{where}: `name` holds {odd[0]!r}, which cannot be printed; rename it")
+    if not isinstance(label, str):
+        raise UserError(f"{where}: `name` is empty or not a string")
+    if unprintable := re.search(f"[{UNPRINTABLE}]", label):
+        raise UserError(
+            f"{where}: `name` contains {unprintable[0]!r}, which cannot be printed; rename the order"
+        )
     if kind not in ("permutation", FREE):
-        raise UserError(f"{where}: `kind` is {kind!r}; it is permutation (or left out) or {FREE}")
+        raise UserError(f"{where}: `kind` is {kind!r}; expected permutation (the default) or {FREE}")
     try:
-        values = np.array(keys["schedule"])
+        values = np.array(fields["schedule"])
     except ValueError:
-        raise UserError(f"{where}: steps of different lengths") from None
-    if any(isinstance(value, bool) for value in np.array(keys["schedule"], object).flat):
-        raise UserError(f"{where}: {_NO_UNITS}")  # among numbers, numpy takes true for 1
-    return Order(called, kind, "custom", values)
+        raise UserError(f"{where}: the steps of `schedule` have different lengths") from None
+    # numpy turns true into 1 in an array of numbers.
+    if any(isinstance(value, bool) for value in np.array(fields["schedule"], object).flat):
+        raise UserError(f"{where}: {_NOT_INTEGERS}")
+    return Order(label, kind, "custom", values)
 
 
 def _fitted(where: str, order: Order, window: WindowConfig) -> Order:
     values = np.asarray(order.schedule)
     if values.size == 0 or not np.issubdtype(values.dtype, np.integer):
-        raise UserError(f"{where}: {_NO_UNITS}")
+        raise UserError(f"{where}: {_NOT_INTEGERS}")
     places = window.steps * window.units_per_step
     if values.shape not in ((places,), (window.steps, window.units_per_step)):
         shape = " x ".join(map(str, values.shape))
         raise UserError(
             f"{where}: {shape} places, but the window has {window.steps} steps of "
-            f"{window.units_per_step} units ({places})"
+            f"{window.units_per_step} units ({places} places)"
         )
     visits = values.reshape(-1).astype(np.int64)
     unknown = visits[(visits < 0) | (visits >= window.units)]
     if unknown.size:
         raise UserError(
-            f"{where}: unit {unknown[0]} does not exist; units are 0..{window.units - 1}"
+            f"{where}: unit {unknown[0]} does not exist; expected units 0..{window.units - 1}"
         )
     if order.kind != FREE:
         _check_permutation(where, visits, window)
@@ -169,18 +174,18 @@ def _check_permutation(where: str, visits: np.ndarray, window: WindowConfig) -> 
     wrong = np.flatnonzero(counts != window.epochs)
     if wrong.size:
         raise UserError(
-            f"{where}: not a permutation: unit {wrong[0]} comes {counts[wrong[0]]} times, not "
-            f"{window.epochs}; mend it, or make its `kind` {FREE} if that is meant"
+            f"{where}: not a permutation: unit {wrong[0]} occurs {counts[wrong[0]]} times, "
+            f"expected {window.epochs}; correct `schedule`, or set `kind` to {FREE}"
         )
 
 
 def _check_names(orders: Sequence[Order], path: str | Path) -> None:
-    """Raise `UserError` if a name repeats or belongs to an order that the study generates."""
-    seen: set[str] = set()
+    """Raise `UserError` for a duplicate name, or one that is reserved for the study's orders."""
+    names: set[str] = set()
     for order in orders:
-        where = f"{path}: order {order.name!r}: the name is taken"
-        if _OWN_NAMES.fullmatch(order.name):
-            raise UserError(f"{where} by an order of the study; rename it")
-        if order.name in seen:
-            raise UserError(f"{where} by another order of the file; rename it")
-        seen.add(order.name)
+        where = f"{path}: order {order.name!r}"
+        if _RESERVED_NAMES.fullmatch(order.name):
+            raise UserError(f"{where}: the name is reserved for an order of the study; rename it")
+        if order.name in names:
+            raise UserError(f"{where}: duplicate name; rename one of the orders")
+        names.add(order.name)
