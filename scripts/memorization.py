@@ -10,6 +10,7 @@ from trainorder.memorization.maps import (
     estimated_maps,
     true_maps,
 )
+from trainorder.orders.order_book import OrderBook
 from trainorder.storage.formats import read_json, write_json
 from trainorder.storage.sealed_hdf5 import opened, read_arrays, write_arrays
 from trainorder.workflow.job import Job, run
@@ -17,15 +18,16 @@ from trainorder.workflow.job import Job, run
 
 def main(job: Job) -> None:
     p, key = job.params, job.params["key"]
-    study, drawn = read_json(job.input["orders"], "orders"), read_json(job.input["positions"])
-    unit_domains, validation = study["unit_domains"], read_json(job.input["validation"])
+    orders = OrderBook.load(job.input["orders"])
+    unit_domains, steps = orders.unit_domains, len(orders.reference.schedule)
+    drawn, validation = read_json(job.input["positions"]), read_json(job.input["validation"])
     domains = [metric.partition("/")[2] for metric in validation["metrics"][1:]]
     estimated = estimated_maps(
         read_arrays(job.input["maps"], key, "position_maps"), domains, unit_domains
     )
     names = [record["name"] for record in drawn["orders"]]
     truth = read_truth(job.input["truth"], key, names, "position_truth")
-    true = true_maps(truth, drawn["orders"], domains, unit_domains, study["steps"])
+    true = true_maps(truth, drawn["orders"], domains, unit_domains, steps)
     settings = (p["validation"]["resamples"], p["validation"]["confidence"], p["seed"])
     scores = {
         quantity: {
@@ -43,7 +45,6 @@ def main(job: Job) -> None:
         for name, values in by_name.items()
     }
     write_arrays(job.output["maps"], key, arrays, estimator=estimator)
-    presence = estimated[OWN]["presence"]
     write_json(
         job.output["memorization"],
         {
@@ -51,11 +52,11 @@ def main(job: Job) -> None:
             "estimator": estimator,
             "verdict": validation["estimators"][estimator]["verdict"],
             "units": len(unit_domains),
-            "steps": study["steps"],
+            "steps": steps,
             "unit_domains": unit_domains,
             "retrained": len(drawn["cells"]),
             "agreement": scores,
-            "forgetting": forgetting(presence, unit_domains, *settings),
+            "forgetting": forgetting(estimated[OWN]["presence"], unit_domains, *settings),
             "provenance": {
                 name: validation["provenance"][name]
                 for name in ("seeds", "versions", "machine", "config")

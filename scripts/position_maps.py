@@ -1,38 +1,38 @@
-"""Estimates what every position of every unit does."""
+"""Estimates what each position of each unit does."""
 
 from pathlib import Path
 
-from trainorder.config.sections import EstimatorConfig, OptimizerConfig, WindowConfig
+from trainorder.config.sections import EstimatorConfig
 from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.estimators.opening import opened_estimator
+from trainorder.expansion.store import Store
 from trainorder.memorization.estimates import by_reduced, by_replay, of_all_positions
-from trainorder.orders.order_book import load_orders, load_unit_domains
+from trainorder.orders.order_book import OrderBook
 from trainorder.storage.sealed_hdf5 import write_arrays
-from trainorder.training.optimizer import build_optimizer
-from trainorder.training.problem import LanguageProblem
+from trainorder.workflow.context import Context
 from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:
-    p, key = job.params, job.params["key"]
-    base = load_orders(job.input["orders"])[0].schedule
-    domains = load_unit_domains(job.input["orders"])
+    p, context = job.params, Context(job)
+    orders = OrderBook.load(job.input["orders"])
+    schedule, domains = orders.reference.schedule, orders.unit_domains
     config = EstimatorConfig(*p["estimator"].split("@"))
     if config.method == "reduced":
         with job.meter.time("replay"):
-            estimate = by_reduced(ReducedModel.load(job.input["reduced"], key))
-            arrays = of_all_positions(base, domains, estimate)
+            estimate = by_reduced(ReducedModel.load(job.input["reduced"], context.key))
+            maps = of_all_positions(schedule, domains, estimate)
     else:
-        problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
-        horizon = WindowConfig(**p["window"]).horizon
-        optimizer = build_optimizer(OptimizerConfig(**p["optimizer"]), horizon)
-        manifest, warm = Path(job.input["manifest"]), Path(job.input["warm"])
+        problem = context.problem
+        store = Store(Path(job.input["manifest"]).parent, context.key)
         with (
-            opened_estimator(config, problem, optimizer, manifest, warm, key, p["seed"]) as replay,
+            opened_estimator(
+                config, problem, context.optimizer, store=store, seed=p["seed"]
+            ) as estimator,
             job.meter.time("replay"),
         ):
-            arrays = of_all_positions(base, domains, by_replay(replay, problem))
-    write_arrays(job.output["maps"], key, arrays, estimator=p["estimator"])
+            maps = of_all_positions(schedule, domains, by_replay(estimator, problem))
+    write_arrays(job.output["maps"], context.key, maps, estimator=p["estimator"])
 
 
 run(main, globals().get("snakemake"))

@@ -7,7 +7,7 @@ from trainorder.config.sections import EstimatorConfig
 from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.data.metrics import metric_names
 from trainorder.evaluation.readouts import outcome_without_parameters
-from trainorder.orders.order_book import bounded, load_orders
+from trainorder.orders.order_book import OrderBook
 from trainorder.storage.sealed_hdf5 import write_arrays
 from trainorder.workflow.job import Job, run
 
@@ -15,15 +15,17 @@ from trainorder.workflow.job import Job, run
 def main(job: Job) -> None:
     p, config = job.params, EstimatorConfig(**job.params["estimator"])
     torch.set_num_threads(p["threads"])
-    orders = bounded(load_orders(job.input["orders"]), config.orders)
+    orders = OrderBook.load(job.input["orders"]).bounded(config.orders)
     reduced = ReducedModel.load(job.input["reduced"], p["key"])
     schedules = torch.from_numpy(np.stack([order.schedule for order in orders]))
     with job.meter.time("replay"):
         losses = reduced.predict(schedules).double().numpy()
     job.meter.add("orders", len(orders))
-    value = np.concatenate([losses.mean(1, keepdims=True), losses], axis=1)
-    found = outcome_without_parameters(orders, metric_names(reduced.goals), value, p["sketch_rows"])
-    write_arrays(job.output["estimate"], p["key"], found, estimator=config.name)
+    values = np.concatenate([losses.mean(1, keepdims=True), losses], axis=1)
+    estimates = outcome_without_parameters(
+        orders, metric_names(reduced.goals), values, p["sketch_rows"]
+    )
+    write_arrays(job.output["estimate"], p["key"], estimates, estimator=config.name)
 
 
 run(main, globals().get("snakemake"))

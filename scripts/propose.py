@@ -1,4 +1,4 @@
-"""Searches orders by the reduced model, and picks those that are worth retraining."""
+"""Searches orders with the reduced model, and selects those that are worth retraining."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from trainorder.config.methods import SEARCHING
-from trainorder.config.sections import CurriculumConfig, OptimizerConfig, WindowConfig
+from trainorder.config.sections import CurriculumConfig
 from trainorder.curriculum.candidates import chosen, tried_by_others
 from trainorder.curriculum.constraints import Constraints, Quota
 from trainorder.curriculum.heuristics import document_lengths, field_orders
@@ -18,60 +18,58 @@ from trainorder.data.tokenizer import load as load_tokenizer
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.evaluation.replaying import replayed_readouts
 from trainorder.expansion.expansion import Expansion
-from trainorder.orders.order_book import load_orders
+from trainorder.orders.order_book import OrderBook
 from trainorder.storage.formats import write_json
-from trainorder.training.checkpoints import read_state
-from trainorder.training.optimizer import build_optimizer
-from trainorder.training.problem import LanguageProblem
+from trainorder.workflow.context import Context
 from trainorder.workflow.job import Job, run
 
-CHEAP, DEAR = SEARCHING
+CHEAP, EXPENSIVE = SEARCHING
 
 
 def main(job: Job) -> None:
-    p, key = job.params, job.params["key"]
-    problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
-    window, config = WindowConfig(**p["window"]), CurriculumConfig(**p["curriculum"])
+    context, config = Context(job), CurriculumConfig(**job.params["curriculum"])
+    problem, window, key = context.problem, context.window, context.key
     objective, readouts = Objective(config.weights), window.readouts(config.readouts)
-    orders = load_orders(job.input["orders"])
+    orders = OrderBook.load(job.input["orders"])
     constraints = Constraints(
-        orders[0].schedule,
+        orders.reference.schedule,
         problem.corpus.unit_domains,
         {pin["unit"]: pin["step"] for pin in config.pinned},
         [Quota(**quota) for quota in config.quotas],
         config.furthest,
     )
     reduced = ReducedModel.load(job.input["reduced"], key)
-    start = read_state(job.input["warm"], key, "warm")
+    start = context.start()
     model = LowRankExpansion.load(job.input["curvature"], key, start)
-    optimizer = build_optimizer(OptimizerConfig(**p["optimizer"]), window.horizon)
-    replay = Nystrom(Expansion(problem, optimizer, model, None), model)
+    nystrom = Nystrom(Expansion(problem, context.optimizer, model, None), model)
 
     def cheap(schedules: np.ndarray) -> np.ndarray:
         losses = reduced.along(torch.from_numpy(schedules)).double().numpy()
         return np.asarray(objective.of_domains(reduced.goals, losses).mean(axis=1))
 
-    def dear(schedules: np.ndarray) -> np.ndarray:
-        values = replayed_readouts(replay, problem, torch.from_numpy(schedules), readouts)
+    def expensive(schedules: np.ndarray) -> np.ndarray:
+        values = replayed_readouts(nystrom, problem, torch.from_numpy(schedules), readouts)
         return np.asarray(objective.of(problem.metrics, values).mean(axis=1))
 
     with job.meter.time("search"):
-        found = proposals(cheap, constraints, config.random, config.rounds, p["seed"])
-    candidates = chosen(found, CHEAP, DEAR, dear, config.retrained)
-    lengths = None  # sequences that were given as tokens do not say where documents end
-    if job.input["tokenizer"]:
-        end = load_tokenizer(str(Path(job.input["tokenizer"]).parent)).end
-        lengths = document_lengths(problem.corpus.units, end)
-    field = field_orders(
+        proposed = proposals(cheap, constraints, config.random, config.rounds, job.params["seed"])
+    candidates = chosen(proposed, CHEAP, EXPENSIVE, expensive, config.retrained)
+    heuristic = field_orders(
         problem.unit_losses(start.parameters),
         problem.unit_losses(model.parameters(model.steps)),
-        lengths,
+        _document_lengths(job, problem.corpus.units),
     )
-    structured = {order.name: order.schedule for order in orders if order.split == "structured"}
-    new = {name: visits.reshape(orders[0].schedule.shape) for name, visits in field.items()}
-    estimators = {CHEAP: cheap, DEAR: dear}
-    candidates += tried_by_others({**structured, **new}, constraints, estimators, structured)
-    records = [(candidate.retrained, candidate.as_dict(orders[0])) for candidate in candidates]
+    structured = {order.name: order.schedule for order in orders.of_split("structured")}
+    shape = orders.reference.schedule.shape
+    others = {
+        **structured,
+        **{name: visits.reshape(shape) for name, visits in heuristic.items()},
+    }
+    estimators = {CHEAP: cheap, EXPENSIVE: expensive}
+    candidates += tried_by_others(others, constraints, estimators, structured)
+    records = [
+        (candidate.retrained, candidate.as_dict(orders.reference)) for candidate in candidates
+    ]
     write_json(
         job.output["candidates"],
         {
@@ -81,6 +79,14 @@ def main(job: Job) -> None:
             "others": [record for retrained, record in records if not retrained],
         },
     )
+
+
+def _document_lengths(job: Job, units: np.ndarray) -> np.ndarray | None:
+    """Return the document length of each unit; None for a corpus of tokens, which has no ends."""
+    if not job.input["tokenizer"]:
+        return None
+    tokenizer = load_tokenizer(str(Path(job.input["tokenizer"]).parent))
+    return document_lengths(units, tokenizer.end)
 
 
 run(main, globals().get("snakemake"))

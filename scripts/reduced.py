@@ -1,37 +1,26 @@
 """Reduces the low-rank expansion to a few megabytes that replay whole schedules."""
 
-from pathlib import Path
-
-from trainorder.config.sections import OptimizerConfig, WindowConfig
 from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.curvature.probing import probe_schedules, second_moment_scale
 from trainorder.curvature.reduction import SCHEDULES, reduce
 from trainorder.expansion.expansion import Expansion
-from trainorder.expansion.path import StoredPath
-from trainorder.storage.manifest import RULES
-from trainorder.storage.sealed_hdf5 import opened
-from trainorder.training.checkpoints import read_state
-from trainorder.training.optimizer import build_optimizer
-from trainorder.training.problem import LanguageProblem
+from trainorder.expansion.store import opened_path
+from trainorder.workflow.context import Context
 from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:
-    p = job.params
-    problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
-    window = WindowConfig(**p["window"])
-    start = read_state(job.input["warm"], p["key"], "warm")
-    model = LowRankExpansion.load(job.input["curvature"], p["key"], start)
+    p, context = job.params, Context(job)
+    key, problem, window = context.key, context.problem, context.window
+    model = LowRankExpansion.load(job.input["curvature"], key, context.start())
     shape = (window.steps, window.units_per_step)
     schedules = probe_schedules(shape, window.units, p["seed"], SCHEDULES)
-    rule = RULES[Path(job.input["path"]).parent.name, "path"]
-    with opened(job.input["path"], p["key"], rule) as path:
-        optimizer = build_optimizer(OptimizerConfig(**p["optimizer"]), window.horizon)
-        expansion = Expansion(problem, optimizer, StoredPath(path), None)
+    with opened_path(job.input["path"], key) as path:
+        expansion = Expansion(problem, context.optimizer, path, None)
         with job.meter.time("precompute"):
             metric = second_moment_scale(expansion)
             reduced = reduce(expansion, model, schedules, metric, window.readouts(p["readouts"]))
-    reduced.save(job.output["reduced"], p["key"])
+    reduced.save(job.output["reduced"], key)
 
 
 run(main, globals().get("snakemake"))

@@ -1,30 +1,24 @@
 """Trains the window in the reference order and keeps parameters and moments of every step."""
 
-from pathlib import Path
-
-from trainorder.config.sections import OptimizerConfig, WindowConfig
 from trainorder.expansion.anchors import even_anchors
 from trainorder.expansion.path import write_path
-from trainorder.orders.order_book import load_orders
-from trainorder.training.checkpoints import Checkpoints, read_state
-from trainorder.training.problem import LanguageProblem
+from trainorder.orders.order_book import OrderBook
 from trainorder.training.trainer import train
+from trainorder.workflow.context import Context
 from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:
-    p = job.params
-    problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
-    window = WindowConfig(**p["window"])
-    start = read_state(job.input["warm"], p["key"], "warm")
-    schedule = load_orders(job.input["orders"])[0].schedule
-    checkpoints = Checkpoints(p["work"], job.identity(), every=1, keep_all=True)
+    context = Context(job)
+    problem, window, start = context.problem, context.window, context.start()
+    schedule = OrderBook.load(job.input["orders"]).reference.schedule
+    checkpoints = context.checkpoints(every=1, keep_all=True)
     trained = train(
         problem.model,
         start,
         lambda step: problem.batch(schedule[step]),
         window.steps,
-        OptimizerConfig(**p["optimizer"]),
+        context.optimizer_config,
         window.horizon,
         checkpoints,
         "order reference",
@@ -32,11 +26,11 @@ def main(job: Job) -> None:
     job.meter.seconds["training"] += trained.seconds
     job.meter.add("gradients", schedule.size)
     write_path(
-        Path(job.output["path"]),
-        p["key"],
+        job.output["path"],
+        context.key,
         lambda t: checkpoints.load(start.step + t)[0] if t else start,
         window.steps,
-        even_anchors(window.steps, p["anchors"]),
+        even_anchors(window.steps, job.params["anchors"]),
     )
     checkpoints.clear()
 

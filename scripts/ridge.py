@@ -5,25 +5,25 @@ from trainorder.estimators.baselines.positions import position_features
 from trainorder.estimators.baselines.ridge import fit_ridge
 from trainorder.evaluation.outcomes import read_truth
 from trainorder.evaluation.readouts import outcome_without_parameters
-from trainorder.orders.order_book import bounded, fit_orders, load_orders, load_unit_domains
+from trainorder.orders.order_book import OrderBook
 from trainorder.storage.sealed_hdf5 import write_arrays
 from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:
     p, config = job.params, EstimatorConfig(**job.params["estimator"])
-    orders = load_orders(job.input["orders"])
-    labels = load_unit_domains(job.input["orders"])
-    truth = read_truth(job.input["truth"], p["key"], [order.name for order in orders])
-    fit, mine = fit_orders(orders), bounded(orders, config.orders)
+    orders = OrderBook.load(job.input["orders"])
+    estimated, domains = orders.bounded(config.orders), orders.unit_domains
+    truth = read_truth(job.input["truth"], p["key"], list(orders))
     with job.meter.time("precompute"):
-        features = position_features([order.schedule for order in fit], labels)
-        model = fit_ridge(features, truth.value[truth.rows(order.name for order in fit)])
+        features = position_features([order.schedule for order in orders.fit], domains)
+        model = fit_ridge(features, truth.value[truth.rows(order.name for order in orders.fit)])
     with job.meter.time("replay"):
-        value = model.predict(position_features([order.schedule for order in mine], labels))
-    job.meter.add("orders", len(mine))
-    found = outcome_without_parameters(mine, truth.metrics, value, p["sketch_rows"])
-    write_arrays(job.output["estimate"], p["key"], found, estimator=config.name)
+        features = position_features([order.schedule for order in estimated], domains)
+        values = model.predict(features)
+    job.meter.add("orders", len(estimated))
+    estimates = outcome_without_parameters(estimated, truth.metrics, values, p["sketch_rows"])
+    write_arrays(job.output["estimate"], p["key"], estimates, estimator=config.name)
 
 
 run(main, globals().get("snakemake"))

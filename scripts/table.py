@@ -5,20 +5,18 @@ from pathlib import Path
 import numpy as np
 
 from trainorder.expansion.gradient_table import write_table
-from trainorder.expansion.path import StoredPath
-from trainorder.storage.sealed_hdf5 import opened
-from trainorder.training.problem import LanguageProblem
+from trainorder.expansion.store import opened_path
+from trainorder.workflow.context import Context
 from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:
-    p = job.params
-    problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
-    with opened(job.input["path"], p["key"], "reference") as file:
-        path = StoredPath(file)
+    p, context = job.params, Context(job)
+    problem = context.problem
+    with opened_path(job.input["path"], context.key) as path:
         anchors = np.array_split(path.anchors, p["shards"])[p["shard"]]
         with job.meter.time("precompute"):
-            write_table(Path(job.output["table"]), p["key"], problem, path, anchors)
+            write_table(Path(job.output["table"]), context.key, problem, path, anchors)
 
 
 run(main, globals().get("snakemake"))

@@ -1,57 +1,45 @@
-"""Trains one shard of some orders for real, from the state that rule `start` made.
+"""Retrains one shard of orders with `torch.optim`, from the state before the window.
 
-The order `reference` of an existing run is not trained: its states are those of the run's path.
+The reference order of an existing run is not retrained: its states are read from the run's path.
 """
 
 from contextlib import ExitStack
 
-from trainorder.config.sections import OptimizerConfig, WindowConfig
 from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
-from trainorder.expansion.path import StoredPath
+from trainorder.expansion.store import opened_path
 from trainorder.numerics.countsketch import SparseJL
-from trainorder.orders.order_book import followed, load_orders, load_units, to_retrain
-from trainorder.storage.sealed_hdf5 import opened, write_arrays
-from trainorder.training.checkpoints import Checkpoints, read_state
-from trainorder.training.problem import LanguageProblem
+from trainorder.orders.order_book import OrderBook
+from trainorder.storage.sealed_hdf5 import write_arrays
+from trainorder.workflow.context import Context
 from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:
-    p = job.params
-    problem = LanguageProblem.load(job.input["corpus"], job.meter, **p["problem"])
-    window = WindowConfig(**p["window"])
-    start = read_state(job.input["warm"], p["key"], p["start"])
-    orders = load_orders(job.input["orders"])
-    mine = to_retrain(orders, p["bounds"])[p["shard"] :: p["shards"]]
-    identity = job.identity()
-    folder = Checkpoints(p["work"], identity, p["checkpoint_every"])
-
-    def checkpoints(order: int, readout: int) -> Checkpoints:
-        return Checkpoints(p["work"], f"{identity}/{order}-{readout}", p["checkpoint_every"])
-
+    p, context = job.params, Context(job)
+    problem, start, every = context.problem, context.start(), p["checkpoint_every"]
+    orders = OrderBook.load(job.input["orders"])
     with ExitStack() as stack:
         run_path = None
         if path := job.input.get("path"):
-            file = stack.enter_context(opened(path, p["key"], "reference"))
-            run_path = StoredPath(file)
+            run_path = stack.enter_context(opened_path(path, context.key))
         training = TrainingSetup(
             start,
-            OptimizerConfig(**p["optimizer"]),
-            window.horizon,
-            window.readouts(p["readouts"]),
-            checkpoints,
+            context.optimizer_config,
+            context.window.horizon,
+            context.window.readouts(p["readouts"]),
+            lambda order, readout: context.checkpoints(every, suffix=f"{order}-{readout}"),
             run_path,
         )
         outcome = retrain_orders(
             problem,
-            mine,
+            orders.to_retrain(p["bounds"])[p["shard"] :: p["shards"]],
             training,
-            followed(orders, p["trajectories"]),
+            orders.followed(p["trajectories"]),
             SparseJL(problem.size, p["sketch_rows"]),
-            load_units(job.input["orders"]),
+            orders.units_of_interest,
         )
-    write_arrays(job.output["truth"], p["key"], outcome)
-    folder.clear()
+    write_arrays(job.output["truth"], context.key, outcome)
+    context.checkpoints(every).clear()
 
 
 run(main, globals().get("snakemake"))

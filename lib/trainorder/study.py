@@ -1,8 +1,7 @@
-"""A finished study, to ask what-ifs of from Python."""
+"""The Python interface to a finished study: estimates, retraining, search and position maps."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,31 +26,33 @@ from trainorder.evaluation.result_files import CHECKSUMS
 from trainorder.evaluation.results import Results
 from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
 from trainorder.evaluation.verdict import best_estimator
+from trainorder.expansion.store import Store
 from trainorder.memorization.estimates import by_reduced, of_all_positions
 from trainorder.memorization.maps import Maps, estimated_maps
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.numerics.memory import DEFAULT_GB, hold_at_most
 from trainorder.orders.order import Order
-from trainorder.orders.order_book import load_orders, load_unit_domains
+from trainorder.orders.order_book import OrderBook
 from trainorder.orders.user_files import check_order
-from trainorder.storage.formats import read_json
-from trainorder.training.checkpoints import Checkpoints, read_state
+from trainorder.training.checkpoints import Checkpoints
 from trainorder.training.meter import Meter
 from trainorder.training.optimizer import build_optimizer
 from trainorder.training.problem import LanguageProblem
 
-PREFERRED = "nystrom@barycentre"  # cheap, and where it can be trusted, close
+PREFERRED = "nystrom@barycentre"  # cheap, and close to the truth where it is trusted
+_REDUCED = "reduced@barycentre"
 
 
 @dataclass(frozen=True)
 class Value:
-    """An estimated metric in nats per token.
+    """An estimated metric, in nats per token.
 
     Attributes:
         value: the estimate.
-        low: of its split-conformal interval; None where nothing was calibrated.
-        high: as `low`.
-        beyond: whether it lies outside what was calibrated; None where nothing was.
+        low: lower end of the prediction interval; None without calibration.
+        high: upper end of the prediction interval; None without calibration.
+        beyond: whether the estimate is outside the range of the calibration orders; None without
+            calibration.
 
     """
 
@@ -63,15 +64,17 @@ class Value:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What an order would lead to.
+    """The estimated result of training on an order.
 
     Attributes:
-        order: its name.
-        estimator: that says so.
-        values: by metric.
-        verdict: of the estimator on this study.
-        advice: what may be done with it.
-        parameters: (P,) at the window's end; None for an estimator of metrics alone.
+        order: name of the order.
+        estimator: name of the estimator.
+        values: estimated metrics by name; `heldout` is the mean held-out loss.
+        verdict: `trusted`, `rank only`, `not trusted` or `not calibrated`: how far this study
+            supports the estimator.
+        advice: what the estimates may be used for, in one sentence.
+        parameters: (P,) parameters at the end of the window; None if the estimator predicts
+            metrics only.
 
     """
 
@@ -83,40 +86,49 @@ class Estimate:
     parameters: Tensor | None
 
 
-class _Orders(dict[str, Order]):
-    """Orders by name, of which one that is not there is a user's mistake."""
-
-    def __missing__(self, name: str) -> Order:
-        close = difflib.get_close_matches(str(name), self, n=1)
-        hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(self)}"
-        raise UserError(f"no order `{name}` in this study; {hint}")
-
-
 @dataclass
 class Study:
-    """The results and the store of a study.
+    """A finished study: its results, and its stored expansion for further estimates.
 
     Attributes:
-        folder: of its results.
-        results: the result files.
-        config: the configuration that it was made with.
-        orders: by name; their schedules are read-only, `schedule.copy()` is not.
+        folder: `results/<study>`.
+        results: content of the result files.
+        config: the configuration of the study.
+        orders: all orders by name. Their schedules are read-only; `schedule.copy()` returns an
+            array that can be changed.
+
+    Examples:
+        >>> from trainorder import Study
+        >>> study = Study.open("results/default")  # doctest: +SKIP
+        >>> estimate = study.estimate(study.orders["reversed"])  # doctest: +SKIP
+        >>> estimate.values["heldout"].value, estimate.verdict  # doctest: +SKIP
+        (3.8127, 'trusted')
 
     """
 
     folder: Path
     results: Results
     config: Mapping[str, Any]
-    orders: dict[str, Order]
+    orders: OrderBook
+    _reduced_models: dict[str, ReducedModel] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def open(cls, folder: str | Path) -> "Study":
-        """Read the results in `folder`; the store is opened when it is needed.
+        """Open the study in `folder`; the store is opened when it is needed.
 
-        From then on the process holds no more vectors than the study's `memory_gb` lets a job.
+        From now on the process keeps at most `memory_gb` of parameter vectors in memory, as the
+        jobs of the study do, and further vectors in temporary files.
+
+        Args:
+            folder: `results/<study>` of a finished study.
 
         Raises:
-            UserError: the study is missing or not complete.
+            UserError: the folder holds no finished study, or a result file is damaged.
+
+        Examples:
+            >>> study = Study.open("results/default")  # doctest: +SKIP
+            >>> study.metrics  # doctest: +SKIP
+            ['heldout', 'heldout/code', 'heldout/scripture']
 
         """
         study = cls.read(folder)
@@ -125,13 +137,19 @@ class Study:
 
     @classmethod
     def read(cls, folder: str | Path) -> "Study":
-        """Do as `open`, in a job, which has been told what it may hold."""
+        """Open the study in `folder`, without a new limit of memory.
+
+        For jobs of the workflow, which have set the limit already; otherwise like `open`.
+        """
         folder = Path(folder)
         if not (folder / "validation.json").is_file():
-            raise UserError(f"{folder}: no finished study; run it, or name the folder of one")
+            raise UserError(
+                f"{folder}: no finished study; expected a folder results/<study> with "
+                "validation.json; run the study first"
+            )
         results = Results.read(folder)
-        orders = _Orders((order.name, order) for order in load_orders(folder / "orders.json"))
-        for order in orders.values():  # who swaps steps in place would change the study's own
+        orders = OrderBook.load(folder / "orders.json")
+        for order in orders.values():  # a change in place would change the study
             order.schedule.setflags(write=False)
         return cls(folder, results, results.validation["provenance"]["config"], orders)
 
@@ -147,14 +165,14 @@ class Study:
 
     @cached_property
     def unit_domains(self) -> list[str]:
-        """Domain of each unit, or `mixed`."""
-        return load_unit_domains(self.folder / "orders.json")
+        """Domain of each unit; `mixed` for a unit with text of several domains."""
+        return self.orders.unit_domains
 
     @cached_property
     def problem(self) -> LanguageProblem:
         """The learning problem: model and text.
 
-        On a GPU if the study was made on one and there is one here.
+        On a GPU if the study used one and this machine has one.
         """
         return LanguageProblem.load(
             str(self.folder / "corpus.h5"),
@@ -167,68 +185,89 @@ class Study:
         )
 
     @cached_property
-    def key(self) -> str:
-        """The hash of what the store belongs to.
+    def store(self) -> Store:
+        """The stored expansion.
 
         Raises:
-            UserError: the study has no store.
+            UserError: the study has no store, or its manifest is damaged.
 
         """
-        manifest = self.folder / "store" / "manifest.json"
-        if (self.folder / CHECKSUMS).exists() and not manifest.exists():
+        folder = self.folder / "store"
+        if (self.folder / CHECKSUMS).exists() and not (folder / "manifest.json").exists():
             raise UserError(
-                f"{self.folder}: from an archive, which holds results and not what estimates are "
-                "made of; run the study here, and open that"
+                f"{self.folder}: this study was unpacked from an archive, which has no gradient "
+                "store; run the study here to ask for estimates"
             )
-        return str(read_json(manifest, "manifest")["study"])
+        return Store.open(folder)
 
     @cached_property
     def reduced(self) -> ReducedModel:
-        """The reduced model.
+        """The reduced model about the barycentre, or about the only path that has one.
 
         Raises:
-            UserError: the study has none.
+            UserError: the study has no reduced model.
 
         """
-        path = self._config("reduced").path
-        return ReducedModel.load(self.folder / "store" / path / "reduced.h5", self.key)
+        names = [config.name for config in self._replaying()]
+        return self._reduced(self._config(_REDUCED if _REDUCED in names else "reduced"))
 
     @property
     def default_estimator(self) -> str:
-        """The one that is asked unless another is named: nystrom@barycentre, or else the best.
+        """The estimator of `estimate`: `nystrom@barycentre` if the study has it, or else the best.
+
+        The best is the one with the best verdict on this study; `best_estimator` breaks ties.
 
         Raises:
-            UserError: the study has only estimators that cannot be asked about further orders.
+            UserError: no estimator of the study can estimate further orders.
 
         """
         names = [config.name for config in self._replaying()]
         if not names:
-            raise UserError(f"{self.folder}: no estimator of this study takes further orders")
+            raise UserError(
+                f"{self.folder}: no estimator of this study can estimate further orders; add "
+                f"`{PREFERRED}` to `estimators` of its configuration and run the study again"
+            )
         if PREFERRED in names:
             return PREFERRED
         return best_estimator({name: self.results.score(name) for name in names})
 
     def estimate(self, order: Order, estimator: str | None = None) -> Estimate:
-        """Return what training on `order` would lead to.
+        """Return the estimated result of training on `order`.
 
         Args:
             order: any order that fills the window.
-            estimator: a method of the study's estimators, or the name of one; None is
-                `default_estimator`.
+            estimator: name of an estimator of the study, for example `nystrom@barycentre`, or its
+                method if only one estimator has that method; None for `default_estimator`.
 
         Raises:
-            UserError: the order does not fit the window, or there is no such estimator.
+            UserError: the order does not fill the window, or the study has no such estimator.
+
+        Examples:
+            >>> from trainorder import Order, Study
+            >>> study = Study.open("results/default")  # doctest: +SKIP
+            >>> order = Order.from_json("my-order.json")  # doctest: +SKIP
+            >>> estimate = study.estimate(order, estimator="reduced")  # doctest: +SKIP
+            >>> print(estimate.values["heldout"])  # doctest: +SKIP
+            Value(value=3.8127, low=3.8101, high=3.8153, beyond=False)
 
         """
-        [found] = self.estimates([order], estimator)
-        return found
+        [estimate] = self.estimates([order], estimator)
+        return estimate
 
     def estimates(
         self, orders: Iterable[Order], estimator: str | None = None
     ) -> Iterator[Estimate]:
-        """Yield what training on each of `orders` would lead to, replayed together.
+        """Yield the estimated result of training on each of `orders`, replayed in batches.
 
-        As many at once as memory is meant for. Arguments and errors are those of `estimate`.
+        This is faster than one call of `estimate` for each order; arguments and errors are the
+        same.
+
+        Examples:
+            >>> study = Study.open("results/default")  # doctest: +SKIP
+            >>> orders = study.orders.of_split("structured")  # doctest: +SKIP
+            >>> for estimate in study.estimates(orders):  # doctest: +SKIP
+            ...     print(estimate.order, estimate.values["heldout"].value)
+
         """
         checked = [check_order(order, self.window) for order in orders]
         if not checked:
@@ -236,10 +275,10 @@ class Study:
         config = self._config(estimator or self.default_estimator)
         score = self.results.score(config.name)
         radii, ranges = score["interval_radius"], score["calibrated_range"]
-        for order, (found, theta) in zip(checked, self._ends(config, checked), strict=True):
+        for order, (metrics, theta) in zip(checked, self._ends(config, checked), strict=True):
             values = {
                 name: _value(float(value), radii[name], ranges[name])
-                for name, value in zip(metric_names(self.problem.goals), found, strict=True)
+                for name, value in zip(metric_names(self.problem.goals), metrics, strict=True)
             }
             yield Estimate(
                 order.name, config.name, values, score["verdict"], score["advice"], theta
@@ -251,32 +290,36 @@ class Study:
         """Yield metrics (M,) and parameters (P,), if any, at the end of each of `orders`."""
         schedules = torch.from_numpy(np.stack([order.schedule for order in orders]))
         if config.method == "reduced":
-            for losses in self.reduced.predict(schedules).double().numpy():
+            for losses in self._reduced(config).predict(schedules).double().numpy():
                 yield np.concatenate([[losses.mean()], losses]), None
             return
-        manifest, warm = (self.folder / "store" / n for n in ("manifest.json", "warm.h5"))
-        settings = OptimizerConfig(**self.config["optimizer"])
-        optimizer = build_optimizer(settings, self.window.horizon)
+        optimizer = build_optimizer(self._optimizer_config, self.window.horizon)
+        seed = self.config["seeds"]["order"]
         with opened_estimator(
-            config, self.problem, optimizer, manifest, warm, self.key, self.config["seeds"]["order"]
-        ) as replay:
+            config, self.problem, optimizer, store=self.store, seed=seed
+        ) as estimator:
             for batch in schedules.split(max(1, BATCH_NUMBERS // self.problem.size)):
-                for theta in replay.replay(batch, lambda t, parameters: None):
+                for theta in estimator.replay(batch, lambda t, parameters: None):
                     yield self.problem.evaluate(theta), theta.clone()
 
     def retrain(self, order: Order) -> dict[str, float]:
-        """Train on `order` for real; return the metrics in nats per token.
+        """Train on `order` with `torch.optim` and return the true metrics, in nats per token.
 
         Raises:
-            UserError: the order does not fit the window, or the training diverges.
+            UserError: the order does not fill the window, or the training diverges.
+
+        Examples:
+            >>> study = Study.open("results/default")  # doctest: +SKIP
+            >>> study.retrain(study.orders["reversed"])["heldout"]  # doctest: +SKIP
+            3.8131
 
         """
         order = check_order(order, self.window)
-        start = read_state(self.folder / "store" / "warm.h5", self.key, "warm")
+        start = self.store.start()
         with TemporaryDirectory() as work:
             training = TrainingSetup(
                 start,
-                OptimizerConfig(**self.config["optimizer"]),
+                self._optimizer_config,
                 self.window.horizon,
                 [self.window.steps],
                 lambda place, readout: Checkpoints(work, "run", self.window.steps),
@@ -294,63 +337,93 @@ class Study:
         rounds: int = 60,
         seed: int = 0,
     ) -> list[Proposal]:
-        """Return the orders that several searches propose by the reduced model, the best first.
+        """Return the orders that several searches propose with the reduced model, the best first.
 
         Args:
-            objective: weight of each metric; the sum is lowered.
-            constraints: what an order may not do; nothing by default.
-            random: random orders that effects are read from.
-            rounds: generations, and batches of local search.
+            objective: weight of each metric; the weighted sum is minimized.
+            constraints: which orders are allowed; None for all.
+            random: number of random orders that the effects of positions are estimated from.
+            rounds: generations of the genetic search, and batches of the local search.
             seed: of all random choices.
 
         Raises:
             UserError: no metric or an unknown one, no random orders, no reduced model, or
                 constraints that no order meets.
 
+        Examples:
+            >>> study = Study.open("results/default")  # doctest: +SKIP
+            >>> best = study.search({"heldout": 1.0})[0]  # doctest: +SKIP
+            >>> best.schedule.shape  # doctest: +SKIP
+            (128, 1)
+
         """
         if random < 1:
-            raise UserError(f"random: {random} orders to read effects from; take some hundreds")
-        reduced, wanted = self.reduced, Objective(objective)
+            raise UserError(
+                f"random: expected a positive number of random orders, got {random}; a few "
+                "hundred are enough"
+            )
+        reduced, weighted = self.reduced, Objective(objective)
 
         def score(schedules: np.ndarray) -> np.ndarray:
             losses = reduced.predict(torch.from_numpy(schedules)).double().numpy()
-            return wanted.of_domains(reduced.goals, losses)
+            return weighted.of_domains(reduced.goals, losses)
 
-        reference = self.orders["reference"].schedule
-        free = Constraints(reference, self.unit_domains)
-        return proposals(score, constraints or free, random, rounds, seed)
+        unconstrained = Constraints(self.orders.reference.schedule, self.unit_domains)
+        return proposals(score, constraints or unconstrained, random, rounds, seed)
 
     def maps(self) -> Maps:
-        """Return what every position of every unit does, by the reduced model.
+        """Return the estimated effect of each position of each unit, with the reduced model.
 
-        Maps (U, T) by quantity (`own`, `same`, `other`) and way (`swap`, `insertion`,
-        `presence`), as `memorization.maps.effects`, in nats per token.
+        The result is `maps[quantity][way]`, (U, T) in nats per token, with `quantity` one of `own`,
+        `same` and `other` (whose loss changes) and `way` one of `swap`, `insertion` and `presence`
+        (how the unit moves); see `memorization.maps`.
 
         Raises:
             UserError: the study has no reduced model.
 
+        Examples:
+            >>> study = Study.open("results/default")  # doctest: +SKIP
+            >>> study.maps()["own"]["presence"].shape  # doctest: +SKIP
+            (128, 128)
+
         """
-        base, reduced = self.orders["reference"].schedule, self.reduced
-        arrays = of_all_positions(base, self.unit_domains, by_reduced(reduced))
+        schedule, reduced = self.orders.reference.schedule, self.reduced
+        arrays = of_all_positions(schedule, self.unit_domains, by_reduced(reduced))
         return estimated_maps(arrays, reduced.goals, self.unit_domains)
 
+    @property
+    def _optimizer_config(self) -> OptimizerConfig:
+        return OptimizerConfig(**self.config["optimizer"])
+
+    def _reduced(self, config: EstimatorConfig) -> ReducedModel:
+        """Return the reduced model of one estimator; it is read once."""
+        if config.path not in self._reduced_models:
+            file = self.store.folder / config.path / "reduced.h5"
+            self._reduced_models[config.path] = ReducedModel.load(file, self.store.key)
+        return self._reduced_models[config.path]
+
     def _replaying(self) -> list[EstimatorConfig]:
-        """Return the configurations of the estimators that take any order."""
+        """Return the configurations of the estimators that can estimate any order."""
         configs = [EstimatorConfig(**entry) for entry in self.config["estimators"]]
         return [config for config in configs if config.method not in FITTED_METHODS]
 
     def _config(self, estimator: str) -> EstimatorConfig:
         """Return the configuration of an estimator by its name, or by its method if it is one."""
         known = self._replaying()
-        found = [config for config in known if estimator in (config.name, config.method)]
-        if len(found) != 1:
-            names = ", ".join(config.name for config in known)
-            what = "no" if not found else "more than one"
+        matches = [config for config in known if config.name == estimator] or [
+            config for config in known if config.method == estimator
+        ]
+        names = ", ".join(config.name for config in known)
+        if len(matches) > 1:
+            options = ", ".join(config.name for config in matches)
+            raise UserError(f"more than one estimator `{estimator}`; name one of {options}")
+        if not matches:
             raise UserError(
-                f"{what} estimator `{estimator}` that takes further orders; this study has "
-                f"{names}; list others under `estimators` of its configuration and run it again"
+                f"no estimator `{estimator}` that can estimate further orders; this study has "
+                f"{names}; to use another one, add it to `estimators` of its configuration and run "
+                "the study again"
             )
-        return found[0]
+        return matches[0]
 
 
 def _value(value: float, radius: float | None, limits: Sequence[float] | None) -> Value:

@@ -1,4 +1,4 @@
-"""A user's orders as CSV say what they say as JSON, and bad ones are one line."""
+"""Orders in CSV read like orders in JSON; an error is one line."""
 
 import json
 
@@ -78,19 +78,22 @@ def test_the_ending_tells_csv_from_json_in_capitals_too(folder):
 
 
 BAD = {  # the text, and what the line says beside the file's name
-    "empty": ("", ["holds no orders"]),
-    "blank": ("\n ,\n", ["holds no orders"]),
-    "only a heading": (PLACES, ["holds no orders"]),
+    "empty": ("", ["no orders"]),
+    "blank": ("\n ,\n", ["no orders"]),
+    "only a heading": (PLACES, ["no orders"]),
     "no heading": (
         "mine,0,1,2,3,4,5\nb,0,1,2,3,4,5\n",
-        ["heading is missing: begins with 'mine'", "`name`, `kind` (may be left out), then one a"],
+        [
+            "column names is missing: the file begins with 'mine'",
+            "`name`, `kind` (optional), then one",
+        ],
     ),
-    "one order without a heading": ("mine,0,1,2,3,4,5\n", ["heading is missing", "`name`"]),
-    "heading without a name": ("order,1,2\nmine,0,1\n", ["begins with 'order'", "`name`"]),
+    "one order without a heading": ("mine,0,1,2,3,4,5\n", ["column names is missing", "`name`"]),
+    "heading without a name": ("order,1,2\nmine,0,1\n", ["the file begins with 'order'", "`name`"]),
     "semicolons": ("name;1;2\nmine;0;1\n", ["begins with 'name;1;2'", "commas"]),
     "not UTF-8": (b"name,1\nmine,\xff\n", ["not readable as CSV"]),
     "unclosed quote": (PLACES + 'mine,"0,1,2,3,4,5\n', ["not readable as CSV"]),
-    "duplicate unit": (PLACES + "mine,0,0,2,3,4,5\n", ["'mine'", "unit 0 comes 2 times"]),
+    "duplicate unit": (PLACES + "mine,0,0,2,3,4,5\n", ["'mine'", "unit 0 occurs 2 times"]),
     "missing unit": (PLACES + "mine,0,1,2,3,4,4\n", ["'mine'", "not a permutation"]),
     "unknown unit": (PLACES + "mine,0,1,2,3,4,6\n", ["'mine'", "unit 6 does not exist"]),
     "negative unit": (PLACES + "mine,0,1,2,3,4,-1\n", ["'mine'", "unit -1 does not exist"]),
@@ -98,21 +101,21 @@ BAD = {  # the text, and what the line says beside the file's name
     "too long": (PLACES + "mine,0,1,2,3,4,5,5\n", ["'mine'", "7 places"]),
     "longer than the heading": (
         "name,1,2\nmine,0,1,2,3,4,5\n",
-        ["'mine'", "6 places, but the heading names 2"],
+        ["'mine'", "6 places, but the first line names 2"],
     ),
     "longer than the heading by a comma": (KINDS + "mine,,0,1,2,3,4,5,\n", ["'mine'", "7 places"]),
     "no places": (PLACES + "mine\n", ["'mine'", "whole numbers"]),
-    "padded": (PLACES + "mine,0,1,2,3,4,\n", ["'mine'", "place 5 holds ''", "whole number"]),
-    "a word": (PLACES + "mine,0,one,2,3,4,5\n", ["'mine'", "place 1 holds 'one'"]),
-    "a fraction": (PLACES + "mine,0,1.5,2,3,4,5\n", ["'mine'", "place 1 holds '1.5'"]),
+    "padded": (PLACES + "mine,0,1,2,3,4,\n", ["'mine'", "place 5 is ''", "whole number"]),
+    "a word": (PLACES + "mine,0,one,2,3,4,5\n", ["'mine'", "place 1 is 'one'"]),
+    "a fraction": (PLACES + "mine,0,1.5,2,3,4,5\n", ["'mine'", "place 1 is '1.5'"]),
     "a number as Python writes it": (PLACES + "mine,0_0,1,2,3,4,5\n", ["'mine'", "'0_0'"]),
-    "digits of another script": (PLACES + "mine,0,1,2,3,4,５\n", ["'mine'", "holds '５'"]),
+    "digits of another script": (PLACES + "mine,0,1,2,3,4,５\n", ["'mine'", "is '５'"]),
     "more digits than a number has": (PLACES + f"mine,{'1' * 5000},1,2,3,4,5\n", ["place 0"]),
     "a huge number": (PLACES + f"mine,0,{2**70},2,3,4,5\n", ["'mine'", "whole numbers"]),
-    "duplicate name": (PLACES + "mine,0,1,2,3,4,5\n" * 2, ["'mine'", "name is taken"]),
+    "duplicate name": (PLACES + "mine,0,1,2,3,4,5\n" * 2, ["'mine'", "duplicate name"]),
     "no name": (PLACES + ",0,1,2,3,4,5\n", ["order 0", "`name`"]),
     "unknown kind": (KINDS + "mine,fre,0,1,2,3,4,5\n", ["'mine'", "`kind` is 'fre'"]),
-    "kind without a heading": (PLACES + "mine,free,0,1,2,3,4\n", ["'mine'", "holds 'free'"]),
+    "kind without a heading": (PLACES + "mine,free,0,1,2,3,4\n", ["'mine'", "is 'free'"]),
 }
 
 

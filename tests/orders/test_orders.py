@@ -15,7 +15,7 @@ from trainorder.errors import UserError
 from trainorder.orders.generate import study_orders
 from trainorder.orders.kendall import kendall_distance
 from trainorder.orders.order import Order
-from trainorder.orders.order_book import bounded, followed, load_orders, to_retrain
+from trainorder.orders.order_book import OrderBook, read_records
 from trainorder.orders.user_files import check_order, read_orders, read_reference
 
 DOMAINS = ["sea", "hill", "mixed", "hill", "sea", "sea", "hill", "sea"]
@@ -35,9 +35,8 @@ def window(units=UNITS, units_per_step=1, epochs=1):
     )
 
 
-def made(seed=0, **shape):
-    orders = study_orders(CONFIG, window(**shape), seed, DOMAINS, LOSSES)
-    return {order.name: order for order in orders}
+def study_book(seed=0, **shape):
+    return study_orders(CONFIG, window(**shape), seed, DOMAINS, LOSSES)
 
 
 SHAPES = [{}, {"units_per_step": 2}, {"epochs": 2}, {"units_per_step": 4, "epochs": 3}]
@@ -45,36 +44,39 @@ SHAPES = [{}, {"units_per_step": 2}, {"epochs": 2}, {"units_per_step": 4, "epoch
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_every_order_visits_each_unit_once_an_epoch(shape):
-    for order in made(**shape).values():
+    for order in study_book(**shape).values():
         assert order.schedule.shape == (window(**shape).steps, shape.get("units_per_step", 1))
         counts = np.bincount(order.schedule.ravel(), minlength=UNITS)
         assert (counts == shape.get("epochs", 1)).all(), order.name
 
 
 def test_there_are_as_many_orders_of_each_split_as_the_configuration_says():
-    splits = [order.split for order in made().values()]
+    splits = [order.split for order in study_book().values()]
     counted = {split: splits.count(split) for split in dict.fromkeys(splits)}
     assert counted == CONFIG.counts, "the check of shards would let a job have no order"
 
 
 def test_the_reference_comes_first_and_names_are_distinct():
-    orders = study_orders(CONFIG, window(), 0, DOMAINS, LOSSES)
-    assert orders[0].name == orders[0].split == "reference"
-    assert len({order.name for order in orders}) == len(orders)
+    orders = study_book()
+    [first, *others] = orders.values()
+    assert first is orders.reference
+    assert first.name == first.split == "reference"
+    assert "reference" not in {order.split for order in others}
+    assert len({order.name for order in orders.values()}) == len(orders)
 
 
 def test_a_given_reference_is_the_reference_and_what_is_made_from_it_and_no_random_order():
     given = np.arange(UNITS)[:, None]
-    drawn = made()
+    drawn = study_book()
     orders = study_orders(CONFIG, window(), 0, DOMAINS, LOSSES, given)
-    found = {order.name: order.schedule for order in orders}
-    assert orders[0].name == orders[0].split == "reference"
-    assert np.array_equal(found["reference"], given)
-    assert np.array_equal(found["reversed"], given[::-1])
-    assert found["block-2"].ravel()[:2].tolist() in ([0, 1], [1, 0])
+    assert next(iter(orders)) == orders.reference.split == "reference"
+    assert np.array_equal(orders.reference.schedule, given)
+    assert np.array_equal(orders["reversed"].schedule, given[::-1])
+    assert orders["block-2"].schedule.ravel()[:2].tolist() in ([0, 1], [1, 0])
     for name, order in drawn.items():
         if order.kind == "random":
-            assert np.array_equal(found[name], order.schedule), f"{name} depends on the reference"
+            same = np.array_equal(orders[name].schedule, order.schedule)
+            assert same, f"{name} depends on the reference"
 
 
 def test_the_order_of_a_run_is_the_only_one_of_its_file(tmp_path):
@@ -90,11 +92,11 @@ def test_the_order_of_a_run_is_the_only_one_of_its_file(tmp_path):
     ("orders", "message"),
     [
         ([{"name": "a", "schedule": list(range(8))}, {"name": "b", "schedule": list(range(8))}],
-         "order.json: holds 2 orders; the run has one"),
-        ([{"name": "a", "kind": "free", "schedule": [0] * 8}], "order.json: order 'a': is free"),
+         "order.json: 2 orders; expected the one order of the run"),
+        ([{"name": "a", "kind": "free", "schedule": [0] * 8}], "order 'a': `kind` is free"),
         ([{"name": "a", "schedule": [0] * 8}], "order.json: order 'a': not a permutation"),
         ([{"name": "a", "schedule": list(range(7))}], "order.json: order 'a': 7 places"),
-        ([], "order.json: holds no orders"),
+        ([], "order.json: no orders"),
     ],
     ids=["two", "free", "no permutation", "short", "none"],
 )  # fmt: skip
@@ -106,13 +108,13 @@ def test_an_order_that_no_run_went_in_is_one_line(tmp_path, orders, message):
 
 
 def test_random_orders_differ_from_each_other_and_between_splits():
-    drawn = [tuple(o.schedule.ravel()) for o in made().values() if o.kind == "random"]
+    drawn = [tuple(o.schedule.ravel()) for o in study_book().values() if o.kind == "random"]
     assert len(set(drawn)) == len(drawn), "two random orders share their stream"
 
 
 def test_the_same_seed_gives_the_same_orders_and_another_seed_others():
     def schedules(seed):
-        return {name: order.schedule.tolist() for name, order in made(seed).items()}
+        return {name: order.schedule.tolist() for name, order in study_book(seed).items()}
 
     assert schedules(1) == schedules(1)
     assert schedules(1) != schedules(2)
@@ -120,14 +122,14 @@ def test_the_same_seed_gives_the_same_orders_and_another_seed_others():
 
 def test_more_orders_leave_those_there_as_they_were():
     more = OrdersConfig(calibration=5, random=9, fit=7, block_sizes=[4, 8], custom=None)
-    larger = {o.name: o for o in study_orders(more, window(), 0, DOMAINS, LOSSES)}
-    for name in larger.keys() & made().keys():
-        same = np.array_equal(larger[name].schedule, made()[name].schedule)
+    larger = study_orders(more, window(), 0, DOMAINS, LOSSES)
+    for name in larger.keys() & study_book().keys():
+        same = np.array_equal(larger[name].schedule, study_book()[name].schedule)
         assert same, f"{name} depends on how many orders there are"
 
 
 def test_reversed_is_the_reference_backwards():
-    orders = made()
+    orders = study_book()
     backwards = orders["reference"].schedule[::-1]
     assert np.array_equal(orders["reversed"].schedule, backwards)
     assert orders["reversed"].as_dict(orders["reference"])["kendall"] == 1.0
@@ -138,17 +140,17 @@ def test_orders_by_domain_have_one_block_a_domain():
         ("domain-sorted", ["hill", "mixed", "sea"]),
         ("domain-sorted-reversed", ["sea", "mixed", "hill"]),
     ):
-        visited = [DOMAINS[unit] for unit in made()[name].schedule.ravel()]
+        visited = [DOMAINS[unit] for unit in study_book()[name].schedule.ravel()]
         assert [domain for domain, _ in itertools.groupby(visited)] == domains, name
 
 
 def test_interleaved_takes_the_domains_in_turn():
-    visited = [DOMAINS[unit] for unit in made()["interleaved"].schedule.ravel()]
+    visited = [DOMAINS[unit] for unit in study_book()["interleaved"].schedule.ravel()]
     assert visited == ["hill", "mixed", "sea", "hill", "sea", "hill", "sea", "sea"]
 
 
 def test_orders_by_difficulty_follow_the_losses():
-    orders = made()
+    orders = study_book()
     rising = LOSSES[orders["easy-to-hard"].schedule.ravel()]
     assert (np.diff(rising) > 0).all()
     assert np.array_equal(
@@ -158,7 +160,7 @@ def test_orders_by_difficulty_follow_the_losses():
 
 @pytest.mark.parametrize("size", [2, 4])
 def test_a_block_shuffled_order_keeps_each_unit_in_its_block(size):
-    orders = made()
+    orders = study_book()
     blocks = orders[f"block-{size}"].schedule.reshape(-1, size)
     reference = orders["reference"].schedule.reshape(-1, size)
     assert np.array_equal(np.sort(blocks), np.sort(reference))
@@ -168,7 +170,7 @@ def test_larger_blocks_go_further_from_the_reference():
     def distance(size):
         config = OrdersConfig(calibration=0, random=2, fit=0, block_sizes=[size], custom=None)
         orders = study_orders(config, window(units=64), 0, ["sea"] * 64, np.arange(64.0))
-        return kendall_distance(orders[-1].schedule, orders[0].schedule)
+        return kendall_distance(orders[f"block-{size}"].schedule, orders.reference.schedule)
 
     distances = [distance(size) for size in (2, 8, 64)]
     assert distances == sorted(distances)
@@ -199,12 +201,18 @@ def test_kendall_distance_matches_repeated_visits_and_ignores_missing_units():
 
 
 def test_written_orders_are_read_back(tmp_path):
-    orders = list(made().values())
+    orders = study_book()
     path = tmp_path / "orders.json"
-    path.write_text(json.dumps({"orders": [order.as_dict(orders[0]) for order in orders]}))
-    for order, found in zip(orders, load_orders(path), strict=True):
-        assert (order.name, order.kind, order.split) == (found.name, found.kind, found.split)
-        assert np.array_equal(order.schedule, found.schedule)
+    content = orders.as_dict("mine", window(), LOSSES)
+    content["orders"][1]["units"] = [3]
+    path.write_text(json.dumps(content))
+    loaded = OrderBook.load(path)
+    for order, other in zip(orders.values(), loaded.values(), strict=True):
+        assert (order.name, order.kind, order.split) == (other.name, other.kind, other.split)
+        assert np.array_equal(order.schedule, other.schedule)
+    assert loaded.unit_domains == orders.unit_domains == DOMAINS
+    assert loaded.units_of_interest == {"calibration-0000": [3]}
+    assert list(read_records(path).values()) == content["orders"]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"orders": [{"name": "a"}]}', None])
@@ -213,39 +221,38 @@ def test_damaged_orders_name_the_file_and_the_rule(tmp_path, content):
     if content is not None:
         path.write_text(content)
     with pytest.raises(UserError) as caught:
-        load_orders(path)
+        OrderBook.load(path)
     assert str(path) in str(caught.value)
     assert "rerun rule `orders`" in str(caught.value)
 
 
 def test_bounds_take_the_first_orders_of_each_split():
-    chosen = bounded(list(made().values()), {"calibration": 0, "random": 2, "structured": 1})
+    chosen = study_book().bounded({"calibration": 0, "random": 2, "structured": 1})
     names = [order.name for order in chosen]
     assert names == ["reference", "random-0000", "random-0001", "reversed"]
 
 
 def test_orders_to_fit_on_are_never_estimated():
-    orders = list(made().values())
-    assert {o.name for o in orders} - {o.name for o in bounded(orders, {})} == {
-        "fit-0000",
-        "fit-0001",
-    }
+    orders = study_book()
+    estimated = {order.name for order in orders.bounded({})}
+    assert orders.keys() - estimated == {"fit-0000", "fit-0001"}
+    assert [order.name for order in orders.fit] == ["fit-0000", "fit-0001"]
 
 
 def test_a_baseline_is_retrained_on_what_it_is_fitted_on_and_estimates_and_on_nothing_else():
-    orders, bounds = list(made().values()), {"calibration": 0, "random": 1, "structured": 0}
-    names = [order.name for order in to_retrain(orders, bounds)]
+    orders, bounds = study_book(), {"calibration": 0, "random": 1, "structured": 0}
+    names = [order.name for order in orders.to_retrain(bounds)]
     assert names == ["fit-0000", "fit-0001", "reference", "random-0000"]
-    assert to_retrain(orders, None) == orders
+    assert orders.to_retrain(None) == list(orders.values())
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 40])
 def test_followed_orders_are_no_more_than_asked_for_and_half_structured(count):
-    orders = list(made().values())
-    names = followed(orders, count)
+    orders = study_book()
+    names = orders.followed(count)
     assert len(names) <= count
     assert len(set(names)) == len(names)
-    structured = sum(order.split == "structured" for order in orders if order.name in names)
+    structured = sum(orders[name].split == "structured" for name in names)
     assert structured <= max(1, count // 2) or count == 0
 
 
@@ -288,8 +295,8 @@ BAD = {
     "not an object": ([FLAT], "order 0: needs the keys"),
     "no schedule": ([{"name": "mine"}], "order 'mine': needs the keys"),
     "empty object": ({}, "no orders"),
-    "orders misspelt": ({"order": [FLAT]}, "unknown key 'order'; known are `orders`"),
-    "a key beside orders": ({"orders": [FLAT], "seed": 1}, "unknown key 'seed'; known are"),
+    "orders misspelt": ({"order": [FLAT]}, "unknown key 'order'; expected `orders`"),
+    "a key beside orders": ({"orders": [FLAT], "seed": 1}, "unknown key 'seed'; expected"),
     "an order's key beside orders": ({"orders": [FLAT], "kind": "free"}, "unknown key 'kind'"),
     "name misspelt": (
         {"nmae": "mine", "schedule": FLAT},
@@ -308,12 +315,12 @@ BAD = {
     "a truth value among numbers": (one([3, True, False, 2]), "whole numbers"),
     "a truth value in a step": (one([[3, True], [0, 2]]), "whole numbers"),
     "too deep to read": ("[" * 100_000, "not readable as JSON"),
-    "a key that stands twice": (
+    "a duplicate key": (
         '{"name": "mine", "schedule": [0, 0, 0, 0], "schedule": [3, 1, 0, 2]}',
         "the key 'schedule' stands twice in one object",
     ),
-    "a name that no file can hold": ({"name": "a\ud800", "schedule": FLAT}, "holds '\\ud800'"),
-    "a name of two lines": ({"name": "a\nb", "schedule": FLAT}, "`name` holds '\\n'"),
+    "a name that no file can hold": ({"name": "a\ud800", "schedule": FLAT}, "contains '\\ud800'"),
+    "a name of two lines": ({"name": "a\nb", "schedule": FLAT}, "`name` contains '\\n'"),
     "a huge number": (one([3, 1, 0, 2**70]), "whole numbers"),
     "a large number": (one([3, 1, 0, 2**62]), "does not exist"),
     "ragged steps": (one([[3, 1], [0]]), "different lengths"),
@@ -321,13 +328,13 @@ BAD = {
     "too long": (one([3, 1, 0, 2, 0]), "5 places"),
     "steps of another width": (one([[3, 1, 0, 2]]), "1 x 4 places"),
     "too deep": (one([[[3, 1], [0, 2]]]), "1 x 2 x 2 places"),
-    "unknown unit": (one([3, 1, 0, 4]), "unit 4 does not exist; units are 0..3"),
+    "unknown unit": (one([3, 1, 0, 4]), "unit 4 does not exist; expected units 0..3"),
     "negative unit": (one([3, 1, 0, -1]), "unit -1 does not exist"),
-    "no permutation": (one([3, 1, 0, 0]), "not a permutation: unit 0 comes 2 times"),
+    "no permutation": (one([3, 1, 0, 0]), "not a permutation: unit 0 occurs 2 times"),
     "unknown kind": (one(FLAT, kind="Free"), "`kind` is 'Free'"),
     "kind is a list": (one(FLAT, kind=["free"]), "`kind` is ['free']"),
     "misspelt key": (one(FLAT, knd="free"), "unknown key 'knd'"),
-    "two of one name": ([one(FLAT), one(FLAT)], "the name is taken by another order of the file"),
+    "two of one name": ([one(FLAT), one(FLAT)], "duplicate name"),
     "free, unknown unit": (one([3, 1, 0, 9], kind="free"), "unit 9"),
 }
 
@@ -349,17 +356,17 @@ def test_a_bad_order_is_one_line_that_names_the_file_and_the_order(tmp_path, cas
 SCHEDULE = list(range(UNITS))
 
 
-@pytest.mark.parametrize("name", [*made(), "random-0", "random-9999", "block-64"])
+@pytest.mark.parametrize("name", [*study_book(), "random-0", "random-9999", "block-64"])
 def test_no_order_of_a_user_has_a_name_that_a_study_gives(tmp_path, name):
-    """Of any study: with a larger one the same file would be refused after its text is made."""
+    """Of any study: with a larger one the same file would raise after its text was changed."""
     path = written(tmp_path, {"name": name, "schedule": SCHEDULE})
     for read in (lambda: read_orders(path, window()), lambda: Order.from_json(path)):
-        with pytest.raises(UserError, match=f"'{name}': the name is taken by .* the study; rename"):
+        with pytest.raises(UserError, match=f"'{name}': the name is reserved .* the study; rename"):
             read()
 
 
 @pytest.mark.parametrize("name", ["my-reversed", "random", "random-0001b", "local-search", "Fit-1"])
-def test_names_that_no_study_gives_are_taken(tmp_path, name):
+def test_names_that_no_study_gives_are_accepted(tmp_path, name):
     path = written(tmp_path, {"name": name, "schedule": SCHEDULE})
     assert [order.name for order in read_orders(path, window())] == [name]
     assert Order.from_json(path).name == name
@@ -373,14 +380,14 @@ def test_the_order_of_a_run_may_be_called_as_the_study_calls_it(tmp_path):
 def test_custom_orders_stand_beside_the_study_s_own(tmp_path):
     path = written(tmp_path, {"name": "mine", "schedule": SCHEDULE})
     config = replace(CONFIG, custom=str(path))
-    names = [order.name for order in study_orders(config, window(), 0, DOMAINS, LOSSES)]
-    assert names == [*made(), "mine"]
+    names = list(study_orders(config, window(), 0, DOMAINS, LOSSES))
+    assert names == [*study_book(), "mine"]
     written(tmp_path, {"name": "random-0001", "schedule": SCHEDULE})
-    with pytest.raises(UserError, match=r"'random-0001': the name is taken"):
+    with pytest.raises(UserError, match=r"'random-0001': the name is reserved"):
         study_orders(config, window(), 0, DOMAINS, LOSSES)
 
 
-def test_the_name_of_an_order_is_refused_in_the_place_of_one():
+def test_a_name_instead_of_an_order_raises():
     with pytest.raises(UserError, match=r"'reversed' is not an order; .*study\.orders") as caught:
         check_order("reversed", window())
     assert "\n" not in str(caught.value)

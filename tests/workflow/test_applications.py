@@ -9,7 +9,7 @@ import pytest
 from trainorder.curriculum.constraints import Constraints, Quota
 from trainorder.memorization.moves import swapped
 from trainorder.orders.order import Order
-from trainorder.orders.order_book import load_orders, load_unit_domains
+from trainorder.orders.order_book import OrderBook
 from trainorder.study import Study
 
 pytestmark = pytest.mark.study
@@ -21,10 +21,10 @@ def curriculum(finished):
 
 
 def test_searched_orders_meet_the_constraints_of_the_configuration(finished):
-    orders = load_orders(finished.results / "orders.json")
+    orders = OrderBook.load(finished.results / "orders.json")
     constraints = Constraints(
-        orders[0].schedule,
-        load_unit_domains(finished.results / "orders.json"),
+        orders.reference.schedule,
+        orders.unit_domains,
         {0: 5},
         [Quota("code", 0, 2, least=1)],
         5,

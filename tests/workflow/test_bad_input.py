@@ -146,12 +146,12 @@ def test_a_warm_model_without_a_finite_loss_is_one_line(bench):
 
 
 ORDERS = {
-    "no permutation": ({"name": "mine", "schedule": [0, 0, 1, 2, 3, 4]}, "unit 0 comes 2 times"),
+    "no permutation": ({"name": "mine", "schedule": [0, 0, 1, 2, 3, 4]}, "unit 0 occurs 2 times"),
     "unknown unit": ({"name": "mine", "schedule": [0, 1, 2, 3, 4, 6]}, "unit 6 does not exist"),
     "wrong length": ({"name": "mine", "schedule": [0, 1, 2]}, "3 places"),
-    "name is taken": ({"name": "reversed", "schedule": [0, 1, 2, 3, 4, 5]}, "name is taken"),
+    "name is taken": ({"name": "reversed", "schedule": [0, 1, 2, 3, 4, 5]}, "name is reserved"),
     "not JSON": ("name: mine", "not readable as JSON"),
-    "empty": ([], "holds no orders"),
+    "empty": ([], "no orders"),
 }
 
 

@@ -24,7 +24,7 @@ from trainers import (
     write_tokens,
 )
 from trainorder.config.sections import ModelConfig, OptimizerConfig
-from trainorder.orders.order_book import load_orders
+from trainorder.orders.order_book import OrderBook
 from trainorder.planning.sizes import Sizes
 from trainorder.planning.stages import stages
 from trainorder.storage.sealed_hdf5 import read_arrays
@@ -155,7 +155,7 @@ def ran(trained, tmp_path_factory):
     The run is of the same data, by a trainer of its own that keeps a checkpoint every few steps.
     """
     arrays = token_arrays(WARMUP * UNIT_SIZE)
-    reference = load_orders(trained.file("orders.json"))[0].schedule
+    reference = OrderBook.load(trained.file("orders.json")).reference.schedule
     warmup = arrays["warmup"].reshape(WARMUP, UNIT_SIZE, LENGTH)
     batches = [*warmup, *arrays["units"][reference[:, 0]]]
     rate = AdamW(OptimizerConfig(**trained.made["optimizer"]), 0).learning_rate
@@ -216,16 +216,16 @@ def test_nothing_is_trained_and_no_warm_up_is_asked_for(every_step):
 
 
 def test_the_orders_are_the_run_s_own_and_the_same_random_ones(every_step, trained):
-    found, other = (load_orders(study.file("orders.json")) for study in (every_step[0], trained))
-    assert [order.name for order in found] == [order.name for order in other]
-    for mine, theirs in zip(found, other, strict=True):
-        assert np.array_equal(mine.schedule, theirs.schedule)
+    found, other = (OrderBook.load(study.file("orders.json")) for study in (every_step[0], trained))
+    assert list(found) == list(other)
+    for name, order in found.items():
+        assert np.array_equal(order.schedule, other[name].schedule)
 
 
 @pytest.mark.parametrize("made", ["every_step", "every_second"])
 def test_the_truth_of_the_reference_is_the_run_s_last_checkpoint_to_the_bit(made, request):
     study, states = request.getfixturevalue(made)
-    orders = len(load_orders(study.file("orders.json")))
+    orders = len(OrderBook.load(study.file("orders.json")))
     done(study.truth(shards=orders - 1))  # the first shard has the reference and one other
     found = read_arrays(study.file("truth.h5"), KEY, "truth")
     assert found["order"][0] == "reference"

@@ -102,7 +102,7 @@ REFUSED = {  # a file's name and text, and what the line says
     "missing": ("absent.csv", None, "absent.csv: no such file"),
     "duplicate unit": ("a.csv", "name,1,2,3,4,5,6\nmine,0,0,2,3,4,5", "a.csv: order 'mine': not a"),
     "not a number": ("a.csv", "name,1,2,3,4,5,6\nmine,0,x,2,3,4,5", "a.csv: order 'mine': place 1"),
-    "empty": ("a.csv", "", "a.csv: holds no orders"),
+    "empty": ("a.csv", "", "a.csv: no orders"),
     "unknown unit": (
         "a.json",
         '{"name": "m", "schedule": [0, 1, 2, 3, 4, 9]}',
@@ -147,4 +147,6 @@ def test_the_step_by_hand_says_one_line_of_a_file_that_has_changed(asked):
     job = tree.job("what_if")
     (tree.root / "bad.csv").write_text(MINE.replace("0,2,4", "0,2,5"))
     job["input"]["custom"] = "bad.csv"
-    assert_one_line(by_hand(tree, "what_if", job), "bad.csv", "'odd-first'", "unit 4 comes 0 times")
+    assert_one_line(
+        by_hand(tree, "what_if", job), "bad.csv", "'odd-first'", "unit 4 occurs 0 times"
+    )

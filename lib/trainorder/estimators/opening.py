@@ -1,19 +1,15 @@
-"""Opens what an estimator rests on, and builds it."""
+"""Opens the stored files that an estimator needs, and builds the estimator."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from trainorder.config.methods import STORE
 from trainorder.config.sections import EstimatorConfig
 from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.estimators.build import build_estimator
 from trainorder.expansion.expansion import Expansion
-from trainorder.expansion.gradient_table import Table
-from trainorder.expansion.path import StoredPath
 from trainorder.expansion.replay import Estimator
-from trainorder.storage.manifest import opened_shards, shards
-from trainorder.training.checkpoints import read_state
+from trainorder.expansion.store import Store
 from trainorder.training.optimizer import Optimizer
 from trainorder.training.problem import LanguageProblem
 
@@ -23,40 +19,32 @@ def opened_estimator(
     config: EstimatorConfig,
     problem: LanguageProblem,
     optimizer: Optimizer,
-    manifest: Path,
-    warm: Path,
-    key: str,
+    *,
+    store: Store,
     seed: int,
 ) -> Iterator[Estimator]:
-    """Open the files of the store that the estimator of `config` reads, and yield it.
+    """Yield the estimator of `config`; its files stay open until the context ends.
 
     Args:
         config: of an estimator that replays.
         problem: the learning problem.
-        optimizer: of the study.
-        manifest: of the store.
-        warm: the state before the window.
-        key: of the study.
-        seed: as in `build_estimator`.
+        optimizer: the study's optimizer.
+        store: the store that the estimator reads.
+        seed: `seeds.order`, for the probes of `subsample`.
 
     Raises:
-        UserError: a file is missing, damaged, or of another study.
+        UserError: a file is missing, damaged or belongs to another study.
 
     """
-    needed = STORE[config.method]
+    needs = STORE[config.method]
     with ExitStack() as stack:
-        opens = {
-            kind: stack.enter_context(opened_shards(manifest, key, config.path, kind))
-            for kind in ("path", "table")
-            if kind in needed
-        }
+        path = stack.enter_context(store.path(config.path)) if "path" in needs else None
+        table = stack.enter_context(store.table(config.path)) if "table" in needs else None
         model = None
-        if "curvature" in needed:
-            [file] = shards(manifest, key, config.path, "curvature")
-            model = LowRankExpansion.load(file, key, read_state(warm, key, "warm"))
-        centre = StoredPath(opens["path"][0]) if "path" in opens else model
+        if "curvature" in needs:
+            [file] = store.files(config.path, "curvature")
+            model = LowRankExpansion.load(file, store.key, store.start())
+        centre = path or model  # the low-rank model holds the states of its path
         if centre is None:
-            raise ValueError(f"{config.method} expands about nothing that the store holds")
-        table = Table(opens["table"]) if "table" in opens else None
-        expansion = Expansion(problem, optimizer, centre, table)
-        yield build_estimator(config, expansion, model, seed)
+            raise ValueError(f"`{config.method}` needs neither a path nor a low-rank model")
+        yield build_estimator(config, Expansion(problem, optimizer, centre, table), model, seed)

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from trainorder.config.methods import FITTED_METHODS
 from trainorder.errors import UserError
 from trainorder.orders.order import FIT, REFERENCE
+from trainorder.orders.order_book import read_records
 from trainorder.storage import sealed_hdf5 as store
-from trainorder.storage.formats import read_json
 
 Floats = NDArray[np.float64]
 SCORED_SPLITS = ("calibration", "random", "structured", "custom")
@@ -75,13 +75,10 @@ def read_order_records(path: str | Path) -> dict[str, dict[str, Any]]:
 
     """
     try:
-        records = read_json(path, "orders")["orders"]
-        by_name = {record["name"]: record for record in records}
-        splits = {record["split"] for record in records}
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path}: not a list of orders ({error}); rerun rule `orders`") from None
-    if len(by_name) < len(records):
-        raise UserError(f"{path}: contains a duplicate order name; rerun rule `orders`")
+        by_name = read_records(path)
+        splits = {record["split"] for record in by_name.values()}
+    except KeyError as error:
+        raise UserError(f"{path}: not a list of orders ({error!r}); rerun rule `orders`") from None
     if unknown := sorted(splits - {*SCORED_SPLITS, FIT, REFERENCE}):
         raise UserError(f"{path}: unknown split `{unknown[0]}`; rerun rule `orders`")
     if REFERENCE not in by_name:

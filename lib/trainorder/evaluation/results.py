@@ -13,6 +13,7 @@ from trainorder.evaluation import result_files
 from trainorder.evaluation.result_files import STORE_FIELDS, ResultFile
 from trainorder.evaluation.verdict import NOT_CALIBRATED, NOT_TRUSTED
 from trainorder.orders.order import REFERENCE
+from trainorder.orders.order_book import read_records
 from trainorder.storage.formats import read_csv, read_json
 from trainorder.storage.sealed_hdf5 import read_arrays
 
@@ -73,11 +74,10 @@ class Results:
         """
         estimates, trajectories = result_files.ESTIMATES, result_files.TRAJECTORIES
         by_estimator = ("estimator", "order", "metric")
-        orders = _content(result_files.ORDERS, folder)["orders"]
         return cls(
             validation=_content(result_files.VALIDATION, folder),
             costs=_content(result_files.COSTS, folder),
-            orders={record["name"]: record for record in orders},
+            orders=read_records(result_files.ORDERS.path(folder)),
             truth=_nested(result_files.TRUTH, folder, "value", ("order", "metric")),
             estimates=_nested(estimates, folder, "value", by_estimator),
             flagged=_nested(estimates, folder, "beyond", by_estimator, number=_flag),

@@ -84,9 +84,7 @@ class OrderBook(Mapping[str, Order]):
             source=str(path),
         )
 
-    def as_dict(
-        self, study: str, window: WindowConfig, unit_losses: np.ndarray
-    ) -> dict[str, Any]:
+    def as_dict(self, study: str, window: WindowConfig, unit_losses: np.ndarray) -> dict[str, Any]:
         """Return the content of `orders.json`.
 
         Args:

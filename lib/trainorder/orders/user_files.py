@@ -133,10 +133,12 @@ def _parsed(path: str | Path, index: int, entry: Any) -> Order:
         raise UserError(f"{where}: `name` is empty or not a string")
     if unprintable := re.search(f"[{UNPRINTABLE}]", label):
         raise UserError(
-            f"{where}: `name` contains {unprintable[0]!r}, which cannot be printed; rename the order"
+            f"{where}: `name` contains {unprintable[0]!r}, which cannot be printed; rename it"
         )
     if kind not in ("permutation", FREE):
-        raise UserError(f"{where}: `kind` is {kind!r}; expected permutation (the default) or {FREE}")
+        raise UserError(
+            f"{where}: `kind` is {kind!r}; expected permutation (the default) or {FREE}"
+        )
     try:
         values = np.array(fields["schedule"])
     except ValueError:

@@ -1,0 +1,111 @@
+"""The stored expansion of a study: paths and gradient tables in `results/<study>/store`."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainorder.expansion.gradient_table import Table
+from trainorder.expansion.path import StoredPath
+from trainorder.storage.formats import read_json
+from trainorder.storage.manifest import RULES, shards
+from trainorder.storage.sealed_hdf5 import opened
+from trainorder.training.checkpoints import read_state
+from trainorder.training.optimizer import State
+
+
+@contextmanager
+def opened_path(file: str | Path, key: str) -> Iterator[StoredPath]:
+    """Open the expansion path of a `path.h5`.
+
+    Args:
+        file: `<store>/reference/path.h5` or `<store>/barycentre/path.h5`.
+        key: the study key that the file must carry.
+
+    Raises:
+        UserError: the file is missing, damaged or belongs to another study.
+
+    """
+    with opened(file, key, RULES[Path(file).parent.name, "path"]) as content:
+        yield StoredPath(content)
+
+
+@contextmanager
+def opened_table(files: Sequence[str | Path], key: str) -> Iterator[Table]:
+    """Open the gradient table of one expansion path from all its `table-N.h5`.
+
+    Raises:
+        UserError: a file is missing, damaged or belongs to another study.
+
+    """
+    with ExitStack() as stack:
+        yield Table(
+            [
+                stack.enter_context(opened(file, key, RULES[Path(file).parent.name, "table"]))
+                for file in files
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class Store:
+    """The store of a study whose manifest is complete.
+
+    Attributes:
+        folder: `results/<study>/store`.
+        key: the study key that its files carry.
+
+    """
+
+    folder: Path
+    key: str
+
+    @classmethod
+    def open(cls, folder: Path) -> "Store":
+        """Return the store in `folder` with the key that its manifest states.
+
+        Raises:
+            UserError: the manifest is missing or damaged.
+
+        """
+        return cls(folder, str(read_json(folder / "manifest.json", "manifest")["study"]))
+
+    @property
+    def manifest(self) -> Path:
+        """The list of all files of the store."""
+        return self.folder / "manifest.json"
+
+    def start(self) -> State:
+        """Read the state before the window.
+
+        Raises:
+            UserError: the file is missing, damaged or belongs to another study.
+
+        """
+        return read_state(self.folder / "warm.h5", self.key, "warm")
+
+    def files(self, path: str, kind: str) -> list[Path]:
+        """Return the files of one kind of an expansion path, checked against the manifest.
+
+        Args:
+            path: `reference` or `barycentre`.
+            kind: `path`, `table`, `curvature` or `reduced`.
+
+        Raises:
+            UserError: the manifest or a file is missing, damaged or belongs to another study.
+
+        """
+        return shards(self.manifest, self.key, path, kind)
+
+    @contextmanager
+    def path(self, name: str) -> Iterator[StoredPath]:
+        """Open an expansion path by its name."""
+        [file] = self.files(name, "path")
+        with opened_path(file, self.key) as path:
+            yield path
+
+    @contextmanager
+    def table(self, name: str) -> Iterator[Table]:
+        """Open the gradient table of an expansion path by its name."""
+        with opened_table(self.files(name, "table"), self.key) as table:
+            yield table
