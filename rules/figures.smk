@@ -1,5 +1,6 @@
 # Every figure of the study: its category and its label in the report.
 FIGURES = {
+    "overview": ("Accuracy", "Overview: three estimators"),
     "estimated_vs_true": ("Accuracy", "Estimated against true, all orders"),
     "estimated_vs_true_random": ("Accuracy", "Estimated against true, random orders"),
     "order_lds": ("Accuracy", "Order-LDS by metric"),

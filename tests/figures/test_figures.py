@@ -24,6 +24,7 @@ from trainorder.figures import (
     draw_all,
     error_along_window,
     estimated_vs_true,
+    overview,
     stores,
     style,
 )
@@ -107,6 +108,42 @@ def test_estimated_against_true_shows_the_files_values(results, structured):
         ]
         found = points[f"taylor1@barycentre/{split}"]
         assert np.array_equal(found, expected), "other values than in the files are drawn"
+
+
+def test_the_overview_shows_the_published_the_recommended_and_an_exact_estimator(results):
+    panels = overview.panels(results)
+    best = results.validation["best_estimator"]
+    assert [panel.estimator for panel in panels][:2] == ["fut@reference", best]
+    assert panels[2].estimator.startswith("taylor")
+    figure = overview.draw(results)
+    for axes, panel in zip(figure.axes, panels, strict=True):
+        points = [p for p in results.points(panel.estimator) if p.split == "random"]
+        low, high = axes.get_ylim()
+        expected = [(p.true, p.estimated) for p in points if low <= p.estimated <= high]
+        assert np.array_equal(plotted(figure)[panel.estimator], expected)
+        rank = results.score(panel.estimator)["order_lds"]["heldout"]["random"]
+        [summary] = [t.get_text() for t in axes.texts if panel.estimator in t.get_text()]
+        assert style.rank_text(rank) in summary
+        assert f"{len(points)} random orders" in summary
+        assert axes.get_xlim() == axes.get_ylim() == figure.axes[0].get_xlim()
+
+
+def test_the_overview_has_no_panel_for_an_estimator_that_the_study_lacks(results):
+    scores = dict(results.validation["estimators"])
+    del scores["fut@reference"]
+    fewer = replace(results, validation={**results.validation, "estimators": scores})
+    assert "Published method" not in [panel.role for panel in overview.panels(fewer)]
+    assert len(overview.draw(fewer).axes) == len(overview.panels(fewer)) == 2
+
+
+def test_the_overview_counts_estimates_beyond_its_axes(results):
+    estimates = copy.deepcopy(results.estimates)
+    estimates["fut@reference"]["random-0000"]["heldout"] = 100.0
+    estimates["fut@reference"]["random-0001"]["heldout"] = float("nan")
+    figure = overview.draw(replace(results, estimates=estimates))
+    outside = 12 - len(plotted(figure)["fut@reference"])
+    assert outside >= 2
+    assert f"{outside} of 12 off scale" in texts(figure)
 
 
 def test_every_order_is_drawn_or_flagged_at_the_edge(results):

@@ -24,6 +24,7 @@ from trainorder.figures import (
     forgetting,
     memorization,
     order_lds,
+    overview,
     replicates,
     stores,
     style,
@@ -31,6 +32,7 @@ from trainorder.figures import (
 )
 
 FIGURES: dict[str, Callable[[Results], Figure]] = {
+    "overview": overview.draw,
     "estimated_vs_true": partial(estimated_vs_true.draw, structured=True),
     "estimated_vs_true_random": partial(estimated_vs_true.draw, structured=False),
     "order_lds": order_lds.draw,
