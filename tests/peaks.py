@@ -29,14 +29,12 @@ from trainorder.curvature.unit_curvature import (
 from trainorder.data.corpus import Corpus
 from trainorder.errors import UserError
 from trainorder.estimators.constant import Constant
-from trainorder.estimators.fut import FUT
-from trainorder.estimators.futpp import FUTPlusPlus
+from trainorder.estimators.fut import FUT, FUTPlusPlus
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.estimators.order0 import Order0
 from trainorder.estimators.recency import Recency
 from trainorder.estimators.subsample import Subsample
-from trainorder.estimators.taylor1 import Taylor1
-from trainorder.estimators.taylor2 import Taylor2
+from trainorder.estimators.taylor import Taylor1, Taylor2
 from trainorder.evaluation.replaying import replay_orders
 from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
 from trainorder.expansion.barycentre import Anchors, anchor_gradients, run_barycentre

@@ -13,8 +13,7 @@ from problems import (
     torch_states,
     warm_state,
 )
-from trainorder.estimators.fut import FUT, adam_update
-from trainorder.estimators.futpp import FUTPlusPlus
+from trainorder.estimators.fut import FUT, FUTPlusPlus, adam_update
 
 REFERENCE = [[0], [1], [2], [3]]
 OTHER = [2, 0, 3, 1]

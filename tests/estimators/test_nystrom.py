@@ -18,7 +18,7 @@ from problems import (
     warm_state,
 )
 from trainorder.estimators.nystrom import Nystrom
-from trainorder.estimators.taylor1 import Taylor1
+from trainorder.estimators.taylor import Taylor1
 from trainorder.expansion.expansion import Expansion
 
 UNITS, SIZE = 6, 8

@@ -17,8 +17,7 @@ from problems import (
     warm_state,
 )
 from trainorder.estimators.order0 import Order0
-from trainorder.estimators.taylor1 import Taylor1
-from trainorder.estimators.taylor2 import Taylor2
+from trainorder.estimators.taylor import Taylor1, Taylor2
 from trainorder.numerics import derivatives
 
 ESTIMATORS = {0: Order0, 1: Taylor1, 2: Taylor2}

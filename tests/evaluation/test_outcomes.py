@@ -14,10 +14,9 @@ from problems import (
 )
 from trainorder.errors import UserError
 from trainorder.estimators.constant import Constant
-from trainorder.estimators.fut import FUT
-from trainorder.estimators.futpp import FUTPlusPlus
+from trainorder.estimators.fut import FUT, FUTPlusPlus
 from trainorder.estimators.order0 import Order0
-from trainorder.estimators.taylor2 import Taylor2
+from trainorder.estimators.taylor import Taylor2
 from trainorder.evaluation import replaying
 from trainorder.evaluation.replaying import replay_orders
 from trainorder.evaluation.retraining import TrainingSetup, retrain_orders

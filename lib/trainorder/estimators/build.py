@@ -5,14 +5,12 @@ from collections.abc import Callable
 from trainorder.config.sections import EstimatorConfig
 from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.estimators.constant import Constant
-from trainorder.estimators.fut import FUT
-from trainorder.estimators.futpp import FUTPlusPlus
+from trainorder.estimators.fut import FUT, FUTPlusPlus
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.estimators.order0 import Order0
 from trainorder.estimators.recency import Recency
 from trainorder.estimators.subsample import Subsample
-from trainorder.estimators.taylor1 import Taylor1
-from trainorder.estimators.taylor2 import Taylor2
+from trainorder.estimators.taylor import Taylor1, Taylor2
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.replay import Estimator, ExactReplay
 

@@ -1,4 +1,4 @@
-"""`constant`: every order ends where the path ends. The yardstick that knows nothing of order."""
+"""`constant`: every order ends at the end of the path. The baseline without any order effect."""
 
 from torch import Tensor
 
@@ -9,7 +9,7 @@ class Constant(Estimator):
     """gamma_t = theta_t for every schedule."""
 
     def replay(self, schedules: Tensor, observe: Observe) -> Tensor:
-        """Return the path's own parameters, whatever the schedule."""
+        """Return the parameters of the path for every schedule."""
         count, steps, _ = schedules.shape
         for t in range(steps + 1):
             observe(t, self.expansion.path.parameters(t).expand(count, -1))

@@ -1,4 +1,4 @@
-"""`nystrom`: order 1 with the low-rank curvature of each unit's cluster."""
+"""`nystrom`: order 1 with a low-rank model of each unit's curvature."""
 
 from trainorder.curvature.low_rank_replay import LowRankReplay
 

@@ -1,4 +1,4 @@
-"""`recency`: only the end of an order counts. The baseline that trains the last steps for real."""
+"""`recency`: the baseline that trains the last steps of an order, starting from the path."""
 
 from torch import Tensor
 
@@ -8,11 +8,11 @@ from trainorder.expansion.replay import Block, ExactReplay, Observe
 class Recency(ExactReplay):
     """gamma_t = theta_t up to t = T - s, then s = `tail` steps with true gradients.
 
-    What came before is forgotten altogether, moments included: they are the path's at T - s.
+    The steps before T - s have no effect: the moments at T - s are those of the path, too.
     """
 
     def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
-        """Differentiate: nothing is approximated once the path is left."""
+        """Differentiate: no gradient is approximated after the replay leaves the path."""
         return self.true_gradients(t, units, parameters)
 
     def replay(self, schedules: Tensor, observe: Observe) -> Tensor:

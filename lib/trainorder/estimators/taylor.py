@@ -1,4 +1,7 @@
-"""Exact Taylor expansion of each unit's own gradient, differentiated at replay."""
+"""`taylor1` and `taylor2`: exact Taylor expansion of each unit's gradient, computed at replay.
+
+They show what expansions of order 1 and 2 can reach; both cost more than retraining.
+"""
 
 from functools import cached_property, partial
 
@@ -19,29 +22,29 @@ class Taylor(ExactReplay):
     order: int
 
     def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
-        """Expand the loss of each visited unit once, for all orders that visit it at `t`."""
+        """Expand the loss of each visited unit once, for all orders that visit it at step `t`."""
         problem = self.expansion.problem
-        centre = self.expansion.parameters(t)
+        theta = self.expansion.parameters(t)
         expand = taylor_gradients if self._by_autograd else differenced_gradients
         result = vectors.zeros(*parameters.shape, dtype=parameters.dtype)
         for unit, orders in sum_over_units(units):
-            places = orders.tolist()
+            rows = orders.tolist()
             terms = expand(
                 partial(problem.loss, unit=unit),
-                centre,
-                (displacement(self.expansion, t, parameters[order][None])[0] for order in places),
+                theta,
+                (displacement(self.expansion, t, parameters[row][None])[0] for row in rows),
                 self.order,
             )
-            for order, term in zip(places, terms, strict=True):
-                result[order].add_(term, alpha=1 / units.shape[1])
-                del term  # not held while the next one is computed
+            for row, term in zip(rows, terms, strict=True):
+                result[row].add_(term, alpha=1 / units.shape[1])
+                del term  # frees its memory before the next one is computed
                 vectors.forget()
             self._count(len(orders))
         return whole(result)
 
     @cached_property
     def _by_autograd(self) -> bool:
-        """Whether the model can be differentiated twice, judged once, at the window's beginning."""
+        """Whether autograd can differentiate the model twice, tested at the window's beginning."""
         loss = partial(self.expansion.problem.loss, unit=0)
         return is_twice_differentiable(loss, self.expansion.parameters(0))
 
@@ -51,3 +54,15 @@ class Taylor(ExactReplay):
         meter.add("hvps", displacements)
         if self.order > 1:
             meter.add("third_derivatives", displacements)
+
+
+class Taylor1(Taylor):
+    """g_t = G[t, s] + H_s d, with exact Hessian-vector products (`docs/method`, order 1)."""
+
+    order = 1
+
+
+class Taylor2(Taylor):
+    """g_t = G[t, s] + H_s d + (1/2) D^3 L_s [d, d], all exact (`docs/method`, order 2)."""
+
+    order = 2
