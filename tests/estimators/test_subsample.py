@@ -65,7 +65,7 @@ def test_of_whole_units_it_is_real_retraining(schedules, kind, changes, given, t
         model, _ = low_rank(about, clusters, 4, probes)
         estimator = Subsample(about, model, 3, 0)
         found = estimator.replay(torch.tensor(schedules), ignore)
-    assert estimator.belief == 1, "whole units are not believed"
+    assert estimator.weight == 1, "whole units do not have weight 1"
     for row, schedule in zip(found, schedules, strict=True):
         truth = torch_states(problem, warm, schedule, config)[-1].parameters
         error = relative_error(row, truth)
@@ -101,19 +101,19 @@ def noisy(tmp_path_factory):
         model, _ = low_rank(about, every_sequence(problem, np.zeros(UNITS, np.int64)))
         for size in (1, 2, 3, 4, 6, 8):
             estimator = Subsample(about, model, size, 0)
-            found[size] = (estimator.belief, estimator.replay(schedules, ignore))
+            found[size] = (estimator.weight, estimator.replay(schedules, ignore))
     return truth, found
 
 
-def test_the_belief_is_a_share_and_grows_with_the_part(noisy):
+def test_the_weight_is_a_share_and_grows_with_the_part(noisy):
     _, found = noisy
-    beliefs = [belief for belief, _ in found.values()]
-    assert all(0 <= belief <= 1 for belief in beliefs), beliefs
-    assert beliefs[-1] == 1
-    assert beliefs[1] < beliefs[3] < 1, f"more text is not believed more: {beliefs}"
+    weights = [weight for weight, _ in found.values()]
+    assert all(0 <= weight <= 1 for weight in weights), weights
+    assert weights[-1] == 1
+    assert weights[1] < weights[3] < 1, f"more text has no larger weight: {weights}"
 
 
-def test_the_belief_is_the_weight_that_brings_changes_of_gradients_nearest(tmp_path):
+def test_the_weight_is_the_one_that_brings_changes_of_gradients_nearest(tmp_path):
     problem = Polynomial(UNITS, size=30, sequences=8, noise=0.6)
     config = optimizer_config(learning_rate=0.05)
     warm = warm_state(problem, problem.start, config)
@@ -135,10 +135,10 @@ def test_the_belief_is_the_weight_that_brings_changes_of_gradients_nearest(tmp_p
                 bent = model.curvature(3, unit[None], theta[None])(ALL)[0] / metric
                 along += float((part - bent) @ (true - bent))
                 across += float((part - bent) @ (part - bent))
-            best[size], found[size] = along / across, estimator.belief
+            best[size], found[size] = along / across, estimator.weight
     for size, weight in best.items():
         assert found[size] == pytest.approx(weight, abs=0.12), (
-            f"{size} of 8 sequences: {found[size]:.2f} is believed, {weight:.2f} would be best"
+            f"{size} of 8 sequences: {found[size]:.2f} is the weight, {weight:.2f} would be best"
         )
 
 
@@ -155,19 +155,19 @@ def test_the_error_falls_as_the_part_grows(noisy):
     assert errors[8] < 1e-10
 
 
-def test_parts_that_say_nothing_new_are_not_believed(tmp_path):
+def test_sequences_without_new_information_have_a_small_weight(tmp_path):
     problem = Polynomial(UNITS, size=12, sequences=40, noise=2.0, kinds=2, spread=0.0)
     config = optimizer_config(learning_rate=0.05)
     warm = warm_state(problem, problem.start, config)
     with barycentre(problem, warm, 6, 1, config, tmp_path) as about:
         model, _ = low_rank(about, every_sequence(problem, problem.kind.numpy()))
-        assert Subsample(about, model, 6, 0).belief < 0.3, "noise is believed"
+        assert Subsample(about, model, 6, 0).weight < 0.3, "noise has a large weight"
 
 
-def test_where_nothing_moves_there_is_a_belief_all_the_same(tmp_path):
+def test_the_weight_is_defined_without_any_displacement(tmp_path):
     problem = Polynomial(UNITS, size=12, kinds=1, spread=0.0)
     config = optimizer_config()
     warm = warm_state(problem, problem.start, config)
     with barycentre(problem, warm, 6, 1, config, tmp_path) as about:
         model, _ = low_rank(about, every_sequence(problem, np.zeros(UNITS, np.int64)))
-        assert 0 <= Subsample(about, model, 2, 0).belief <= 1
+        assert 0 <= Subsample(about, model, 2, 0).weight <= 1

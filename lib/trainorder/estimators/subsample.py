@@ -1,4 +1,4 @@
-"""`subsample`: true gradients of a part of each unit, the low-rank curvature for the rest."""
+"""`subsample`: true gradients of a part of each unit, and low-rank curvature for the rest."""
 
 from functools import partial
 
@@ -16,34 +16,48 @@ from trainorder.numerics.derivatives import gradient
 from trainorder.numerics.interpolation import interpolated
 from trainorder.numerics.shrinkage import split_noise
 
-_CHECKED = 6  # displacements that the weight is estimated from
+_DISPLACEMENTS = 6  # that the weight is estimated from
 
 
 class Subsample(ExactReplay):
     """g_t = G[t, s] + (1 - w) H_c d + w [g_b(gamma) - g_b(theta_t)], b the first n sequences of s.
 
-    All orders of Taylor, of a part of the unit's text. w says how far the part's change is to be
-    believed against that of the low-rank curvature: w = 1 - noise / total, where total is the
-    square of what the two differ by, and noise that of the part's own sampling error, from split
-    halves with the correction (1 - n / S) for drawing n of S sequences without replacement. So n
-    picks the point between free (n = 0 would be `nystrom`) and exact (n = S gives g(gamma) itself).
+    The bracket holds all orders of the Taylor expansion, but for n of the unit's S sequences only.
+    w weighs it against the low-rank curvature: w = 1 - noise / total. `total` is the square of
+    their difference, and `noise` that of the sampling error of n sequences, from split halves with
+    the correction (1 - n / S) for sampling without replacement. So n chooses a point between the
+    cheapest estimator (n = 0 would be `nystrom`) and an exact one (n = S gives g(gamma) itself).
 
-    The gradients g_b(theta_t) are cached at the anchors, and interpolated as the table is.
+    The gradients g_b(theta_t) are cached at the anchors, and interpolated like the gradient table.
+
+    Attributes:
+        model: the low-rank expansion.
+        size: n.
+        weight: w, between 0 and 1.
+
     """
 
     def __init__(self, expansion: Expansion, model: LowRankExpansion, size: int, seed: int) -> None:
-        """Cache the centre gradients of the first `size` sequences of every unit."""
+        """Cache the gradients on the path and estimate the weight.
+
+        Args:
+            expansion: with a gradient table.
+            model: the low-rank expansion about the same path.
+            size: n, the first sequences of each unit that are differentiated.
+            seed: of the schedules whose replays give the displacements for the weight.
+
+        """
         super().__init__(expansion)
         self.model, self.size = model, size
         if expansion.table is None:
-            raise ValueError("this estimator reads the gradient table, and none was opened")
+            raise ValueError("`subsample` needs the gradient table; open it with the expansion")
         with expansion.problem.meter.time("precompute"):
             self._anchors = expansion.path.anchors
-            self._centre = self._parts()
-            self.belief = self._belief(seed)
+            self._path_gradients = self._at_anchors()
+            self.weight = self._estimated_weight(seed)
 
-    def _parts(self) -> Tensor:
-        """Return the gradients (K, U, P) of every unit's part at the path."""
+    def _at_anchors(self) -> Tensor:
+        """Return the gradients (K, U, P) of the first n sequences of every unit on the path."""
         path, problem = self.expansion.path, self.expansion.problem
         shape = (len(self._anchors), problem.units)
         rows = (
@@ -51,74 +65,92 @@ class Subsample(ExactReplay):
             for theta in map(path.parameters, self._anchors.tolist())
             for unit in range(problem.units)
         )
-        made = vectors.stacked(rows, (shape[0] * shape[1], problem.size), self.expansion.dtype)
-        result: Tensor = made.unflatten(0, shape)
+        flat = vectors.stacked(rows, (shape[0] * shape[1], problem.size), self.expansion.dtype)
+        result: Tensor = flat.unflatten(0, shape)
         return result
 
     def _gradient(self, units: Tensor, theta: Tensor, half: slice = slice(None)) -> Tensor:
+        """Return the mean gradient (P,) of the first n sequences of `units` (k,), or of half."""
         problem = self.expansion.problem
         rows = first_sequences(units, self.size)[half]
         problem.meter.add("sequences", len(rows))
         return gradient(partial(problem.sample_loss, rows=rows), theta)
 
-    def _belief(self, seed: int) -> float:
-        """Return w, from a few displacements of replays with the low-rank curvature."""
-        problem, path = self.expansion.problem, self.model
-        left_out = 1 - self.size / problem.sequences
-        if left_out == 0 or self.size == 1:
-            return 1 - left_out  # nothing is left out; or there are no halves to compare
-        metric, middle = second_moment_scale(self.expansion), path.steps // 2
-        reached: list[Tensor] = []
-
-        def observe(t: int, parameters: Tensor) -> None:
-            if t == middle:
-                reached.append(vectors.copied(parameters))
-
-        shape = (path.steps, 1)
-        schedules = probe_schedules(shape, problem.units, seed)[:_CHECKED]
-        about = Expansion(problem, self.expansion.optimizer, path, None)
-        Nystrom(about, self.model).replay(schedules, observe)
-        centre = path.parameters(middle)
+    def _estimated_weight(self, seed: int) -> float:
+        """Return w, from a few displacements that replays with the low-rank curvature reach."""
+        missing_share = 1 - self.size / self.expansion.problem.sequences
+        if missing_share == 0 or self.size == 1:
+            return 1 - missing_share  # all sequences are used; or one has no halves to compare
+        metric, middle = second_moment_scale(self.expansion), self.model.steps // 2
+        schedules, displaced = self._displaced(middle, seed)
         noise = total = 0.0
-        for units, theta in zip(schedules[:, middle], reached[0], strict=True):
-            halves = vectors.empty(2, len(theta), dtype=theta.dtype)
-            for row, half in zip(halves, (slice(0, None, 2), slice(1, None, 2)), strict=True):
-                row.copy_(self._gradient(units, theta, half))
-                row.sub_(self._gradient(units, centre, half))
-            bent = self.model.curvature(middle, units[None], theta[None])
+        for units, theta in zip(schedules[:, middle], displaced, strict=True):
+            halves = self._halves(units, theta, middle)
+            low_rank = self.model.curvature(middle, units[None], theta[None])
             for columns in vectors.blocks(2, len(theta)):
-                found = halves[:, columns] / metric[columns]
-                noise += left_out * float(split_noise(*found))
-                own = bent(columns)[0] / metric[columns]
-                total += float(((found.mean(0) - own) ** 2).sum())
-        if not total:  # nothing moves, or all that moves is foreseen
-            return 1 - left_out
+                changes = halves[:, columns] / metric[columns]
+                noise += missing_share * float(split_noise(*changes))
+                expected = low_rank(columns)[0] / metric[columns]
+                total += float(((changes.mean(0) - expected) ** 2).sum())
+        if not total:  # no displacement, or the low-rank curvature predicts all changes
+            return 1 - missing_share
         return max(0.0, 1 - noise / total)
 
+    def _displaced(self, step: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Return schedules (n, T, 1), and the parameters (n, P) of their replays before `step`."""
+        problem, model = self.expansion.problem, self.model
+        schedules = probe_schedules((model.steps, 1), problem.units, seed)[:_DISPLACEMENTS]
+        copies: list[Tensor] = []
+
+        def observe(t: int, parameters: Tensor) -> None:
+            if t == step:
+                copies.append(vectors.copied(parameters))
+
+        expansion = Expansion(problem, self.expansion.optimizer, model, None)
+        Nystrom(expansion, model).replay(schedules, observe)
+        return schedules, copies[0]
+
+    def _halves(self, units: Tensor, theta: Tensor, step: int) -> Tensor:
+        """Return how each half of the sequences changes its gradient from the path to `theta`."""
+        path_parameters = self.model.parameters(step)
+        halves = vectors.empty(2, len(theta), dtype=theta.dtype)
+        for row, half in zip(halves, (slice(0, None, 2), slice(1, None, 2)), strict=True):
+            row.copy_(self._gradient(units, theta, half))
+            row.sub_(self._gradient(units, path_parameters, half))
+        return halves
+
     def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
-        """Differentiate the parts at `parameters`, and correct with what is cached."""
+        """Differentiate n sequences of each unit at `parameters`, and correct what is cached."""
         rows = (self._gradient(*one) for one in zip(units, parameters, strict=True))
-        moved = vectors.stacked(rows, parameters.shape, parameters.dtype)
-        bent = self.model.curvature(t, units, parameters) if self.belief < 1 else None
+        sampled = vectors.stacked(rows, parameters.shape, parameters.dtype)
+        low_rank = self.model.curvature(t, units, parameters) if self.weight < 1 else None
 
         def block(columns: slice) -> Tensor:
             result = self.expansion.block(columns).gradients(t, units)
-            change = moved[:, columns] - self._between(t, units, columns)
-            result.add_(change, alpha=self.belief)
-            return result if bent is None else result.add_(bent(columns), alpha=1 - self.belief)
+            change = sampled[:, columns] - self._on_path(t, units, columns)
+            result.add_(change, alpha=self.weight)
+            if low_rank is None:
+                return result
+            return result.add_(low_rank(columns), alpha=1 - self.weight)
 
         return block
 
-    def _between(self, t: int, units: Tensor, columns: slice) -> Tensor:
-        """Return the mean gradient (O, n) of the parts of `units` (O, k) at the path."""
+    def _on_path(self, t: int, units: Tensor, columns: slice) -> Tensor:
+        """Return the mean gradient (O, n) of the sequences of `units` (O, k) on the path."""
 
-        def at(place: int) -> Tensor:
-            return self._centre[place][:, columns][units].mean(1)
+        def at(anchor: int) -> Tensor:
+            return self._path_gradients[anchor][:, columns][units].mean(1)
 
         return interpolated(self._anchors, t, at)
 
 
 def first_sequences(units: Tensor, size: int) -> np.ndarray:
-    """Return the first `size` sequences of each of `units` (k,): (k size, 2), unit and sequence."""
+    """Return unit and sequence (k size, 2) of the first `size` sequences of each of `units` (k,).
+
+    Examples:
+        >>> first_sequences(torch.tensor([4, 1]), 2).tolist()
+        [[4, 0], [4, 1], [1, 0], [1, 1]]
+
+    """
     each = np.repeat(units.numpy(), size)
     return np.stack([each, np.tile(np.arange(size), len(units))], axis=1)
