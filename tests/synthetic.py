@@ -314,7 +314,8 @@ def _write_stores(results: Path) -> None:
     ]  # fmt: skip
     content = {
         "study": "synthetic", "path": "reference", "steps": STEPS, "window_steps": STEPS,
-        "units": 32, "parameters": 345_696, "dense_bytes": dense, "published_ratio": 32,
+        "anchors": STEPS, "units": 32, "parameters": 345_696, "dense_bytes": dense,
+        "published_ratio": 32,
         "orders": [f"calibration-{i:04d}" for i in range(8)], "displacement": 1.2,
         "loss_spread": 0.2, "stores": records,
     }  # fmt: skip
