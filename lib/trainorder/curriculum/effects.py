@@ -1,10 +1,10 @@
-"""What standing at a step does to the objective, for each unit alone and for each pair of units.
+"""Effects of positions on the objective, for each unit alone and for each pair of units.
 
-Both are read from the scores of random schedules, thousands of which the reduced model gives in a
-second.
+Both are estimated from the scores of random schedules. The reduced model scores thousands of them
+in a second.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,16 +13,19 @@ from trainorder.curriculum.constraints import places
 
 Score = Callable[[np.ndarray], np.ndarray]  # schedules (O, T, k) to objectives (O,)
 _RANGES = (0.0625, 0.125, 0.25, 0.5, 1.0)  # of a precedence effect, as shares of the window
-_HELD_BACK = 4  # one in so many schedules tells which range predicts best
-_RIDGE = 1e-3  # of the features' mean square
+_HELD_BACK = 4  # one schedule in four is held back to select the range
+_RIDGE = 1e-3  # penalty, as a share of the mean square of the features
+_BLOCK_NUMBERS = 4_000_000  # features that are in memory at once: 32 MB
 
 
 def additive_effects(schedules: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return E (U, T): the mean score of the schedules with unit u at step t, less that of all.
+    """Return the additive effects E (U, T).
 
-    To first order about the barycentre a score is additive in (unit, step); over random schedules
-    the other units' effects average out, so that this mean is the effect but for
-    T / (T - 1) (units exclude each other), which no assignment depends on.
+    E[u, t] is the mean score of the schedules that have unit u at step t, minus the mean score of
+    all schedules. To first order about the barycentre, the score is a sum over units of an effect
+    of (unit, step). In random schedules the effects of the other units average out, so this mean is
+    the effect times T / (T - 1), because two units cannot have the same place. No assignment
+    depends on that factor.
 
     Args:
         schedules: (O, T, k), random, each unit once.
@@ -41,14 +44,14 @@ def additive_effects(schedules: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class PairwiseEffects:
-    """score ~ sum_{u, v} W[u, v] K[t_u, t_v], K[s, t] = sign(t - s) exp(-|t - s| / range).
+    """Effects of the distance between two units: score ~ sum_{u, v} W[u, v] K[t_u, t_v].
 
-    What it does that u comes some steps before v.
+    t_u is the step of unit u, and K[s, t] = sign(t - s) exp(-|t - s| / range).
 
     Attributes:
         weights: W, (U, U), antisymmetric.
         kernel: K, (T, T), antisymmetric.
-        explained: share of the variance of held-back schedules' scores that it explains.
+        explained: share of the variance of the held-back schedules' scores that it explains.
 
     """
 
@@ -56,41 +59,95 @@ class PairwiseEffects:
     kernel: np.ndarray
     explained: float
 
+    def predict(self, where: np.ndarray) -> np.ndarray:
+        """Return the predicted scores (O,) of schedules with their units at the steps (O, U)."""
+        return np.array(
+            [np.vdot(self.weights, self.kernel[steps[:, None], steps]) for steps in where]
+        )
+
 
 def pairwise_effects(schedules: np.ndarray, scores: np.ndarray) -> PairwiseEffects:
-    """Return the pairwise effects that explain the `scores` (O,) of `schedules` (O, T, k) best.
+    """Return the pairwise effects that explain the scores best.
 
-    A ridge regression for each of a few ranges; the one that predicts held-back schedules best.
+    This is a ridge regression on the U (U - 1) / 2 pairs for each of a few ranges. The range that
+    predicts the held-back schedules best is selected.
+
+    Args:
+        schedules: (O, T, k), random, each unit once.
+        scores: (O,).
+
     """
     where, steps = places(schedules), schedules.shape[1]
-    held = np.arange(len(scores)) % _HELD_BACK == 0
-    y = scores - scores[~held].mean()
-    pairs = np.triu_indices(where.shape[1], 1)
-    best: PairwiseEffects | None = None
+    held_back = np.arange(len(scores)) % _HELD_BACK == 0
+    centred = scores - scores[~held_back].mean()
+    total = np.square(centred[held_back] - centred[held_back].mean()).sum()
+    candidates = []
     for share in _RANGES:
         kernel = precedence_kernel(steps, share * steps)
-        features = kernel[where[:, pairs[0]], where[:, pairs[1]]]
-        fitted = _ridge(features[~held], y[~held])
-        wrong = np.square(y[held] - features[held] @ fitted).sum()
-        explained = 1 - float(wrong / np.square(y[held] - y[held].mean()).sum())
-        if best is None or explained > best.explained:
-            weights = np.zeros((where.shape[1],) * 2)
-            weights[pairs] = fitted / 2
-            best = PairwiseEffects(weights - weights.T, kernel, explained)
-    if best is None:
-        raise ValueError("no range was tried")
-    return best
+        weights = ridge_weights(where[~held_back], kernel, centred[~held_back])
+        effects = PairwiseEffects(weights, kernel, explained=0.0)
+        errors = centred[held_back] - effects.predict(where[held_back])
+        explained = 1 - float(np.square(errors).sum() / total)
+        candidates.append(PairwiseEffects(weights, kernel, explained))
+    return max(candidates, key=lambda effects: effects.explained)
 
 
 def precedence_kernel(steps: int, scale: float) -> np.ndarray:
-    """Return K (T, T) of a range of `scale` steps."""
+    """Return K (T, T) for a range of `scale` steps."""
     apart = np.arange(steps)[None] - np.arange(steps)[:, None]
     kernel: np.ndarray = np.sign(apart) * np.exp(-np.abs(apart) / scale)
     return kernel
 
 
-def _ridge(features: np.ndarray, y: np.ndarray) -> np.ndarray:
-    gram = features.T @ features
-    penalty = _RIDGE * np.trace(gram) / len(gram)
-    fitted: np.ndarray = np.linalg.solve(gram + penalty * np.eye(len(gram)), features.T @ y)
-    return fitted
+def ridge_weights(where: np.ndarray, kernel: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the weights W (U, U) of a ridge regression of scores on pairs of units.
+
+    The features of a schedule are K[t_u, t_v] for the pairs u < v. With more pairs than schedules
+    the dual form is solved (kernel ridge regression), whose system has one row for each schedule.
+
+    Args:
+        where: (n, U) step of each unit.
+        kernel: K, (T, T).
+        scores: (n,), centred.
+
+    """
+    count, units = where.shape
+    pairs = np.triu_indices(units, 1)
+    if len(pairs[0]) > count:
+        return _dual_weights(where, kernel, scores)
+    features = kernel[where[:, pairs[0]], where[:, pairs[1]]]
+    weights = np.zeros((units, units))
+    weights[pairs] = _solve_ridge(features.T @ features, features.T @ scores, len(pairs[0])) / 2
+    return weights - weights.T
+
+
+def _dual_weights(where: np.ndarray, kernel: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return W = sum_o a_o A_o / 2, where A_o[u, v] = K[t_u, t_v] in schedule o.
+
+    The coefficients a solve (G + penalty) a = scores with the Gram matrix of the features, which is
+    G[o, p] = sum_{u, v} A_o[u, v] A_p[u, v] / 2, because each A_o is antisymmetric.
+    """
+    count, units = where.shape
+    gram = np.zeros((count, count))
+    for rows in _blocks(units, count * units):
+        features = kernel[where[:, rows, None], where[:, None, :]].reshape(count, -1)
+        gram += features @ features.T / 2
+    coefficients = _solve_ridge(gram, scores, units * (units - 1) // 2)
+    weights = np.zeros((units, units))
+    for steps, coefficient in zip(where, coefficients, strict=True):
+        weights += coefficient / 2 * kernel[steps[:, None], steps]
+    return weights
+
+
+def _blocks(units: int, numbers: int) -> Iterator[slice]:
+    """Yield slices of units; `numbers` features belong to each unit."""
+    size = max(1, _BLOCK_NUMBERS // numbers)
+    for first in range(0, units, size):
+        yield slice(first, first + size)
+
+
+def _solve_ridge(gram: np.ndarray, right: np.ndarray, pairs: int) -> np.ndarray:
+    """Solve (gram + penalty I) x = right; the trace is that of both forms of the Gram matrix."""
+    penalty = _RIDGE * np.trace(gram) / pairs
+    solution: np.ndarray = np.linalg.solve(gram + penalty * np.eye(len(gram)), right)
+    return solution
