@@ -110,14 +110,6 @@ def test_the_page_replays_each_optimizer_as_python_does(kind, browser, tmp_path)
         assert shown == pytest.approx(made.predict(schedule[None])[0].tolist(), abs=1e-12)
 
 
-def test_a_searched_order_is_not_shown_with_the_truth_of_a_custom_one_of_its_name():
-    custom = [{"name": "reference", "schedule": [[0], [1]]}, {"name": "best", "schedule": [[1]]}]
-    found = explorer.offered(custom, {"best": [[0]], "second": [[2]]})
-    assert found["best"] == [[1]], "the truth of the custom order is shown with the searched one"
-    assert found["best (searched)"] == [[0]]
-    assert found["second"] == [[2]]
-
-
 def test_the_page_opens_on_the_reference_order_without_an_error(page, finished):
     reference = Study.open(finished.results).orders["reference"].schedule.tolist()
     assert state(page)["schedule"] == reference

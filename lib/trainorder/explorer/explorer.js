@@ -1,11 +1,11 @@
 "use strict";
-// The page: blocks that are dragged, a table of estimates. Needs reduced.js.
+// The page: blocks that the user drags, and a table of estimates. It needs reduced.js.
 
 (function start() {
   const record = JSON.parse(document.getElementById("record").textContent);
   const model = decodeModel(record.model);
   const width = record.units_per_step, domains = [...new Set(record.unit_domains)].sort();
-  // Okabe and Ito's colours, which the colour-blind tell apart; letters say the same.
+  // The palette of Okabe and Ito, which colour-blind readers can tell apart; letters say the same.
   const colours = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442"];
   const grey = "#8a8a8a";
   const strip = document.getElementById("strip"), choice = document.getElementById("order");
@@ -21,7 +21,7 @@
     return rows;
   }
 
-  // Holds what the tests and other scripts read: the schedule, and the estimates by metric.
+  // Tests and other scripts read this: the schedule, and the estimates by metric.
   const state = { schedule: [], estimates: {} };
   window.explorer = state;
 
@@ -44,7 +44,7 @@
     button.title = `unit ${unit}, ${domain}, step ${Math.floor(place / width)}`;
     button.setAttribute("aria-label", button.title);
     button.addEventListener("pointerdown", (event) => {
-      button.releasePointerCapture(event.pointerId);  // touch would keep all events to itself
+      button.releasePointerCapture(event.pointerId);  // otherwise a touch sends all later events to this button
       grabbed = place;
       button.classList.add("grabbed");
     });
@@ -60,8 +60,8 @@
   }
 
   function under(event) {
-    const found = document.elementFromPoint(event.clientX, event.clientY);
-    return found && found.closest ? found.closest("button.block") : null;
+    const element = document.elementFromPoint(event.clientX, event.clientY);
+    return element && element.closest ? element.closest("button.block") : null;
   }
 
   document.addEventListener("pointermove", (event) => {
@@ -89,10 +89,10 @@
   }
 
   function cell(row, text, kind) {
-    const made = document.createElement(kind || "td");
-    made.textContent = text;
-    row.append(made);
-    return made;
+    const element = document.createElement(kind || "td");
+    element.textContent = text;
+    row.append(element);
+    return element;
   }
 
   function estimate() {
@@ -120,9 +120,9 @@
       const shown = Math.abs(change).toFixed(4);
       cell(row, `${change < 0 && Number(shown) > 0 ? "−" : "+"}${shown}`);
       cell(row, truth ? truth[metric].toFixed(4) : "not retrained");
-      // The calibration order that the radius was read from lies on the edge, not outside.
+      // The calibration order that gives the radius lies on the edge of the interval, not outside.
       const missed = truth && radius !== null && Math.abs(truth[metric] - value) > radius + 1e-6;
-      cell(row, [out && "beyond", missed && "retrained: outside the interval"].filter(Boolean).join("; "));
+      cell(row, [out && "outside the calibrated range", missed && "retrained: outside the interval"].filter(Boolean).join("; "));
       body.append(row);
     }
     document.getElementById("beyond").hidden = !beyond;
@@ -162,7 +162,7 @@
     render();
   });
   document.getElementById("save").addEventListener("click", () => {
-    // A study's own names are refused in `orders.custom`.
+    // `orders.custom` does not accept the names of the study's own orders.
     const order = { name: name ? `my-${name}` : "mine", schedule: state.schedule };
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([JSON.stringify({ orders: [order] })]));

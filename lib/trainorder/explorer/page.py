@@ -1,4 +1,4 @@
-"""Builds the page from the reduced model and the result files."""
+"""Builds the explorer page from the reduced model and the result files of a study."""
 
 import base64
 import html
@@ -16,11 +16,20 @@ from trainorder.evaluation.results import REFERENCE, Results
 
 ESTIMATOR = "reduced@barycentre"
 _FOLDER = Path(__file__).parent
-_SHOWN = ("reference", "structured", "custom", "random", "calibration")  # splits, in the menu
+_SHOWN = (
+    "reference",
+    "structured",
+    "custom",
+    "random",
+    "calibration",
+)  # splits, in the sequence of the menu
 
 
 def model_record(model: ReducedModel) -> dict[str, Any]:
-    """Return what the page needs to replay schedules: arrays in base64, for the end alone."""
+    """Return what the page needs to replay schedules: arrays in base64.
+
+    The arrays are those of the model that predicts the losses at the end of the window only.
+    """
     narrow = model.at_end()
     return {
         "goals": list(model.goals),
@@ -42,13 +51,13 @@ def _encoded(value: Tensor | np.ndarray) -> dict[str, Any]:
 def page(
     model: ReducedModel, results: Results, unit_domains: list[str], more: Mapping[str, Any]
 ) -> str:
-    """Return the page as HTML; it loads nothing from anywhere.
+    """Return the page as one HTML text that loads no other file.
 
     Args:
         model: the reduced model.
-        results: of the study.
-        unit_domains: U names.
-        more: schedules by name to offer beside the study's own, the searched ones for instance.
+        results: the study's results.
+        unit_domains: the domain of each of the U units.
+        more: further schedules (T, k) by name that the menu offers, for instance searched orders.
 
     """
     score = results.score(ESTIMATOR)
@@ -76,19 +85,31 @@ def page(
             "advice": _text(score["advice"]),
             "coverage": f"{100 * coverage:g}",
             "label": _text(results.label()),
-            # A `</script>` inside would end the element.
-            "record": json.dumps(record, allow_nan=False).replace("</", "<\\/"),
+            "record": embedded_json(record),
             "reduced_js": (_FOLDER / "reduced.js").read_text(encoding="utf-8"),
             "explorer_js": (_FOLDER / "explorer.js").read_text(encoding="utf-8"),
         }
     )
 
 
-def offered(orders: Sequence[Mapping[str, Any]], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Return schedules by name: of a study's orders, and of `more`.
+def embedded_json(record: Mapping[str, Any]) -> str:
+    """Return JSON that can stand in a `script` element, whatever the names in it contain.
 
-    Both may have one name, where a searched order was fed back as a custom one; the name alone is
-    the study's, whose truth is shown with it.
+    `</script` would end the element, and `<!--` with `<script` would keep it from ending, so every
+    `<` is written as its escape.
+
+    Raises:
+        ValueError: a number is not finite.
+
+    """
+    return json.dumps(record, allow_nan=False).replace("<", "\\u003c")
+
+
+def offered(orders: Sequence[Mapping[str, Any]], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schedules in the menu by name: the study's orders, then those in `more`.
+
+    A searched order that was added to the study as a custom order is in both. The plain name then
+    means the study's order, because the page shows its truth.
     """
     own = {order["name"]: order["schedule"] for order in orders}
     return own | {f"{name} (searched)" if name in own else name: more[name] for name in more}

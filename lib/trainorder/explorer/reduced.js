@@ -1,5 +1,5 @@
 "use strict";
-// The reduced model's replay of one schedule, as trainorder.reduced does it, in double precision.
+// Replays one schedule with the reduced model in double precision, as `ReducedModel.predict` does.
 
 function decodeArray(entry) {
   const bytes = Uint8Array.from(atob(entry.base64), (letter) => letter.charCodeAt(0));
