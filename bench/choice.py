@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from bench.numbers import mean_of
-from trainorder.config.methods import FITTED_METHODS
 from trainorder.config.sections import EstimatorConfig
 from trainorder.evaluation.results import Results
 from trainorder.evaluation.verdict import MAIN_METRIC, MIN_CALIBRATION
@@ -46,7 +45,7 @@ def best_within(studies: Studies, bound: float, methods: Sequence[str] = ()) -> 
     """
     merits: dict[str, float] = {}
     for name, config in configs(next(iter(studies.values()))).items():
-        if config.method in FITTED_METHODS or (methods and config.method not in methods):
+        if config.descriptor.fitted or (methods and config.method not in methods):
             continue
         merit = _calibration_merit(studies, name)
         if merit is not None and _is_within(studies, name, bound):

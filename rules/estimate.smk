@@ -10,7 +10,7 @@ rule estimate:
     log:
         f"{RESULTS}/logs/estimate-{{estimator}}-{{shard}}.log",
     wildcard_constraints:
-        estimator=settings.estimator_pattern(reduced=False),
+        estimator=settings.estimator_pattern("estimate"),
     conda:
         "../envs/study.yaml"
     threads: config["threads"]
@@ -27,7 +27,9 @@ rule estimate:
         shard=lambda wildcards: int(wildcards.shard),
         shards=lambda wildcards: settings.estimate_shards(wildcards.estimator),
         key=KEY,
-        code=settings.code("estimate.py"),
+        code=lambda wildcards: settings.code(
+            "estimate.py", settings.estimators[wildcards.estimator]
+        ),
     message:
         "Estimating with {wildcards.estimator}, shard {wildcards.shard}"
     script:
@@ -38,7 +40,7 @@ rule predict:
     input:
         orders=rules.orders.output.orders,
         reduced=lambda wildcards: (
-            f"{RESULTS}/store/{wildcards.estimator.split('@')[1]}/reduced.h5"
+            f"{RESULTS}/store/{settings.estimators[wildcards.estimator].path}/reduced.h5"
         ),
     output:
         estimate=f"{RESULTS}/estimates/{{estimator}}/0.h5",
@@ -46,7 +48,7 @@ rule predict:
     log:
         f"{RESULTS}/logs/predict-{{estimator}}.log",
     wildcard_constraints:
-        estimator=settings.estimator_pattern(reduced=True),
+        estimator=settings.estimator_pattern("predict"),
     conda:
         "../envs/study.yaml"
     threads: config["threads"]

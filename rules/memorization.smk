@@ -68,7 +68,9 @@ rule position_maps:
         estimator=config["memorization"] and config["memorization"]["estimator"],
         seed=config["seeds"]["order"],
         key=KEY,
-        code=settings.code("position_maps.py"),
+        code=settings.code(
+            "position_maps.py", *([settings.maps] if settings.maps else [])
+        ),
     message:
         "Estimating all positions of all units"
     script:

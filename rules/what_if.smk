@@ -20,7 +20,7 @@ rule what_if:
         **settings.model_resources(minutes=60),
     params:
         key=KEY,
-        code=settings.code("what_if.py"),
+        code=settings.code("what_if.py", *settings.replaying),
     message:
         "Estimating the orders in {input.custom}"
     script:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from trainorder.config.methods import SEARCHING
+from trainorder.config.estimator_names import SCREENING, SEARCH_ESTIMATORS
 from trainorder.config.sections import CurriculumConfig
 from trainorder.curriculum.candidates import SEARCHED
 from trainorder.curriculum.judgement import Compute, judge, radius, true_objective
@@ -32,11 +32,11 @@ def main(job: Job) -> None:
             objective, results.metrics, results.truth, results.estimates[name], calibration,
             p["coverage"],
         ) if config.readouts == 1 else None
-        for name in SEARCHING
+        for name in SEARCH_ESTIMATORS
     }  # fmt: skip
     retraining = results.costs["retraining_seconds"]
     seconds = read_json(job.input["cost"], "propose")["seconds"]
-    cheap = results.score(SEARCHING[0])["cost"]["precompute_retrainings"]
+    cheap = results.score(SCREENING)["cost"]["precompute_retrainings"]
     searched = [record for record in found["orders"] if record["kind"] == SEARCHED]
     record = judge(
         [*found["orders"], *found["others"]],
@@ -47,7 +47,7 @@ def main(job: Job) -> None:
     )
     keep = ("seeds", "versions", "machine", "config")
     provenance = {name: results.validation["provenance"][name] for name in keep}
-    verdicts = {name: results.score(name)["verdict"] for name in SEARCHING}
+    verdicts = {name: results.score(name)["verdict"] for name in SEARCH_ESTIMATORS}
     head = {
         "study": results.validation["study"],
         "objective": config.weights,

@@ -17,8 +17,8 @@ def main(job: Job) -> None:
     p, context = job.params, Context(job)
     orders = OrderBook.load(job.input["orders"])
     schedule, domains = orders.reference.schedule, orders.unit_domains
-    config = EstimatorConfig(*p["estimator"].split("@"))
-    if config.method == "reduced":
+    config = EstimatorConfig.from_name(p["estimator"])
+    if config.descriptor.rule == "predict":
         with job.meter.time("replay"):
             estimate = by_reduced(ReducedModel.load(job.input["reduced"], context.key))
             maps = of_all_positions(schedule, domains, estimate)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainorder.config.methods import SEARCHING
+from trainorder.config.estimator_names import CONFIRMING, SCREENING
 from trainorder.config.sections import CurriculumConfig
 from trainorder.curriculum.candidates import chosen, tried_by_others
 from trainorder.curriculum.constraints import Constraints, Quota
@@ -22,8 +22,6 @@ from trainorder.orders.order_book import OrderBook
 from trainorder.storage.formats import write_json
 from trainorder.workflow.context import Context
 from trainorder.workflow.job import Job, run
-
-CHEAP, EXPENSIVE = SEARCHING
 
 
 def main(job: Job) -> None:
@@ -53,7 +51,7 @@ def main(job: Job) -> None:
 
     with job.meter.time("search"):
         proposed = proposals(cheap, constraints, config.random, config.rounds, job.params["seed"])
-    candidates = chosen(proposed, CHEAP, EXPENSIVE, expensive, config.retrained)
+    candidates = chosen(proposed, SCREENING, CONFIRMING, expensive, config.retrained)
     heuristic = field_orders(
         problem.unit_losses(start.parameters),
         problem.unit_losses(model.parameters(model.steps)),
@@ -65,7 +63,7 @@ def main(job: Job) -> None:
         **structured,
         **{name: visits.reshape(shape) for name, visits in heuristic.items()},
     }
-    estimators = {CHEAP: cheap, EXPENSIVE: expensive}
+    estimators = {SCREENING: cheap, CONFIRMING: expensive}
     candidates += tried_by_others(others, constraints, estimators, structured)
     records = [
         (candidate.retrained, candidate.as_dict(orders.reference)) for candidate in candidates

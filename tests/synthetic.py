@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainorder.config.methods import FITTED_METHODS
+from trainorder.config.methods import METHODS
 from trainorder.config.sections import EstimatorConfig
 from trainorder.curriculum.replicates import GAINS
 from trainorder.evaluation import validation
@@ -252,7 +252,7 @@ def _write_estimator(results, estimator, row, records, found, displacement, rng)
         paths.append(str(path))
         dear = {"taylor1": 4.0, "taylor2": 14.0}.get(row[0], 0.02)
         spans = {"replay": dear * len(part), "evaluation": 0.1 * len(part)}
-        if row[0] in FITTED_METHODS:
+        if METHODS[row[0]].fitted:
             spans = {"precompute": 0.5} | (
                 {"replay": 0.001 * len(part)} if row[0] == "ridge" else {}
             )

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainorder.config.methods import FITTED_METHODS
+from trainorder.config.estimator_names import CONFIRMING, SCREENING, method_of
 from trainorder.config.sections import EstimatorConfig, OptimizerConfig, WindowConfig
 from trainorder.curriculum.constraints import Constraints
 from trainorder.curriculum.objective import Objective
@@ -39,8 +39,7 @@ from trainorder.training.meter import Meter
 from trainorder.training.optimizer import build_optimizer
 from trainorder.training.problem import LanguageProblem
 
-PREFERRED = "nystrom@barycentre"  # cheap, and close to the truth where it is trusted
-_REDUCED = "reduced@barycentre"
+PREFERRED = CONFIRMING  # cheap, and close to the truth where it is trusted
 
 
 @dataclass(frozen=True)
@@ -209,7 +208,9 @@ class Study:
 
         """
         names = [config.name for config in self._replaying()]
-        return self._reduced(self._config(_REDUCED if _REDUCED in names else "reduced"))
+        return self._reduced(
+            self._config(SCREENING if SCREENING in names else method_of(SCREENING).name)
+        )
 
     @property
     def default_estimator(self) -> str:
@@ -289,7 +290,7 @@ class Study:
     ) -> Iterator[tuple[np.ndarray, Tensor | None]]:
         """Yield metrics (M,) and parameters (P,), if any, at the end of each of `orders`."""
         schedules = torch.from_numpy(np.stack([order.schedule for order in orders]))
-        if config.method == "reduced":
+        if config.descriptor.rule == "predict":
             for losses in self._reduced(config).predict(schedules).double().numpy():
                 yield np.concatenate([[losses.mean()], losses]), None
             return
@@ -405,7 +406,7 @@ class Study:
     def _replaying(self) -> list[EstimatorConfig]:
         """Return the configurations of the estimators that can estimate any order."""
         configs = [EstimatorConfig(**entry) for entry in self.config["estimators"]]
-        return [config for config in configs if config.method not in FITTED_METHODS]
+        return [config for config in configs if not config.descriptor.fitted]
 
     def _config(self, estimator: str) -> EstimatorConfig:
         """Return the configuration of an estimator by its name, or by its method if it is one."""

@@ -15,7 +15,8 @@ from problems import (
     torch_states,
     warm_state,
 )
-from trainorder.config.methods import PUBLISHED_METHODS, STORE
+from trainorder.config.methods import METHODS as DESCRIPTORS
+from trainorder.config.methods import method_names
 from trainorder.config.sections import CurvatureConfig, EstimatorConfig
 from trainorder.curvature.low_rank import LowRankExpansion, compress
 from trainorder.curvature.probing import Prober, probe_schedules
@@ -50,7 +51,7 @@ def of_every_kind(configs):
         pytest.param(kind, config, id=f"{kind}-{config.name}")
         for kind in (*KINDS, PAIRS)
         for config in configs
-        if kind in ("adamw", PAIRS) or config.method not in PUBLISHED_METHODS
+        if kind in ("adamw", PAIRS) or not config.descriptor.expands_adam
     ]
 
 
@@ -102,7 +103,7 @@ def test_progress_is_told_in_plain_words(config, case, capfd):
 
 
 @pytest.mark.parametrize("case", ["sgd", "sgd with momentum"], indirect=True)
-@pytest.mark.parametrize("method", PUBLISHED_METHODS)
+@pytest.mark.parametrize("method", method_names(lambda method: method.expands_adam))
 def test_the_published_method_is_not_applied_to_another_optimizer(method, case):
     estimator = build_estimator(EstimatorConfig(method, "reference", guard=1.0), case[0])
     with pytest.raises(ValueError, match="Adam's update"):
@@ -112,7 +113,11 @@ def test_the_published_method_is_not_applied_to_another_optimizer(method, case):
 UNITS, STEP, EPOCHS = 8, 4, 2
 STEPS = UNITS * EPOCHS // STEP
 METHODS = [
-    *(EstimatorConfig(method, "") for method in STORE if method not in ("recency", "subsample")),
+    *(
+        EstimatorConfig(method.name, "")
+        for method in DESCRIPTORS.values()
+        if not (method.fitted or method.needs_tail or method.takes_size)
+    ),
     EstimatorConfig("fut", "", guard=1.0),
     EstimatorConfig("recency", "", tail=2),
     EstimatorConfig("subsample", "", size=1),

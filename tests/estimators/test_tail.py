@@ -13,11 +13,10 @@ from problems import (
     torch_states,
     warm_state,
 )
-from trainorder.config.methods import TAIL_METHODS
+from trainorder.config.methods import METHODS as DESCRIPTORS
+from trainorder.config.methods import method_names
 from trainorder.config.sections import EstimatorConfig
-from trainorder.estimators.build import PLAIN, PUBLISHED, build_estimator
-from trainorder.estimators.nystrom import Nystrom
-from trainorder.estimators.subsample import Subsample
+from trainorder.estimators.build import build_estimator, implementation
 from trainorder.expansion.replay import ExactReplay
 from trainorder.training.optimizer import MOMENTS, State
 
@@ -25,7 +24,7 @@ REFERENCE = [[0, 3], [1, 4], [2, 5]]
 SCHEDULES = [[[5, 2], [0, 4], [1, 3]], [[2, 2], [0, 4], [2, 3]]]
 STEPS = len(REFERENCE)
 # The low-rank ones differ in where the tail starts only: `follow` is the same.
-METHODS = [method for method in TAIL_METHODS if method in PLAIN]
+METHODS = method_names(lambda method: method.takes_tail and "curvature" not in method.reads)
 
 
 @pytest.fixture(scope="module", params=["reference", "barycentre"])
@@ -49,9 +48,10 @@ def estimator(about, method, tail):
 
 
 def test_what_takes_a_tail_is_what_replays_exactly(case):
-    kinds = {**PLAIN, **PUBLISHED, "nystrom": Nystrom, "subsample": Subsample}
-    exact = {name for name, kind in kinds.items() if issubclass(kind, ExactReplay)}
-    assert exact == set(TAIL_METHODS), "the configuration takes a tail that nothing makes exact"
+    replaying = [name for name, method in DESCRIPTORS.items() if method.rule == "estimate"]
+    exact = {name for name in replaying if issubclass(implementation(name), ExactReplay)}
+    tails = {name for name in replaying if DESCRIPTORS[name].takes_tail}
+    assert exact == tails, "the configuration accepts a tail that no replay makes exact"
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -11,7 +11,8 @@ from typing import Any
 import jsonschema
 import yaml
 
-from trainorder.config.methods import FITTED_METHODS, PUBLISHED_METHODS, SEARCHING, TAIL_METHODS
+from trainorder.config.estimator_names import SEARCH_ESTIMATORS
+from trainorder.config.methods import METHODS, method_names
 from trainorder.config.sections import (
     PACKAGED_MODEL_FOLDER,
     CorpusConfig,
@@ -366,7 +367,12 @@ def _check_estimators(config: Mapping[str, Any]) -> None:
 def _wrong_with_keys(estimator: EstimatorConfig, config: Mapping[str, Any]) -> dict[str, bool]:
     """Return what may be wrong with the keys of an estimator, called `{names}`, and what is."""
     method, where = estimator.method, "config: estimators: {names}"
-    fitted, subsampled = method in FITTED_METHODS, method == "subsample"
+    facts = METHODS[method]
+    fitted, subsampled = facts.fitted, facts.takes_size
+    tails, guards = (
+        method_names(lambda m: m.takes_tail),
+        method_names(lambda m: m.takes_guard),
+    )
     fit, unit_size = config["orders"]["fit"], config["window"]["unit_size"]
     steps = WindowConfig(**config["window"]).steps
     return {
@@ -382,15 +388,15 @@ def _wrong_with_keys(estimator: EstimatorConfig, config: Mapping[str, Any]) -> d
         f"{where}: size: missing key": subsampled and estimator.size is None,
         f"{where}: size: only subsample takes one": not subsampled and estimator.size is not None,
         f"{where}: size: units have {unit_size} sequences": (estimator.size or 0) > unit_size,
-        f"{where}: tail: only {', '.join(TAIL_METHODS)} take one": (
-            estimator.tail > 0 and method not in TAIL_METHODS
+        f"{where}: tail: only {', '.join(tails)} take one": (
+            estimator.tail > 0 and not facts.takes_tail
         ),
         f"{where}: tail: missing key; recency is nothing but a tail": (
-            method == "recency" and not estimator.tail
+            facts.needs_tail and not estimator.tail
         ),
         f"{where}: tail: the window has {steps} steps": estimator.tail > steps,
-        f"{where}: guard: only {' and '.join(PUBLISHED_METHODS)} take one": (
-            estimator.guard is not None and method not in PUBLISHED_METHODS
+        f"{where}: guard: only {' and '.join(guards)} take one": (
+            estimator.guard is not None and not facts.takes_guard
         ),
     }
 
@@ -399,7 +405,7 @@ def _wrong_with_optimizer(
     estimator: EstimatorConfig, optimizer: Mapping[str, Any]
 ) -> dict[str, bool]:
     """Return what an estimator, called `{names}`, may not be able to model, and what it is not."""
-    published = estimator.method in PUBLISHED_METHODS
+    published = estimator.descriptor.expands_adam
     clipped = optimizer["gradient_clip"] is not None
     return {
         f"config: optimizer.name: {{names}} can expand the update of Adam alone, not of "
@@ -416,7 +422,7 @@ def _wrong_with_optimizer(
 def _check_applications(config: Mapping[str, Any]) -> None:
     names = {EstimatorConfig(**entry).name for entry in config["estimators"]}
     needs = {
-        "curriculum": SEARCHING if config["curriculum"] else (),
+        "curriculum": SEARCH_ESTIMATORS if config["curriculum"] else (),
         "memorization": [config["memorization"]["estimator"]] if config["memorization"] else [],
     }
     for section, estimators in needs.items():

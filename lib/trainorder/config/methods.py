@@ -1,28 +1,191 @@
-"""What each method reads and can do."""
+"""One descriptor per estimation method. All other code reads the facts about a method here."""
 
-STORE = {  # what each method reads from the store
-    "constant": ("path",),
-    "order0": ("path", "table"),
-    "fut": ("path", "table"),
-    "fut++": ("path", "table"),
-    "taylor1": ("path",),
-    "taylor2": ("path",),
-    "recency": ("path",),
-    "nystrom": ("curvature",),
-    "subsample": ("path", "table", "curvature"),
-    "reduced": ("reduced",),
-}
-TABLE_METHODS = tuple(method for method, kinds in STORE.items() if "table" in kinds)
-CURVATURE_METHODS = ("nystrom", "subsample", "reduced")  # rest on the low-rank expansion
-PUBLISHED_METHODS = ("fut", "fut++")  # replay with the moments of the path
-EXACT_METHODS = ("taylor1", "taylor2")  # differentiate at replay; dear, so scattered over jobs
-TAIL_METHODS = (
-    "order0",
-    "recency",
-    "nystrom",
-    "subsample",
-    *EXACT_METHODS,
-)  # carry full states, so a tail can be exact
-FITTED_METHODS = ("ridge", "proxy")  # fitted on the orders of split `fit`; they have no path
-METRIC_METHODS = ("reduced", *FITTED_METHODS)  # estimate metrics, and no parameters
-SEARCHING = ("reduced@barycentre", "nystrom@barycentre")  # estimate the orders of a search
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Method:
+    """What an estimation method is, what it reads and what it costs.
+
+    Attributes:
+        name: as in the configuration.
+        summary: one line for the documentation.
+        implementation: dotted name of its class. A class of rule `estimate` is a subclass of
+            `expansion.replay.Estimator` and is called as `estimators.build` describes.
+        rule: the Snakemake rule that computes its outcomes: `estimate` replays, `predict` asks the
+            reduced model, `ridge` and `proxy` are fitted on retrained orders.
+        reads: kinds of files of the store that it reads: `path`, `table`, `curvature`, `reduced`.
+        takes_guard: whether the key `guard` bounds its corrections.
+        takes_size: whether the key `size` says how many sequences of each unit it differentiates.
+        takes_tail: whether the last steps can use true gradients, which the key `tail` counts.
+        needs_tail: whether it is nothing but a tail, so that the key `tail` is required.
+        fitted: whether it is fitted on the orders of split `fit`; it then has no expansion path.
+        estimates_parameters: False if it estimates metrics only.
+        expands_adam: whether it expands the update of Adam (the published method), so that no other
+            optimizer and no gradient clipping fits it.
+        ignores_order: whether all orders have the same estimate.
+        derivative_order: order of the derivatives of the gradient that it computes in each replay:
+            1 counts a Hessian-vector product per unit and step, 2 adds a third derivative.
+        expensive: whether its orders are scattered over the jobs of `shards.estimate`.
+        update_cost: time of one number in one replayed step, in AdamW updates; measured on the
+            default study (mean of two machines).
+        training_stage: stage whose jobs train a model per order; empty if the replay is the cost.
+        training_precompute: stages that prepare these trainings.
+        search_role: `screen` if it scores the thousands of orders of a search, `confirm` if it
+            scores the best of them again.
+
+    """
+
+    name: str
+    summary: str
+    implementation: str
+    rule: str = "estimate"
+    reads: tuple[str, ...] = ()
+    takes_guard: bool = False
+    takes_size: bool = False
+    takes_tail: bool = False
+    needs_tail: bool = False
+    fitted: bool = False
+    estimates_parameters: bool = True
+    expands_adam: bool = False
+    ignores_order: bool = False
+    derivative_order: int = 0
+    expensive: bool = False
+    update_cost: float = 1.0
+    training_stage: str = ""
+    training_precompute: tuple[str, ...] = ()
+    search_role: str = ""
+
+    @property
+    def takes_path(self) -> bool:
+        """Whether it expands about a path, which the key `path` names."""
+        return not self.fitted
+
+    @property
+    def uses_curvature(self) -> bool:
+        """Whether it needs the low-rank curvature, directly or through the reduced model."""
+        return "curvature" in self.reads or "reduced" in self.reads
+
+    @property
+    def uses_table(self) -> bool:
+        """Whether it needs the gradient table, directly or through the low-rank curvature."""
+        return "table" in self.reads or self.uses_curvature
+
+
+_ALL = (
+    Method(
+        name="constant",
+        summary="every order ends where the path ends: the baseline without order effects",
+        implementation="trainorder.estimators.constant.Constant",
+        reads=("path",),
+        ignores_order=True,
+        update_cost=0.0,
+    ),
+    Method(
+        name="order0",
+        summary="exact replay of the gradients at the path",
+        implementation="trainorder.estimators.order0.Order0",
+        reads=("path", "table"),
+        takes_tail=True,
+    ),
+    Method(
+        name="fut",
+        summary="the published method: first-order expansion of Adam's update",
+        implementation="trainorder.estimators.fut.FUT",
+        reads=("path", "table"),
+        takes_guard=True,
+        expands_adam=True,
+        update_cost=6.7,
+    ),
+    Method(
+        name="fut++",
+        summary="the published method: second-order expansion of Adam's update",
+        implementation="trainorder.estimators.futpp.FUTPlusPlus",
+        reads=("path", "table"),
+        takes_guard=True,
+        expands_adam=True,
+        update_cost=10.0,
+    ),
+    Method(
+        name="taylor1",
+        summary="exact replay with exact Hessian-vector products",
+        implementation="trainorder.estimators.taylor1.Taylor1",
+        reads=("path",),
+        takes_tail=True,
+        derivative_order=1,
+        expensive=True,
+    ),
+    Method(
+        name="taylor2",
+        summary="exact replay with exact second and third derivatives",
+        implementation="trainorder.estimators.taylor2.Taylor2",
+        reads=("path",),
+        takes_tail=True,
+        derivative_order=2,
+        expensive=True,
+    ),
+    Method(
+        name="recency",
+        summary="true training of the last steps from the path: the baseline without early steps",
+        implementation="trainorder.estimators.recency.Recency",
+        reads=("path",),
+        takes_tail=True,
+        needs_tail=True,
+    ),
+    Method(
+        name="nystrom",
+        summary="exact replay with the low-rank curvature of clusters of units",
+        implementation="trainorder.estimators.nystrom.Nystrom",
+        reads=("curvature",),
+        takes_tail=True,
+        search_role="confirm",
+    ),
+    Method(
+        name="subsample",
+        summary="true gradients of a part of each unit, low-rank curvature for the rest",
+        implementation="trainorder.estimators.subsample.Subsample",
+        reads=("path", "table", "curvature"),
+        takes_size=True,
+        takes_tail=True,
+        expensive=True,
+    ),
+    Method(
+        name="reduced",
+        summary="the replay of nystrom in reduced coordinates: thousands of orders a second",
+        implementation="trainorder.curvature.reduced_model.ReducedModel",
+        rule="predict",
+        reads=("reduced",),
+        estimates_parameters=False,
+        search_role="screen",
+    ),
+    Method(
+        name="ridge",
+        summary="ridge regression of the metrics on the positions of units",
+        implementation="trainorder.estimators.baselines.ridge.Ridge",
+        rule="ridge",
+        fitted=True,
+        estimates_parameters=False,
+    ),
+    Method(
+        name="proxy",
+        summary="a model of a quarter of the width, retrained on every order",
+        implementation="trainorder.estimators.baselines.proxy.rescaled",
+        rule="proxy",
+        fitted=True,
+        estimates_parameters=False,
+        training_stage="proxy_orders",
+        training_precompute=("proxy_warm",),
+    ),
+)
+METHODS: dict[str, Method] = {method.name: method for method in _ALL}
+
+
+def method_names(fits: Callable[[Method], bool]) -> tuple[str, ...]:
+    """Return the names of the methods for which `fits` holds."""
+    return tuple(name for name, method in METHODS.items() if fits(method))
+
+
+def read_kinds() -> tuple[str, ...]:
+    """Return the kinds of files of the store that some method reads."""
+    return tuple(dict.fromkeys(kind for method in METHODS.values() for kind in method.reads))

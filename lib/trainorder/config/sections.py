@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainorder.config.methods import EXACT_METHODS, FITTED_METHODS, PUBLISHED_METHODS
+from trainorder.config.estimator_names import parse_name, write_name
+from trainorder.config.methods import METHODS, Method
 
 PACKAGED_MODEL_FOLDER = "resources/models/smollm2-135m"  # what `model.source` names
 STRUCTURED = 6  # structured orders that every study has; the block-shuffled ones come on top
@@ -235,16 +236,26 @@ class EstimatorConfig:
     @property
     def name(self) -> str:
         """The estimator's name in files and figures, for instance `fut-unguarded@reference`."""
-        unguarded = self.method in PUBLISHED_METHODS and self.guard is None
-        name = f"{self.method}{'-unguarded' if unguarded else ''}"
-        name += "" if self.size is None else str(self.size)
-        name += f"-tail{self.tail}" if self.tail else ""
-        return f"{name}@{self.path}" if self.path else name
+        return write_name(self.method, self.path, guard=self.guard, size=self.size, tail=self.tail)
+
+    @classmethod
+    def from_name(cls, name: str) -> "EstimatorConfig":
+        """Return the estimator called `name`, on all orders; a name states no value of `guard`.
+
+        Raises:
+            UserError: it is no name of an estimator.
+
+        """
+        return cls(**parse_name(name))
+
+    @property
+    def descriptor(self) -> Method:
+        """The facts about its method."""
+        return METHODS[self.method]
 
     def shards(self, configured: int) -> int:
-        """Jobs its orders are scattered over: `configured` for the dear methods, else one."""
-        dear = self.method in (*EXACT_METHODS, "subsample") or self.tail > 0
-        return configured if dear else 1
+        """Return how many jobs share its orders: `configured` if a replay is expensive, else 1."""
+        return configured if self.descriptor.expensive or self.tail > 0 else 1
 
 
 @dataclass(frozen=True)
@@ -299,5 +310,5 @@ def orders_config(
     orders: Mapping[str, Any], estimators: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Return the section `orders`, with no orders to fit on where no estimator is fitted."""
-    fitted = any(entry["method"] in FITTED_METHODS for entry in estimators)
+    fitted = any(METHODS[entry["method"]].fitted for entry in estimators)
     return {**orders, **({} if fitted else {"fit": 0})}

@@ -1,30 +1,25 @@
-"""The estimator of a configuration entry."""
+"""The estimator that a configuration entry describes."""
 
-from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from typing import Any
 
+from trainorder.config.methods import METHODS
 from trainorder.config.sections import EstimatorConfig
 from trainorder.curvature.low_rank import LowRankExpansion
-from trainorder.estimators.constant import Constant
-from trainorder.estimators.fut import FUT, FUTPlusPlus
-from trainorder.estimators.nystrom import Nystrom
-from trainorder.estimators.order0 import Order0
-from trainorder.estimators.recency import Recency
-from trainorder.estimators.subsample import Subsample
-from trainorder.estimators.taylor import Taylor1, Taylor2
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.replay import Estimator, ExactReplay
 
-PLAIN: dict[str, Callable[[Expansion], Estimator]] = {
-    "constant": Constant,
-    "order0": Order0,
-    "recency": Recency,
-    "taylor1": Taylor1,
-    "taylor2": Taylor2,
-}
-PUBLISHED: dict[str, Callable[[Expansion, float | None], Estimator]] = {
-    "fut": FUT,
-    "fut++": FUTPlusPlus,
-}
+
+@cache
+def implementation(method: str) -> type[Estimator]:
+    """Return the class of a method of rule `estimate`, and import its module only now.
+
+    The code hash follows the import through the method's descriptor, not through this module.
+    """
+    module, _, name = METHODS[method].implementation.rpartition(".")
+    found: type[Estimator] = getattr(import_module(module), name)
+    return found
 
 
 def build_estimator(
@@ -33,24 +28,28 @@ def build_estimator(
     model: LowRankExpansion | None = None,
     seed: int = 0,
 ) -> Estimator:
-    """Return the estimator that `config` asks for, about `expansion`.
+    """Return the estimator that `config` describes, about `expansion`.
 
-    `model` is the low-rank expansion of `nystrom` and `subsample`; `seed` draws what `subsample`
-    weighs its parts with.
+    Its class is called with the expansion and with the keyword arguments that its descriptor asks
+    for: `model` if it reads the curvature, `guard` if it takes a guard, `size` and `seed` if it
+    takes a size.
+
+    Args:
+        config: an estimator whose method has the rule `estimate`.
+        expansion: problem, optimizer, path and gradient table.
+        model: the low-rank curvature, for the methods that read it.
+        seed: of the random numbers that an estimator of a part of each unit draws.
+
     """
-    estimator = _build(config, expansion, model, seed)
+    method = config.descriptor
+    arguments: dict[str, Any] = {}
+    if "curvature" in method.reads:
+        arguments["model"] = model
+    if method.takes_guard:
+        arguments["guard"] = config.guard
+    if method.takes_size:
+        arguments |= {"size": config.size, "seed": seed}
+    estimator = implementation(config.method)(expansion, **arguments)
     if isinstance(estimator, ExactReplay):
         estimator.tail = config.tail
     return estimator
-
-
-def _build(
-    config: EstimatorConfig, expansion: Expansion, model: LowRankExpansion | None, seed: int
-) -> Estimator:
-    if config.method == "nystrom" and model is not None:
-        return Nystrom(expansion, model)
-    if config.method == "subsample" and model is not None and config.size is not None:
-        return Subsample(expansion, model, config.size, seed)
-    if config.method in PUBLISHED:
-        return PUBLISHED[config.method](expansion, config.guard)
-    return PLAIN[config.method](expansion)

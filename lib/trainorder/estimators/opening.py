@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from trainorder.config.methods import STORE
 from trainorder.config.sections import EstimatorConfig
 from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.estimators.build import build_estimator
@@ -36,7 +35,7 @@ def opened_estimator(
         UserError: a file is missing, damaged or belongs to another study.
 
     """
-    needs = STORE[config.method]
+    needs = config.descriptor.reads
     with ExitStack() as stack:
         path = stack.enter_context(store.path(config.path)) if "path" in needs else None
         table = stack.enter_context(store.table(config.path)) if "table" in needs else None

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainorder.config.methods import CURVATURE_METHODS, FITTED_METHODS, STORE, TABLE_METHODS
 from trainorder.config.sections import EstimatorConfig
 from trainorder.errors import UserError
 from trainorder.orders.order import FIT
@@ -152,8 +151,9 @@ def estimator_cost(
     """
     precompute = _precompute_seconds(estimator, jobs, retraining, orders.get(FIT, 0)) / retraining
     stage, span = f"estimate/{estimator.name}", "replay"
-    if estimator.method == "proxy":
-        stage, span = "proxy_orders", "training"
+    method = estimator.descriptor
+    if method.training_stage:
+        stage, span = method.training_stage, "training"
     each = _seconds_per_order(jobs.get(stage, []), span)
     evaluation = _seconds_per_order(jobs.get(stage, []), "evaluation")
     total = None
@@ -165,7 +165,7 @@ def estimator_cost(
         "evaluation_retrainings": None if evaluation is None else evaluation / retraining,
         "total_retrainings": total,
         "seconds_per_order": each,
-        "bytes": shard_bytes(manifest, estimator.path, STORE.get(estimator.method, ())),
+        "bytes": shard_bytes(manifest, estimator.path, method.reads),
     }
 
 
@@ -187,10 +187,11 @@ def _precompute_seconds(
     """Return the seconds that are spent once, `fit` true retrainings among them if it is fitted."""
     own = jobs.get(f"estimate/{estimator.name}", [])
     seconds = sum(float(job["seconds"].get("precompute", 0.0)) for job in own)
-    if estimator.method in FITTED_METHODS:
+    method = estimator.descriptor
+    if method.fitted:
         seconds += fit * retraining
-    if estimator.method == "proxy":
-        each = _seconds_per_order(_jobs(jobs, "proxy_orders", estimator), "training")
+    if method.training_stage:
+        each = _seconds_per_order(_jobs(jobs, method.training_stage, estimator), "training")
         seconds += fit * (each or 0.0)
     stages = precompute_stages(estimator)
     return seconds + sum(_spent(job) for name in stages for job in _jobs(jobs, name, estimator))
@@ -198,18 +199,19 @@ def _precompute_seconds(
 
 def precompute_stages(estimator: EstimatorConfig) -> list[str]:
     """Return the stages that an estimator needs beside corpus and warm-up."""
-    if estimator.method in FITTED_METHODS:
-        return ["proxy_warm"] if estimator.method == "proxy" else []
-    path, curved = estimator.path, estimator.method in CURVATURE_METHODS
-    barycentre = path == "barycentre"  # makes path and table at once
+    path, method = estimator.path, estimator.descriptor
+    if not method.takes_path:
+        return list(method.training_precompute)
+    curved = method.uses_curvature
+    barycentre = path == "barycentre"  # its rule computes path and table at once
     stages = ["manifest", "barycentre" if barycentre else "reference"]
-    if not barycentre and (curved or estimator.method in TABLE_METHODS):
+    if not barycentre and method.uses_table:
         stages.append("table")
     if barycentre or curved:
         stages.append("clusters")
     if curved:
         stages += [f"probes/{path}", f"unit_curvature/{path}", f"curvature/{path}"]
-    if estimator.method == "reduced":
+    if "reduced" in method.reads:
         stages.append(f"reduced/{path}")
     return stages
 

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainorder.config.methods import FITTED_METHODS
+from trainorder.config.estimator_names import method_of
 from trainorder.errors import UserError
 from trainorder.orders.order import FIT, REFERENCE
 from trainorder.orders.order_book import read_records
@@ -136,7 +136,7 @@ def read_estimates(
     order_names = list(orders)
     grouped: dict[str, list[_Shard]] = {name: [] for name in names}
     for path in files:
-        rule = _estimating_rule(Path(path).parent.name)
+        rule = method_of(Path(path).parent.name).rule
         shard = _Shard.read(path, key, rule, estimated=True)
         if shard.estimator not in grouped:
             raise UserError(f"{path}: unknown estimator `{shard.estimator}`; {_remedy(rule)}")
@@ -144,15 +144,9 @@ def read_estimates(
         grouped[shard.estimator].append(shard)
     for name, shards in grouped.items():
         if not shards:
-            rule = _estimating_rule(name)
+            rule = method_of(name).rule
             raise UserError(f"estimates/{name}: no estimate shard; rerun rule `{rule}`")
     return {name: _join(shards, order_names, truth.metrics) for name, shards in grouped.items()}
-
-
-def _estimating_rule(estimator: str) -> str:
-    if estimator.startswith("reduced@"):
-        return "predict"
-    return estimator if estimator in FITTED_METHODS else "estimate"
 
 
 def _remedy(rule: str) -> str:

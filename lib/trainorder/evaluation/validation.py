@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainorder.config.methods import METRIC_METHODS
 from trainorder.config.sections import EstimatorConfig
 from trainorder.errors import UserError
 from trainorder.evaluation import costs
@@ -102,7 +101,7 @@ def validate(
         inputs.estimates, key, records, [estimator.name for estimator in estimators], truth
     )
     splits = {name: str(record["split"]) for name, record in records.items()}
-    metrics_only = {e.name for e in estimators if e.method in METRIC_METHODS}
+    metrics_only = {e.name for e in estimators if not e.descriptor.estimates_parameters}
     pairs = [
         pair_with_truth(name, estimate, truth, splits, has_parameters=name not in metrics_only)
         for name, estimate in estimates.items()

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from trainorder.config.estimator_names import SCREENING
 from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.evaluation.results import REFERENCE, Results
 
-ESTIMATOR = "reduced@barycentre"
+ESTIMATOR = SCREENING
 _FOLDER = Path(__file__).parent
 _SHOWN = (
     "reference",

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from trainorder.config.estimator_names import CONFIRMING
 from trainorder.evaluation.results import Results
 from trainorder.figures import style
 
@@ -15,7 +16,6 @@ _KINDS = {
     "searched": {"marker": "o", "color": "#31688e"},
     "field": {"marker": "^", "color": "#b63679"},
 }
-_DEAR = "nystrom@barycentre"
 
 
 def draw(results: Results) -> Figure:
@@ -45,8 +45,8 @@ def draw(results: Results) -> Figure:
 def _objective(content: Mapping[str, Any]) -> str:
     terms = " + ".join(f"{weight:g} {name}" for name, weight in content["objective"].items())
     where = "at the end" if content["readouts"] == 1 else f"mean of {content['readouts']} steps"
-    verdict = content["verdicts"][_DEAR]
-    return f"objective {terms}, {where}; estimates of {_DEAR} ({verdict})"
+    verdict = content["verdicts"][CONFIRMING]
+    return f"objective {terms}, {where}; estimates of {CONFIRMING} ({verdict})"
 
 
 def _name(order: Mapping[str, Any], winner: str) -> str:
@@ -75,7 +75,7 @@ def _best_of(axes: Axes, content: Mapping[str, Any]) -> None:
 
 
 def _row(axes: Axes, row: int, order: Mapping[str, Any]) -> None:
-    look, estimate = _KINDS[order["kind"]], order["estimates"][_DEAR]
+    look, estimate = _KINDS[order["kind"]], order["estimates"][CONFIRMING]
     if estimate["low"] is not None:
         axes.plot(
             [estimate["low"], estimate["high"]], [row, row], color=look["color"], linewidth=0.8

@@ -1,11 +1,12 @@
 """The numbers that a study's costs follow from, as far as its configuration tells."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
+from trainorder.config.methods import Method
 from trainorder.config.sections import (
     CorpusConfig,
     CurvatureConfig,
@@ -116,9 +117,11 @@ class Sizes:
             members = [*spread(self.U - mixed, self.D), mixed]
         return [min(self.expansion.pool, units * self.S) for units in members if units]
 
-    def paths(self, methods: tuple[str, ...]) -> list[str]:
-        """Return the expansion paths of the estimators of some methods."""
-        return sorted({e.path for e in self.estimators if e.method in methods})
+    def paths(self, fits: Callable[[Method], bool]) -> list[str]:
+        """Return the expansion paths of the estimators for whose method `fits` holds."""
+        return sorted(
+            {e.path for e in self.estimators if e.descriptor.takes_path and fits(e.descriptor)}
+        )
 
     def estimated(self, estimator: EstimatorConfig) -> dict[str, int]:
         """Return how many orders of each split an estimator runs on."""

@@ -16,13 +16,7 @@ from trainorder.compression.codecs import all_codecs
 from trainorder.compression.comparison import LARGEST_BYTES
 from trainorder.compression.comparison import ORDERS as COMPARED
 from trainorder.compression.low_rank_codec import Factored, FactoredInt8
-from trainorder.config.methods import (
-    CURVATURE_METHODS,
-    EXACT_METHODS,
-    METRIC_METHODS,
-    STORE,
-    TABLE_METHODS,
-)
+from trainorder.config.estimator_names import method_of
 from trainorder.config.sections import (
     CurriculumConfig,
     EstimatorConfig,
@@ -41,10 +35,9 @@ from trainorder.training.existing_run.checkpoint_files import checked_spans, win
 from trainorder.training.optimizer import MOMENTS
 
 Work = defaultdict[Unit, float]
-# Measured on the default study (the mean of two machines). A number of a step of a replay, in
-# updates; passes over a table that is held as factors, in products with one; a byte of
-# the store that is read or written, seal and checksums included, in bytes hashed.
-_REPLAYED = {"constant": 0.0, "fut": 6.7, "fut++": 10.0}
+# Measured on the default study (the mean of two machines). Passes over a table that is held as
+# factors, in products with one; a byte of the store that is read or written, seal and checksums
+# included, in bytes hashed.
 _FACTORED = 5  # sketched, projected, its error estimated; decoded, and in inner products
 _STORED = 4
 _KEPT = 3  # times that a trainer's states pass: kept, read again, published
@@ -138,8 +131,8 @@ def _training(s: Sizes) -> Iterator[Stage]:
 
 
 def _expansion(s: Sizes) -> Iterator[Stage]:
-    curved = s.paths(CURVATURE_METHODS)
-    if "reference" in s.paths((*TABLE_METHODS, *CURVATURE_METHODS)):
+    curved = s.paths(lambda m: m.uses_curvature)
+    if "reference" in s.paths(lambda m: m.uses_table):
         gradients = s.reference_anchors * s.U
         yield Stage(
             "table",
@@ -154,7 +147,7 @@ def _expansion(s: Sizes) -> Iterator[Stage]:
             bytes=s.table_bytes("reference"),
             rows=8,
         )
-    barycentre = "barycentre" in s.paths(tuple(STORE))
+    barycentre = "barycentre" in s.paths(lambda m: m.takes_path)
     if barycentre or curved:
         by_gradients = s.U if isinstance(s.curvature.clusters, int) else 0
         yield Stage(
@@ -191,12 +184,12 @@ def _barycentre(s: Sizes) -> Stage:
 
 
 def _low_rank(s: Sizes) -> Iterator[Stage]:
-    for path in s.paths(CURVATURE_METHODS):
+    for path in s.paths(lambda m: m.uses_curvature):
         table = "table" if path == "reference" else "barycentre"
         yield _probes(s, path, ("clusters", table))
         yield _unit_curvature(s, path)
         yield _curvature(s, path)
-    for path in s.paths(("reduced",)):
+    for path in s.paths(lambda m: "reduced" in m.reads):
         yield _reduced(s, path)
 
 
@@ -344,7 +337,7 @@ def _manifest(s: Sizes) -> Stage:
 def _truths(s: Sizes) -> Iterator[Stage]:
     orders, after = sum(s.counts.values()), _after_reference(s)
     yield _truth(s, "truth", after, orders, s.shards["truth"], s.R, s.followed(s.counts))
-    proxies = [e for e in s.estimators if e.method == "proxy"]
+    proxies = [e for e in s.estimators if e.descriptor.training_stage]
     if not proxies:
         return
     batch, steps = s.window.sequences_per_step, s.window.warmup_steps
@@ -424,14 +417,16 @@ def _outcome_bytes(s: Sizes, orders: int, followed: int) -> int:
 def _estimate(s: Sizes, estimator: EstimatorConfig) -> Stage:
     counts = s.estimated(estimator)
     orders, jobs = sum(counts.values()), estimator.shards(s.shards["estimate"])
-    followed = 0 if estimator.method in METRIC_METHODS else s.followed(counts)
-    after = ("truth", "proxy_orders") if estimator.method == "proxy" else ("manifest",)
+    method = estimator.descriptor
+    followed = s.followed(counts) if method.estimates_parameters else 0
+    trained = (method.training_stage,) if method.training_stage else ()
+    after = ("truth", *trained) if method.fitted else ("manifest",)
     passes, work, rows = _replayed(s, estimator, orders, jobs)
     return Stage(
         f"estimate/{estimator.name}",
-        ("truth",) if estimator.method == "ridge" else after,
+        after,
         jobs,
-        {**passes, **({} if estimator.method == "proxy" else {"orders": orders})},
+        {**passes, **({} if trained else {"orders": orders})},
         work=work,
         files=(f"estimates/{estimator.name}/*.h5",),
         bytes=_outcome_bytes(s, orders, followed),
@@ -444,36 +439,37 @@ def _replayed(
 ) -> tuple[dict[str, int], Work, float]:
     """Return the passes, the work and the vectors held of an estimator's replays."""
     work: Work = defaultdict(float)
-    if e.method in METRIC_METHODS:
+    method = e.descriptor
+    if not method.estimates_parameters:
         return {}, work, 0.0
     batches = [batch for n in spread(orders, jobs) for batch in _batches(s, n)]
-    evaluated = orders if e.method != "constant" else len(batches)
+    evaluated = len(batches) if method.ignores_order else orders
     passes = Counter({"forwards": evaluated * s.D})
     work[Unit("forward", s.H)] += evaluated * s.D
-    approximated = 0 if e.method == "recency" else s.T - e.tail
+    approximated = 0 if method.needs_tail else s.T - e.tail
     passes["gradients"] += orders * e.tail * s.k
-    updates = s.T if e.method != "recency" else e.tail
-    work[Unit("update")] += orders * s.P * (_REPLAYED.get(e.method, 1.0) * updates + 1)
+    updates = e.tail if method.needs_tail else s.T
+    work[Unit("update")] += orders * s.P * (method.update_cost * updates + 1)
     work[Unit("hash")] += _STORED * jobs * s.path_bytes
     rows = 4.0 * max(batches)
-    if e.method in TABLE_METHODS:
+    if "table" in method.reads:
         work[Unit("hash")] += _STORED * jobs * s.table_bytes(e.path)
         rows += 3 * s.U if s.U * s.P <= HELD_NUMBERS else 0  # else read a block at a time
-    if e.method in EXACT_METHODS:
+    if method.derivative_order:
         # a unit that several orders visit at a step is differentiated once for all of them
         visited = sum(s.U * (1 - (1 - s.k / s.U) ** batch) for batch in batches)
         passes["gradients"] += round(approximated * visited)
         passes["hvps"] += orders * approximated * s.k
-        if e.method == "taylor2":
+        if method.derivative_order > 1:
             passes["third_derivatives"] += orders * approximated * s.k
     work[Unit("gradient", s.S)] += passes["gradients"]
     work[Unit("hvp", s.S)] += passes["hvps"]
     work[Unit("third", s.S)] += passes["third_derivatives"]
-    if e.method in CURVATURE_METHODS:
+    if method.uses_curvature:
         q, r, anchors = _basis(s, e.path)
         work[Unit("product")] += orders * approximated * s.P * (q + r)
         rows += q + 2 * anchors
-    if e.method == "subsample" and e.size is not None:
+    if e.size is not None:
         passes["sequences"] += _subsampled(s, e, e.size, orders * approximated, jobs, work)
         rows += s.table_anchors(e.path) * s.U
     return {kind: n for kind, n in passes.items() if n}, work, rows
@@ -504,7 +500,7 @@ def _subsampled(s: Sizes, e: EstimatorConfig, size: int, visits: int, jobs: int,
 
 
 def _stores(s: Sizes) -> Iterator[Stage]:
-    if "reference" not in s.paths((*TABLE_METHODS, *CURVATURE_METHODS)):
+    if "reference" not in s.paths(lambda m: m.uses_table):
         return
     rows = min(s.reference_anchors, LARGEST_BYTES // (s.U * s.P * FLOAT))
     if rows < 2:  # too large a table to compare
@@ -574,7 +570,7 @@ def _memorization(s: Sizes) -> Iterator[Stage]:
     moved = s.U + _WAYS * s.U * s.T
     counts: dict[str, int] = {}
     work: Work = defaultdict(float)
-    if m.estimator.startswith("nystrom"):
+    if method_of(m.estimator).estimates_parameters:
         counts = {"forwards": moved * s.D}
         work[Unit("forward", s.H)] += moved * s.D
         work[Unit("forward", s.S)] += moved

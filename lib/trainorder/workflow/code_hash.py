@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -10,18 +11,23 @@ from trainorder.storage.provenance import digest
 PACKAGE = Path(__file__).parents[1]
 
 
-def code_hash(script: str | Path) -> str:
+def code_hash(script: str | Path, *names: str) -> str:
     """Return a hash of a script and of every `trainorder` module it imports, transitively.
 
     Syntax trees are hashed, without docstrings: comments, layout and documentation do not count.
+
+    Args:
+        script: the script.
+        names: dotted names that the script imports at run time, such as the class of an estimator.
+
     """
-    modules = _closure(Path(script).resolve())
-    return digest([_tree_hash(path) for path in sorted(modules)])
+    starts = [Path(script).resolve(), *(file for name in names for file in _module_files(name))]
+    return digest([_tree_hash(path) for path in sorted(_closure(starts))])
 
 
-def _closure(start: Path) -> frozenset[Path]:
+def _closure(starts: Iterable[Path]) -> frozenset[Path]:
     seen: set[Path] = set()
-    queue = [start]
+    queue = list(starts)
     while queue:
         path = queue.pop()
         if path not in seen:
@@ -40,8 +46,8 @@ def _tree_hash(path: Path) -> str:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_docstring(body[0]):
-            body.pop(0)
+        if isinstance(body, list):  # not only the first statement: fields have docstrings, too
+            body[:] = [statement for statement in body if not _is_docstring(statement)]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
@@ -69,6 +75,6 @@ def _module_files(name: str) -> list[Path]:
     parts = name.split(".")
     if parts[0] != PACKAGE.name:
         return []
-    files = [PACKAGE.joinpath(*parts[1:i], "__init__.py") for i in range(1, len(parts) + 1)]
-    files.append(PACKAGE.joinpath(*parts[1:]).with_suffix(".py"))
+    heads = [PACKAGE.joinpath(*parts[1:i]) for i in range(1, len(parts) + 1)]
+    files = [file for head in heads for file in (head / "__init__.py", head.with_suffix(".py"))]
     return [path for path in files if path.is_file()]

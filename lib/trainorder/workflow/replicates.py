@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from trainorder.config.methods import SEARCHING
+from trainorder.config.estimator_names import SEARCH_ESTIMATORS
 from trainorder.config.sections import EstimatorConfig
 
-_ESTIMATORS = ("constant@reference", *SEARCHING)
+_ESTIMATORS = ("constant@reference", *SEARCH_ESTIMATORS)
 _MOST_CELLS = 12  # retrained in a replicate's maps: enough to notice a wrong map
 
 

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass
@@ -12,14 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from trainorder.config.checks import check, check_files
+from trainorder.config.estimator_names import SCREENING, SEARCH_PATH
 from trainorder.config.loading import load_config
-from trainorder.config.methods import (
-    CURVATURE_METHODS,
-    FITTED_METHODS,
-    SEARCHING,
-    STORE,
-    TABLE_METHODS,
-)
+from trainorder.config.methods import Method
 from trainorder.config.sections import (
     PACKAGED_MODEL_FOLDER,
     EstimatorConfig,
@@ -224,11 +219,11 @@ class Settings:
     @cached_property
     def replaying(self) -> list[EstimatorConfig]:
         """Estimators that are not fitted, so they expand about a path."""
-        return [e for e in self.estimators.values() if e.method not in FITTED_METHODS]
+        return [e for e in self.estimators.values() if not e.descriptor.fitted]
 
-    def estimator_pattern(self, *, reduced: bool) -> str:
-        """Return a pattern of the names of estimators that use the reduced model, or do not."""
-        names = [re.escape(e.name) for e in self.replaying if (e.method == "reduced") == reduced]
+    def estimator_pattern(self, rule: str) -> str:
+        """Return a pattern of the names of the estimators whose outcomes a rule computes."""
+        names = [re.escape(e.name) for e in self.replaying if e.descriptor.rule == rule]
         return "|".join(names) or _NOTHING
 
     def estimate_shards(self, name: str) -> int:
@@ -237,13 +232,13 @@ class Settings:
 
     def paths_read(self, kind: str) -> list[str]:
         """Return the expansion paths for which an estimator needs files of a kind in the store."""
-        methods: dict[str, Sequence[str]] = {
-            "path": tuple(STORE),
-            "table": (*TABLE_METHODS, *CURVATURE_METHODS),
-            "curvature": CURVATURE_METHODS,
-            "reduced": ("reduced",),
+        needs: dict[str, Callable[[Method], bool]] = {
+            "path": lambda method: method.takes_path,
+            "table": lambda method: method.uses_table,
+            "curvature": lambda method: method.uses_curvature,
+            "reduced": lambda method: "reduced" in method.reads,
         }
-        return sorted({e.path for e in self.replaying if e.method in methods[kind]})
+        return sorted({e.path for e in self.replaying if needs[kind](e.descriptor)})
 
     @property
     def expansion_paths(self) -> list[str]:
@@ -263,27 +258,28 @@ class Settings:
     @property
     def has_explorer(self) -> bool:
         """Whether the study has the reduced model that the explorer shows."""
-        return "reduced@barycentre" in self.estimators
+        return SCREENING in self.estimators
 
     @property
     def search_path(self) -> str:
         """The expansion path of the search for orders."""
-        return SEARCHING[0].split("@")[1]
+        return SEARCH_PATH
 
     @property
     def maps_method(self) -> str | None:
         """The method that estimates the maps of positions, if the study has maps."""
-        return self._maps[0] if self._maps else None
+        return self.maps.method if self.maps else None
 
     @property
     def maps_path(self) -> str | None:
         """The expansion path of that method."""
-        return self._maps[1] if self._maps else None
+        return self.maps.path if self.maps else None
 
     @property
-    def _maps(self) -> list[str]:
+    def maps(self) -> EstimatorConfig | None:
+        """The estimator of the maps of positions, if the study has maps."""
         memorization = self.config["memorization"]
-        return memorization["estimator"].split("@") if memorization else []
+        return EstimatorConfig.from_name(memorization["estimator"]) if memorization else None
 
     # Shards
 
@@ -395,12 +391,17 @@ class Settings:
         """The section `orders`, without orders of the split `fit` where nothing is fitted."""
         return orders_config(self.config["orders"], self.config["estimators"])
 
-    def code(self, script: str) -> str:
+    def code(self, script: str, *estimators: EstimatorConfig) -> str:
         """Return a hash of a script and of the library modules it imports, so that edits rerun it.
 
-        The script is one of the folder `scripts`.
+        Args:
+            script: a file of the folder `scripts`.
+            estimators: those whose classes the script imports when it runs; an edit of the class
+                of another estimator changes nothing.
+
         """
-        return code_hash(self.invocation.basedir / "scripts" / script)
+        names = [estimator.descriptor.implementation for estimator in estimators]
+        return code_hash(self.invocation.basedir / "scripts" / script, *names)
 
     # Replicates
 

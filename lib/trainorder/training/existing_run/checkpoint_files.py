@@ -123,7 +123,7 @@ def check_path_is_exact(
     """
     if steps[1] - steps[0] > 1:
         for estimator in estimators:
-            if estimator.method == "reduced" and estimator.path == "reference":
+            if "reduced" in estimator.descriptor.reads and estimator.path == "reference":
                 raise UserError(
                     f"config: estimators: {estimator.name}: needs a checkpoint at every step, and "
                     f"those of {folder} are {steps[1] - steps[0]} apart; use path: barycentre"

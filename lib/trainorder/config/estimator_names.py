@@ -1,0 +1,81 @@
+"""Names of estimators, for instance `subsample10-tail2@barycentre`: written and parsed here."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from trainorder.config.methods import METHODS, Method
+from trainorder.errors import UserError
+
+PATHS = ("reference", "barycentre")
+SEARCH_PATH = "barycentre"  # the path about which searches estimate
+
+
+def _search_estimator(role: str) -> str:
+    [name] = [method.name for method in METHODS.values() if method.search_role == role]
+    return f"{name}@{SEARCH_PATH}"
+
+
+SCREENING = _search_estimator("screen")  # scores every order of a search
+CONFIRMING = _search_estimator("confirm")  # scores the best orders of a search again
+SEARCH_ESTIMATORS = (SCREENING, CONFIRMING)
+
+
+def write_name(method: str, path: str, *, guard: float | None, size: int | None, tail: int) -> str:
+    """Return the name of an estimator in files and figures."""
+    known = METHODS.get(method)
+    name = method
+    if known is not None and known.takes_guard and guard is None:
+        name += "-unguarded"
+    if size is not None:
+        name += str(size)
+    if tail:
+        name += f"-tail{tail}"
+    return f"{name}@{path}" if path else name
+
+
+def parse_name(name: str) -> Mapping[str, Any]:
+    """Return the `method`, `path`, `size` and `tail` that the name of an estimator states.
+
+    A name does not state the value of `guard`.
+
+    Raises:
+        UserError: it is no name of an estimator.
+
+    """
+    methods = "|".join(re.escape(method) for method in sorted(METHODS, key=len, reverse=True))
+    parts = re.fullmatch(
+        rf"(?P<method>{methods})(-unguarded)?(?P<size>\d+)?(-tail(?P<tail>\d+))?"
+        rf"(@(?P<path>{'|'.join(PATHS)}))?",
+        name,
+    )
+    if parts is None:
+        raise UserError(
+            f"unknown estimator `{name}`; a name is a method and a path, for instance {CONFIRMING}"
+        )
+    return {
+        "method": parts["method"],
+        "path": parts["path"] or "",
+        "size": int(parts["size"]) if parts["size"] else None,
+        "tail": int(parts["tail"] or 0),
+    }
+
+
+def method_of(name: str) -> Method:
+    """Return the method of the estimator called `name`.
+
+    Raises:
+        UserError: it is no name of an estimator.
+
+    """
+    return METHODS[parse_name(name)["method"]]
+
+
+def path_of(name: str) -> str:
+    """Return the expansion path of the estimator called `name`; empty for fitted baselines.
+
+    Raises:
+        UserError: it is no name of an estimator.
+
+    """
+    return str(parse_name(name)["path"])

@@ -1,0 +1,60 @@
+"""The descriptors of methods: each is complete and agrees with the class that it names."""
+
+from importlib import import_module
+
+import pytest
+
+from trainorder.config.estimator_names import CONFIRMING, SCREENING, method_of, parse_name, path_of
+from trainorder.config.methods import METHODS, method_names
+from trainorder.config.sections import EstimatorConfig
+from trainorder.errors import UserError
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=lambda method: method.name)
+def test_the_implementation_of_a_method_exists(method):
+    module, _, name = method.implementation.rpartition(".")
+    assert callable(getattr(import_module(module), name))
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=lambda method: method.name)
+def test_a_method_reads_the_store_or_is_fitted(method):
+    assert bool(method.reads) != method.fitted
+    assert set(method.reads) <= {"path", "table", "curvature", "reduced"}
+    assert method.summary
+
+
+def test_the_names_of_the_methods_are_unique_and_are_their_keys():
+    assert [method.name for method in METHODS.values()] == list(METHODS)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        EstimatorConfig(method="fut", path="reference"),
+        EstimatorConfig(method="fut++", path="barycentre"),
+        EstimatorConfig(method="taylor1", path="reference", tail=12),
+        EstimatorConfig(method="subsample", path="barycentre", size=10, tail=2),
+        EstimatorConfig(method="order0", path="reference"),
+        EstimatorConfig(method="ridge"),
+    ],
+    ids=lambda config: config.name,
+)
+def test_a_name_is_parsed_into_the_estimator_that_it_was_written_for(config):
+    assert EstimatorConfig.from_name(config.name) == config
+    assert method_of(config.name).name == config.method
+    assert path_of(config.name) == config.path
+
+
+@pytest.mark.parametrize("name", ["", "magic@reference", "order0@mean", "fut-tail@reference"])
+def test_a_name_of_no_estimator_raises(name):
+    with pytest.raises(UserError, match="unknown estimator"):
+        parse_name(name)
+
+
+def test_the_estimators_of_searches():
+    assert (SCREENING, CONFIRMING) == ("reduced@barycentre", "nystrom@barycentre")
+
+
+def test_methods_are_selected_by_a_fact():
+    assert method_names(lambda method: method.fitted) == ("ridge", "proxy")
+    assert method_names(lambda method: method.expands_adam) == ("fut", "fut++")
