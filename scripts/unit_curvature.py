@@ -24,7 +24,11 @@ def main(job: Job) -> None:
     write_arrays(
         job.output["responses"],
         key,
-        {"unit": units, "response": halves.numpy(), "left_out": pools.left_out(problem.sequences)},
+        {
+            "unit": units,
+            "response": halves.numpy(),
+            "left_out": pools.missing_shares(problem.sequences),
+        },
     )
 
 

@@ -1,4 +1,4 @@
-"""What a study hands out is not changed by whoever takes it."""
+"""A study that is opened in Python: what it returns, what it raises, and the memory it keeps."""
 
 import json
 
@@ -7,13 +7,13 @@ import pytest
 import torch
 
 import synthetic
-from trainorder import Study
+from trainorder import Order, Study
 from trainorder.errors import UserError
 from trainorder.numerics import memory, vectors
 
 
 class ByPosition:
-    """A reduced model of one domain, whose losses weigh each unit by its place."""
+    """A reduced model of one domain, whose loss weighs each unit by its place."""
 
     goals = ("code",)
 
@@ -27,23 +27,23 @@ class ByPosition:
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
-    for name in ("most", "left"):  # which opening sets
+    for name in ("most", "left"):  # `open` sets them for the whole process
         monkeypatch.setattr(memory._Memory, name, getattr(memory._Memory, name))
-    made = synthetic.make(tmp_path, random=12, calibration=10)
-    made.validate()
-    opened = Study.open(made.results)
-    units = opened.orders["reference"].schedule.size
+    files = synthetic.make(tmp_path, random=12, calibration=10)
+    files.validate()
+    opened = Study.open(files.results)
+    units = opened.orders.reference.schedule.size
     vars(opened).update(reduced=ByPosition(), unit_domains=["code"] * units)
     return opened
 
 
 def test_no_schedule_of_a_study_is_changed_in_place(study):
     for order in study.orders.values():
-        kept = order.schedule.copy()
+        before = order.schedule.copy()
         with pytest.raises(ValueError, match="read-only"):
             order.schedule[[0, -1]] = order.schedule[[-1, 0]]
-        assert np.array_equal(order.schedule, kept), f"{order.name} is another order now"
-    changed = study.orders["reference"].schedule.copy()
+        assert np.array_equal(order.schedule, before), f"{order.name} is another order now"
+    changed = study.orders.reference.schedule.copy()
     changed[[0, -1]] = changed[[-1, 0]]
 
 
@@ -52,41 +52,96 @@ def test_no_schedule_of_a_study_is_changed_in_place(study):
     ("call", "message"),
     [
         (lambda study: study.orders["refrence"], "no order `refrence`.*did you mean `reference`"),
-        (lambda study: study.orders["x"], "no order `x`.*there are reference, "),
+        (lambda study: study.orders["x"], "no order `x`.*expected one of reference, "),
         (lambda study: study.search({}), "weighs no metric"),
         (lambda study: study.search("heldout"), "'heldout' weighs no metric"),
-        (lambda study: study.search({"heldout": 1.0}, random=0), "random: 0 orders"),
+        (lambda study: study.search({"heldout": 1.0}, random=0), "random: .* got 0"),
         (lambda study: study.search({"heldout/x": 1.0}, random=64), "no metric `heldout/x`"),
+        (lambda study: study.estimate("reversed"), "'reversed' is not an order"),
+        (
+            lambda study: study.estimate(study.orders.reference, "x"),
+            "no estimator `x`.*add it to `estimators`",
+        ),
     ],
-    ids=["a name, nearly", "a name", "nothing", "no mapping", "no random orders", "a metric"],
+    ids=[
+        *("a name, nearly", "a name", "no metric", "no mapping", "no random orders"),
+        *("an unknown metric", "a name instead of an order", "an unknown estimator"),
+    ],
 )
-def test_what_is_asked_for_and_is_not_there_is_one_line(study, call, message):
+def test_a_wrong_argument_raises_one_line(study, call, message):
     with pytest.raises(UserError, match=message) as error:
         call(study)
     assert "\n" not in str(error.value)
 
 
-def test_a_search_and_maps_do_not_warn_of_schedules_that_are_read_only(study):
+def test_a_search_and_maps_do_not_warn_about_read_only_schedules(study):
     [best, *_] = study.search({"heldout": 1.0}, random=64, rounds=2)
-    assert best.schedule.shape == study.orders["reference"].schedule.shape
+    assert best.schedule.shape == study.orders.reference.schedule.shape
     assert study.maps()
 
 
-def test_a_study_that_is_opened_holds_what_its_configuration_says(study):
+def test_an_opened_study_keeps_as_much_in_memory_as_its_configuration_says(study):
     path = study.folder / "validation.json"
     record = json.loads(path.read_text())
-    held = [vectors.zeros(1000)]
+    kept = [vectors.zeros(1000)]
     for gigabytes in (1e-5, 4):
         record["provenance"]["config"]["memory_gb"] = gigabytes
         path.write_text(json.dumps(record))
         Study.open(study.folder)
         mapped = len(vectors._files)
-        held.append(vectors.zeros(2000))
+        kept.append(vectors.zeros(2000))
         in_files = len(vectors._files) - mapped
-        assert in_files == (gigabytes < 1), f"of {gigabytes} GB, those held before do not count"
+        assert in_files == (gigabytes < 1), f"{gigabytes} GB: earlier vectors count"
 
 
-def test_a_job_that_opens_a_study_holds_what_it_was_told(study):
+def test_a_job_that_opens_a_study_keeps_its_own_limit_of_memory(study):
     memory.hold_at_most(1)
     Study.read(study.folder)
     assert memory._Memory.most == 1e9
+
+
+class EqualLosses:
+    """A reduced model that predicts one loss for all orders and domains."""
+
+    goals = tuple(name.partition("/")[2] for name in synthetic.METRICS[1:])
+
+    def __init__(self, loss):
+        self.loss = loss
+
+    def predict(self, schedules):
+        return torch.full((len(schedules), len(self.goals)), self.loss)
+
+
+@pytest.fixture
+def two_reduced(study):
+    """Return a study with a reduced model about each path: 1.0 and 2.0 nats per token."""
+    estimators = [{"method": "reduced", "path": path} for path in ("barycentre", "reference")]
+    study.config = {**study.config, "estimators": estimators}
+    scores = study.results.validation["estimators"]
+    score = next(iter(scores.values()))
+    scores.update({"reduced@barycentre": score, "reduced@reference": score})
+    study._reduced_models.update(barycentre=EqualLosses(1.0), reference=EqualLosses(2.0))
+    vars(study).update(problem=EqualLosses(0.0))
+    del vars(study)["reduced"]
+    return study
+
+
+def test_each_of_two_reduced_models_answers_to_its_own_name(two_reduced):
+    for name, loss in (("reduced@barycentre", 1.0), ("reduced@reference", 2.0)):
+        estimate = two_reduced.estimate(two_reduced.orders.reference, name)
+        assert estimate.estimator == name
+        assert estimate.values["heldout"].value == loss, f"{name} is estimated by the other one"
+
+
+def test_of_two_reduced_models_the_one_about_the_barycentre_serves_searches_and_maps(two_reduced):
+    assert two_reduced.reduced.loss == 1.0
+
+
+def test_a_method_of_two_estimators_raises_and_names_both(two_reduced):
+    with pytest.raises(UserError, match="name one of reduced@barycentre, reduced@reference"):
+        two_reduced.estimate(two_reduced.orders.reference, "reduced")
+
+
+def test_the_package_offers_study_and_order():
+    assert Order.__module__ == "trainorder.orders.order"
+    assert Study.__module__ == "trainorder.study"
