@@ -1,4 +1,4 @@
-"""What holds for every estimator."""
+"""Properties of every estimator."""
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ PAIRS = "pairs"  # of prompt and response, under AdamW
 
 
 def of_every_kind(configs):
-    """Parametrize by the optimizer, which the fixture is made for, and what is defined under it."""
+    """Return each optimizer of the fixture with the estimators that support it."""
     return [
         pytest.param(kind, config, id=f"{kind}-{config.name}")
         for kind in (*KINDS, PAIRS)
@@ -68,9 +68,9 @@ def case(request, tmp_path_factory):
 @pytest.mark.parametrize(("case", "config"), of_every_kind(CONFIGS), indirect=["case"])
 def test_the_reference_order_is_estimated_exactly_on_the_reference_path(config, case):
     about, states = case
-    found = build_estimator(config, about).replay(torch.tensor([REFERENCE]), ignore)[0]
-    error = relative_error(found, states[-1].parameters)
-    assert error < 1e-10, f"{config.name} strays by {error:.1e} where there is nothing to estimate"
+    estimated = build_estimator(config, about).replay(torch.tensor([REFERENCE]), ignore)[0]
+    error = relative_error(estimated, states[-1].parameters)
+    assert error < 1e-10, f"{config.name}: error {error:.1e} on the reference path itself"
 
 
 @pytest.mark.parametrize(("case", "config"), of_every_kind(CONFIGS), indirect=["case"])
@@ -80,24 +80,28 @@ def test_every_step_is_observed_from_the_start_to_the_end(config, case):
         np.stack([np.random.default_rng(i).permutation(6).reshape(3, 2) for i in range(2)])
     )
     seen = {}
-    found = build_estimator(config, about).replay(
+    estimated = build_estimator(config, about).replay(
         schedules, lambda t, parameters: seen.update({t: parameters.clone()})
     )
     assert list(seen) == [0, 1, 2, 3]
-    assert torch.equal(seen[0], states[0].parameters.expand(2, -1)), "does not start warm"
-    assert torch.equal(seen[3], found), "what is observed last is not what is returned"
+    assert torch.equal(seen[0], states[0].parameters.expand(2, -1)), (
+        "the replay does not start at the window's start"
+    )
+    assert torch.equal(seen[3], estimated), "the last observation is not the result"
 
 
 @pytest.mark.parametrize(("case", "config"), of_every_kind(CONFIGS[1:]), indirect=["case"])
-def test_another_order_is_estimated_to_end_elsewhere(config, case):
+def test_another_order_has_another_estimate(config, case):
     about, states = case
-    found = build_estimator(config, about).replay(torch.tensor([REFERENCE[::-1]]), ignore)[0]
-    assert relative_error(found, states[-1].parameters) > 1e-6, f"{config.name} ignores the order"
+    estimated = build_estimator(config, about).replay(torch.tensor([REFERENCE[::-1]]), ignore)[0]
+    assert relative_error(estimated, states[-1].parameters) > 1e-6, (
+        f"{config.name} ignores the order"
+    )
 
 
 @pytest.mark.parametrize("case", ["adamw"], indirect=True)
 @pytest.mark.parametrize("config", CONFIGS[1:], ids=lambda config: config.name)
-def test_progress_is_told_in_plain_words(config, case, capfd):
+def test_the_progress_bar_is_labelled_replay(config, case, capfd):
     build_estimator(config, case[0]).replay(torch.tensor([REFERENCE]), ignore)
     assert capfd.readouterr().err.lstrip("\r").startswith("replay:")
 
@@ -127,7 +131,7 @@ METHODS = [
 
 @pytest.fixture(scope="module")
 def sample_order(request, tmp_path_factory):
-    """Return expansions in which the order is that of single sequences, made as the study does."""
+    """Return an expansion with one sequence per unit, built like that of a study."""
     kind, path = request.param
     problem = language_problem(units=UNITS, unit_size=1, pairs=kind == PAIRS)
     changes = {"weight_decay": 0.1, "schedule": "cosine", **KINDS.get(kind, {})}
@@ -157,7 +161,7 @@ def sample_order(request, tmp_path_factory):
 
 
 def orders(seed):
-    """Return two epochs of permutations, and schedules in which units give way to others."""
+    """Return two epochs of permutations, and schedules with missing and repeated units."""
     rng = np.random.default_rng(seed)
     rows = [np.concatenate([rng.permutation(UNITS) for _ in range(EPOCHS)]) for _ in range(2)]
     rows.append(np.where(rows[0] == 3, 5, rows[0]))
@@ -178,18 +182,18 @@ def test_sample_order_is_estimated_by_every_method(config, sample_order):
     about, folder = sample_order
     schedules = orders(0)
     if config.method == "reduced":
-        found = ReducedModel.load(folder / "reduced.h5", "k").predict(schedules)
-        assert found.shape == (4, 2)
+        estimated = ReducedModel.load(folder / "reduced.h5", "k").predict(schedules)
+        assert estimated.shape == (4, 2)
     else:
         model = LowRankExpansion.load(folder / "curvature.h5", "k", about.path.state(0))
-        if config.method == "nystrom":  # it reads neither path nor table
+        if config.method == "nystrom":  # it uses neither path nor table
             about = Expansion(about.problem, about.optimizer, model, None)
         seen = []
         estimator = build_estimator(config, about, model)
-        found = estimator.replay(schedules, lambda t, parameters: seen.append(t))
+        estimated = estimator.replay(schedules, lambda t, parameters: seen.append(t))
         assert seen == list(range(STEPS + 1))
-        assert found.shape == (4, about.problem.size)
-    assert torch.isfinite(found).all()
+        assert estimated.shape == (4, about.problem.size)
+    assert torch.isfinite(estimated).all()
     if config.method != "constant":
-        differ = [not torch.allclose(found[0], row, rtol=1e-9) for row in found[1:]]
-        assert all(differ), f"{config.name} takes orders for one another: {differ}"
+        differ = [not torch.allclose(estimated[0], row, rtol=1e-9) for row in estimated[1:]]
+        assert all(differ), f"{config.name}: different orders have the same estimate: {differ}"

@@ -1,4 +1,4 @@
-"""The published replay equals its formula, computed by hand on three parameters."""
+"""The published replay equals its formula, computed with scalars on three parameters."""
 
 import math
 
@@ -42,16 +42,16 @@ def entry(problem, theta, unit, i):
 
 
 def by_hand(problem, config, states, second_order, guard=None):
-    """Follow OTHER with scalars and loops only, straight from DESIGN section 2."""
+    """Follow OTHER with scalars and loops only, with the formulas of docs/method."""
 
     def g(t, unit, i):
         return entry(problem, states[t].parameters, unit, i)
 
-    def run(t, i):
+    def path_change(t, i):
         return float(states[t].parameters[i] - states[t - 1].parameters[i])
 
     def h(t, unit, i):
-        return (g(t, unit, i) - g(t - 1, unit, i)) / run(t, i) if t >= 1 else 0.0
+        return (g(t, unit, i) - g(t - 1, unit, i)) / path_change(t, i) if t >= 1 else 0.0
 
     def gamma_update(x, m0, v0, step):
         m = (config.beta1 * m0 + (1 - config.beta1) * x) / (1 - config.beta1 ** (step + 1))
@@ -80,8 +80,10 @@ def by_hand(problem, config, states, second_order, guard=None):
             delta = gamma[i] - float(state.parameters[i])
             correction = delta * float(first.detach()) * h(t, unit, i)
             if second_order:
-                bend = (h(t, unit, i) - h(t - 1, unit, i)) / run(t, i) if t >= 2 else 0.0
-                curved = float(second) * h(t, unit, i) ** 2 + float(first.detach()) * bend
+                second_secant = (
+                    (h(t, unit, i) - h(t - 1, unit, i)) / path_change(t, i) if t >= 2 else 0.0
+                )
+                curved = float(second) * h(t, unit, i) ** 2 + float(first.detach()) * second_secant
                 correction += delta**2 * curved / 2
             if guard is not None:
                 correction = max(-guard, min(guard, correction))
@@ -99,21 +101,21 @@ def by_hand(problem, config, states, second_order, guard=None):
 def test_published_replay_equals_its_formula(kind, second, guard, case):
     problem, config, states, about = case
     schedule = torch.tensor([[[unit] for unit in OTHER]])
-    found = kind(about, guard).replay(schedule, ignore)[0]
+    estimated = kind(about, guard).replay(schedule, ignore)[0]
     expected = by_hand(problem, config, states, second, guard)
-    assert torch.allclose(found, expected, rtol=1e-9, atol=0), (
-        f"{kind.__name__} strays from its formula: {found.tolist()} for {expected.tolist()}"
+    assert torch.allclose(estimated, expected, rtol=1e-9, atol=0), (
+        f"{kind.__name__} differs from its formula: {estimated.tolist()}, not {expected.tolist()}"
     )
 
 
-def test_guard_changes_the_estimate_it_bounds(case):
+def test_the_guard_changes_the_estimate(case):
     *_, about = case
     schedule = torch.tensor([[[unit] for unit in OTHER]])
     free, bounded = (FUT(about, guard).replay(schedule, ignore)[0] for guard in (None, 1e-3))
-    assert not torch.allclose(free, bounded), "the guard does nothing in these tests"
+    assert not torch.allclose(free, bounded), "the guard has no effect in these tests"
 
 
-def test_derivatives_of_the_update_are_finite_where_nothing_was_ever_learned(case):
+def test_derivatives_of_the_update_are_finite_without_any_earlier_gradient(case):
     *_, about = case
     state = about.path.state(0)
     state.exp_avg.zero_()
@@ -121,4 +123,4 @@ def test_derivatives_of_the_update_are_finite_where_nothing_was_ever_learned(cas
     about.path.state = lambda t, columns: state
     update = adam_update(about, 0, torch.zeros(1, 3, dtype=torch.float64))
     for part in (update.value, update.first, update.second):
-        assert torch.isfinite(part).all(), "a parameter that never had a gradient gives nan"
+        assert torch.isfinite(part).all(), "a parameter without any gradient so far gives nan"

@@ -1,4 +1,4 @@
-"""With all directions probed and kept, `nystrom` is order 1; with a tail, retraining."""
+"""With all directions probed, `nystrom` equals order 1; with a full tail, it equals retraining."""
 
 import numpy as np
 import pytest
@@ -32,8 +32,8 @@ def permutations(count, epochs, units_per_step):
     return torch.from_numpy(np.stack(rows).reshape(count, -1, units_per_step))
 
 
-def left_out(count, units_per_step):
-    """Return schedules in which some units give their places to others."""
+def unbalanced(count, units_per_step):
+    """Return schedules in which some units are missing and others repeated."""
     rows = [np.random.default_rng([7, i]).integers(0, UNITS, UNITS) for i in range(count)]
     return torch.from_numpy(np.stack(rows).reshape(count, -1, units_per_step))
 
@@ -43,8 +43,8 @@ SCHEDULES = {
     "two units a step": permutations(5, 1, 2),
     "three units a step, two epochs": permutations(3, 2, 3),
     "two epochs": permutations(3, 2, 1),
-    "left out and repeated": left_out(5, 1),
-    "left out and repeated, two units a step": left_out(5, 2),
+    "missing and repeated units": unbalanced(5, 1),
+    "missing and repeated units, two a step": unbalanced(5, 2),
 }
 
 
@@ -61,7 +61,7 @@ def about_path(path, problem, config, schedules, folder):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("path", ["reference", "barycentre"])
 @pytest.mark.parametrize("schedules", SCHEDULES.values(), ids=SCHEDULES.keys())
-def test_of_all_directions_and_a_cluster_for_each_unit_it_is_order_1(
+def test_with_all_directions_and_a_cluster_for_each_unit_it_equals_order_1(
     schedules, path, kind, tmp_path
 ):
     problem = Polynomial(UNITS, size=SIZE, noise=0.0)
@@ -71,17 +71,19 @@ def test_of_all_directions_and_a_cluster_for_each_unit_it_is_order_1(
     _, context = about_path(path, problem, config, schedules, tmp_path)
     with context as about:
         model, _ = low_rank(about, every_sequence(problem, np.arange(UNITS)))
-        kept = Expansion(problem, about.optimizer, model, None)  # as the estimate step has it
-        found = Nystrom(kept, model).replay(schedules, ignore)
+        stored = Expansion(problem, about.optimizer, model, None)  # as rule `estimate` opens it
+        estimated = Nystrom(stored, model).replay(schedules, ignore)
         expected = Taylor1(about).replay(schedules, ignore)
     origin = expected.mean(0)
-    assert float((expected - origin).norm() / origin.norm()) > 1e-4, "all orders end alike here"
-    error = relative_error(found - origin, expected - origin)
+    assert float((expected - origin).norm() / origin.norm()) > 1e-4, (
+        "all orders end at the same parameters"
+    )
+    error = relative_error(estimated - origin, expected - origin)
     assert error < 1e-6, f"units, clusters or coordinates are mixed up: {error:.1e}"
 
 
 @pytest.mark.parametrize("path", ["reference", "barycentre"])
-def test_a_tail_as_long_as_the_window_is_real_retraining(path, tmp_path):
+def test_a_tail_as_long_as_the_window_equals_retraining(path, tmp_path):
     problem = Polynomial(UNITS, size=SIZE, degree=3)
     config = optimizer_config(learning_rate=0.05)
     schedules = SCHEDULES["two units a step"]
@@ -90,13 +92,13 @@ def test_a_tail_as_long_as_the_window_is_real_retraining(path, tmp_path):
         model, _ = low_rank(about, every_sequence(problem, np.zeros(UNITS, np.int64)), size=2)
         estimator = Nystrom(Expansion(problem, about.optimizer, model, None), model)
         estimator.tail = 3
-        found = estimator.replay(schedules, ignore)
-    for row, schedule in zip(found, schedules.tolist(), strict=True):
+        estimated = estimator.replay(schedules, ignore)
+    for row, schedule in zip(estimated, schedules.tolist(), strict=True):
         truth = torch_states(problem, warm, schedule, config)[-1].parameters
         assert relative_error(row, truth) < 1e-10
 
 
-def test_the_curvature_of_clusters_brings_estimates_nearer_to_the_truth(tmp_path):
+def test_the_curvature_of_clusters_reduces_the_error(tmp_path):
     problem = Polynomial(UNITS, size=SIZE, kinds=2, spread=0.1)
     config = optimizer_config(learning_rate=0.05)
     schedules = SCHEDULES["permutations"]
@@ -112,8 +114,8 @@ def test_the_curvature_of_clusters_brings_estimates_nearer_to_the_truth(tmp_path
             (problem.kind.numpy(), None),
         ]:
             model, _ = low_rank(about, every_sequence(problem, labels), probes=probes)
-            found = Nystrom(about, model).replay(schedules, ignore)
-            errors.append(float((found - truth).norm()))
+            estimated = Nystrom(about, model).replay(schedules, ignore)
+            errors.append(float((estimated - truth).norm()))
     assert errors[2] < errors[1] < errors[0], (
-        f"one probe, one cluster, all: the errors do not fall: {errors}"
+        f"errors with one probe, one cluster, and all: {errors}; they do not fall"
     )

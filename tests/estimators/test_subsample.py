@@ -1,4 +1,4 @@
-"""`subsample` is retraining when it reads whole units, and nearer to it the more it reads."""
+"""`subsample` equals retraining with whole units, and its error falls with its size."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ UNITS = 6
 SCHEDULES = {
     "permutations": [[[5], [2], [0], [4], [1], [3]], [[1], [0], [2], [3], [5], [4]]],
     "two units a step": [[[5, 2], [0, 4], [1, 3]], [[2, 1], [0, 4], [5, 3]]],
-    "left out and repeated": [[[5], [2], [2], [4], [1], [1]], [[3]] * 6],
+    "missing and repeated units": [[[5], [2], [2], [4], [1], [1]], [[3]] * 6],
     "two epochs, the same unit twice in a step": [
         [[2, 2], [0, 1], [3, 3], [5, 4], [1, 0], [4, 5]],
         [[0, 3], [1, 4], [2, 5], [3, 0], [4, 1], [5, 2]],
@@ -35,9 +35,9 @@ SCHEDULES = {
 }
 
 
-def test_the_first_sequences_are_those_of_each_visit():
-    found = first_sequences(torch.tensor([4, 1, 4]), 2)
-    assert found.tolist() == [[4, 0], [4, 1], [1, 0], [1, 1], [4, 0], [4, 1]]
+def test_each_visit_of_a_unit_gives_its_first_sequences():
+    rows = first_sequences(torch.tensor([4, 1, 4]), 2)
+    assert rows.tolist() == [[4, 0], [4, 1], [1, 0], [1, 1], [4, 0], [4, 1]]
 
 
 @pytest.mark.parametrize("given", [None, np.array([0, 2])], ids=["all anchors", "two anchors"])
@@ -47,7 +47,7 @@ def test_the_first_sequences_are_those_of_each_visit():
     ids=["cubic", "cubic, sgd", "language"],
 )
 @pytest.mark.parametrize("schedules", SCHEDULES.values(), ids=SCHEDULES.keys())
-def test_of_whole_units_it_is_real_retraining(schedules, kind, changes, given, tmp_path):
+def test_with_whole_units_it_equals_retraining(schedules, kind, changes, given, tmp_path):
     problem = (
         Polynomial(UNITS, degree=3, sequences=3) if kind == "cubic" else language_problem(6, 3)
     )
@@ -64,23 +64,23 @@ def test_of_whole_units_it_is_real_retraining(schedules, kind, changes, given, t
         probes = torch.eye(problem.size, dtype=torch.float64)[:3]
         model, _ = low_rank(about, clusters, 4, probes)
         estimator = Subsample(about, model, 3, 0)
-        found = estimator.replay(torch.tensor(schedules), ignore)
+        results = estimator.replay(torch.tensor(schedules), ignore)
     assert estimator.weight == 1, "whole units do not have weight 1"
-    for row, schedule in zip(found, schedules, strict=True):
+    for row, schedule in zip(results, schedules, strict=True):
         truth = torch_states(problem, warm, schedule, config)[-1].parameters
         error = relative_error(row, truth)
-        assert error < 1e-9, f"it strays from torch's retraining by {error:.1e}"
+        assert error < 1e-9, f"error {error:.1e} against torch's retraining"
 
 
-def test_a_tail_as_long_as_the_window_is_real_retraining(tmp_path):
+def test_a_tail_as_long_as_the_window_equals_retraining(tmp_path):
     problem, config = Polynomial(UNITS, degree=3), optimizer_config(learning_rate=0.05)
     warm = warm_state(problem, problem.start, config)
     with barycentre(problem, warm, 6, 1, config, tmp_path) as about:
         model, _ = low_rank(about, every_sequence(problem, np.zeros(UNITS, np.int64)), 2)
         estimator = Subsample(about, model, 1, 0)
         estimator.tail = 6
-        found = estimator.replay(torch.tensor(SCHEDULES["permutations"]), ignore)
-    for row, schedule in zip(found, SCHEDULES["permutations"], strict=True):
+        results = estimator.replay(torch.tensor(SCHEDULES["permutations"]), ignore)
+    for row, schedule in zip(results, SCHEDULES["permutations"], strict=True):
         truth = torch_states(problem, warm, schedule, config)[-1].parameters
         assert relative_error(row, truth) < 1e-10
 
@@ -96,24 +96,24 @@ def noisy(tmp_path_factory):
     truth = torch.stack(
         [torch_states(problem, warm, row, config)[-1].parameters for row in schedules.tolist()]
     )
-    found = {}
+    results = {}
     with barycentre(problem, warm, 6, 1, config, tmp_path_factory.mktemp("store")) as about:
         model, _ = low_rank(about, every_sequence(problem, np.zeros(UNITS, np.int64)))
         for size in (1, 2, 3, 4, 6, 8):
             estimator = Subsample(about, model, size, 0)
-            found[size] = (estimator.weight, estimator.replay(schedules, ignore))
-    return truth, found
+            results[size] = (estimator.weight, estimator.replay(schedules, ignore))
+    return truth, results
 
 
-def test_the_weight_is_a_share_and_grows_with_the_part(noisy):
-    _, found = noisy
-    weights = [weight for weight, _ in found.values()]
+def test_the_weight_is_a_share_and_grows_with_the_size(noisy):
+    _, results = noisy
+    weights = [weight for weight, _ in results.values()]
     assert all(0 <= weight <= 1 for weight in weights), weights
     assert weights[-1] == 1
     assert weights[1] < weights[3] < 1, f"more text has no larger weight: {weights}"
 
 
-def test_the_weight_is_the_one_that_brings_changes_of_gradients_nearest(tmp_path):
+def test_the_weight_minimizes_the_error_of_gradient_changes(tmp_path):
     problem = Polynomial(UNITS, size=30, sequences=8, noise=0.6)
     config = optimizer_config(learning_rate=0.05)
     warm = warm_state(problem, problem.start, config)
@@ -122,7 +122,7 @@ def test_the_weight_is_the_one_that_brings_changes_of_gradients_nearest(tmp_path
         model, _ = low_rank(about, every_sequence(problem, np.zeros(UNITS, np.int64)))
         metric = second_moment_scale(about)
         rng = torch.Generator().manual_seed(0)
-        centre, best, found = model.parameters(3), {}, {}
+        centre, best, results = model.parameters(3), {}, {}
         for size in (2, 4, 6):
             estimator = Subsample(about, model, size, 0)
             across = along = 0.0
@@ -132,26 +132,26 @@ def test_the_weight_is_the_one_that_brings_changes_of_gradients_nearest(tmp_path
                     (change(problem, first_sequences(unit, n), theta, centre)) / metric
                     for n in (size, 8)
                 )
-                bent = model.curvature(3, unit[None], theta[None])(ALL)[0] / metric
-                along += float((part - bent) @ (true - bent))
-                across += float((part - bent) @ (part - bent))
-            best[size], found[size] = along / across, estimator.weight
+                low_rank_change = model.curvature(3, unit[None], theta[None])(ALL)[0] / metric
+                along += float((part - low_rank_change) @ (true - low_rank_change))
+                across += float((part - low_rank_change) @ (part - low_rank_change))
+            best[size], results[size] = along / across, estimator.weight
     for size, weight in best.items():
-        assert found[size] == pytest.approx(weight, abs=0.12), (
-            f"{size} of 8 sequences: {found[size]:.2f} is the weight, {weight:.2f} would be best"
+        assert results[size] == pytest.approx(weight, abs=0.12), (
+            f"{size} of 8 sequences: {results[size]:.2f} is the weight, {weight:.2f} would be best"
         )
 
 
 def change(problem, rows, theta, centre):
-    """Return what the gradient of some sequences changes by."""
-    here, there = (gradient(lambda x: problem.sample_loss(x, rows), at) for at in (centre, theta))
-    return there - here
+    """Return the change of the gradient of some sequences from `centre` to `theta`."""
+    before, after = (gradient(lambda x: problem.sample_loss(x, rows), at) for at in (centre, theta))
+    return after - before
 
 
-def test_the_error_falls_as_the_part_grows(noisy):
-    truth, found = noisy
-    errors = {size: float((ends - truth).norm(dim=1).mean()) for size, (_, ends) in found.items()}
-    assert errors[1] > errors[3] > errors[6] > errors[8], f"more text, no better: {errors}"
+def test_the_error_falls_as_the_size_grows(noisy):
+    truth, results = noisy
+    errors = {size: float((ends - truth).norm(dim=1).mean()) for size, (_, ends) in results.items()}
+    assert errors[1] > errors[3] > errors[6] > errors[8], f"errors by size do not fall: {errors}"
     assert errors[8] < 1e-10
 
 

@@ -1,4 +1,4 @@
-"""An exact tail: the last steps are those of real training, from wherever the estimate stands."""
+"""An exact tail: the last steps are real training, from the state that the estimate reached."""
 
 import pytest
 import torch
@@ -39,8 +39,8 @@ def case(request, tmp_path_factory):
     else:
         about = barycentre(problem, warm, STEPS, 2, config, folder)
     truths = [torch_states(problem, warm, schedule, config) for schedule in SCHEDULES]
-    with about as centre:
-        yield centre, config, truths
+    with about as opened:
+        yield opened, config, truths
 
 
 def estimator(about, method, tail):
@@ -55,12 +55,12 @@ def test_what_takes_a_tail_is_what_replays_exactly(case):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_tail_as_long_as_the_window_is_real_retraining(method, case):
+def test_a_tail_as_long_as_the_window_equals_retraining(method, case):
     about, _, truths = case
-    found = estimator(about, method, STEPS).replay(torch.tensor(SCHEDULES), ignore)
-    for row, states in zip(found, truths, strict=True):
+    estimated = estimator(about, method, STEPS).replay(torch.tensor(SCHEDULES), ignore)
+    for row, states in zip(estimated, truths, strict=True):
         error = relative_error(row, states[-1].parameters)
-        assert error < 1e-10, f"{method} strays from torch's retraining by {error:.1e}"
+        assert error < 1e-10, f"{method}: error {error:.1e} against torch's retraining"
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -81,13 +81,15 @@ def test_the_tail_is_torch_from_the_state_that_the_estimate_had_reached(method, 
             )
 
     replayed.follow = spy
-    found = replayed.replay(torch.tensor(SCHEDULES), observe)[0]
+    estimated = replayed.replay(torch.tensor(SCHEDULES), observe)[0]
     truth = torch_states(about.problem, reached[0], SCHEDULES[0][-1:], config)[-1]
-    assert relative_error(found, truth.parameters) < 1e-10, f"{method}: the tail is no training"
+    assert relative_error(estimated, truth.parameters) < 1e-10, (
+        f"{method}: the tail differs from training"
+    )
 
 
 @pytest.mark.parametrize("method", ["order0", "taylor1"])
-def test_a_tail_brings_the_estimate_nearer_to_the_truth(method, case):
+def test_a_tail_reduces_the_error(method, case):
     about, _, truths = case
     errors = [
         relative_error(
@@ -96,14 +98,14 @@ def test_a_tail_brings_the_estimate_nearer_to_the_truth(method, case):
         )
         for tail in range(STEPS + 1)
     ]
-    assert errors[-1] < errors[1] < errors[0], f"the tail of {method} does not help: {errors}"
+    assert errors[-1] < errors[1] < errors[0], f"{method}: errors by tail length: {errors}"
 
 
-def test_recency_forgets_what_came_before_its_tail(case):
+def test_recency_ignores_the_steps_before_its_tail(case):
     about, *_ = case
     early = torch.tensor([[[0, 1], [2, 3], [4, 5]], [[2, 3], [1, 0], [4, 5]]])
-    found = estimator(about, "recency", 1).replay(early, ignore)
-    assert torch.equal(found[0], found[1]), "the first steps of an order matter"
+    estimated = estimator(about, "recency", 1).replay(early, ignore)
+    assert torch.equal(estimated[0], estimated[1]), "the first steps of an order matter"
 
 
 def test_true_gradients_are_counted(case):

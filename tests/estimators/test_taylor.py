@@ -1,4 +1,4 @@
-"""Exact replay converges at the order of its expansion, and is exact where the loss allows."""
+"""Exact replay converges at the order of its expansion, and is exact on polynomials."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,9 @@ RATES = {"adamw": 4e-3, "sgd with momentum": 4e-3}
 @pytest.mark.parametrize("kind", RATES)
 @pytest.mark.parametrize("path", ["reference", "barycentre"])
 @pytest.mark.parametrize("order", [0, 1, 2])
-def test_error_falls_with_the_learning_rate_as_the_order_says(order, path, kind, tmp_path):
+def test_the_error_falls_with_the_learning_rate_at_the_order_of_the_expansion(
+    order, path, kind, tmp_path
+):
     problem = language_problem()
     changes = {"epsilon": 1e-4, "weight_decay": 0.1, **KINDS[kind]}
     base = optimizer_config(learning_rate=RATES[kind], **changes)
@@ -45,9 +47,9 @@ def test_error_falls_with_the_learning_rate_as_the_order_says(order, path, kind,
             about = expansion(problem, states, config, folder)
         else:
             about = barycentre(problem, warm, len(OTHER), 1, config, folder)
-        with about as centre:
-            found = ESTIMATORS[order](centre).replay(torch.tensor([OTHER]), ignore)[0]
-        errors.append(float((found - truth).norm()))
+        with about as opened:
+            estimated = ESTIMATORS[order](opened).replay(torch.tensor([OTHER]), ignore)[0]
+        errors.append(float((estimated - truth).norm()))
     slope = np.polyfit(np.log(scales), np.log(errors), 1)[0]
     assert slope >= order + 1.8, (
         f"order {order} about the {path} path: the error falls with slope {slope:.2f} in the "
@@ -67,10 +69,10 @@ def test_taylor_is_exact_where_higher_derivatives_vanish(degree, order, path, ki
         about = expansion(problem, states, config, tmp_path)
     else:
         about = barycentre(problem, warm, len(OTHER), 1, config, tmp_path)
-    with about as centre:
-        found = ESTIMATORS[order](centre).replay(torch.tensor([OTHER]), ignore)[0]
+    with about as opened:
+        estimated = ESTIMATORS[order](opened).replay(torch.tensor([OTHER]), ignore)[0]
     truth = torch_states(problem, warm, OTHER, config)[-1].parameters
-    error = relative_error(found, truth)
+    error = relative_error(estimated, truth)
     assert error < 1e-10, f"order {order} is not exact on degree {degree}: {error:.1e}"
 
 
@@ -80,21 +82,23 @@ def test_order_1_is_not_exact_on_a_cubic_loss(tmp_path):
     with expansion(
         problem, torch_states(problem, warm, REFERENCE, config), config, tmp_path
     ) as about:
-        found = Taylor1(about).replay(torch.tensor([OTHER]), ignore)[0]
+        estimated = Taylor1(about).replay(torch.tensor([OTHER]), ignore)[0]
     truth = torch_states(problem, warm, OTHER, config)[-1].parameters
-    assert relative_error(found, truth) > 1e-6, "the cubic test cannot tell orders 1 and 2 apart"
+    assert relative_error(estimated, truth) > 1e-6, (
+        "the cubic test cannot tell orders 1 and 2 apart"
+    )
 
 
 @pytest.mark.parametrize("order", [1, 2])
-def test_several_units_a_step_repeats_and_absences_are_replayed(order, tmp_path):
+def test_steps_of_several_units_repeated_and_missing_units_are_replayed(order, tmp_path):
     problem, config = Polynomial(6, degree=order + 1), optimizer_config(learning_rate=0.05)
     warm = warm_state(problem, problem.start, config)
     reference = [[0, 1], [2, 3], [4, 5]]
     schedules = [[[5, 2], [0, 4], [1, 3]], [[2, 2], [0, 4], [2, 3]]]
     states = torch_states(problem, warm, reference, config)
     with expansion(problem, states, config, tmp_path) as about:
-        found = ESTIMATORS[order](about).replay(torch.tensor(schedules), ignore)
-    for row, schedule in zip(found, schedules, strict=True):
+        estimated = ESTIMATORS[order](about).replay(torch.tensor(schedules), ignore)
+    for row, schedule in zip(estimated, schedules, strict=True):
         truth = torch_states(problem, warm, schedule, config)[-1].parameters
         assert relative_error(row, truth) < 1e-10, f"units of a step are mixed up in {schedule}"
 
@@ -105,7 +109,7 @@ def normalised(x):
 
 
 class Kernel(torch.autograd.Function):
-    """The same, whose gradient has no graph, as that of a fused kernel."""
+    """`normalised` with a gradient that has no graph, like that of a fused kernel."""
 
     @staticmethod
     def forward(ctx, x):
@@ -120,7 +124,7 @@ class Kernel(torch.autograd.Function):
 
 
 class Norm(torch.nn.Module):
-    """A norm of a model, with its scale, by a function of one's own."""
+    """A norm of a model, with its scale, computed by a given function."""
 
     def __init__(self, norm, function):
         super().__init__()
@@ -142,17 +146,17 @@ def replayed_with(function, order, folder):
 
 
 @pytest.mark.parametrize("order", [1, 2])
-def test_a_model_with_a_kernel_that_autograd_leaves_out_is_differenced(order, tmp_path):
+def test_a_model_with_a_kernel_without_second_derivatives_uses_finite_differences(order, tmp_path):
     with pytest.warns(UserWarning, match="by differences of gradients: autograd leaves out a part"):
-        found, counted = replayed_with(Kernel.apply, order, tmp_path / "kernel")
-    expected, sound = replayed_with(normalised, order, tmp_path / "sound")
-    error = relative_error(found, expected)
-    assert error < 1e-6, f"differences lead {error:.1e} elsewhere"
-    assert counted.counts == sound.counts
+        estimated, meter = replayed_with(Kernel.apply, order, tmp_path / "kernel")
+    expected, exact_meter = replayed_with(normalised, order, tmp_path / "exact")
+    error = relative_error(estimated, expected)
+    assert error < 1e-6, f"finite differences change the result by {error:.1e}"
+    assert meter.counts == exact_meter.counts
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("order", [1, 2])
-def test_a_model_that_is_differentiated_twice_is_not_differenced(order, tmp_path, monkeypatch):
-    monkeypatch.setattr(derivatives, "_differenced", None)  # to be called is an error
+def test_a_model_with_second_derivatives_uses_no_finite_differences(order, tmp_path, monkeypatch):
+    monkeypatch.setattr(derivatives, "_differenced", None)  # a call would raise
     replayed_with(normalised, order, tmp_path)

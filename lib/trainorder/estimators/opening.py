@@ -43,7 +43,7 @@ def opened_estimator(
         if "curvature" in needs:
             [file] = store.files(config.path, "curvature")
             model = LowRankExpansion.load(file, store.key, store.start())
-        centre = path or model  # the low-rank model holds the states of its path
-        if centre is None:
-            raise ValueError(f"`{config.method}` needs neither a path nor a low-rank model")
-        yield build_estimator(config, Expansion(problem, optimizer, centre, table), model, seed)
+        about = path if path is not None else model  # a low-rank model holds the states of its path
+        if about is None:
+            raise ValueError(f"`{config.method}` reads neither a path nor the low-rank curvature")
+        yield build_estimator(config, Expansion(problem, optimizer, about, table), model, seed)
