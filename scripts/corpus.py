@@ -1,4 +1,4 @@
-"""Builds the corpus: trains the tokenizer, packs warm-up, window and held-out sequences."""
+"""Builds the corpus: trains the tokenizer; packs warm-up, window and held-out sequences."""
 
 from trainorder.config.sections import CorpusConfig, WindowConfig
 from trainorder.data.build import build
@@ -13,7 +13,7 @@ def main(job: Job) -> None:
     if config.source == "tokens":
         corpus, summary = read_tokens(config, window, p["warmup"])
     else:
-        # `archives` are in the order of the domains that the rule fetched; no archive without them.
+        # The rule lists one archive per domain, in the same order; other sources have neither.
         archives = dict(zip(p["domains"], job.input.get("archives", []), strict=True))
         corpus, tokenizer, summary = build(config, window, p["seed"], archives)
         tokenizer.save(job.output["tokenizer"])

@@ -1,5 +1,6 @@
-"""Judges the searched orders by their real retraining, and writes the winners as an orders file."""
+"""Judges the searched orders by their retraining, and writes the winners as an orders file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from trainorder.config.estimator_names import SCREENING, SEARCH_ESTIMATORS
@@ -16,50 +17,81 @@ from trainorder.workflow.job import Job, run
 def main(job: Job) -> None:
     p, config = job.params, CurriculumConfig(**job.params["curriculum"])
     results = Results.read(Path(job.input["validation"]).parent)
-    found, objective = read_json(job.input["candidates"], "propose"), Objective(config.weights)
-    orders = [record for record in results.orders.values() if record["kind"] == "random"]
-    truth = read_truth(job.input["truth"], p["key"], results.orders)
-    mine = read_truth(
-        job.input["candidate_truth"],
-        p["key"],
-        [record["name"] for record in found["orders"]],
-        "candidate_truth",
-    )
-    true = {**true_objective(objective, truth), **true_objective(objective, mine)}
-    calibration = [order["name"] for order in orders if order["split"] == "calibration"]
-    radii = {
-        name: radius(
-            objective, results.metrics, results.truth, results.estimates[name], calibration,
-            p["coverage"],
-        ) if config.readouts == 1 else None
-        for name in SEARCH_ESTIMATORS
-    }  # fmt: skip
-    retraining = results.costs["retraining_seconds"]
-    seconds = read_json(job.input["cost"], "propose")["seconds"]
-    cheap = results.score(SCREENING)["cost"]["precompute_retrainings"]
-    searched = [record for record in found["orders"] if record["kind"] == SEARCHED]
-    record = judge(
-        [*found["orders"], *found["others"]],
-        true,
-        [order["name"] for order in orders],
-        radii,
-        Compute(cheap, sum(seconds.values()) / retraining, len(searched)),
-    )
-    keep = ("seeds", "versions", "machine", "config")
-    provenance = {name: results.validation["provenance"][name] for name in keep}
-    verdicts = {name: results.score(name)["verdict"] for name in SEARCH_ESTIMATORS}
-    head = {
-        "study": results.validation["study"],
-        "objective": config.weights,
-        "readouts": config.readouts,
-        "coverage": p["coverage"],
-        "verdicts": verdicts,
+    objective = Objective(config.weights)
+    candidates = read_json(job.input["candidates"], "propose")
+    retrained = [record["name"] for record in candidates["orders"]]
+    true = {
+        **true_objective(objective, read_truth(job.input["truth"], p["key"], results.orders)),
+        **true_objective(
+            objective,
+            read_truth(job.input["candidate_truth"], p["key"], retrained, "candidate_truth"),
+        ),
     }
-    write_json(job.output["curriculum"], {**head, **record, "provenance": provenance})
-    names = {order["name"]: order for order in searched}
-    ranked = sorted(names, key=lambda name: true[name])
-    winners = [{"name": name, "schedule": names[name]["schedule"]} for name in ranked]
+    random = [record for record in results.orders.values() if record["kind"] == "random"]
+    calibration = [record["name"] for record in random if record["split"] == "calibration"]
+    searched = {
+        record["name"]: record for record in candidates["orders"] if record["kind"] == SEARCHED
+    }
+    judgement = judge(
+        [*candidates["orders"], *candidates["others"]],
+        true,
+        [record["name"] for record in random],
+        _radii(config, objective, results, calibration, p["coverage"]),
+        _compute(job, results, len(searched)),
+    )
+    write_json(
+        job.output["curriculum"],
+        {
+            "study": results.validation["study"],
+            "objective": config.weights,
+            "readouts": config.readouts,
+            "coverage": p["coverage"],
+            "verdicts": {name: results.score(name)["verdict"] for name in SEARCH_ESTIMATORS},
+            **judgement,
+            "provenance": {
+                name: results.validation["provenance"][name]
+                for name in ("seeds", "versions", "machine", "config")
+            },
+        },
+    )
+    winners = [
+        {"name": name, "schedule": searched[name]["schedule"]}
+        for name in sorted(searched, key=lambda name: true[name])
+    ]
     write_json(job.output["winners"], {"orders": winners})
+
+
+def _radii(
+    config: CurriculumConfig,
+    objective: Objective,
+    results: Results,
+    calibration: Sequence[str],
+    coverage: float,
+) -> dict[str, float | None]:
+    """Return the radius of each estimator's intervals; None for an objective along the window."""
+    if config.readouts != 1:
+        return dict.fromkeys(SEARCH_ESTIMATORS)
+    return {
+        name: radius(
+            objective,
+            results.metrics,
+            results.truth,
+            results.estimates[name],
+            calibration,
+            coverage,
+        )
+        for name in SEARCH_ESTIMATORS
+    }
+
+
+def _compute(job: Job, results: Results, retrained: int) -> Compute:
+    """Return what the search cost, in retrainings."""
+    seconds = read_json(job.input["cost"], "propose")["seconds"]
+    return Compute(
+        precompute=results.score(SCREENING)["cost"]["precompute_retrainings"],
+        search=sum(seconds.values()) / results.costs["retraining_seconds"],
+        retrained=retrained,
+    )
 
 
 run(main, globals().get("snakemake"))

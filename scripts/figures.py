@@ -1,4 +1,4 @@
-"""Draws every figure from the result files; needs neither torch nor the store."""
+"""Draws every figure from the result files, without torch and without the store."""
 
 from pathlib import Path
 

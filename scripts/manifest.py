@@ -1,4 +1,4 @@
-"""Checks every file of the store and lists them in its manifest."""
+"""Checks every file of the store, and lists all of them in the manifest."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Says what a study will cost, before anything of it runs."""
+"""Estimates the cost of a study before any of its jobs runs."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ def main(job: Job) -> None:
     p, output = job.params, Path(job.output["plan"])
     record = plan(p["config"], p["replicates"], p["cores"], output.parent)
     write_json(output, record)
-    # to the terminal: what a step prints goes to its log
+    # The table goes to the terminal of the user; other prints of a job go to its log.
     print(table(record), file=sys.__stdout__, flush=True)
 
 

@@ -1,4 +1,7 @@
-"""Unpacks a study's archive into results/<study>/, checked: python scripts/unpack.py ARCHIVE."""
+"""Checks a study's archive and unpacks it into results/<study>/.
+
+Usage: python scripts/unpack.py ARCHIVE.tar.gz
+"""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Estimates orders of the user's own on a finished study."""
+"""Estimates a user's own orders on a finished study."""
 
 import math
 import sys
@@ -19,40 +19,47 @@ HEADER = ("estimator", "verdict", "order", "metric", "value", "low", "high", "be
 def main(job: Job) -> None:
     study = Study.read(Path(job.input["orders"]).parent)
     orders = read_orders(job.input["custom"], study.window)
-    found = [replace(made, parameters=None) for made in study.estimates(orders)]
-    write_csv(job.output["what_if"], HEADER, rows(found))
-    lines = [*table(found, study.results.validation["reference"][MAIN_METRIC])]
+    estimates = [replace(estimate, parameters=None) for estimate in study.estimates(orders)]
+    write_csv(job.output["what_if"], HEADER, rows(estimates))
+    lines = [*table(estimates, study.results.validation["reference"][MAIN_METRIC])]
     lines.append(f"All metrics: {job.output['what_if']}")
-    # What was asked for is for who asked, on the terminal; a step's own prints go to its log.
+    # The table goes to the terminal of the user; other prints of a job go to its log.
     print("\n".join(lines), file=sys.__stdout__)
 
 
-def rows(found: Sequence[Estimate]) -> Iterator[Sequence[Any]]:
-    """Yield the rows of the CSV: an order and a metric each."""
-    for made in found:
-        for metric, value in made.values.items():
+def rows(estimates: Sequence[Estimate]) -> Iterator[Sequence[Any]]:
+    """Yield the rows of the CSV file, one for each order and metric."""
+    for estimate in estimates:
+        for metric, value in estimate.values.items():
             beyond = None if value.beyond is None else int(value.beyond)
-            ends = (value.low, value.high)
-            yield made.estimator, made.verdict, made.order, metric, value.value, *ends, beyond
+            yield (
+                *(estimate.estimator, estimate.verdict, estimate.order, metric),
+                *(value.value, value.low, value.high, beyond),
+            )
 
 
-def table(found: Sequence[Estimate], reference: float) -> Iterator[str]:
-    """Yield the lines of a short table, of the main metric, with what may be done with it."""
-    width, places = max(len(made.order) for made in found), decimals(found)
-    reached = f"{reference:.{places}f} after the reference order, retrained"
-    yield f"{MAIN_METRIC}, in nats per token; {reached}"
-    for made in found:
-        value = made.values[MAIN_METRIC]
-        missing = value.low is None or value.high is None
-        ends = "no interval" if missing else f"[{value.low:.{places}f}, {value.high:.{places}f}]"
-        note = "  beyond what was calibrated" if value.beyond else ""
-        yield f"{made.order:{width}}  {value.value:.{places}f}  {ends}{note}"
-    yield f"{found[0].estimator}: {found[0].verdict}. {found[0].advice}"
+def table(estimates: Sequence[Estimate], reference: float) -> Iterator[str]:
+    """Yield the lines of a short table of the main metric, with the verdict below it."""
+    width = max(len(estimate.order) for estimate in estimates)
+    places = decimals(estimates)
+    yield (
+        f"{MAIN_METRIC} in nats per token; the reference order, retrained, reaches "
+        f"{reference:.{places}f}"
+    )
+    for estimate in estimates:
+        value = estimate.values[MAIN_METRIC]
+        if value.low is None or value.high is None:
+            interval = "no interval"
+        else:
+            interval = f"[{value.low:.{places}f}, {value.high:.{places}f}]"
+        note = "  outside the range of the calibration orders" if value.beyond else ""
+        yield f"{estimate.order:{width}}  {value.value:.{places}f}  {interval}{note}"
+    yield f"{estimates[0].estimator}: {estimates[0].verdict}. {estimates[0].advice}"
 
 
-def decimals(found: Sequence[Estimate]) -> int:
-    """Return how many places show the widest interval to two digits; four at least."""
-    values = [made.values[MAIN_METRIC] for made in found]
+def decimals(estimates: Sequence[Estimate]) -> int:
+    """Return the decimals that show the widest interval with two digits; at least four."""
+    values = [estimate.values[MAIN_METRIC] for estimate in estimates]
     widths = [v.high - v.low for v in values if v.low is not None and v.high is not None]
     widest = max([0.0, *widths])
     return max(4, 1 - math.floor(math.log10(widest))) if widest else 4
