@@ -1,0 +1,80 @@
+"""Settings of the documentation site; `make docs` builds it offline, with warnings as errors."""
+
+import ast
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).parents[1]
+sys.path.insert(0, str(TOP / "lib"))
+
+import trainorder  # noqa: E402
+
+project = "trainorder"
+author = "The trainorder authors"
+project_copyright = author
+version = release = trainorder.__version__
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+]
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
+exclude_patterns = ["generated"]
+
+myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"  # the tour is shown with its stored outputs
+
+autodoc_typehints = "description"
+autodoc_member_order = "bysource"
+napoleon_google_docstring = True
+napoleon_use_ivar = True
+# No inventory of another project is fetched, so names of foreign types have no target.
+nitpick_ignore_regex = [("py:.*", r"(?!trainorder\.Study|trainorder\.Order).*")]
+
+# Formulas are typeset by MathJax in the browser; without a network they show as LaTeX.
+html_theme = "furo"
+html_title = f"trainorder {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_theme_options = {
+    "source_repository": "https://github.com/trainorder/trainorder/",
+    "source_branch": "main",
+    "source_directory": "docs/",
+}
+
+
+def first_sentence(module: Path) -> str:
+    """Return what the docstring of `module` says first; of other files, nothing."""
+    docstring = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
+    return docstring.partition("\n")[0].rstrip(".")
+
+
+def package_tree() -> str:
+    """Return the package as nested lists: one line per sub-package and per module."""
+    package, lines = TOP / "lib" / "trainorder", []
+    for folder in sorted(path.parent for path in package.rglob("__init__.py")):
+        name = folder.relative_to(package.parent).as_posix()
+        lines += [f"`{name}/`", f": {first_sentence(folder / '__init__.py')}.", ""]
+        for module in sorted(folder.glob("*.py")):
+            if module.name != "__init__.py":
+                lines.append(f"  * `{module.name}`: {first_sentence(module)}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def write_package_tree(app: object) -> None:
+    """Write the tree where `architecture.md` includes it from."""
+    page = Path(__file__).parent / "generated" / "package_tree.md"
+    page.parent.mkdir(exist_ok=True)
+    text = package_tree()
+    if not page.exists() or page.read_text(encoding="utf-8") != text:
+        page.write_text(text, encoding="utf-8")
+
+
+def setup(app: object) -> None:
+    """Write the generated page before Sphinx reads the sources."""
+    app.connect("builder-inited", write_package_tree)  # type: ignore[attr-defined]
