@@ -7,7 +7,7 @@ PIP := $(ENV)/bin/python -m pip --disable-pip-version-check
 
 export PATH := $(CURDIR)/$(ENV)/bin:$(PATH)
 
-.PHONY: help env study test check test-slurm slurm lint bench sweep regime ablate applications clean
+.PHONY: help env study test check test-slurm slurm lint docs bench sweep regime ablate applications clean
 
 help:
 	@echo "make env           install everything into $(ENV); the other targets do this first"
@@ -15,6 +15,7 @@ help:
 	@echo "make check         linters, types and unit tests (3 minutes)"
 	@echo "make test          all tests, including a smoke study (15 minutes on 2 cores)"
 	@echo "make lint          linters and types only"
+	@echo "make docs          build the documentation into build/docs"
 	@echo "make slurm         install SLURM (root, Debian); make test-slurm runs a study on it (30 minutes)"
 	@echo "make bench         the benchmark studies, their tables and timings (2 hours; can be resumed)"
 	@echo "make sweep         find the best learning rate"
@@ -59,6 +60,10 @@ lint: env
 # Everything but the tests that run a study or take more than a few seconds.
 check: env
 	python -m pytest --numprocesses 2 --dist loadfile -m "not slurm and not study and not slow" $(ARGS)
+
+# Offline, with warnings as errors.
+docs: env
+	python -m sphinx -W --keep-going -n -q docs build/docs
 
 bench: env
 	python -m bench.bench $(ARGS)
