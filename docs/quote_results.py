@@ -1,115 +1,163 @@
-"""Quotes measurements in the README: tables between marks, a figure.
+"""Quotes measurements in the README and the docs: tables between marks, and a figure.
 
-python docs/quote_results.py                    # of `make bench`; its speed in docs/performance.md
-python docs/quote_results.py results/default    # of a single study
-python docs/quote_results.py --applications     # of `make applications`, from docs/measured
+python docs/quote_results.py                    # `make bench`, in docs/performance.md
+python docs/quote_results.py results/default    # a study, in README.md and docs/choose_estimator.md
+python docs/quote_results.py --applications     # `make applications`, from docs/measured
 """
 
 import json
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from trainorder.storage.provenance import digest
 
 DOCS = Path(__file__).parent
-README, PERFORMANCE = DOCS.parent / "README.md", DOCS / "performance.md"
-FIGURE = "estimated_vs_true_random.png"
+TOP = DOCS.parent
+FIGURE = "overview.png"
+
+# One row of the README each: what it stands for, and the estimator.
+FRONT_PAGE = {
+    "published method": "fut@reference",
+    "narrower model, retrained": "proxy",
+    "cheapest": "reduced@barycentre",
+    "default": "nystrom@barycentre",
+    "default and a subsample": "subsample10@barycentre",
+    "exact expansion": "taylor1@barycentre",
+}
 
 
-def shown(value: float | None) -> str:
-    """Return a mean with two digits."""
-    return "not finite" if value is None else f"{value:.2g}"
+def rank(scores: Mapping[str, Any]) -> str:
+    """Return the rank correlation over random orders, with its interval and number of orders."""
+    lds = scores["order_lds"]["heldout"]["random"]
+    if lds["value"] is None:
+        return f"undefined, n = {lds['n']}"
+    return f"{lds['value']:.2f} [{lds['low']:.2f}, {lds['high']:.2f}], n = {lds['n']}"
 
 
-def row(name: str, scores: dict) -> str:
-    """Return an estimator's row of the table."""
-    lds, cost = scores["order_lds"]["heldout"]["random"], scores["cost"]
-    rank = "undefined"
-    if lds["value"] is not None:
-        rank = f"{lds['value']:.2f} [{lds['low']:.2f}, {lds['high']:.2f}]"
-    error, moved = scores["mae"]["heldout"]["random"], scores["parameter_error"]["random"]["mean"]
-    cells = [
-        f"`{name}`",
-        f"{cost['precompute_retrainings']:.1f}",
-        f"{cost['per_order_retrainings']:.2g}",
-        f"{cost['total_retrainings']:.1f}",
-        f"{rank}, n = {lds['n']}",
-        shown(error),
-        "–" if not scores["parameter_error"]["random"]["n"] else shown(moved),
-        str(scores["diverged"]["count"]),
-        scores["verdict"],
-    ]
-    return f"| {' | '.join(cells)} |"
+def cost(retrainings: float) -> str:
+    """Return a cost in retrainings, rounded to what matters."""
+    if retrainings < 0.001:
+        return "< 0.001"
+    return f"{retrainings:.0f}" if retrainings >= 10 else f"{retrainings:.2g}"
 
 
-def table(validation: dict) -> str:
-    """Return the table and the line that says what it was measured with."""
-    made, spread = validation["provenance"], validation["spread"]["heldout"]["random"]
+def number(value: float | None) -> str:
+    """Return a number with two digits."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def front_page(validation: Mapping[str, Any]) -> str:
+    """Return the README's table: the estimators of `FRONT_PAGE` that the study has."""
+    rows = []
+    for role, name in FRONT_PAGE.items():
+        scores = validation["estimators"].get(name)
+        if scores is not None:
+            rows.append(
+                [
+                    f"{role}: `{name}`",
+                    rank(scores),
+                    number(scores["relative_error"]["heldout"]["random"]),
+                    cost(scores["cost"]["precompute_retrainings"]),
+                    cost(scores["cost"]["per_order_retrainings"]),
+                ]
+            )
+    head = ["estimator", "order-LDS [95 %]", "relative error", "precompute", "per order"]
+    return table(head, rows)
+
+
+def all_estimators(validation: Mapping[str, Any]) -> str:
+    """Return the table of every estimator of the study."""
+    rows = []
+    for name, scores in validation["estimators"].items():
+        costs, moved = scores["cost"], scores["parameter_error"]["random"]
+        rows.append(
+            [
+                f"`{name}`",
+                rank(scores),
+                number(scores["relative_error"]["heldout"]["random"]),
+                number(moved["mean"]) if moved["n"] else "–",
+                cost(costs["precompute_retrainings"]),
+                cost(costs["per_order_retrainings"]),
+                scores["verdict"],
+            ]
+        )
+    head = ["estimator", "order-LDS [95 %]", "relative error", "parameter error"]
+    return table([*head, "precompute", "per order", "verdict"], rows)
+
+
+def source(validation: Mapping[str, Any]) -> str:
+    """Return the line that says what the numbers were measured with."""
+    provenance, spread = validation["provenance"], validation["spread"]["heldout"]["random"]
     everything = validation["retrain_all"]
-    versions, machine, seeds = made["versions"], made["machine"], made["seeds"]
-    head = [
-        "| estimator | precompute (retrainings) | an order (retrainings) "
-        f"| {everything['orders']} orders (retrainings) "
-        "| order-LDS of `heldout`, random orders [95 %] | mean error (nats/token) "
-        "| parameter error | diverged | verdict |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    rows = [row(name, scores) for name, scores in validation["estimators"].items()]
-    source = (
-        f"Study `{validation['study']}`: verdict **{validation['verdict']}**, best estimator "
-        f"`{validation['best_estimator']}`. Retraining and evaluating all {everything['orders']} "
-        f"orders takes {everything['total_retrainings']:.1f} retrainings. True `heldout` over "
-        f"random orders: mean {spread['mean']:.4f}, standard deviation {spread['std']:.4f} "
-        f"nats per token. "
-        f"{machine['processor']}, {machine['cores']} cores; Python {versions['python']}, "
-        f"torch {versions['torch']}, transformers {versions['transformers']}; seeds "
-        f"{', '.join(f'{name} {value}' for name, value in seeds.items())}."
+    return (
+        f"Study `{validation['study']}`, configuration `{digest(provenance['config'])}`. Costs are "
+        f"in retrainings; retraining and evaluating all {everything['orders']} random orders costs "
+        f"{cost(everything['total_retrainings'])}. The true held-out loss of random orders has "
+        f"mean {spread['mean']:.3f} and standard deviation {spread['std']:.4f} nats per token."
     )
-    return "\n".join([*head, *rows, "", source])
+
+
+def measured_on(validation: Mapping[str, Any]) -> str:
+    """Return versions, machine and seeds."""
+    provenance = validation["provenance"]
+    versions, machine = provenance["versions"], provenance["machine"]
+    seeds = ", ".join(f"{name} {value}" for name, value in provenance["seeds"].items())
+    return (
+        f"Measured on: {machine['processor']}, {machine['cores']} cores; Python "
+        f"{versions['python']}, torch {versions['torch']}, transformers "
+        f"{versions['transformers']}. Seeds: {seeds}."
+    )
 
 
 def between(page: Path, name: str, text: str) -> None:
-    """Rewrite what stands between a page's marks `name`."""
+    """Replace the text between the marks `name` of a page."""
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     content = page.read_text(encoding="utf-8")
     before, after = content.split(begin)[0], content.split(end)[1]
     page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
-def figure(results: Path) -> str:
-    """Copy a study's figure, and return what shows it."""
-    (DOCS / "figures").mkdir(exist_ok=True)
-    shutil.copyfile(results / "figures" / FIGURE, DOCS / "figures" / FIGURE)
-    return f"![Estimated against true](docs/figures/{FIGURE})"
-
-
 def quote_study(results: Path) -> None:
-    """Quote a single study in the README."""
+    """Quote a study in the README and on the page about estimators, and copy its figure."""
     validation = json.loads((results / "validation.json").read_text(encoding="utf-8"))
-    between(README, "results", f"{table(validation)}\n\n{figure(results)}")
+    shutil.copyfile(results / "figures" / FIGURE, DOCS / "figures" / FIGURE)
+    between(TOP / "README.md", "results", f"{front_page(validation)}\n\n{source(validation)}")
+    parts = [all_estimators(validation), source(validation), measured_on(validation)]
+    between(DOCS / "choose_estimator.md", "estimators", "\n\n".join(parts))
 
 
 def quote_bench(results: Path) -> None:
-    """Quote the benchmark in the README, and its speed on the page on performance."""
-    sys.path.append(str(DOCS.parent))
+    """Quote the benchmark on the page about performance."""
+    sys.path.append(str(TOP))
     from bench import page
 
     record = json.loads((results / "bench/bench.json").read_text(encoding="utf-8"))
     parts = [page.targets(record), page.footnote(record), page.estimators(record)]
-    shown = figure(results / next(iter(record["studies"])))
-    between(README, "results", "\n\n".join([*parts, shown]))
+    between(DOCS / "performance.md", "bench", "\n\n".join(parts))
     performance = record["performance"]
     parts = [page.speed(performance), page.profile(performance), page.memory(record["studies"])]
-    between(PERFORMANCE, "speed", "\n\n".join(parts))
+    between(DOCS / "performance.md", "speed", "\n\n".join(parts))
 
 
 def quote_applications() -> None:
-    """Quote what searched orders gain and how the maps of positions agree, in the README."""
-    sys.path.append(str(DOCS.parent))
+    """Quote the gains of searched orders and the agreement of the maps of positions."""
+    sys.path.append(str(TOP))
     from bench import applications_page
 
     record = json.loads((DOCS / "measured/applications.json").read_text(encoding="utf-8"))
-    between(README, "gains", applications_page.gains(record))
-    between(README, "agreement", applications_page.agreement(record))
+    between(DOCS / "search.md", "gains", applications_page.gains(record))
+    between(DOCS / "positions.md", "agreement", applications_page.agreement(record))
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from bench.studies import Study
 from low_rank_study import make_study
 from trainorder.errors import UserError
 from trainorder.storage.formats import read_json, write_json
+from trainorder.storage.provenance import digest
 from workflow_tree import ROOT
 
 MEASURED = {
@@ -125,51 +126,60 @@ def test_the_least_bytes_of_a_step_are_those_of_its_arrays():
     assert nystrom_bytes(size, rank, orders) == 4 * size * vectors + update
 
 
+QUOTING = ("README.md", "docs/performance.md", "docs/choose_estimator.md")
+
+
 @pytest.fixture
 def quote(top, monkeypatch):
-    """Return the module that quotes, writing to pages of its own."""
+    """Return the module that quotes, writing to copies of the pages."""
     spec = importlib.util.spec_from_file_location("quote", ROOT / "docs/quote_results.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    docs = top / "docs"
-    docs.mkdir(exist_ok=True)
-    for path in (ROOT / "README.md", ROOT / "docs/performance.md"):
-        shutil.copy(path, top if path.name == "README.md" else docs)
-    monkeypatch.setattr(module, "DOCS", docs)
-    monkeypatch.setattr(module, "README", top / "README.md")
-    monkeypatch.setattr(module, "PERFORMANCE", docs / "performance.md")
+    (top / "docs/figures").mkdir(parents=True, exist_ok=True)
+    for page in QUOTING:
+        shutil.copy(ROOT / page, top / page)
+    monkeypatch.setattr(module, "TOP", top)
+    monkeypatch.setattr(module, "DOCS", top / "docs")
     monkeypatch.setattr("sys.argv", ["quote_results.py"])
     return module
 
 
-def with_figure(top, study):
-    figure = top / "results" / study / "figures/estimated_vs_true_random.png"
+def outside_of_marks(page, name):
+    """Return the text of a page before and after the quoted part `name`."""
+    return page.split(f"<!-- {name} -->")[0], page.split(f"<!-- /{name} -->")[1]
+
+
+def test_the_page_on_performance_quotes_the_benchmark(finished, quote, top):
+    bench.main([])
+    page = top / "docs/performance.md"
+    before = page.read_text()
+    quote.main()
+    after = page.read_text()
+    assert "| at least 0.92 |" in after
+    assert "6,000" in after
+    assert "Not measured yet" not in after
+    assert outside_of_marks(after, "speed")[1] == outside_of_marks(before, "speed")[1]
+    quote.main()
+    assert page.read_text() == after, "quoting twice changes the page"
+
+
+def test_a_single_study_is_quoted_with_the_hash_of_its_configuration(
+    finished, quote, top, monkeypatch
+):
+    figure = top / "results/wider/figures/overview.png"
     figure.parent.mkdir(parents=True, exist_ok=True)
     figure.write_bytes(b"png")
-
-
-def test_the_pages_quote_the_benchmark(finished, quote, top):
-    bench.main([])
-    with_figure(top, "default")
+    monkeypatch.setattr("sys.argv", ["quote_results.py", "results/wider"])
     before = (top / "README.md").read_text()
     quote.main()
+    config = read_json(top / "results/wider/validation.json")["provenance"]["config"]
+    for page in ("README.md", "docs/choose_estimator.md"):
+        text = (top / page).read_text()
+        assert "Study `synthetic`" in text
+        assert f"configuration `{digest(config)}`" in text
     after = (top / "README.md").read_text()
-    assert "| at least 0.92 |" in after
-    assert after.split("<!-- results -->")[0] == before.split("<!-- results -->")[0]
-    assert after.split("<!-- /results -->")[1] == before.split("<!-- /results -->")[1]
-    page = (top / "docs/performance.md").read_text()
-    assert "Not measured yet" not in page
-    assert "6,000" in page
-    assert (top / "docs/figures/estimated_vs_true_random.png").read_bytes() == b"png"
-    quote.main()
-    assert (top / "README.md").read_text() == after, "quoting twice changes the page"
-
-
-def test_a_single_study_can_be_quoted(finished, quote, top, monkeypatch):
-    with_figure(top, "wider")
-    monkeypatch.setattr("sys.argv", ["quote_results.py", "results/wider"])
-    quote.main()
-    assert "Study `synthetic`" in (top / "README.md").read_text()
+    assert outside_of_marks(after, "results") == outside_of_marks(before, "results")
+    assert (top / "docs/figures/overview.png").read_bytes() == b"png"
 
 
 def test_quoting_what_was_not_made_is_one_line(quote):

@@ -1,4 +1,4 @@
-"""Draws how the project works: python docs/overview.py writes docs/figures/overview.svg."""
+"""Draws how the project works: python docs/how_it_works.py writes docs/figures/how_it_works.svg."""
 
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -77,7 +77,7 @@ def drawing() -> str:
 
 def main() -> None:
     """Write the drawing."""
-    target = Path(__file__).parent / "figures" / "overview.svg"
+    target = Path(__file__).parent / "figures" / "how_it_works.svg"
     target.write_text(drawing(), encoding="utf-8")
 
 
