@@ -178,7 +178,7 @@ BAD = {
     "a pinned unit that is not there": (
         changed(curriculum__pinned=[{"unit": 32, "step": 0}]),
         "curriculum.pinned",
-        "unit 32 does not exist; units are 0..31",
+        "unit 32 does not exist; use a unit from 0 to 31",
     ),
     "a step that is not there": (
         changed(curriculum__pinned=[{"unit": 0, "step": 32}]),

@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import yaml
 
+from trainorder.config.constraint_checks import check_constraints
 from trainorder.config.estimator_names import SEARCH_ESTIMATORS
 from trainorder.config.methods import METHODS, method_names
 from trainorder.config.sections import (
@@ -442,25 +443,11 @@ def _check_applications(config: Mapping[str, Any]) -> None:
 
 def _check_curriculum(curriculum: CurriculumConfig, config: Mapping[str, Any]) -> None:
     window = WindowConfig(**config["window"])
-    for pin in curriculum.pinned:
-        for what, bound in (("unit", window.units), ("step", window.steps)):
-            if pin[what] >= bound:
-                raise UserError(
-                    f"config: curriculum.pinned: {what} {pin[what]} does not exist; "
-                    f"{what}s are 0..{bound - 1}"
-                )
+    check_constraints(curriculum, window)
     if len(curriculum.weights) < len(curriculum.objective):
         raise UserError("config: curriculum.objective: a metric is named twice")
-    for quota in curriculum.quotas:
-        if quota["last"] >= window.steps or quota["first"] > quota["last"]:
-            raise UserError(
-                f"config: curriculum.quotas: steps {quota['first']} to {quota['last']} are no span "
-                f"of a window of {window.steps} steps"
-            )
     if curriculum.readouts > window.steps:
         raise UserError(
             f"config: curriculum.readouts: {curriculum.readouts} in a window of {window.steps} "
             "steps"
         )
-    if len({pin["unit"] for pin in curriculum.pinned}) < len(curriculum.pinned):
-        raise UserError("config: curriculum.pinned: a unit is pinned twice")

@@ -39,8 +39,7 @@ class _Plan:
 
 
 def _plan(domains: list[str], config: CorpusConfig, window: WindowConfig) -> _Plan:
-    mixed = int(window.mixed_fraction * window.units + 0.5) if len(domains) > 1 else 0
-    pure = _spread(window.units - mixed, domains)
+    pure, mixed = unit_counts(domains, window)
     blended = _spread(mixed * window.unit_size, domains)
     warmup = _spread(window.warmup_steps * window.sequences_per_step, domains)
     needs = {
@@ -52,6 +51,12 @@ def _plan(domains: list[str], config: CorpusConfig, window: WindowConfig) -> _Pl
         for domain in domains
     }
     return _Plan(domains, pure, mixed, needs)
+
+
+def unit_counts(domains: list[str], window: WindowConfig) -> tuple[dict[str, int], int]:
+    """Return how many units each domain has, and how many units are mixed."""
+    mixed = int(window.mixed_fraction * window.units + 0.5) if len(domains) > 1 else 0
+    return _spread(window.units - mixed, domains), mixed
 
 
 def _spread(total: int, domains: Sequence[str]) -> dict[str, int]:

@@ -36,7 +36,7 @@ def study_orders(
 
     """
     draw = _Draw(window, seed)
-    flat = draw.shuffled(_REFERENCE_STREAM, 0) if reference is None else reference.reshape(-1)
+    flat = (reference_schedule(window, seed) if reference is None else reference).reshape(-1)
     orders = [draw.order(REFERENCE, kind=REFERENCE, split=REFERENCE, visits=flat)]
     for split, count, stream in (
         ("calibration", config.calibration, _CALIBRATION_STREAM),
@@ -55,6 +55,11 @@ def study_orders(
     if config.custom is not None:
         orders.extend(read_orders(config.custom, window))
     return OrderBook(orders, unit_domains=unit_domains)
+
+
+def reference_schedule(window: WindowConfig, seed: int) -> np.ndarray:
+    """Return the random schedule (T, k) of the reference order; `seed` is `seeds.order`."""
+    return _Draw(window, seed).shuffled(_REFERENCE_STREAM, 0).reshape(window.steps, -1)
 
 
 def _structured(

@@ -22,6 +22,7 @@ from trainorder.config.sections import (
     WindowConfig,
     orders_config,
 )
+from trainorder.curriculum.feasibility import check_feasible
 from trainorder.data import packages
 from trainorder.data.domains import check_domains
 from trainorder.errors import UserError
@@ -105,6 +106,7 @@ class Settings:
         if not unpacked:  # the files that a bundle was made from need not be here
             check_files(config)
             check_domains(config)
+            check_feasible(config)
             _check_orders(config["orders"]["custom"], config)
         if invocation.orders_file is not None:
             _check_orders(invocation.orders_file, config)
