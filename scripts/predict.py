@@ -6,7 +6,7 @@ import torch
 from trainorder.config.sections import EstimatorConfig
 from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.data.metrics import metric_names
-from trainorder.evaluation.readouts import outcome_without_parameters
+from trainorder.evaluation.outcome_arrays import outcome_without_parameters
 from trainorder.orders.order_book import OrderBook
 from trainorder.storage.sealed_hdf5 import write_arrays
 from trainorder.workflow.job import Job, run

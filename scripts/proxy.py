@@ -2,8 +2,8 @@
 
 from trainorder.config.sections import EstimatorConfig
 from trainorder.estimators.baselines.proxy import rescaled
+from trainorder.evaluation.outcome_arrays import outcome_without_parameters
 from trainorder.evaluation.outcomes import read_truth
-from trainorder.evaluation.readouts import outcome_without_parameters
 from trainorder.orders.order_book import OrderBook
 from trainorder.storage.sealed_hdf5 import write_arrays
 from trainorder.workflow.job import Job, run

@@ -3,8 +3,8 @@
 from trainorder.config.sections import EstimatorConfig
 from trainorder.estimators.baselines.positions import position_features
 from trainorder.estimators.baselines.ridge import fit_ridge
+from trainorder.evaluation.outcome_arrays import outcome_without_parameters
 from trainorder.evaluation.outcomes import read_truth
-from trainorder.evaluation.readouts import outcome_without_parameters
 from trainorder.orders.order_book import OrderBook
 from trainorder.storage.sealed_hdf5 import write_arrays
 from trainorder.workflow.job import Job, run

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainorder.evaluation.readouts import Arrays, evaluate, joined_outcome, unit_losses
+from trainorder.evaluation.outcome_arrays import Arrays, joined_outcome
+from trainorder.evaluation.readouts import evaluate, unit_losses
 from trainorder.expansion.replay import Estimator
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.orders.order import Order
@@ -43,7 +44,7 @@ def replay_orders(
         for start in range(0, len(orders), size)
     ]
     problem.meter.add("orders", len(orders))
-    return joined_outcome(problem, orders, followed, parts)
+    return joined_outcome(problem.metrics, orders, followed, parts)
 
 
 def _replay_batch(

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from trainorder.config.sections import OptimizerConfig
 from trainorder.errors import UserError
-from trainorder.evaluation.readouts import Arrays, joined_outcome, unit_losses
+from trainorder.evaluation.outcome_arrays import Arrays, joined_outcome
+from trainorder.evaluation.readouts import unit_losses
 from trainorder.expansion.path import ExpansionPath
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.orders.order import REFERENCE, Order
@@ -84,7 +85,7 @@ def retrain_orders(
         name: np.concatenate([part[name] for part in parts])
         for name in ("along", "train_loss", "unit_loss")
     }
-    return {**joined_outcome(problem, orders, followed, parts), **only_true}
+    return {**joined_outcome(problem.metrics, orders, followed, parts), **only_true}
 
 
 @dataclass(frozen=True)
