@@ -8,7 +8,8 @@ from trainorder.curvature.probing import Prober, probe_schedules
 from trainorder.curvature.unit_curvature import ProbedExpansion, leading
 from trainorder.expansion.clusters import Clusters
 from trainorder.expansion.expansion import Expansion
-from trainorder.expansion.store import opened_path, opened_table
+from trainorder.expansion.gradient_table import opened_table
+from trainorder.expansion.path import opened_path
 from trainorder.storage.formats import write_json
 from trainorder.workflow.context import Context
 from trainorder.workflow.job import Job, run

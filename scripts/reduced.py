@@ -4,7 +4,7 @@ from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.curvature.probing import probe_schedules, second_moment_scale
 from trainorder.curvature.reduction import SCHEDULES, reduce
 from trainorder.expansion.expansion import Expansion
-from trainorder.expansion.store import opened_path
+from trainorder.expansion.path import opened_path
 from trainorder.workflow.context import Context
 from trainorder.workflow.job import Job, run
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from trainorder.expansion.gradient_table import write_table
-from trainorder.expansion.store import opened_path
+from trainorder.expansion.path import opened_path
 from trainorder.workflow.context import Context
 from trainorder.workflow.job import Job, run
 

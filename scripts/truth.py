@@ -6,7 +6,7 @@ The reference order of an existing run is not retrained: its states are read fro
 from contextlib import ExitStack
 
 from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
-from trainorder.expansion.store import opened_path
+from trainorder.expansion.path import opened_path
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.orders.order_book import OrderBook
 from trainorder.storage.sealed_hdf5 import write_arrays

@@ -1,6 +1,7 @@
 """The gradient table G[t, u]: the gradient of every unit's loss along an expansion path."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +13,8 @@ from tqdm import tqdm
 
 from trainorder.expansion.path import ExpansionPath
 from trainorder.numerics.interpolation import interpolated
-from trainorder.storage.sealed_hdf5 import create_rows, creating
+from trainorder.storage.manifest import RULES
+from trainorder.storage.sealed_hdf5 import create_rows, creating, opened
 from trainorder.training.optimizer import ALL
 from trainorder.training.problem import Problem, each_gradient
 
@@ -108,6 +110,23 @@ class Table(GradientTable):
                 self._held.pop(next(iter(self._held)))
             self._held[t] = torch.from_numpy(dataset[row])
         return self._held[t]
+
+
+@contextmanager
+def opened_table(files: Sequence[str | Path], key: str) -> Iterator[Table]:
+    """Open the gradient table of one expansion path from all its `table-N.h5`.
+
+    Raises:
+        UserError: a file is missing, damaged or belongs to another study.
+
+    """
+    with ExitStack() as stack:
+        yield Table(
+            [
+                stack.enter_context(opened(file, key, RULES[Path(file).parent.name, "table"]))
+                for file in files
+            ]
+        )
 
 
 def _is_large(dataset: h5py.Dataset) -> bool:

@@ -3,7 +3,8 @@
 A path also names its anchors: the steps at which there is a gradient table.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +13,8 @@ import numpy as np
 from torch import Tensor
 
 from trainorder.numerics import vectors
-from trainorder.storage.sealed_hdf5 import create_rows, creating
+from trainorder.storage.manifest import RULES
+from trainorder.storage.sealed_hdf5 import create_rows, creating, opened
 from trainorder.training.optimizer import ALL, MOMENTS, State
 
 _HELD_NUMBERS = 2**20  # of parameters at most, where the last few states stay in memory
@@ -83,6 +85,22 @@ class StoredPath:
     def _read(self, t: int, columns: slice) -> State:
         theta, m, v = (vectors.part(self._file[name], t, columns) for name in MOMENTS)
         return State(theta, m, v, self.first_step + t)
+
+
+@contextmanager
+def opened_path(file: str | Path, key: str) -> Iterator[StoredPath]:
+    """Open the expansion path of a `path.h5`.
+
+    Args:
+        file: `<store>/reference/path.h5` or `<store>/barycentre/path.h5`.
+        key: the study key that the file must carry.
+
+    Raises:
+        UserError: the file is missing, damaged or belongs to another study.
+
+    """
+    with opened(file, key, RULES[Path(file).parent.name, "path"]) as content:
+        yield StoredPath(content)
 
 
 def write_path(

@@ -1,50 +1,16 @@
 """The stored expansion of a study: paths and gradient tables in `results/<study>/store`."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainorder.expansion.gradient_table import Table
-from trainorder.expansion.path import StoredPath
+from trainorder.expansion.gradient_table import Table, opened_table
+from trainorder.expansion.path import StoredPath, opened_path
 from trainorder.storage.formats import read_json
-from trainorder.storage.manifest import RULES, shards
-from trainorder.storage.sealed_hdf5 import opened
+from trainorder.storage.manifest import shards
 from trainorder.training.checkpoints import read_state
 from trainorder.training.optimizer import State
-
-
-@contextmanager
-def opened_path(file: str | Path, key: str) -> Iterator[StoredPath]:
-    """Open the expansion path of a `path.h5`.
-
-    Args:
-        file: `<store>/reference/path.h5` or `<store>/barycentre/path.h5`.
-        key: the study key that the file must carry.
-
-    Raises:
-        UserError: the file is missing, damaged or belongs to another study.
-
-    """
-    with opened(file, key, RULES[Path(file).parent.name, "path"]) as content:
-        yield StoredPath(content)
-
-
-@contextmanager
-def opened_table(files: Sequence[str | Path], key: str) -> Iterator[Table]:
-    """Open the gradient table of one expansion path from all its `table-N.h5`.
-
-    Raises:
-        UserError: a file is missing, damaged or belongs to another study.
-
-    """
-    with ExitStack() as stack:
-        yield Table(
-            [
-                stack.enter_context(opened(file, key, RULES[Path(file).parent.name, "table"]))
-                for file in files
-            ]
-        )
 
 
 @dataclass(frozen=True)
