@@ -1,14 +1,12 @@
-"""Code hashes change when, and only when, code that a script uses changes."""
+"""Code hashes change when code or data that a script uses changes, and only then."""
 
 import ast
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from trainorder.config.methods import METHODS
-from trainorder.storage import provenance
 from trainorder.workflow import code_hash
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +20,10 @@ MODULES = {
     ),
     "figures/__init__.py": "",
     "figures/curves.py": "WIDTH = 3\n",
+    "page/__init__.py": "",
+    "page/page.py": 'from pathlib import Path\n\nSCRIPT = Path(__file__).with_name("page.js")\n',
+    "page/page.js": "let width = 3;\n",
+    "page/notes.txt": "Nothing reads this.\n",
     "step.py": (
         "from trainorder import training\n\n\ndef main(job):\n    return training.train(job)\n"
     ),
@@ -35,7 +37,9 @@ def hash_of(tmp_path, monkeypatch):
 
     def hash_of(**changes):
         package = tmp_path / str(next(copies)) / "trainorder"
-        files = MODULES | {f"{name}.py": text for name, text in changes.items()}
+        files = MODULES | {
+            name if "." in name else f"{name}.py": text for name, text in changes.items()
+        }
         for name, text in files.items():
             (package / name).parent.mkdir(parents=True, exist_ok=True)
             (package / name).write_text(text)
@@ -99,6 +103,27 @@ def test_a_package_counts_where_its_module_is_imported(hash_of):
     assert hash_of(step=step, **{"figures/__init__": "X = 1\n"}) != hash_of(step=step)
 
 
+def test_a_data_file_counts_where_the_module_that_names_it_is_imported(hash_of):
+    step = f"from trainorder.page import page\n{MODULES['step.py']}"
+    edited = {"page/page.js": "let width = 4;\n"}
+    assert hash_of(step=step, **edited) != hash_of(step=step), "an edit would leave a stale page"
+    assert hash_of(**edited) == hash_of(), "an edit would rerun too much"
+
+
+def test_a_data_file_that_no_module_names_does_not_count(hash_of):
+    step = f"from trainorder.page import page\n{MODULES['step.py']}"
+    assert hash_of(step=step, **{"page/notes.txt": "More.\n"}) == hash_of(step=step)
+
+
+def test_every_data_file_of_the_package_is_named_by_a_module_beside_it():
+    package = ROOT / "lib/trainorder"
+    for folder in (path for path in [package, *package.rglob("*/")] if path.name != "__pycache__"):
+        text = "".join(path.read_text() for path in folder.glob("*.py"))
+        read = [file for file in code_hash.data_files(folder) if file.name != "py.typed"]
+        for file in read:
+            assert f'"{file.name}"' in text, f"{file}: an edit of it would rerun nothing"
+
+
 def test_no_module_imports_in_a_way_that_the_hash_does_not_follow():
     by_descriptor = ROOT / "lib/trainorder/estimators/build.py"  # its modules are hashed by name
     for path in {*ROOT.glob("lib/**/*.py"), *ROOT.glob("scripts/*.py")} - {by_descriptor}:
@@ -118,7 +143,7 @@ def test_an_edit_of_an_estimator_counts_for_its_own_jobs_only(tmp_path, monkeypa
     shutil.copy(ROOT / "scripts/estimate.py", script)
 
     def hashes():
-        for function in (code_hash._tree, code_hash._tree_hash, code_hash._imports):
+        for function in (code_hash._tree, code_hash._file_hash, code_hash._used):
             function.cache_clear()
         return {
             name: code_hash.code_hash(script, method.implementation)
@@ -136,16 +161,3 @@ def test_an_edit_of_an_estimator_counts_for_its_own_jobs_only(tmp_path, monkeypa
 def test_the_docstring_of_a_field_does_not_count(hash_of):
     before = MODULES["rates.py"]
     assert hash_of(rates=before + '"""In steps."""\n') == hash_of(rates=before)
-
-
-def test_digest_depends_on_values_and_not_on_the_order_of_keys():
-    assert code_hash.digest({"a": 1, "b": [2, None]}) == code_hash.digest({"b": [2, None], "a": 1})
-    assert code_hash.digest(1, 2) != code_hash.digest(2, 1)
-    assert code_hash.digest("1") != code_hash.digest(1)
-    assert len(code_hash.digest(0)) == 16
-
-
-def test_versions_and_machine_can_be_written_as_json():
-    assert "torch" in provenance.versions()
-    assert provenance.machine()["cores"] >= 1
-    json.dumps([provenance.versions(), provenance.machine()], allow_nan=False)

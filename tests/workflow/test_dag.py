@@ -4,44 +4,12 @@ import re
 
 import pytest
 
+from configs import config
+from trainorder.planning.sizes import Sizes
+from trainorder.planning.stages import stages
 from workflow_tree import ROOT, SMOKE, by_hand, contents
 
 PRESETS = sorted(path.name for path in (ROOT / "presets").glob("*.yaml"))
-RESULTS = {"curriculum", "memorization", "explorer", "figures"}  # made from the result files
-SEARCH = {"propose", "candidate_truth"} | RESULTS
-MAPS = {"position_maps", "memorization", "figures"}
-LOW_RANK = {"reduced", "manifest", "estimate", "predict", "stores", "validate"} | SEARCH | MAPS
-CURVED = {"probes", "unit_curvature", "curvature"}
-DOWNSTREAM = {  # rules that read what a rule makes, directly or not
-    "corpus": {"warm", "orders", "reference", "table", "barycentre", "manifest", "estimate"}
-    | {"clusters", "reduced", "predict", "stores", "positions", "position_truth"}
-    | CURVED
-    | {"truth", "proxy_warm", "proxy_orders", "proxy", "ridge", "validate"}
-    | SEARCH
-    | MAPS,
-    "estimate": {"validate"} | RESULTS,
-    "reduced": LOW_RANK - {"reduced"},
-    "predict": {"validate"} | RESULTS,
-    "clusters": LOW_RANK | CURVED | {"barycentre"},
-    "barycentre": LOW_RANK | CURVED,
-    "probes": LOW_RANK | CURVED - {"probes"},
-    "unit_curvature": LOW_RANK | {"curvature"},
-    "curvature": LOW_RANK,
-    "stores": {"figures"},
-    "truth": {"ridge", "proxy", "validate"} | RESULTS,
-    "proxy_orders": {"proxy", "validate"} | RESULTS,
-    "ridge": {"validate"} | RESULTS,
-    "validate": RESULTS,
-    "propose": SEARCH - {"propose"},
-    "candidate_truth": RESULTS - {"memorization"},
-    "position_truth": {"memorization", "figures"},
-    "position_maps": {"memorization", "figures"},
-    "curriculum": {"explorer", "figures"},
-    "memorization": {"figures"},
-    "explorer": set(),
-    "figures": set(),
-}
-
 pytestmark = pytest.mark.study
 
 
@@ -98,7 +66,7 @@ def test_the_report_is_built_offline(finished, tmp_path):
         assert figure.name in page, f"{figure.name} is not in the report"
 
 
-EDITS = {  # a file of the library, an edit that changes what it does, the first rules that use it
+EDITS = {  # a file of the library, an edit that changes what it does, the rules that use the file
     "numerics/countsketch.py": (
         "SEED = 20250522",
         "SEED = 20250523",
@@ -110,7 +78,11 @@ EDITS = {  # a file of the library, an edit that changes what it does, the first
         {"ridge"},
     ),
     "data/packing.py": ("_NEAR = 200", "_NEAR = 201", {"corpus"}),
+    "data/documents.py": ("_GROUP = 2000", "_GROUP = 2001", {"corpus"}),
+    "data/package_readers.py": ("_SHORTEST_SCENE = 400", "_SHORTEST_SCENE = 401", {"corpus"}),
     "figures/style.py": ("WIDTH = 10.0", "WIDTH = 10.5", {"figures"}),
+    "explorer/template.html": ("</title>", "!</title>", {"explorer"}),
+    "explorer/explorer.js": ('"use strict";', '"use strict"; ', {"explorer"}),
     "curvature/reduced_model.py": ("BATCH = 2048", "BATCH = 1024", {"reduced"}),
     "estimators/fut.py": ("if t == 0:", "if t < 1:", {"estimate", "position_maps"}),
     "compression/jl.py": ("SEED = 20250522", "SEED = 20250523", {"stores"}),
@@ -118,21 +90,60 @@ EDITS = {  # a file of the library, an edit that changes what it does, the first
 }
 
 
+@pytest.fixture(scope="module")
+def downstream(finished):
+    """Return, by rule, the rules that read what it makes, directly or through other rules."""
+    status, graph = finished.snakemake(*SMOKE, "--rulegraph", "dot")
+    assert status == 0, graph
+    names = dict(re.findall(r'(\d+)\[label = "(\w+)"', graph))
+    readers = {name: set() for name in names.values()}
+    for made, reader in re.findall(r"(\d+) -> (\d+)", graph):
+        readers[names[made]].add(names[reader])
+    return {rule: closure(rule, readers) - {"all"} for rule in readers}
+
+
+def closure(rule, readers):
+    """Return the rules that are reached from a rule."""
+    reached, queue = set(), [rule]
+    while queue:
+        new = readers[queue.pop()] - reached
+        reached |= new
+        queue += new
+    return reached
+
+
+def test_the_plan_waits_for_the_stages_that_the_rules_wait_for(downstream):
+    study = config("smoke")
+    for stage in stages(Sizes(study)):
+        rule = rule_of(stage.name)
+        for before in map(rule_of, stage.after):
+            assert rule in downstream[before], f"rule {rule} does not wait for {before}"
+
+
+def rule_of(stage):
+    """Return the rule of a stage of the plan."""
+    kind, _, name = stage.partition("/")
+    fitted = {"ridge": "ridge", "proxy": "proxy"}.get(name, "estimate")
+    if kind != "estimate":
+        return kind
+    return "predict" if name.startswith("reduced") else fitted
+
+
 @pytest.mark.parametrize("module", EDITS)
-def test_editing_a_module_reruns_the_rules_that_use_it_and_no_others(study, module):
+def test_editing_a_file_reruns_the_rules_that_use_it_and_no_others(study, downstream, module):
     old, new, using = EDITS[module]
     study.edit(f"lib/trainorder/{module}", old, new)
     plan = study.plan(*SMOKE)
-    assert plan.changed == using, f"the code hashes do not follow the imports of {module}"
-    follow = set().union(*(DOWNSTREAM[rule] for rule in using))
+    assert plan.changed == using, f"the code hashes do not follow the use of {module}"
+    follow = set().union(*(downstream[rule] for rule in using))
     assert set(plan.jobs) <= using | follow, "rules rerun that the edit cannot reach"
 
 
 def test_editing_comments_and_docstrings_reruns_nothing(study):
     for file in (study.root / "lib").rglob("*.py"):
         text = file.read_text(encoding="utf-8")
-        text = re.sub(r'\A"""', '"""Of late: ', text, count=1)
-        file.write_text(f"{text}\n# an afterthought\n", encoding="utf-8")
+        text = re.sub(r'\A"""', '"""Edited: ', text, count=1)
+        file.write_text(f"{text}\n# edited\n", encoding="utf-8")
     assert study.plan(*SMOKE).jobs == {}
 
 

@@ -1,8 +1,8 @@
-"""A hash of a script and of every library module that it imports."""
+"""A hash of a script, of the library modules it imports, and of the data files that these read."""
 
 import ast
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +14,9 @@ PACKAGE = Path(__file__).parents[1]
 def code_hash(script: str | Path, *names: str) -> str:
     """Return a hash of a script and of every `trainorder` module it imports, transitively.
 
-    Syntax trees are hashed, without docstrings: comments, layout and documentation do not count.
+    Python files count by their syntax trees without docstrings, so comments, layout and
+    documentation do not count. A data file (template, JavaScript, `.mplstyle`) counts by its bytes
+    if it lies beside a module that contains its name as a string.
 
     Args:
         script: the script.
@@ -22,7 +24,7 @@ def code_hash(script: str | Path, *names: str) -> str:
 
     """
     starts = [Path(script).resolve(), *(file for name in names for file in _module_files(name))]
-    return digest([_tree_hash(path) for path in sorted(_closure(starts))])
+    return digest([_file_hash(path) for path in sorted(_closure(starts))])
 
 
 def _closure(starts: Iterable[Path]) -> frozenset[Path]:
@@ -32,8 +34,18 @@ def _closure(starts: Iterable[Path]) -> frozenset[Path]:
         path = queue.pop()
         if path not in seen:
             seen.add(path)
-            queue.extend(_imports(path))
+            queue.extend(_used(path))
     return frozenset(seen)
+
+
+@cache
+def _used(path: Path) -> tuple[Path, ...]:
+    """Return the modules that a module imports, and the data files beside it that it names."""
+    if path.suffix != ".py":
+        return ()
+    nodes = list(ast.walk(_tree(path)))
+    modules = {module for name in _imported(nodes) for module in _module_files(name)}
+    return tuple(sorted(modules | _data_files(path, nodes)))
 
 
 @cache
@@ -42,13 +54,20 @@ def _tree(path: Path) -> ast.Module:
 
 
 @cache
-def _tree_hash(path: Path) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+def _file_hash(path: Path) -> str:
+    content = path.read_bytes()
+    if path.suffix == ".py":
+        tree = ast.parse(content)
+        _remove_docstrings(tree)
+        content = ast.dump(tree).encode()
+    return hashlib.sha256(content).hexdigest()
+
+
+def _remove_docstrings(tree: ast.Module) -> None:
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):  # not only the first statement: fields have docstrings, too
             body[:] = [statement for statement in body if not _is_docstring(statement)]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def _is_docstring(node: ast.AST) -> bool:
@@ -59,22 +78,35 @@ def _is_docstring(node: ast.AST) -> bool:
     )
 
 
-@cache
-def _imports(path: Path) -> tuple[Path, ...]:
-    names: set[str] = set()
-    for node in ast.walk(_tree(path)):
+def _imported(nodes: list[ast.AST]) -> Iterator[str]:
+    """Yield the full names that the imports of a module may mean."""
+    for node in nodes:
         if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return tuple(sorted(found for name in names for found in _module_files(name)))
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _module_files(name: str) -> list[Path]:
+    """Return the files of a module of the package and of the packages that contain it."""
     parts = name.split(".")
     if parts[0] != PACKAGE.name:
         return []
     heads = [PACKAGE.joinpath(*parts[1:i]) for i in range(1, len(parts) + 1)]
     files = [file for head in heads for file in (head / "__init__.py", head.with_suffix(".py"))]
     return [path for path in files if path.is_file()]
+
+
+def _data_files(path: Path, nodes: list[ast.AST]) -> set[Path]:
+    """Return the data files in the folder of a module of the package that it names."""
+    if not path.is_relative_to(PACKAGE):
+        return set()
+    texts = {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    return {file for file in data_files(path.parent) if file.name in texts}
+
+
+@cache
+def data_files(folder: Path) -> tuple[Path, ...]:
+    """Return the files of a package folder that are not Python."""
+    return tuple(file for file in folder.iterdir() if file.is_file() and file.suffix != ".py")
