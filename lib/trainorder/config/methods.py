@@ -101,7 +101,7 @@ _ALL = (
     Method(
         name="fut++",
         summary="the published method: second-order expansion of Adam's update",
-        implementation="trainorder.estimators.futpp.FUTPlusPlus",
+        implementation="trainorder.estimators.fut.FUTPlusPlus",
         reads=("path", "table"),
         takes_guard=True,
         expands_adam=True,
@@ -110,7 +110,7 @@ _ALL = (
     Method(
         name="taylor1",
         summary="exact replay with exact Hessian-vector products",
-        implementation="trainorder.estimators.taylor1.Taylor1",
+        implementation="trainorder.estimators.taylor.Taylor1",
         reads=("path",),
         takes_tail=True,
         derivative_order=1,
@@ -119,7 +119,7 @@ _ALL = (
     Method(
         name="taylor2",
         summary="exact replay with exact second and third derivatives",
-        implementation="trainorder.estimators.taylor2.Taylor2",
+        implementation="trainorder.estimators.taylor.Taylor2",
         reads=("path",),
         takes_tail=True,
         derivative_order=2,
