@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from trainorder.compression.comparison import compared
+from trainorder.compression.comparison import compare_codecs
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.store import Store
 from trainorder.orders.order_book import OrderBook
@@ -18,7 +18,7 @@ def main(job: Job) -> None:
     store = Store(Path(job.input["manifest"]).parent, context.key)
     with store.path("reference") as path, store.table("reference") as table:
         expansion = Expansion(problem, context.optimizer, path, table)
-        result = compared(problem, expansion, list(orders.values()))
+        result = compare_codecs(problem, expansion, list(orders.values()))
     write_json(job.output["stores"], {"study": job.params["study"], **result})
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from trainorder.compression.codec import Dense
+from trainorder.compression.codec import DenseTable
 
 STEPS, UNITS, SIZE = 6, 5, 400
 ROWS = STEPS * UNITS
@@ -18,7 +18,7 @@ def table(singular, dtype=torch.float64, size=SIZE, seed=0):
 
     values = torch.as_tensor(singular, dtype=torch.float64)
     matrix = (orthonormal(ROWS) * values) @ orthonormal(size).T
-    return Dense(matrix.to(dtype).unflatten(0, (STEPS, UNITS)))
+    return DenseTable(matrix.to(dtype).unflatten(0, (STEPS, UNITS)))
 
 
 def decay(power, count=ROWS):

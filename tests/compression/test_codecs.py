@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spectra import STEPS, UNITS, decay, decoded, table
-from trainorder.compression.codec import Dense, encoded, rank_within
+from trainorder.compression.codec import DenseTable, compressed, rank_within
 from trainorder.compression.codecs import all_codecs
 from trainorder.errors import UserError
 
@@ -27,7 +27,7 @@ def test_each_store_is_compared_once():
 
 @pytest.mark.parametrize("codec", CODECS, ids=label)
 def test_gradients_come_back_in_the_shape_and_type_they_had(codec):
-    store = encoded(codec, DENSE)
+    store = compressed(codec, DENSE)
     for t in range(STEPS):
         assert store.at(t).shape == DENSE.at(t).shape
         assert store.at(t).dtype == DENSE.at(t).dtype
@@ -37,14 +37,14 @@ def test_gradients_come_back_in_the_shape_and_type_they_had(codec):
 
 @pytest.mark.parametrize("codec", CODECS, ids=label)
 def test_bytes_are_those_of_the_arrays_as_numpy_would_save_them(codec):
-    store = encoded(codec, DENSE)
+    store = compressed(codec, DENSE)
     assert store.bytes == sum(np.asarray(array).nbytes for array in store.arrays.values())
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=label)
 def test_encoding_twice_gives_the_same_numbers(codec):
     again = table(decay(1.0), torch.float32)  # an equal table that is another object
-    one, two = encoded(codec, DENSE), encoded(codec, again)
+    one, two = compressed(codec, DENSE), compressed(codec, again)
     for name, array in one.arrays.items():
         assert torch.equal(array, two.arrays[name]), f"{name} differs from run to run"
 
@@ -52,7 +52,7 @@ def test_encoding_twice_gives_the_same_numbers(codec):
 @pytest.mark.parametrize("codec", CODECS, ids=label)
 def test_encoding_leaves_the_table_as_it_was(codec):
     dense = table(decay(1.0), torch.float32)
-    decoded(encoded(codec, dense)).mul_(2)
+    decoded(compressed(codec, dense)).mul_(2)
     assert torch.equal(dense.gradient, DENSE.gradient)
 
 
@@ -69,4 +69,4 @@ def test_a_gradient_that_is_not_finite_is_one_line(bad):
     gradient = DENSE.gradient.clone()
     gradient[2, 3, 7] = bad
     with pytest.raises(UserError, match=r"unit 3 at step 2 is not finite"):
-        Dense(gradient)
+        DenseTable(gradient)

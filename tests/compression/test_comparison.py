@@ -9,7 +9,7 @@ import torch
 
 from problems import expansion, language_problem, optimizer_config, torch_states, warm_state
 from trainorder.compression import comparison
-from trainorder.compression.comparison import Squares, compared, gram
+from trainorder.compression.comparison import Squares, compare_codecs, gram
 from trainorder.estimators.order0 import Order0
 from trainorder.orders.order import Order
 
@@ -40,7 +40,7 @@ def case(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def content(case):
-    return compared(*case, orders())
+    return compare_codecs(*case, orders())
 
 
 def records(content, store):
@@ -97,11 +97,11 @@ def test_a_table_too_large_to_hold_is_compared_over_its_first_steps(case, monkey
     problem, about = case
     step_bytes = 6 * problem.size * 8
     monkeypatch.setattr(comparison, "LARGEST_BYTES", 4 * step_bytes + 1)
-    content = compared(problem, about, orders())
+    content = compare_codecs(problem, about, orders())
     assert (content["steps"], content["window_steps"]) == (4, 6)
     assert content["dense_bytes"] == 4 * step_bytes
     monkeypatch.setattr(comparison, "LARGEST_BYTES", 2 * step_bytes - 1)
-    content = compared(problem, about, orders())
+    content = compare_codecs(problem, about, orders())
     assert (content["steps"], content["stores"]) == (0, [])
 
 
@@ -110,7 +110,7 @@ def test_between_anchors_stores_are_read_as_the_table_is(tmp_path):
     warm = warm_state(problem, problem.model.parameters(), config)
     states = torch_states(problem, warm, REFERENCE, config)
     with expansion(problem, states, config, tmp_path, anchors=3) as about:
-        content = compared(problem, about, orders())
+        content = compare_codecs(problem, about, orders())
         schedules = torch.from_numpy(np.stack([order.schedule for order in orders()[1:]]))
         ends = Order0(about).replay(schedules, lambda t, theta: None)
         moved = (ends - about.path.parameters(6)).norm(dim=1)

@@ -4,24 +4,24 @@ import pytest
 import torch
 
 from spectra import STEPS, UNITS, decay, error, table
-from trainorder.compression.anchored import Anchors
-from trainorder.compression.codec import Dense, encoded
-from trainorder.compression.dense import Plain
+from trainorder.compression.anchors import Anchors
+from trainorder.compression.codec import DenseTable, compressed
+from trainorder.compression.dense import DenseCodec
 from trainorder.compression.float16 import Float16
 from trainorder.compression.int8 import Int8
 
 
 def test_dense_is_exact():
     dense = table(decay(1.0), torch.float32)
-    store = encoded(Plain(), dense)
+    store = compressed(DenseCodec(), dense)
     assert error(store, dense) == 0
     assert store.bytes == dense.gradient.numel() * 4
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
 def test_halves_keep_eleven_bits_at_any_scale(scale):
-    dense = Dense(table(decay(0.5), torch.float32).gradient * scale)
-    store = encoded(Float16(), dense)
+    dense = DenseTable(table(decay(0.5), torch.float32).gradient * scale)
+    store = compressed(Float16(), dense)
     assert error(store, dense) < 2**-11
     assert store.bytes == dense.gradient.numel() * 2 + STEPS * UNITS * 4
 
@@ -29,7 +29,7 @@ def test_halves_keep_eleven_bits_at_any_scale(scale):
 @pytest.mark.parametrize("size", [256, 400, 513])
 def test_bytes_are_off_by_at_most_half_a_level_of_their_block(size):
     dense = table(decay(0.5), torch.float32, size=size)
-    store = encoded(Int8(), dense)
+    store = compressed(Int8(), dense)
     for t in range(STEPS):
         for g, found in zip(dense.at(t), store.at(t), strict=True):
             for block, kept in zip(g.split(256), found.split(256), strict=True):
@@ -40,23 +40,23 @@ def test_bytes_are_off_by_at_most_half_a_level_of_their_block(size):
 
 @pytest.mark.parametrize("codec", [Float16(), Int8()], ids=["float16", "int8"])
 def test_gradients_of_zeros_stay_zeros(codec):
-    dense = Dense(torch.zeros(2, 3, 300))
-    assert torch.equal(encoded(codec, dense).at(1), dense.at(1))
+    dense = DenseTable(torch.zeros(2, 3, 300))
+    assert torch.equal(compressed(codec, dense).at(1), dense.at(1))
 
 
 @pytest.mark.parametrize("inner", [None, Float16()], ids=["plain", "float16"])
 def test_anchors_give_back_a_table_that_is_linear_in_t(inner):
     start, slope = table(decay(0.5)).gradient[:2]
     t = torch.arange(STEPS, dtype=torch.float64)[:, None, None]
-    dense = Dense(start + t * slope)
-    store = encoded(Anchors(2, inner), dense)
+    dense = DenseTable(start + t * slope)
+    store = compressed(Anchors(2, inner), dense)
     assert error(store, dense) < (1e-14 if inner is None else 2**-11)
     assert store.arrays["step"].tolist() == [0, STEPS - 1]
 
 
 def test_anchors_are_exact_at_the_anchors():
     dense = table(decay(0.5))
-    store = encoded(Anchors(3), dense)
+    store = compressed(Anchors(3), dense)
     for t in store.arrays["step"].tolist():
         assert torch.equal(store.at(t), dense.at(t))
     assert store.bytes == 3 * (UNITS * dense.gradient.shape[-1] * 8 + 8), "anchors and their steps"

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from spectra import ROWS, SIZE, decay, decoded, error, table
-from trainorder.compression.codec import encoded
-from trainorder.compression.low_rank_codec import FactoredInt8, LowRank
+from trainorder.compression.codec import compressed
+from trainorder.compression.factored_int8 import FactoredInt8
+from trainorder.compression.low_rank import LowRank
 from trainorder.compression.range_finder import RangeFinder
 from trainorder.compression.single_pass import SinglePass, sketch_sizes
 
@@ -24,14 +25,14 @@ def best(singular, rank):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_table_of_that_rank_is_kept_exactly(kind, dtype):
     dense = table([3.0, 2.0, 1.0, 0.5, 0.2, 0.1], dtype)
-    assert error(encoded(kind(RANK), dense), dense) < EXACT[dtype]
+    assert error(compressed(kind(RANK), dense), dense) < EXACT[dtype]
 
 
 @pytest.mark.parametrize("dtype", EXACT, ids=str)
 @pytest.mark.parametrize("kind", [LowRank, RangeFinder])
 def test_full_rank_is_exact(kind, dtype):
     dense = table(decay(0.5), dtype)
-    assert error(encoded(kind(ROWS), dense), dense) < EXACT[dtype]
+    assert error(compressed(kind(ROWS), dense), dense) < EXACT[dtype]
 
 
 @pytest.mark.parametrize("dtype", EXACT, ids=str)
@@ -40,9 +41,9 @@ def test_low_rank_is_the_best_there_is(power, dtype):
     dense = table(decay(power), dtype)
     left, values, right = torch.linalg.svd(dense.matrix.double(), full_matrices=False)
     oracle = (left[:, :RANK] * values[:RANK]) @ right[:RANK]
-    found = decoded(encoded(LowRank(RANK), dense)).flatten(0, 1).double()
+    found = decoded(compressed(LowRank(RANK), dense)).flatten(0, 1).double()
     assert float((found - oracle).norm() / oracle.norm()) < EXACT[dtype]
-    assert error(encoded(LowRank(RANK), dense), dense) == pytest.approx(
+    assert error(compressed(LowRank(RANK), dense), dense) == pytest.approx(
         best(decay(power), RANK), rel=1e-3
     )
 
@@ -51,7 +52,7 @@ def test_low_rank_is_the_best_there_is(power, dtype):
 def test_the_range_finder_is_near_the_best_and_never_below(power):
     """Halko et al. 2011, theorem 10.5: E error^2 <= (1 + k / (p - 1)) best(k)^2 at rank k + p."""
     dense = table(decay(power))
-    found = error(encoded(RangeFinder(RANK), dense), dense)
+    found = error(compressed(RangeFinder(RANK), dense), dense)
     kept, over = RANK // 2, RANK - RANK // 2
     bound = (1 + kept / (over - 1)) ** 0.5 * best(decay(power), kept)
     assert best(decay(power), RANK) <= found < 1.3 * bound
@@ -64,7 +65,7 @@ def test_the_single_pass_is_within_a_small_factor_of_the_best(power):
     Tropp et al. 2019, section 5, for k = 2 r + 1 and s = 2 k + 1.
     """
     dense = table(decay(power))
-    found = error(encoded(SinglePass(RANK), dense), dense)
+    found = error(compressed(SinglePass(RANK), dense), dense)
     assert best(decay(power), RANK) <= found < 6**0.5 * best(decay(power), RANK)
 
 
@@ -74,7 +75,7 @@ def test_the_single_pass_is_within_a_small_factor_of_the_best(power):
 def test_the_stores_own_estimate_brackets_its_true_error(kind, power, dtype):
     dense = table(decay(power), dtype)
     codec = kind(RANK)
-    store = encoded(codec, dense)
+    store = compressed(codec, dense)
     estimate = codec.estimate(dense, store.arrays)
     true = error(store, dense)
     assert estimate.low < true < estimate.high
@@ -84,28 +85,28 @@ def test_the_stores_own_estimate_brackets_its_true_error(kind, power, dtype):
 def test_estimates_are_unbiased_enough_to_tell_a_spoilt_store_from_a_good_one():
     dense = table(decay(1.0))
     codec = RangeFinder(RANK)
-    store = encoded(codec, dense)
+    store = compressed(codec, dense)
     spoilt = {**store.arrays, "right": -store.arrays["right"]}
     assert codec.estimate(dense, spoilt).low > codec.estimate(dense, store.arrays).value
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_factors_take_the_bytes_of_two_thin_matrices(kind):
-    store = encoded(kind(RANK), table(decay(1.0), torch.float32))
+    store = compressed(kind(RANK), table(decay(1.0), torch.float32))
     assert store.bytes == 4 * RANK * (ROWS + SIZE)
 
 
 def test_one_pass_holds_three_sketches_and_two_passes_cannot_stream():
     dense = table(decay(1.0), torch.float32)
     outer, core = sketch_sizes(RANK)
-    store = encoded(SinglePass(RANK), dense)
+    store = compressed(SinglePass(RANK), dense)
     assert store.codec.streaming_bytes(store.arrays) == 4 * (outer * (ROWS + SIZE) + core**2)
-    assert LowRank(RANK).streaming_bytes(encoded(LowRank(RANK), dense).arrays) is None
+    assert LowRank(RANK).streaming_bytes(compressed(LowRank(RANK), dense).arrays) is None
 
 
 @pytest.mark.parametrize("kind", [LowRank, SinglePass])
 def test_factors_as_bytes_add_little_to_the_error_of_the_rank(kind):
     dense = table(decay(1.0), torch.float32)
-    full, small = encoded(kind(RANK), dense), encoded(FactoredInt8(kind(RANK)), dense)
+    full, small = compressed(kind(RANK), dense), compressed(FactoredInt8(kind(RANK)), dense)
     assert error(small, dense) < error(full, dense) + 0.01
     assert small.bytes == RANK * (4 * ROWS + SIZE + 4 * -(-SIZE // 256))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from spectra import STEPS, UNITS, decay, error, table
-from trainorder.compression.codec import encoded
+from trainorder.compression.codec import compressed
 from trainorder.compression.jl import BLOCK, JL, LEAST_SQUARES, SEED, TRANSPOSE, projections
 from trainorder.compression.sparse_jl import SparseProjection
 
@@ -22,7 +22,7 @@ def dense():
 @pytest.mark.parametrize("ratio", [8, 32])
 @pytest.mark.parametrize("kind", KINDS)
 def test_inner_products_of_sketches_stand_for_those_of_gradients(kind, ratio, dense):
-    store = encoded(kind(ratio), dense)
+    store = compressed(kind(ratio), dense)
     for t in range(STEPS):
         rows, features = dense.at(t), store.features(t)
         true, found = rows @ rows.T, features @ features.T
@@ -33,14 +33,14 @@ def test_inner_products_of_sketches_stand_for_those_of_gradients(kind, ratio, de
 
 @pytest.mark.parametrize("ratio", [8, 32])
 def test_the_transpose_is_off_by_more_than_the_table_itself(ratio, dense):
-    found = error(encoded(JL(ratio, TRANSPOSE), dense), dense)
+    found = error(compressed(JL(ratio, TRANSPOSE), dense), dense)
     assert found == pytest.approx(ratio**0.5, rel=0.15), "E |S^T S x - x|^2 ~ P / k |x|^2"
 
 
 @pytest.mark.parametrize("ratio", [8, 32])
 @pytest.mark.parametrize("kind", KINDS)
 def test_least_squares_gives_back_hardly_more_than_its_share_of_directions(kind, ratio, dense):
-    found = error(encoded(kind(ratio), dense), dense)
+    found = error(compressed(kind(ratio), dense), dense)
     assert found == pytest.approx((1 - 1 / ratio) ** 0.5, abs=0.02)
 
 
@@ -48,7 +48,7 @@ def test_least_squares_gives_back_hardly_more_than_its_share_of_directions(kind,
 def test_least_squares_explains_the_sketch(kind, dense):
     """S x' = S x: read back and sketched again, nothing changes."""
     codec = kind(8)
-    store = encoded(codec, dense)
+    store = compressed(codec, dense)
     found = torch.stack([store.at(t) for t in range(STEPS)])
     again = codec.encode(type(dense)(found))
     if kind is not SparseProjection:  # the last block is cut to the parameters there are
@@ -60,7 +60,7 @@ def test_least_squares_explains_the_sketch(kind, dense):
 
 def test_least_squares_is_the_pseudo_inverse():
     dense = table(decay(0.5), size=BLOCK)
-    store = encoded(JL(8, LEAST_SQUARES), dense)
+    store = compressed(JL(8, LEAST_SQUARES), dense)
     [projection] = projections(1, BLOCK // 8, SEED, torch.float64)
     expected = dense.at(0) @ projection.T @ torch.linalg.pinv(projection).T
     assert torch.allclose(store.at(0), expected, atol=1e-10)
@@ -68,7 +68,7 @@ def test_least_squares_is_the_pseudo_inverse():
 
 @pytest.mark.parametrize("ratio", [8, 32])
 def test_a_sketch_counts_its_numbers_and_its_seed(ratio, dense):
-    store = encoded(SparseProjection(ratio), dense)
+    store = compressed(SparseProjection(ratio), dense)
     assert store.bytes == STEPS * UNITS * (SIZE // ratio) * 8 + 16
-    store = encoded(JL(ratio, TRANSPOSE), dense)
+    store = compressed(JL(ratio, TRANSPOSE), dense)
     assert store.bytes == STEPS * UNITS * 4 * (BLOCK // ratio) * 8 + 16

@@ -1,1 +1,5 @@
-"""Ways to keep the gradient table in fewer bytes, one codec per file, and their comparison."""
+"""Stores of the gradient table: ways to keep it in fewer bytes, one codec a file, and a comparison.
+
+`codec` defines what a codec is, `codecs` lists all of them, and `comparison` measures bytes against
+error. The result is `stores.json`.
+"""

@@ -1,25 +1,26 @@
-"""The stores that are compared: each kind at several sizes."""
+"""The codecs that a study compares: each kind at several sizes."""
 
-from trainorder.compression.anchored import Anchors
-from trainorder.compression.codec import Codec, Dense, rank_within
-from trainorder.compression.dense import Plain
+from trainorder.compression.anchors import Anchors
+from trainorder.compression.codec import Codec, DenseTable, rank_within
+from trainorder.compression.dense import DenseCodec
+from trainorder.compression.factored_int8 import FactoredInt8
 from trainorder.compression.float16 import Float16
 from trainorder.compression.int8 import Int8
 from trainorder.compression.jl import JL, LEAST_SQUARES, TRANSPOSE
-from trainorder.compression.low_rank_codec import FactoredInt8, LowRank
+from trainorder.compression.low_rank import LowRank
 from trainorder.compression.range_finder import RangeFinder
 from trainorder.compression.single_pass import SinglePass, sketch_sizes
 from trainorder.compression.sparse_jl import SparseProjection
 
 PUBLISHED_RATIO = 32  # 13.1 TB to 410 GB by random projection (Yang et al. 2025, second-hand)
-RATIOS = (8, PUBLISHED_RATIO, 128)  # bytes of the dense table over bytes of the store
-SHARES = (2, 4, 8, 16)  # steps of the table over anchors
+RATIOS = (8, PUBLISHED_RATIO, 128)  # bytes of the dense over bytes of the compressed table
+SHARES = (2, 4, 8, 16)  # steps of the table over number of anchors
 
 
-def all_codecs(table: Dense) -> list[Codec]:
-    """Return every codec at every size that fits the shape of `table`, without repeats."""
+def all_codecs(table: DenseTable) -> list[Codec]:
+    """Return every codec at every size that fits the shape of `table`, without duplicates."""
     return [
-        Plain(),
+        DenseCodec(),
         Float16(),
         Int8(),
         *_anchors(len(table.gradient)),
@@ -38,7 +39,7 @@ def _anchors(steps: int) -> list[Codec]:
     ]
 
 
-def _factored(table: Dense) -> list[Codec]:
+def _factored(table: DenseTable) -> list[Codec]:
     steps, units, size = table.gradient.shape
     ranks = sorted({rank_within((steps, units, size), ratio) for ratio in RATIOS} - {0})[::-1]
     passing = [r for r in ranks if sketch_sizes(r)[1] <= min(steps * units, size)]

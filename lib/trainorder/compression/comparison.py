@@ -1,4 +1,4 @@
-"""Every store of the gradient table on one axis: its bytes, and what it does to a replay."""
+"""Compares the codecs of the gradient table: bytes against errors of the table and of replays."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainorder.compression.codec import Codec, Dense, Encoded, byte_count, encoded
+from trainorder.compression.codec import Codec, CompressedTable, DenseTable, byte_count, compressed
 from trainorder.compression.codecs import PUBLISHED_RATIO, all_codecs
 from trainorder.estimators.order0 import Order0
 from trainorder.expansion.expansion import Expansion
@@ -19,38 +19,42 @@ from trainorder.numerics.resampling import finite
 from trainorder.orders.order import Order
 from trainorder.training.problem import LanguageProblem
 
-LARGEST_BYTES = 2**30  # of the table that is held in memory; a longer one is compared in part
-ORDERS = 4  # replayed with each store
-_COLUMNS = 2**13  # of a scratch matrix; about a processor cache
+LARGEST_BYTES = (
+    2**30
+)  # of the table in memory; of a larger table, only the first steps are compared
+ORDERS = 4  # replayed with each codec
+_COLUMNS = 2**13  # of a scratch matrix; fits into a CPU cache
 
 
 class Squares:
-    """Sums over the steps of squared errors, and of what they are relative to."""
+    """Sums of squared errors over steps, and of the squares that they are relative to."""
 
     def __init__(self) -> None:
-        """Start from nothing."""
+        """Start with zero sums."""
         self.error = self.norm = self.inner_error = self.inner = 0.0
         self._distance_errors: list[Tensor] = []
 
-    def add(self, dense: Tensor, products: Tensor, found: Tensor, features: Tensor) -> None:
+    def add(self, dense: Tensor, products: Tensor, decoded: Tensor, features: Tensor) -> None:
         """Add one step.
 
         Args:
             dense: (U, P), the true gradients.
             products: (U, U), their inner products.
-            found: (U, P), what stands for them.
-            features: (U, k), whose inner products stand for `products`.
+            decoded: (U, P), the approximate gradients.
+            features: (U, k), whose inner products approximate `products`.
 
         """
-        seen = gram(features)
-        self.error += _square(found - dense)
+        approximate = gram(features)
+        self.error += _square(decoded - dense)
         self.norm += float(products.trace())
-        self.inner_error += _square(seen - products)
+        self.inner_error += _square(approximate - products)
         self.inner += _square(products)
         pairs = torch.ones_like(products).triu(1).bool()
-        true_distances, distances = (_distances(matrix)[pairs] for matrix in (products, seen))
-        apart = true_distances > 0
-        self._distance_errors.append(distances[apart] / true_distances[apart] - 1)
+        true_distances, distances = (
+            _distances(matrix)[pairs] for matrix in (products, approximate)
+        )
+        distinct = true_distances > 0
+        self._distance_errors.append(distances[distinct] / true_distances[distinct] - 1)
 
     def as_dict(self) -> dict[str, float | None]:
         """Return the relative errors of the table, of inner products and of distances."""
@@ -65,7 +69,7 @@ class Squares:
 def gram(rows: Tensor) -> Tensor:
     """Return the inner products (U, U) of rows (U, n), summed in float64 over parts of the rows.
 
-    Distances of near gradients are small differences of these.
+    Distances of similar gradients are small differences of these products.
     """
     result = rows.new_zeros(len(rows), len(rows), dtype=torch.float64)
     for part in rows.split(_COLUMNS, dim=1):
@@ -88,29 +92,31 @@ def _distances(products: Tensor) -> Tensor:
     return (squares[:, None] + squares - 2 * products).clamp(min=0).sqrt()
 
 
-class Watched(GradientTable):
-    """Hands out a store's gradients, and adds up the errors of each row of the table once."""
+class MeasuredTable(GradientTable):
+    """A compressed table that adds up the errors of each step the first time it is read."""
 
-    def __init__(self, store: Encoded, dense: Dense, products: Sequence[Tensor]) -> None:
-        """Compare `store` with `dense`, whose inner products in each row are `products` (U, U)."""
-        self._store, self._dense, self._products = store, dense, products
-        self._held: dict[int, Tensor] = {}  # the last two: steps between anchors share them
+    def __init__(
+        self, table: CompressedTable, dense: DenseTable, products: Sequence[Tensor]
+    ) -> None:
+        """Compare `table` with `dense`, whose inner products at each step are `products` (U, U)."""
+        self._table, self._dense, self._products = table, dense, products
+        self._recent: dict[int, Tensor] = {}  # the last two steps, which interpolation reads again
         self.squares = Squares()
 
     def at(self, t: int) -> Tensor:
-        """Return the store's gradients (U, P) in row `t`; rows are asked for in their order."""
-        if t not in self._held:
-            while len(self._held) > 1:
-                self._held.pop(next(iter(self._held)))
-            found, features = self._store.at(t), self._store.features(t)
-            self.squares.add(self._dense.at(t), self._products[t], found, features)
-            self._held[t] = found
-        return self._held[t]
+        """Return the decoded gradients (U, P) in row `t`; rows must be read in sequence."""
+        if t not in self._recent:
+            while len(self._recent) > 1:
+                self._recent.pop(next(iter(self._recent)))
+            decoded, features = self._table.at(t), self._table.features(t)
+            self.squares.add(self._dense.at(t), self._products[t], decoded, features)
+            self._recent[t] = decoded
+        return self._recent[t]
 
 
 @dataclass(frozen=True)
 class Interpolated(GradientTable):
-    """Gradients that stand at anchors, with straight lines between, as `table.Table` reads them."""
+    """A table whose rows are anchors, with linear interpolation between them."""
 
     table: GradientTable
     anchors: np.ndarray
@@ -122,21 +128,21 @@ class Interpolated(GradientTable):
 
 @dataclass(frozen=True)
 class Replays:
-    """The ends (O, P) of the replayed orders, and their held-out losses (O,)."""
+    """Final parameters (O, P) of the replayed orders, and their held-out losses (O,)."""
 
     parameters: Tensor
     losses: np.ndarray
 
 
-def compared(
+def compare_codecs(
     problem: LanguageProblem, expansion: Expansion, orders: Sequence[Order]
 ) -> dict[str, Any]:
-    """Return the content of `stores.json`: each store against the table of `expansion`.
+    """Return the content of `stores.json`: each codec against the table of `expansion`.
 
-    The first `ORDERS` orders but the reference are replayed with `order0` from every store and
-    from the dense table; calibration orders come first. What is stored are the table's anchors,
-    all steps as a rule. A table of more than `LARGEST_BYTES` is compared over its first steps; one
-    of which two anchors are more is not, and there are no `stores`.
+    The first `ORDERS` orders except the reference are replayed with `order0` from every compressed
+    table and from the dense table. The codecs encode the anchors of the table, which are all steps
+    by default. A table of more than `LARGEST_BYTES` is compared over its first steps. If even two
+    anchors are larger than that, `stores` is empty.
 
     Raises:
         UserError: a gradient is not finite.
@@ -159,14 +165,14 @@ def compared(
     }
     if not steps:
         return {**shape, "orders": [], "displacement": None, "loss_spread": None, "stores": []}
-    dense = Dense.read(_table(expansion), anchors.tolist())
+    dense = DenseTable.read(_table(expansion), anchors.tolist())
     chosen = [order for order in orders if order.split != "reference"][:ORDERS]
     schedules = torch.from_numpy(np.stack([order.schedule[:steps] for order in chosen]))
     comparison = _Comparison(problem, expansion, dense, anchors, schedules)
     return {
         **shape,
         "orders": [order.name for order in chosen],
-        "displacement": float(comparison.moved.mean()),
+        "displacement": float(comparison.displacement.mean()),
         "loss_spread": comparison.spread,
         "stores": [comparison.record(codec) for codec in all_codecs(dense)],
     }
@@ -174,18 +180,18 @@ def compared(
 
 def _table(expansion: Expansion) -> GradientTable:
     if expansion.table is None:
-        raise ValueError("stores are compared with a gradient table, and none was opened")
+        raise ValueError("the expansion has no gradient table; open it with its table")
     return expansion.table
 
 
 class _Comparison:
-    """What every store is compared with: the dense table, and replays from it."""
+    """What every codec is compared with: the dense table, and replays from it."""
 
     def __init__(
         self,
         problem: LanguageProblem,
         expansion: Expansion,
-        dense: Dense,
+        dense: DenseTable,
         anchors: np.ndarray,
         schedules: Tensor,
     ) -> None:
@@ -194,30 +200,32 @@ class _Comparison:
         self.products = [gram(rows) for rows in dense.gradient]
         self.exact = self._replayed(dense)
         origin = expansion.path.parameters(schedules.shape[1])
-        self.moved = (self.exact.parameters - origin).norm(dim=1)
+        self.displacement = (self.exact.parameters - origin).norm(dim=1)
         losses = self.exact.losses
         self.spread = float(np.std(losses, ddof=1)) if len(losses) > 1 else None
 
     def record(self, codec: Codec) -> dict[str, Any]:
-        """Return the record of one store."""
+        """Return the entry of one codec in `stores`."""
         label = f"{codec.name}, {codec.size}" + (f", {codec.read}" if codec.read else "")
         with self.problem.meter.time(f"encode {label}"):
-            store = encoded(codec, self.dense)
-            estimate = codec.estimate(self.dense, store.arrays)
-        watched = Watched(store, self.dense, self.products)
+            table = compressed(codec, self.dense)
+            estimate = codec.estimate(self.dense, table.arrays)
+        measured = MeasuredTable(table, self.dense, self.products)
         with self.problem.meter.time(f"replay {label}"):
-            found = self._replayed(watched)
-        parameter_errors = (found.parameters - self.exact.parameters).norm(dim=1) / self.moved
-        loss_error = finite(float(np.abs(found.losses - self.exact.losses).mean()))
+            replays = self._replayed(measured)
+        parameter_errors = (replays.parameters - self.exact.parameters).norm(
+            dim=1
+        ) / self.displacement
+        loss_error = finite(float(np.abs(replays.losses - self.exact.losses).mean()))
         relative = loss_error / self.spread if loss_error is not None and self.spread else None
         return {
             "store": codec.name,
             "size": codec.size,
             "read": codec.read or None,
-            "bytes": store.bytes,
-            "ratio": byte_count({"gradient": self.dense.gradient}) / store.bytes,
-            "streaming_bytes": codec.streaming_bytes(store.arrays),
-            **watched.squares.as_dict(),
+            "bytes": table.bytes,
+            "ratio": byte_count({"gradient": self.dense.gradient}) / table.bytes,
+            "streaming_bytes": codec.streaming_bytes(table.arrays),
+            **measured.squares.as_dict(),
             "estimated_table_error": asdict(estimate) if estimate else None,
             "parameter_error": finite(float(parameter_errors.mean())),
             "loss_error": loss_error,
@@ -225,9 +233,9 @@ class _Comparison:
         }
 
     def _replayed(self, table: GradientTable) -> Replays:
-        """Replay every order from the rows of `table`, which stand at the anchors."""
-        between = Interpolated(table, self.anchors)
-        estimator = Order0(replace(self.expansion, table=between))
+        """Replay every order from the rows of `table`, which are its anchors."""
+        interpolated_table = Interpolated(table, self.anchors)
+        estimator = Order0(replace(self.expansion, table=interpolated_table))
         parameters = estimator.replay(self.schedules, lambda t, theta: None)
         losses = np.array([self.problem.evaluate(row)[0] for row in parameters])
         return Replays(parameters, losses)

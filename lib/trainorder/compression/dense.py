@@ -1,21 +1,21 @@
-"""`dense`: the table as it is."""
+"""`dense`: the table without compression."""
 
 from torch import Tensor
 
-from trainorder.compression.codec import Arrays, Codec, Dense
+from trainorder.compression.codec import Arrays, Codec, DenseTable
 
 
-class Plain(Codec):
-    """Keeps every number."""
+class DenseCodec(Codec):
+    """g ~ g: keeps every number in the precision of the table."""
 
     name = "dense"
 
     @property
     def size(self) -> str:
-        """All of it."""
+        """The whole table."""
         return "all"
 
-    def encode(self, table: Dense) -> Arrays:
+    def encode(self, table: DenseTable) -> Arrays:
         """Keep the table."""
         return {"gradient": table.gradient}
 

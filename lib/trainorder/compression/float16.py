@@ -1,16 +1,17 @@
-"""`float16`: half precision, each gradient scaled by its largest entry."""
+"""`float16`: half precision; each gradient is scaled by its largest entry."""
 
 import torch
 from torch import Tensor
 
-from trainorder.compression.codec import Arrays, Codec, Dense
+from trainorder.compression.codec import Arrays, Codec, DenseTable
 
 
 class Float16(Codec):
     """g ~ s h with s = max |g| and h in half precision.
 
-    Unscaled, the entries of gradients (1e-3 to 1e-8) fall among the subnormal halves, which lose
-    their digits below 6e-5. Scaled, entries down to 6e-5 of the largest have relative error 2^-11.
+    Without the scale, entries of gradients (1e-3 to 1e-8) would be subnormal half-precision
+    numbers, which lose digits below 6e-5. With it, entries down to 6e-5 of the largest have a
+    relative error of at most 2^-11.
     """
 
     name = "float16"
@@ -20,8 +21,8 @@ class Float16(Codec):
         """Bits of a number."""
         return "16 bits"
 
-    def encode(self, table: Dense) -> Arrays:
-        """Keep halves (T, U, P) and scales (T, U, 1)."""
+    def encode(self, table: DenseTable) -> Arrays:
+        """Keep the half-precision numbers h (T, U, P) and the scales s (T, U, 1)."""
         gradient = table.gradient
         scale = torch.stack([rows.abs().amax(-1, keepdim=True) for rows in gradient])
         scale[scale == 0] = 1

@@ -1,17 +1,18 @@
-"""`int8`: whole numbers of one byte, with a scale for each block of parameters."""
+"""`int8`: integers of one byte, with a scale for each block of parameters."""
 
 import torch
 from torch import Tensor
 
-from trainorder.compression.codec import Arrays, Codec, Dense
+from trainorder.compression.codec import Arrays, Codec, DenseTable
 from trainorder.numerics.quantize import BLOCK, dequantized, quantized
 
 
 class Int8(Codec):
-    """g ~ s q with whole q in -127 .. 127 and s = max |g| / 127 over each block of 256 entries.
+    """g ~ s q with integers q in -127 .. 127 and s = max |g| / 127 over each block of 256 entries.
 
-    Symmetric, linear, block-wise (as in Dettmers et al. 2022, without their non-linear code). The
-    error of an entry is at most s / 2; entries far below their block's largest become 0.
+    Symmetric, linear, block-wise quantization (Dettmers et al. 2022, arXiv 2110.02861, without the
+    non-linear code). The error of an entry is at most s / 2; entries far below the largest of their
+    block become 0.
     """
 
     name = "int8"
@@ -21,7 +22,7 @@ class Int8(Codec):
         """Bits of a number."""
         return "8 bits"
 
-    def encode(self, table: Dense) -> Arrays:
+    def encode(self, table: DenseTable) -> Arrays:
         """Keep codes (T, U, P) and scales (T, U, blocks)."""
         steps, units, size = table.gradient.shape
         code = torch.empty(steps, units, size, dtype=torch.int8)

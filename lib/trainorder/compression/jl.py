@@ -5,7 +5,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from trainorder.compression.codec import Arrays, Codec, Dense, seed_array
+from trainorder.compression.codec import Arrays, Codec, DenseTable, seed_array
 
 BLOCK = 1024  # parameters projected together
 SEED = 20250522
@@ -15,19 +15,21 @@ TRANSPOSE, LEAST_SQUARES = "transpose", "least squares"
 class JL(Codec):
     """y_b = S_b g_b for each block b of 1024 parameters, S_b Gaussian with entries N(0, 1 / k_b).
 
-    A single S of P / 32 rows would have P^2 / 32 entries (4e9 for a million parameters and a
-    half); in blocks it is P BLOCK / 32, and inner products are kept as well where no block holds
-    most of the norm (Johnson and Lindenstrauss 1984): E <Sx, Sy> = <x, y>.
+    Johnson and Lindenstrauss 1984: E <Sx, Sy> = <x, y>. A single S of P / 32 rows would have
+    P^2 / 32 entries (7e10 for 1.5 million parameters); blocks of 1024 need P 1024 / 32, and
+    preserve inner products as well if no block has most of the norm.
 
-    A projection cannot be inverted. Two ways back: the transpose S^T y, which is unbiased, with
-    E |S^T S x - x|^2 = (n + 1) / k |x|^2; and least squares S^T (S S^T)^-1 y, the shortest vector
-    with that sketch, a projection of x on k random directions: |x' - x|^2 ~ (1 - k / n) |x|^2.
+    A projection cannot be inverted. Two estimates of x from y = S x are compared:
+
+    * the transpose S^T y, unbiased, with E |S^T S x - x|^2 = (n + 1) / k |x|^2;
+    * least squares S^T (S S^T)^-1 y, the shortest vector with this sketch: the projection of x onto
+      k random directions, with |x' - x|^2 ~ (1 - k / n) |x|^2.
     """
 
     name = "jl"
 
     def __init__(self, ratio: int, read: str) -> None:
-        """Keep one number of `ratio`; read back by `TRANSPOSE` or `LEAST_SQUARES`."""
+        """Keep one number of every `ratio`; recover with `TRANSPOSE` or `LEAST_SQUARES`."""
         self.rows = max(1, BLOCK // ratio)
         self.read = read
 
@@ -36,7 +38,7 @@ class JL(Codec):
         """Rows of the projection."""
         return f"{self.rows} of {BLOCK} rows"
 
-    def encode(self, table: Dense) -> Arrays:
+    def encode(self, table: DenseTable) -> Arrays:
         """Keep the sketches (T, U, blocks, k_b) and the seed of S."""
         units, size = table.gradient.shape[1:]
         matrices = projections(-(-size // BLOCK), self.rows, SEED, table.gradient.dtype)
@@ -56,7 +58,7 @@ class JL(Codec):
         return torch.bmm(sketch, back).transpose(0, 1).flatten(1)[:, : int(arrays["size"])]
 
     def features(self, arrays: Arrays, t: int) -> Tensor:
-        """Return the sketches, which is what they are for."""
+        """Return the sketches: a projection preserves inner products."""
         return arrays["sketch"][t].flatten(1)
 
 

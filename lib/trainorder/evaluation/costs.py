@@ -1,4 +1,4 @@
-"""Adds up what the jobs of a study cost, in seconds, in retrainings and in bytes."""
+"""Sums the costs of a study's jobs: seconds, retrainings and bytes."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,12 +16,12 @@ Jobs = dict[str, list[dict[str, Any]]]
 def read_costs(files: Iterable[str | Path]) -> Jobs:
     """Return the cost records by stage.
 
-    The stage is the file's path under `costs/` without the number of a shard: `warm.json` is
-    `warm`, `table/0.json` is `table`, `curvature/barycentre.json` is `curvature/barycentre` and
-    `estimate/order0@reference/0.json` is `estimate/order0@reference`.
+    A stage is named after the file's path under `costs/`, without the number of a shard:
+    `warm.json` is `warm`, `table/0.json` is `table`, `curvature/barycentre.json` is
+    `curvature/barycentre` and `estimate/order0@reference/0.json` is `estimate/order0@reference`.
 
     Raises:
-        UserError: a file is unreadable or is no cost record.
+        UserError: a file is unreadable or not a cost record.
 
     """
     jobs: Jobs = {}
@@ -30,7 +30,7 @@ def read_costs(files: Iterable[str | Path]) -> Jobs:
         rule = stage.split("/")[0]
         record = read_json(file, rule)
         try:
-            # Summed here once so that a malformed record fails with its file's name.
+            # Sum once here, so that the error for a malformed record names its file.
             float(record["wall_seconds"]) + float(record["peak_bytes"])
             sum(record["counts"].values()) + sum(record["seconds"].values())
         except (KeyError, TypeError, AttributeError, ValueError):
@@ -41,28 +41,30 @@ def read_costs(files: Iterable[str | Path]) -> Jobs:
 
 def _stage(file: Path) -> str:
     if "costs" not in file.parts:
-        raise UserError(f"{file}: not under a folder `costs`, so its stage is unknown")
+        raise UserError(f"{file}: expected a path under a folder `costs`, which names the stage")
     inside = file.parts[len(file.parts) - file.parts[::-1].index("costs") :]
     return "/".join([*inside[:-1], *([] if file.stem.isdigit() else [file.stem])])
 
 
 def gpus(jobs: Jobs) -> dict[str, list[str]]:
-    """Return the names of the GPUs that jobs computed on, under `gpus`; nothing if none did."""
+    """Return {"gpus": names} of the GPUs that jobs used; an empty mapping without GPUs."""
     names = {job["gpu"] for records in jobs.values() for job in records if "gpu" in job}
     return {"gpus": sorted(names)} if names else {}
 
 
 def retraining_seconds(jobs: Jobs) -> float:
-    """Return the unit of cost: the training seconds of one order, averaged over the truth jobs.
+    """Return the seconds of one retraining: training time per order, averaged over truth jobs.
 
     Raises:
-        UserError: no order was retrained, so that there is no unit.
+        UserError: no retraining was timed.
 
     """
     orders = sum(job["counts"].get("orders", 0) for job in jobs.get("truth", []))
     seconds = sum(job["seconds"].get("training", 0.0) for job in jobs.get("truth", []))
     if orders <= 0 or seconds <= 0:
-        raise UserError("costs/truth: no retraining was timed; rerun rule `truth`")
+        raise UserError(
+            "costs/truth: contains no timed retraining, the unit of all costs; rerun rule `truth`"
+        )
     return float(seconds / orders)
 
 
@@ -72,7 +74,7 @@ def stage_costs(jobs: Jobs, retraining: float, stored: Mapping[str, int]) -> dic
     Args:
         jobs: cost records by stage.
         retraining: seconds of one retraining.
-        stored: bytes that a stage left in the store, for the stages where they are known.
+        stored: bytes that a stage wrote, for the stages where they are known.
 
     """
     stages = {}
@@ -99,7 +101,7 @@ def _total(counts: Iterable[Mapping[str, float]]) -> dict[str, float]:
 
 
 def stored_bytes(manifest: Mapping[str, Any]) -> dict[str, int]:
-    """Return the bytes in the store of the stages that write its shards."""
+    """Return the bytes that each stage wrote into the store."""
     return {
         "reference": shard_bytes(manifest, "reference", ["path"]),
         "table": shard_bytes(manifest, "reference", ["table"]),
@@ -113,10 +115,10 @@ def stored_bytes(manifest: Mapping[str, Any]) -> dict[str, int]:
 
 
 def shard_bytes(manifest: Mapping[str, Any], path: str, kinds: Sequence[str]) -> int:
-    """Return the bytes of a path's shards of the given kinds, after the store's manifest.
+    """Return the bytes of a path's shards of the given kinds, from the store's manifest.
 
     Raises:
-        UserError: the manifest is not one.
+        UserError: the manifest is malformed.
 
     """
     try:
@@ -126,7 +128,9 @@ def shard_bytes(manifest: Mapping[str, Any], path: str, kinds: Sequence[str]) ->
             if shard["path"] == path and shard["kind"] in kinds
         )
     except (KeyError, TypeError):
-        raise UserError("store/manifest.json: not a manifest; rerun rule `manifest`") from None
+        raise UserError(
+            "store/manifest.json: not a manifest of shards; rerun rule `manifest`"
+        ) from None
 
 
 def estimator_cost(
@@ -136,17 +140,17 @@ def estimator_cost(
     manifest: Mapping[str, Any],
     orders: Mapping[str, int],
 ) -> dict[str, Any]:
-    """Return what an estimator costs before the first order, for each order, in all, and in bytes.
+    """Return the cost of an estimator: precompute, per order, total, and bytes in the store.
 
     Args:
         estimator: the estimator.
         jobs: cost records by stage.
         retraining: seconds of one retraining.
         manifest: content of the store's manifest.
-        orders: number of the study's orders by split.
+        orders: number of orders of the study by split.
 
     Raises:
-        UserError: a stage it depends on has no cost record.
+        UserError: a stage that the estimator needs has no cost record.
 
     """
     precompute = _precompute_seconds(estimator, jobs, retraining, orders.get(FIT, 0)) / retraining
@@ -170,12 +174,12 @@ def estimator_cost(
 
 
 def ranked(orders: Mapping[str, int]) -> int:
-    """Return how many orders a study ranks: the random ones, calibration included."""
+    """Return the number of random orders of a study, calibration orders included."""
     return orders.get("calibration", 0) + orders.get("random", 0)
 
 
 def retrain_all(jobs: Jobs, orders: Mapping[str, int]) -> dict[str, float]:
-    """Return what it costs to retrain every order that the study ranks, and to evaluate it."""
+    """Return the cost of retraining and evaluating all ranked orders."""
     evaluation = _seconds_per_order(jobs["truth"], "evaluation") or 0.0
     each = 1 + evaluation / retraining_seconds(jobs)
     return {"orders": ranked(orders), "total_retrainings": each * ranked(orders)}
@@ -184,7 +188,7 @@ def retrain_all(jobs: Jobs, orders: Mapping[str, int]) -> dict[str, float]:
 def _precompute_seconds(
     estimator: EstimatorConfig, jobs: Jobs, retraining: float, fit: int
 ) -> float:
-    """Return the seconds that are spent once, `fit` true retrainings among them if it is fitted."""
+    """Return the seconds spent once, with `fit` true retrainings for a fitted estimator."""
     own = jobs.get(f"estimate/{estimator.name}", [])
     seconds = sum(float(job["seconds"].get("precompute", 0.0)) for job in own)
     method = estimator.descriptor
@@ -198,7 +202,7 @@ def _precompute_seconds(
 
 
 def precompute_stages(estimator: EstimatorConfig) -> list[str]:
-    """Return the stages that an estimator needs beside corpus and warm-up."""
+    """Return the stages that an estimator needs, except the corpus and the warm-up."""
     path, method = estimator.path, estimator.descriptor
     if not method.takes_path:
         return list(method.training_precompute)
@@ -219,14 +223,16 @@ def precompute_stages(estimator: EstimatorConfig) -> list[str]:
 def _jobs(jobs: Jobs, stage: str, estimator: EstimatorConfig) -> list[dict[str, Any]]:
     if stage not in jobs:
         rule = stage.split("/")[0]
-        raise UserError(f"costs/{stage}: missing for {estimator.name}; rerun rule `{rule}`")
+        raise UserError(
+            f"costs/{stage}: no cost record, which {estimator.name} needs; rerun rule `{rule}`"
+        )
     return jobs[stage]
 
 
 def _spent(job: Mapping[str, Any]) -> float:
-    """Return the seconds of a job's own work: its span, or else its wall time.
+    """Return the seconds of a job's own work: its named span if it has one, else its wall time.
 
-    Loading the corpus and the model, which every job does anew, is in no span.
+    Named spans exclude loading the corpus and the model.
     """
     spans = job["seconds"]
     return float(spans.get("precompute", spans.get("training", job["wall_seconds"])))

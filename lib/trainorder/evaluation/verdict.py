@@ -1,4 +1,7 @@
-"""How far an estimator is to be trusted, why, and what its user may do. From calibration alone."""
+"""The verdict: how far an estimator can be trusted, why, and what its user can do.
+
+It is computed from the calibration orders alone.
+"""
 
 import math
 from collections.abc import Mapping
@@ -7,47 +10,47 @@ from typing import Any, NamedTuple
 MAIN_METRIC = "heldout"
 TRUSTED, RANK_ONLY, NOT_TRUSTED = "trusted", "rank only", "not trusted"
 NOT_CALIBRATED = "not calibrated"
-MIN_CALIBRATION = 8  # orders: with fewer, a bootstrap interval of a rank correlation means little
+MIN_CALIBRATION = 8  # orders; with fewer, a bootstrap interval of a rank correlation means little
 TRUSTED_CORRELATION, TRUSTED_RELATIVE_ERROR = 0.8, 0.5
 RANK_CORRELATION = 0.5
 
 ADVICE = {
-    TRUSTED: "Use its values for orders within the calibrated range. Its intervals are made for "
-    "random orders: retrain for real an order of another kind before you quote its interval, and "
-    "any order that is flagged as beyond the range.",
-    RANK_ONLY: "Use it to pick the most promising orders, and retrain those for real before you "
-    "quote what they gain.",
-    NOT_TRUSTED: "Draw no conclusion from its estimates: take an estimator with a better verdict, "
-    "shorten the window or lower the learning rate, or retrain for real.",
-    NOT_CALIBRATED: f"Let it run on at least {MIN_CALIBRATION} calibration orders before you use "
-    "it: raise orders.calibration, or the bound in its own `orders`.",
+    TRUSTED: "Use its values for orders within the calibrated range. Its intervals are calibrated "
+    "for random orders: before you quote an interval for another kind of order, or any order that "
+    "is flagged as beyond the range, retrain that order.",
+    RANK_ONLY: "Use it to choose the most promising orders, and retrain them before you quote "
+    "their gains.",
+    NOT_TRUSTED: "Draw no conclusion from its estimates: use an estimator with a better verdict, "
+    "shorten the window, lower the learning rate, or retrain.",
+    NOT_CALIBRATED: f"Run it on at least {MIN_CALIBRATION} calibration orders before you use it: "
+    "raise orders.calibration, or the limit in the `orders` of this estimator.",
 }
 
 
 class Verdict(NamedTuple):
-    """A verdict, the reason in one sentence, and what a user may do."""
+    """A verdict and its reason in one sentence."""
 
     verdict: str
     reason: str
 
     @property
     def advice(self) -> str:
-        """What a user may do."""
+        """What a user can do."""
         return ADVICE[self.verdict]
 
 
 def verdict(correlation: Mapping[str, Any], relative_error: float | None, diverged: int) -> Verdict:
-    """Return `trusted`, `rank only`, `not trusted` or `not calibrated`, and why.
+    """Return the verdict on an estimator and its reason; `docs/results.md` states the rule.
 
     Args:
-        correlation: value, low, high and n of the held-out order-LDS over calibration orders.
-        relative_error: mean error in units of the mean true effect, over the same orders.
-        diverged: calibration orders on which the estimate diverged.
+        correlation: value, low, high and n of the `heldout` order-LDS over calibration orders.
+        relative_error: mean absolute error over the mean absolute true effect, same orders.
+        diverged: number of calibration orders on which the estimate diverged.
 
     """
     n, low = correlation["n"], correlation["low"]
     if n == 0:
-        return Verdict(NOT_CALIBRATED, "it was run on no calibration order")
+        return Verdict(NOT_CALIBRATED, "it ran on no calibration order")
     if diverged:
         return Verdict(NOT_TRUSTED, f"diverged on {diverged} of {n} calibration orders")
     if n < MIN_CALIBRATION:
@@ -55,7 +58,7 @@ def verdict(correlation: Mapping[str, Any], relative_error: float | None, diverg
             NOT_CALIBRATED, f"only {n} calibration orders; at least {MIN_CALIBRATION} are needed"
         )
     if low is None:
-        return Verdict(NOT_TRUSTED, "ranks no orders: it estimates the same value for all of them")
+        return Verdict(NOT_TRUSTED, "cannot rank orders: its estimate is the same for all of them")
     rank = (
         f"rank correlation {correlation['value']:.2f} on {n} calibration orders; "
         f"the lower end of its interval, {low:.2f}, "
@@ -83,9 +86,9 @@ def verdict(correlation: Mapping[str, Any], relative_error: float | None, diverg
 def best_estimator(scores: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the estimator with the best verdict.
 
-    Among trusted ones the smallest relative error decides, among others the highest lower end of
-    the rank correlation. Only calibration orders count, so that the choice does not spoil the
-    held-back orders. The first one listed wins a tie.
+    Among trusted estimators, the smallest relative error wins; among others, the highest lower end
+    of the rank correlation. Only calibration orders are used, so that the held-back orders stay
+    independent of the choice. The first estimator in the sequence wins a tie.
     """
     rank = {TRUSTED: 2, RANK_ONLY: 1, NOT_TRUSTED: 0, NOT_CALIBRATED: 0}
 

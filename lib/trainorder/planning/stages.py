@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from trainorder.compression.codec import Dense
+from trainorder.compression.codec import DenseTable
 from trainorder.compression.codecs import all_codecs
 from trainorder.compression.comparison import LARGEST_BYTES
 from trainorder.compression.comparison import ORDERS as COMPARED
-from trainorder.compression.low_rank_codec import Factored, FactoredInt8
+from trainorder.compression.factored import Factored
+from trainorder.compression.factored_int8 import FactoredInt8
 from trainorder.config.estimator_names import method_of
 from trainorder.config.sections import (
     CurriculumConfig,
@@ -507,7 +508,7 @@ def _stores(s: Sizes) -> Iterator[Stage]:
         yield Stage("stores", ("manifest",), files=("stores.json",))
         return
     steps = s.T if rows == s.reference_anchors else rows
-    table = object.__new__(Dense)  # only the shape of its table is asked for
+    table = object.__new__(DenseTable)  # only the shape of its table is asked for
     table.gradient = torch.empty(rows, s.U, s.P, device="meta")
     codecs = all_codecs(table)
     stores, coded = 1 + len(codecs), rows * s.U

@@ -49,7 +49,7 @@ def test_predictions_are_those_of_the_normal_equations():
     features, metrics = position_features(schedules(20), LABELS), additive(schedules(20))
     metrics += 0.01 * np.random.default_rng(2).standard_normal(metrics.shape)
     model = fit_ridge(features, metrics)
-    for column, penalty in enumerate(model.penalty):
+    for column, penalty in enumerate(model.alpha_):
         expected = by_hand(features, metrics, penalty)[:, column]
         assert np.allclose(model.predict(features)[:, column], expected, atol=1e-7)
 
@@ -75,7 +75,7 @@ def test_the_penalty_is_the_one_that_really_leaves_one_out_best():
     grid = PENALTIES * np.linalg.svd(features - features.mean(0), compute_uv=False)[0] ** 2
     for column in (0, 1):
         best = min(grid, key=lambda penalty: error(penalty, column))
-        assert model.penalty[column] == pytest.approx(best), "the closed form leaves out nothing"
+        assert model.alpha_[column] == pytest.approx(best), "the closed form leaves out nothing"
 
 
 def test_noise_is_not_fitted():

@@ -1,1 +1,1 @@
-"""Fitted baselines: regression on positions, and a narrower proxy model."""
+"""Baselines that are fitted on retrained orders: a regression on positions, and a proxy model."""

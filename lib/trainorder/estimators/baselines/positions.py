@@ -1,4 +1,4 @@
-"""Position features: when in a schedule each label, and each unit, comes. What `ridge` sees."""
+"""Position features: at which steps a schedule visits each label and each unit. For `ridge`."""
 
 from collections.abc import Sequence
 
@@ -7,16 +7,16 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-DEGREE = 4  # of the polynomials in position: an effect that rises late, and little beyond it
+DEGREE = 4  # of the polynomials in position; enough for an effect that rises late
 
 
 def position_curves(steps: int) -> Floats:
-    """Return the smooth functions of position at each step, (T, DEGREE).
+    """Return smooth functions of the position at each step, (T, DEGREE).
 
-    Legendre polynomials of degree j = 1 .. DEGREE on the window, of mean square 1, divided by j:
-    a penalty on their weights is then a larger one on what is less smooth.
+    These are Legendre polynomials of degree j = 1 .. DEGREE on the window, with mean square 1,
+    divided by j: a ridge penalty is then larger for less smooth functions.
     """
-    middle = (2 * np.arange(steps) + 1) / steps - 1  # of each step, in (-1, 1)
+    middle = (2 * np.arange(steps) + 1) / steps - 1  # centre of each step, in (-1, 1)
     degree = np.arange(1, DEGREE + 1)
     curves = np.polynomial.legendre.legvander(middle, DEGREE)[:, 1:]
     return np.asarray(curves * np.sqrt(2 * degree + 1) / degree, dtype=np.float64)
@@ -25,15 +25,16 @@ def position_curves(steps: int) -> Floats:
 def position_features(schedules: Sequence[np.ndarray], labels: Sequence[str]) -> Floats:
     """Return the position features of schedules.
 
-    A unit's features are the sums of the curves over its visits; a label's are those of its units,
-    so that a ridge penalty shrinks a unit's effect towards that of its label.
+    The features of a unit are the sums of the position curves over its visits. The features of a
+    label are the sums over its units, so that a ridge penalty shrinks the effect of a unit towards
+    the effect of its label.
 
     Args:
         schedules: O schedules (T, k) of unit indices.
-        labels: of each of the U units, its domain or `mixed`.
+        labels: the domain, or `mixed`, of each of the U units.
 
     Returns:
-        (O, (labels + U) DEGREE), labels in alphabetical order first.
+        (O, (labels + U) * DEGREE) float64; labels come first, in alphabetical sequence.
 
     """
     names = sorted(set(labels))

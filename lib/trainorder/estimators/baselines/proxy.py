@@ -1,8 +1,8 @@
-"""`proxy`: a narrower model retrained for real on every order. A baseline that is all training.
+"""`proxy`: a narrower model, retrained on every order. A baseline that consists of training alone.
 
-It takes the optimizer of the model it stands for, and its very learning rate. Rules that scale a
-rate with the width differ between Adam and SGD (Yang et al. 2022, arXiv 2203.03466) and are for
-other initialisations than this one; none is applied, with either.
+The proxy uses the optimizer and the learning rate of the study's model. Rules that scale the rate
+with the width differ between Adam and SGD (Yang et al. 2022, arXiv 2203.03466) and assume another
+initialization than this one, so none is applied.
 """
 
 import numpy as np
@@ -12,30 +12,33 @@ from trainorder.config.sections import ModelConfig
 
 Floats = NDArray[np.float64]
 
-NARROWER = 4
+NARROWER = 4  # width of the model over width of the proxy
 
 
 def narrowed(model: ModelConfig) -> ModelConfig:
-    """Return a quarter of the width, in as many layers and heads; each head keeps 2 or more."""
-    step = 2 * model.heads  # rotary embeddings turn pairs of a head
-    hidden = max(step, model.hidden_size // NARROWER // step * step)
-    intermediate = max(step, model.intermediate_size // NARROWER)
+    """Return a model of a quarter of the width, with the same layers and heads.
+
+    Each head keeps at least 2 dimensions, because rotary embeddings rotate pairs of them.
+    """
+    multiple = 2 * model.heads
+    hidden = max(multiple, model.hidden_size // NARROWER // multiple * multiple)
+    intermediate = max(multiple, model.intermediate_size // NARROWER)
     return ModelConfig(hidden, intermediate, model.layers, model.heads)
 
 
 def rescaled(value: Floats, fitted_on: Floats, true: Floats) -> Floats:
-    """Bring the proxy's metrics to the scale of the model it stands for.
+    """Return the proxy's metrics, mapped to the scale of the study's model by least squares.
 
-    Least squares for each metric; one that is the same for all orders fitted on has slope 0. Ranks
-    stay the proxy's own, unless it ranks the orders fitted on the wrong way round.
+    Each metric has its own intercept and slope. The slope is 0 where all fitted values are equal.
+    Ranks are those of the proxy, or their reverse if the slope is negative.
 
     Args:
-        value: (O, M), the proxy's metrics of the orders to estimate.
-        fitted_on: (N, M), its metrics of the orders to fit on.
-        true: (N, M), the metrics of the model itself on those.
+        value: (O, M), metrics of the proxy for the orders to estimate.
+        fitted_on: (N, M), metrics of the proxy for the orders to fit on.
+        true: (N, M), metrics of the study's model for the orders to fit on.
 
     Returns:
-        (O, M).
+        (O, M) float64.
 
     """
     x, y = fitted_on - fitted_on.mean(0), true - true.mean(0)
