@@ -63,7 +63,7 @@ def retraining_seconds(jobs: Jobs) -> float:
     seconds = sum(job["seconds"].get("training", 0.0) for job in jobs.get("truth", []))
     if orders <= 0 or seconds <= 0:
         raise UserError(
-            "costs/truth: contains no timed retraining, the unit of all costs; rerun rule `truth`"
+            "costs/truth: no retraining was timed, so costs have no unit; rerun rule `truth`"
         )
     return float(seconds / orders)
 
