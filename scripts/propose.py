@@ -1,5 +1,6 @@
 """Searches orders with the reduced model, and selects those that are worth retraining."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +33,8 @@ def main(job: Job) -> None:
     constraints = Constraints(
         orders.reference.schedule,
         problem.corpus.unit_domains,
-        {pin["unit"]: pin["step"] for pin in config.pinned},
-        [Quota(**quota) for quota in config.quotas],
+        {pin.unit: pin.step for pin in config.pinned},
+        [Quota(**asdict(quota)) for quota in config.quotas],
         config.furthest,
     )
     reduced = ReducedModel.load(job.input["reduced"], key)

@@ -18,9 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trainers import HELDOUT, LENGTH, UNIT_SIZE, UNITS, token_arrays, write_tokens
-from trainorder.config.checks import check, check_files
+from trainorder.config.files import check_files
 from trainorder.config.loading import load_config
 from trainorder.config.sections import CorpusConfig, WindowConfig
+from trainorder.config.study_config import parse
 from trainorder.data.tokens import read_tokens
 from trainorder.errors import UserError
 from trainorder.orders.user_files import read_orders
@@ -88,7 +89,7 @@ PLACES = sorted(places(CONFIG), key=str)
 @given(st.sampled_from(PLACES), JUNK, st.sampled_from(["replace", "remove", "add"]))
 def test_a_configuration_with_a_wrong_value_is_one_line(refused, place, junk, how):
     config = changed(place, junk, how)
-    one_line(lambda: (check(config, SCHEMA), check_files(config)), refused)
+    one_line(lambda: (parse(config), check_files(config)), refused)
 
 
 def changed(place, value, how):
@@ -122,7 +123,7 @@ REQUIRED = [p for p in PLACES if isinstance(p[-1], str) and p[0] != "estimators"
 )
 def test_a_configuration_that_is_wrong_in_one_place_is_refused(refused, change):
     config = changed(*change)
-    must_refuse(lambda: check(config, SCHEMA), refused)
+    must_refuse(lambda: parse(config), refused)
 
 
 PATHS = [("orders", "custom"), ("corpus", "files"), ("corpus", "tokenizer"), ("model", "source")]
@@ -141,7 +142,7 @@ def test_a_path_that_can_be_none_is_refused(refused, place, path):
     section, key = place
     config["run"] = {"checkpoints": ".", "order": "."} if section == "run" else None
     config[section][key] = [path] if key == "files" else path
-    must_refuse(lambda: check(config, SCHEMA), refused)
+    must_refuse(lambda: parse(config), refused)
 
 
 @fuzzed
@@ -365,6 +366,6 @@ def test_a_store_whose_header_is_another_is_one_line(
 
 
 def test_the_configuration_that_is_fuzzed_is_sound_itself():
-    check(CONFIG, SCHEMA)
+    parse(CONFIG)
     assert yaml.safe_load((ROOT / "config.yaml").read_text()) == CONFIG
     assert not any(isinstance(v, float) and math.isnan(v) for v in CONFIG["optimizer"].values())

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs import replaced
-from trainorder.config.checks import check, check_files
+from trainorder.config.files import check_files
 from trainorder.config.loading import load_config
 from trainorder.config.methods import METHODS
 from trainorder.config.sections import EstimatorConfig, OrdersConfig, WindowConfig, orders_config
+from trainorder.config.study_config import parse
 from trainorder.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -76,10 +77,10 @@ BAD = {
     "top unknown": (changed(zebra=1), "zebra", "unknown key"),
     "section misspelt": (changed(window__unit=8), "window.unit", "did you mean `units`"),
     "section unknown": (changed(optimizer__zebra=8), "optimizer.zebra", "known keys"),
-    "estimator misspelt": (estimators(order0(gaurd=1.0)), "estimators.0.gaurd", "`guard`"),
+    "estimator misspelt": (estimators(order0(gaurd=1.0)), "estimators[0].gaurd", "`guard`"),
     "split misspelt": (
         estimators(order0(orders={"randm": 4})),
-        "estimators.0.orders.randm",
+        "estimators[0].orders.randm",
         "`random`",
     ),
     "hub misspelt": (hub(name="a", spilt="train", split="train"), "corpus.hub.spilt", "`split`"),
@@ -88,7 +89,7 @@ BAD = {
     "key missing": (without("optimizer", "beta2"), "optimizer.beta2", "missing key"),
     "hub key missing": (hub(name="a"), "corpus.hub.split", "missing key"),
     "misspelt where it is missing, too": (changed(model__lora={"r": 4}), "model.lora.r", "unknown"),
-    "method missing": (estimators({"path": "reference"}), "estimators.0.method", "missing key"),
+    "method missing": (estimators({"path": "reference"}), "estimators[0].method", "missing key"),
     # wrong types
     "exponent as text": (
         changed(optimizer__learning_rate="1e-3"),
@@ -111,52 +112,68 @@ BAD = {
     "truth value": (changed(threads=True), "threads", "integer"),
     "not a number": (changed(optimizer__learning_rate=float("nan")), "learning_rate", "number"),
     "infinite": (changed(optimizer__epsilon=float("inf")), "optimizer.epsilon", "number"),
-    "null section": (changed(model=None), "model", "object"),
+    "null section": (changed(model=None), "model", "a mapping"),
     "null seed": (changed(seeds__init=None), "seeds.init", "integer"),
-    "list for a text": (changed(study=["a"]), "study", "string"),
-    "text for a list": (changed(orders__block_sizes=2), "orders.block_sizes", "array"),
-    "hub is text": (changed(corpus__hub="wikitext"), "corpus.hub", "object"),
-    "hub name is a number": (hub(name=3, split="train"), "corpus.hub.name", "string"),
-    "estimator is text": (estimators("order0"), "estimators.0", "object"),
+    "list for a text": (changed(study=["a"]), "study", "a text"),
+    "text for a list": (changed(orders__block_sizes=2), "orders.block_sizes", "a list"),
+    "hub is text": (changed(corpus__hub="wikitext"), "corpus.hub", "a mapping"),
+    "hub name is a number": (hub(name=3, split="train"), "corpus.hub.name", "a text"),
+    "estimator is text": (estimators("order0"), "estimators[0]", "a mapping"),
     # out of range
-    "study leaves its folder": (changed(study="../elsewhere"), "study", "is no name: take letters"),
-    "study ends its line": (changed(study="mine\n"), "study", "is no name: take letters"),
-    "study is empty": (changed(study=""), "study", "is no name: take letters"),
-    "negative seed": (changed(seeds__order=-1), "seeds.order", "minimum"),
-    "no threads": (changed(threads=0), "threads", "minimum"),
+    "study leaves its folder": (
+        changed(study="../elsewhere"),
+        "study",
+        "is not a name; use letters",
+    ),
+    "study ends its line": (changed(study="mine\n"), "study", "is not a name; use letters"),
+    "study is empty": (changed(study=""), "study", "is not a name; use letters"),
+    "negative seed": (changed(seeds__order=-1), "seeds.order", "must be at least"),
+    "no threads": (changed(threads=0), "threads", "must be at least"),
     "rate zero": (changed(optimizer__learning_rate=0.0), "optimizer.learning_rate", "0"),
     "rate beyond the largest float": (
         changed(optimizer__learning_rate=1.0e38),
         "optimizer.learning_rate",
-        "maximum",
+        "must be at most",
     ),
     "beta one": (changed(optimizer__beta1=1.0), "optimizer.beta1", "1"),
-    "negative decay": (changed(optimizer__weight_decay=-0.1), "optimizer.weight_decay", "minimum"),
+    "negative decay": (
+        changed(optimizer__weight_decay=-0.1),
+        "optimizer.weight_decay",
+        "must be at least",
+    ),
     "clip zero": (changed(optimizer__gradient_clip=0), "optimizer.gradient_clip", "0"),
     "unknown optimizer": (
         changed(optimizer__name="adagrad"),
         "optimizer.name",
-        "'adagrad' is not one of ['adamw', 'sgd']",
+        "expected adamw or sgd, not 'adagrad'",
     ),
     "momentum one": (changed(optimizer__momentum=1.0), "optimizer.momentum", "1"),
     "no momentum": (changed(optimizer__momentum=None), "optimizer.momentum", "number"),
     "unknown schedule": (changed(optimizer__schedule="step"), "optimizer.schedule", "cosine"),
-    "fraction above one": (changed(window__mixed_fraction=1.5), "window.mixed_fraction", "maximum"),
-    "one unit": (changed(window__units=1), "window.units", "minimum"),
-    "one random order": (changed(orders__random=1), "orders.random", "minimum"),
-    "block of one": (changed(orders__block_sizes=[1]), "orders.block_sizes.0", "minimum"),
-    "vocabulary below bytes": (changed(corpus__vocabulary=256), "corpus.vocabulary", "minimum"),
-    "one anchor": (changed(expansion__anchors=1), "expansion.anchors", "minimum"),
+    "fraction above one": (
+        changed(window__mixed_fraction=1.5),
+        "window.mixed_fraction",
+        "must be at most",
+    ),
+    "one unit": (changed(window__units=1), "window.units", "must be at least"),
+    "one random order": (changed(orders__random=1), "orders.random", "must be at least"),
+    "block of one": (changed(orders__block_sizes=[1]), "orders.block_sizes[0]", "must be at least"),
+    "vocabulary below bytes": (
+        changed(corpus__vocabulary=256),
+        "corpus.vocabulary",
+        "must be at least",
+    ),
+    "one anchor": (changed(expansion__anchors=1), "expansion.anchors", "must be at least"),
     "coverage one": (changed(validation__coverage=1.0), "validation.coverage", "1"),
-    "few resamples": (changed(validation__resamples=1), "validation.resamples", "minimum"),
-    "no shards": (changed(shards__truth=0), "shards.truth", "minimum"),
+    "few resamples": (changed(validation__resamples=1), "validation.resamples", "must be at least"),
+    "no shards": (changed(shards__truth=0), "shards.truth", "must be at least"),
     "no estimators": (estimators(), "estimators", ""),
     "unknown source": (changed(corpus__source="web"), "corpus.source", "packages"),
-    "unknown method": (estimators(order0(method="magic")), "estimators.0.method", "taylor1"),
-    "negative tail": (estimators(order0(tail=-1)), "estimators.0.tail", "minimum"),
-    "path empty": (estimators(order0(path="")), "estimators.0.path", "barycentre"),
-    "unknown path": (estimators(order0(path="mean")), "estimators.0.path", "barycentre"),
-    "guard zero": (estimators(FUT | {"guard": 0}), "estimators.0.guard", "0"),
+    "unknown method": (estimators(order0(method="magic")), "estimators[0].method", "taylor1"),
+    "negative tail": (estimators(order0(tail=-1)), "estimators[0].tail", "must be at least"),
+    "path empty": (estimators(order0(path="")), "order0: path", "barycentre"),
+    "unknown path": (estimators(order0(path="mean")), "estimators[0].path", "barycentre"),
+    "guard zero": (estimators(FUT | {"guard": 0}), "estimators[0].guard", "0"),
     # more jobs than there is work
     "table shards above the anchors": (
         changed(expansion__anchors=4, shards__table=5),
@@ -197,13 +214,13 @@ BAD = {
     ),
     "a weight that is text": (
         changed(curriculum__objective=[{"metric": "heldout", "weight": "much"}]),
-        "curriculum.objective.0.weight",
+        "curriculum.objective[0].weight",
         "number",
     ),
     "a metric named twice": (
         changed(curriculum__objective=[{"metric": "heldout", "weight": 1.0}] * 2),
         "curriculum.objective",
-        "twice",
+        "duplicate metric",
     ),
     "an unknown key of the search": (changed(curriculum__rouds=3), "curriculum.rouds", "rounds"),
     "more readouts than steps": (
@@ -241,15 +258,19 @@ BAD = {
         "orders.block_sizes",
         "33 is more than the 32 places of the window; set it to [2]",
     ),
-    "block twice": (changed(orders__block_sizes=[2, 2]), "orders.block_sizes", "twice"),
+    "block twice": (changed(orders__block_sizes=[2, 2]), "orders.block_sizes", "duplicate"),
     "anchors above the steps": (changed(expansion__anchors=33), "expansion.anchors", "32 steps"),
     "heads do not divide": (changed(model__heads=5), "model.hidden_size", "multiple"),
     "odd head size": (changed(model__hidden_size=4, model__heads=4), "model.hidden_size", "8"),
-    "domain twice": (changed(corpus__domains=["code", "code"]), "corpus.domains", "twice"),
+    "domain twice": (changed(corpus__domains=["code", "code"]), "corpus.domains", "duplicate"),
     "domain mixed": (changed(corpus__domains=["mixed"]), "corpus.domains", "rename"),
     "estimator twice": (estimators(FUT, FUT | {"guard": 2.0}), "estimators", "fut@reference"),
     "path missing": (estimators({"method": "order0"}), "order0: path", "barycentre"),
-    "path of a fitted baseline": (estimators(RIDGE | {"path": "reference"}), "path", "leave it"),
+    "path of a fitted baseline": (
+        estimators(RIDGE | {"path": "reference"}),
+        "path",
+        "remove this key",
+    ),
     "no orders to fit on": (
         changed(orders__fit=3, estimators=[RIDGE]),
         "orders.fit",
@@ -275,7 +296,7 @@ BAD = {
     "fut of another optimizer": (
         changed(optimizer__name="sgd", estimators=[order0(), FUT]),
         "optimizer.name",
-        "fut@reference can expand the update of Adam alone, not of sgd; drop",
+        "fut@reference can expand only the update of Adam, not of sgd; remove",
     ),
     "clipping with the barycentre under sgd": (
         changed(
@@ -294,7 +315,7 @@ BAD = {
         "optimizer.gradient_clip",
         "barycentre",
     ),
-    "files without files": (changed(corpus__source="files"), "corpus.files", "no file"),
+    "files without files": (changed(corpus__source="files"), "corpus.files", "at least one file"),
     "missing text file": (
         changed(corpus__source="files", corpus__files=["absent.txt"]),
         "corpus.files",
@@ -324,15 +345,15 @@ BAD = {
     "a prompt that is the response": (
         changed(corpus__prompt_column="text", corpus__response_column="text"),
         "corpus.response_column",
-        "`text` is prompt_column, too",
+        "`text` is also prompt_column",
     ),
-    "hub without a name": (changed(corpus__source="hub"), "corpus.hub", "no dataset"),
+    "hub without a name": (changed(corpus__source="hub"), "corpus.hub", "needs a dataset"),
     "tokens without a file": (changed(corpus__source="tokens"), "corpus.files", "one .safetensors"),
     "tokens in two files": (tokens(corpus__files=["a.safetensors"] * 2), "corpus.files", "one"),
     "tokens of another kind": (
         tokens(corpus__files=["a.jsonl"]),
         "corpus.files: a.jsonl",
-        "not a .safetensors file",
+        "a file of type .safetensors",
     ),
     "missing tokens": (tokens(corpus__files=["a.safetensors"]), "a.safetensors", "no such file"),
     "tokens with a tokenizer": (
@@ -405,7 +426,7 @@ def test_a_name_in_a_folder_that_is_here_is_none_of_the_hub(tmp_path, monkeypatc
 
 def check_all(config):
     """Check values, then files, as a study does before it runs."""
-    check(config, SCHEMA)
+    parse(config)
     check_files(config)
 
 
@@ -442,7 +463,7 @@ def test_a_path_that_is_too_long_is_one_of_no_file(config, key):
 UNGUARDED = FUT | {"guard": None}
 REDUCED = {"method": "reduced", "path": "barycentre"}
 ALIKE = {  # a configuration, and the estimators that are refused for one reason
-    "Adam alone": (
+    "only the update of Adam": (
         changed(optimizer__name="sgd"),
         ["fut@reference", "fut-unguarded@reference", "fut++@reference"],
     ),
@@ -455,7 +476,7 @@ ALIKE = {  # a configuration, and the estimators that are refused for one reason
         ["fut@reference", "fut-unguarded@reference"],
     ),
     "to fit": (changed(orders__fit=3), ["ridge", "proxy"]),
-    "missing key; it is": (
+    "missing key; set it to": (
         estimators({"method": "order0"}, order0(), {"method": "taylor1"}),
         ["order0", "taylor1"],
     ),
@@ -467,7 +488,7 @@ ALIKE = {  # a configuration, and the estimators that are refused for one reason
         estimators(FUT | {"tail": 2}, order0(tail=2), REDUCED | {"tail": 3}),
         ["fut-tail2@reference", "reduced-tail3@barycentre"],
     ),
-    "listed twice": (
+    "duplicate estimator": (
         estimators(FUT, order0(), order0(), FUT, order0()),
         ["order0@reference", "fut@reference"],
     ),
@@ -482,7 +503,7 @@ ALIKE = {  # a configuration, and the estimators that are refused for one reason
 def test_all_estimators_that_are_refused_for_one_reason_are_named_at_once(reason):
     config, expected = ALIKE[reason]
     with pytest.raises(UserError) as caught:
-        check(config, SCHEMA)
+        parse(config)
     message = str(caught.value)
     assert reason in message, f"refused for another reason: {message}"
     named = ", ".join(expected)
@@ -495,25 +516,25 @@ def test_all_estimators_that_are_refused_for_one_reason_are_named_at_once(reason
 
 
 def test_the_default_configuration_is_valid():
-    check(DEFAULT, SCHEMA)
+    parse(DEFAULT)
 
 
 def test_a_configuration_with_a_run_is_valid(tmp_path):
     (tmp_path / "mine.safetensors").touch()
     files = [str(tmp_path / "mine.safetensors")]
     config = tokens(corpus__files=files, run=RUN, estimators=UNPROXIED, optimizer__horizon=10_000)
-    check(config, SCHEMA)
+    parse(config)
 
 
 def test_every_estimator_but_the_published_ones_is_taken_under_sgd():
     taken = [e for e in DEFAULT["estimators"] if not METHODS[e["method"]].expands_adam]
     assert len(taken) < len(DEFAULT["estimators"])
-    check(changed(optimizer__name="sgd", estimators=taken), SCHEMA)
+    parse(changed(optimizer__name="sgd", estimators=taken))
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
 def test_each_preset_laid_over_the_default_is_valid(preset):
-    check(load_config(ROOT / "config.yaml", preset), SCHEMA)
+    parse(load_config(ROOT / "config.yaml", preset))
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
@@ -610,7 +631,7 @@ ANYTHING = st.recursive(
 def test_any_value_of_any_key_is_taken_or_refused_in_one_line(key, value):
     message = ""
     try:
-        check(changed(**{key.replace(".", "__"): value}), SCHEMA)
+        parse(changed(**{key.replace(".", "__"): value}))
     except UserError as error:
         message = str(error)
     assert "\n" not in message

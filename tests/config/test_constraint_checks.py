@@ -5,7 +5,6 @@ import pytest
 from configs import config
 from trainorder.config.constraint_checks import check_constraints
 from trainorder.config.sections import CurriculumConfig, WindowConfig
-from trainorder.errors import UserError
 
 
 def checked(pinned=(), quotas=(), units_per_step=2):
@@ -55,7 +54,7 @@ def quota(domain, first, last, **bounds):
     ],
 )
 def test_constraints_that_exclude_every_order_raise(constraints, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(ValueError, match=message):
         checked(**constraints)
 
 

@@ -50,8 +50,8 @@ def test_paper_is_of_the_published_size(preset):
     sizes = Sizes(preset("paper"))
     assert 0.19e9 < sizes.P < 0.21e9
     assert (sizes.T, sizes.U, sizes.k, sizes.window.epochs) == (256, 256, 1, 1)
-    assert sizes.corpus.hub["name"] == "Salesforce/wikitext"
-    assert sizes.corpus.hub["subset"] == "wikitext-103-raw-v1"
+    assert sizes.corpus.hub.name == "Salesforce/wikitext"
+    assert sizes.corpus.hub.subset == "wikitext-103-raw-v1"
 
 
 def test_gpu_is_of_its_size_and_on_the_packaged_texts(preset):

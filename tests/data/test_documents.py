@@ -137,7 +137,7 @@ def test_hub_errors_are_one_line_that_names_the_dataset(hub, config, tmp_path):
     cases = {
         "no column `body`; there are text, n": replace(made, text_column="body"),
         "column `n` is not text": replace(made, text_column="n"),
-        "cannot be loaded": replace(made, hub={**made.hub, "split": "validation"}),
+        "cannot be loaded": replace(made, hub=replace(made.hub, split="validation")),
         "there are shelf": replace(made, domains=["prose"]),
     }
     for expected, case in cases.items():

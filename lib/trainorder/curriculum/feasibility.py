@@ -51,7 +51,7 @@ def check_pins_within_reach(curriculum: CurriculumConfig, reference: np.ndarray)
         return
     home = places(reference[None])[0]
     for i, pin in enumerate(curriculum.pinned):
-        unit, step = pin["unit"], pin["step"]
+        unit, step = pin.unit, pin.step
         distance = abs(step - int(home[unit]))
         if distance > curriculum.furthest:
             raise UserError(
@@ -73,11 +73,11 @@ def check_quotas_within_domains(curriculum: CurriculumConfig, counts: Mapping[st
 
     """
     for i, quota in enumerate(curriculum.quotas):
-        least, count = quota.get("least", 0), counts.get(quota["domain"], 0)
+        least, count = quota.least, counts.get(quota.domain, 0)
         if least > count:
             raise UserError(
                 f"config: curriculum.quotas[{i}]: least {least} is larger than the {count} units "
-                f"of domain `{quota['domain']}`; lower it"
+                f"of domain `{quota.domain}`; lower it"
             )
 
 

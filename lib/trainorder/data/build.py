@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -276,7 +276,8 @@ def _of_pairs(packed: Packed) -> dict[str, int]:
 
 def _origin(domain: str, config: CorpusConfig) -> dict[str, Any]:
     if config.source != "packages":
-        return {"from": config.hub if config.source == "hub" else _files_of(domain, config)}
+        hub = asdict(config.hub) if config.hub is not None else {}
+        return {"from": hub if config.source == "hub" else _files_of(domain, config)}
     (package,) = packages.select([domain])
     return {
         "from": {"package": package.name, "version": package.version, "sha256": package.sha256},

@@ -186,10 +186,11 @@ def _domain(where: str, row: Mapping[str, Any], config: CorpusConfig) -> str:
 def _from_hub(config: CorpusConfig) -> "datasets.Dataset":
     import datasets
 
-    hub = config.hub or {}
-    name = hub["name"]
+    if config.hub is None:
+        raise ValueError("the source is not a dataset of the hub")
+    name = config.hub.name
     try:
-        rows = datasets.load_dataset(name, hub.get("subset"), split=hub["split"])
+        rows = datasets.load_dataset(name, config.hub.subset, split=config.hub.split)
     except Exception as error:  # the hub client raises types of several libraries
         raise not_loaded("corpus.hub", name, error) from None
     where = f"corpus.hub: {name}"

@@ -46,7 +46,7 @@ def check_domains(config: Mapping[str, Any]) -> None:
     curriculum = CurriculumConfig(**config["curriculum"])
     known = metric_names(domains)
     _check_named("curriculum.objective", list(curriculum.weights), known, "metric")
-    quotas = [quota["domain"] for quota in curriculum.quotas]
+    quotas = [quota.domain for quota in curriculum.quotas]
     _check_named("curriculum.quotas", quotas, [*domains, MIXED], "domain")
 
 

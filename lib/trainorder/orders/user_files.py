@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from trainorder.config.checks import UNPRINTABLE
 from trainorder.config.sections import WindowConfig
+from trainorder.config.types import UNPRINTABLE
 from trainorder.errors import UserError
 from trainorder.orders.csv_files import csv_entries
 from trainorder.orders.order import FREE, Order

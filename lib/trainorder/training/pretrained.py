@@ -39,7 +39,7 @@ def load(source: str, config: ModelConfig, seed: int) -> torch.nn.Module:
         raise not_loaded("model.source", source, error) from None
     module.config.use_cache = False
     if config.lora is not None:
-        module = _adapted(module, LoraConfig(**config.lora), seed)
+        module = _adapted(module, config.lora, seed)
     elif config.trainable is not None:
         _freeze_others(module, config.trainable)
     module.eval()  # no dropout: a loss is a function of the parameters

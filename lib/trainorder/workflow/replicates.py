@@ -20,7 +20,7 @@ def replicate(config: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, 
     changed["seeds"] = dict.fromkeys(changed["seeds"], entry["seed"])
     optimizer = changed["optimizer"]
     for name in ("schedule", "learning_rate"):
-        optimizer[name] = entry.get(name, optimizer[name])
+        optimizer[name] = entry.get(name) or optimizer[name]
     kind = f"{optimizer['schedule']}-rate{optimizer['learning_rate']:g}"
     changed["study"] = f"{config['study']}-seed{entry['seed']}-{kind}"
     changed["curriculum"]["replicates"] = []

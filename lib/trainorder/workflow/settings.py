@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from trainorder.config.checks import check, check_files
 from trainorder.config.estimator_names import SCREENING, SEARCH_PATH
+from trainorder.config.files import check_files
 from trainorder.config.loading import load_config
 from trainorder.config.methods import Method
 from trainorder.config.sections import (
@@ -22,6 +22,7 @@ from trainorder.config.sections import (
     WindowConfig,
     orders_config,
 )
+from trainorder.config.study_config import parse
 from trainorder.curriculum.feasibility import check_feasible
 from trainorder.data import packages
 from trainorder.data.domains import check_domains
@@ -100,7 +101,7 @@ class Settings:
         for file in invocation.configfiles:  # Snakemake takes the last of duplicate keys
             if Path(file).suffix != ".json":
                 load_config(file)
-        check(config, invocation.basedir / "schemas" / "config.schema.yaml")
+        parse(config)
         results = _results(config)
         unpacked = Path(results, CHECKSUMS).exists()
         if not unpacked:  # the files that a bundle was made from need not be here

@@ -1,0 +1,53 @@
+"""Checks that the files that a configuration names exist."""
+
+import re
+from collections.abc import Mapping
+from os.path import isdir, isfile  # return False for an impossible path, where pathlib raises
+from pathlib import Path
+from typing import Any
+
+from trainorder.config.sections import PACKAGED_MODEL_FOLDER, RunConfig
+from trainorder.errors import UserError
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)?")
+
+
+def check_files(config: Mapping[str, Any]) -> None:
+    """Check that the files and folders of a configuration exist: text, tokens, run, orders, model.
+
+    A name that can also be one on the hub is looked up when it is read.
+
+    Raises:
+        UserError: the first one that does not exist, with its key.
+
+    """
+    named = []
+    if config["run"]:
+        run = RunConfig(**config["run"])
+        if not isdir(run.checkpoints):
+            raise UserError(f"config: run.checkpoints: {run.checkpoints}: no such folder")
+        named.append(("run.order", run.order))
+    named += [("corpus.files", path) for path in config["corpus"]["files"]]
+    if config["orders"]["custom"] is not None:
+        named.append(("orders.custom", config["orders"]["custom"]))
+    for key, path in named:
+        if not isfile(path):
+            raise UserError(f"config: {key}: {path}: no such file")
+    for section, key in (("model", "source"), ("corpus", "tokenizer")):
+        name = config[section][key]
+        if (
+            name is None
+            or isdir(name)
+            or Path(name) == Path(PACKAGED_MODEL_FOLDER)
+            or _may_be_hub_name(name)
+        ):
+            continue
+        raise UserError(
+            f"config: {section}.{key}: {name}: no such folder, and not a name on the hub"
+        )
+
+
+def _may_be_hub_name(name: str) -> bool:
+    """Return whether a name may be one on the hub: not if its first part is a local folder."""
+    parts = Path(name).parts
+    return _HUB_NAME.fullmatch(name) is not None and not (len(parts) > 1 and isdir(parts[0]))

@@ -1,0 +1,158 @@
+"""One line for what is wrong with a configuration: its key, what was expected and what to do."""
+
+import difflib
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, get_args, get_type_hints
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+_UNKNOWN = ("unexpected_keyword_argument", "invalid_key")
+_TYPES = {
+    "int_type": "an integer",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "a text",
+    "list_type": "a list",
+    "dict_type": "a mapping of keys to values",
+    "dataclass_type": "a mapping of keys to values",
+}
+_BOUNDS = {
+    "greater_than_equal": ("ge", "must be at least {}"),
+    "greater_than": ("gt", "must be greater than {}"),
+    "less_than_equal": ("le", "must be at most {}"),
+    "less_than": ("lt", "must be less than {}"),
+    "too_short": ("min_length", "needs at least {} entry"),
+    "string_too_short": ("min_length", "needs at least {} character"),
+}
+_EXPONENT = re.compile(r"[+-]?\d+[eE][+-]?\d+")
+
+
+def first_error(error: ValidationError, root: type) -> tuple[str, bool]:
+    """Return the line about the first error, and whether it is an unknown key."""
+    details = sorted(_nearest(error.errors(include_url=False)), key=_rank)[0]
+    return _line(details, root), _is_unknown(details)
+
+
+def missing_key(config: Mapping[str, Any], root: type) -> str | None:
+    """Return the line about the first key that a section lacks, or None.
+
+    Sections with defaults must be complete, because the rules read them as plain mappings. Entries
+    of lists, and sections that are null by default, may leave out keys that have a default.
+    """
+    for key in fields(root):
+        if key.name not in config:
+            return f"{key.name}: missing key; see config.yaml for its default"
+        section = config[key.name]
+        if key.default is None or not isinstance(section, Mapping):
+            continue
+        kind = _section_type(root, key.name)
+        for part in fields(kind) if kind is not None else ():
+            if part.name not in section:
+                return f"{key.name}.{part.name}: missing key; see config.yaml for its default"
+    return None
+
+
+def _section_type(root: type, key: str) -> Any:
+    """Return the dataclass of a key, whether it can be null or not, or None if it has none."""
+    hint = get_type_hints(root).get(key)
+    candidates = [hint, *get_args(hint)]
+    nested = [inner for candidate in candidates for inner in get_args(candidate)]
+    return next((kind for kind in [*candidates, *nested] if is_dataclass(kind)), None)
+
+
+def _is_unknown(details: ErrorDetails) -> bool:
+    return details["type"] in _UNKNOWN or details["loc"][-1:] == ("[key]",)
+
+
+def _rank(details: ErrorDetails) -> tuple[list[str], bool, str]:
+    """Sort by key. In a section an unknown key goes first, as a misspelt one explains others."""
+    where = [str(part) for part in details["loc"]]
+    unknown = _is_unknown(details)
+    return (where[:-1] if unknown else where, not unknown, where[-1] if where else "~")
+
+
+def _nearest(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Keep one error for each value of a union: that of the branch that nearly fits."""
+    kept: dict[tuple[int | str, ...], ErrorDetails] = {}
+    for details in errors:
+        loc = details["loc"]
+        if loc and re.match(r"literal\[|constrained-", str(loc[-1])):
+            details["loc"] = loc = loc[:-1]
+        before = kept.get(loc)
+        if before is None or before["type"] == "literal_error":
+            if before is not None and details["type"] == "int_type":
+                expected = before.get("ctx", {}).get("expected", "")
+                details["ctx"] = {"expected": f"{expected} or an integer"}
+                details["type"] = "literal_error"
+            kept[loc] = details
+    return list(kept.values())
+
+
+def _line(details: ErrorDetails, root: type) -> str:
+    loc = [part for part in details["loc"] if part != "[key]"]
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)[1:]
+    kind, value = details["type"], details.get("input")
+    if _is_unknown(details):
+        return f"{where}: unknown key; {_suggestion(loc, details, root)}"
+    if kind in ("missing", "missing_argument"):
+        return f"{where}: missing key; it has no default"
+    if kind == "value_error":
+        message = str(details["ctx"]["error"])
+        return f"{where}{_separator(where, message)}{message}"
+    if kind == "string_pattern_mismatch":
+        return f"{where}: {value!r} is not a name; use letters, digits, `_`, `.` and `-`"
+    if kind in ("int_type", "float_type") and _EXPONENT.fullmatch(str(value)):
+        return f"{where}: `{value}` is text in YAML; write it with a dot, for instance 1.0e-3"
+    if kind in ("int_type", "float_type") and _is_number_text(value):
+        return (
+            f"{where}: {value!r} is text, not a number; nested numbers given with Snakemake's "
+            "--config are text: use --configfile"
+        )
+    if kind == "literal_error":
+        expected = details["ctx"]["expected"].replace("'", "")
+        return f"{where}: expected {expected}, not {_short(value)}"
+    if kind in _TYPES:
+        return f"{where}: expected {_TYPES[kind]}, not {_short(value)}"
+    if kind in _BOUNDS:
+        name, text = _BOUNDS[kind]
+        return f"{where}: {text.format(details['ctx'][name])}, not {_short(value)}"
+    return f"{where}: {details['msg']}"
+
+
+def _separator(where: str, message: str) -> str:
+    """Return what joins a section and a message of its validator, which begins with a key."""
+    if not where:
+        return ""
+    return "." if re.match(r"[a-z_0-9]+: ", message) else ": "
+
+
+def _suggestion(loc: Sequence[int | str], details: ErrorDetails, root: type) -> str:
+    known = _known_keys(loc, root)
+    if details["loc"][-1] == "[key]":
+        known = re.findall(r"'(.+?)'", details["ctx"]["expected"])
+    close = difflib.get_close_matches(str(loc[-1]), known, n=1)
+    return f"did you mean `{close[0]}`?" if close else f"known keys: {', '.join(known)}"
+
+
+def _known_keys(loc: Sequence[int | str], root: type) -> list[str]:
+    kind: Any = root
+    for part in loc[:-1]:
+        if isinstance(part, str) and kind is not None:
+            kind = _section_type(kind, part)
+    return [key.name for key in fields(kind)] if kind is not None else []
+
+
+def _is_number_text(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        return False
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,145 @@
+"""The whole configuration of a study, parsed once."""
+
+from collections.abc import Mapping
+from dataclasses import field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+
+from trainorder.config import checks
+from trainorder.config.loading import load_config
+from trainorder.config.messages import first_error, missing_key
+from trainorder.config.sections import (
+    CorpusConfig,
+    CurriculumConfig,
+    CurvatureConfig,
+    EstimatorConfig,
+    ExpansionConfig,
+    MemorizationConfig,
+    ModelConfig,
+    OptimizerConfig,
+    OrdersConfig,
+    RunConfig,
+    Seeds,
+    ShardsConfig,
+    ValidationConfig,
+    WindowConfig,
+)
+from trainorder.config.types import CLOSED, Integer, Natural, Number, Positive, StudyName
+from trainorder.errors import UserError
+
+
+def _default_estimators() -> list[EstimatorConfig]:
+    few = {"calibration": 0, "random": 8, "structured": 0}
+    two = {"calibration": 0, "random": 2, "structured": 0}
+    entries: list[dict[str, Any]] = [
+        {"method": "constant", "path": "reference"},
+        {"method": "order0", "path": "reference"},
+        {"method": "order0", "path": "barycentre"},
+        {"method": "fut", "path": "reference", "guard": 1.0},
+        {
+            "method": "fut",
+            "path": "reference",
+            "guard": None,
+            "orders": {"calibration": 0, "random": 8, "structured": 2},
+        },
+        {"method": "fut++", "path": "reference", "guard": 1.0},
+        {"method": "taylor1", "path": "reference", "orders": two},
+        {"method": "taylor1", "path": "barycentre", "orders": few},
+        {"method": "taylor2", "path": "barycentre", "orders": two},
+        {"method": "nystrom", "path": "barycentre"},
+        {"method": "subsample", "path": "barycentre", "size": 10},
+        {"method": "reduced", "path": "barycentre"},
+        {
+            "method": "recency",
+            "path": "barycentre",
+            "tail": 8,
+            "orders": {"calibration": 8, "random": 16, "structured": 0},
+        },
+        {"method": "ridge"},
+        {"method": "proxy", "orders": {"calibration": 8, "random": 8, "structured": 0}},
+    ]
+    return [EstimatorConfig(**entry) for entry in entries]
+
+
+@dataclass(frozen=True, config=CLOSED)
+class Config:
+    """The configuration of a study. Without arguments it is the default study."""
+
+    study: StudyName = "default"
+    """Name of the study: results are in results/<study>/."""
+    seeds: Seeds = field(default_factory=Seeds)
+    threads: Annotated[Integer, Field(ge=1, le=1024)] = 1
+    """torch threads of each job. Results depend on it in the last digits."""
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    """Device of losses and derivatives: cpu, cuda (a GPU), or auto (cuda where Snakemake sees a
+    GPU). Results depend on it in the last digits."""
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    window: WindowConfig = field(default_factory=WindowConfig)
+    run: RunConfig | None = None
+    """An existing run that is the reference: {checkpoints: FOLDER, order: FILE, tolerance: 1.0e-3},
+    see docs/run.md. It needs corpus.source tokens. null: the study trains the reference."""
+    orders: OrdersConfig = field(default_factory=OrdersConfig)
+    expansion: ExpansionConfig = field(default_factory=ExpansionConfig)
+    curvature: CurvatureConfig = field(default_factory=CurvatureConfig)
+    estimators: Annotated[list[EstimatorConfig], Field(min_length=1)] = field(
+        default_factory=_default_estimators
+    )
+    """The estimators to compare."""
+    curriculum: CurriculumConfig | None = field(default_factory=CurriculumConfig)
+    memorization: MemorizationConfig | None = field(default_factory=MemorizationConfig)
+    trajectories: Natural = 4
+    """Orders whose error is followed along the window."""
+    sketch_rows: Annotated[Integer, Field(ge=16)] = 16384
+    """Rows of the sparse JL sketch that parameter errors are computed from."""
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    checkpoint_every: Positive = 100
+    """Steps between the states from which a trainer can resume."""
+    memory_gb: Annotated[Number, Field(ge=0)] = 4
+    """Memory for parameter vectors of a job. More vectors go to temporary files (TMPDIR). Results
+    do not depend on it."""
+    shards: ShardsConfig = field(default_factory=ShardsConfig)
+
+    @model_validator(mode="after")
+    def _check(self) -> "Config":
+        checks.check_sections(self)
+        return self
+
+
+def parse(config: Mapping[str, Any]) -> Config:
+    """Return the typed configuration of plain nested mappings, once all its values are checked.
+
+    `config.files.check_files` checks the files that it names.
+
+    Raises:
+        UserError: the first thing that is wrong: its key, what was expected and what to do.
+
+    """
+    try:
+        parsed = Config(**{str(key): value for key, value in config.items()})
+    except ValidationError as error:
+        message, is_unknown_key = first_error(error, Config)
+        missing = None if is_unknown_key else missing_key(config, Config)
+        raise UserError(f"config: {missing or message}") from None
+    if missing := missing_key(config, Config):
+        raise UserError(f"config: {missing}")
+    return parsed
+
+
+def load(*paths: str | Path) -> Config:
+    """Read YAML files, override the keys of each with those of the next, and return the result.
+
+    Raises:
+        UserError: a file is not readable, or a value is wrong.
+
+    """
+    return parse(load_config(*paths))
+
+
+def section_names() -> list[str]:
+    """Return the names of the top-level keys."""
+    return [key.name for key in fields(Config)]
