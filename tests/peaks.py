@@ -42,7 +42,7 @@ from trainorder.expansion.clusters import Clusters, draw_pools
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.gradient_table import Table, write_rows, write_table
 from trainorder.expansion.path import StoredPath, write_path
-from trainorder.numerics import memory
+from trainorder.numerics import memory_budget
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.orders.order import Order
 from trainorder.storage.sealed_hdf5 import opened
@@ -241,7 +241,7 @@ def peak(work, *arguments):
     reader, writer = os.pipe()
     process = os.fork()
     if not process:
-        memory.hold_at_most(0)
+        memory_budget.hold_at_most(0)
         work(*arguments)
         os.write(writer, str(peak_bytes()).encode())
         os._exit(0)

@@ -9,7 +9,7 @@ import torch
 import synthetic
 from trainorder import Order, Study
 from trainorder.errors import UserError
-from trainorder.numerics import memory, vectors
+from trainorder.numerics import large_tensors, memory_budget
 
 
 class ByPosition:
@@ -28,7 +28,7 @@ class ByPosition:
 @pytest.fixture
 def study(tmp_path, monkeypatch):
     for name in ("most", "left"):  # `open` sets them for the whole process
-        monkeypatch.setattr(memory._Memory, name, getattr(memory._Memory, name))
+        monkeypatch.setattr(memory_budget._Memory, name, getattr(memory_budget._Memory, name))
     files = synthetic.make(tmp_path, random=12, calibration=10)
     files.validate()
     opened = Study.open(files.results)
@@ -83,21 +83,21 @@ def test_a_search_and_maps_do_not_warn_about_read_only_schedules(study):
 def test_an_opened_study_keeps_as_much_in_memory_as_its_configuration_says(study):
     path = study.folder / "validation.json"
     record = json.loads(path.read_text())
-    kept = [vectors.zeros(1000)]
+    kept = [large_tensors.zeros(1000)]
     for gigabytes in (1e-5, 4):
         record["provenance"]["config"]["memory_gb"] = gigabytes
         path.write_text(json.dumps(record))
         Study.open(study.folder)
-        mapped = len(vectors._files)
-        kept.append(vectors.zeros(2000))
-        in_files = len(vectors._files) - mapped
+        mapped = len(large_tensors._files)
+        kept.append(large_tensors.zeros(2000))
+        in_files = len(large_tensors._files) - mapped
         assert in_files == (gigabytes < 1), f"{gigabytes} GB: earlier vectors count"
 
 
 def test_a_job_that_opens_a_study_keeps_its_own_limit_of_memory(study):
-    memory.hold_at_most(1)
+    memory_budget.hold_at_most(1)
     Study.read(study.folder)
-    assert memory._Memory.most == 1e9
+    assert memory_budget._Memory.most == 1e9
 
 
 class EqualLosses:

@@ -30,7 +30,7 @@ from trainorder.expansion.store import Store
 from trainorder.memorization.estimates import by_reduced, of_all_positions
 from trainorder.memorization.maps import Maps, estimated_maps
 from trainorder.numerics.countsketch import SparseJL
-from trainorder.numerics.memory import DEFAULT_GB, hold_at_most
+from trainorder.numerics.memory_budget import DEFAULT_GB, hold_at_most
 from trainorder.orders.order import Order
 from trainorder.orders.order_book import OrderBook
 from trainorder.orders.user_files import check_order

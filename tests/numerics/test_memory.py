@@ -15,7 +15,7 @@ import pytest
 from peaks import UNITS
 from trainorder.expansion.gradient_table import HELD_NUMBERS
 from trainorder.expansion.path import _HELD_NUMBERS
-from trainorder.numerics.memory import VECTORS_HELD
+from trainorder.numerics.memory_budget import VECTORS_HELD
 
 BOUND = VECTORS_HELD  # times the bytes of the parameters; fewer than there are units
 CONSTANT = 1.5e9  # bytes; docs/trust.md states it

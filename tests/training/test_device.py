@@ -16,7 +16,7 @@ from torch.func import functional_call
 from problems import HORIZON, language_problem, optimizer_config, relative_error, taylor_rows
 from trainorder.errors import UserError
 from trainorder.evaluation import costs as accounting
-from trainorder.numerics import vectors
+from trainorder.numerics import large_tensors
 from trainorder.numerics.derivatives import gradient
 from trainorder.training import model as model_module
 from trainorder.training import trainer as training
@@ -36,7 +36,7 @@ def elsewhere(monkeypatch):
     """Return a problem on another device than the host, both without numbers."""
     monkeypatch.setattr(model_module, "_some_given", lambda tokens: False)  # it looks at numbers
     monkeypatch.setattr(
-        vectors, "_made", lambda make, shape, dtype: torch.empty(shape, dtype=dtype)
+        large_tensors, "_allocate", lambda make, shape, dtype: torch.empty(shape, dtype=dtype)
     )
     problem = language_problem(dtype=torch.float32, device=OTHER)
     with FakeTensorMode(allow_non_fake_inputs=True):

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from trainorder.errors import UserError
-from trainorder.numerics import memory
+from trainorder.numerics import memory_budget
 from trainorder.workflow import job as job_module
 
 SCRIPT = """
@@ -170,16 +170,16 @@ def test_a_job_under_snakemake_leaves_the_file_that_repeats_it(snakemake, tmp_pa
 
 
 def test_a_job_holds_as_much_by_hand_as_under_snakemake(snakemake, tmp_path, monkeypatch):
-    monkeypatch.setattr(memory._Memory, "most", memory._Memory.most)
-    monkeypatch.setattr(memory._Memory, "left", memory._Memory.left)
+    monkeypatch.setattr(memory_budget._Memory, "most", memory_budget._Memory.most)
+    monkeypatch.setattr(memory_budget._Memory, "left", memory_budget._Memory.left)
     snakemake.config["memory_gb"] = 0.25
     job_module.run(lambda job: None, snakemake)
-    assert memory._Memory.most == 0.25e9
-    memory.hold_at_most(3)
+    assert memory_budget._Memory.most == 0.25e9
+    memory_budget.hold_at_most(3)
     monkeypatch.setattr(sys, "argv", ["step.py", str(tmp_path / "logs" / "step.json")])
     job_module.run(lambda job: None)
-    assert memory._Memory.most == 0.25e9
-    assert memory._Memory.left <= 0.25e9
+    assert memory_budget._Memory.most == 0.25e9
+    assert memory_budget._Memory.left <= 0.25e9
 
 
 @pytest.mark.parametrize("held", ["4", -1, None, float("nan"), float("inf")])

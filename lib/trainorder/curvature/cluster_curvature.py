@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from trainorder.expansion.clusters import Clusters
 from trainorder.expansion.replay import Block
-from trainorder.numerics import vectors
+from trainorder.numerics import large_tensors
 from trainorder.numerics.derivatives import gradient
 from trainorder.numerics.interpolation import bracket, interpolated
 from trainorder.numerics.shrinkage import split_noise, weights
@@ -38,8 +38,8 @@ class Responses:
         self.problem, self.clusters = problem, clusters
         self.length = length
         self._pools = clusters.halves()
-        self._centre = vectors.copied(centre)
-        self._base = vectors.empty(2, clusters.count, problem.size, dtype=centre.dtype)
+        self._centre = large_tensors.copy(centre)
+        self._base = large_tensors.empty(2, clusters.count, problem.size, dtype=centre.dtype)
         for c in range(clusters.count):
             self._halves(c, centre, self._base[:, c])
 
@@ -51,19 +51,19 @@ class Responses:
                 self.problem.meter.add("sequences", len(rows))
             else:  # a pool of one sequence has a single half, and no visible noise
                 result[half] = result[0]
-            vectors.forget()
+            large_tensors.release_pages()
 
     def __call__(self, directions: Tensor) -> Tensor:
         """Return the responses (2, C, n, P) of both halves to `directions` (n, P)."""
         shape = (2, self.clusters.count, *directions.shape)
-        result = vectors.empty(*shape, dtype=directions.dtype)
+        result = large_tensors.empty(*shape, dtype=directions.dtype)
         for i, direction in enumerate(tqdm(directions, desc="responses", mininterval=2)):
             step = self.length / (float(direction.norm()) or 1.0)  # of no direction, no response
             theta = torch.add(self._centre, direction, alpha=step)
             for c in range(self.clusters.count):
                 self._halves(c, theta, result[:, c, i])
                 result[:, c, i].sub_(self._base[:, c]).div_(step)
-                vectors.forget()
+                large_tensors.release_pages()
         return result
 
 
@@ -102,25 +102,27 @@ class ClusterCurvature:
 
         The first half of `halves` is overwritten by the mean of both.
         """
-        self.probes = vectors.joined([self.probes, probes])
+        self.probes = large_tensors.join([self.probes, probes])
         self._count_noise(halves)
-        for columns in vectors.blocks(halves.shape[:3].numel(), halves.shape[3]):
+        for columns in large_tensors.column_blocks(halves.shape[:3].numel(), halves.shape[3]):
             halves[0, ..., columns] = halves[..., columns].mean(0)
         self.responses = [
-            vectors.joined([known, new])
+            large_tensors.join([known, new])
             for known, new in zip(self.responses, halves[0], strict=True)
         ]
         self.factors = weights(self._noise, self._total, self.shares)
-        self.mean = vectors.empty(*self.probes.shape, dtype=halves.dtype)
-        for columns in vectors.blocks(len(self.responses) * self.rank, self.mean.shape[1]):
+        self.mean = large_tensors.empty(*self.probes.shape, dtype=halves.dtype)
+        for columns in large_tensors.column_blocks(
+            len(self.responses) * self.rank, self.mean.shape[1]
+        ):
             rows = torch.stack([own[:, columns] for own in self.responses])
             self.mean[:, columns] = torch.einsum("c,crp->rp", self.shares.to(rows.dtype), rows)
-        self.inverse = pseudo_inverse(vectors.products(self.probes, self.mean))
+        self.inverse = pseudo_inverse(large_tensors.inner_products(self.probes, self.mean))
 
     def _count_noise(self, halves: Tensor) -> None:
         """Add up noise and distance from the mean, every probe having the same say."""
         noise, total, scale = (torch.zeros(halves.shape[1:3], dtype=torch.float64) for _ in "nts")
-        for columns in vectors.blocks(halves.shape[:3].numel(), halves.shape[3]):
+        for columns in large_tensors.column_blocks(halves.shape[:3].numel(), halves.shape[3]):
             first, second = halves[..., columns]
             own = (first + second) / 2
             common = torch.einsum("c,cnp->np", self.shares.to(own.dtype), own)
@@ -132,12 +134,12 @@ class ClusterCurvature:
 
     def coordinates(self, displacements: Tensor) -> Tensor:
         """Return z (n, r) of `displacements` (n, P)."""
-        return vectors.products(displacements, self.mean) @ self.inverse
+        return large_tensors.inner_products(displacements, self.mean) @ self.inverse
 
     def remainder(self, displacements: Tensor) -> Tensor:
         """Return what the probes do not reach of `displacements` (n, P)."""
-        result, z = vectors.copied(displacements), self.coordinates(displacements)
-        for columns in vectors.blocks(len(result) + self.rank, result.shape[1]):
+        result, z = large_tensors.copy(displacements), self.coordinates(displacements)
+        for columns in large_tensors.column_blocks(len(result) + self.rank, result.shape[1]):
             result[:, columns] -= z @ self.probes[:, columns]
         return result
 

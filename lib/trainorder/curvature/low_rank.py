@@ -26,7 +26,7 @@ from torch import Tensor
 from trainorder.curvature.cluster_curvature import ClusterCurvature, CurvatureAlongPath
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.replay import Block, sum_over_units
-from trainorder.numerics import vectors
+from trainorder.numerics import large_tensors
 from trainorder.numerics.interpolation import interpolated
 from trainorder.numerics.quantize import (
     FEW_LEVELS,
@@ -124,7 +124,7 @@ class LowRankExpansion:
         """Return Q_r d (O, r) of `parameters` (O, P) at step `t`."""
         readers = self.readers
         result = parameters.new_zeros(len(parameters), len(readers))
-        for columns in vectors.blocks(sum(result.shape), parameters.shape[1]):
+        for columns in large_tensors.column_blocks(sum(result.shape), parameters.shape[1]):
             deltas = parameters[:, columns] - self.parameters(t, columns)
             result += deltas @ readers[:, columns].T
         return result
@@ -175,8 +175,8 @@ class LowRankExpansion:
             small = ("anchor", "label", "coefficient", "bend", "core", "own", "own_read")
             arrays = {name: np.asarray(file[name]) for name in small}
             counts = {name: len(file[name]) for name in ("reader", "writer", "centre")}
-            basis = vectors.empty(counts["reader"] + counts["writer"], size, dtype=dtype)
-            centre, mean = (vectors.empty(counts["centre"], size, dtype=dtype) for _ in "cm")
+            basis = large_tensors.empty(counts["reader"] + counts["writer"], size, dtype=dtype)
+            centre, mean = (large_tensors.empty(counts["centre"], size, dtype=dtype) for _ in "cm")
             _read(file, "reader", basis, dequantized)
             _read(file, "writer", basis[counts["reader"] :], partial(_of_few, size))
             _read(file, "centre", centre, lambda *part: unhalved(*part) + start.parameters)
@@ -215,11 +215,11 @@ def rounding(
     inside = []
     for model in (exact, kept):  # (2, U, q) of table and curvature
         off = torch.sub(exact.parameters(t), model.parameters(t))[None]
-        moved = drawn @ vectors.products(directions, model.readers)
-        moved += vectors.products(off, model.readers)
+        moved = drawn @ large_tensors.inner_products(directions, model.readers)
+        moved += large_tensors.inner_products(off, model.readers)
         inside.append(torch.stack([model.coordinates(t, units), model.bent(t, units, moved)]))
     size, error = (torch.zeros(2, dtype=torch.float64) for _ in "se")
-    for columns in vectors.blocks(4 * len(units) + 2 * len(exact.basis), len(metric)):
+    for columns in large_tensors.column_blocks(4 * len(units) + 2 * len(exact.basis), len(metric)):
         true, found = (
             rows @ model.basis[:, columns]
             for rows, model in zip(inside, (exact, kept), strict=True)
@@ -252,7 +252,7 @@ def _write(file: h5py.File, name: str, rows: Tensor, encode: Encode) -> None:
     for i in range(len(rows)):
         for dataset, part in zip(made, encode(rows[i : i + 1]), strict=True):
             dataset[i] = part[0].numpy()
-        vectors.forget()
+        large_tensors.release_pages()
 
 
 def _read(
@@ -263,7 +263,7 @@ def _read(
     for i in range(len(codes)):
         part = (torch.from_numpy(dataset[i : i + 1]) for dataset in (codes, scales))
         rows[i] = decode(*part)[0]
-        vectors.forget()
+        large_tensors.release_pages()
 
 
 def compress(
@@ -283,23 +283,25 @@ def compress(
     path, anchors = expansion.path, expansion.path.anchors
     count, units = len(anchors) * len(labels), len(labels)
     clusters = len(curvature.at) * len(curvature.middle.responses)
-    rows = vectors.empty(count + clusters * curvature.rank, len(metric), dtype=metric.dtype)
+    rows = large_tensors.empty(count + clusters * curvature.rank, len(metric), dtype=metric.dtype)
     mean = _deviations(expansion, metric, rows[:count].unflatten(0, (len(anchors), units)))
     common = _excited(curvature, displacements, metric, path.steps, rows[count:])
     readers = _spanned(common)[: min(curvature.rank, size)]
     weight = torch.ones(len(rows), dtype=metric.dtype)
     weight[:count] = (path.steps / count) ** 0.5
     inside, writers, lost = _leading(rows, weight, readers, size - len(readers))
-    basis = vectors.joined([readers, writers])
-    coefficients = torch.cat([inside[:count], vectors.products(rows[:count], writers)], 1)
+    basis = large_tensors.join([readers, writers])
+    coefficients = torch.cat(
+        [inside[:count], large_tensors.inner_products(rows[:count], writers)], 1
+    )
     cores = [_cores(bend, basis, metric, len(readers)) for bend in curvature.at]
-    for columns in vectors.blocks(*basis.shape):
+    for columns in large_tensors.column_blocks(*basis.shape):
         basis[:, columns] *= metric[columns]
     result = LowRankExpansion(
         path.state(0),
         path.steps,
         anchors,
-        vectors.stacked(map(path.parameters, anchors.tolist()), mean.shape, mean.dtype),
+        large_tensors.stack(map(path.parameters, anchors.tolist()), mean.shape, mean.dtype),
         mean,
         basis,
         coefficients.unflatten(0, (len(anchors), units)),
@@ -321,9 +323,9 @@ def _deviations(expansion: Expansion, metric: Tensor, result: Tensor) -> Tensor:
     for place, t in enumerate(expansion.path.anchors.tolist()):
         for unit in range(units):
             result[place, unit] = expansion.gradients(t, torch.tensor([[unit]]))[0]
-            vectors.forget()
-    mean = vectors.empty(anchors, size, dtype=metric.dtype)
-    for columns in vectors.blocks(anchors * units, size):
+            large_tensors.release_pages()
+    mean = large_tensors.empty(anchors, size, dtype=metric.dtype)
+    for columns in large_tensors.column_blocks(anchors * units, size):
         mean[:, columns] = result[..., columns].mean(1)
         result[..., columns] -= mean[:, None, columns]
         result[..., columns] /= metric[columns]
@@ -342,9 +344,9 @@ def _excited(
     times = (steps / len(roots)) ** 0.5
     shares = [float(share) ** 0.5 for share in curvature.middle.shares]
     shape, rank = (len(roots), len(shares)), curvature.rank
-    common = vectors.empty(len(roots), rank, len(metric), dtype=metric.dtype)
+    common = large_tensors.empty(len(roots), rank, len(metric), dtype=metric.dtype)
     own = result.unflatten(0, (*shape, rank))
-    for columns in vectors.blocks(rank * len(shares), len(metric)):
+    for columns in large_tensors.column_blocks(rank * len(shares), len(metric)):
         for i, (bend, root) in enumerate(zip(curvature.at, roots, strict=True)):
             weight = times * root.T
             common[i, :, columns] = weight @ (bend.mean[:, columns] / metric[columns])
@@ -364,10 +366,12 @@ def _excitation(curvature: ClusterCurvature, displacements: Tensor) -> Tensor:
 def _cores(curvature: ClusterCurvature, basis: Tensor, metric: Tensor, readers: int) -> Tensor:
     """Return M (C, q, r) of the clusters, read by the functionals `basis` (q, P) over `metric`."""
     over = metric.reciprocal()
-    common = vectors.products(curvature.mean, basis, over)  # not the mean of `own`, unevenly shrunk
+    common = large_tensors.inner_products(
+        curvature.mean, basis, over
+    )  # not the mean of `own`, unevenly shrunk
     own = torch.stack(
         [
-            torch.lerp(common, vectors.products(rows, basis, over), float(factor))
+            torch.lerp(common, large_tensors.inner_products(rows, basis, over), float(factor))
             for rows, factor in zip(curvature.responses, curvature.factors, strict=True)
         ]
     )  # (C, n, q)
@@ -381,15 +385,15 @@ def _spanned(rows: Tensor) -> Tensor:
     decomposition, and many times faster.
     """
     exact = torch.zeros(len(rows), len(rows), dtype=torch.float64)
-    for columns in vectors.blocks(*rows.shape):
+    for columns in large_tensors.column_blocks(*rows.shape):
         block = rows[:, columns].double()
         exact += block @ block.T
     values, combined = torch.linalg.eigh(exact)
     floor = (len(rows) * torch.finfo(rows.dtype).eps) ** 2  # of an energy that is more than noise
     kept = values > values[-1] * max(floor, len(rows) * torch.finfo(exact.dtype).eps)
     weights = (combined[:, kept] / values[kept].sqrt()).T.flip(0)
-    result = vectors.empty(len(weights), rows.shape[1], dtype=rows.dtype)
-    for columns in vectors.blocks(sum(weights.shape), rows.shape[1]):
+    result = large_tensors.empty(len(weights), rows.shape[1], dtype=rows.dtype)
+    for columns in large_tensors.column_blocks(sum(weights.shape), rows.shape[1]):
         result[:, columns] = (weights @ rows[:, columns].double()).to(rows.dtype)
     return result
 
@@ -403,15 +407,15 @@ def _leading(
     taken away, (m, r) times `given`; the directions (n, P), n <= `size`, orthonormal, and to
     `given`; and the share of the energy of the weighted rows that both leave out.
     """
-    energy = float(weight.square() @ vectors.squares(rows))
-    inside = vectors.products(rows, given)
+    energy = float(weight.square() @ large_tensors.squared_norms(rows))
+    inside = large_tensors.inner_products(rows, given)
     gram = rows.new_zeros(len(rows), len(rows))
-    for columns in vectors.blocks(len(rows) + len(given), rows.shape[1]):
+    for columns in large_tensors.column_blocks(len(rows) + len(given), rows.shape[1]):
         rows[:, columns] -= inside @ given[:, columns]
         gram += rows[:, columns] @ rows[:, columns].T
     values, combined = torch.linalg.eigh((weight[:, None] * gram * weight).double())
     values, combined = values.flip(0).clamp(min=0), combined.flip(1)
     count = min(size, int((values > energy * torch.finfo(rows.dtype).eps).sum()))
-    basis = vectors.combined(combined[:, :count].T.to(rows.dtype) * weight, rows)
-    vectors.scaled(basis, vectors.squares(basis).rsqrt())
+    basis = large_tensors.combine(combined[:, :count].T.to(rows.dtype) * weight, rows)
+    large_tensors.scale_rows(basis, large_tensors.squared_norms(basis).rsqrt())
     return inside, basis, float(values[count:].sum()) / energy

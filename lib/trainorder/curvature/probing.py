@@ -17,7 +17,7 @@ from trainorder.curvature.cluster_curvature import ClusterCurvature, CurvatureAl
 from trainorder.expansion.clusters import Clusters
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.replay import Block, ExactReplay, displacement
-from trainorder.numerics import vectors
+from trainorder.numerics import large_tensors
 from trainorder.training.problem import goal_gradients
 
 SCHEDULES = 34  # random ones that are replayed to see where replays go
@@ -77,7 +77,7 @@ class Prober:
         )
         self.metric = second_moment_scale(expansion)
         self.rounds: list[Round] = []
-        self.length = _STEP * float(vectors.squares(self.displacements()).sqrt().mean())
+        self.length = _STEP * float(large_tensors.squared_norms(self.displacements()).sqrt().mean())
         self.responses = [
             Responses(expansion.problem, clusters, expansion.path.parameters(int(t)), self.length)
             for t in centres
@@ -118,7 +118,7 @@ class Prober:
         steps, count = self.expansion.path.steps, len(schedules)
         places = sorted({max(1, steps * i // 6) for i in (1, 2, 3, 4, 5, 6)})
         shape = (len(places), count, self.expansion.problem.size)
-        kept = vectors.empty(*shape, dtype=self.metric.dtype)
+        kept = large_tensors.empty(*shape, dtype=self.metric.dtype)
 
         def observe(t: int, parameters: Tensor) -> None:
             if t in places:
@@ -142,7 +142,7 @@ class Prober:
         clusters = range(halves.shape[1])
         found = [middle.apply(deltas, torch.full((len(deltas),), c)) for c in clusters]
         wrong = total = 0.0
-        for columns in vectors.blocks(halves.shape[:3].numel(), halves.shape[3]):
+        for columns in large_tensors.column_blocks(halves.shape[:3].numel(), halves.shape[3]):
             exact, metric = halves[..., columns].mean(0), self.metric[columns]
             common = torch.einsum("c,cnp->np", middle.shares.to(exact.dtype), exact)
             for c, own in enumerate(exact):
@@ -159,8 +159,8 @@ def second_moment_scale(expansion: Expansion) -> Tensor:
     have the norm in which a step of Adam is a step of gradient descent. For SGD it is 1.
     """
     path, size = expansion.path, expansion.problem.size
-    scale = vectors.empty(size, dtype=expansion.dtype)
-    for columns in vectors.blocks(1, size):
+    scale = large_tensors.empty(size, dtype=expansion.dtype)
+    for columns in large_tensors.column_blocks(1, size):
         state = path.state(path.steps // 2, columns)
         scale[columns] = expansion.optimizer.second_moment(state).sqrt().sqrt()
     return scale.clamp_(min=float(scale.max()) * 1e-6)
@@ -172,11 +172,13 @@ def principal(rows: Tensor, metric: Tensor, count: int) -> Tensor:
     Orthogonal, and of unit length, in the norm |metric * x|.
     """
     squared = metric.square()
-    values, combined = torch.linalg.eigh(vectors.products(rows, rows, squared).double())
+    values, combined = torch.linalg.eigh(large_tensors.inner_products(rows, rows, squared).double())
     kept = values > 1e-10 * values.max()
     leading = combined[:, kept].flip(1)[:, :count].to(rows.dtype)
-    directions = vectors.combined(leading.T, rows)
-    return vectors.scaled(directions, vectors.squares(directions, squared).rsqrt())
+    directions = large_tensors.combine(leading.T, rows)
+    return large_tensors.scale_rows(
+        directions, large_tensors.squared_norms(directions, squared).rsqrt()
+    )
 
 
 def sensitivities(expansion: Expansion, curvature: ClusterCurvature) -> Tensor:
@@ -188,19 +190,23 @@ def sensitivities(expansion: Expansion, curvature: ClusterCurvature) -> Tensor:
     """
     problem, path, optimizer = expansion.problem, expansion.path, expansion.optimizer
     rows = goal_gradients(problem, path.parameters(path.steps))
-    pushed = vectors.empty(*rows.shape, dtype=rows.dtype)
+    pushed = large_tensors.empty(*rows.shape, dtype=rows.dtype)
     places = {path.steps * (2 * i + 1) // (2 * _GOAL_STEPS) for i in range(_GOAL_STEPS)}
     taken = []
     for t in reversed(range(path.steps)):
-        for columns in vectors.blocks(*rows.shape):
+        for columns in large_tensors.column_blocks(*rows.shape):
             state = path.state(t + 1, columns)
             pushed[:, columns] = optimizer.preconditioner(state) * rows[:, columns]
         if t in places:
-            taken.append(vectors.scaled(vectors.copied(pushed), vectors.squares(pushed).rsqrt()))
+            taken.append(
+                large_tensors.scale_rows(
+                    large_tensors.copy(pushed), large_tensors.squared_norms(pushed).rsqrt()
+                )
+            )
         rate, bent = optimizer.learning_rate(path.first_step + t), curvature.apply_mean(pushed)
-        for columns in vectors.blocks(*rows.shape):
+        for columns in large_tensors.column_blocks(*rows.shape):
             rows[:, columns] -= rate * bent(columns)
-    return vectors.joined(taken)
+    return large_tensors.join(taken)
 
 
 def probe_schedules(

@@ -32,7 +32,7 @@ from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.curvature.low_rank_replay import LowRankReplay
 from trainorder.curvature.reduced_model import Knot, ReducedModel
 from trainorder.expansion.expansion import Expansion
-from trainorder.numerics import vectors
+from trainorder.numerics import large_tensors
 from trainorder.training.problem import Problem, goal_gradients, unit_gradients
 
 PATTERNS = 2  # of the preconditioner's deviations
@@ -66,17 +66,23 @@ def reduce(
         seen = _alike(expansion, knots, len(schedules))
     end = path.parameters(path.steps)
     goals = [goal_gradients(problem, path.parameters(t)) for t in readouts]
-    functionals = vectors.joined([model.readers, *goals, unit_gradients(problem, end)])
+    functionals = large_tensors.join([model.readers, *goals, unit_gradients(problem, end)])
     matrices, drifts = [], []
     for knot, momentum in zip(seen, _momenta(expansion, model, knots), strict=True):
-        weights = vectors.joined([knot.preconditioner[None], knot.patterns])
-        for columns in vectors.blocks(*weights.shape):
+        weights = large_tensors.join([knot.preconditioner[None], knot.patterns])
+        for columns in large_tensors.column_blocks(*weights.shape):
             weights[1:, columns] *= weights[0, columns]
         matrices.append(
-            torch.stack([vectors.products(functionals, model.basis, row) for row in weights])
+            torch.stack(
+                [large_tensors.inner_products(functionals, model.basis, row) for row in weights]
+            )
         )
-        drift = [vectors.products(functionals, momentum[None], row)[:, 0] for row in weights]
-        drift[0] -= vectors.products(functionals, _pushed(expansion, knot.t)[None])[:, 0]
+        drift = [
+            large_tensors.inner_products(functionals, momentum[None], row)[:, 0] for row in weights
+        ]
+        drift[0] -= large_tensors.inner_products(functionals, _pushed(expansion, knot.t)[None])[
+            :, 0
+        ]
         drifts.append(torch.stack(drift))
     steps = [path.first_step + t for t in range(path.steps)]
     rates = np.array([optimizer.learning_rate(step) for step in steps])
@@ -114,8 +120,8 @@ def _unit_losses(problem: Problem, theta: Tensor) -> Tensor:
 def _pushed(expansion: Expansion, t: int) -> Tensor:
     """Return P m (P,) of the path's own update at step `t`."""
     path, optimizer = expansion.path, expansion.optimizer
-    result = vectors.empty(expansion.problem.size, dtype=expansion.dtype)
-    for columns in vectors.blocks(1, len(result)):
+    result = large_tensors.empty(expansion.problem.size, dtype=expansion.dtype)
+    for columns in large_tensors.column_blocks(1, len(result)):
         state = path.state(t + 1, columns)
         result[columns] = optimizer.preconditioner(state) * optimizer.average(state)
     return result
@@ -127,8 +133,8 @@ def _momenta(expansion: Expansion, model: LowRankExpansion, steps: np.ndarray) -
     That of the barycentre path is the same; that of the reference path follows its own order.
     """
     path, optimizer = expansion.path, expansion.optimizer
-    kept = vectors.empty(len(steps), expansion.problem.size, dtype=model.basis.dtype)
-    for columns in vectors.blocks(1, kept.shape[1]):
+    kept = large_tensors.empty(len(steps), expansion.problem.size, dtype=model.basis.dtype)
+    for columns in large_tensors.column_blocks(1, kept.shape[1]):
         momentum = optimizer.average(model.start.columns(columns)).clone()
         for t in range(int(steps[-1]) + 1):
             pushed = model.mean_gradient(t, columns)
@@ -150,8 +156,8 @@ class _Watched(LowRankReplay):
     def follow(self, state, schedules, first, observe):  # type: ignore[no-untyped-def]
         def watch(t: int, parameters: Tensor) -> None:
             if t in self.watched:
-                self.kept[t] = vectors.empty(*parameters.shape, dtype=parameters.dtype)
-                for columns in vectors.blocks(*parameters.shape):
+                self.kept[t] = large_tensors.empty(*parameters.shape, dtype=parameters.dtype)
+                for columns in large_tensors.column_blocks(*parameters.shape):
                     part = self.expansion.optimizer.preconditioner(state.columns(columns))
                     self.kept[t][:, columns] = part
             observe(t, parameters)
@@ -174,18 +180,20 @@ def _preconditioners(
     result = []
     for t in knots.tolist():
         rows = replay.kept.pop(t + 1)
-        mean = vectors.empty(rows.shape[1], dtype=rows.dtype)
-        for columns in vectors.blocks(*rows.shape):
+        mean = large_tensors.empty(rows.shape[1], dtype=rows.dtype)
+        for columns in large_tensors.column_blocks(*rows.shape):
             mean[columns] = rows[:, columns].mean(0)
             rows[:, columns] /= mean[columns]
             rows[:, columns] -= 1
-        values, combined = torch.linalg.eigh(vectors.products(rows, rows, metric.square()).double())
+        values, combined = torch.linalg.eigh(
+            large_tensors.inner_products(rows, rows, metric.square()).double()
+        )
         kept = combined.flip(1)[:, :count].to(rows.dtype)
         leading = values.flip(0)[:count]
         there = leading > 1e-6 * leading.clamp(min=0).sum()  # few units, few patterns
         lengths = leading.where(there, torch.inf).sqrt().to(rows.dtype)
         scale = lengths.where(there, 0.0)
-        result.append(Knot(t, mean, vectors.combined((kept / lengths).T, rows), kept * scale))
+        result.append(Knot(t, mean, large_tensors.combine((kept / lengths).T, rows), kept * scale))
     return _aligned(result, metric)
 
 
@@ -202,10 +210,10 @@ def _aligned(knots: list[Knot], metric: Tensor) -> list[Knot]:
     """Turn each knot's patterns towards the one's before, so that they can be interpolated."""
     done = knots[:1]
     for knot in knots[1:]:
-        product = vectors.products(knot.patterns, done[-1].patterns, metric.square())
+        product = large_tensors.inner_products(knot.patterns, done[-1].patterns, metric.square())
         left, _, right = torch.linalg.svd(product)
         turn = left @ right
-        patterns = vectors.combined(turn.T, knot.patterns)
+        patterns = large_tensors.combine(turn.T, knot.patterns)
         done.append(Knot(knot.t, knot.preconditioner, patterns, knot.deviations @ turn))
     return done
 

@@ -23,7 +23,7 @@ from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.curvature.probing import principal
 from trainorder.errors import UserError
 from trainorder.expansion.clusters import Clusters, draw_pools
-from trainorder.numerics import vectors
+from trainorder.numerics import large_tensors
 from trainorder.numerics.shrinkage import split_noise, weights
 from trainorder.storage.sealed_hdf5 import creating, opened, read_arrays
 from trainorder.training.optimizer import State
@@ -61,7 +61,7 @@ class ProbedExpansion:
         long |= {name: getattr(self.model, name) for name in _LONG}
         with creating(path, key, steps=self.model.steps, length=self.length) as file:
             for name, rows in long.items():
-                vectors.write(file, name, rows)
+                large_tensors.write(file, name, rows)
             for name in _SHORT:
                 file.create_dataset(name, data=np.asarray(getattr(self.model, name)))
 
@@ -75,8 +75,11 @@ class ProbedExpansion:
         """
         with opened(path, key, "probes") as file:
             steps, length = int(file.attribute("steps")), float(file.attribute("length"))
-            metric, directions = vectors.read(file["metric"]), vectors.read(file["directions"])
-            model: dict[str, Any] = {name: vectors.read(file[name]) for name in _LONG}
+            metric, directions = (
+                large_tensors.read(file["metric"]),
+                large_tensors.read(file["directions"]),
+            )
+            model: dict[str, Any] = {name: large_tensors.read(file[name]) for name in _LONG}
             arrays = {name: np.asarray(file[name]) for name in _SHORT}
         model |= {name: torch.from_numpy(array) for name, array in arrays.items()}
         model |= {name: arrays[name] for name in ("anchors", "bends")}
@@ -86,8 +89,8 @@ class ProbedExpansion:
 def leading(displacements: Tensor, metric: Tensor, count: int) -> Tensor:
     """Return the leading directions (n, P) of typical `displacements` (m, P), n <= `count`."""
     directions = principal(displacements, metric, count)
-    reached = vectors.products(displacements, directions, metric.square())
-    return vectors.scaled(directions, reached.square().mean(0).sqrt())
+    reached = large_tensors.inner_products(displacements, directions, metric.square())
+    return large_tensors.scale_rows(directions, reached.square().mean(0).sqrt())
 
 
 def unit_pools(problem: Problem, size: int, seed: int) -> Clusters:
@@ -113,9 +116,11 @@ def own_responses(
         return probed.directions.new_empty(2, len(units), 0, len(probed.model.basis))
     some = Clusters(np.arange(len(units)), [pools.pools[unit] for unit in units])
     measure = Responses(problem, some, centre, probed.length)
-    weight = vectors.copied(probed.metric).square_().reciprocal_()
+    weight = large_tensors.copy(probed.metric).square_().reciprocal_()
     read = [
-        vectors.products(measure(direction[None]).flatten(0, 2), probed.model.basis, weight)
+        large_tensors.inner_products(
+            measure(direction[None]).flatten(0, 2), probed.model.basis, weight
+        )
         for direction in probed.directions
     ]
     halves: Tensor = torch.stack(read, dim=1).unflatten(0, (2, len(units)))
@@ -161,7 +166,7 @@ def with_unit_curvature(
     if not len(probed.directions):
         return model, torch.zeros(len(model.labels))
     cores = model.cores[len(model.bends) // 2]
-    inside = vectors.products(probed.directions, model.readers)
+    inside = large_tensors.inner_products(probed.directions, model.readers)
     own = halves.mean(0) - inside @ cores[model.labels].mT
     noise = torch.from_numpy(left_out) * split_noise(*halves.flatten(2).double())
     total = own.flatten(1).double().square().sum(1)

@@ -11,7 +11,7 @@ from trainorder.curvature.probing import probe_schedules, second_moment_scale
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.replay import Block, ExactReplay
-from trainorder.numerics import vectors
+from trainorder.numerics import large_tensors
 from trainorder.numerics.derivatives import gradient
 from trainorder.numerics.interpolation import interpolated
 from trainorder.numerics.shrinkage import split_noise
@@ -65,7 +65,7 @@ class Subsample(ExactReplay):
             for theta in map(path.parameters, self._anchors.tolist())
             for unit in range(problem.units)
         )
-        flat = vectors.stacked(rows, (shape[0] * shape[1], problem.size), self.expansion.dtype)
+        flat = large_tensors.stack(rows, (shape[0] * shape[1], problem.size), self.expansion.dtype)
         result: Tensor = flat.unflatten(0, shape)
         return result
 
@@ -87,7 +87,7 @@ class Subsample(ExactReplay):
         for units, theta in zip(schedules[:, middle], displaced, strict=True):
             halves = self._halves(units, theta, middle)
             low_rank = self.model.curvature(middle, units[None], theta[None])
-            for columns in vectors.blocks(2, len(theta)):
+            for columns in large_tensors.column_blocks(2, len(theta)):
                 changes = halves[:, columns] / metric[columns]
                 noise += missing_share * float(split_noise(*changes))
                 expected = low_rank(columns)[0] / metric[columns]
@@ -104,7 +104,7 @@ class Subsample(ExactReplay):
 
         def observe(t: int, parameters: Tensor) -> None:
             if t == step:
-                copies.append(vectors.copied(parameters))
+                copies.append(large_tensors.copy(parameters))
 
         expansion = Expansion(problem, self.expansion.optimizer, model, None)
         Nystrom(expansion, model).replay(schedules, observe)
@@ -113,7 +113,7 @@ class Subsample(ExactReplay):
     def _halves(self, units: Tensor, theta: Tensor, step: int) -> Tensor:
         """Return how each half of the sequences changes its gradient from the path to `theta`."""
         path_parameters = self.model.parameters(step)
-        halves = vectors.empty(2, len(theta), dtype=theta.dtype)
+        halves = large_tensors.empty(2, len(theta), dtype=theta.dtype)
         for row, half in zip(halves, (slice(0, None, 2), slice(1, None, 2)), strict=True):
             row.copy_(self._gradient(units, theta, half))
             row.sub_(self._gradient(units, path_parameters, half))
@@ -122,7 +122,7 @@ class Subsample(ExactReplay):
     def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
         """Differentiate n sequences of each unit at `parameters`, and correct what is cached."""
         rows = (self._gradient(*one) for one in zip(units, parameters, strict=True))
-        sampled = vectors.stacked(rows, parameters.shape, parameters.dtype)
+        sampled = large_tensors.stack(rows, parameters.shape, parameters.dtype)
         low_rank = self.model.curvature(t, units, parameters) if self.weight < 1 else None
 
         def block(columns: slice) -> Tensor:

@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from torch import Tensor
 
 from trainorder.expansion.replay import Block, ExactReplay, displacement, sum_over_units, whole
-from trainorder.numerics import vectors
+from trainorder.numerics import large_tensors
 from trainorder.numerics.derivatives import (
     differenced_gradients,
     is_twice_differentiable,
@@ -26,7 +26,7 @@ class Taylor(ExactReplay):
         problem = self.expansion.problem
         theta = self.expansion.parameters(t)
         expand = taylor_gradients if self._by_autograd else differenced_gradients
-        result = vectors.zeros(*parameters.shape, dtype=parameters.dtype)
+        result = large_tensors.zeros(*parameters.shape, dtype=parameters.dtype)
         for unit, orders in sum_over_units(units):
             rows = orders.tolist()
             terms = expand(
@@ -38,7 +38,7 @@ class Taylor(ExactReplay):
             for row, term in zip(rows, terms, strict=True):
                 result[row].add_(term, alpha=1 / units.shape[1])
                 del term  # frees its memory before the next one is computed
-                vectors.forget()
+                large_tensors.release_pages()
             self._count(len(orders))
         return whole(result)
 

@@ -12,7 +12,7 @@ from tqdm import trange
 
 from trainorder.errors import UserError
 from trainorder.expansion.clusters import Clusters
-from trainorder.numerics import vectors
+from trainorder.numerics import large_tensors
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.numerics.derivatives import gradient
 from trainorder.storage.sealed_hdf5 import create_rows, creating, opened
@@ -35,8 +35,8 @@ class Moments:
     @classmethod
     def empty(cls, clusters: int, size: int, dtype: torch.dtype) -> "Moments":
         """Return moments of 0, to be filled; the groups are of `dtype`."""
-        mean, variance = vectors.zeros(2, size, dtype=torch.float64)
-        return cls(mean, variance, vectors.empty(clusters, size, dtype=dtype))
+        mean, variance = large_tensors.zeros(2, size, dtype=torch.float64)
+        return cls(mean, variance, large_tensors.empty(clusters, size, dtype=dtype))
 
 
 def exact_moments(gradients: Iterable[Tensor]) -> Moments:
@@ -46,12 +46,12 @@ def exact_moments(gradients: Iterable[Tensor]) -> Moments:
     moments = Moments.empty(0, 0 if row is None else len(row), torch.float64)
     mean, square = moments.mean, moments.variance
     while row is not None:
-        for columns in vectors.blocks(1, len(mean)):
+        for columns in large_tensors.column_blocks(1, len(mean)):
             g = row[columns].double()
             mean[columns] += g
             square[columns] += g**2
         row, units = next(rows, None), units + 1
-    for columns in vectors.blocks(1, len(mean)):
+    for columns in large_tensors.column_blocks(1, len(mean)):
         mean[columns] /= units
         square[columns] = (square[columns] / units - mean[columns] ** 2).clamp(min=0)
     return moments
@@ -70,7 +70,7 @@ def pooled_moments(problem: Problem, clusters: Clusters, theta: Tensor) -> Momen
     rows = [_part_gradients(problem, theta, parts) for parts in pools]
     counts = [[float(len(part)) for part in parts] for parts in pools]
     moments = Moments.empty(clusters.count, problem.size, theta.dtype)
-    for columns in vectors.blocks(2 * sum(map(len, rows)), problem.size):
+    for columns in large_tensors.column_blocks(2 * sum(map(len, rows)), problem.size):
         blocks = [part[:, columns].double() for part in rows]
         mean, variance, groups = _pooled(clusters, problem.sequences, counts, blocks)
         moments.mean[columns], moments.variance[columns] = mean, variance
@@ -82,7 +82,7 @@ def _part_gradients(problem: Problem, theta: Tensor, parts: Sequence[np.ndarray]
     """Return the gradients (n, P) of the parts of a pool."""
     problem.meter.add("sequences", sum(map(len, parts)))
     rows = (gradient(partial(problem.sample_loss, rows=part), theta) for part in parts)
-    return vectors.stacked(rows, (len(parts), problem.size), theta.dtype)
+    return large_tensors.stack(rows, (len(parts), problem.size), theta.dtype)
 
 
 def _pooled(
@@ -120,8 +120,8 @@ def barycentre_step(
     E[g^2] = gbar^2 + Var_u(g) / k (U - k) / (U - 1), with Var over the U units.
     """
     n, k, dtype = units, units_per_step, state.parameters.dtype
-    scale = optimizer.clip_scale(vectors.squares(moments.mean).sqrt())
-    for columns in vectors.blocks(1, len(moments.mean)):
+    scale = optimizer.clip_scale(large_tensors.squared_norms(moments.mean).sqrt())
+    for columns in large_tensors.column_blocks(1, len(moments.mean)):
         mean, part = moments.mean[columns], state.columns(columns)
         expected = mean**2 + moments.variance[columns] / k * (n - k) / max(1, n - 1)
         optimizer.apply(part, (mean * scale).to(dtype), expected.to(dtype))
@@ -144,7 +144,7 @@ class CentredMoments:
         """Return the moments at `theta` (P,); their groups are the pools' own."""
         now = pooled_moments(self.problem, self.clusters, theta)
         exact, anchor = self.exact, self.anchor
-        for columns in vectors.blocks(1, len(theta)):
+        for columns in large_tensors.column_blocks(1, len(theta)):
             now.mean[columns] += exact.mean[columns] - anchor.mean[columns]
             known = exact.variance[columns]
             variance = known + now.variance[columns] - anchor.variance[columns]
@@ -281,7 +281,7 @@ def _anchor_moments(
 
 
 def _check_finite(state: State, t: int, optimizer: Optimizer) -> None:
-    if not vectors.all_finite(state.parameters):
+    if not large_tensors.all_finite(state.parameters):
         raise UserError(
             f"barycentre: step {t}: its update left parameters that are not finite; "
             f"lower optimizer.learning_rate (now {optimizer.config.learning_rate:g})"

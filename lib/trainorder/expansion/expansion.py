@@ -7,7 +7,7 @@ from torch import Tensor
 
 from trainorder.expansion.gradient_table import GradientTable
 from trainorder.expansion.path import ExpansionPath
-from trainorder.numerics import vectors
+from trainorder.numerics import large_tensors
 from trainorder.training.optimizer import ALL, MOMENTS, Optimizer, State
 from trainorder.training.problem import Problem
 
@@ -66,9 +66,9 @@ class Expansion:
         They are filled a block at a time, so that the path's own state is never held beside them.
         """
         shape = (count, self.problem.size)
-        theta, m, v = (vectors.empty(*shape, dtype=self.dtype) for _ in MOMENTS)
+        theta, m, v = (large_tensors.empty(*shape, dtype=self.dtype) for _ in MOMENTS)
         state = State(theta, m, v, self.path.first_step + t)
-        for columns in vectors.blocks(count, self.problem.size):
+        for columns in large_tensors.column_blocks(count, self.problem.size):
             block = self.path.state(t, columns)
             for name in MOMENTS:
                 getattr(state, name)[:, columns] = getattr(block, name)

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from torch import Tensor
 
-from trainorder.numerics import vectors
+from trainorder.numerics import large_tensors
 from trainorder.storage.manifest import RULES
 from trainorder.storage.sealed_hdf5 import create_rows, creating, opened
 from trainorder.training.optimizer import ALL, MOMENTS, State
@@ -79,11 +79,11 @@ class StoredPath:
     def parameters(self, t: int, columns: slice = ALL) -> Tensor:
         """Return theta_t (P,), or a block of it."""
         if self.size > _HELD_NUMBERS:
-            return vectors.part(self._file["parameters"], t, columns)
+            return large_tensors.read_columns(self._file["parameters"], t, columns)
         return self.state(t, columns).parameters
 
     def _read(self, t: int, columns: slice) -> State:
-        theta, m, v = (vectors.part(self._file[name], t, columns) for name in MOMENTS)
+        theta, m, v = (large_tensors.read_columns(self._file[name], t, columns) for name in MOMENTS)
         return State(theta, m, v, self.first_step + t)
 
 

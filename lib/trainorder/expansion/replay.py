@@ -9,7 +9,7 @@ from torch import Tensor
 from tqdm import trange
 
 from trainorder.expansion.expansion import Expansion
-from trainorder.numerics import vectors
+from trainorder.numerics import large_tensors
 from trainorder.numerics.derivatives import gradient
 from trainorder.training.optimizer import ALL, State
 
@@ -73,7 +73,7 @@ class ExactReplay(Estimator):
     def _update(self, state: State, gradients: Block) -> None:
         optimizer, shape = self.expansion.optimizer, state.parameters.shape
         scale = self._clip_scale(shape, gradients)
-        for columns in vectors.blocks(*shape):
+        for columns in large_tensors.column_blocks(*shape):
             block = gradients(columns)
             if scale is not None:
                 block = block * scale
@@ -85,18 +85,18 @@ class ExactReplay(Estimator):
         """Return what the gradient of each order is scaled by, (O, 1), if there is clipping."""
         if self.expansion.optimizer.config.gradient_clip is None:
             return None
-        norms = [gradients(columns).norm(dim=1) for columns in vectors.blocks(*shape)]
+        norms = [gradients(columns).norm(dim=1) for columns in large_tensors.column_blocks(*shape)]
         return self.expansion.optimizer.clip_scale(torch.stack(norms, 1).norm(dim=1, keepdim=True))
 
     def true_gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
         """Return the gradients of `units` (O, k) at `parameters` (O, P), differentiated."""
         problem = self.expansion.problem
-        result = vectors.zeros(*parameters.shape, dtype=parameters.dtype)
+        result = large_tensors.zeros(*parameters.shape, dtype=parameters.dtype)
         for row, theta, total in zip(units.tolist(), parameters, result, strict=True):
             for unit in row:
                 total += gradient(partial(problem.loss, unit=unit), theta)
                 problem.meter.add("gradients")
-                vectors.forget()
+                large_tensors.release_pages()
             total /= len(row)
         return whole(result)
 
@@ -123,8 +123,8 @@ def displacement(
 ) -> Tensor:
     """Return delta_t = parameters - theta_t, (O, P), in `result` if it is given."""
     if result is None:
-        result = vectors.empty(*parameters.shape, dtype=parameters.dtype)
-    for columns in vectors.blocks(*parameters.shape):
+        result = large_tensors.empty(*parameters.shape, dtype=parameters.dtype)
+    for columns in large_tensors.column_blocks(*parameters.shape):
         centre = expansion.block(columns).parameters(t)
         torch.sub(parameters[:, columns], centre, out=result[:, columns])
     return result

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from trainorder.numerics import vectors
+from trainorder.numerics import large_tensors
 
 Loss = Callable[[Tensor], Tensor]
 _NOT_TWICE = (  # in torch's messages, of the derivative
@@ -73,7 +73,7 @@ def is_twice_differentiable(loss: Loss, theta: Tensor) -> bool:
     without a word: so H d, of a random d, is held against a central difference of gradients. It
     judges nothing where a shorter step gives another one, at the kinks of a ReLU or by rounding.
     """
-    d = vectors.empty(len(theta), dtype=theta.dtype)
+    d = large_tensors.empty(len(theta), dtype=theta.dtype)
     d.normal_(generator=torch.Generator().manual_seed(0))
     point = theta.detach().requires_grad_()
     (g,) = torch.autograd.grad(loss(point), point, create_graph=True)
@@ -85,12 +85,12 @@ def is_twice_differentiable(loss: Loss, theta: Tensor) -> bool:
     del g
     step = _step(theta, d, 1)
     off = _slope(loss, theta, d, step)
-    size = vectors.squares(off)
-    lacking = vectors.squares(off.sub_(exact))
+    size = large_tensors.squared_norms(off)
+    lacking = large_tensors.squared_norms(off.sub_(exact))
     if not lacking > _LACKING**2 * size:
         return True
     shorter = _slope(loss, theta, d, step / 10).sub_(exact)
-    if vectors.squares(off.sub_(shorter)) > lacking / 4:
+    if large_tensors.squared_norms(off.sub_(shorter)) > lacking / 4:
         return True
     _warn("autograd leaves out a part of the loss")
     return False
@@ -136,14 +136,14 @@ def _slope(loss: Loss, centre: Tensor, d: Tensor, e: Tensor) -> Tensor:
 
 
 def _polynomial(g: Tensor, point: Tensor, order: int, d: Tensor) -> Tensor:
-    result = vectors.copied(g.detach())
+    result = large_tensors.copy(g.detach())
     if order == 0 or not d.any():  # at the centre the polynomial is the gradient
         return result
     (hvp,) = torch.autograd.grad(g, point, d, create_graph=order > 1, retain_graph=True)
     result += hvp.detach()
-    vectors.forget()
+    large_tensors.release_pages()
     if order > 1 and hvp.requires_grad:  # a quadratic loss has no third derivative
         (third,) = torch.autograd.grad(hvp, point, d, retain_graph=True)
         result.add_(third, alpha=0.5)
-        vectors.forget()
+        large_tensors.release_pages()
     return result

@@ -14,7 +14,7 @@ import torch
 
 from trainorder.errors import UserError
 from trainorder.evaluation.costs import read_costs, stage_costs
-from trainorder.numerics.memory import VECTORS_HELD
+from trainorder.numerics.memory_budget import VECTORS_HELD
 from trainorder.planning.machine_speed import Rates, calibrate
 from trainorder.planning.sizes import FLOAT, Sizes
 from trainorder.planning.stages import Stage, stages

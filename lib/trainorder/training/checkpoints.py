@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from trainorder.errors import UserError
-from trainorder.numerics import vectors
+from trainorder.numerics import large_tensors
 from trainorder.storage.sealed_hdf5 import creating, opened
 from trainorder.training.optimizer import MOMENTS, State
 
@@ -109,9 +109,9 @@ def read_state(path: str | Path, key: str, rule: str) -> State:
 
 def _write(file: h5py.File, state: State) -> None:
     for name in MOMENTS:
-        vectors.write(file, name, getattr(state, name))
+        large_tensors.write(file, name, getattr(state, name))
 
 
 def _state(file: h5py.File, step: int) -> State:
-    theta, m, v = (vectors.read(file[name]) for name in MOMENTS)
+    theta, m, v = (large_tensors.read(file[name]) for name in MOMENTS)
     return State(theta, m, v, step)

@@ -10,8 +10,8 @@ from torch.func import functional_call
 
 from trainorder.config.sections import ModelConfig
 from trainorder.errors import UserError
-from trainorder.numerics import vectors
-from trainorder.numerics.partition import split
+from trainorder.numerics import large_tensors
+from trainorder.numerics.differentiable_split import split
 
 _IGNORED = -100  # a label that cross-entropy leaves out
 
@@ -74,10 +74,10 @@ class LanguageModel:
 
     def parameters(self) -> Tensor:
         """Return a copy of the trained parameters as one vector (P,) on the host."""
-        result = vectors.empty(self.size, dtype=self.dtype)
+        result = large_tensors.empty(self.size, dtype=self.dtype)
         for parameter, part in zip(self.trained, self.split(result), strict=True):
             part.copy_(parameter.detach())
-            vectors.forget()
+            large_tensors.release_pages()
         return result
 
     def load(self, theta: Tensor) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from trainorder.config.sections import OptimizerConfig
-from trainorder.numerics import vectors
+from trainorder.numerics import large_tensors
 
 MOMENTS = ("parameters", "exp_avg", "exp_avg_sq")  # the tensors of a state
 ALL = slice(None)  # the parameters, where a block of them might stand
@@ -31,7 +31,7 @@ class State:
 
     def clone(self) -> "State":
         """Return a copy that shares nothing."""
-        theta, m, v = (vectors.copied(getattr(self, name)) for name in MOMENTS)
+        theta, m, v = (large_tensors.copy(getattr(self, name)) for name in MOMENTS)
         return State(theta, m, v, self.step)
 
     def rows(self, rows: slice) -> "State":
@@ -108,7 +108,7 @@ class Optimizer(ABC):
     def update(self, state: State, gradient: Tensor) -> None:
         """Apply one step to `state`, (..., P) tensors, in place; `gradient` (..., P) is clipped."""
         scale = self.clip_scale(torch.linalg.vector_norm(gradient, dim=-1, keepdim=True))
-        for columns in vectors.blocks(scale.numel(), gradient.shape[-1]):
+        for columns in large_tensors.column_blocks(scale.numel(), gradient.shape[-1]):
             self.apply(state.columns(columns), gradient[..., columns] * scale)
         state.step += 1
 

@@ -14,7 +14,7 @@ from trainorder.config.sections import ModelConfig
 from trainorder.data.corpus import Corpus
 from trainorder.data.metrics import metric_names
 from trainorder.errors import UserError
-from trainorder.numerics import vectors
+from trainorder.numerics import large_tensors
 from trainorder.numerics.derivatives import gradient
 from trainorder.training.device import prepared
 from trainorder.training.meter import Meter
@@ -169,7 +169,7 @@ def each_gradient(problem: Problem, theta: Tensor) -> Iterator[Tensor]:
 def unit_gradients(problem: Problem, theta: Tensor) -> Tensor:
     """Return the gradient of every unit at `theta` (P,), (U, P)."""
     shape = (problem.units, problem.size)
-    return vectors.stacked(each_gradient(problem, theta), shape, theta.dtype)
+    return large_tensors.stack(each_gradient(problem, theta), shape, theta.dtype)
 
 
 def goal_gradients(problem: Problem, theta: Tensor) -> Tensor:
@@ -177,4 +177,4 @@ def goal_gradients(problem: Problem, theta: Tensor) -> Tensor:
     goals = range(len(problem.goals))
     problem.meter.add("goals", len(goals))
     rows = (gradient(partial(problem.goal_loss, goal=goal), theta) for goal in goals)
-    return vectors.stacked(rows, (len(goals), problem.size), theta.dtype)
+    return large_tensors.stack(rows, (len(goals), problem.size), theta.dtype)

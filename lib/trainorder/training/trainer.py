@@ -15,7 +15,7 @@ from tqdm import trange
 
 from trainorder.config.sections import OptimizerConfig
 from trainorder.errors import UserError
-from trainorder.numerics import vectors
+from trainorder.numerics import large_tensors
 from trainorder.training.checkpoints import Checkpoints
 from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import State
@@ -82,7 +82,7 @@ def train(
     moments = []
     for moment in (run.state.exp_avg, run.state.exp_avg_sq):
         moments.append(moment.to(model.device, copy=True))
-        vectors.forget()
+        large_tensors.release_pages()
     optimizer, scheduler = _optimizer(model, moments, run.state.step, config, horizon)
     done, begun = run.state.step - start.step, time.perf_counter() - run.seconds
     for step in trange(done, steps, desc=label, initial=done, total=steps, mininterval=2):
@@ -97,12 +97,12 @@ def train(
         if observe is not None:
             run.rows.append(observe(model.parameters()))
         if (step + 1) % checkpoints.every == 0 or step + 1 == steps:
-            first, second = (vectors.copied(moment.cpu()) for moment in moments)
+            first, second = (large_tensors.copy(moment.cpu()) for moment in moments)
             run.state = State(model.parameters(), first, second, start.step + step + 1)
             run.seconds = time.perf_counter() - begun
             _check_finite(run.state, label, step, config)
             _save(checkpoints, run)
-            vectors.forget()
+            large_tensors.release_pages()
     optimizer.zero_grad()
     return run
 
@@ -210,7 +210,7 @@ def _finite(loss: float, label: str, step: int, config: OptimizerConfig) -> floa
 
 def _check_finite(state: State, label: str, step: int, config: OptimizerConfig) -> None:
     """Check what `step` left behind: its loss is taken before its update."""
-    if not vectors.all_finite(state.parameters):
+    if not large_tensors.all_finite(state.parameters):
         raise diverged(label, step, "its update left parameters that are not finite", config)
 
 

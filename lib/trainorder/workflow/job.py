@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from trainorder.errors import UserError
-from trainorder.numerics.memory import DEFAULT_GB, hold_at_most
+from trainorder.numerics.memory_budget import DEFAULT_GB, hold_at_most
 from trainorder.storage.formats import read_json, sha256_file, write_json, write_text
 from trainorder.storage.provenance import digest
 from trainorder.training.meter import Meter

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trainorder.config.sections import ModelConfig
-from trainorder.numerics.memory import VECTORS_HELD
+from trainorder.numerics.memory_budget import VECTORS_HELD
 
 _SNAKEMAKE_MB = 500  # Snakemake itself, in each job of a cluster
 _CUDA_MB = 2000  # CUDA libraries in a job that uses a GPU; not measured

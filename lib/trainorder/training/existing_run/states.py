@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trainorder.errors import UserError
-from trainorder.numerics import vectors
+from trainorder.numerics import large_tensors
 from trainorder.numerics.interpolation import bracket
 from trainorder.storage.safetensors_files import opened_safetensors
 from trainorder.training.existing_run.checkpoint_files import (
@@ -69,8 +69,8 @@ class RunStates:
 
 def between(before: Tensor, after: Tensor, weight: float) -> Tensor:
     """Return the linear interpolation (P,) of two vectors."""
-    result = vectors.empty(len(before), dtype=before.dtype)
-    for columns in vectors.blocks(3, len(before)):
+    result = large_tensors.empty(len(before), dtype=before.dtype)
+    for columns in large_tensors.column_blocks(3, len(before)):
         torch.lerp(before[columns], after[columns], weight, out=result[columns])
     return result
 
@@ -162,7 +162,7 @@ def _check_known(file: _Tensors, known: set[str]) -> None:
 
 def _joined(file: _Tensors, model: LanguageModel, suffix: str) -> Tensor:
     """Return the tensors of all trained parameters as one vector (P,)."""
-    result = vectors.empty(model.size, dtype=model.dtype)
+    result = large_tensors.empty(model.size, dtype=model.dtype)
     for part, parameter, names in zip(
         model.split(result), model.trained, _names(model), strict=True
     ):
@@ -173,5 +173,5 @@ def _joined(file: _Tensors, model: LanguageModel, suffix: str) -> Tensor:
         if not all(torch.equal(first, other) for other in others):
             raise file.error(stored[0], f"differs from `{stored[1]}`, and the model ties them")
         part.copy_(first)
-        vectors.forget()
+        large_tensors.release_pages()
     return result

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from trainorder.errors import UserError
-from trainorder.numerics import vectors
+from trainorder.numerics import large_tensors
 from trainorder.numerics.derivatives import gradient
 from trainorder.training.existing_run.checkpoint_files import (
     checked_spans,
@@ -66,7 +66,7 @@ def _check_span(
     for name, suspects in _SUSPECTS.items():
         start, end, here = (getattr(state, name) for state in (before, after, found))
         way, off = (_distance(x, end) for x in (start, here))
-        size = float(vectors.squares(end).sqrt())
+        size = float(large_tensors.squared_norms(end).sqrt())
         rounding = 8 * torch.finfo(end.dtype).eps * size * len(losses)
         if off <= tolerance * way + rounding:
             continue
@@ -82,6 +82,6 @@ def _check_span(
 
 def _distance(first: Tensor, second: Tensor) -> float:
     """Return the norm of the difference of two vectors (P,)."""
-    blocks = vectors.blocks(2, len(first))
+    blocks = large_tensors.column_blocks(2, len(first))
     norms = [torch.linalg.vector_norm(first[columns] - second[columns]) for columns in blocks]
     return float(torch.stack(norms).norm())

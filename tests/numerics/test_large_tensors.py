@@ -20,7 +20,7 @@ from problems import (
 )
 from trainorder.errors import UserError
 from trainorder.estimators.nystrom import Nystrom
-from trainorder.numerics import memory, vectors
+from trainorder.numerics import large_tensors, memory_budget
 
 SIZE = 3 * 2**12 + 5  # some blocks of the narrowest
 
@@ -28,86 +28,90 @@ SIZE = 3 * 2**12 + 5  # some blocks of the narrowest
 @pytest.fixture(params=["held", "in files"])
 def place(request, monkeypatch):
     """Let vectors be held, or none of them; blocks are as narrow as may be."""
-    monkeypatch.setattr(memory._Memory, "left", 10**9 if request.param == "held" else 0)
-    monkeypatch.setattr(vectors, "_BLOCK_NUMBERS", 1)
+    monkeypatch.setattr(memory_budget._Memory, "left", 10**9 if request.param == "held" else 0)
+    monkeypatch.setattr(large_tensors, "_BLOCK_NUMBERS", 1)
     return request.param
 
 
 def random(*shape):
     """Return a tensor of `empty` with random numbers."""
-    return vectors.empty(*shape, dtype=torch.float64).normal_(
+    return large_tensors.empty(*shape, dtype=torch.float64).normal_(
         generator=torch.Generator().manual_seed(len(shape))
     )
 
 
 def test_work_on_blocks_is_that_on_the_whole(place):
     gc.collect()
-    before = len(vectors._files)
+    before = len(large_tensors._files)
     first, second, weight = random(5, SIZE), random(3, SIZE), random(SIZE)
-    assert len(vectors._files) - before == (3 if place == "in files" else 0)
+    assert len(large_tensors._files) - before == (3 if place == "in files" else 0)
     close = {"rtol": 1e-12, "atol": 1e-9}
-    found = vectors.products(first, second, weight)
+    found = large_tensors.inner_products(first, second, weight)
     torch.testing.assert_close(found, (first * weight) @ second.T, **close)
-    torch.testing.assert_close(vectors.products(first, second), first @ second.T, **close)
+    torch.testing.assert_close(
+        large_tensors.inner_products(first, second), first @ second.T, **close
+    )
     mix = torch.ones(2, 5, dtype=torch.float64)
-    torch.testing.assert_close(vectors.combined(mix, first), mix @ first, **close)
-    squares = vectors.squares(first, weight**2)
+    torch.testing.assert_close(large_tensors.combine(mix, first), mix @ first, **close)
+    squares = large_tensors.squared_norms(first, weight**2)
     torch.testing.assert_close(squares, (first * weight).square().sum(1), **close)
-    assert torch.equal(vectors.joined([first, second]), torch.cat([first, second]))
+    assert torch.equal(large_tensors.join([first, second]), torch.cat([first, second]))
     expected = first * squares[:, None]
-    assert torch.equal(vectors.scaled(first, squares), expected)
+    assert torch.equal(large_tensors.scale_rows(first, squares), expected)
 
 
 def test_zeros_are_zeros(place):
-    assert not vectors.zeros(2, SIZE).any()
+    assert not large_tensors.zeros(2, SIZE).any()
 
 
 def test_what_is_forgotten_is_still_there(place):
     rows = random(2, SIZE)
     expected = rows + 0
-    vectors.forget()
+    large_tensors.release_pages()
     assert torch.equal(rows, expected), "the pages of a matrix are lost, not given back"
 
 
 def test_vectors_are_written_and_read_back(place, tmp_path):
     rows, one = random(2, 3, SIZE), random(SIZE)
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        vectors.write(file, "rows", rows)
-        vectors.write(file, "pair", rows[0])
-        vectors.write(file, "one", one)
-        assert torch.equal(vectors.read(file["rows"]), rows)
-        assert torch.equal(vectors.read(file["rows"], 1, 2), rows[1, 2])
-        assert torch.equal(vectors.read(file["one"]), one)
-        assert torch.equal(vectors.part(file["pair"], 1, slice(5, 9)), rows[0, 1, 5:9])
-        assert torch.equal(vectors.part(file["pair"], 2, slice(None)), rows[0, 2])
+        large_tensors.write(file, "rows", rows)
+        large_tensors.write(file, "pair", rows[0])
+        large_tensors.write(file, "one", one)
+        assert torch.equal(large_tensors.read(file["rows"]), rows)
+        assert torch.equal(large_tensors.read(file["rows"], 1, 2), rows[1, 2])
+        assert torch.equal(large_tensors.read(file["one"]), one)
+        assert torch.equal(
+            large_tensors.read_columns(file["pair"], 1, slice(5, 9)), rows[0, 1, 5:9]
+        )
+        assert torch.equal(large_tensors.read_columns(file["pair"], 2, slice(None)), rows[0, 2])
 
 
 def test_memory_is_taken_and_given_back(monkeypatch):
     gc.collect()
-    before = len(vectors._files)
-    monkeypatch.setattr(memory._Memory, "left", 1000)
-    first = vectors.empty(2, 100)
-    second = vectors.empty(100)
-    assert memory._Memory.left == 200, "more is held than was given leave for"
-    assert len(vectors._files) == before + 1
+    before = len(large_tensors._files)
+    monkeypatch.setattr(memory_budget._Memory, "left", 1000)
+    first = large_tensors.empty(2, 100)
+    second = large_tensors.empty(100)
+    assert memory_budget._Memory.left == 200, "more is held than was given leave for"
+    assert len(large_tensors._files) == before + 1
     view = first[1]
     del first
     gc.collect()
-    assert memory._Memory.left == 200, "a matrix is given back while a part of it is in use"
+    assert memory_budget._Memory.left == 200, "a matrix is given back while a part of it is in use"
     del view, second
     gc.collect()
-    assert memory._Memory.left == 1000
-    assert len(vectors._files) == before, "a file is mapped that nothing refers to"
+    assert memory_budget._Memory.left == 1000
+    assert len(large_tensors._files) == before, "a file is mapped that nothing refers to"
 
 
 def test_a_disk_without_room_is_one_line(monkeypatch):
     def full(handle, start, size):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(memory._Memory, "left", 0)
+    monkeypatch.setattr(memory_budget._Memory, "left", 0)
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(UserError, match=r"no room for 4\.0 GB of vectors .*TMPDIR.*memory_gb"):
-        vectors.empty(10**9)
+        large_tensors.empty(10**9)
 
 
 def test_replays_are_the_same_wherever_vectors_lie(monkeypatch, tmp_path):
@@ -115,7 +119,7 @@ def test_replays_are_the_same_wherever_vectors_lie(monkeypatch, tmp_path):
     warm = warm_state(problem, problem.start, config)
     ends = []
     for held in (0, 10**9):
-        monkeypatch.setattr(memory._Memory, "left", held)
+        monkeypatch.setattr(memory_budget._Memory, "left", held)
         folder = tmp_path / str(held)
         folder.mkdir()
         with barycentre(problem, warm, 6, 1, config, folder) as about:

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from trainorder.numerics import memory
-from trainorder.numerics import partition as split
+from trainorder.numerics import differentiable_split as split
+from trainorder.numerics import memory_budget
 
 SIZES = [3, 1, 4]
 
@@ -29,7 +29,7 @@ def derivatives(divide):
 
 @pytest.mark.parametrize("held", [0, 10**6])
 def test_derivatives_are_those_of_torch(held, monkeypatch):
-    monkeypatch.setattr(memory._Memory, "left", held)
+    monkeypatch.setattr(memory_budget._Memory, "left", held)
     for order, (found, expected) in enumerate(
         zip(derivatives(split.split), derivatives(torch.split), strict=True)
     ):

@@ -1,9 +1,10 @@
-"""Many vectors of parameters: in memory as far as a job may hold them, beyond that in a file.
+"""Storage of many parameter vectors: in memory up to a budget, in temporary files beyond it.
 
-A matrix (n, P) that `empty` returns is a tensor like any other. What would take more than is left
-of what the process may hold (`numerics.memory`) lies in a file without a name, in the folder for
-temporary files, mapped into memory; its pages are given back after every block of columns that
-`blocks` walks through. So work goes over blocks, and is the same wherever the numbers lie.
+`empty` and `zeros` return an ordinary tensor (..., P). If the memory budget of the process
+(`numerics.memory_budget`) is used up, the numbers lie in an unnamed file in the folder for
+temporary files, which is mapped into memory. `column_blocks` gives the pages of all mapped files
+back after every block of columns. So a computation over blocks needs little memory, and gives the
+same result wherever the numbers lie. `numerics.rows` has the algebra on top of this storage.
 """
 
 import mmap
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 from trainorder.errors import UserError
-from trainorder.numerics import memory
+from trainorder.numerics import memory_budget
 from trainorder.storage.disk_space import take_room
 from trainorder.storage.sealed_hdf5 import create_rows
 
@@ -35,54 +36,54 @@ def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         UserError: it is too large to be held, and there is no room for it on the disk.
 
     """
-    return _made(np.zeros, shape, dtype)
+    return _allocate(np.zeros, shape, dtype)
 
 
 def empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Return a tensor of `shape` (..., P), not filled, as `zeros` does."""
-    return _made(np.empty, shape, dtype)
+    return _allocate(np.empty, shape, dtype)
 
 
-def _made(make: Callable[..., np.ndarray], shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+def _allocate(make: Callable[..., np.ndarray], shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     kind = torch.empty(0, dtype=dtype).numpy().dtype
     size = int(np.prod(shape)) * kind.itemsize
-    if memory.take(size):
+    if memory_budget.take(size):
         array = make(shape, kind)
-        weakref.finalize(array, memory.give_back, size)  # a tensor keeps its array
+        weakref.finalize(array, memory_budget.give_back, size)  # a tensor keeps its array
     else:
         array = np.frombuffer(_mapped(size), kind).reshape(shape)
     return torch.from_numpy(array)
 
 
-def part(dataset: h5py.Dataset, place: int, columns: slice) -> Tensor:
+def read_columns(dataset: h5py.Dataset, place: int, columns: slice) -> Tensor:
     """Return a vector (P,) of a dataset, or a block of it."""
     if columns == slice(None):
         return read(dataset, place)
     return torch.from_numpy(dataset[place, columns])
 
 
-def copied(vectors: Tensor) -> Tensor:
+def copy(vectors: Tensor) -> Tensor:
     """Return a copy of `vectors` (..., P)."""
     result = empty(*vectors.shape, dtype=vectors.dtype)
-    for columns in blocks(vectors.shape[:-1].numel(), vectors.shape[-1]):
+    for columns in column_blocks(vectors.shape[:-1].numel(), vectors.shape[-1]):
         result[..., columns] = vectors[..., columns]
     return result
 
 
-def stacked(rows: Iterable[Tensor], shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+def stack(rows: Iterable[Tensor], shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     """Return `rows` of (P,), taken one at a time, as a matrix of `shape` (n, P)."""
     result = empty(*shape, dtype=dtype)
     for row, given in zip(result, rows, strict=True):
         row.copy_(given)
-        forget()
+        release_pages()
     return result
 
 
-def joined(parts: Sequence[Tensor]) -> Tensor:
+def join(parts: Sequence[Tensor]) -> Tensor:
     """Return the vectors of all `parts`, (n, P) each."""
     result = empty(sum(map(len, parts)), parts[0].shape[1], dtype=parts[-1].dtype)
     ends = np.cumsum([0, *map(len, parts)]).tolist()
-    for columns in blocks(*result.shape):
+    for columns in column_blocks(*result.shape):
         for (first, last), part in zip(pairwise(ends), parts, strict=True):
             result[first:last, columns] = part[:, columns]
     return result
@@ -91,10 +92,10 @@ def joined(parts: Sequence[Tensor]) -> Tensor:
 def write(file: h5py.File, name: str, vectors: Tensor) -> None:
     """Add `vectors` (..., P) to a file as dataset `name`, one at a time."""
     rows = vectors.reshape(-1, vectors.shape[-1])
-    made = create_rows(file, name, tuple(vectors.shape), rows.numpy().dtype.str)
+    target = create_rows(file, name, tuple(vectors.shape), rows.numpy().dtype.str)
     for place, row in zip(np.ndindex(vectors.shape[:-1]), rows, strict=True):
-        made[place] = row.numpy()
-        forget()
+        target[place] = row.numpy()
+        release_pages()
 
 
 def read(dataset: h5py.Dataset, *place: int) -> Tensor:
@@ -103,11 +104,11 @@ def read(dataset: h5py.Dataset, *place: int) -> Tensor:
     result = empty(*shape, dtype=torch.from_numpy(np.empty(0, dataset.dtype)).dtype)
     for within in np.ndindex(shape[:-1]):
         dataset.read_direct(result.numpy(), (*place, *within), within)
-        forget()
+        release_pages()
     return result
 
 
-def blocks(count: int, size: int) -> Iterator[slice]:
+def column_blocks(count: int, size: int) -> Iterator[slice]:
     """Divide the `size` columns of `count` rows that are worked on at once.
 
     A block depends on these numbers alone, so that sums over blocks do.
@@ -115,43 +116,43 @@ def blocks(count: int, size: int) -> Iterator[slice]:
     width = max(_LEAST_COLUMNS, _BLOCK_NUMBERS // max(1, count))
     for start in range(0, size, width):
         yield slice(start, min(start + width, size))
-        forget()
+        release_pages()
 
 
-def forget() -> None:
+def release_pages() -> None:
     """Give the pages of mapped matrices back; the file keeps what is in them."""
     for pages in _files:
         pages.madvise(mmap.MADV_DONTNEED)
 
 
-def products(first: Tensor, second: Tensor, weight: Tensor | None = None) -> Tensor:
+def inner_products(first: Tensor, second: Tensor, weight: Tensor | None = None) -> Tensor:
     """Return `first` diag(`weight`) `second`' (n, m) of (n, P), (P,) and (m, P)."""
     result = first.new_zeros(len(first), len(second))
-    for columns in blocks(len(first) + len(second), first.shape[1]):
+    for columns in column_blocks(len(first) + len(second), first.shape[1]):
         rows = first[:, columns]
         result += (rows if weight is None else rows * weight[columns]) @ second[:, columns].T
     return result
 
 
-def combined(weights: Tensor, vectors: Tensor) -> Tensor:
+def combine(weights: Tensor, vectors: Tensor) -> Tensor:
     """Return `weights` (m, n) times `vectors` (n, P), (m, P)."""
     result = empty(len(weights), vectors.shape[1], dtype=vectors.dtype)
-    for columns in blocks(sum(weights.shape), vectors.shape[1]):
+    for columns in column_blocks(sum(weights.shape), vectors.shape[1]):
         result[:, columns] = weights @ vectors[:, columns]
     return result
 
 
-def scaled(vectors: Tensor, by: Tensor) -> Tensor:
+def scale_rows(vectors: Tensor, by: Tensor) -> Tensor:
     """Multiply each of `vectors` (n, P) in place by its own of `by` (n,), and return them."""
-    for columns in blocks(*vectors.shape):
+    for columns in column_blocks(*vectors.shape):
         vectors[:, columns] *= by[:, None]
     return vectors
 
 
-def squares(vectors: Tensor, weight: Tensor | None = None) -> Tensor:
+def squared_norms(vectors: Tensor, weight: Tensor | None = None) -> Tensor:
     """Return the squared norms (...) of `vectors` (..., P), with a `weight` (P,) of the squares."""
     total = vectors.new_zeros(vectors.shape[:-1])
-    for columns in blocks(total.numel(), vectors.shape[-1]):
+    for columns in column_blocks(total.numel(), vectors.shape[-1]):
         part = vectors[..., columns].square()
         total += (part if weight is None else part * weight[columns]).sum(-1)
     return total
@@ -160,7 +161,7 @@ def squares(vectors: Tensor, weight: Tensor | None = None) -> Tensor:
 def all_finite(vector: Tensor) -> bool:
     """Return whether every number of a vector (P,) is finite."""
     size = len(vector)
-    return all(bool(torch.isfinite(vector[columns]).all()) for columns in blocks(1, size))
+    return all(bool(torch.isfinite(vector[columns]).all()) for columns in column_blocks(1, size))
 
 
 def _mapped(size: int) -> mmap.mmap:

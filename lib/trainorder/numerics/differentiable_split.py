@@ -1,20 +1,27 @@
-"""One vector as several: `torch.split`, whose derivative of any order lies where `vectors` are."""
+"""Split a parameter vector into its parts, differentiably and with little memory.
+
+`torch.split` does the same, but its derivative allocates a vector (P,) outside the memory budget.
+Here the derivative is written to a tensor of `numerics.large_tensors`. The derivative of a split is
+a join and the derivative of a join is a split, so that derivatives of any order exist.
+"""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from trainorder.numerics import vectors
+from trainorder.numerics import large_tensors
 
 
 def split(whole: Tensor, sizes: list[int]) -> tuple[Tensor, ...]:
-    """Return the parts of `whole` (P,), of `sizes` numbers that make up P; they are views."""
+    """Return views of the parts of `whole` (P,); `sizes` are their lengths and sum to P."""
     parts: tuple[Tensor, ...] = _Split.apply(whole, sizes)  # type: ignore[no-untyped-call]
     return parts
 
 
 class _Split(torch.autograd.Function):
+    """The split; its backward pass joins the gradients of the parts."""
+
     @staticmethod
     def forward(ctx: Any, whole: Tensor, sizes: list[int]) -> tuple[Tensor, ...]:
         parts: tuple[Tensor, ...] = whole.split(sizes)
@@ -26,13 +33,15 @@ class _Split(torch.autograd.Function):
 
 
 class _Join(torch.autograd.Function):
+    """The join; its backward pass splits the gradient."""
+
     @staticmethod
     def forward(ctx: Any, *parts: Tensor) -> Tensor:
         ctx.sizes = [len(part) for part in parts]
-        result = vectors.empty(sum(ctx.sizes), dtype=parts[0].dtype)
+        result = large_tensors.empty(sum(ctx.sizes), dtype=parts[0].dtype)
         for place, part in zip(result.split(ctx.sizes), parts, strict=True):
             place.copy_(part)
-            vectors.forget()
+            large_tensors.release_pages()
         return result
 
     @staticmethod
