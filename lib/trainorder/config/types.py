@@ -1,4 +1,4 @@
-"""Types of configuration values: "8" is no number, True and 8.0 are no integers, NaN is no number."""
+"""Types of configuration values: "8" is no number, True and 8.0 are no integers."""
 
 import re
 from typing import Annotated
