@@ -1,8 +1,13 @@
 """Settings of the documentation site; `make docs` builds it offline, with warnings as errors."""
 
 import ast
+import re
 import sys
 from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 
 TOP = Path(__file__).parents[1]
 sys.path.insert(0, str(TOP / "lib"))
@@ -18,7 +23,6 @@ extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
 ]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
@@ -29,13 +33,14 @@ myst_heading_anchors = 3
 nb_execution_mode = "off"  # the tour is shown with its stored outputs
 
 autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"  # a data class documents its attributes once
 autodoc_member_order = "bysource"
 napoleon_google_docstring = True
 napoleon_use_ivar = True
 # No inventory of another project is fetched, so names of foreign types have no target.
 nitpick_ignore_regex = [("py:.*", r"(?!trainorder\.Study|trainorder\.Order).*")]
 
-# Formulas are typeset by MathJax in the browser; without a network they show as LaTeX.
+html_math_renderer = "mathml"  # typeset by the browser itself: no script, no network
 html_theme = "furo"
 html_title = f"trainorder {release}"
 html_static_path = ["_static"]
@@ -66,7 +71,7 @@ def package_tree() -> str:
     return "\n".join(lines)
 
 
-def write_package_tree(app: object) -> None:
+def write_package_tree(app: Any) -> None:
     """Write the tree where `architecture.md` includes it from."""
     page = Path(__file__).parent / "generated" / "package_tree.md"
     page.parent.mkdir(exist_ok=True)
@@ -75,6 +80,26 @@ def write_package_tree(app: object) -> None:
         page.write_text(text, encoding="utf-8")
 
 
-def setup(app: object) -> None:
-    """Write the generated page before Sphinx reads the sources."""
-    app.connect("builder-inited", write_package_tree)  # type: ignore[attr-defined]
+def mathml(formula: str, **options: Any) -> str:
+    """Return a formula as MathML; the converter would put the index of an accent below it."""
+    indexed = re.sub(r"(\\(?:hat|bar)\s*(?:\\[a-z]+|[a-zA-Z]))_", r"{\1{}}_", formula)
+    return str(tex2mathml(indexed, **options))
+
+
+def show_formula(translator: Any, node: nodes.math) -> None:
+    """Write a formula within a line as MathML."""
+    translator.body.append(mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def show_equation(translator: Any, node: nodes.math_block) -> None:
+    """Write a formula on its own line as MathML."""
+    equation = mathml(node.astext(), as_block=True)
+    translator.body.append(f'<div class="equation">{equation}</div>')
+    raise nodes.SkipNode
+
+
+def setup(app: Any) -> None:
+    """Register the formulas, and write the generated page before Sphinx reads the sources."""
+    app.add_html_math_renderer("mathml", (show_formula, None), (show_equation, None))
+    app.connect("builder-inited", write_package_tree)

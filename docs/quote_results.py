@@ -156,7 +156,7 @@ def quote_applications() -> None:
     from bench import applications_page
 
     record = json.loads((DOCS / "measured/applications.json").read_text(encoding="utf-8"))
-    between(DOCS / "search.md", "gains", applications_page.gains(record))
+    between(DOCS / "order_search.md", "gains", applications_page.gains(record))
     between(DOCS / "positions.md", "agreement", applications_page.agreement(record))
 
 
