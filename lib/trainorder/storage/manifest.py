@@ -1,11 +1,8 @@
 """The manifest of a study's store: which shards make it up."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import h5py
 
 from trainorder.errors import UserError
 from trainorder.storage.formats import read_json, write_json
@@ -109,18 +106,3 @@ def shards(manifest: Path, key: str, expansion: str, kind: str) -> list[Path]:
                 f"{file}: not the file that the manifest lists; delete it and rerun rule `{rule}`"
             )
     return [manifest.parent / entry["file"] for entry in entries]
-
-
-@contextmanager
-def opened_shards(manifest: Path, key: str, expansion: str, kind: str) -> Iterator[list[h5py.File]]:
-    """Open the files of one expansion path that the manifest lists, each checked whole.
-
-    Raises:
-        UserError: as `shards`, or a file is damaged or of another study.
-
-    """
-    with ExitStack() as stack:
-        yield [
-            stack.enter_context(opened(file, key, RULES[expansion, kind]))
-            for file in shards(manifest, key, expansion, kind)
-        ]
