@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
+import matplotlib.style
 from matplotlib.figure import Figure
 
 from trainorder.figures import style
@@ -14,6 +15,6 @@ def save_png(draw: Callable[[], Figure], path: Path) -> None:
     """Write the figure that `draw` draws."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(style.RC)
+        mpl.style.use(style.STYLE)
         with publish(path) as private:
             draw().savefig(private, format="png", metadata={"Title": path.stem})

@@ -60,7 +60,7 @@ def results(folder):
 
 
 def test_an_estimator_that_the_study_does_not_have_is_one_line(results):
-    with pytest.raises(UserError, match=r"no estimator `magic`; this study has .*@"):
+    with pytest.raises(UserError, match=r"unknown estimator `magic`; this study has .*@"):
         results.score("magic")
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
+import matplotlib.style
 from matplotlib.figure import Figure
 
 from trainorder.errors import UserError
@@ -107,5 +108,5 @@ def _drawn(results: Results, output: str | Path, name: str) -> list[Path]:
     """Draw one figure in the project's style, whatever the user's own is; return its files."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(style.RC)
+        mpl.style.use(style.STYLE)
         return style.save(FIGURES[name](results), output, name)

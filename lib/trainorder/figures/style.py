@@ -32,24 +32,7 @@ _LINES = ["#440154", "#3b528b", "#21918c", "#5ec962"]
 _DASHES: list[Any] = ["-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2))]
 _MARKERS = "os^Dv<>PX*"
 
-RC: Any = {  # the stubs want the exact literal type of each key
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.formatter.useoffset": False,
-    "axes.linewidth": 0.7,
-    "lines.linewidth": 1.5,
-    "lines.markersize": 5,
-    "legend.frameon": False,
-    "pdf.fonttype": 42,
-    "savefig.dpi": 150,
-    "figure.constrained_layout.w_pad": 0.1,  # inches; text is wider in PNG than in the PDF's layout
-}
+STYLE = Path(__file__).with_name("trainorder.mplstyle")
 
 
 def line(index: int) -> dict[str, Any]:
