@@ -52,7 +52,7 @@ def table(estimates: Sequence[Estimate], reference: float) -> Iterator[str]:
             interval = "no interval"
         else:
             interval = f"[{value.low:.{places}f}, {value.high:.{places}f}]"
-        note = "  outside the range of the calibration orders" if value.beyond else ""
+        note = "  outside the calibrated range" if value.beyond else ""
         yield f"{estimate.order:{width}}  {value.value:.{places}f}  {interval}{note}"
     yield f"{estimates[0].estimator}: {estimates[0].verdict}. {estimates[0].advice}"
 

@@ -57,8 +57,8 @@ def test_the_same_results_give_the_same_bytes(study, archive, tmp_path):
 
 def test_an_archive_that_is_asked_to_estimate_is_one_line_that_says_why_not(archive, tmp_path):
     study = Study.open(unpack(archive, tmp_path))
-    with pytest.raises(UserError, match="from an archive, which holds results"):
-        assert study.key
+    with pytest.raises(UserError, match="unpacked from an archive, which has no gradient store"):
+        study.estimate(study.orders.reference)
 
 
 def test_figures_of_an_unpacked_bundle_are_those_of_the_study(study, archive, tmp_path):

@@ -35,7 +35,7 @@ found = {
 }
 print(json.dumps(found))
 """
-MODEL = ("LanguageProblem", "Study", "plan(")  # what loads the model, in a script
+MODEL = ("context.problem", "Study", "plan(")  # a script with one of these loads the model
 
 
 @dataclass

@@ -60,7 +60,7 @@ def test_the_estimator_that_is_asked_is_cheap_or_else_the_best_that_takes_furthe
         if name.split("@")[0] in ("constant", "order0", "taylor1", "taylor1-tail2")
     }
     assert others.default_estimator == best_estimator(scores)
-    with pytest.raises(UserError, match="no estimator of this study takes further orders"):
+    with pytest.raises(UserError, match="no estimator of this study can estimate further orders"):
         of({"ridge", "proxy"}).estimate(opened.orders["reference"])
 
 

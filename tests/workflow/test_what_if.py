@@ -61,7 +61,7 @@ def test_the_answer_is_printed_with_the_verdict_and_what_may_be_done(asked):
             printed = [float(text) for text in re.findall(r"\d+\.\d+", line)[-3:]]
             rounding = (numbers[2] - numbers[1]) / 20
             assert printed == pytest.approx(numbers, abs=rounding), "too few digits to see it"
-            assert ("beyond" in line) == (row["beyond"] == "1")
+            assert ("outside the calibrated range" in line) == (row["beyond"] == "1")
 
 
 def test_nothing_of_the_study_is_made_again(asked):
