@@ -6,7 +6,7 @@ from pathlib import Path
 from trainorder.config.estimator_names import SCREENING, SEARCH_ESTIMATORS
 from trainorder.config.sections import CurriculumConfig
 from trainorder.curriculum.candidates import SEARCHED
-from trainorder.curriculum.judgement import Compute, judge, radius, true_objective
+from trainorder.curriculum.gains import Compute, compare, objective_radius, true_objective
 from trainorder.curriculum.objective import Objective
 from trainorder.evaluation.outcomes import read_truth
 from trainorder.evaluation.results import Results
@@ -32,7 +32,7 @@ def main(job: Job) -> None:
     searched = {
         record["name"]: record for record in candidates["orders"] if record["kind"] == SEARCHED
     }
-    judgement = judge(
+    comparison = compare(
         [*candidates["orders"], *candidates["others"]],
         true,
         [record["name"] for record in random],
@@ -47,7 +47,7 @@ def main(job: Job) -> None:
             "readouts": config.readouts,
             "coverage": p["coverage"],
             "verdicts": {name: results.score(name)["verdict"] for name in SEARCH_ESTIMATORS},
-            **judgement,
+            **comparison,
             "provenance": {
                 name: results.validation["provenance"][name]
                 for name in ("seeds", "versions", "machine", "config")
@@ -72,7 +72,7 @@ def _radii(
     if config.readouts != 1:
         return dict.fromkeys(SEARCH_ESTIMATORS)
     return {
-        name: radius(
+        name: objective_radius(
             objective,
             results.metrics,
             results.truth,

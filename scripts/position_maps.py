@@ -6,7 +6,11 @@ from trainorder.config.sections import EstimatorConfig
 from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.estimators.opening import opened_estimator
 from trainorder.expansion.store import Store
-from trainorder.memorization.estimates import by_reduced, by_replay, of_all_positions
+from trainorder.memorization.estimates import (
+    estimates_at_all_positions,
+    reduced_estimate,
+    replayed_estimate,
+)
 from trainorder.orders.order_book import OrderBook
 from trainorder.storage.sealed_hdf5 import write_arrays
 from trainorder.workflow.context import Context
@@ -20,8 +24,8 @@ def main(job: Job) -> None:
     config = EstimatorConfig.from_name(p["estimator"])
     if config.descriptor.rule == "predict":
         with job.meter.time("replay"):
-            estimate = by_reduced(ReducedModel.load(job.input["reduced"], context.key))
-            maps = of_all_positions(schedule, domains, estimate)
+            estimate = reduced_estimate(ReducedModel.load(job.input["reduced"], context.key))
+            maps = estimates_at_all_positions(schedule, domains, estimate)
     else:
         problem = context.problem
         store = Store(Path(job.input["manifest"]).parent, context.key)
@@ -31,7 +35,9 @@ def main(job: Job) -> None:
             ) as estimator,
             job.meter.time("replay"),
         ):
-            maps = of_all_positions(schedule, domains, by_replay(estimator, problem))
+            maps = estimates_at_all_positions(
+                schedule, domains, replayed_estimate(estimator, problem)
+            )
     write_arrays(job.output["maps"], context.key, maps, estimator=p["estimator"])
 
 

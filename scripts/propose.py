@@ -8,9 +8,9 @@ import torch
 
 from trainorder.config.estimator_names import CONFIRMING, SCREENING
 from trainorder.config.sections import CurriculumConfig
-from trainorder.curriculum.candidates import chosen, tried_by_others
+from trainorder.curriculum.candidates import heuristic_candidates, searched_candidates
 from trainorder.curriculum.constraints import Constraints, Quota
-from trainorder.curriculum.heuristics import document_lengths, field_orders
+from trainorder.curriculum.heuristic_orders import document_lengths, heuristic_orders
 from trainorder.curriculum.objective import Objective
 from trainorder.curriculum.search import proposals
 from trainorder.curvature.low_rank import LowRankExpansion
@@ -52,8 +52,8 @@ def main(job: Job) -> None:
 
     with job.meter.time("search"):
         proposed = proposals(cheap, constraints, config.random, config.rounds, job.params["seed"])
-    candidates = chosen(proposed, SCREENING, CONFIRMING, expensive, config.retrained)
-    heuristic = field_orders(
+    candidates = searched_candidates(proposed, SCREENING, CONFIRMING, expensive, config.retrained)
+    heuristic = heuristic_orders(
         problem.unit_losses(start.parameters),
         problem.unit_losses(model.parameters(model.steps)),
         _document_lengths(job, problem.corpus.units),
@@ -65,7 +65,7 @@ def main(job: Job) -> None:
         **{name: visits.reshape(shape) for name, visits in heuristic.items()},
     }
     estimators = {SCREENING: cheap, CONFIRMING: expensive}
-    candidates += tried_by_others(others, constraints, estimators, structured)
+    candidates += heuristic_candidates(others, constraints, estimators, structured)
     records = [
         (candidate.retrained, candidate.as_dict(orders.reference)) for candidate in candidates
     ]

@@ -27,7 +27,7 @@ from trainorder.evaluation.results import Results
 from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
 from trainorder.evaluation.verdict import best_estimator
 from trainorder.expansion.store import Store
-from trainorder.memorization.estimates import by_reduced, of_all_positions
+from trainorder.memorization.estimates import estimates_at_all_positions, reduced_estimate
 from trainorder.memorization.maps import Maps, estimated_maps
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.numerics.memory_budget import DEFAULT_GB, hold_at_most
@@ -389,7 +389,7 @@ class Study:
 
         """
         schedule, reduced = self.orders.reference.schedule, self.reduced
-        arrays = of_all_positions(schedule, self.unit_domains, by_reduced(reduced))
+        arrays = estimates_at_all_positions(schedule, self.unit_domains, reduced_estimate(reduced))
         return estimated_maps(arrays, reduced.goals, self.unit_domains)
 
     @property

@@ -5,7 +5,7 @@ import random
 import numpy as np
 
 from trainorder.curriculum.constraints import Constraints, places
-from trainorder.curriculum.genetic_search import genetic
+from trainorder.curriculum.genetic_search import genetic_search
 
 REFERENCE = np.arange(12).reshape(-1, 2)
 DOMAINS = ["sea"] * 12
@@ -22,7 +22,7 @@ def population(count=60):
 
 
 def test_it_finds_better_orders_than_it_began_with():
-    found = genetic(misplaced, population(), Constraints(REFERENCE, DOMAINS), 60, 0)
+    found = genetic_search(misplaced, population(), Constraints(REFERENCE, DOMAINS), 60, 0)
     assert sorted(found.ravel()) == list(range(12)), "no permutation any more"
     first = misplaced(population())
     assert misplaced(found[None])[0] < 0.3 * first.min(), "hardly better than chance"
@@ -32,7 +32,7 @@ def test_it_keeps_to_the_constraints_though_none_of_its_first_orders_did():
     pinned = Constraints(REFERENCE, DOMAINS, pinned={11: 0, 0: 5})
     begun = population(20)
     begun = begun[pinned.violations(begun) > 0]
-    found = genetic(misplaced, begun, pinned, 60, 0)
+    found = genetic_search(misplaced, begun, pinned, 60, 0)
     assert pinned.violations(found[None])[0] == 0
 
 
@@ -40,6 +40,6 @@ def test_the_same_seed_gives_the_same_order_and_python_s_stream_stays():
     random.seed(4)
     expected = random.Random(4).random()
     free = Constraints(REFERENCE, DOMAINS)
-    first, second = (genetic(misplaced, population(), free, 5, 1) for _ in range(2))
+    first, second = (genetic_search(misplaced, population(), free, 5, 1) for _ in range(2))
     assert np.array_equal(first, second)
     assert random.random() == expected, "the search moved a stream that is not its own"

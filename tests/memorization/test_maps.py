@@ -5,10 +5,10 @@ import pytest
 
 from trainorder.evaluation.outcomes import Outcomes
 from trainorder.memorization.maps import (
-    WAYS,
+    MOVES,
     agreement,
-    effects,
     estimated_maps,
+    position_effects,
     quantities,
     true_maps,
 )
@@ -27,7 +27,7 @@ def test_generalization_is_to_the_unit_s_domain_and_to_the_others():
 
 def test_presence_is_insertion_less_absence():
     moved = {"swap": np.array([3.0]), "insertion": np.array([2.0]), "absence": np.array([2.5])}
-    found = effects(moved, np.array([1.0]))
+    found = position_effects(moved, np.array([1.0]))
     assert {name: values.tolist() for name, values in found.items()} == {
         "swap": [2.0],
         "insertion": [1.0],
@@ -37,9 +37,9 @@ def test_presence_is_insertion_less_absence():
 
 def arrays(rng, steps=3):
     made = {"own_base": rng.random(2), "heldout_base": rng.random((2, 3))}
-    for way in WAYS:
-        made[f"own_{way}"] = rng.random((2, steps))
-        made[f"heldout_{way}"] = rng.random((2, steps, 3))
+    for move in MOVES:
+        made[f"own_{move}"] = rng.random((2, steps))
+        made[f"heldout_{move}"] = rng.random((2, steps, 3))
     return made
 
 
@@ -49,14 +49,14 @@ def test_true_maps_of_all_cells_are_the_estimated_ones():
     expected = estimated_maps(made, DOMAINS, UNITS)
     records = [{"name": "reference", "units": [0, 1]}]
     rows, losses = [made["heldout_base"][0]], [made["own_base"]]
-    for way in WAYS:
+    for move in MOVES:
         for unit in (0, 1):
             for step in range(3):
-                name = f"{way}{unit}{step}"
-                records.append({"name": name, "kind": way, "units": [unit], "step": step})
-                rows.append(made[f"heldout_{way}"][unit, step])
+                name = f"{move}{unit}{step}"
+                records.append({"name": name, "kind": move, "units": [unit], "step": step})
+                rows.append(made[f"heldout_{move}"][unit, step])
                 losses.append(
-                    np.where(np.arange(2) == unit, made[f"own_{way}"][unit, step], np.nan)
+                    np.where(np.arange(2) == unit, made[f"own_{move}"][unit, step], np.nan)
                 )
     value = np.column_stack([np.mean(rows, axis=1), rows])
     empty = np.empty((len(rows), 0))

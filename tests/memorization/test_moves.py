@@ -8,8 +8,8 @@ from trainorder.memorization.moves import (
     inserted,
     moves,
     replaced,
-    stand_ins,
     stratified,
+    substitutes,
     swapped,
 )
 
@@ -54,7 +54,7 @@ def test_absence_is_insertion_with_another_unit_in_the_place():
 
 def test_stand_ins_are_the_next_of_the_domain_and_never_the_unit_itself():
     # 3, 1, 0, 2, 4: sea is 3, 0, 2; land and sky have one unit each
-    assert stand_ins(PLAIN, DOMAINS).tolist() == [2, 0, 3, 0, 3]
+    assert substitutes(PLAIN, DOMAINS).tolist() == [2, 0, 3, 0, 3]
 
 
 def test_all_positions_are_those_of_each_unit_and_step():

@@ -54,7 +54,7 @@ def slug(method: str) -> str:
     return method.replace(",", "").replace(" ", "-")
 
 
-def chosen(
+def searched_candidates(
     proposals: Sequence[Proposal], cheap: str, dear: str, score: Score, retrained: int
 ) -> list[Candidate]:
     """Return a candidate for each different proposal, the best by the dear estimate first.
@@ -93,7 +93,7 @@ def chosen(
     ]
 
 
-def tried_by_others(
+def heuristic_candidates(
     orders: Mapping[str, np.ndarray],
     constraints: Constraints,
     estimators: Mapping[str, Score],

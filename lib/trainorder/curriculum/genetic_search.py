@@ -26,7 +26,7 @@ class _Individual(list[int]):
         self.fitness = _Fitness()
 
 
-def genetic(
+def genetic_search(
     score: Score,
     population: np.ndarray,
     constraints: Constraints,

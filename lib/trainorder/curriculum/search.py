@@ -9,7 +9,7 @@ import numpy as np
 from trainorder.curriculum.assignment import linear_assignment, pairwise_assignment
 from trainorder.curriculum.constraints import Constraints
 from trainorder.curriculum.effects import Score, additive_effects, pairwise_effects
-from trainorder.curriculum.genetic_search import genetic
+from trainorder.curriculum.genetic_search import genetic_search
 from trainorder.curriculum.local_search import local_search
 
 _POPULATION = 200  # of the genetic algorithm: the best of the random orders
@@ -101,7 +101,7 @@ def _searched(
     yield "pairwise assignment", paired
     if not constraints.violations(paired[None])[0]:
         yield "pairwise assignment, local search", refined(paired, 3)
-    bred = genetic(score, tried[ranked[:_POPULATION]], constraints, rounds, seed)
+    bred = genetic_search(score, tried[ranked[:_POPULATION]], constraints, rounds, seed)
     yield "genetic", bred
     yield "genetic, local search", refined(bred, 4)
 

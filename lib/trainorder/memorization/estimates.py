@@ -13,12 +13,12 @@ from trainorder.memorization.moves import all_positions, moves
 from trainorder.training.problem import LanguageProblem
 
 Floats = NDArray[np.float64]
-# Schedules (n, T, k) and a unit for each to its loss (n,) and those of the domains (n, D).
+# From schedules (n, T, k) and one unit for each to the loss of the unit (n,) and of domains (n, D).
 Estimate = Callable[[np.ndarray, np.ndarray], tuple[Floats, Floats]]
 
 
-def by_reduced(reduced: ReducedModel) -> Estimate:
-    """Return estimates by the reduced model."""
+def reduced_estimate(reduced: ReducedModel) -> Estimate:
+    """Return a function that estimates with the reduced model."""
 
     def estimate(schedules: np.ndarray, units: np.ndarray) -> tuple[Floats, Floats]:
         orders = torch.from_numpy(schedules.copy())
@@ -28,8 +28,8 @@ def by_reduced(reduced: ReducedModel) -> Estimate:
     return estimate
 
 
-def by_replay(replay: Estimator, problem: LanguageProblem) -> Estimate:
-    """Return estimates by an estimator of parameters, whose losses are evaluated."""
+def replayed_estimate(replay: Estimator, problem: LanguageProblem) -> Estimate:
+    """Return a function that replays each schedule and evaluates the losses of the result."""
 
     def estimate(schedules: np.ndarray, units: np.ndarray) -> tuple[Floats, Floats]:
         return replayed_unit_losses(replay, problem, torch.from_numpy(schedules.copy()), units)
@@ -37,19 +37,19 @@ def by_replay(replay: Estimator, problem: LanguageProblem) -> Estimate:
     return estimate
 
 
-def of_all_positions(
+def estimates_at_all_positions(
     base: np.ndarray, unit_domains: Sequence[str], estimate: Estimate
 ) -> dict[str, Floats]:
-    """Return the arrays that `maps.estimated_maps` reads, of moves in a schedule (T, k)."""
+    """Return the arrays that `maps.estimated_maps` reads, for all moves in a schedule (T, k)."""
     units = np.arange(base.size)
     arrays = {}
-    everywhere = np.broadcast_to(base, (len(units), *base.shape))
-    arrays["own_base"], arrays["heldout_base"] = estimate(everywhere, units)
-    for way, move in moves(base, unit_domains).items():
+    copies = np.broadcast_to(base, (len(units), *base.shape))
+    arrays["own_base"], arrays["heldout_base"] = estimate(copies, units)
+    for name, move in moves(base, unit_domains).items():
         schedules = all_positions(base, move)
         flat = schedules.reshape(-1, *base.shape)
         own, heldout = estimate(flat, np.repeat(units, len(base)))
         shape = schedules.shape[:2]
-        arrays[f"own_{way}"] = own.reshape(shape)
-        arrays[f"heldout_{way}"] = heldout.reshape(*shape, -1)
+        arrays[f"own_{name}"] = own.reshape(shape)
+        arrays[f"heldout_{name}"] = heldout.reshape(*shape, -1)
     return arrays

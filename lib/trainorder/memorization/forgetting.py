@@ -1,4 +1,4 @@
-"""How the advantage of having been seen fades with the steps since."""
+"""Forgetting curves: how the advantage of having seen a unit fades with the steps since."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,9 +12,9 @@ Floats = NDArray[np.float64]
 
 
 def advantage(presence: Floats) -> Floats:
-    """Return how much lower a unit's own loss is for its having been seen (U, T), by age.
+    """Return how much having seen a unit lowers the loss on it (U, T), by age.
 
-    Age 0 is the last step. `presence` is the map (U, T) of the unit's own loss, by step.
+    Age 0 is the last step. `presence` is the map (U, T) of the loss on the unit, by step.
     """
     return -presence[:, ::-1]
 
@@ -22,7 +22,8 @@ def advantage(presence: Floats) -> Floats:
 def half_life(curve: Floats) -> float | None:
     """Return the age at which `curve` (T,) first falls to half of what it is at age 0.
 
-    Interpolated between steps; None where it starts at nothing, or never falls so far.
+    Linearly interpolated between steps. None if the curve does not start above 0 or does not fall
+    to half.
     """
     half = curve[0] / 2
     if not curve[0] > 0:
@@ -38,18 +39,18 @@ def half_life(curve: Floats) -> float | None:
 def forgetting(
     presence: Floats, unit_domains: Sequence[str], resamples: int, confidence: float, seed: int
 ) -> dict[str, dict[str, Any]]:
-    """Return the forgetting curve of each domain's units, and of all, with intervals over units.
+    """Return the forgetting curve of each domain, and of all units, with intervals over units.
 
     Args:
-        presence: (U, T) map of the units' own loss.
-        unit_domains: U names.
-        resamples: bootstrap resamples of a domain's units.
-        confidence: of the intervals.
-        seed: of the resampling.
+        presence: (U, T) map of the loss on the units.
+        unit_domains: domain of each unit.
+        resamples: number of bootstrap resamples of the units of a domain.
+        confidence: probability that the intervals aim at, in (0, 1).
+        seed: seed of the resampling.
 
     Returns:
-        By domain: `units`, their number; `advantage`, `low`, `high` by age, in nats per token; and
-        `half_life`, in steps, with its interval (None where the curve does not fall so far).
+        By domain: `units`, the number of units; `advantage`, `low`, `high` by age, in nats per
+        token; and `half_life` in steps with its interval (None if the curve does not fall to half).
 
     """
     curves, labels = advantage(presence), np.array(unit_domains)

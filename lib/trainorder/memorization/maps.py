@@ -1,4 +1,4 @@
-"""What putting units at steps does: to the unit's own loss, and to held-out text."""
+"""Maps of the effect of a unit's position, on the unit's own loss and on held-out text."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,8 +14,8 @@ Floats = NDArray[np.float64]
 
 OWN, SAME, OTHER = "own", "same", "other"
 QUANTITIES = (OWN, SAME, OTHER)
-WAYS = (SWAP, INSERTION, ABSENCE)
-MAPS = (SWAP, INSERTION, "presence")  # by which schedules are compared
+MOVES = (SWAP, INSERTION, ABSENCE)
+MAPS = (SWAP, INSERTION, "presence")  # by the two schedules that are compared
 
 
 def quantities(
@@ -25,20 +25,21 @@ def quantities(
     unit_domains: Sequence[str],
     units: Sequence[int],
 ) -> dict[str, Floats]:
-    """Return what is looked at in n outcomes, each about one unit, in nats per token.
+    """Return three losses of n outcomes, each about one unit, in nats per token.
 
-    Memorization is the loss on the unit itself (`own`); generalization is the held-out loss of its
-    domain (`same`) and of the others (`other`). A mixed unit is of all domains, and of no others.
+    Memorization is the loss on the unit itself (`own`). Generalization is the held-out loss of its
+    domain (`same`) and of the other domains (`other`). A mixed unit belongs to all domains, so it
+    has no other domains.
 
     Args:
-        own: (n,) loss of the outcome's unit.
-        heldout: (n, D) losses of the domains.
-        domains: D names.
-        unit_domains: of all units.
-        units: of each of the n outcomes.
+        own: (n,) loss on the unit of the outcome.
+        heldout: (n, D) held-out losses of the domains.
+        domains: names of the D domains.
+        unit_domains: domain of each unit.
+        units: unit of each of the n outcomes.
 
     Returns:
-        (n,) by quantity; NaN where there is none.
+        (n,) by quantity; NaN where a mixed unit has no value.
 
     """
     inside = np.array([[unit_domains[unit] == name for name in domains] for unit in units])
@@ -50,16 +51,16 @@ def quantities(
     return {OWN: own, SAME: same, OTHER: other}
 
 
-def effects(moved: Mapping[str, Floats], base: Floats) -> dict[str, Floats]:
+def position_effects(moved: Mapping[str, Floats], base: Floats) -> dict[str, Floats]:
     """Return the maps (...) of one quantity by name.
 
     Args:
-        moved: (...) values by way of moving.
-        base: (...) the value of the same unit in the order that nothing is moved in.
+        moved: (...) values by move.
+        base: (...) the value for the same unit in the order without a move.
 
     Returns:
-        `swap` and `insertion`: less the value where nothing is moved. `presence`: insertion less
-        absence, what the unit itself does beyond another of its domain in its place.
+        `swap` and `insertion`: the value minus that without a move. `presence`: insertion minus
+        absence, that is, the effect of the unit beyond that of another unit of its domain.
 
     """
     return {
@@ -78,10 +79,10 @@ def estimated_maps(
     """Return the maps of an estimate.
 
     Args:
-        arrays: `own_base` (U,), `heldout_base` (U, D), and for each way of moving `own_<way>`
-            (U, T) and `heldout_<way>` (U, T, D), in nats per token.
-        domains: D names.
-        unit_domains: of the units.
+        arrays: `own_base` (U,), `heldout_base` (U, D), and for each move `own_<move>` (U, T) and
+            `heldout_<move>` (U, T, D), in nats per token.
+        domains: names of the D domains.
+        unit_domains: domain of each unit.
 
     """
     units = np.arange(len(unit_domains))
@@ -89,12 +90,12 @@ def estimated_maps(
         arrays["own_base"], arrays["heldout_base"], domains, unit_domains, units.tolist()
     )
     moved = {}
-    for way in WAYS:
-        own = arrays[f"own_{way}"]
+    for move in MOVES:
+        own = arrays[f"own_{move}"]
         about = np.repeat(units, own.shape[1]).tolist()
-        flat = arrays[f"heldout_{way}"].reshape(own.size, -1)
-        found = quantities(own.reshape(-1), flat, domains, unit_domains, about)
-        moved[way] = {name: values.reshape(own.shape) for name, values in found.items()}
+        flat = arrays[f"heldout_{move}"].reshape(own.size, -1)
+        losses = quantities(own.reshape(-1), flat, domains, unit_domains, about)
+        moved[move] = {name: values.reshape(own.shape) for name, values in losses.items()}
     return _effects(moved, base)
 
 
@@ -105,14 +106,14 @@ def true_maps(
     unit_domains: Sequence[str],
     steps: int,
 ) -> Maps:
-    """Return the maps of real retraining, NaN in the cells that were not retrained.
+    """Return the maps of true retraining, NaN in the cells that were not retrained.
 
     Args:
-        truth: of the orders that `records` describe.
-        records: of `positions.json`: the reference, then orders with the `kind` of move, the one
-            unit of `units`, and the `step`.
-        domains: names.
-        unit_domains: of the units.
+        truth: outcomes of the orders in `records`.
+        records: records of `positions.json`: first the reference, then orders with their move
+            (`kind`), the one unit in `units`, and the `step`.
+        domains: names of the D domains.
+        unit_domains: domain of each unit.
         steps: T.
 
     """
@@ -120,22 +121,24 @@ def true_maps(
     heldout, units = truth.value[:, columns], list(range(len(unit_domains)))
     row = {name: place for place, name in enumerate(truth.orders)}
     first = row[records[0]["name"]]
-    everywhere = np.tile(heldout[first], (len(units), 1))
-    base = quantities(truth.unit_loss[first], everywhere, domains, unit_domains, units)
+    repeated = np.tile(heldout[first], (len(units), 1))
+    base = quantities(truth.unit_loss[first], repeated, domains, unit_domains, units)
     empty = np.full((len(units), steps), np.nan)
-    moved = {way: {name: empty.copy() for name in QUANTITIES} for way in WAYS}
+    moved = {move: {name: empty.copy() for name in QUANTITIES} for move in MOVES}
     for record in records[1:]:
         [unit], at = record["units"], row[record["name"]]
         own = truth.unit_loss[at, [unit]]
-        found = quantities(own, heldout[[at]], domains, unit_domains, [unit])
-        for quantity, value in found.items():
+        losses = quantities(own, heldout[[at]], domains, unit_domains, [unit])
+        for quantity, value in losses.items():
             moved[record["kind"]][quantity][unit, record["step"]] = value[0]
     return _effects(moved, base)
 
 
 def _effects(moved: Mapping[str, Mapping[str, Floats]], base: Mapping[str, Floats]) -> Maps:
     return {
-        quantity: effects({way: moved[way][quantity] for way in WAYS}, base[quantity][:, None])
+        quantity: position_effects(
+            {move: moved[move][quantity] for move in MOVES}, base[quantity][:, None]
+        )
         for quantity in QUANTITIES
     }
 
@@ -147,21 +150,21 @@ def agreement(
 
     Args:
         estimated: (U, T).
-        true: (U, T), NaN in the cells that were not.
-        resamples: bootstrap resamples of the cells.
-        confidence: of the interval.
-        seed: of the resampling.
+        true: (U, T), NaN in the cells that were not retrained.
+        resamples: number of bootstrap resamples of the cells.
+        confidence: probability that the interval aims at, in (0, 1).
+        seed: seed of the resampling.
 
     Returns:
-        Spearman's correlation with its interval, the mean square error, and the same as a share of
-        the variance of the truth (1 is as good as no map).
+        Spearman's correlation with its interval, the mean square error, and the mean square error
+        as a share of the variance of the truth (1 is as good as no map).
 
     """
-    there = np.isfinite(true)
-    found, wanted = estimated[there], true[there]
-    interval = bootstrap_rank_correlation(found, wanted, resamples, confidence, seed)
-    mse = float(np.mean((found - wanted) ** 2)) if len(wanted) else None
-    variance = float(wanted.var()) if len(wanted) else 0.0
+    retrained = np.isfinite(true)
+    estimated, true = estimated[retrained], true[retrained]
+    interval = bootstrap_rank_correlation(estimated, true, resamples, confidence, seed)
+    mse = float(np.mean((estimated - true) ** 2)) if len(true) else None
+    variance = float(true.var()) if len(true) else 0.0
     return {
         **interval._asdict(),
         "mse": mse,

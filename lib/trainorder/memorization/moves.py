@@ -1,15 +1,17 @@
-"""Ways of putting a unit at a step, and a stratified draw of units and steps."""
+"""Moves that place a unit at a step, and a stratified sample of units and steps."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 SWAP, INSERTION, ABSENCE = "swap", "insertion", "absence"
-Move = Callable[[np.ndarray, int, int], np.ndarray]  # schedule (T, k), unit, step to schedule
+Move = Callable[
+    [np.ndarray, int, int], np.ndarray
+]  # from schedule (T, k), unit and step to a schedule
 
 
 def swapped(schedule: np.ndarray, unit: int, step: int) -> np.ndarray:
-    """Return the schedule (T, k) in which `unit` and the first unit of `step` change places."""
+    """Return the schedule (T, k) in which `unit` and the first unit of `step` swap places."""
     flat, width = schedule.reshape(-1).copy(), schedule.shape[1]
     home = _place(flat, unit)
     if home // width != step:
@@ -18,7 +20,7 @@ def swapped(schedule: np.ndarray, unit: int, step: int) -> np.ndarray:
 
 
 def inserted(schedule: np.ndarray, unit: int, step: int) -> np.ndarray:
-    """Return the schedule (T, k) in which `unit` comes at `step`, the others in their order."""
+    """Return the schedule (T, k) with `unit` moved to `step`; the others keep their sequence."""
     flat, width = schedule.reshape(-1), schedule.shape[1]
     home = _place(flat, unit)
     if home // width == step:
@@ -26,18 +28,18 @@ def inserted(schedule: np.ndarray, unit: int, step: int) -> np.ndarray:
     return np.insert(np.delete(flat, home), step * width, unit).reshape(schedule.shape)
 
 
-def replaced(schedule: np.ndarray, unit: int, step: int, stand_in: int) -> np.ndarray:
-    """Return `inserted` with a second visit of `stand_in` in the place of `unit`."""
+def replaced(schedule: np.ndarray, unit: int, step: int, substitute: int) -> np.ndarray:
+    """Return `inserted`, but with a second visit of `substitute` in the place of `unit`."""
     result = inserted(schedule, unit, step)
-    result[result == unit] = stand_in
+    result[result == unit] = substitute
     return result
 
 
-def stand_ins(schedule: np.ndarray, domains: Sequence[str]) -> np.ndarray:
-    """Return for each unit (U,) the next one of its domain in the schedule, cyclic.
+def substitutes(schedule: np.ndarray, domains: Sequence[str]) -> np.ndarray:
+    """Return for each unit (U,) the next unit of its domain in the schedule, cyclic.
 
-    So absence takes away what is the unit's own, not its domain's. A unit that is alone in its
-    domain is stood in for by the next unit.
+    With it, absence removes the effect of the unit itself and keeps that of its domain. The
+    substitute of a unit that is alone in its domain is the next unit.
     """
     visits = schedule.reshape(-1).tolist()
     result = np.empty(len(visits), dtype=np.int64)
@@ -49,11 +51,11 @@ def stand_ins(schedule: np.ndarray, domains: Sequence[str]) -> np.ndarray:
 
 
 def moves(schedule: np.ndarray, domains: Sequence[str]) -> dict[str, Move]:
-    """Return every way of moving a unit in `schedule` (T, k), each unit once in it, by name.
+    """Return the moves in `schedule` (T, k), which has each unit once, by name.
 
-    `absence` is no move: it is what `insertion` is compared with.
+    `absence` does not move the unit but replaces it: `insertion` is compared with it.
     """
-    others = stand_ins(schedule, domains)
+    others = substitutes(schedule, domains)
 
     def absent(base: np.ndarray, unit: int, step: int) -> np.ndarray:
         return replaced(base, unit, step, int(others[unit]))
@@ -62,7 +64,7 @@ def moves(schedule: np.ndarray, domains: Sequence[str]) -> dict[str, Move]:
 
 
 def all_positions(schedule: np.ndarray, move: Move) -> np.ndarray:
-    """Return the schedules (U, T, T, k) that put each unit at each step."""
+    """Return the schedules (U, T, T, k) that place each unit at each step."""
     steps, units = len(schedule), schedule.size
     return np.stack(
         [[move(schedule, unit, step) for step in range(steps)] for unit in range(units)]
@@ -70,9 +72,9 @@ def all_positions(schedule: np.ndarray, move: Move) -> np.ndarray:
 
 
 def stratified(units: int, steps: int, count: int, seed: int) -> np.ndarray:
-    """Return `count` different cells (count, 2), unit and step, spread evenly over both.
+    """Return `count` different cells (count, 2) of unit and step, spread evenly over both.
 
-    Each unit, and each stretch of steps, comes as often as any other, but for one.
+    The numbers of cells of any two units, or of any two stretches of steps, differ by at most one.
     """
     rng = np.random.default_rng(seed)
     count = min(count, units * steps)

@@ -5,7 +5,13 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from trainorder.curriculum.judgement import Compute, expected_best, judge, radius, true_objective
+from trainorder.curriculum.gains import (
+    Compute,
+    compare,
+    expected_best,
+    objective_radius,
+    true_objective,
+)
 from trainorder.curriculum.objective import Objective
 from trainorder.evaluation.outcomes import Outcomes
 
@@ -39,7 +45,7 @@ def test_more_draws_than_there_are_values_give_the_best_of_all():
 
 def found(**changes):
     compute = Compute(1.0, 0.2, 1)
-    return judge(CANDIDATES, TRUE, list(RANDOM), {"dear": 0.5, **changes}, compute)
+    return compare(CANDIDATES, TRUE, list(RANDOM), {"dear": 0.5, **changes}, compute)
 
 
 def test_retraining_decides_who_wins():
@@ -83,5 +89,5 @@ def test_the_radius_is_that_of_the_objective_not_of_its_parts():
     truth = {f"c{i}": {"heldout": 0.0, "heldout/x": 0.0} for i in range(9)}
     estimates = {name: {"heldout": 1.0, "heldout/x": -1.0} for name in truth}
     objective = Objective({"heldout": 1.0, "heldout/x": 1.0})
-    assert radius(objective, metrics, truth, estimates, [*truth, "unknown"], 0.9) == 0.0
-    assert radius(objective, metrics, truth, {}, list(truth), 0.9) is None
+    assert objective_radius(objective, metrics, truth, estimates, [*truth, "unknown"], 0.9) == 0.0
+    assert objective_radius(objective, metrics, truth, {}, list(truth), 0.9) is None

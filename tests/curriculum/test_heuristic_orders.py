@@ -2,7 +2,12 @@
 
 import numpy as np
 
-from trainorder.curriculum.heuristics import document_lengths, field_orders, folded, zigzag
+from trainorder.curriculum.heuristic_orders import (
+    document_lengths,
+    folded,
+    heuristic_orders,
+    zigzag,
+)
 
 DIFFICULTY = np.array([3.0, 1.0, 4.0, 1.5, 5.0, 9.0, 2.0, 6.0])
 
@@ -22,8 +27,8 @@ def test_zigzag_has_the_same_folds_without_jumps():
 
 
 def test_where_documents_end_nowhere_there_are_no_orders_by_length():
-    known = field_orders(DIFFICULTY, DIFFICULTY / 2, DIFFICULTY)
-    unknown = field_orders(DIFFICULTY, DIFFICULTY / 2, None)
+    known = heuristic_orders(DIFFICULTY, DIFFICULTY / 2, DIFFICULTY)
+    unknown = heuristic_orders(DIFFICULTY, DIFFICULTY / 2, None)
     assert known.keys() - unknown.keys() == {"short-to-long", "long-to-short"}
     for name, visits in unknown.items():
         assert np.array_equal(visits, known[name])
@@ -31,7 +36,7 @@ def test_where_documents_end_nowhere_there_are_no_orders_by_length():
 
 def test_every_order_of_the_field_is_a_permutation_that_its_name_describes():
     later = DIFFICULTY - np.arange(8) / 10  # unit 7 learns most
-    found = field_orders(DIFFICULTY, later, lengths=DIFFICULTY[::-1])
+    found = heuristic_orders(DIFFICULTY, later, lengths=DIFFICULTY[::-1])
     for name, visits in found.items():
         assert sorted(visits) == list(range(8)), f"{name} is no permutation"
     assert found["short-to-long"][0] == np.argmin(DIFFICULTY[::-1])

@@ -21,7 +21,7 @@ def _folds(difficulty: np.ndarray, folds: int) -> list[np.ndarray]:
     return [ranked[fold::folds] for fold in range(folds)]
 
 
-def field_orders(
+def heuristic_orders(
     losses: np.ndarray, later_losses: np.ndarray, lengths: np.ndarray | None
 ) -> dict[str, np.ndarray]:
     """Return visits (U,) by name.

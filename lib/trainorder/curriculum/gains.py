@@ -51,7 +51,7 @@ def true_objective(objective: Objective, truth: Outcomes) -> dict[str, float]:
     return dict(zip(truth.orders, values.tolist(), strict=True))
 
 
-def radius(
+def objective_radius(
     objective: Objective,
     metrics: Sequence[str],
     truth: Mapping[str, Mapping[str, float]],
@@ -81,7 +81,7 @@ def radius(
     return conformal_radius(found[:, 0] - found[:, 1], coverage)
 
 
-def judge(
+def compare(
     candidates: Sequence[Mapping[str, Any]],
     true: Mapping[str, float],
     random: Sequence[str],
