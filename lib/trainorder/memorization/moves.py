@@ -5,9 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 SWAP, INSERTION, ABSENCE = "swap", "insertion", "absence"
-Move = Callable[
-    [np.ndarray, int, int], np.ndarray
-]  # from schedule (T, k), unit and step to a schedule
+Move = Callable[[np.ndarray, int, int], np.ndarray]  # schedule (T, k), unit, step -> schedule
 
 
 def swapped(schedule: np.ndarray, unit: int, step: int) -> np.ndarray:
