@@ -2,7 +2,12 @@
 
 import numpy as np
 
-from trainorder.curriculum.candidates import SEARCHED, heuristic_candidates, slug
+from trainorder.curriculum.candidates import (
+    SEARCHED,
+    heuristic_candidates,
+    searched_candidates,
+    slug,
+)
 from trainorder.curriculum.constraints import Constraints
 from trainorder.curriculum.search import Proposal
 from trainorder.orders.order import Order
