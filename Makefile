@@ -38,8 +38,7 @@ $(ENV)/.package: $(ENV)/.requirements pyproject.toml
 	touch $@
 
 study: env
-	snakemake --cores all $(ARGS)
-	snakemake --report report.html $(ARGS)
+	python -m trainorder.workflow.study $(ARGS)
 
 # Two test files run at a time: tests of one file share their fixtures.
 test: env

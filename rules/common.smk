@@ -8,6 +8,7 @@ from snakemake.utils import update_config
 
 from trainorder.workflow.resources import keep_freed_memory
 from trainorder.workflow.settings import Invocation, Settings, one_line_errors
+from trainorder.workflow.study import note_results
 
 
 wildcard_constraints:
@@ -46,4 +47,5 @@ with one_line_errors():
         ),
     )
 config.update(settings.config)  # for the scripts and the report
+note_results(settings.results, os.environ)
 RESULTS, KEY = settings.results, settings.keys.study

@@ -1,0 +1,136 @@
+"""The summary of a finished study on the terminal: `python -m trainorder.workflow.summary FOLDER`.
+
+FOLDER holds the results of the study, for instance `results/default`.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trainorder.errors import UserError
+from trainorder.evaluation import result_files
+from trainorder.evaluation.results import Results
+from trainorder.evaluation.verdict import MAIN_METRIC
+
+
+class Row(NamedTuple):
+    """A line of the summary."""
+
+    label: str
+    text: str
+
+
+def summary(results: Results, folder: Path, report: Path | None = None) -> list[Row]:
+    """Return the lines of the summary.
+
+    Args:
+        results: of the study.
+        folder: of the results.
+        report: the report, if there is one.
+
+    """
+    validation = results.validation
+    best = validation["best_estimator"]
+    rows = [
+        Row("study", str(validation["study"])),
+        Row("verdict", f"{validation['verdict']}: {results.score(best)['verdict_reason']}"),
+        Row("recommended", f"{best}: {_cost(results.score(best)['cost'])}"),
+    ]
+    cheapest = cheapest_estimator(results)
+    if cheapest != best:
+        rows.append(Row("cheapest", f"{cheapest}: {_cost(results.score(cheapest)['cost'])}"))
+    rows.append(Row("spread", _spread(validation)))
+    if results.curriculum is not None:
+        rows.append(Row("best order", _best_order(results.curriculum)))
+    if report is not None:
+        rows.append(Row("report", str(report)))
+    explorer = result_files.EXPLORER.path(folder)
+    if explorer.exists():
+        rows.append(Row("explorer", str(explorer)))
+    return rows
+
+
+def cheapest_estimator(results: Results) -> str:
+    """Return the estimator with the lowest cost per order, of those with the study's verdict."""
+    verdict = results.validation["verdict"]
+
+    def cost(name: str) -> float:
+        each = results.score(name)["cost"]["per_order_retrainings"]
+        return float("inf") if each is None else float(each)
+
+    best = results.validation["best_estimator"]
+    same = [name for name in results.estimators if results.score(name)["verdict"] == verdict]
+    return min([best, *same], key=cost)
+
+
+def _cost(cost: dict[str, Any]) -> str:
+    """Return the cost of an estimator, in retrainings of the window."""
+    each = cost["per_order_retrainings"]
+    per_order = "unknown" if each is None else f"{each:.2g}"
+    return f"{cost['precompute_retrainings']:.3g} retrainings to precompute, {per_order} per order"
+
+
+def _spread(validation: Any) -> str:
+    spread = validation["spread"][MAIN_METRIC].get("random")
+    if not spread or spread["std"] is None:
+        return "unknown: fewer than two random orders"
+    return (
+        f"random orders differ by {spread['std']:.2g} nats per token (standard deviation of "
+        f"{spread['n']} retrained orders)"
+    )
+
+
+def _best_order(curriculum: Any) -> str:
+    """Return the winner of the search, and its gain over random orders."""
+    found = curriculum["winner"]
+    gains = curriculum["gains"]
+    text = f"{found}: {_gain(gains['random_mean'])} better than the mean random order"
+    equal = gains.get("same_compute")
+    if equal is None or equal["value"] is None:
+        return text
+    side = "better" if equal["value"] >= 0 else "worse"
+    return (
+        f"{text}; {abs(equal['value']):.2g} {side} than the best of as many random orders as its "
+        "compute would retrain"
+    )
+
+
+def _gain(gain: Any) -> str:
+    if gain["in_spreads"] is None:
+        return f"{gain['value']:.2g} nats"
+    return f"{gain['value']:.2g} nats ({gain['in_spreads']:.2g} spreads)"
+
+
+def print_summary(rows: Sequence[Row]) -> None:
+    """Print the summary: a table on a terminal, plain lines elsewhere."""
+    if not sys.stdout.isatty():
+        width = max(len(row.label) for row in rows)
+        for row in rows:
+            print(f"{row.label:{width}}  {row.text}")
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row(row.label, Text(row.text))
+    Console().print(table)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the summary of the study in the folder that the command line names."""
+    if len(arguments) != 1:
+        sys.exit("usage: python -m trainorder.workflow.summary results/STUDY")
+    folder = Path(arguments[0])
+    try:
+        print_summary(summary(Results.read(folder), folder))
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
