@@ -53,8 +53,8 @@ def test_no_schedule_of_a_study_is_changed_in_place(study):
     [
         (lambda study: study.orders["refrence"], "no order `refrence`.*did you mean `reference`"),
         (lambda study: study.orders["x"], "no order `x`.*expected one of reference, "),
-        (lambda study: study.search({}), "weighs no metric"),
-        (lambda study: study.search("heldout"), "'heldout' weighs no metric"),
+        (lambda study: study.search({}), "gives no weights by metric"),
+        (lambda study: study.search("heldout"), "'heldout' gives no weights by metric"),
         (lambda study: study.search({"heldout": 1.0}, random=0), "random: .* got 0"),
         (lambda study: study.search({"heldout/x": 1.0}, random=64), "no metric `heldout/x`"),
         (lambda study: study.estimate("reversed"), "'reversed' is not an order"),

@@ -50,7 +50,7 @@ def test_the_linear_assignment_is_the_best_of_all_orders_that_meet_the_constrain
     ],
 )
 def test_constraints_that_no_order_meets_are_one_line(constraints):
-    with pytest.raises(UserError, match="no order meets them all"):
+    with pytest.raises(UserError, match="no order meets pinned, quotas and furthest together"):
         linear_assignment(EFFECTS, Constraints(REFERENCE, DOMAINS, **constraints))
 
 

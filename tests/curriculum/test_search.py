@@ -44,5 +44,5 @@ def test_random_orders_are_all_different_where_few_meet_the_constraints():
 
 
 def test_without_an_order_that_meets_the_constraints_there_is_one_line():
-    with pytest.raises(UserError, match="no order meets them all"):
+    with pytest.raises(UserError, match="no order meets pinned, quotas and furthest together"):
         proposals(score, Constraints(REFERENCE, DOMAINS, pinned={0: 0, 1: 0}), 20, 2, 0)

@@ -1,1 +1,1 @@
-"""Curricula: orders that are searched by the estimates and judged by real retraining."""
+"""Curricula: searches for orders with the estimates, and checks the best ones by retraining."""

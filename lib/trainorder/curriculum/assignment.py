@@ -1,4 +1,4 @@
-"""Orders from effects: linear assignment where they are additive, quadratic where they pair up."""
+"""Orders from effects: linear assignment for additive effects, quadratic for pairwise ones."""
 
 import numpy as np
 from scipy.optimize import (
@@ -17,8 +17,8 @@ from trainorder.errors import UserError
 def linear_assignment(effects: np.ndarray, constraints: Constraints) -> np.ndarray:
     """Return the schedule (T, k) with the lowest sum of `effects` (U, T), exactly.
 
-    Each step takes k = U / T units. Without quotas by the Hungarian method on k copies of each
-    step (Crouse 2016, as in scipy); with quotas as an integer program (HiGHS).
+    Each step consumes k = U / T units. Without quotas this is the Hungarian method on k copies of
+    each step (Crouse 2016, as in scipy); with quotas it is an integer program (HiGHS).
 
     Raises:
         UserError: no order meets the constraints.
@@ -40,7 +40,7 @@ def linear_assignment(effects: np.ndarray, constraints: Constraints) -> np.ndarr
 
 def _impossible() -> UserError:
     return UserError(
-        "config: curriculum.constraints: no order meets them all; loosen pinned, quotas or furthest"
+        "config: curriculum: no order meets pinned, quotas and furthest together; relax one of them"
     )
 
 
@@ -54,21 +54,21 @@ def _by_integer_program(
     rows += [LinearConstraint(_indicator(cells, cells[:, t]), width, width) for t in range(steps)]
     for quota in constraints.quotas:
         rows.append(_quota_row(quota, cells, constraints))
-    found = milp(
+    solution = milp(
         effects.reshape(-1),
         constraints=rows,
         integrality=np.ones(cells.size),
         bounds=Bounds(0, allowed.reshape(-1).astype(float)),
     )
-    if found.x is None:
+    if solution.x is None:
         raise _impossible()
-    chosen: np.ndarray = found.x.reshape(units, steps).argmax(axis=1)
-    return chosen
+    assigned: np.ndarray = solution.x.reshape(units, steps).argmax(axis=1)
+    return assigned
 
 
-def _indicator(cells: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+def _indicator(cells: np.ndarray, selected: np.ndarray) -> np.ndarray:
     row = np.zeros((1, cells.size))
-    row[0, chosen.reshape(-1)] = 1
+    row[0, selected.reshape(-1)] = 1
     return row
 
 
@@ -82,13 +82,13 @@ def pairwise_assignment(effects: PairwiseEffects, width: int, seed: int) -> np.n
     """Return a schedule (T, k) with a low sum of pairwise effects, by 2-opt from a FAQ start.
 
     sum_{u, v} W[u, v] K[p_u, p_v] is the quadratic assignment problem of Koopmans and Beckmann
-    (1957); FAQ is that of Vogelstein et al. 2015. Constraints are not known to it.
+    (1957); FAQ is the algorithm of Vogelstein et al. (2015). It does not know the constraints.
     """
     kernel = effects.kernel.repeat(width, axis=0).repeat(width, axis=1)
     rng = np.random.default_rng(seed)
     start = quadratic_assignment(effects.weights, kernel, options={"rng": rng})
     guess = np.stack([np.arange(len(kernel)), start.col_ind], axis=1)
-    found = quadratic_assignment(
+    solution = quadratic_assignment(
         effects.weights, kernel, method="2opt", options={"partial_guess": guess, "rng": rng}
     )
-    return np.argsort(found.col_ind // width, kind="stable").reshape(-1, width)
+    return np.argsort(solution.col_ind // width, kind="stable").reshape(-1, width)

@@ -1,8 +1,8 @@
-"""The orders that are worth a real retraining: searched ones, and those that others would try.
+"""Candidates for retraining: searched orders, and the usual heuristic orders.
 
-Successive halving over fidelity (Jamieson and Talwalkar 2016): each rung sees fewer orders than the
-one before and costs more for each. Thousands of orders are scored by the cheap estimate, the best
-of each method by the dear one, and the best of these are retrained.
+This is successive halving over fidelity (Jamieson and Talwalkar 2016): each rung has fewer orders
+than the one before and costs more per order. The cheap estimator scores thousands of orders, the
+expensive one scores the best order of each method, and the best of these are retrained.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,22 +16,22 @@ from trainorder.curriculum.effects import Score
 from trainorder.curriculum.search import Proposal
 from trainorder.orders.order import Order
 
-SEARCHED, FIELD = "searched", "field"  # kinds of candidates
-SPLIT = "curriculum"  # that they all belong to
+SEARCHED, FIELD = "searched", "field"  # kinds of candidates; `field` are the heuristic orders
+SPLIT = "curriculum"  # the split of all candidates
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An order of which the objective is estimated.
+    """An order with an estimated objective.
 
     Attributes:
-        name: of the order.
-        kind: `searched`, or `field` for the orders that others would try.
+        name: name of the order.
+        kind: `searched`, or `field` for a heuristic order.
         schedule: (T, k).
-        estimates: of the objective, by estimator.
-        retrained: whether it is to be retrained for the curriculum.
-        search: of a searched order, how: `method`, `scored` (orders) and `seconds`; of another, by
-            how many units it breaks the constraints, `violations`.
+        estimates: estimated objective by estimator.
+        retrained: whether it will be retrained for the curriculum.
+        search: for a searched order its `method`, the number of orders `scored` and the `seconds`;
+            for a heuristic order the number of units that break the constraints, `violations`.
 
     """
 
@@ -43,10 +43,14 @@ class Candidate:
     search: Mapping[str, Any]
 
     def as_dict(self, reference: Order) -> dict[str, Any]:
-        """Return the candidate as it stands in `candidates.json`, an order with more fields."""
+        """Return the record of `candidates.json`: an order with further fields."""
         order = Order(self.name, self.kind, SPLIT, self.schedule)
-        more = {"estimates": dict(self.estimates), "retrained": self.retrained}
-        return {**order.as_dict(reference), **more, "search": dict(self.search)}
+        return {
+            **order.as_dict(reference),
+            "estimates": dict(self.estimates),
+            "retrained": self.retrained,
+            "search": dict(self.search),
+        }
 
 
 def slug(method: str) -> str:
@@ -55,18 +59,16 @@ def slug(method: str) -> str:
 
 
 def searched_candidates(
-    proposals: Sequence[Proposal], cheap: str, dear: str, score: Score, retrained: int
+    proposals: Sequence[Proposal], cheap: str, expensive: str, score: Score, retrained: int
 ) -> list[Candidate]:
-    """Return a candidate for each different proposal, the best by the dear estimate first.
-
-    The first `retrained` go on to real training.
+    """Return a candidate for each different proposal, sorted by the expensive estimate.
 
     Args:
-        proposals: the best first; of those with one and the same order, the first counts.
-        cheap: name of the estimator that the search went by.
-        dear: name of the estimator that `score` asks.
-        score: of schedules, lower is better.
-        retrained: how many go on to real training.
+        proposals: the best first; if several have the same order, the first one counts.
+        cheap: name of the estimator that the search used.
+        expensive: name of the estimator in `score`.
+        score: estimates the objective of schedules; lower is better.
+        retrained: number of candidates, from the first, that will be retrained.
 
     """
     different: dict[bytes, Proposal] = {}
@@ -81,7 +83,7 @@ def searched_candidates(
             name,
             SEARCHED,
             schedules[name],
-            {cheap: by_name[name].score, dear: scores[name]},
+            {cheap: by_name[name].score, expensive: scores[name]},
             place < retrained,
             {
                 "method": by_name[name].method,
@@ -99,10 +101,15 @@ def heuristic_candidates(
     estimators: Mapping[str, Score],
     known: Collection[str],
 ) -> list[Candidate]:
-    """Return the field's orders as candidates, whatever the constraints.
+    """Return heuristic orders as candidates.
 
-    A baseline that breaks them is shown all the same, and says by how many units it does. Those
-    that are `known` have their truth already.
+    They are baselines, so they may break the constraints; `violations` counts by how many units.
+
+    Args:
+        orders: schedules (T, k) by name.
+        constraints: constraints of the search.
+        estimators: function that estimates the objective, by name of the estimator.
+        known: names of the orders that were already retrained.
     """
     schedules = np.stack(list(orders.values()))
     scores = {name: score(schedules) for name, score in estimators.items()}

@@ -1,4 +1,4 @@
-"""What an order may not do: pinned units, shares of a domain in a span, moves that are too far."""
+"""Constraints on an order: pinned units, quotas of a domain in a span, and a furthest move."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Quota:
-    """How many units of a domain stand in the steps `first` .. `last`, both included.
+    """A bound on the number of units of a domain in the steps `first` to `last`, both included.
 
     Attributes:
-        domain: of the units.
-        first: step.
-        last: step.
-        least: units.
-        most: units; None is no bound.
+        domain: domain of the units.
+        first: first step of the span.
+        last: last step of the span.
+        least: smallest number of units.
+        most: largest number of units; None: no bound.
 
     """
 
@@ -28,14 +28,15 @@ class Quota:
 
 @dataclass(frozen=True)
 class Constraints:
-    """Constraints on schedules of one epoch, in which each unit comes once.
+    """Constraints on schedules of one epoch, in which each unit occurs once.
 
     Attributes:
-        reference: (T, k) the schedule that distances are counted from.
-        domains: of each of the U units.
+        reference: (T, k) schedule from which the distance of moves is counted.
+        domains: domain of each of the U units.
         pinned: step by unit.
-        quotas: of domains.
-        furthest: steps that a unit may be moved from its place in the reference; None is no bound.
+        quotas: bounds on the number of units of a domain in a span.
+        furthest: largest number of steps between a unit's step and its step in the reference; None:
+            no bound.
 
     """
 
@@ -46,7 +47,7 @@ class Constraints:
     furthest: int | None = None
 
     def allowed(self) -> np.ndarray:
-        """Return which unit may stand at which step, (U, T) bool; quotas apart."""
+        """Return which unit may be at which step, (U, T) bool, without regard to quotas."""
         steps = np.arange(len(self.reference))
         home = places(self.reference[None])[0]
         result = np.ones((len(home), len(steps)), dtype=bool)
@@ -64,7 +65,7 @@ class Constraints:
         return result
 
     def violations(self, schedules: np.ndarray) -> np.ndarray:
-        """Return by how many units each of `schedules` (O, T, k) breaks the constraints, (O,)."""
+        """Return how many units of each schedule (O, T, k) break the constraints, (O,)."""
         where = places(schedules)
         units = np.arange(where.shape[1])
         broken: np.ndarray = (~self.allowed()[units, where]).sum(axis=1)
@@ -77,7 +78,7 @@ class Constraints:
 
 
 def places(schedules: np.ndarray) -> np.ndarray:
-    """Return the step of each unit (O, U) in schedules (O, T, k) that visit each unit once."""
+    """Return the step of each unit (O, U) in schedules (O, T, k) that have each unit once."""
     count, _, width = schedules.shape
     flat = schedules.reshape(count, -1)
     steps: np.ndarray = np.argsort(flat, axis=1) // width

@@ -1,4 +1,4 @@
-"""What a search came to: its orders beside the field's and beside chance, all really retrained."""
+"""Gains of searched orders over heuristic and random orders, all of them retrained."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from trainorder.evaluation.outcomes import Outcomes
 
 @dataclass(frozen=True)
 class Compute:
-    """What the search cost, in retrainings.
+    """The cost of a search, in retrainings.
 
     Attributes:
-        precompute: of the estimators that it went by.
-        search: proposing and estimating.
-        retrained: real training of the best.
+        precompute: precompute of the estimators that it used.
+        search: proposals and estimates.
+        retrained: number of retrained candidates.
 
     """
 
@@ -30,12 +30,12 @@ class Compute:
 
     @property
     def total(self) -> float:
-        """All of it."""
+        """The sum of all parts."""
         return self.precompute + self.search + self.retrained
 
 
 def expected_best(values: Sequence[float], n: int) -> float:
-    """Return the expected lowest of `n` of `values`, drawn without replacement.
+    """Return the expected lowest of `n` values, drawn without replacement from `values`.
 
     The i-th lowest of m values is the lowest of n with probability C(m - i, n - 1) / C(m, n).
     """
@@ -46,7 +46,7 @@ def expected_best(values: Sequence[float], n: int) -> float:
 
 
 def true_objective(objective: Objective, truth: Outcomes) -> dict[str, float]:
-    """Return the objective of each order that was retrained, averaged over the readouts."""
+    """Return the objective of each retrained order, averaged over the readouts."""
     values = objective.of(truth.metrics, truth.along).mean(axis=1)
     return dict(zip(truth.orders, values.tolist(), strict=True))
 
@@ -59,15 +59,18 @@ def objective_radius(
     calibration: Sequence[str],
     coverage: float,
 ) -> float | None:
-    """Return the split-conformal radius of an estimated objective at the window's end.
+    """Return the split-conformal radius of an estimated objective at the end of the window.
 
     Args:
-        objective: of the search.
-        metrics: of the study.
-        truth: by order and metric.
-        estimates: of one estimator, by order and metric.
-        calibration: names of the calibration orders; those that are not estimated are left out.
-        coverage: wanted probability, in (0, 1).
+        objective: objective of the search.
+        metrics: metrics of the study.
+        truth: true value by order and metric.
+        estimates: values of one estimator by order and metric.
+        calibration: names of the calibration orders; orders without an estimate do not count.
+        coverage: probability that the interval aims at, in (0, 1).
+
+    Returns:
+        The radius, or None if no calibration order was estimated or they are too few.
 
     """
     both = [
@@ -77,8 +80,8 @@ def objective_radius(
     ]
     if not both:
         return None
-    found = objective.of(metrics, np.array(both))
-    return conformal_radius(found[:, 0] - found[:, 1], coverage)
+    values = objective.of(metrics, np.array(both))
+    return conformal_radius(values[:, 0] - values[:, 1], coverage)
 
 
 def compare(
@@ -88,30 +91,29 @@ def compare(
     radii: Mapping[str, float | None],
     compute: Compute,
 ) -> dict[str, Any]:
-    """Return the winner, every candidate with estimates and truth, and what chance would give.
+    """Return the winner, all candidates with estimate and truth, and the gains over baselines.
 
-    The winner is the searched order that retraining found best. "Chance" is what the same compute
-    buys in retrainings of random orders, the best of which is kept.
+    The winner is the searched order with the lowest true objective. One baseline is the expected
+    best of as many random orders as the compute of the search could retrain.
 
     Args:
         candidates: records of `candidates.json`.
-        true: objective by order.
+        true: true objective by order.
         random: names of the retrained random orders.
-        radii: conformal radius by estimator, None where there is none.
-        compute: of the search.
+        radii: conformal radius by estimator, or None.
+        compute: compute of the search.
 
     """
     orders = [_order(candidate, true, radii) for candidate in candidates]
-    judged = [order for order in orders if order["true"] is not None]
-    winner = min((o for o in judged if o["kind"] == SEARCHED), key=lambda o: o["true"])
-    best_field = min((o for o in judged if o["kind"] == FIELD), key=lambda o: o["true"])
+    retrained = [order for order in orders if order["true"] is not None]
+    winner = min((o for o in retrained if o["kind"] == SEARCHED), key=lambda o: o["true"])
+    best_field = min((o for o in retrained if o["kind"] == FIELD), key=lambda o: o["true"])
     values = np.array([true[name] for name in random])
     n = ceil(compute.total)
-    chance = expected_best(values.tolist(), n)
     spread = float(values.std(ddof=1))
     baselines = {
         "random_mean": float(values.mean()),
-        "same_compute": chance,
+        "same_compute": expected_best(values.tolist(), n),
         "field": best_field["true"],
     }
     return {

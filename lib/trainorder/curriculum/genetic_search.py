@@ -1,4 +1,4 @@
-"""A genetic algorithm over orders, as in the published study (Yang et al. 2025), with DEAP."""
+"""Genetic search over orders, as in the published study (Yang et al. 2025), with DEAP."""
 
 import random
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ _CROSSOVER, _MUTATION, _SHUFFLED, _TOURNAMENT = 0.6, 0.4, 0.05, 3
 
 
 class _Fitness(base.Fitness):  # type: ignore[misc]
-    """Broken constraints first, then the score; the less, the better."""
+    """Broken constraints first, then the score; lower is better for both."""
 
     weights = (-1.0, -1.0)
 
 
 class _Individual(list[int]):
-    """The visits of an order."""
+    """The units of an order, in the sequence in which it visits them."""
 
     def __init__(self, visits: Sequence[int]) -> None:
         super().__init__(visits)
@@ -35,16 +35,17 @@ def genetic_search(
 ) -> np.ndarray:
     """Return the best schedule (T, k) of all generations.
 
-    Ordered crossover (Goldberg 1989), mutation by shuffling a few places, tournament selection of
-    parents and offspring together. Orders that break constraints lose against those that break
-    fewer. A generation is scored at once.
+    Ordered crossover (Goldberg 1989), mutation that shuffles a few places, and tournament selection
+    among parents and offspring. An order that breaks more constraints loses against one that breaks
+    fewer. All orders of a generation are scored at once.
 
     Args:
-        score: objective of schedules, lower is better.
+        score: estimates the objective of schedules; lower is better.
         population: (n, T, k), the first generation.
-        constraints: what an order may not do.
-        generations: how many follow.
-        seed: of all random choices; DEAP draws from Python's global stream, which is put back.
+        constraints: constraints of the search.
+        generations: number of further generations.
+        seed: seed of all random choices. DEAP draws from Python's global random state, which is
+            restored afterwards.
 
     """
     shape = population.shape[1:]

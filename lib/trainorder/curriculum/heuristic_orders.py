@@ -1,4 +1,4 @@
-"""The orders that the field would try first, from a difficulty of each unit."""
+"""Heuristic orders of the curriculum literature, from lengths and losses of the units."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ FOLDS = 4
 
 
 def folded(difficulty: np.ndarray, folds: int = FOLDS) -> np.ndarray:
-    """Return units easy to hard, `folds` times over: the n-th fold takes every `folds`-th, (U,)."""
+    """Return units (U,) from easy to hard, `folds` times: fold n has every `folds`-th unit."""
     return np.concatenate(_folds(difficulty, folds))
 
 
 def zigzag(difficulty: np.ndarray, folds: int = FOLDS) -> np.ndarray:
-    """Return the folds of `folded` up and down in turn, (U,), without jumps of difficulty."""
+    """Return units (U,) as `folded`, but with every second fold from hard to easy."""
     parts = enumerate(_folds(difficulty, folds))
     return np.concatenate([part[:: -1 if i % 2 else 1] for i, part in parts])
 
@@ -24,17 +24,17 @@ def _folds(difficulty: np.ndarray, folds: int) -> list[np.ndarray]:
 def heuristic_orders(
     losses: np.ndarray, later_losses: np.ndarray, lengths: np.ndarray | None
 ) -> dict[str, np.ndarray]:
-    """Return visits (U,) by name.
+    """Return units (U,) in the sequence of each heuristic, by name.
 
     Args:
-        losses: (U,) of each unit before the window.
-        later_losses: (U,) under a later checkpoint; what a unit lost in between is how learnable
-            it is (perplexity difference).
-        lengths: (U,) mean length of the documents in each unit, in tokens; None where it is not
-            known where documents end: no orders by length then.
+        losses: (U,) loss of each unit before the window.
+        later_losses: (U,) loss under a later checkpoint. The difference says how learnable a unit
+            is (perplexity difference).
+        lengths: (U,) mean length of the documents in each unit, in tokens; None if the ends of
+            documents are unknown. Then there are no orders by length.
 
     """
-    learnt = losses - later_losses
+    learnability = losses - later_losses
     by_length = (
         {
             "short-to-long": np.argsort(lengths, kind="stable"),
@@ -45,8 +45,8 @@ def heuristic_orders(
     )
     return {
         **by_length,
-        "most-learnable-first": np.argsort(-learnt, kind="stable"),
-        "most-learnable-last": np.argsort(learnt, kind="stable"),
+        "most-learnable-first": np.argsort(-learnability, kind="stable"),
+        "most-learnable-last": np.argsort(learnability, kind="stable"),
         "folded": folded(losses),
         "zigzag": zigzag(losses),
     }
@@ -55,8 +55,8 @@ def heuristic_orders(
 def document_lengths(units: np.ndarray, end: int) -> np.ndarray:
     """Return the mean length (U,), in tokens, of the documents in `units` (U, S, L).
 
-    Documents are told apart by the end-of-text token `end`. Pairs have a sequence each, of which
-    padding, a given `end` (see `Corpus`), is no part.
+    The end-of-text token `end` separates documents. A pair has a sequence of its own, whose padding
+    (a given `end`, see `Corpus`) does not count.
     """
     tokens = units.reshape(len(units), -1)
     documents = units.shape[1] if (units < 0).any() else 1 + (tokens == end).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Local search: the best of many neighbours, again and again, until none is better."""
+"""Local search: repeatedly moves to the best of many neighbours, until none is better."""
 
 import numpy as np
 
@@ -16,28 +16,28 @@ def local_search(
     batch: int,
     rounds: int,
 ) -> np.ndarray:
-    """Return the schedule (T, k) that steepest descent by 2-opt, insertion and swap ends at.
+    """Return the schedule (T, k) at the end of steepest descent by 2-opt, insertion and swap.
 
     Args:
-        score: objective of schedules, lower is better.
-        start: (T, k), where the search begins; it meets the constraints.
-        constraints: neighbours that break them are not tried.
-        rng: draws the neighbours.
-        batch: neighbours scored at a time.
-        rounds: batches at most.
+        score: estimates the objective of schedules; lower is better.
+        start: (T, k) schedule that the search begins with; it meets the constraints.
+        constraints: neighbours that break them are not scored.
+        rng: random generator of the neighbours.
+        batch: number of neighbours that are scored at once.
+        rounds: largest number of batches.
 
     """
     best, value = start, float(score(start[None])[0])
     waited = 0
     for _ in range(rounds):
-        tried = neighbours(best, rng, batch)
-        tried = tried[constraints.violations(tried) == 0]
+        candidates = neighbours(best, rng, batch)
+        candidates = candidates[constraints.violations(candidates) == 0]
         waited += 1
-        if len(tried):
-            values = score(tried)
+        if len(candidates):
+            values = score(candidates)
             lowest = int(values.argmin())
             if values[lowest] < value:
-                best, value, waited = tried[lowest], float(values[lowest]), 0
+                best, value, waited = candidates[lowest], float(values[lowest]), 0
         if waited == _PATIENCE:
             break
     return best

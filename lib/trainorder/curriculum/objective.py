@@ -1,4 +1,4 @@
-"""What a curriculum is to lower: a weighted mix of metrics."""
+"""The objective of a search: a weighted sum of metrics."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Objective:
     """The sum of weight times metric, in nats per token; lower is better.
 
     Attributes:
-        weights: by metric, `heldout` or `heldout/<domain>`.
+        weights: weight by metric, `heldout` or `heldout/<domain>`.
 
     """
 
@@ -24,20 +24,20 @@ class Objective:
         """Check the weights.
 
         Raises:
-            UserError: they are no mapping, or empty.
+            UserError: `weights` is not a mapping, or empty.
 
         """
         if not isinstance(self.weights, Mapping) or not self.weights:
             raise UserError(
-                f"objective: {self.weights!r} weighs no metric; give weights by name, "
-                "as in {'heldout': 1.0}"
+                f"objective: {self.weights!r} gives no weights by metric; use a mapping, "
+                "for example {'heldout': 1.0}"
             )
 
     def of(self, metrics: Sequence[str], values: np.ndarray) -> np.ndarray:
         """Return the objective (...,) of `values` (..., M), the columns named by `metrics`.
 
         Raises:
-            UserError: a metric that the study does not have.
+            UserError: the study does not have a metric.
 
         """
         for name in self.weights:
@@ -45,16 +45,16 @@ class Objective:
                 raise UserError(
                     f"curriculum.objective: no metric `{name}`; this study has {', '.join(metrics)}"
                 )
-        found: np.ndarray = values @ np.array([self.weights.get(name, 0.0) for name in metrics])
-        return found
+        total: np.ndarray = values @ np.array([self.weights.get(name, 0.0) for name in metrics])
+        return total
 
     def of_domains(self, domains: Sequence[str], values: np.ndarray) -> np.ndarray:
-        """Return the objective (...,) of `values` (..., D), the losses of the domains alone.
+        """Return the objective (...,) of `values` (..., D), the losses of the domains.
 
         `heldout` is their mean.
 
         Raises:
-            UserError: as `of`.
+            UserError: the study does not have a metric.
 
         """
         mean = values.mean(axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The same search in several studies: what is gained, with an interval over them."""
+"""Gains of the same search in several studies, with an interval over the studies."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,16 +9,17 @@ GAINS = ("random_mean", "same_compute", "field")
 
 
 def group_name(config: Mapping[str, Any], base: Mapping[str, Any]) -> str:
-    """Return what a study's training is, other than its seeds: schedule, and rate if not `base`'s.
+    """Return the name of a group of studies: schedule, and learning rate if it is not `base`'s.
 
     Args:
-        config: the configuration of the study.
-        base: that of the study which it replicates.
+        config: configuration of the study.
+        base: configuration of the study that it replicates.
 
     """
-    mine, usual = config["optimizer"], base["optimizer"]
-    rate = "" if mine["learning_rate"] == usual["learning_rate"] else mine["learning_rate"]
-    return f"{mine['schedule']}, rate {rate:g}" if rate else str(mine["schedule"])
+    optimizer, rate = config["optimizer"], config["optimizer"]["learning_rate"]
+    if rate == base["optimizer"]["learning_rate"]:
+        return str(optimizer["schedule"])
+    return f"{optimizer['schedule']}, rate {rate:g}"
 
 
 def collect(
@@ -26,12 +27,12 @@ def collect(
     memorization: Sequence[Mapping[str, Any]],
     confidence: float,
 ) -> dict[str, Any]:
-    """Return gains, half-lives and agreement of studies that differ in seeds alone, by group.
+    """Return gains, half-lives and agreement by group; the studies of a group differ in seeds only.
 
     Args:
-        curricula: contents of `curriculum.json`, the study that is replicated first.
-        memorization: contents of `memorization.json` of the same studies, or nothing.
-        confidence: of the intervals (Student's, over studies).
+        curricula: contents of each study's `curriculum.json`; first the study that is replicated.
+        memorization: contents of `memorization.json` of the same studies, or empty.
+        confidence: probability that Student's intervals over studies aim at, in (0, 1).
 
     """
     base = curricula[0]["provenance"]["config"]
@@ -55,7 +56,7 @@ def collect(
 
 
 def _half_lives(maps: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None]]:
-    """Return the half-life in each study, by domain; None where it has no such units."""
+    """Return the half-life in each study, by domain; None if a study has no such units."""
     domains = dict.fromkeys(name for one in maps for name in one["forgetting"])
     return {name: [_life(one["forgetting"].get(name)) for one in maps] for name in domains}
 

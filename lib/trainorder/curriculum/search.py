@@ -1,4 +1,4 @@
-"""Proposes orders by every method, all scored by the same estimate."""
+"""Proposes one order by each search method; the same estimate scores all of them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from trainorder.curriculum.effects import Score, additive_effects, pairwise_effe
 from trainorder.curriculum.genetic_search import genetic_search
 from trainorder.curriculum.local_search import local_search
 
-_POPULATION = 200  # of the genetic algorithm: the best of the random orders
-_BATCH = 512  # neighbours that local search scores at a time
+_POPULATION = 200  # of the genetic search: the best random orders
+_BATCH = 512  # neighbours that local search scores at once
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Proposal:
     """An order that a method proposes.
 
     Attributes:
-        method: that proposed it.
+        method: name of the method that proposed it.
         schedule: (T, k).
-        score: the estimate of the objective; lower is better.
-        scored: orders that the method had scored for it, the random ones that all share left out.
-        seconds: what the method took.
+        score: estimated objective; lower is better.
+        scored: number of orders that the method scored, without the random ones that all share.
+        seconds: time that the method took.
 
     """
 
@@ -36,8 +36,8 @@ class Proposal:
     seconds: float
 
 
-class _Counted:
-    """A score that counts what it scores."""
+class _CountingScore:
+    """A score that counts the schedules that it scores."""
 
     def __init__(self, score: Score) -> None:
         self.score, self.count = score, 0
@@ -54,33 +54,33 @@ def proposals(
 
     Args:
         score: estimates the objective of schedules (O, T, k).
-        constraints: what an order may not do; every proposal meets them.
-        orders: random orders that are scored, to read the effects from and to begin with.
-        rounds: generations of the genetic algorithm, and batches of local search.
-        seed: of all random choices.
+        constraints: every proposal meets them.
+        orders: number of random orders that effects are estimated from and searches begin with.
+        rounds: generations of the genetic search, and batches of local search.
+        seed: seed of all random choices.
 
     Raises:
         UserError: no order meets the constraints.
 
     """
-    tried = random_orders(constraints, orders, np.random.default_rng([seed, 0]))
-    values = score(tried)
-    counted = _Counted(score)
-    found = []
+    sample = random_orders(constraints, orders, np.random.default_rng([seed, 0]))
+    values = score(sample)
+    counted = _CountingScore(score)
+    result = []
     began = perf_counter()
-    for method, schedule in _searched(counted, constraints, tried, values, rounds, seed):
+    for method, schedule in _searched(counted, constraints, sample, values, rounds, seed):
         if constraints.violations(schedule[None])[0]:
-            continue  # pairs of units know nothing of constraints
+            continue  # the pairwise assignment does not know the constraints
         value = float(score(schedule[None])[0])
-        found.append(Proposal(method, schedule, value, counted.count, perf_counter() - began))
+        result.append(Proposal(method, schedule, value, counted.count, perf_counter() - began))
         counted.count, began = 0, perf_counter()
-    return sorted(found, key=lambda proposal: proposal.score)
+    return sorted(result, key=lambda proposal: proposal.score)
 
 
 def _searched(
     score: Score,
     constraints: Constraints,
-    tried: np.ndarray,
+    sample: np.ndarray,
     values: np.ndarray,
     rounds: int,
     seed: int,
@@ -92,24 +92,25 @@ def _searched(
         rng = np.random.default_rng([seed, stream])
         return local_search(score, start, constraints, rng, _BATCH, rounds)
 
-    yield "best of random", tried[ranked[0]]
-    yield "local search", refined(tried[ranked[0]], 1)
-    assigned = linear_assignment(additive_effects(tried, values), constraints)
+    yield "best of random", sample[ranked[0]]
+    yield "local search", refined(sample[ranked[0]], 1)
+    assigned = linear_assignment(additive_effects(sample, values), constraints)
     yield "assignment", assigned
     yield "assignment, local search", refined(assigned, 2)
-    paired = pairwise_assignment(pairwise_effects(tried, values), width, seed)
+    paired = pairwise_assignment(pairwise_effects(sample, values), width, seed)
     yield "pairwise assignment", paired
     if not constraints.violations(paired[None])[0]:
         yield "pairwise assignment, local search", refined(paired, 3)
-    bred = genetic_search(score, tried[ranked[:_POPULATION]], constraints, rounds, seed)
-    yield "genetic", bred
-    yield "genetic, local search", refined(bred, 4)
+    evolved = genetic_search(score, sample[ranked[:_POPULATION]], constraints, rounds, seed)
+    yield "genetic", evolved
+    yield "genetic, local search", refined(evolved, 4)
 
 
 def random_orders(constraints: Constraints, count: int, rng: np.random.Generator) -> np.ndarray:
     """Return random schedules (count, T, k) that meet the constraints.
 
-    Permutations; where few of them meet the constraints, assignments with random effects instead.
+    They are permutations; those that break the constraints are replaced by linear assignments of
+    random effects.
 
     Raises:
         UserError: no order meets the constraints.
@@ -117,10 +118,12 @@ def random_orders(constraints: Constraints, count: int, rng: np.random.Generator
     """
     steps, width = constraints.reference.shape
     units = steps * width
-    tried = np.stack([rng.permutation(units) for _ in range(count)]).reshape(count, steps, width)
-    meeting: np.ndarray = tried[constraints.violations(tried) == 0]
-    missing = count - len(meeting)
+    sample = np.stack([rng.permutation(units) for _ in range(count)]).reshape(count, steps, width)
+    allowed: np.ndarray = sample[constraints.violations(sample) == 0]
+    missing = count - len(allowed)
     if not missing:
-        return meeting
-    made = [linear_assignment(rng.normal(size=(units, steps)), constraints) for _ in range(missing)]
-    return np.concatenate([meeting, np.stack(made)])
+        return allowed
+    assigned = [
+        linear_assignment(rng.normal(size=(units, steps)), constraints) for _ in range(missing)
+    ]
+    return np.concatenate([allowed, np.stack(assigned)])
