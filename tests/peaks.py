@@ -64,7 +64,17 @@ WINDOW, PER_STEP = 3, 2
 UNITS = WINDOW * PER_STEP  # so many vectors in a row of the table that holding one would be seen
 SEQUENCES, LENGTH, VOCABULARY = 3, 3, 64  # few tokens, so little beside vectors
 ORDER = Order("random-0", "random", "random", np.array([[2, 4], [0, 5], [1, 3]]))
-CLIPPED = OptimizerConfig(1e-3, 0.9, 0.95, 1e-8, 0.1, "constant", 0, 0.1, 1.0)
+CLIPPED = OptimizerConfig(
+    learning_rate=1e-3,
+    beta1=0.9,
+    beta2=0.95,
+    epsilon=1e-8,
+    weight_decay=0.1,
+    schedule="constant",
+    linear_warmup_steps=0,
+    final_fraction=0.1,
+    gradient_clip=1.0,
+)
 CURVATURE = CurvatureConfig("domains", 1, 4, 0.0, 6, 2, 2)
 LABELS = np.array([0, 0, 1, 0, 1, 1])
 CHECKPOINTS = (0, 2, WINDOW)
@@ -78,7 +88,7 @@ def problem(layers):
         for shape in ((1,), (UNITS, SEQUENCES), (1, 1))
     )
     corpus = Corpus(["a"], VOCABULARY, warmup, units, ["a"] * UNITS, heldout)
-    config = ModelConfig(512, 1408, layers, 8)
+    config = ModelConfig(hidden_size=512, intermediate_size=1408, layers=layers, heads=8)
     model = LanguageModel(config, VOCABULARY, LENGTH, 0, torch.float32)
     return LanguageProblem(model, corpus, Meter())
 
@@ -273,7 +283,7 @@ def main(folder):
 
 def problem_size(layers):
     """Return the number of parameters; on the device `meta` nothing is allocated."""
-    config = ModelConfig(512, 1408, layers, 8)
+    config = ModelConfig(hidden_size=512, intermediate_size=1408, layers=layers, heads=8)
     with torch.device("meta"):
         return LanguageModel(config, VOCABULARY, LENGTH, 0, torch.float32).size
 

@@ -139,7 +139,14 @@ def language_problem(units=6, unit_size=2, seed=0, dtype=torch.float64, device=N
             corpus,
             **{name: as_pairs(getattr(corpus, name)) for name in ("warmup", "units", "heldout")},
         )
-    model = LanguageModel(ModelConfig(8, 12, 1, 2), 13, 7, seed, dtype, device)
+    model = LanguageModel(
+        ModelConfig(hidden_size=8, intermediate_size=12, layers=1, heads=2),
+        13,
+        7,
+        seed,
+        dtype,
+        device,
+    )
     if dtype == torch.float64:
         keep_double(model.module)
     return LanguageProblem(model, corpus, Meter())

@@ -101,7 +101,7 @@ BAD = {
         "optimizer.gradient_clip",
         "with a dot",
     ),
-    "number as text": (changed(window__units="32"), "window.units", "integer"),
+    "number as text": (changed(window__units="32"), "window.units", "is text, not a number"),
     "number as Snakemake's --config passes it": (
         changed(optimizer__learning_rate="0.001"),
         "optimizer.learning_rate",
@@ -191,7 +191,7 @@ BAD = {
         "memorization",
         "reduced@barycentre",
     ),
-    "a search in two epochs": (changed(window__epochs=2), "curriculum", "window.epochs 1"),
+    "a search in two epochs": (changed(window__epochs=2), "curriculum", "set window.epochs to 1"),
     "a pinned unit that is not there": (
         changed(curriculum__pinned=[{"unit": 32, "step": 0}]),
         "curriculum.pinned",
@@ -364,19 +364,19 @@ BAD = {
     "a schedule that ends before the window": (
         changed(optimizer__horizon=631),
         "optimizer.horizon",
-        "631 steps, and the window ends after 632",
+        "set it to at least that",
     ),
-    "a run of text": (changed(run=RUN, curriculum=None), "run", "`packages`, and must be `tokens`"),
+    "a run of text": (changed(run=RUN, curriculum=None), "run", "set corpus.source to `tokens`"),
     "a run without an order": (changed(run={"checkpoints": "."}), "run.order", "missing key"),
-    "a run that is text": (changed(run="runs/mine"), "run", "object"),
+    "a run that is text": (changed(run="runs/mine"), "run", "a mapping"),
     "a run with a misspelt key": (changed(run={**RUN, "oder": ""}), "run.oder", "`order`"),
     "a run and a proxy": (
-        tokens(run=RUN, curriculum=None, memorization=None, estimators=[{"method": "proxy"}]),
-        "estimators: proxy",
+        filed(run=RUN, curriculum=None, memorization=None, estimators=[{"method": "proxy"}]),
+        "estimators: `proxy`",
         "set run to null",
     ),
     "a run and replicates": (
-        tokens(run=RUN, curriculum__replicates=[{"seed": 1}], estimators=UNPROXIED),
+        filed(run=RUN, curriculum__replicates=[{"seed": 1}], estimators=UNPROXIED),
         "curriculum.replicates",
         "set run to null",
     ),
@@ -392,11 +392,11 @@ BAD = {
     ),
     "a path that is a pattern": (
         changed(corpus__source="files", corpus__files=["{x}.txt"]),
-        "corpus.files: '{x}.txt'",
-        "takes no '{' in a path; rename it",
+        "corpus.files[0]: '{x}.txt'",
+        "contains '{', which Snakemake paths cannot; rename it",
     ),
     "a path with a NUL": (changed(orders__custom="a\0.json"), "orders.custom: 'a", "'\\x00'"),
-    "a path of two lines": (tokens(run={**RUN, "order": "a\nb"}), "run.order: 'a", "'\\n'"),
+    "a path of two lines": (filed(run={**RUN, "order": "a\nb"}), "run.order: 'a", "'\\n'"),
     "a folder that no system can name": (changed(model__source="\ud800"), "model.source", "rename"),
     "missing order file": (changed(orders__custom="absent.json"), "orders.custom", "absent.json"),
     "missing model": (

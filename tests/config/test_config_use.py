@@ -13,8 +13,11 @@ from trainorder.config import sections as config_module
 ROOT = Path(__file__).parents[2]
 RULES = "\n".join(
     re.sub(r"(?m)(^|\s)#.*$", "", path.read_text())
-    for path in [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]
-    if path.exists()
+    for path in [
+        ROOT / "Snakefile",
+        *sorted((ROOT / "rules").glob("*.smk")),
+        *sorted((ROOT / "lib/trainorder/workflow").glob("*.py")),  # settings of the rules
+    ]
 )
 CODE = {
     path: ast.parse(path.read_text())
@@ -95,6 +98,10 @@ def consuming_trees():
     package = own.resolve().parent
     others = [tree for path, tree in CODE.items() if path.resolve().parent != package]
     classes = [node for node in ast.parse(own.read_text()).body if isinstance(node, ast.ClassDef)]
+    for node in classes:  # validators only check
+        node.body = [
+            part for part in node.body if not getattr(part, "name", "").startswith("_check")
+        ]
     return [*others, *classes]
 
 

@@ -170,7 +170,7 @@ def test_a_tokenizer_is_trained_on_prompts_and_responses_of_the_warm_up(pairs, w
 def test_a_saved_corpus_of_pairs_is_a_problem_of_finite_loss(pairs, window, tmp_path):
     corpus, _, _ = build(pairs(40), window, 0, {})
     corpus.save(tmp_path / "corpus.h5", "key")
-    model = vars(ModelConfig(8, 12, 1, 2))
+    model = vars(ModelConfig(hidden_size=8, intermediate_size=12, layers=1, heads=2))
     problem = LanguageProblem.load(str(tmp_path / "corpus.h5"), Meter(), "key", model, 0, 1)
     theta = problem.model.parameters()
     losses = [*problem.evaluate(theta), *problem.unit_losses(theta)]

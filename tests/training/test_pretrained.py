@@ -49,7 +49,9 @@ def llama_folder(tmp_path_factory):
 
 
 def loaded(folder, vocabulary=VOCABULARY, length=LENGTH, dtype=torch.float64, seed=0, **fields):
-    config = ModelConfig(2, 1, 1, 1, source=str(folder), **fields)
+    config = ModelConfig(
+        hidden_size=2, intermediate_size=1, layers=1, heads=1, source=str(folder), **fields
+    )
     return LanguageModel(config, vocabulary, length, seed, dtype)
 
 

@@ -98,29 +98,43 @@ def _line(details: ErrorDetails, root: type) -> str:
     kind, value = details["type"], details.get("input")
     if _is_unknown(details):
         return f"{where}: unknown key; {_suggestion(loc, details, root)}"
-    if kind in ("missing", "missing_argument"):
-        return f"{where}: missing key; it has no default"
     if kind == "value_error":
         message = str(details["ctx"]["error"])
         return f"{where}{_separator(where, message)}{message}"
-    if kind == "string_pattern_mismatch":
-        return f"{where}: {value!r} is not a name; use letters, digits, `_`, `.` and `-`"
-    if kind in ("int_type", "float_type") and _EXPONENT.fullmatch(str(value)):
-        return f"{where}: `{value}` is text in YAML; write it with a dot, for instance 1.0e-3"
-    if kind in ("int_type", "float_type") and _is_number_text(value):
-        return (
-            f"{where}: {value!r} is text, not a number; nested numbers given with Snakemake's "
-            "--config are text: use --configfile"
-        )
-    if kind == "literal_error":
-        expected = details["ctx"]["expected"].replace("'", "")
-        return f"{where}: expected {expected}, not {_short(value)}"
+    if kind in ("int_type", "float_type") and isinstance(value, str):
+        return f"{where}: {_about_text(value, _TYPES[kind])}"
     if kind in _TYPES:
         return f"{where}: expected {_TYPES[kind]}, not {_short(value)}"
     if kind in _BOUNDS:
         name, text = _BOUNDS[kind]
         return f"{where}: {text.format(details['ctx'][name])}, not {_short(value)}"
-    return f"{where}: {details['msg']}"
+    return f"{where}: {_other(details)}"
+
+
+def _about_text(value: str, expected: str) -> str:
+    """Return what is wrong with a text where a number belongs, and why it may be a text."""
+    if _EXPONENT.fullmatch(value):
+        return f"`{value}` is text in YAML; write it with a dot, for instance 1.0e-3"
+    if _is_number_text(value):
+        return (
+            f"{value!r} is text, not a number; nested numbers given with Snakemake's --config are "
+            "text: use --configfile"
+        )
+    return f"expected {expected}, not {_short(value)}"
+
+
+def _other(details: ErrorDetails) -> str:
+    value = details.get("input")
+    if details["type"] in ("missing", "missing_argument"):
+        return "missing key; it has no default"
+    if details["type"] == "string_pattern_mismatch":
+        return f"{value!r} is not a name; use letters, digits, `_`, `.` and `-`"
+    if details["type"] == "string_unicode":
+        return f"{_short(value)} contains a lone surrogate (invalid Unicode); rename it"
+    if details["type"] == "literal_error":
+        expected = details["ctx"]["expected"].replace("'", "")
+        return f"expected {expected}, not {_short(value)}"
+    return details["msg"]
 
 
 def _separator(where: str, message: str) -> str:
@@ -146,9 +160,9 @@ def _known_keys(loc: Sequence[int | str], root: type) -> list[str]:
     return [key.name for key in fields(kind)] if kind is not None else []
 
 
-def _is_number_text(value: Any) -> bool:
+def _is_number_text(value: str) -> bool:
     try:
-        return isinstance(value, str) and math.isfinite(float(value))
+        return math.isfinite(float(value))
     except ValueError:
         return False
 

@@ -162,7 +162,7 @@ _ALL = (
     Method(
         name="ridge",
         summary="ridge regression of the metrics on the positions of units",
-        implementation="trainorder.estimators.baselines.ridge.Ridge",
+        implementation="trainorder.estimators.baselines.ridge.fit_ridge",
         rule="ridge",
         fitted=True,
         estimates_parameters=False,

@@ -172,14 +172,6 @@ class LoraConfig:
 class ModelConfig:
     """The causal language model: one of yours, or a new LLaMA-style decoder."""
 
-    hidden_size: Annotated[Integer, Field(ge=2)] = 64
-    """Width of a new model."""
-    intermediate_size: Positive = 168
-    """Width of the MLP of a new model."""
-    layers: Positive = 2
-    """Layers of a new model."""
-    heads: Positive = 4
-    """Attention heads of a new model."""
     source: NonEmptyPath | None = None
     """A local folder or a name on the hub (safetensors). A folder with only a config.json gives a
     new model of that shape. null: a new LLaMA-style decoder with tied embeddings."""
@@ -188,6 +180,14 @@ class ModelConfig:
     lora: LoraConfig | None = None
     """With source: train only adapters, {rank: 8, alpha: 16, targets: [q_proj, v_proj]}; needs the
     package peft."""
+    hidden_size: Annotated[Integer, Field(ge=2)] = 64
+    """Width of a new model."""
+    intermediate_size: Positive = 168
+    """Width of the MLP of a new model."""
+    layers: Positive = 2
+    """Layers of a new model."""
+    heads: Positive = 4
+    """Attention heads of a new model."""
 
     @model_validator(mode="after")
     def _check(self) -> "ModelConfig":
@@ -329,7 +329,7 @@ class OrdersConfig:
     )
     """Block-shuffled orders: the reference order, shuffled within blocks of these sizes."""
     custom: PathText | None = None
-    """A JSON or CSV file of your own orders, see README."""
+    """A JSON or CSV file of your own orders, see docs/orders.md."""
 
     @model_validator(mode="after")
     def _check(self) -> "OrdersConfig":

@@ -14,7 +14,9 @@ from trainorder.training.model import LanguageModel
     [(96, 256, 4, (24, 64)), (64, 176, 4, (16, 44)), (32, 64, 2, (8, 16)), (8, 12, 2, (4, 4))],
 )
 def test_it_is_a_quarter_as_wide_and_can_be_built(hidden, intermediate, heads, expected):
-    model = narrowed(ModelConfig(hidden, intermediate, 2, heads))
+    model = narrowed(
+        ModelConfig(hidden_size=hidden, intermediate_size=intermediate, layers=2, heads=heads)
+    )
     assert (model.hidden_size, model.intermediate_size) == expected
     assert (model.layers, model.heads) == (2, heads), "another depth or number of heads"
     built = LanguageModel(model, 13, 7, 0, torch.float32)

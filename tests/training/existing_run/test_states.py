@@ -213,7 +213,14 @@ def partly(tmp_path, arrays):
     for name, parameter in module.named_parameters():
         parameter.requires_grad_("norm" in name)
     states = train(module, batches(arrays), lambda step: RATE, tmp_path)
-    config = ModelConfig(2, 1, 1, 1, source=str(tmp_path / "source"), trainable=["norm"])
+    config = ModelConfig(
+        hidden_size=2,
+        intermediate_size=1,
+        layers=1,
+        heads=1,
+        source=str(tmp_path / "source"),
+        trainable=["norm"],
+    )
     return tmp_path, LanguageModel(config, VOCABULARY, LENGTH, 0, torch.float32), states
 
 

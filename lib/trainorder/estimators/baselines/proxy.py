@@ -23,7 +23,9 @@ def narrowed(model: ModelConfig) -> ModelConfig:
     multiple = 2 * model.heads
     hidden = max(multiple, model.hidden_size // NARROWER // multiple * multiple)
     intermediate = max(multiple, model.intermediate_size // NARROWER)
-    return ModelConfig(hidden, intermediate, model.layers, model.heads)
+    return ModelConfig(
+        hidden_size=hidden, intermediate_size=intermediate, layers=model.layers, heads=model.heads
+    )
 
 
 def rescaled(value: Floats, fitted_on: Floats, true: Floats) -> Floats:
