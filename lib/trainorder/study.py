@@ -294,11 +294,10 @@ class Study:
             for losses in self._reduced(config).predict(schedules).double().numpy():
                 yield np.concatenate([[losses.mean()], losses]), None
             return
+        store = self.store  # before the problem: its message is clearer for an unpacked archive
         optimizer = build_optimizer(self._optimizer_config, self.window.horizon)
         seed = self.config["seeds"]["order"]
-        with opened_estimator(
-            config, self.problem, optimizer, store=self.store, seed=seed
-        ) as estimator:
+        with opened_estimator(config, self.problem, optimizer, store=store, seed=seed) as estimator:
             for batch in schedules.split(max(1, BATCH_NUMBERS // self.problem.size)):
                 for theta in estimator.replay(batch, lambda t, parameters: None):
                     yield self.problem.evaluate(theta), theta.clone()
