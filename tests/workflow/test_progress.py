@@ -1,0 +1,199 @@
+"""`make study` prints one line per finished job, and errors whole."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from trainorder.workflow.progress import Progress, duration
+from trainorder.workflow.study import note_results, run_study
+from workflow_tree import SMOKE, wait_until
+
+START = 1000.0  # seconds since the epoch
+
+
+def record(event, seconds=0.0, level=logging.INFO, message="", **values):
+    """Return a log record as Snakemake makes it, `seconds` after the start."""
+    made = logging.LogRecord("snakemake", level, "", 0, message, (), None)
+    made.created = START + seconds
+    vars(made).update(values, event=event)
+    return made
+
+
+def lines(*records):
+    progress = Progress(lambda made: str(made.msg))
+    return [line for made in records for line in progress.lines(made)]
+
+
+def info(job, rule, seconds=0.0, **wildcards):
+    return record("job_info", seconds, jobid=job, rule_name=rule, wildcards=wildcards)
+
+
+def finished(job, seconds, done, total):
+    return [
+        record("job_finished", seconds, job_id=job),
+        record("progress", seconds, done=done, total=total),
+    ]
+
+
+PLANNED = record("run_info", stats={"truth": 2, "probes": 1, "all": 1, "total": 4})
+
+
+def test_a_finished_job_is_one_line_with_the_share_done_and_its_time():
+    shown = lines(
+        PLANNED,
+        info(1, "truth", shard="0"),
+        info(2, "truth", 1, shard="1"),
+        *finished(2, 42, 1, 4),
+        *finished(1, 100, 2, 4),
+        info(3, "probes", 100, path="reference"),
+        *finished(3, 101, 3, 4),
+        info(0, "all", 101),
+        *finished(0, 101, 4, 4),
+    )
+    assert shown == [
+        "3 jobs to run",
+        "[ 25%] truth 1 of 2 ... 41 s",
+        "[ 50%] truth 2 of 2 ... 1 min 40 s",
+        "[ 75%] probes reference ... 1 s",
+    ]
+
+
+def test_a_job_that_is_repeated_is_timed_from_its_last_start():
+    shown = lines(PLANNED, info(1, "truth", 0), info(1, "truth", 50), *finished(1, 60, 1, 4))
+    assert shown[-1] == "[ 25%] truth 1 of 2 ... 10 s"
+
+
+def test_reasons_and_shell_commands_are_not_shown():
+    noise = [record(None, message="Select jobs to execute..."), record("shellcmd", message="ls")]
+    assert lines(*noise) == []
+
+
+def test_a_finished_study_says_that_nothing_is_left_to_do():
+    message = "Nothing to be done (all requested files are present and up to date)."
+    assert lines(record(None, message=message)) == [message]
+
+
+def test_a_failed_job_is_named_with_its_log():
+    error = record("job_error", level=logging.ERROR, rule_name="truth", log=["logs/truth-0.log"])
+    assert lines(error) == ["Rule truth failed; its log: logs/truth-0.log"]
+
+
+def test_other_errors_and_warnings_are_shown_whole():
+    messages = ["MissingInputException in rule corpus:\nMissing input files", "low disk space"]
+    records = [
+        record("error", level=logging.ERROR, message=messages[0]),
+        record(None, level=logging.WARNING, message=messages[1]),
+    ]
+    assert lines(*records) == messages
+
+
+def test_the_plan_is_announced_once():
+    assert lines(PLANNED, PLANNED) == ["3 jobs to run"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "0 s"), (59.4, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
+)
+def test_times_are_readable(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_the_first_study_that_a_snakefile_reads_is_noted(tmp_path):
+    environment = {"TRAINORDER_RESULTS_NOTE": str(tmp_path / "note")}
+    note_results("results/mine", environment)
+    note_results("results/mine-replicate", environment)
+    assert (tmp_path / "note").read_text() == "results/mine"
+    note_results("results/mine", {})
+
+
+def pretended(tmp_path, code):
+    """Return a command that runs `code` in place of Snakemake."""
+    script = tmp_path / "pretended.py"
+    script.write_text(textwrap.dedent(code))
+    return [sys.executable, str(script)]
+
+
+@pytest.mark.parametrize("status", [0, 1, 3])
+def test_the_exit_status_is_that_of_snakemake(tmp_path, status):
+    assert run_study([], pretended(tmp_path, f"raise SystemExit({status})")) == status
+
+
+def test_arguments_reach_snakemake(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = "import sys; open('arguments', 'w').write(' '.join(sys.argv[1:]))"
+    run_study(["--configfile", "mine.yaml", "--cores", "2"], pretended(tmp_path, code))
+    written = (tmp_path / "arguments").read_text()
+    assert written == "--logger stages --cores all --configfile mine.yaml --cores 2"
+
+
+def test_ctrl_c_lets_snakemake_end_by_itself(tmp_path):
+    code = """
+        import pathlib, signal, time
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs
+        try:
+            pathlib.Path("started").touch()
+            time.sleep(60)
+        except KeyboardInterrupt:
+            time.sleep(0.5)  # the jobs end
+            pathlib.Path("ended").touch()
+            raise SystemExit(7)
+    """
+    command = pretended(tmp_path, code)
+    run = f"from trainorder.workflow.study import run_study; exit(run_study([], {command}))"
+    with subprocess.Popen(
+        [sys.executable, "-c", run], cwd=tmp_path, start_new_session=True
+    ) as process:
+        wait_until((tmp_path / "started").exists, process)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        assert process.wait(timeout=30) == 7
+    assert (tmp_path / "ended").exists(), "Snakemake was killed before its jobs ended"
+
+
+@pytest.mark.study
+def test_a_finished_study_ends_with_its_summary(study):
+    process = subprocess.run(
+        [sys.executable, "-m", "trainorder.workflow.study", "--cores", "1", *SMOKE],
+        cwd=study.root,
+        env=study.environment(),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    assert "Nothing to be done" in process.stderr
+    assert "Building DAG" not in process.stderr, "Snakemake's own output is shown"
+    assert (study.root / "report.html").exists()
+    shown = dict(line.split(maxsplit=1) for line in process.stdout.strip().splitlines())
+    assert shown["study"] == "smoke"
+    assert shown["report"] == "report.html"
+    assert shown["explorer"] == "results/smoke/explorer.html"
+
+
+@pytest.mark.study
+def test_a_job_that_runs_again_is_one_line(study):
+    (study.results / "explorer.html").unlink()
+    status, output = study.snakemake("--logger", "stages", "--cores", "1", *SMOKE)
+    assert status == 0, output
+    assert [line for line in output.splitlines() if line.startswith("[")] == [
+        next(line for line in output.splitlines() if "explorer ..." in line)
+    ]
+    assert "Reason:" not in output
+
+
+@pytest.mark.study
+def test_a_failed_job_leaves_its_line_and_its_log_on_the_terminal(study):
+    (study.results / "explorer.html").unlink()
+    (study.results / "store/barycentre/reduced.h5").write_bytes(b"damaged")
+    status, output = study.snakemake(
+        "--logger", "stages", "--cores", "1", "--rerun-triggers", "input", *SMOKE
+    )
+    assert status == 1
+    assert "Rule explorer failed; its log: results/smoke/logs/explorer.log" in output
+    [line] = [line for line in output.splitlines() if line.startswith("error:")]
+    assert "reduced.h5" in line
