@@ -361,7 +361,7 @@ def test_a_table_too_large_for_a_comparison_of_stores_is_said_so(results):
     none = replace(results, stores={**results.stores, "stores": []})
     figure = FIGURES["stores"](none)
     assert not figure.axes
-    assert any("more than stores are compared with" in text.get_text() for text in figure.texts)
+    assert any("the gradient table is too large" in text.get_text() for text in figure.texts)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"stores": [{}]}', "null"])

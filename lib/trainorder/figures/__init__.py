@@ -1,6 +1,6 @@
-"""Every figure of a study, one concept a file, drawn from its result files alone.
+"""The figures of a study, one file for each, drawn from its result files only.
 
-Nothing here imports torch, so that figures can be redrawn where nothing was trained.
+Nothing here imports torch, so figures can be redrawn on a machine that cannot train.
 """
 
 from collections.abc import Callable
@@ -49,7 +49,7 @@ FIGURES: dict[str, Callable[[Results], Figure]] = {
     "forgetting": forgetting.draw,
     "replicates": replicates.draw,
 }
-# What only some studies have, and the figures of it.
+# Figures of parts that only some studies have, and the attribute of `Results` with that part.
 NEEDS = {
     "stores": "stores",
     "curriculum": "curriculum",
@@ -59,53 +59,53 @@ NEEDS = {
 }
 
 
-_taken: list[tuple[Results, str | Path]] = []  # in a process of a pool
+_assigned: list[tuple[Results, str | Path]] = []  # in a process of a pool
 
 
 def draw_all(results: str | Path, output: str | Path, processes: int = 1) -> list[Path]:
-    """Draw every figure of a study as PDF and PNG, of what it has.
+    """Draw all figures of a study as PDF and PNG.
 
     Args:
-        results: the folder of the study's result files.
-        output: the folder to draw into.
-        processes: figures that are drawn at once.
+        results: folder of the study's result files.
+        output: folder of the figures.
+        processes: number of figures that are drawn at the same time.
 
     Returns:
         The files written.
 
     Raises:
-        UserError: a result file is missing or not as `docs/results.md` describes it, or one of the
-            processes was killed.
+        UserError: a result file is missing or differs from its description in `docs/results.md`, or
+            one of the processes was killed.
 
     """
-    found = Results.read(results)
-    names = [n for n in FIGURES if n not in NEEDS or getattr(found, NEEDS[n]) is not None]
+    study = Results.read(results)
+    names = [n for n in FIGURES if n not in NEEDS or getattr(study, NEEDS[n]) is not None]
     if processes == 1:
-        return [path for name in names for path in _drawn(found, output, name)]
+        return [path for name in names for path in _drawn(study, output, name)]
     try:
-        # Processes are given the results as they start: with a task that fills the pipe, a process
-        # that is killed leaves the pool waiting for ever.
-        with ProcessPoolExecutor(processes, initializer=_take, initargs=(found, output)) as pool:
+        # Processes get the results when they start. If a task filled the pipe, a process that is
+        # killed would leave the pool waiting for ever.
+        with ProcessPoolExecutor(processes, initializer=_take, initargs=(study, output)) as pool:
             return [path for paths in pool.map(_draw, names) for path in paths]
     except BrokenProcessPool:
         raise UserError(
-            "figures: a process that drew was killed, maybe for want of memory; run it again"
+            "figures: a process was killed, probably out of memory; run rule `figures` again"
         ) from None
 
 
 def _take(results: Results, output: str | Path) -> None:
-    """Keep what this process of a pool draws from, and into."""
-    _taken[:] = [(results, output)]
+    """Keep the results and the folder for the tasks of this process."""
+    _assigned[:] = [(results, output)]
 
 
 def _draw(name: str) -> list[Path]:
-    """Draw one figure of what this process was given."""
-    results, output = _taken[0]
+    """Draw one figure from the results that this process got when it started."""
+    results, output = _assigned[0]
     return _drawn(results, output, name)
 
 
 def _drawn(results: Results, output: str | Path, name: str) -> list[Path]:
-    """Draw one figure in the project's style, whatever the user's own is; return its files."""
+    """Draw one figure in the project's style, not in the user's; return its files."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.style.use(style.STYLE)

@@ -1,4 +1,4 @@
-"""What each estimator's ranking is worth against all the compute that it takes."""
+"""Order-LDS of each estimator against its total compute."""
 
 from collections.abc import Iterator, Sequence
 from math import log
@@ -14,12 +14,12 @@ from trainorder.evaluation.results import Results
 from trainorder.figures import style
 
 METRIC = "heldout"
-_APART = 0.1  # of the axis of compute: marks that are nearer share the columns of their numbers
-_LINE = 0.045  # of the axis of order-LDS: the least distance of numbers in a column
+_APART = 0.1  # share of the compute axis: marks that are nearer share a column of numbers
+_LINE = 0.045  # share of the order-LDS axis: smallest distance of the numbers in a column
 
 
 class Mark(NamedTuple):
-    """An estimator's place: compute in retrainings, and its order-LDS with interval if it has."""
+    """The mark of an estimator: total compute in retrainings, and order-LDS with its interval."""
 
     estimator: str
     total: float
@@ -32,7 +32,7 @@ class Mark(NamedTuple):
 
 
 class Label(NamedTuple):
-    """Where a mark's number stands: left (-1) or right (1) of `total`, at `height`."""
+    """The place of a mark's number: left (-1) or right (1) of `total`, at `height`."""
 
     side: int
     total: float
@@ -41,34 +41,34 @@ class Label(NamedTuple):
 
 def marks(results: Results) -> list[Mark]:
     """Return the marks, cheapest first; an estimator that ran on no order has none."""
-    found = [
+    unsorted = [
         Mark(name, score["cost"]["total_retrainings"], score["order_lds"][METRIC]["random"])
         for name in results.estimators
         if (score := results.score(name))["cost"]["total_retrainings"] is not None
     ]
-    return sorted(found, key=lambda mark: mark.total)
+    return sorted(unsorted, key=lambda mark: mark.total)
 
 
 def draw(results: Results) -> Figure:
-    """Draw order-LDS over random orders against total compute, a numbered mark an estimator."""
-    found, everything = marks(results), results.validation["retrain_all"]
-    figure = style.new_figure(max(4.8, 0.24 * len(found) + 1.2), results.label())
+    """Draw order-LDS over random orders against total compute, one numbered mark per estimator."""
+    drawn_marks, everything = marks(results), results.validation["retrain_all"]
+    figure = style.new_figure(max(4.8, 0.24 * len(drawn_marks) + 1.2), results.label())
     axes = figure.subplots()
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
-    for number, mark in enumerate(found, 1):
+    for number, mark in enumerate(drawn_marks, 1):
         _draw_mark(axes, mark, number, results)
     axes.axvline(
         everything["total_retrainings"], color="0.35", linewidth=0.9, linestyle=(0, (4, 2)),
         zorder=1, label=f"retrain all {everything['orders']} for real",
     )  # fmt: skip
     axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
-    drawn = [value for mark in found for value in (mark.rank["value"], mark.rank["low"])]
-    axes.set_ylim(min(-0.2, *(value for value in drawn if value is not None)) - 0.05, 1.08)
+    values = [value for mark in drawn_marks for value in (mark.rank["value"], mark.rank["low"])]
+    axes.set_ylim(min(-0.2, *(value for value in values if value is not None)) - 0.05, 1.08)
     for number, (mark, label) in enumerate(
-        zip(found, labels(found, axes.get_xlim(), axes.get_ylim()), strict=True), 1
+        zip(drawn_marks, labels(drawn_marks, axes.get_xlim(), axes.get_ylim()), strict=True), 1
     ):
         _draw_label(axes, mark, number, label)
     axes.set_xlabel(
@@ -101,7 +101,7 @@ def _draw_mark(axes: Axes, mark: Mark, number: int, results: Results) -> None:
 
 
 def _draw_label(axes: Axes, mark: Mark, number: int, label: Label) -> None:
-    """Write a mark's number, with a thin line to the mark."""
+    """Write the number of a mark, with a thin line to the mark."""
     beside = offset_copy(
         axes.transData, axes.get_figure(root=True), 9 * label.side, 0, units="points"
     )
@@ -117,21 +117,21 @@ def _draw_label(axes: Axes, mark: Mark, number: int, label: Label) -> None:
 
 
 def labels(
-    found: Sequence[Mark], totals: tuple[float, float], heights: tuple[float, float]
+    placed_marks: Sequence[Mark], totals: tuple[float, float], heights: tuple[float, float]
 ) -> list[Label]:
-    """Return where the numbers of `found`, cheapest first, stand: in columns beside the marks.
+    """Return the places of the numbers of the marks, in columns beside the marks.
 
-    Of marks of like compute, the cheaper half have their column on the left, the others on the
+    Among marks with similar compute, the cheaper half has its column on the left, the others on the
     right.
 
     Args:
-        found: the marks.
-        totals: ends of the axis of compute.
-        heights: ends of the axis of order-LDS.
+        placed_marks: the marks, cheapest first.
+        totals: ends of the compute axis.
+        heights: ends of the order-LDS axis.
 
     """
     placed = []
-    for near in _clusters(found, _APART * log(totals[1] / totals[0])):
+    for near in _clusters(placed_marks, _APART * log(totals[1] / totals[0])):
         half = len(near) // 2
         for side, column in ((-1, near[:half]), (1, near[half:])):
             end = near[0 if side < 0 else -1].total
@@ -140,27 +140,27 @@ def labels(
     return placed
 
 
-def _clusters(found: Sequence[Mark], gap: float) -> Iterator[list[Mark]]:
-    """Yield runs of marks whose logarithms of compute are nearer than `gap` to the next one's."""
-    run: list[Mark] = []
-    for mark in found:
-        if run and log(mark.total / run[-1].total) > gap:
-            yield run
-            run = []
-        run.append(mark)
-    if run:
-        yield run
+def _clusters(sorted_marks: Sequence[Mark], gap: float) -> Iterator[list[Mark]]:
+    """Yield groups of marks whose log compute is at most `gap` from that of the next mark."""
+    group: list[Mark] = []
+    for mark in sorted_marks:
+        if group and log(mark.total / group[-1].total) > gap:
+            yield group
+            group = []
+        group.append(mark)
+    if group:
+        yield group
 
 
 def spread(wanted: Sequence[float], ends: tuple[float, float], line: float) -> list[float]:
-    """Return places as near to those that are wanted as lets them stand apart, within `ends`.
+    """Return the places nearest to `wanted` that keep a distance from each other, within `ends`.
 
-    The least squares of all moves.
+    The sum of squared moves is smallest (isotonic regression).
 
     Args:
-        wanted: places, in any order, which the result keeps.
-        ends: of the axis.
-        line: least distance, as a part of the axis.
+        wanted: places, in any order; the result has the same order.
+        ends: ends of the axis.
+        line: smallest distance, as a share of the axis.
 
     """
     gap = line * (ends[1] - ends[0])

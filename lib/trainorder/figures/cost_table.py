@@ -1,4 +1,4 @@
-"""What each estimator costs and what it is worth, as a table."""
+"""Table of cost and accuracy of each estimator."""
 
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
@@ -24,7 +24,7 @@ COLUMNS = (
 
 
 def draw(results: Results) -> Figure:
-    """Draw the cost table; accuracy is over held-back random orders."""
+    """Draw the table; accuracy is over held-back random orders."""
     cells = table(results)
     unit = results.costs["retraining_seconds"]
     figure = style.new_figure(
@@ -32,14 +32,14 @@ def draw(results: Results) -> Figure:
     )
     axes = figure.subplots()
     axes.set_axis_off()
-    drawn = axes.table(
+    drawn_table = axes.table(
         cellText=cells, colLabels=[heading for heading, _ in COLUMNS],
         colWidths=[width for _, width in COLUMNS], cellLoc="right", bbox=Bbox.unit(),
         edges="horizontal",
     )  # fmt: skip
-    drawn.auto_set_font_size(False)
-    drawn.set_fontsize(8.5)
-    for (row, column), cell in drawn.get_celld().items():
+    drawn_table.auto_set_font_size(False)
+    drawn_table.set_fontsize(8.5)
+    for (row, column), cell in drawn_table.get_celld().items():
         cell.set_linewidth(0.9 if row == 0 else 0.3)
         if row == 0:
             cell.set_height(1.8 * cell.get_height())
@@ -51,7 +51,7 @@ def draw(results: Results) -> Figure:
 
 
 def table(results: Results) -> list[list[str]]:
-    """Return the cells of the table, a row for each estimator."""
+    """Return the cells of the table, one row for each estimator."""
     rows = []
     for name in results.estimators:
         score = results.score(name)

@@ -1,4 +1,4 @@
-"""Searched orders, the field's and random ones: what was estimated, and what retraining gave."""
+"""Estimated and true objective of searched, heuristic and random orders."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,9 +19,9 @@ _KINDS = {
 
 
 def draw(results: Results) -> Figure:
-    """Draw a row for each order that was retrained, best first, and one for the random orders."""
+    """Draw one row for each retrained order, best first, and one row for the random orders."""
     if results.curriculum is None:
-        raise ValueError("the study searched for no orders")
+        raise ValueError("the study did not search for orders")
     content = results.curriculum
     orders = sorted(
         (order for order in content["orders"] if order["true"] is not None),
@@ -63,7 +63,7 @@ def _random(axes: Axes, random: Mapping[str, Any], row: int) -> None:
 
 
 def _best_of(axes: Axes, content: Mapping[str, Any]) -> None:
-    """Mark what the compute of the search buys in retrainings of random orders."""
+    """Mark the expected best of as many random orders as the compute of the search retrains."""
     compute, winner = content["compute"], content["winner"]
     true = next(order["true"] for order in content["orders"] if order["name"] == winner)
     value = true + content["gains"]["same_compute"]["value"]

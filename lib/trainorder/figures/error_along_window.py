@@ -1,4 +1,4 @@
-"""How the parameter error of each estimator grows along the window."""
+"""Growth of the parameter error of each estimator along the window."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ _FLOOR = 1e-4
 
 
 def draw(results: Results) -> Figure:
-    """Draw the median error over the followed orders against the step, a panel for each split."""
+    """Draw the median error over the followed orders against the step, one panel per split."""
     splits = [split for split in style.SPLIT_MARKERS if _followed(results, split)]
     figure = style.new_figure(4.9, results.label())
     if not splits:
@@ -38,7 +38,7 @@ def draw(results: Results) -> Figure:
 
 
 def _followed(results: Results, split: str) -> set[str]:
-    """Return the orders of a split that some estimator was followed on before the end."""
+    """Return the orders of a split whose errors are known before the end of the window."""
     return {
         order
         for along in results.trajectories.values()
@@ -63,9 +63,9 @@ def _panel(axes: Axes, results: Results, split: str) -> None:
     ends, visible = [], []
     for index, estimator in enumerate(results.estimators):
         steps, errors = median_error(results, estimator, split)
-        if not steps:  # it estimates no parameters, or ran on none of these orders
+        if not steps:  # no estimates of parameters, or of these orders
             continue
-        # At step 0 the estimate starts from the truth; a logarithm has no place for its zero.
+        # At step 0 the error is zero, which a logarithmic axis cannot show.
         kept = [(s, e) for s, e in zip(steps, errors, strict=True) if 0 < e <= _CEILING]
         visible += [e for _, e in kept]
         spacing = max(1, len(steps) // 8)

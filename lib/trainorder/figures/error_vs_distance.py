@@ -1,4 +1,4 @@
-"""Error against the Kendall distance from the reference order, a panel for each estimator."""
+"""Error against Kendall distance from the reference order, one panel for each estimator."""
 
 import math
 
@@ -37,7 +37,7 @@ def draw_loss(results: Results) -> Figure:
 
 def draw_parameters(results: Results) -> Figure:
     """Draw the error of the final parameters, relative to their displacement from the reference."""
-    errors = {  # without those that estimate no parameters
+    errors = {  # estimators that estimate parameters
         name: {order: along[max(along)] for order, along in results.trajectories[name].items()}
         for name in results.estimators
         if name in results.trajectories
@@ -67,7 +67,7 @@ def _draw(results: Results, errors: Errors, yardstick: float, meaning: str, ylab
         panel.tick_params(labelbottom=True)
         panel.set_xlabel("Kendall distance from reference")
     figure.supylabel(ylabel, fontsize=9)
-    present = {results.split(order) for found in errors.values() for order in found}
+    present = {results.split(order) for by_order in errors.values() for order in by_order}
     handles = style.split_handles([split for split in _SPLITS if split in present])
     handles += style.line_handles(yardstick=meaning, edge="off scale or diverged")
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
@@ -75,11 +75,11 @@ def _draw(results: Results, errors: Errors, yardstick: float, meaning: str, ylab
 
 
 def _limits(results: Results, errors: Errors, yardstick: float) -> tuple[float, float]:
-    """Return limits that hold every error that did not diverge, up to `_DECADES` too large."""
+    """Return limits that contain all finite errors, up to `_DECADES` above the yardstick."""
     positive = [
         error
-        for name, found in errors.items()
-        for order, error in found.items()
+        for name, by_order in errors.items()
+        for order, error in by_order.items()
         if 0 < error < math.inf and order not in results.diverged(name)
     ]
     scale = yardstick if yardstick > 0 else float(np.median(positive)) if positive else 1.0
@@ -97,19 +97,19 @@ def _panel(
     diverged = results.diverged(name)
     distance = {order: float(results.orders[order]["kendall"]) for order in errors}
     for split in _SPLITS:
-        mine = {
-            order: max(error, low)  # an exact estimate stands on the lower edge
+        shown = {
+            order: max(error, low)  # an exact estimate is drawn on the lower edge
             for order, error in errors.items()
             if results.split(order) == split and order not in diverged and error <= high
         }
-        if mine:
+        if shown:
             axes.scatter(
-                [distance[order] for order in mine], list(mine.values()),
+                [distance[order] for order in shown], list(shown.values()),
                 **style.SPLITS[split], gid=f"{name}/{split}", zorder=3, clip_on=False,
             )  # fmt: skip
     beyond = [order for order, error in errors.items() if order in diverged or not error <= high]
     style.flag_edge(axes, [distance[order] for order in beyond], [high] * len(beyond))
-    gone = len(diverged.intersection(beyond))
-    note = style.beyond_note(gone, len(beyond) - gone, len(errors))
+    count = len(diverged.intersection(beyond))
+    note = style.beyond_note(count, len(beyond) - count, len(errors))
     notes = ", ".join(filter(None, [results.warning(name), note]))
     axes.set_title(f"{name}\n{notes}" if notes else name, loc="left", pad=8)

@@ -1,4 +1,4 @@
-"""Estimated against true held-out loss, a panel for each estimator."""
+"""Estimated against true held-out loss, one panel for each estimator."""
 
 import math
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ from trainorder.figures import style
 
 METRIC = "heldout"
 _COLUMNS = 4
-_REACH = 1.0  # estimates further from the true range than this many ranges are drawn at the edge
+_REACH = 1.0  # estimates further from the true range than this, in ranges, are drawn at the edge
 
 
 def draw(results: Results, structured: bool) -> Figure:
     """Draw one panel for each estimator.
 
     Args:
-        results: what the study found.
-        structured: show structured and custom orders too; their effect is often so much larger
-            that random orders shrink to a blot, hence the two figures.
+        results: results of the study.
+        structured: show structured and custom orders too. Their effect is often so large that
+            random orders become one blot, so there are two figures.
 
     """
     shown = ["calibration", "random", *(["structured", "custom"] if structured else [])]
@@ -109,8 +109,8 @@ def _panel(
     beyond = [point for point in points if point.order not in kept]
     edge = [bottom if point.estimated < bottom else top for point in beyond]
     style.flag_edge(axes, [point.true for point in beyond], edge)
-    gone = sum(point.order in diverged for point in beyond)
-    note = style.beyond_note(gone, len(beyond) - gone, len(points))
+    count = sum(point.order in diverged for point in beyond)
+    note = style.beyond_note(count, len(beyond) - count, len(points))
     score = results.score(name)
     rank = score["order_lds"][METRIC]["random"]
     title = f"ρ {style.rank_text(rank)}, n = {rank['n']}"

@@ -1,4 +1,4 @@
-"""How much lower a unit's loss is for its having been seen, by the steps since."""
+"""Forgetting curves: advantage of having seen a unit, by the steps since."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,14 +11,14 @@ from trainorder.memorization.forgetting import advantage
 _COLUMNS = 4
 _READ = (
     "line and band: estimated mean over units with its interval; crosses: retrained\n"
-    "a unit that was seen longer ago was also learned at the learning rate of that step"
+    "a unit that was seen longer ago was learned at the learning rate of that step"
 )
 
 
 def draw(results: Results) -> Figure:
     """Draw the estimated curve with its interval over units, the half-life, and retrained cells."""
     if results.maps is None or results.memorization is None:
-        raise ValueError("the study made no maps")
+        raise ValueError("the study has no maps of positions")
     content = results.memorization
     curves, domains = content["forgetting"], np.array(content["unit_domains"])
     rows = style.rows_of(len(curves), _COLUMNS)
@@ -32,10 +32,10 @@ def draw(results: Results) -> Figure:
             age, curve["low"], curve["high"], color="#31688e", alpha=0.2, linewidth=0
         )
         panel.plot(age, curve["advantage"], color="#31688e", gid=f"estimated {name}")
-        mine = true if name == "all" else true[domains == name]
-        where = np.isfinite(mine)
+        cells = true if name == "all" else true[domains == name]
+        where = np.isfinite(cells)
         panel.scatter(
-            np.nonzero(where)[1], mine[where], s=14, marker="x", color="#b63679", linewidth=0.8,
+            np.nonzero(where)[1], cells[where], s=14, marker="x", color="#b63679", linewidth=0.8,
             gid=f"true {name}", zorder=3,
         )  # fmt: skip
         _half(panel, curve["half_life"])

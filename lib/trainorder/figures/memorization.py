@@ -1,4 +1,4 @@
-"""Maps of what a unit's position does, estimated beside true, one colour scale for both."""
+"""Maps of the effect of a unit's position, estimated and true, with one colour scale."""
 
 from collections.abc import Mapping
 
@@ -16,13 +16,13 @@ _QUANTITIES = {
     "same": "held-out, its domain",
     "other": "held-out, other domains",
 }
-_SEEN = 0.995  # share of the cells that the colours tell apart
+_SEEN = 0.995  # share of the cells inside the colour scale
 
 
 def draw(results: Results) -> Figure:
-    """Draw a row for each quantity: the maps, estimated and true in pairs."""
+    """Draw one row for each quantity, with pairs of estimated and true maps."""
     if results.maps is None or results.memorization is None:
-        raise ValueError("the study made no maps")
+        raise ValueError("the study has no maps of positions")
     content, maps = results.memorization, results.maps
     figure = style.new_figure(7.9, results.label(_label(content)))
     axes = figure.subplots(len(QUANTITIES), 2 * len(MAPS), sharex=True, sharey=True)
@@ -54,17 +54,17 @@ def _label(content: Mapping[str, object]) -> str:
     return (
         f"estimates of {content['estimator']} ({content['verdict']}); "
         f"{content['retrained']} cells of each map retrained, the others grey\n"
-        "swap, insertion: less the loss of the reference order; presence: less that of the same "
+        "swap, insertion: minus the loss of the reference order; presence: minus that of the same "
         "order with another unit of the domain in the unit's place"
     )
 
 
 def _norm(maps: Mapping[str, np.ndarray], quantity: str) -> TwoSlopeNorm:
-    """Return the colours of one quantity, the same for all of its maps."""
-    found = [
+    """Return the colour scale of one quantity, the same for all of its maps."""
+    arrays = [
         maps[f"{source}_{quantity}_{name}"] for source in ("estimated", "true") for name in MAPS
     ]
-    values = np.abs(np.concatenate([array.reshape(-1) for array in found]))
+    values = np.abs(np.concatenate([array.reshape(-1) for array in arrays]))
     values = values[np.isfinite(values)]
     most = float(np.quantile(values, _SEEN)) if len(values) else 0.0
     return TwoSlopeNorm(0.0, -(most or 1.0), most or 1.0)

@@ -1,4 +1,4 @@
-"""Forest plot of the order-LDS of each estimator, a panel for each metric."""
+"""Forest plot of the order-LDS of each estimator, one panel for each metric."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

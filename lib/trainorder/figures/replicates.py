@@ -1,4 +1,4 @@
-"""What searched orders gain over other ways of choosing one, by study."""
+"""Gain of searched orders over other ways to choose an order, by study."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,18 +13,18 @@ from trainorder.figures import style
 BASELINES = {
     "random_mean": "the mean random order",
     "same_compute": "the best random order\nfor the same compute",
-    "field": "the best order of the field",
+    "field": "the best heuristic order",
 }
 _POINTS = (
-    "each row has its own scale; a point is one study: its own seeds of data and order, its own "
-    "search"
+    "each row has its own scale; a point is one study with its own search and its own seeds of "
+    "data and order"
 )
 
 
 def draw(results: Results) -> Figure:
-    """Draw a row a group, on a scale of its own, and in it a panel for each baseline."""
+    """Draw one row for each group, on its own scale, with one panel for each baseline."""
     if results.replicates is None:
-        raise ValueError("the study replicated nothing")
+        raise ValueError("the study has no replicates")
     groups = results.replicates["groups"]
     figure = style.new_figure(1.3 * len(groups) + 1.2, results.label(_POINTS))
     grid = figure.subplots(len(groups), len(BASELINES), squeeze=False, sharex="row")
@@ -40,7 +40,7 @@ def draw(results: Results) -> Figure:
 
 
 def _panel(axes: Axes, gain: Mapping[str, Any]) -> None:
-    """Draw a point a study, and below them their mean with its interval."""
+    """Draw one point for each study, and below them the mean with its interval."""
     values = np.array(gain["values"], dtype=float)
     axes.axvline(0, color="0.4", linewidth=0.9)
     axes.scatter(values, np.ones(len(values)), s=18, color=style.GREY, linewidth=0)

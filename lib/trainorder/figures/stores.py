@@ -1,6 +1,6 @@
-"""Stores of the gradient table: bytes against what they do to the table, parameters and loss.
+"""Stores of the gradient table: bytes against the errors of table, parameters and loss.
 
-The low-rank and the reduced model, which keep more than the table, are set beside them.
+The low-rank and the reduced model, which contain more than the table, are shown beside them.
 """
 
 import math
@@ -24,11 +24,11 @@ PANELS = {
     "parameter_error": "error of the final parameters\n(of their displacement)",
     "loss_error": "error of the held-out loss\n(nats per token)",
 }
-_PUBLISHED = "jl"  # the random projection that the published method keeps
-_STANDS_FOR = {"nystrom": "taylor1", "reduced": "nystrom"}  # what a kept model is to reproduce
+_PUBLISHED = "jl"  # the random projection of the published method
+_STANDS_FOR = {"nystrom": "taylor1", "reduced": "nystrom"}  # the estimator that a model reproduces
 _MODEL_MARKERS = {"nystrom": "h", "reduced": "<"}
-_SINGLE = ("float16", "int8")  # come at one size
-_COLOURS = {  # families apart by colour, their members by dashes and marker
+_SINGLE = ("float16", "int8")  # kinds with one size only
+_COLOURS = {  # one colour for each family; dashes and markers for its members
     "dense": "0.2",
     "float16": "#21130d",
     "int8": "#21130d",
@@ -44,20 +44,22 @@ _MARKERS = {"float16": "P", "int8": "X", "anchors": "o", "jl": "v", "sparse_jl":
     "range finder": "D",
     "single pass": "p",
 }
-_RATIOS = [2**power for power in range(1, 21, 2)]  # compressions that the axis is marked at
+_RATIOS = [2**power for power in range(1, 21, 2)]  # compressions with a tick on the axis
 
 
 def draw(results: Results) -> Figure:
-    """Draw a curve for each kind of store in each panel; both axes are logarithmic.
+    """Draw one curve for each kind of store in each panel; both axes are logarithmic.
 
-    Where the table was too large for a comparison, say so.
+    If the table was too large for a comparison, the figure says so.
     """
     if results.stores is None:
-        raise ValueError("the study compared no stores")
+        raise ValueError("the study did not compare stores")
     content = results.stores
     figure = style.new_figure(4.6, label(results, content))
     if not content["stores"]:
-        note = "the gradients of two steps are more than stores are compared with"
+        note = (
+            "the gradient table is too large: two of its steps exceed the limit of the comparison"
+        )
         figure.text(0.5, 0.5, note, ha="center")
         return figure
     axes = style.panels(figure, len(PANELS), len(PANELS), sharex=True)
@@ -84,14 +86,14 @@ def label(results: Results, content: Mapping[str, Any]) -> str:
 
 
 def curves(stores: Sequence[Record]) -> dict[str, list[Record]]:
-    """Return the records of each kind of store and way of reading, the largest first."""
-    found: dict[str, list[Record]] = {}
+    """Return the records of each kind of store and way to read it, the largest first."""
+    by_name: dict[str, list[Record]] = {}
     for record in stores:
         name = record["store"] + (f", {record['read']}" if record["read"] else "")
-        found.setdefault(name, []).append(record)
+        by_name.setdefault(name, []).append(record)
     return {
         name: sorted(records, key=lambda record: -int(record["bytes"]))
-        for name, records in found.items()
+        for name, records in by_name.items()
     }
 
 
@@ -108,7 +110,7 @@ def _look(name: str) -> dict[str, Any]:
 
 
 def _curve(axes: Axes, name: str, records: Sequence[Record], field: str, published: float) -> None:
-    """Draw the records whose error is a positive number; an exact store has none to draw."""
+    """Draw the records with a positive error; a logarithmic axis cannot show an exact store."""
     shown = [record for record in records if record[field]]
     if not shown:
         return
@@ -131,11 +133,11 @@ def _curve(axes: Axes, name: str, records: Sequence[Record], field: str, publish
 
 
 def models(results: Results) -> dict[str, tuple[int, float]]:
-    """Return bytes and mean error of `heldout` of each kept model, by name of the estimator.
+    """Return bytes and mean error of `heldout` of each stored model, by name of the estimator.
 
-    The error is against the estimator that the model stands for, over random orders.
+    The error is the difference from the estimator that the model reproduces, over random orders.
     """
-    found = {}
+    result = {}
     for name in results.estimators:
         method, _, path = name.partition("@")
         whole = results.estimates.get(f"{_STANDS_FOR.get(method)}@{path}", {})
@@ -145,8 +147,8 @@ def models(results: Results) -> dict[str, tuple[int, float]]:
                 abs(results.estimates[name][order]["heldout"] - whole[order]["heldout"])
                 for order in common
             ]
-            found[name] = (int(results.score(name)["cost"]["bytes"]), statistics.fmean(errors))
-    return found
+            result[name] = (int(results.score(name)["cost"]["bytes"]), statistics.fmean(errors))
+    return result
 
 
 def _model_look(name: str) -> dict[str, Any]:
@@ -168,7 +170,7 @@ def _model_handles(results: Results) -> list[Artist]:
 
 
 def is_published(record: Record, ratio: float) -> bool:
-    """Return whether a store has the published compression, to the rounding of its size."""
+    """Return whether a store has the published compression, up to the rounding of its size."""
     return abs(math.log(float(record["ratio"]) / ratio)) < 0.1
 
 
@@ -183,7 +185,7 @@ def _finish(axes: Axes, field: str, content: Mapping[str, Any]) -> None:
         labels=[f"{size_text(dense / ratio)}\n{ratio}×" for ratio in ratios],
     )
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("bytes kept, and compression")
+    axes.set_xlabel("stored bytes, and compression")
     yardstick = {"parameter_error": 1.0, "loss_error": content["loss_spread"]}.get(field)
     if yardstick:
         axes.axhline(yardstick, color="0.35", linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)

@@ -1,4 +1,4 @@
-"""The shared look: sizes, markers that differ without colour, and byte-identical files."""
+"""The shared style: sizes, markers that differ without colour, and byte-identical files."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ WIDTH = 10.0  # inches; the width of the report's text
 LOSS = "held-out loss (nats per token)"
 GREY = "0.6"
 
-# Each split by marker, fill and colour at once, so that any one of them is enough.
+# Splits differ in marker, fill and colour, so that any one of them is enough.
 SPLITS: dict[str, dict[str, Any]] = {
     "calibration": {"marker": "o", "s": 9, "facecolor": GREY, "edgecolor": "none"},
     "random": {"marker": "o", "s": 20, "facecolor": "#31688e", "edgecolor": "none", "alpha": 0.8},
@@ -27,7 +27,7 @@ SPLITS: dict[str, dict[str, Any]] = {
 SPLIT_COLOURS = {"random": "#31688e", "structured": "#b63679", "custom": "#21130d"}
 SPLIT_MARKERS = {"random": "o", "structured": "^", "custom": "D"}
 
-# Viridis without its palest end: lightness falls along the list, so greyscale keeps the order.
+# Viridis without its palest end. Lightness grows along the list, so greyscale keeps the sequence.
 _LINES = ["#440154", "#3b528b", "#21918c", "#5ec962"]
 _DASHES: list[Any] = ["-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2))]
 _MARKERS = "os^Dv<>PX*"
@@ -36,7 +36,7 @@ STYLE = Path(__file__).with_name("trainorder.mplstyle")
 
 
 def line(index: int) -> dict[str, Any]:
-    """Return colour, dashes and marker of the `index`-th line; no two of the first 16 are alike."""
+    """Return colour, dashes and marker of the `index`-th line; the first 16 all differ."""
     return {
         "color": _LINES[index % len(_LINES)],
         "linestyle": _DASHES[(index // len(_LINES) + index) % len(_DASHES)],
@@ -48,13 +48,13 @@ def new_figure(height: float, label: str, width: float = WIDTH) -> Figure:
     """Return an empty figure with the study's label at its foot."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    # A supxlabel, unlike a text, is given room by the layout.
+    # The layout reserves room for a supxlabel, but not for a text.
     figure.supxlabel(label, fontsize=7.5, color="0.35", x=0.01, ha="left")
     return figure
 
 
 def panels(figure: Figure, n: int, columns: int, **kwargs: Any) -> list[Axes]:
-    """Return `n` axes in rows of at most `columns`, without the empty rest of the last row."""
+    """Return `n` axes in rows of at most `columns`; the rest of the last row stays empty."""
     columns = min(n, columns)
     rows = rows_of(n, columns)
     grid = figure.subplots(rows, columns, squeeze=False, **kwargs)
@@ -65,7 +65,7 @@ def panels(figure: Figure, n: int, columns: int, **kwargs: Any) -> list[Axes]:
 
 
 def rows_of(n: int, columns: int) -> int:
-    """Return how many rows of panels `n` panels take."""
+    """Return the number of rows for `n` panels."""
     return -(-n // columns)
 
 
@@ -111,7 +111,7 @@ def ring_handle(label: str) -> Artist:
 
 
 def ring(axes: Axes, x: Sequence[float], y: Sequence[float], gid: str) -> None:
-    """Draw a ring about each point, so that it stands out without colour."""
+    """Draw a ring around each point, so that it is visible without colour."""
     axes.scatter(
         x, y, marker="o", s=90, facecolor="none", edgecolor="0.15", linewidth=0.7, gid=gid,
         zorder=4,
@@ -119,20 +119,20 @@ def ring(axes: Axes, x: Sequence[float], y: Sequence[float], gid: str) -> None:
 
 
 def flag_edge(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
-    """Mark points that lie beyond the axes, on their edge."""
+    """Mark points outside the axes on their edge."""
     if x:
         axes.scatter(x, y, marker="x", s=22, color="0.2", linewidth=1, clip_on=False, zorder=4)
 
 
 def beyond_note(diverged: int, off_scale: int, n: int) -> str:
-    """Return how many of `n` points lie beyond the axes, and why; empty where none does."""
+    """Return how many of `n` points are outside the axes, and why; empty if none is."""
     counts = ((diverged, "diverged"), (off_scale, "off scale"))
     text = ", ".join(f"{count} {what}" for count, what in counts if count)
     return f"{text} of {n}" if text else ""
 
 
 def number(value: float) -> str:
-    """Return a correlation with two decimals and a true minus sign, and without -0.00."""
+    """Return a correlation with two decimals and a minus sign, never as -0.00."""
     return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
 
 
@@ -154,10 +154,10 @@ def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
     paths = []
     for kind, entries in metadata.items():
         path = Path(folder) / f"{name}.{kind}"
-        drawn = io.BytesIO()  # where a disk is full, matplotlib's own writer may fail otherwise
+        drawn = io.BytesIO()  # matplotlib's own writer may fail in other ways on a full disk
         figure.savefig(drawn, format=kind, metadata=entries)
         with publish(path) as private:
             private.write_bytes(drawn.getvalue())
-        figure.set_layout_engine("none")  # keeps the places that the first saving found
+        figure.set_layout_engine("none")  # keeps the places of the first layout
         paths.append(path)
     return paths

@@ -1,4 +1,4 @@
-"""How far the true metrics of the orders lie apart, by kind of order."""
+"""Spread of the true metrics over orders, by kind of order."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +11,7 @@ _COLUMNS = 3
 
 
 def draw(results: Results) -> Figure:
-    """Draw each order's true metric less the reference's, a panel for each metric."""
+    """Draw the true metric of each order minus the reference's, one panel for each metric."""
     kinds = order_kinds(results)
     rows = style.rows_of(len(results.metrics), _COLUMNS)
     figure = style.new_figure(rows * (0.26 * len(kinds) + 0.95) + 0.6, results.label())
@@ -26,7 +26,7 @@ def draw(results: Results) -> Figure:
 
 
 def order_kinds(results: Results) -> dict[str, list[str]]:
-    """Return the orders of each kind, most numerous kind (the random ones) first."""
+    """Return the orders of each kind, the largest kind (random) first."""
     kinds: dict[str, list[str]] = {}
     for name, record in results.orders.items():
         if name != REFERENCE:
@@ -41,7 +41,7 @@ def _panel(axes: Axes, results: Results, metric: str, kinds: dict[str, list[str]
     base = results.truth[REFERENCE][metric]
     for row, (kind, names) in enumerate(kinds.items()):
         effect = np.array([results.truth[name][metric] for name in names]) - base
-        # Evenly staggered, not at random, so that the figure is the same each time.
+        # Staggered without random numbers, so that the figure is always the same.
         stagger = ((np.arange(len(names)) * 0.618) % 1 - 0.5) * 0.6 if len(names) > 5 else 0.0
         split = results.split(names[0])
         look = style.SPLITS["random" if split == "calibration" else split]
