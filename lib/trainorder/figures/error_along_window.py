@@ -25,9 +25,8 @@ def draw(results: Results) -> Figure:
     for panel, split in zip(axes, splits, strict=True):
         _panel(panel, results, split)
     axes[0].set_ylabel("parameter error\n(displacements of the order's own end from the reference)")
-    entries: dict[
-        str, Artist
-    ] = {}  # by label: not every estimator ran on the orders of every panel
+    # By label, because not every estimator ran on the orders of every panel.
+    entries: dict[str, Artist] = {}
     for panel in axes:
         handles, labels = panel.get_legend_handles_labels()
         entries |= dict(zip(labels, handles, strict=True))
