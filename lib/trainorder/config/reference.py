@@ -197,6 +197,9 @@ def _expanded(node: Any, definitions: Mapping[str, Any]) -> Any:
             expanded[key] = " ".join(value.split())
         elif key not in ("title", "default"):
             expanded[key] = _expanded(value, definitions)
+    if "anyOf" in expanded and "description" not in expanded:  # a section that can be null
+        texts = [branch["description"] for branch in expanded["anyOf"] if "description" in branch]
+        expanded |= {"description": texts[0]} if texts else {}
     return expanded
 
 
