@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,20 +33,6 @@ def write_rows(path: Path, documents: int = 60, words: int = 60) -> Path:
     return path
 
 
-BASE = CorpusConfig(
-    source="files",
-    domains=None,
-    files=[],
-    hub=None,
-    text_column="text",
-    domain_column="domain",
-    tokenizer=None,
-    vocabulary=300,
-    sequence_length=16,
-    heldout_sequences=4,
-)
-
-
 @pytest.fixture
 def window() -> WindowConfig:
     return WindowConfig(
@@ -57,7 +42,13 @@ def window() -> WindowConfig:
 
 @pytest.fixture
 def config(tmp_path: Path) -> CorpusConfig:
-    return replace(BASE, files=[str(write_rows(tmp_path / "rows.jsonl"))])
+    return CorpusConfig(
+        source="files",
+        files=[str(write_rows(tmp_path / "rows.jsonl"))],
+        vocabulary=300,
+        sequence_length=16,
+        heldout_sequences=4,
+    )
 
 
 @pytest.fixture
