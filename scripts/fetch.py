@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from trainorder.data.packages import fetch
+from trainorder.data.archives import fetch
 from trainorder.workflow.job import Job, run
 
 

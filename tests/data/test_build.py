@@ -54,7 +54,7 @@ def test_mixed_units_take_sequences_of_all_domains_in_turn(config, window, words
             assert not any(word in text for word in others), f"a turn of {domain} went elsewhere"
 
 
-def test_splits_share_no_document(config, window):
+def test_parts_share_no_document(config, window):
     corpus, tokenizer, _ = build(config, window, 0, {})
     rows = [json.loads(line)["text"] for line in Path(config.files[0]).read_text().splitlines()]
 
@@ -64,8 +64,8 @@ def test_splits_share_no_document(config, window):
         return {i for i, row in enumerate(rows) if piece in row} if len(piece) >= 14 else set()
 
     heldout, units, warmup = (
-        set().union(*(sources(sequence) for sequence in split.reshape(-1, 16)))
-        for split in (corpus.heldout, corpus.units, corpus.warmup)
+        set().union(*(sources(sequence) for sequence in part.reshape(-1, 16)))
+        for part in (corpus.heldout, corpus.units, corpus.warmup)
     )
     assert min(map(len, (heldout, units, warmup))) >= 3
     shared = (heldout & units) | (heldout & warmup) | (units & warmup)
@@ -153,7 +153,7 @@ def test_a_saved_corpus_loads_the_same(config, window, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("corpus_changes", "window_changes", "split", "key"),
+    ("corpus_changes", "window_changes", "part", "key"),
     [
         ({}, {"units": 3000}, "window", "window.units"),
         ({}, {"warmup_steps": 30000}, "warmup", "window.warmup_steps"),
@@ -161,13 +161,13 @@ def test_a_saved_corpus_loads_the_same(config, window, tmp_path):
         ({"heldout_sequences": 2000}, {"units": 30000}, "heldout", "window.units"),
     ],
 )
-def test_too_little_text_names_domain_split_and_key(
-    config, window, corpus_changes, window_changes, split, key
+def test_too_little_text_names_domain_part_and_key(
+    config, window, corpus_changes, window_changes, part, key
 ):
     with pytest.raises(UserError) as caught:
         build(replace(config, **corpus_changes), replace(window, **window_changes), 0, {})
     message = str(caught.value)
-    assert f"corpus: sea: split `{split}` needs" in message
+    assert f"corpus: sea: the {part} part needs" in message
     assert f"lower {key}" in message
     assert "(documents: " in message
 
@@ -188,10 +188,10 @@ def test_the_summary_of_texts_names_for_each_domain_its_own_file(config, window,
 
 def test_summary_counts_what_was_built(config, window):
     corpus, _, summary = build(config, window, 0, {})
-    splits = [summary["domains"][domain]["splits"] for domain in corpus.domains]
-    assert sum(split["warmup"]["tokens"] for split in splits) == corpus.warmup.size
-    assert sum(split["window"]["tokens"] for split in splits) == corpus.units.size
-    assert sum(split["heldout"]["tokens"] for split in splits) == corpus.heldout.size
-    assert sum(split[name]["documents"] for split in splits for name in split) == 180
+    parts = [summary["domains"][domain]["splits"] for domain in corpus.domains]
+    assert sum(part["warmup"]["tokens"] for part in parts) == corpus.warmup.size
+    assert sum(part["window"]["tokens"] for part in parts) == corpus.units.size
+    assert sum(part["heldout"]["tokens"] for part in parts) == corpus.heldout.size
+    assert sum(part[name]["documents"] for part in parts for name in part) == 180
     assert sum(summary["units"].values()) == 7
     json.dumps(summary, allow_nan=False)

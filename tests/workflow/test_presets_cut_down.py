@@ -11,7 +11,7 @@ import yaml
 
 import tiny_gguf
 from trainorder.config.sections import PACKAGED_MODEL_FOLDER, EstimatorConfig
-from trainorder.data import packages
+from trainorder.data import archives as pinned_archives
 from trainorder.storage.formats import sha256_file
 from trainorder.storage.sealed_hdf5 import opened
 from trainorder.training.packaged_model import FILES
@@ -98,12 +98,12 @@ def tuned(tmp_path_factory):
     (tree.root / "resources").unlink()
     archives = tree.root / "resources/packages"
     bpe = tiny_gguf.tokenizer()
-    held = archives / packages.MODEL.archive
+    held = archives / pinned_archives.MODEL.archive
     archives.mkdir(parents=True)
     tiny_gguf.write_archive(held, bpe, tiny_gguf.model(bpe.vocabulary))
-    tree.edit("lib/trainorder/data/packages.py", packages.MODEL.sha256, sha256_file(held))
+    tree.edit("lib/trainorder/data/archives.py", pinned_archives.MODEL.sha256, sha256_file(held))
     for domain in ("scripture", "code"):
-        shutil.copy(packages.fetch(domain, ROOT / "resources/packages"), archives)
+        shutil.copy(pinned_archives.fetch(domain, ROOT / "resources/packages"), archives)
     cut(tree, corpus={"domains": ["scripture", "code"]})
     return tree
 

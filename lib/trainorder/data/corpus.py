@@ -11,6 +11,9 @@ import numpy as np
 from trainorder.storage.sealed_hdf5 import opened, read_arrays, write_arrays
 
 
+MIXED = "mixed"  # the label of units that mix domains; no domain may have this name
+
+
 def unmarked(tokens: np.ndarray) -> np.ndarray:
     """Return the tokens themselves, given ones (see `Corpus`) among them, in the same shape."""
     found: np.ndarray = np.maximum(tokens, ~tokens)

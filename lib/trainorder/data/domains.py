@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from trainorder.config.sections import CorpusConfig, CurriculumConfig
-from trainorder.data import packages
-from trainorder.data.documents import MIXED
+from trainorder.data import archives
+from trainorder.data.corpus import MIXED
 from trainorder.data.metrics import metric_names
 from trainorder.data.tokens import read_labels
 from trainorder.errors import UserError
@@ -20,7 +20,7 @@ def domains_of(config: CorpusConfig) -> tuple[list[str], bool]:
     if config.source == "tokens":
         return read_labels(config.files[0]).domains, False
     if config.source == "packages":
-        return [package.domain for package in packages.select(None)], False
+        return [archive.domain for archive in archives.TEXTS], False
     if config.source == "files":
         names = sorted({Path(name).stem for name in config.files})
         return names, any(Path(name).suffix != ".txt" for name in config.files)

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from trainorder.config.sections import CorpusConfig, WindowConfig
-from trainorder.data.corpus import Corpus
-from trainorder.data.documents import MIXED
+from trainorder.data.corpus import MIXED, Corpus
 from trainorder.errors import UserError
 from trainorder.storage.formats import sha256_file
 from trainorder.storage.safetensors_files import opened_safetensors

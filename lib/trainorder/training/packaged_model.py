@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from trainorder.data.packages import MODEL, verify
+from trainorder.data.archives import MODEL, verify
 from trainorder.storage.atomic import publish
 
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")

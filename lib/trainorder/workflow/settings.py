@@ -24,7 +24,7 @@ from trainorder.config.sections import (
 )
 from trainorder.config.study_config import parse
 from trainorder.curriculum.feasibility import check_feasible
-from trainorder.data import packages
+from trainorder.data import archives
 from trainorder.data.domains import check_domains
 from trainorder.errors import UserError
 from trainorder.estimators.baselines.proxy import narrowed
@@ -149,10 +149,10 @@ class Settings:
     # Input files of the user
 
     @property
-    def packages(self) -> list[packages.Package]:
+    def packages(self) -> list[archives.Archive]:
         """The packages whose text the corpus uses."""
         corpus = self.config["corpus"]
-        return packages.select(corpus["domains"]) if corpus["source"] == "packages" else []
+        return archives.select(corpus["domains"]) if corpus["source"] == "packages" else []
 
     @property
     def corpus_files(self) -> list[str]:

@@ -1,0 +1,96 @@
+"""The summary of a corpus that was built from text (`corpus.json`)."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainorder.config.sections import CorpusConfig
+from trainorder.data import archives
+from trainorder.data.corpus import MIXED, Corpus, unmarked
+from trainorder.data.packing import Packed
+from trainorder.data.tokenizer import Tokenizer
+
+
+def summary(
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    config: CorpusConfig,
+    documents: Mapping[str, Mapping[str, int]],
+    packed: Mapping[str, Mapping[str, Packed]],
+) -> dict[str, Any]:
+    """Return what a corpus contains and where it came from, as JSON values.
+
+    Args:
+        corpus: the corpus.
+        tokenizer: its tokenizer.
+        config: the section `corpus`.
+        documents: by domain and part, the number of documents.
+        packed: by domain and part, the sequences.
+
+    """
+    domains = {}
+    for place, domain in enumerate(corpus.domains):
+        domains[domain] = {
+            **_origin(domain, config),
+            "splits": {
+                part: _part(documents[domain][part], packed[domain][part], pairs=config.pairs)
+                for part in packed[domain]
+            },
+            "heldout_characters_per_token": _density(corpus.heldout[place], tokenizer),
+        }
+    return {
+        "source": config.source,
+        "tokenizer": {
+            "origin": config.tokenizer or "trained on warm-up documents",
+            "vocabulary": tokenizer.vocabulary,
+            "end_of_text": tokenizer.end,
+        },
+        "sequence_length": config.sequence_length,
+        "units": {
+            label: corpus.unit_domains.count(label)
+            for label in [*corpus.domains, MIXED]
+            if label in corpus.unit_domains
+        },
+        "domains": domains,
+    }
+
+
+def _part(documents: int, packed: Packed, *, pairs: bool) -> dict[str, int]:
+    entry = {
+        "documents": documents,
+        "documents_used": packed.documents,
+        "sequences": len(packed.sequences),
+        "tokens": int(packed.sequences.size),
+    }
+    if pairs:
+        entry |= {"learnt_tokens": int((packed.sequences >= 0).sum()), "pairs_cut": packed.cut}
+    return entry
+
+
+def _origin(domain: str, config: CorpusConfig) -> dict[str, Any]:
+    if config.source == "hub":
+        return {"from": asdict(config.hub) if config.hub is not None else {}}
+    if config.source != "packages":
+        return {"from": _files_of(domain, config)}
+    (pinned,) = archives.select([domain])
+    return {
+        "from": {"package": pinned.name, "version": pinned.version, "sha256": pinned.sha256},
+        "licence": pinned.licence,
+    }
+
+
+def _files_of(domain: str, config: CorpusConfig) -> list[str]:
+    """Return the files that may hold text of a domain: the name of a .txt file is its domain."""
+    return [
+        name for name in config.files if Path(name).suffix != ".txt" or Path(name).stem == domain
+    ]
+
+
+def _density(sequences: np.ndarray, tokenizer: Tokenizer) -> float:
+    """Return characters per token, prompts included and end-of-text tokens excluded."""
+    tokens = unmarked(sequences)
+    tokens = tokens[tokens != tokenizer.end]
+    return round(len(tokenizer.decode(tokens.tolist())) / max(1, len(tokens)), 4)
