@@ -8,8 +8,8 @@ import numpy as np
 
 from trainorder.config.sections import CorpusConfig, CurriculumConfig, WindowConfig
 from trainorder.curriculum.constraints import places
-from trainorder.data.corpus_sizes import unit_counts
 from trainorder.data.corpus import MIXED
+from trainorder.data.corpus_sizes import unit_counts
 from trainorder.data.domains import domains_of
 from trainorder.data.tokens import read_labels
 from trainorder.errors import UserError

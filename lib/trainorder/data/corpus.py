@@ -10,7 +10,6 @@ import numpy as np
 
 from trainorder.storage.sealed_hdf5 import opened, read_arrays, write_arrays
 
-
 MIXED = "mixed"  # the label of units that mix domains; no domain may have this name
 
 
