@@ -100,8 +100,8 @@ class Study:
         >>> from trainorder import Study
         >>> study = Study.open("results/default")  # doctest: +SKIP
         >>> estimate = study.estimate(study.orders["reversed"])  # doctest: +SKIP
-        >>> estimate.values["heldout"].value, estimate.verdict  # doctest: +SKIP
-        (3.8127, 'trusted')
+        >>> round(estimate.values["heldout"].value, 4), estimate.verdict  # doctest: +SKIP
+        (3.3217, 'trusted')
 
     """
 
@@ -126,8 +126,8 @@ class Study:
 
         Examples:
             >>> study = Study.open("results/default")  # doctest: +SKIP
-            >>> study.metrics  # doctest: +SKIP
-            ['heldout', 'heldout/code', 'heldout/scripture']
+            >>> study.metrics[:3]  # doctest: +SKIP
+            ['heldout', 'heldout/scripture', 'heldout/drama']
 
         """
         study = cls.read(folder)
@@ -248,8 +248,9 @@ class Study:
             >>> study = Study.open("results/default")  # doctest: +SKIP
             >>> order = Order.from_json("my-order.json")  # doctest: +SKIP
             >>> estimate = study.estimate(order, estimator="reduced")  # doctest: +SKIP
-            >>> print(estimate.values["heldout"])  # doctest: +SKIP
-            Value(value=3.8127, low=3.8101, high=3.8153, beyond=False)
+            >>> value = estimate.values["heldout"]  # doctest: +SKIP
+            >>> print(f"{value.value:.4f} [{value.low:.4f}, {value.high:.4f}]")  # doctest: +SKIP
+            3.3209 [3.3195, 3.3222]
 
         """
         [estimate] = self.estimates([order], estimator)
@@ -266,8 +267,10 @@ class Study:
         Examples:
             >>> study = Study.open("results/default")  # doctest: +SKIP
             >>> orders = study.orders.of_split("structured")  # doctest: +SKIP
-            >>> for estimate in study.estimates(orders):  # doctest: +SKIP
-            ...     print(estimate.order, estimate.values["heldout"].value)
+            >>> for estimate in study.estimates(orders[:2]):  # doctest: +SKIP
+            ...     print(estimate.order, f"{estimate.values['heldout'].value:.4f}")
+            reversed 3.3217
+            domain-sorted 3.3333
 
         """
         checked = [check_order(order, self.window) for order in orders]
@@ -310,8 +313,8 @@ class Study:
 
         Examples:
             >>> study = Study.open("results/default")  # doctest: +SKIP
-            >>> study.retrain(study.orders["reversed"])["heldout"]  # doctest: +SKIP
-            3.8131
+            >>> round(study.retrain(study.orders["reversed"])["heldout"], 4)  # doctest: +SKIP
+            3.3204
 
         """
         order = check_order(order, self.window)
@@ -354,7 +357,7 @@ class Study:
             >>> study = Study.open("results/default")  # doctest: +SKIP
             >>> best = study.search({"heldout": 1.0})[0]  # doctest: +SKIP
             >>> best.schedule.shape  # doctest: +SKIP
-            (128, 1)
+            (32, 1)
 
         """
         if random < 1:
@@ -384,7 +387,7 @@ class Study:
         Examples:
             >>> study = Study.open("results/default")  # doctest: +SKIP
             >>> study.maps()["own"]["presence"].shape  # doctest: +SKIP
-            (128, 128)
+            (32, 32)
 
         """
         schedule, reduced = self.orders.reference.schedule, self.reduced

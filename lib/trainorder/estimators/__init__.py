@@ -1,1 +1,1 @@
-"""Estimators, one a file, by the name of their method."""
+"""Estimators: one file for each method, or for two methods that share their formulas."""

@@ -18,8 +18,8 @@ def implementation(method: str) -> type[Estimator]:
     The code hash follows the import through the method's descriptor, not through this module.
     """
     module, _, name = METHODS[method].implementation.rpartition(".")
-    found: type[Estimator] = getattr(import_module(module), name)
-    return found
+    kind: type[Estimator] = getattr(import_module(module), name)
+    return kind
 
 
 def build_estimator(
