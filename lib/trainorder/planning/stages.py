@@ -421,7 +421,12 @@ def _estimate(s: Sizes, estimator: EstimatorConfig) -> Stage:
     method = estimator.descriptor
     followed = s.followed(counts) if method.estimates_parameters else 0
     trained = (method.training_stage,) if method.training_stage else ()
-    after = ("truth", *trained) if method.fitted else ("manifest",)
+    if method.fitted:
+        after: tuple[str, ...] = ("truth", *trained)
+    elif method.rule == "predict":
+        after = (f"reduced/{estimator.path}",)
+    else:
+        after = ("manifest",)
     passes, work, rows = _replayed(s, estimator, orders, jobs)
     return Stage(
         f"estimate/{estimator.name}",

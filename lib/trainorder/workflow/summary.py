@@ -59,7 +59,7 @@ def cheapest_estimator(results: Results) -> str:
         each = results.score(name)["cost"]["per_order_retrainings"]
         return float("inf") if each is None else float(each)
 
-    best = results.validation["best_estimator"]
+    best = str(results.validation["best_estimator"])
     same = [name for name in results.estimators if results.score(name)["verdict"] == verdict]
     return min([best, *same], key=cost)
 
