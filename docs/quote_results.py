@@ -34,7 +34,8 @@ def rank(scores: Mapping[str, Any]) -> str:
     lds = scores["order_lds"]["heldout"]["random"]
     if lds["value"] is None:
         return f"undefined, n = {lds['n']}"
-    return f"{lds['value']:.2f} [{lds['low']:.2f}, {lds['high']:.2f}], n = {lds['n']}"
+    value, low, high = (round(lds[key], 2) + 0.0 for key in ("value", "low", "high"))  # not -0.00
+    return f"{value:.2f} [{low:.2f}, {high:.2f}], n = {lds['n']}"
 
 
 def cost(retrainings: float) -> str:

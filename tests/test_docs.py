@@ -112,8 +112,8 @@ def test_examples_in_docstrings_run(module):
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_python_blocks_are_valid(name):
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "docs/extend.md"])
+def test_python_blocks_are_valid(name):  # `docs/extend.md` has a test of its own
     for block in re.findall(r"^```python\n(.*?)^```$", (ROOT / name).read_text(), re.M | re.S):
         ast.parse(block)
 
