@@ -12,7 +12,7 @@ from typing import Any
 from bench.page import number, table
 from bench.studies import made_text, say
 from trainorder.errors import UserError
-from trainorder.planning.plan import Pair, compared
+from trainorder.planning.plan_comparison import Pair, compare_with_study
 from trainorder.storage.formats import read_json, size_text, write_text
 
 OUTPUT = Path("docs/measured/plan.md")
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = parser.parse_args(arguments).results
     try:
         record = read_json(results / "plan.json", "plan")
-        found = compared(record, results)
+        found = compare_with_study(record, results)
     except UserError as error:
         sys.exit(f"error: {error}")
     write_text(OUTPUT, markdown(record, found))

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.plan import SMALL, WITHIN, markdown, wrong
-from trainorder.planning.plan import Pair
+from trainorder.planning.plan_comparison import Pair
 
 RECORD = {
     "study": "mine",

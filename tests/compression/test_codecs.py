@@ -10,7 +10,7 @@ from trainorder.compression.codecs import all_codecs
 from trainorder.errors import UserError
 
 DENSE = table(decay(1.0), torch.float32)
-CODECS = all_codecs(DENSE)
+CODECS = all_codecs(DENSE.shape)
 
 
 def label(codec):

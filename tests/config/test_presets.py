@@ -9,8 +9,8 @@ from transformers import LlamaConfig
 from configs import ROOT, config
 from trainorder.config.sections import PACKAGED_MODEL_FOLDER
 from trainorder.planning import plan as plan_module
-from trainorder.planning.machine_speed import Rates, Unit
-from trainorder.planning.plan import vector_bytes
+from trainorder.planning.disk_check import vector_bytes
+from trainorder.planning.machine_speed import MachineSpeed, Operation
 from trainorder.planning.sizes import Sizes
 from trainorder.planning.stages import stages
 from trainorder.storage.formats import size_text
@@ -102,17 +102,21 @@ def test_what_a_preset_says_that_it_takes_is_what_its_stages_count(preset, name)
 
 def assumed_rates(sizes):
     """Return the rates of the assumed machine."""
-    seconds = {Unit("update"): 1 / UPDATES, Unit("product"): 1 / PRODUCTS, Unit("hash"): 1 / HASHED}
+    seconds = {
+        Operation("update"): 1 / UPDATES,
+        Operation("product"): 1 / PRODUCTS,
+        Operation("hash"): 1 / HASHED,
+    }
     for unit in {unit for stage in stages(sizes) for unit in stage.work if unit.sequences}:
         tokens = unit.sequences * sizes.corpus.sequence_length
         parameters = sizes.narrow_P if unit.narrow else sizes.P
         seconds[unit] = PASSES[unit.kind] * parameters * tokens / FLOPS
-    return Rates(seconds, Counter(), 0, START)
+    return MachineSpeed(seconds, Counter(), 0, START)
 
 
 def test_gpu_takes_less_than_half_an_hour_by_its_counts(preset, tmp_path, monkeypatch):
     made = preset("gpu")
-    monkeypatch.setattr(plan_module, "_rates", lambda sizes, every: assumed_rates(sizes))
+    monkeypatch.setattr(plan_module, "_machine_speed", lambda sizes, every: assumed_rates(sizes))
     for check in ("check_disk", "check_temporary"):
         monkeypatch.setattr(plan_module, check, lambda *_: None)
     total = plan_module.plan(made, [], 16, tmp_path)["total"]

@@ -5,8 +5,8 @@ import torch
 
 from problems import KINDS, optimizer_config
 from trainorder.config.sections import ModelConfig
-from trainorder.planning import machine_speed as calibration
-from trainorder.planning.machine_speed import Unit, calibrate
+from trainorder.planning import machine_speed
+from trainorder.planning.machine_speed import Operation, measure_speed
 from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import build_optimizer
 
@@ -30,24 +30,28 @@ def calibrated(units, **changes):
         return torch.randint(64, (n, 16), generator=torch.Generator().manual_seed(n))
 
     optimizer = build_optimizer(optimizer_config(**changes), 10)
-    rates = calibrate(units, wide, narrow, tokens, optimizer)
+    rates = measure_speed(units, wide, narrow, tokens, optimizer)
     return rates, before, (wide.parameters(), narrow.parameters())
 
 
 def test_every_unit_gets_a_time_and_every_pass_its_memory():
-    units = {Unit(kind, 0 if kind in PLAIN else 4) for kind in calibration.KINDS}
+    units = {Operation(kind, 0 if kind in PLAIN else 4) for kind in machine_speed.KINDS}
     rates, _, _ = calibrated(units)
     assert set(rates.seconds) == units
     inside = ("hvp", "third")  # differences of two times, of which noise may leave nothing
     for unit, seconds in rates.seconds.items():
         assert seconds > 0 or unit.kind in inside, f"{unit}: no time"
-    assert set(rates.bytes) == set(calibration.KINDS) - set(PLAIN)
+    assert set(rates.bytes) == set(machine_speed.KINDS) - set(PLAIN)
     assert rates.start > 0
     assert rates.base > 2**20
 
 
 def test_more_text_and_a_wider_model_take_longer():
-    small, large, narrow = Unit("gradient", 1), Unit("gradient", 256), Unit("gradient", 256, True)
+    small, large, narrow = (
+        Operation("gradient", 1),
+        Operation("gradient", 256),
+        Operation("gradient", 256, True),
+    )
     seconds = calibrated([small, large, narrow])[0].seconds
     assert seconds[large] > 2 * seconds[small], "the time does not see the number of sequences"
     assert seconds[large] > seconds[narrow], "the proxy is timed as the model itself"
@@ -55,6 +59,6 @@ def test_more_text_and_a_wider_model_take_longer():
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 def test_training_steps_are_really_made(kind):
-    _, before, after = calibrated([Unit("step", 4)], **kind)
+    _, before, after = calibrated([Operation("step", 4)], **kind)
     assert not torch.equal(before[0], after[0]), "the optimizer's step is not in the time"
     assert torch.equal(before[1], after[1])

@@ -11,7 +11,10 @@ import pytest
 from configs import ROOT, config
 from trainorder.errors import UserError
 from trainorder.planning import plan as plan_module
-from trainorder.planning.plan import Pair, check_disk, check_temporary, plan, table, vector_bytes
+from trainorder.planning.disk_check import check_disk, check_temporary, vector_bytes
+from trainorder.planning.plan import plan
+from trainorder.planning.plan_comparison import Pair
+from trainorder.planning.plan_table import plan_table
 from trainorder.planning.sizes import Sizes
 from trainorder.planning.stages import stages
 
@@ -65,7 +68,7 @@ def test_jobs_of_more_threads_than_there_are_cores_run_one_at_a_time(cheap):
 
 def test_the_table_names_every_stage_and_what_was_assumed(cheap):
     record = cheap(expansion__anchors="auto")
-    text = table(record)
+    text = plan_table(record)
     for name in record["stages"]:
         assert f"\n{name} " in text, f"{name} is in no row"
     for line in [*record["assumed"], *record["left_out"]]:
@@ -73,7 +76,7 @@ def test_the_table_names_every_stage_and_what_was_assumed(cheap):
     assert any("anchors" in line for line in record["assumed"])
     assert "WARNING" not in text
     record["machine_bytes"] = record["total"]["peak_bytes"] - 1
-    assert "WARNING: a job may need" in table(record)
+    assert "WARNING: a job may need" in plan_table(record)
 
 
 HUGE = {
@@ -90,7 +93,7 @@ def test_what_cannot_fit_the_disk_is_refused_in_one_line_and_nothing_is_timed(
     case, tmp_path, monkeypatch
 ):
     timed = []
-    monkeypatch.setattr(plan_module, "calibrate", lambda *_: timed.append(True))
+    monkeypatch.setattr(plan_module, "measure_speed", lambda *_, **__: timed.append(True))
     results = tmp_path / "results" / "huge"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(UserError) as caught:

@@ -9,7 +9,7 @@ import torch
 from configs import ROOT, SIZED, config
 from trainers import DOMAINS, UNITS, VOCABULARY, token_arrays, write_tokens
 from trainorder.config.methods import METHODS
-from trainorder.planning.machine_speed import Unit
+from trainorder.planning.machine_speed import Operation
 from trainorder.planning.sizes import Sizes
 from trainorder.planning.stages import stages
 from trainorder.training.existing_run.checkpoint_files import checkpoint_files
@@ -95,7 +95,9 @@ def test_under_sgd_no_replays_show_a_preconditioner():
         for name in ("adamw", "sgd")
     )
     assert sgd.counts == adamw.counts
-    assert sgd.work[Unit("product")] < adamw.work[Unit("product")] / 2, "replays are planned"
+    assert sgd.work[Operation("product")] < adamw.work[Operation("product")] / 2, (
+        "replays are planned"
+    )
     assert sgd.bytes < adamw.bytes, "patterns are kept of what never changes"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import plan as driver
-from trainorder.planning.plan import compared
+from trainorder.planning.plan_comparison import compare_with_study
 from workflow_tree import SMOKE, contents, work_tree
 
 pytestmark = pytest.mark.study
@@ -49,7 +49,7 @@ def test_every_stage_of_the_study_has_its_row(fresh, finished):
 
 
 def test_counts_and_bytes_are_those_of_the_study(fresh, finished):
-    found = compared(fresh[1], finished.results)
+    found = compare_with_study(fresh[1], finished.results)
     estimated = {  # which orders meet in a unit is drawn; a search may propose the same twice
         ("propose", "forwards"),
         *((name, "gradients") for name in found if "taylor" in name),

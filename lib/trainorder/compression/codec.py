@@ -47,6 +47,12 @@ class DenseTable(GradientTable):
         return self.gradient[t]
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """T, U and P."""
+        steps, units, size = self.gradient.shape
+        return steps, units, size
+
+    @property
     def matrix(self) -> Tensor:
         """The table as a matrix (T U, P), a view."""
         return self.gradient.flatten(0, 1)

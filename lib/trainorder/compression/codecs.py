@@ -1,7 +1,7 @@
 """The codecs that a study compares: each kind at several sizes."""
 
 from trainorder.compression.anchors import Anchors
-from trainorder.compression.codec import Codec, DenseTable, rank_within
+from trainorder.compression.codec import Codec, rank_within
 from trainorder.compression.dense import DenseCodec
 from trainorder.compression.factored_int8 import FactoredInt8
 from trainorder.compression.float16 import Float16
@@ -17,16 +17,16 @@ RATIOS = (8, PUBLISHED_RATIO, 128)  # bytes of the dense over bytes of the compr
 SHARES = (2, 4, 8, 16)  # steps of the table over number of anchors
 
 
-def all_codecs(table: DenseTable) -> list[Codec]:
-    """Return every codec at every size that fits the shape of `table`, without duplicates."""
+def all_codecs(table_shape: tuple[int, int, int]) -> list[Codec]:
+    """Return every codec at every size that fits a table of shape (T, U, P), without duplicates."""
     return [
         DenseCodec(),
         Float16(),
         Int8(),
-        *_anchors(len(table.gradient)),
+        *_anchors(table_shape[0]),
         *(JL(ratio, read) for read in (TRANSPOSE, LEAST_SQUARES) for ratio in RATIOS),
         *(SparseProjection(ratio) for ratio in RATIOS),
-        *_factored(table),
+        *_factored(table_shape),
     ]
 
 
@@ -39,9 +39,9 @@ def _anchors(steps: int) -> list[Codec]:
     ]
 
 
-def _factored(table: DenseTable) -> list[Codec]:
-    steps, units, size = table.gradient.shape
-    ranks = sorted({rank_within((steps, units, size), ratio) for ratio in RATIOS} - {0})[::-1]
+def _factored(table_shape: tuple[int, int, int]) -> list[Codec]:
+    steps, units, size = table_shape
+    ranks = sorted({rank_within(table_shape, ratio) for ratio in RATIOS} - {0})[::-1]
     passing = [r for r in ranks if sketch_sizes(r)[1] <= min(steps * units, size)]
     return [
         *(LowRank(rank) for rank in ranks),

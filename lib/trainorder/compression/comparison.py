@@ -174,7 +174,7 @@ def compare_codecs(
         "orders": [order.name for order in chosen],
         "displacement": float(comparison.displacement.mean()),
         "loss_spread": comparison.spread,
-        "stores": [comparison.record(codec) for codec in all_codecs(dense)],
+        "stores": [comparison.record(codec) for codec in all_codecs(dense.shape)],
     }
 
 

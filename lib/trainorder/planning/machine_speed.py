@@ -1,4 +1,4 @@
-"""What one piece of a study's work costs on this machine, timed on random tokens."""
+"""The speed of this machine: seconds and memory of each operation of a study, on random tokens."""
 
 import hashlib
 import statistics
@@ -19,25 +19,25 @@ from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import Optimizer, State
 from trainorder.training.trainer import torch_optimizer
 
-# The passes that hold more memory come later, so that what each adds to the peak can be told.
+# Passes that need more memory come later, so that each one's addition to the peak can be measured.
 KINDS = ("forward", "gradient", "step", "hvp", "third", "update", "product", "hash")
-_INSIDE = {"hvp": "gradient", "third": "hvp"}  # what a pass does first, and is counted apart
+_INSIDE = {"hvp": "gradient", "third": "hvp"}  # a pass computes the other one first
 _REPETITIONS, _ENOUGH_SECONDS = 5, 0.5
-_ROWS = 64  # of the matrices that products and updates are timed with: more than caches hold
+_ROWS = 64  # of the matrices for products and updates; larger than the CPU caches
 _BYTES = 2**24  # hashed
 
 
 @dataclass(frozen=True)
-class Unit:
-    """A piece of work that is timed.
+class Operation:
+    """An operation that is timed; the work of a study is counted in operations.
 
     Attributes:
-        kind: `step` (of real training), `gradient`, `hvp` and `third` (what they add to the pass
-            that they need first), `forward`, each on some sequences; `update` (a number through
-            the optimizer in a replay), `product` (a multiplication and addition in a product of
-            matrices as wide as the model has parameters), `hash` (a byte).
-        sequences: that it is done on; 0 where it is on none.
-        narrow: whether it is the proxy's.
+        kind: on sequences, `forward`, `gradient`, `step` (of real training), `hvp` or `third`
+            (what the last two add to the pass that they need first); without sequences, `update`
+            (one number in the optimizer of a replay), `product` (one multiply-add in a product of
+            matrices with P columns) or `hash` (one byte).
+        sequences: number of sequences; 0 for the last three kinds.
+        narrow: whether the model is the proxy.
 
     """
 
@@ -47,68 +47,73 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Rates:
-    """What was timed.
+class MachineSpeed:
+    """The measured speed of a machine.
 
     Attributes:
-        seconds: of each unit.
-        bytes: of memory that each kind of pass adds to `base`, for one sequence of the model.
+        seconds: of each operation.
+        bytes: of memory that each kind of pass adds to `base`, per sequence, for the study's model.
         base: bytes that a job holds before it computes.
-        start: processor seconds of a process until it begins to compute, most of them imports.
+        start: CPU seconds of a process before it computes, mostly for imports.
 
     """
 
-    seconds: dict[Unit, float]
+    seconds: dict[Operation, float]
     bytes: dict[str, float]
     base: int
     start: float
 
 
-def calibrate(
-    units: Iterable[Unit],
+def measure_speed(
+    operations: Iterable[Operation],
     model: LanguageModel,
     narrow: LanguageModel,
     tokens: Callable[[int], torch.Tensor],
     optimizer: Optimizer,
-) -> Rates:
-    """Time `units`, each a few times after one that does not count.
+) -> MachineSpeed:
+    """Return the time of each operation, the median of a few repetitions after a first one.
 
     Args:
-        units: what to time; of the passes of the model each kind that is wanted.
-        model: the study's.
-        narrow: the proxy's.
+        operations: what to time.
+        model: the study's model.
+        narrow: the proxy.
         tokens: maps a number n of sequences to random ones, (n, L) int64.
-        optimizer: the study's.
+        optimizer: the study's optimizer.
 
     """
     start, base, seconds, added = time.process_time(), peak_bytes(), {}, {}
-    ordered = sorted(units, key=lambda unit: (KINDS.index(unit.kind), unit.sequences))
-    for unit in ordered:
-        seconds[unit] = _seconds(unit, narrow if unit.narrow else model, tokens, optimizer)
-        if unit.sequences and not unit.narrow:
-            added[unit.kind] = (peak_bytes() - base) / unit.sequences
-    return Rates(seconds, added, base, start)
+    ordered = sorted(
+        operations, key=lambda operation: (KINDS.index(operation.kind), operation.sequences)
+    )
+    for operation in ordered:
+        seconds[operation] = _seconds(
+            operation, narrow if operation.narrow else model, tokens, optimizer
+        )
+        if operation.sequences and not operation.narrow:
+            added[operation.kind] = (peak_bytes() - base) / operation.sequences
+    return MachineSpeed(seconds, added, base, start)
 
 
 def _seconds(
-    unit: Unit,
+    operation: Operation,
     model: LanguageModel,
     tokens: Callable[[int], torch.Tensor],
     optimizer: Optimizer,
 ) -> float:
-    if not unit.sequences:
-        return _plain(unit.kind, model, optimizer)
-    found = _timed(_passes(unit.kind, model, tokens(unit.sequences), optimizer.config))
-    if unit.kind in _INSIDE:
-        first = _passes(_INSIDE[unit.kind], model, tokens(unit.sequences), optimizer.config)
-        found = max(0.0, found - _timed(first))
-    return found
+    if not operation.sequences:
+        return _plain(operation.kind, model, optimizer)
+    batch = tokens(operation.sequences)
+    seconds = _timed(_passes(operation.kind, model, batch, optimizer.config))
+    if operation.kind in _INSIDE:
+        first = _passes(_INSIDE[operation.kind], model, batch, optimizer.config)
+        seconds = max(0.0, seconds - _timed(first))
+    return seconds
 
 
 def _passes(
     kind: str, model: LanguageModel, tokens: torch.Tensor, config: OptimizerConfig
 ) -> Callable[[], Any]:
-    """Return the pass of a kind, what it needs first included."""
+    """Return the pass of a kind, including the pass that it needs first."""
     theta = model.parameters()
     loss = partial(model.loss, tokens=tokens)
     if kind == "forward":
@@ -134,7 +139,7 @@ def _step(model: LanguageModel, tokens: torch.Tensor, optimizer: torch.optim.Opt
 
 
 def _plain(kind: str, model: LanguageModel, optimizer: Optimizer) -> float:
-    """Return the seconds of one number, one multiplication or one byte."""
+    """Return the seconds of one number, one multiply-add or one byte."""
     if kind == "hash":
         content = bytes(_BYTES)
         return _timed(lambda: hashlib.sha256(content)) / _BYTES
@@ -144,21 +149,21 @@ def _plain(kind: str, model: LanguageModel, optimizer: Optimizer) -> float:
     state = State(rows.clone(), rows.clone(), rows.clone(), 0)
 
     def update() -> None:
-        gradients = rows[torch.arange(len(rows))] / 1  # the mean of those picked from a table
-        for some, columns in parts(*rows.shape):
-            optimizer.apply(state.rows(some).columns(columns), gradients[some, columns])
+        gradients = rows[torch.arange(len(rows))] / 1  # a mean of gradients from a table
+        for block, columns in parts(*rows.shape):
+            optimizer.apply(state.rows(block).columns(columns), gradients[block, columns])
 
     return _timed(update) / rows.numel()
 
 
 def _timed(work: Callable[[], Any]) -> float:
-    """Return the median of the seconds of `work`.
+    """Return the median seconds of `work`.
 
-    Those of the processor, so that what else runs on the machine does not count; of several threads
-    or a GPU those of the clock.
+    One thread is timed in CPU seconds, so that other processes do not count. Several threads or a
+    GPU are timed in wall-clock seconds.
     """
-    alone = torch.get_num_threads() == 1 and not torch.cuda.is_initialized()
-    clock = time.process_time if alone else time.perf_counter
+    single_thread = torch.get_num_threads() == 1 and not torch.cuda.is_initialized()
+    clock = time.process_time if single_thread else time.perf_counter
 
     def once() -> float:
         begun = clock()

@@ -1,0 +1,79 @@
+"""The stages of the applications: the search for a curriculum, and memorization."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from trainorder.config.estimator_names import method_of
+from trainorder.config.sections import CurriculumConfig, MemorizationConfig
+from trainorder.evaluation.replaying import batch_size
+from trainorder.planning.curvature_stages import basis_sizes, pattern_count
+from trainorder.planning.machine_speed import Operation
+from trainorder.planning.sizes import Sizes
+from trainorder.planning.stage import Stage, Work
+from trainorder.planning.truth_stages import after_reference, truth_stage
+
+_PROPOSALS, _FIELD, _WAYS = 8, 6, 3  # searched orders; orders of the field; ways to move a unit
+_NEIGHBOURS, _BRED, _CLIMBS = 512, 200, 4  # scored together; bred a round; local searches
+
+
+def curriculum_stages(s: Sizes) -> Iterator[Stage]:
+    """Yield the stages of the search for a curriculum."""
+    if not s.config["curriculum"]:
+        return
+    c = CurriculumConfig(**s.config["curriculum"])
+    q, r, _ = basis_sizes(s, "barycentre")
+    free = not (c.pinned or c.quotas) and c.furthest is None
+    proposals = _PROPOSALS if free else _PROPOSALS - 2  # pairs of units know no constraints
+    field = _FIELD - (2 if s.corpus.source == "tokens" else 0)  # none by length without text
+    replayed = proposals + s.counts["structured"] + field
+    climbed = min(c.rounds, s.U) * _NEIGHBOURS  # until no neighbour is better
+    scored = c.random + _CLIMBS * climbed + (1 + c.rounds) * _BRED
+    read = pattern_count(s) * (r + s.R * s.D)
+    work: Work = defaultdict(float)
+    work[Operation("forward", s.S)] += 2 * s.U
+    work[Operation("forward", s.H)] += replayed * s.R * s.D
+    work[Operation("update")] += replayed * s.T * s.P + scored * s.T * (3 * read + 2 * q)
+    work[Operation("product")] += replayed * s.T * s.P * (q + r) + scored * s.T * q * (read + r)
+    yield Stage(
+        "propose",
+        ("reduced/barycentre",),
+        counts={"forwards": 2 * s.U + replayed * s.R * s.D},
+        work=work,
+        files=("curriculum/candidates.json",),
+        rows=4 * replayed + q,
+    )
+    orders = field + min(c.retrained, proposals)
+    yield truth_stage(s, "candidate_truth", ("propose",), orders, 2, s.R)
+
+
+def memorization_stages(s: Sizes) -> Iterator[Stage]:
+    """Yield the stages that estimate and retrain moved units."""
+    if not s.config["memorization"]:
+        return
+    m = MemorizationConfig(**s.config["memorization"])
+    cells = min(m.retrained, s.U * s.T)
+    orders = 1 + _WAYS * cells
+    yield truth_stage(s, "position_truth", after_reference(s), orders, s.shards["truth"], 1)
+    q, r, _ = basis_sizes(s, "barycentre")
+    moved = s.U + _WAYS * s.U * s.T
+    counts: dict[str, int] = {}
+    work: Work = defaultdict(float)
+    if method_of(m.estimator).estimates_parameters:
+        counts = {"forwards": moved * s.D}
+        work[Operation("forward", s.H)] += moved * s.D
+        work[Operation("forward", s.S)] += moved
+        work[Operation("update")] += moved * s.T * s.P
+        work[Operation("product")] += moved * s.T * s.P * (q + r)
+    else:
+        read = pattern_count(s) * (2 * r + s.D + s.U)
+        work[Operation("product")] += moved * s.T * q * (read + 2 * r)
+        work[Operation("update")] += moved * s.T * (read + 4 * q)
+    yield Stage(
+        "position_maps",
+        ("manifest",),
+        counts=counts,
+        work=work,
+        files=("memorization/estimated.h5",),
+        bytes=8 * _WAYS * s.U * s.T * (1 + s.D),
+        rows=4 * min(moved, batch_size(s.P)) + q if counts else 0.0,
+    )

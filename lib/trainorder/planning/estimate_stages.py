@@ -1,0 +1,98 @@
+"""The stages that estimate: one for each estimator."""
+
+from collections import Counter, defaultdict
+
+from trainorder.config.sections import EstimatorConfig
+from trainorder.evaluation.replaying import batch_size
+from trainorder.expansion.gradient_table import HELD_NUMBERS
+from trainorder.planning.curvature_stages import basis_sizes, halves
+from trainorder.planning.machine_speed import Operation
+from trainorder.planning.sizes import Sizes, spread
+from trainorder.planning.stage import HASHES_PER_STORED_BYTE, Stage, Work
+from trainorder.planning.truth_stages import outcome_bytes
+
+
+def estimate_stage(s: Sizes, estimator: EstimatorConfig) -> Stage:
+    """Return the stage of one estimator."""
+    counts = s.estimated(estimator)
+    orders, jobs = sum(counts.values()), estimator.shards(s.shards["estimate"])
+    method = estimator.descriptor
+    followed = s.followed(counts) if method.estimates_parameters else 0
+    trained = (method.training_stage,) if method.training_stage else ()
+    if method.fitted:
+        after: tuple[str, ...] = ("truth", *trained)
+    elif method.rule == "predict":
+        after = (f"reduced/{estimator.path}",)
+    else:
+        after = ("manifest",)
+    passes, work, rows = _replay_work(s, estimator, orders, jobs)
+    return Stage(
+        f"estimate/{estimator.name}",
+        after,
+        jobs,
+        {**passes, **({} if trained else {"orders": orders})},
+        work=work,
+        files=(f"estimates/{estimator.name}/*.h5",),
+        bytes=outcome_bytes(s, orders, followed),
+        rows=rows,
+    )
+
+
+def _replay_work(
+    s: Sizes, e: EstimatorConfig, orders: int, jobs: int
+) -> tuple[dict[str, int], Work, float]:
+    """Return the passes, the work and the parameter vectors held by an estimator's replays."""
+    work: Work = defaultdict(float)
+    method = e.descriptor
+    if not method.estimates_parameters:
+        return {}, work, 0.0
+    batches = [batch for n in spread(orders, jobs) for batch in _batches(s, n)]
+    evaluated = len(batches) if method.ignores_order else orders
+    passes = Counter({"forwards": evaluated * s.D})
+    work[Operation("forward", s.H)] += evaluated * s.D
+    approximated = 0 if method.needs_tail else s.T - e.tail
+    passes["gradients"] += orders * e.tail * s.k
+    updates = e.tail if method.needs_tail else s.T
+    work[Operation("update")] += orders * s.P * (method.update_cost * updates + 1)
+    work[Operation("hash")] += HASHES_PER_STORED_BYTE * jobs * s.path_bytes
+    rows = 4.0 * max(batches)
+    if "table" in method.reads:
+        work[Operation("hash")] += HASHES_PER_STORED_BYTE * jobs * s.table_bytes(e.path)
+        rows += 3 * s.U if s.U * s.P <= HELD_NUMBERS else 0  # else read block by block
+    if method.derivative_order:
+        # A unit that several orders visit at the same step is differentiated once for all.
+        visited = sum(s.U * (1 - (1 - s.k / s.U) ** batch) for batch in batches)
+        passes["gradients"] += round(approximated * visited)
+        passes["hvps"] += orders * approximated * s.k
+        if method.derivative_order > 1:
+            passes["third_derivatives"] += orders * approximated * s.k
+    work[Operation("gradient", s.S)] += passes["gradients"]
+    work[Operation("hvp", s.S)] += passes["hvps"]
+    work[Operation("third", s.S)] += passes["third_derivatives"]
+    if method.uses_curvature:
+        q, r, anchors = basis_sizes(s, e.path)
+        work[Operation("product")] += orders * approximated * s.P * (q + r)
+        rows += q + 2 * anchors
+    if e.size is not None:
+        passes["sequences"] += _subsampled(s, e, e.size, orders * approximated, jobs, work)
+        rows += s.table_anchors(e.path) * s.U
+    return {kind: n for kind, n in passes.items() if n}, work, rows
+
+
+def _batches(s: Sizes, orders: int) -> list[int]:
+    """Return the sizes of the batches in which a job replays `orders`."""
+    most = batch_size(s.P)
+    return [min(most, orders - first) for first in range(0, orders, most)]
+
+
+def _subsampled(s: Sizes, e: EstimatorConfig, size: int, visits: int, jobs: int, work: Work) -> int:
+    """Return the sequences that `subsample` differentiates, and add the passes to `work`."""
+    cached = s.table_anchors(e.path) * s.U * jobs
+    work[Operation("gradient", size)] += cached
+    work[Operation("gradient", size * s.k)] += visits
+    checked = 0
+    if 1 < size < s.S:
+        checked = 12 * jobs  # at both ends of six displacements
+        for half in halves(size):
+            work[Operation("gradient", half)] += checked
+    return size * (cached + visits * s.k + checked)

@@ -1,0 +1,63 @@
+"""The stages of the expansion: gradient table, clusters and barycentre."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from trainorder.planning.machine_speed import Operation
+from trainorder.planning.sizes import Sizes
+from trainorder.planning.stage import HASHES_PER_STORED_BYTE, STATE_PASSES, Stage, Work
+
+
+def expansion_stages(s: Sizes) -> Iterator[Stage]:
+    """Yield the stages `table`, `clusters` and `barycentre`, as far as estimators use them."""
+    curved = s.paths(lambda m: m.uses_curvature)
+    if "reference" in s.paths(lambda m: m.uses_table):
+        gradients = s.reference_anchors * s.U
+        yield Stage(
+            "table",
+            ("reference",),
+            s.shards["table"],
+            {"gradients": gradients},
+            work={
+                Operation("gradient", s.S): gradients,
+                Operation("hash"): HASHES_PER_STORED_BYTE * s.table_bytes("reference"),
+            },
+            files=("store/reference/table-*.h5",),
+            bytes=s.table_bytes("reference"),
+            rows=8,
+        )
+    barycentre = "barycentre" in s.paths(lambda m: m.takes_path)
+    if barycentre or curved:
+        by_gradients = s.U if isinstance(s.curvature.clusters, int) else 0
+        yield Stage(
+            "clusters",
+            ("warm",),
+            counts={"gradients": by_gradients},
+            work={Operation("gradient", s.S): by_gradients},
+            files=("store/clusters.h5",),
+        )
+    if barycentre:
+        yield _barycentre(s)
+
+
+def _barycentre(s: Sizes) -> Stage:
+    pooled = 0 if s.expansion.anchors == "all" else s.T - 1 + s.anchors
+    gradients, made = s.anchors * s.U, s.path_bytes + s.table_bytes("barycentre")
+    work = Work(float, {Operation("gradient", s.S): gradients})
+    for pool in s.pools:
+        for part in np.array_split(np.arange(pool), min(4, pool)):
+            work[Operation("gradient", len(part))] += pooled
+    # Moments in double precision: of the parts of the pools, and of the units at the anchors.
+    work[Operation("update")] += s.P * (4 * len(s.pools) * pooled + gradients)
+    work[Operation("hash")] += STATE_PASSES * HASHES_PER_STORED_BYTE * made
+    return Stage(
+        "barycentre",
+        ("clusters",),
+        counts={"gradients": gradients, "sequences": pooled * sum(s.pools)},
+        work=work,
+        files=("store/barycentre/path.h5", "store/barycentre/table-0.h5"),
+        bytes=made,
+        scratch=made,
+        rows=18 + 7 * len(s.pools),
+    )

@@ -1,0 +1,59 @@
+"""The stages that read the text and train: corpus, warm, orders and reference."""
+
+from collections.abc import Iterator
+
+from trainorder.config.sections import RunConfig, WindowConfig
+from trainorder.planning.machine_speed import Operation
+from trainorder.planning.sizes import FLOAT, Sizes
+from trainorder.planning.stage import HASHES_PER_STORED_BYTE, STATE_PASSES, Stage
+from trainorder.training.existing_run.checkpoint_files import checked_spans, window_checkpoints
+from trainorder.training.optimizer import MOMENTS
+
+
+def training_stages(s: Sizes) -> Iterator[Stage]:
+    """Yield the stages `corpus`, `warm`, `orders` and `reference`."""
+    batch, length = s.window.sequences_per_step, s.corpus.sequence_length
+    # An existing run is read; only some of its steps are trained, to check it.
+    run = RunConfig(**s.config["run"]) if s.config["run"] else None
+    warmup = 0 if run else s.window.warmup_steps
+    steps = _checked_steps(run, s.window) if run else s.T
+    sequences = warmup * batch + s.U * s.S + s.D * s.H
+    files = ("corpus.h5", "corpus.json", "tokenizer/*")
+    yield Stage("corpus", files=files, bytes=FLOAT * sequences * length)
+    yield Stage(
+        "warm",
+        ("corpus",),
+        counts={"gradients": warmup * s.k},
+        work={Operation("step", batch): warmup},
+        files=("store/warm.h5",),
+        bytes=len(MOMENTS) * FLOAT * s.P,
+        rows=8,
+    )
+    yield Stage(
+        "orders",
+        ("warm",),
+        counts={"forwards": s.U},
+        work={Operation("forward", s.S): s.U},
+        files=("orders.json",),
+        rows=8,
+    )
+    yield Stage(
+        "reference",
+        ("orders",),
+        counts={"gradients": steps * s.k},
+        retrainings=0 if run else 1,
+        work={
+            Operation("step", batch): steps,
+            Operation("hash"): STATE_PASSES * HASHES_PER_STORED_BYTE * s.path_bytes,
+        },
+        files=("store/reference/path.h5",),
+        bytes=s.path_bytes,
+        scratch=s.path_bytes,
+        rows=12,
+    )
+
+
+def _checked_steps(run: RunConfig, window: WindowConfig) -> int:
+    """Return the steps of an existing run that are trained again as a check."""
+    kept = window_checkpoints(run.checkpoints, window)
+    return sum(end - start for start, end in checked_spans(kept, window.steps))

@@ -1,0 +1,97 @@
+"""The stages that retrain orders: truth and proxy, and the truth of the applications."""
+
+from collections.abc import Iterator
+
+from trainorder.planning.machine_speed import Operation
+from trainorder.planning.sizes import FLOAT, Sizes
+from trainorder.planning.stage import HASHES_PER_STORED_BYTE, Stage, Work
+from trainorder.training.optimizer import MOMENTS
+
+
+def truth_stages(s: Sizes) -> Iterator[Stage]:
+    """Yield the stage `truth`, and the stages of the proxy if an estimator uses it."""
+    orders, after = sum(s.counts.values()), after_reference(s)
+    yield truth_stage(s, "truth", after, orders, s.shards["truth"], s.R, s.followed(s.counts))
+    proxies = [e for e in s.estimators if e.descriptor.training_stage]
+    if not proxies:
+        return
+    batch, steps = s.window.sequences_per_step, s.window.warmup_steps
+    yield Stage(
+        "proxy_warm",
+        ("corpus",),
+        counts={"gradients": steps * s.k},
+        work={Operation("step", batch, narrow=True): steps},
+        files=("proxy/warm.h5",),
+        bytes=len(MOMENTS) * FLOAT * s.narrow_P,
+        rows=8,
+    )
+    orders = s.counts["fit"] + sum(s.estimated(proxies[0]).values())
+    yield Stage(
+        "proxy_orders",
+        ("proxy_warm", "orders"),
+        s.shards["truth"],
+        {"forwards": orders * s.D, "gradients": orders * s.T * s.k, "orders": orders},
+        work={
+            Operation("step", batch, narrow=True): orders * s.T,
+            Operation("forward", s.H, narrow=True): orders * s.D,
+        },
+        files=("proxy/[0-9]*.h5",),
+        bytes=8 * orders * (s.T + s.U),
+        rows=8,
+    )
+
+
+def after_reference(s: Sizes) -> tuple[str, ...]:
+    """Return the stages that a truth of the order `reference` waits for."""
+    return ("reference",) if s.config["run"] else ("orders",)
+
+
+def truth_stage(
+    s: Sizes,
+    name: str,
+    after: tuple[str, ...],
+    orders: int,
+    jobs: int,
+    readouts: int,
+    followed: int = 0,
+) -> Stage:
+    """Return a stage that retrains orders.
+
+    Args:
+        s: the sizes of the study.
+        name: of the stage.
+        after: the stages that it waits for.
+        orders: number of orders.
+        jobs: number of jobs that share them.
+        readouts: evaluations along the window.
+        followed: orders whose parameters are sketched along the window.
+
+    """
+    folder = {"candidate_truth": "curriculum/", "position_truth": "memorization/"}.get(name, "")
+    read = int("reference" in after)  # the order of an existing run is evaluated, not trained
+    trained, losses = orders - read, read * s.T * s.k
+    work = Work(float, {Operation("step", s.window.sequences_per_step): trained * s.T})
+    work[Operation("forward", s.H)] += orders * readouts * s.D
+    work[Operation("forward", s.S)] += losses
+    work[Operation("hash")] += 2 * read * HASHES_PER_STORED_BYTE * s.path_bytes
+    return Stage(
+        name,
+        after,
+        jobs,
+        {
+            "forwards": orders * readouts * s.D + losses,
+            "gradients": trained * s.T * s.k,
+            "orders": trained,
+        },
+        retrainings=trained,
+        work=work,
+        files=(f"{folder}truth/*.h5",),
+        bytes=outcome_bytes(s, orders, followed) + 8 * orders * (s.T + s.U),
+        rows=16,
+    )
+
+
+def outcome_bytes(s: Sizes, orders: int, followed: int) -> int:
+    """Return the bytes of the sketches of outcome files."""
+    rows: int = s.config["sketch_rows"]
+    return FLOAT * rows * (orders + followed * (s.T + 1))
