@@ -5,6 +5,7 @@ from typing import Any
 
 from bench.page import interval, number, table
 from bench.studies import made_text
+from trainorder.config.config_hash import config_text
 
 Record = Mapping[str, Any]
 FIGURES = ("curriculum", "replicates", "memorization", "forgetting")
@@ -56,12 +57,13 @@ def _intro(record: Record) -> str:
     return (
         f"Made by `make applications`: the study `presets/full.yaml`, {trainings} trainings that "
         "differ in seeds of model, data and order, in schedule, or in rate, each with its own "
-        "search, maps and retrainings. The numbers with the whole configuration are in "
-        f"[applications.json](applications.json). Base study: seeds {seeds}, verdict "
+        "search, maps and retrainings. "
+        "[applications.json](applications.json) contains the numbers and the whole configuration. "
+        f"Base study: seeds {seeds}, verdict "
         f"**{record['verdict']}**, standard deviation of `heldout` over random orders "
         f"{number(record['spread']['std'])} nats per token (n = {record['spread']['n']}). "
-        f"{made_text(record)}; a retraining takes "
-        f"{record['retraining_seconds']:.2f} s there."
+        f"{made_text(record)}; a retraining takes {record['retraining_seconds']:.2f} s there; "
+        f"{config_text(record['config'])}."
     )
 
 

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from bench.page import interval, number, table
 from bench.studies import made_text
+from trainorder.config.config_hash import config_text
 from trainorder.figures import style
 
 Record = Mapping[str, Any]
@@ -31,12 +32,12 @@ def markdown(record: Record) -> str:
     made = dict.fromkeys(made_text(cell["made"]) for cell in cells)
     parts = [
         TITLES[grid],
-        f"{TEXTS[grid]} The numbers, each with its whole configuration: "
-        f"[{grid}.json]({grid}.json).",
+        f"{TEXTS[grid]} [{grid}.json]({grid}.json) contains the numbers and the whole "
+        "configurations.",
         f"![Order-LDS by cell](../figures/{grid}.png)",
         table(*_table(cells)),
         *_notes(finished, cells),
-        f"Measured on: {' / '.join(made)}.",
+        f"Measured on: {' / '.join(made)}; {config_text(*(cell['config'] for cell in cells))}.",
     ]
     return "\n\n".join(parts) + "\n"
 

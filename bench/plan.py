@@ -1,4 +1,4 @@
-"""The plan of a finished study against what it came to, stage by stage.
+"""The plan of a finished study against its actual costs, stage by stage.
 
 python -m bench.plan results/default     # after `snakemake plan`, before the study or after it
 """
@@ -11,49 +11,63 @@ from typing import Any
 
 from bench.page import number, table
 from bench.studies import made_text, say
+from trainorder.config.config_hash import config_text
 from trainorder.errors import UserError
+from trainorder.evaluation.result_files import VALIDATION
 from trainorder.planning.plan_comparison import Pair, compare_with_study
 from trainorder.storage.formats import read_json, size_text, write_text
 
 OUTPUT = Path("docs/measured/plan.md")
-WITHIN = 1.5  # the factor by which they may differ
-SMALL = {"seconds": 3.0, "bytes": 1e6, "peak_bytes": 1e9}  # in a stage of less it says nothing
+WITHIN = 1.5  # the largest accepted factor
+SMALL = {"seconds": 3.0, "bytes": 1e6, "peak_bytes": 1e9}  # below it, a factor means little
 
 
 def wrong(found: Mapping[str, Mapping[str, Pair]]) -> list[str]:
-    """Return what differs by more than `WITHIN`, one line each."""
+    """Return the numbers that differ by more than `WITHIN`, one line each."""
     return [
-        f"{stage}: {kind}: planned {number(pair.planned)}, came to {number(pair.actual)}"
+        f"{stage}: {kind}: planned {number(pair.planned)}, actual {number(pair.actual)}"
         for stage, pairs in found.items()
         for kind, pair in pairs.items()
         if pair.factor > WITHIN
-        and (kind != "seconds" or pair.planned)  # what is not timed is said to be left out
+        and (kind != "seconds" or pair.planned)  # some work is not timed; the page lists it
         and max(pair.planned, pair.actual) >= SMALL.get(kind, 0)
     ]
 
 
-def markdown(record: Mapping[str, Any], found: Mapping[str, Mapping[str, Pair]]) -> str:
-    """Return the page: a row for each stage, planned and actual."""
+def markdown(
+    record: Mapping[str, Any],
+    found: Mapping[str, Mapping[str, Pair]],
+    config: Mapping[str, Any],
+) -> str:
+    """Return the page, with a row for each stage: planned and actual.
+
+    Args:
+        record: the content of `plan.json`.
+        found: planned and actual numbers by stage and kind.
+        config: the whole configuration of the study.
+
+    """
     head = ["stage", "counts", "seconds: planned", "actual", "factor", "disk: planned", "actual"]
     head += ["memory: planned", "actual"]
     off = wrong(found)
     parts = [
-        "# What was planned, and what it came to",
+        "# Planned and actual costs",
         f"`snakemake plan` of study `{record['study']}` ({record['parameters']:,} parameters, "
-        f"{record['threads']} threads a job) against the costs that its jobs wrote. Seconds are "
-        "of all jobs of a stage, from after their imports. Made by `python -m bench.plan "
-        f"results/{record['study']}`. {made_text(record['provenance'])}.",
+        f"{record['threads']} threads per job) against the costs that its jobs wrote. Seconds "
+        "are summed over the jobs of a stage and do not include imports. Made by "
+        f"`python -m bench.plan results/{record['study']}`. {made_text(record['provenance'])}; "
+        f"{config_text(config)}.",
         table(head, [_row(stage, pairs) for stage, pairs in found.items()]),
-        f"All that is not left out below is to be within a factor of {WITHIN:g}: counts, and "
-        f"seconds from {SMALL['seconds']:g} s, disk from {size_text(SMALL['bytes'])}, memory from "
-        f"{size_text(SMALL['peak_bytes'])} on. {'Not so:' if off else 'It is.'} What a step of "
-        "`fut` and `fut++` and a byte of the store take, in what is timed, was set on this study "
-        "of two machines: there the agreement is partly a fit.",
+        f"Planned and actual numbers should agree within a factor of {WITHIN:g}: counts, seconds "
+        f"above {SMALL['seconds']:g} s, disk above {size_text(SMALL['bytes'])} and memory above "
+        f"{size_text(SMALL['peak_bytes'])}. {'Exceptions:' if off else 'They do.'} The costs of a "
+        "step of `fut` and `fut++`, and of a byte of the store, were fitted to this study on two "
+        "machines, so the agreement is partly a fit.",
     ]
     if off:
         parts.append("\n".join(f"* {line}" for line in off))
     parts.append("\n".join(f"* assumed: {line}" for line in record["assumed"]))
-    parts.append("\n".join(f"* left out: {line}" for line in record["left_out"]))
+    parts.append("\n".join(f"* not planned: {line}" for line in record["left_out"]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -77,16 +91,17 @@ def _row(stage: str, pairs: Mapping[str, Pair]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Compare, and write the page; status 1 if something is off."""
+    """Compare and write the page; the exit status is 1 if a number is beyond the factor."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("results", type=Path, help="the folder of a finished study")
     results = parser.parse_args(arguments).results
     try:
         record = read_json(results / "plan.json", "plan")
         found = compare_with_study(record, results)
+        config = read_json(VALIDATION.path(results), VALIDATION.rule)["provenance"]["config"]
     except UserError as error:
         sys.exit(f"error: {error}")
-    write_text(OUTPUT, markdown(record, found))
+    write_text(OUTPUT, markdown(record, found, config))
     for line in wrong(found):
         say(line)
     say(f"{OUTPUT}: written")

@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from bench.studies import made_text
+from trainorder.config.config_hash import config_text
 from trainorder.figures import style
 
 
@@ -14,8 +15,8 @@ def markdown(record: Mapping[str, Any]) -> str:
     parts = [
         "# The learning rate",
         "Final held-out loss (nats per token, mean over domains) of the reference order, trained "
-        "at each rate from its warm-up on. Made by `make sweep`; the numbers with the whole "
-        "configuration are in [sweep.json](sweep.json).",
+        "at each rate from its warm-up on. Made by `make sweep`; [sweep.json](sweep.json) "
+        "contains the numbers and the whole configurations.",
         "![Final held-out loss by learning rate](../figures/sweep.png)",
         *(_section(name, entry) for name, entry in record["studies"].items()),
     ]
@@ -28,7 +29,8 @@ def _section(name: str, entry: Mapping[str, Any]) -> str:
     text = (
         f"## `{name}`\n\n`{entry['preset']}`: hidden size {model['hidden_size']}, "
         f"{model['layers']} layers; seeds {seeds}. Best rate **{entry['best']:.1e}**, configured "
-        f"{entry['configured']:.1e}, ratio {entry['ratio']:.2g}. {made_text(entry['made'])}.\n\n"
+        f"{entry['configured']:.1e}, ratio {entry['ratio']:.2g}. {made_text(entry['made'])}; "
+        f"{config_text(entry['config'])}.\n\n"
         "| learning rate | final held-out loss | |\n|---|---|---|\n"
     )
     rows = []

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trainorder.storage.provenance import digest
+from trainorder.config.config_hash import config_text
 
 DOCS = Path(__file__).parent
 TOP = DOCS.parent
@@ -102,7 +102,7 @@ def source(validation: Mapping[str, Any]) -> str:
     provenance, spread = validation["provenance"], validation["spread"]["heldout"]["random"]
     everything = validation["retrain_all"]
     return (
-        f"Study `{validation['study']}`, configuration `{digest(provenance['config'])}`. Costs are "
+        f"Study `{validation['study']}`, {config_text(provenance['config'])}. Costs are "
         f"in retrainings; retraining and evaluating all {everything['orders']} random orders costs "
         f"{cost(everything['total_retrainings'])}. The true held-out loss of random orders has "
         f"mean {spread['mean']:.3f} and standard deviation {spread['std']:.4f} nats per token."

@@ -3,6 +3,7 @@
 import pytest
 
 from bench.plan import SMALL, WITHIN, markdown, wrong
+from trainorder.config.config_hash import config_hash
 from trainorder.planning.plan_comparison import Pair
 
 RECORD = {
@@ -13,6 +14,8 @@ RECORD = {
     "left_out": ["the rest"],
     "provenance": {"versions": {"python": "3"}, "machine": {"processor": "some", "cores": 2}},
 }
+
+CONFIG = {"seeds": {"init": 0}}
 
 
 def stage(**pairs):
@@ -26,7 +29,7 @@ def stage(**pairs):
 def test_what_came_as_planned_is_not_called_off():
     found = {"truth": stage(), "warm": stage(gradients=(10, 10 * WITHIN))}
     assert wrong(found) == []
-    assert "It is." in markdown(RECORD, found)
+    assert "They do." in markdown(RECORD, found, CONFIG)
 
 
 OFF = {
@@ -46,9 +49,9 @@ def test_what_is_off_is_named_on_the_page(case):
     found = {"truth": stage(), "warm": stage(**OFF[case])}
     [line] = wrong(found)
     assert line.startswith(f"warm: {kind}: planned ")
-    page = markdown(RECORD, found)
+    page = markdown(RECORD, found, CONFIG)
     assert f"* {line}" in page
-    assert "Not so:" in page
+    assert "Exceptions:" in page
 
 
 NOT_JUDGED = {
@@ -65,6 +68,12 @@ def test_what_tells_nothing_is_not_judged(case):
 
 
 def test_the_page_has_every_stage_and_what_the_plan_rests_on():
-    page = markdown(RECORD, {"truth": stage(), "warm": stage(gradients=(10, 12))})
-    for part in ("`truth` | exact", "`warm` | gradients 10 / 12", "that it works", "the rest"):
+    page = markdown(RECORD, {"truth": stage(), "warm": stage(gradients=(10, 12))}, CONFIG)
+    for part in (
+        config_hash(CONFIG),
+        "`truth` | exact",
+        "`warm` | gradients 10 / 12",
+        "that it works",
+        "the rest",
+    ):
         assert part in page, f"`{part}` is not on the page"
