@@ -16,6 +16,7 @@ _KINDS = {
     "searched": {"marker": "o", "color": "#31688e"},
     "field": {"marker": "^", "color": "#b63679"},
 }
+_LABELS = {"searched": "searched", "field": "heuristic"}  # in the legend
 
 
 def draw(results: Results) -> Figure:
@@ -69,7 +70,7 @@ def _best_of(axes: Axes, content: Mapping[str, Any]) -> None:
     value = true + content["gains"]["same_compute"]["value"]
     axes.axvline(value, color="0.4", linewidth=0.9, linestyle=(0, (5, 2)))
     axes.text(
-        value, -0.62, f"expected best of {compute['random_orders_for_it']} random ",
+        value, -0.62, f"expected best of {compute['random_orders_for_it']} random orders ",
         fontsize=7.5, color="0.35", ha="right", va="bottom",
     )  # fmt: skip
 
@@ -95,7 +96,7 @@ def _handles() -> Sequence[Line2D]:
         return Line2D([], [], linestyle="none", label=name, **look)
 
     marks = [
-        handle(f"{kind} order, {what}", markerfacecolor=face or look["color"], **look)
+        handle(f"{_LABELS[kind]} order, {what}", markerfacecolor=face or look["color"], **look)
         for kind, look in _KINDS.items()
         for what, face in (("retrained", ""), ("estimated", "white"))
     ]

@@ -111,5 +111,5 @@ def _panel(
     style.flag_edge(axes, [distance[order] for order in beyond], [high] * len(beyond))
     count = len(diverged.intersection(beyond))
     note = style.beyond_note(count, len(beyond) - count, len(errors))
-    notes = ", ".join(filter(None, [results.warning(name), note]))
-    axes.set_title(f"{name}\n{notes}" if notes else name, loc="left", pad=8)
+    lines = [name, results.warning(name), note]
+    axes.set_title("\n".join(filter(None, lines)), loc="left", pad=8)
