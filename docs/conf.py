@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
 
 TOP = Path(__file__).parents[1]
@@ -83,7 +84,10 @@ def write_package_tree(app: Any) -> None:
 def mathml(formula: str, **options: Any) -> str:
     """Return a formula as MathML; the converter would put the index of an accent below it."""
     indexed = re.sub(r"(\\(?:hat|bar)\s*(?:\\[a-z]+|[a-zA-Z]))_", r"{\1{}}_", formula)
-    return str(tex2mathml(indexed, **options))
+    try:
+        return str(tex2mathml(indexed, **options))
+    except MathError as error:
+        raise ValueError(f"formula {formula!r}: {error}") from error
 
 
 def show_formula(translator: Any, node: nodes.math) -> None:
