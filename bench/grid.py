@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.studies import DIVERGED, FOLDER, Study, made, run, say
-from trainorder.errors import UserError
+from bench.studies import FOLDER, Study, made, run, say
+from trainorder.errors import DivergedError
 from trainorder.evaluation.results import Results
 from trainorder.storage.formats import read_json, write_json
 
@@ -58,9 +58,7 @@ def _made(study: Study, cores: int | None) -> dict[str, Any]:
     try:
         run(study, cores, ["validation.json"])
         return summary(study.read())
-    except UserError as error:
-        if DIVERGED not in str(error):
-            raise
+    except DivergedError as error:
         return {"diverged": str(error), "made": made(), "config": study.config()}
     finally:
         study.remove()

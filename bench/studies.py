@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from trainorder.config.loading import load_config
-from trainorder.errors import UserError
+from trainorder.errors import DivergedError, UserError
 from trainorder.evaluation.results import Results
 from trainorder.storage import provenance
 from trainorder.storage.formats import read_json, write_text
@@ -25,7 +25,6 @@ RESULTS = Path("results")
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 FOLDER = RESULTS / "bench"  # what the drivers keep for themselves
 SEEDS = ("init", "data", "order")
-DIVERGED = "lower optimizer.learning_rate"  # in the error of a training that is not finite
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,8 @@ def run(study: Study, cores: int | None = None, targets: Sequence[str] = ()) -> 
         targets: rules, or files relative to the results of the study; none is the whole study.
 
     Raises:
-        UserError: Snakemake failed; the text is the error line of the step that did.
+        DivergedError: a training of the study diverged.
+        UserError: Snakemake failed; the text is the error line of the job that failed.
 
     """
     files = [str(study.results / target) if "." in target else target for target in targets]
@@ -133,7 +133,10 @@ def run(study: Study, cores: int | None = None, targets: Sequence[str] = ()) -> 
             [sys.executable, "-m", *command], stdout=handle, stderr=subprocess.STDOUT, check=False
         ).returncode
     if status:
-        raise UserError(f"study {study.name}: {_why(log)}; see {log}")
+        diverged = any((study.results / "logs").glob("*.diverged"))
+        raise (DivergedError if diverged else UserError)(
+            f"study {study.name}: {_why(log)}; see {log}"
+        )
 
 
 def _why(log: Path) -> str:

@@ -18,9 +18,9 @@ from typing import Any
 import torch
 
 from bench.drawing import save_png
-from bench.studies import DIVERGED, FOLDER, Study, made, run, say, seeded
+from bench.studies import FOLDER, Study, made, run, say, seeded
 from bench.sweep_page import draw, markdown
-from trainorder.errors import UserError
+from trainorder.errors import DivergedError, UserError
 from trainorder.storage.formats import read_json, write_json, write_text
 from trainorder.storage.sealed_hdf5 import opened
 from trainorder.training.meter import Meter
@@ -120,9 +120,7 @@ def _trained(study: Study, cores: int | None) -> dict[str, float] | None:
     try:
         run(study, cores, [PATH])
         return final_losses(study)
-    except UserError as error:
-        if DIVERGED not in str(error):
-            raise
+    except DivergedError:
         return None
     finally:
         study.remove()

@@ -4,7 +4,7 @@ import pytest
 
 from bench import grid, regime
 from bench.grid_page import draw, markdown
-from trainorder.errors import UserError
+from trainorder.errors import DivergedError, UserError
 from trainorder.evaluation.results import Results
 from trainorder.storage.formats import read_json
 
@@ -106,15 +106,15 @@ def test_the_cell_with_the_largest_tables_runs_one_job_at_once(made, top):
 def test_a_cell_that_diverged_is_shown_as_such_and_another_failure_ends_it(made, top, monkeypatch):
     def fail(study, cores, targets):
         if study.name == "regime-constant":
-            raise UserError(message)
+            raise error
 
     monkeypatch.setattr(grid, "run", fail)
-    message = "warm-up: step 3: the loss is nan; lower optimizer.learning_rate (now 1)"
+    error = DivergedError("warm-up: step 3: the training loss is nan")
     cells = regime.regime_cells()[:3]
     record = {"grid": "regime", "cells": grid.measured("regime", cells, 1)}
     assert "training diverged" in markdown(record)
     draw(record)
-    message = "corpus: no such file"
+    error = UserError("corpus: no such file; lower optimizer.learning_rate")
     (top / "results/bench/regime/regime-constant.json").unlink()
     with pytest.raises(SystemExit, match="no such file"):
         regime.main([])

@@ -6,7 +6,7 @@ import pytest
 
 from bench import sweep
 from bench.sweep_page import markdown
-from trainorder.errors import UserError
+from trainorder.errors import DivergedError, UserError
 from trainorder.storage.formats import read_json
 
 
@@ -107,12 +107,12 @@ def test_a_training_that_diverges_is_recorded_and_any_other_failure_is_not(
     trained, top, monkeypatch
 ):
     def fail(study, cores, targets):
-        raise UserError(message)
+        raise error
 
     monkeypatch.setattr(sweep, "run", fail)
-    message = "order reference: step 3: the loss is nan; lower optimizer.learning_rate (now 1)"
+    error = DivergedError("order reference: step 3: the training loss is nan")
     assert sweep.measured(sweep.study_of("", 1.0), 1) is None
-    message = "corpus: no such file"
+    error = UserError("corpus: no such file; lower optimizer.learning_rate")
     with pytest.raises(UserError, match="no such file"):
         sweep.measured(sweep.study_of("", 2.0), 1)
 

@@ -1,5 +1,6 @@
 """Published files: whole or absent, whatever happens to the writer."""
 
+import errno
 import os
 import signal
 import socket
@@ -123,6 +124,24 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
         write_text(tmp_path / "file" / "result.txt", "text")
     assert str(tmp_path / "file" / "result.txt") in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_error_about_another_file_passes_through_unchanged(tmp_path):
+    target = tmp_path / "result.txt"
+    with pytest.raises(FileNotFoundError, match="gone"), publish(target):
+        (tmp_path / "gone.txt").read_text()
+    with pytest.raises(OSError, match="read error") as caught, publish(target):
+        raise OSError(errno.EIO, "read error")  # as `read` raises it, without a name
+    assert not isinstance(caught.value, UserError)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["the private file", "no file"])
+def test_an_error_about_the_file_itself_says_that_it_cannot_be_written(tmp_path, named):
+    target = tmp_path / "result.txt"
+    message = rf"^{target}: cannot be written: No space left on device$"
+    with pytest.raises(UserError, match=message), publish(target) as private:
+        raise OSError(errno.ENOSPC, "full", *([str(private)] if named else []))
 
 
 def test_json_comes_back_as_it_was(tmp_path):

@@ -13,7 +13,7 @@ from problems import (
     torch_states,
     warm_state,
 )
-from trainorder.errors import UserError
+from trainorder.errors import DivergedError
 from trainorder.training.checkpoints import Checkpoints
 from trainorder.training.optimizer import MOMENTS
 from trainorder.training.trainer import start_state, train
@@ -106,5 +106,5 @@ def test_observed_rows_are_the_start_and_every_step(kind, tmp_path):
 
 def test_a_loss_that_goes_nan_names_the_run_and_the_step(tmp_path):
     problem, config = language_problem(), optimizer_config(learning_rate=1e200)
-    with pytest.raises(UserError, match=r"test: step \d: .*lower optimizer\.learning_rate"):
+    with pytest.raises(DivergedError, match=r"test: step \d: .*lower optimizer\.learning_rate"):
         run(problem, start_state(problem.model), config, tmp_path)

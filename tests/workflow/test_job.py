@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from trainorder.errors import UserError
+from trainorder.errors import DivergedError, UserError
 from trainorder.numerics import memory_budget
 from trainorder.workflow import job as job_module
 
@@ -198,6 +198,21 @@ def test_a_users_mistake_is_in_the_log_and_on_the_terminal(snakemake, tmp_path):
         job_module.run(main, snakemake)
     assert caught.value.code == "error: no such file", "the exit status is not 1"
     assert (tmp_path / "logs" / "step.log").read_text() == "error: no such file\n"
+
+
+def test_a_training_that_diverged_leaves_a_marker_until_the_job_runs_again(snakemake, tmp_path):
+    def main(job):
+        raise error
+
+    marker = job_module.divergence_file(tmp_path / "logs" / "step.log")
+    error = DivergedError("warm-up: step 3: the training loss is nan")
+    with pytest.raises(SystemExit):
+        job_module.run(main, snakemake)
+    assert marker.read_text() == "warm-up: step 3: the training loss is nan\n"
+    error = UserError("no such file; lower optimizer.learning_rate")
+    with pytest.raises(SystemExit):
+        job_module.run(main, snakemake)
+    assert not marker.exists()
 
 
 OUT_OF_MEMORY = {

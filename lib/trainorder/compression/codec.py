@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from trainorder.errors import UserError
+from trainorder.errors import DivergedError
 from trainorder.expansion.gradient_table import GradientTable
 
 Arrays = Mapping[str, Tensor]
@@ -21,14 +21,14 @@ class DenseTable(GradientTable):
         """Wrap `gradient` (T, U, P).
 
         Raises:
-            UserError: a gradient is not finite.
+            DivergedError: a gradient is not finite.
 
         """
         self.gradient = gradient
         for t, rows in enumerate(gradient):
             non_finite = (~rows.isfinite().all(dim=1)).nonzero()
             if len(non_finite):
-                raise UserError(
+                raise DivergedError(
                     f"gradient table: the gradient of unit {int(non_finite[0])} at step {t} is not "
                     "finite; lower optimizer.learning_rate"
                 )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import trange
 
-from trainorder.errors import UserError
+from trainorder.errors import DivergedError, UserError
 from trainorder.expansion.clusters import Clusters
 from trainorder.numerics import large_tensors
 from trainorder.numerics.countsketch import SparseJL
@@ -282,7 +282,7 @@ def _anchor_moments(
 
 def _check_finite(state: State, t: int, optimizer: Optimizer) -> None:
     if not large_tensors.all_finite(state.parameters):
-        raise UserError(
+        raise DivergedError(
             f"barycentre: step {t}: its update left parameters that are not finite; "
             f"lower optimizer.learning_rate (now {optimizer.config.learning_rate:g})"
         )

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from trainorder.errors import UserError
 from trainorder.numerics import memory_budget
-from trainorder.storage.disk_space import take_room
+from trainorder.storage.disk_space import reserve_space
 from trainorder.storage.sealed_hdf5 import create_rows
 
 _BLOCK_NUMBERS = 2**22  # of a matrix in a block: small beside what else a job takes
@@ -168,7 +168,7 @@ def _mapped(size: int) -> mmap.mmap:
     """Return `size` bytes of a new file; its room on the disk is taken at once."""
     try:
         with tempfile.TemporaryFile(prefix="trainorder-") as file:
-            take_room(file.fileno(), size)  # else a full disk would be a bus error later
+            reserve_space(file.fileno(), size)  # else a full disk would be a bus error later
             file.truncate(size)
             pages = mmap.mmap(file.fileno(), size)
     except OSError as error:

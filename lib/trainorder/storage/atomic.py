@@ -1,5 +1,6 @@
 """Publishing files atomically: a reader sees the old file or the whole new one."""
 
+import errno
 import glob
 import os
 import socket
@@ -7,7 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from trainorder.errors import UserError
+from trainorder.storage.disk_space import FULL_DISK
+
+_WRITE_ERRORS = (
+    *FULL_DISK,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENAMETOOLONG,
+)
 
 
 @contextmanager
@@ -15,50 +27,69 @@ def publish(path: str | Path) -> Iterator[Path]:
     """Yield a private name beside `path`; on success flush it to disk and rename it to `path`.
 
     A reader sees the old file or the whole new one, never a part. On an exception the private
-    file is removed and `path` stays as it was. What killed writers on this machine left of the
-    same file is removed first.
+    file is removed and `path` stays as it was. Private files of the same name whose writers on
+    this machine were killed are removed first.
 
     Raises:
-        UserError: the folder cannot be written.
+        UserError: the file cannot be written. Errors about other files pass through unchanged.
 
     """
     path = Path(path)
     private = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
-    try:
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(path)
+    try:
         try:
             yield private
+        except OSError as error:
+            if _concerns_another_file(error, path, private):
+                raise
+            raise _not_written(path, error) from error
+        with _writing(path):
             with open(private, "rb") as handle:
                 os.fsync(handle.fileno())
             os.replace(private, path)
-        finally:
+    finally:
+        with _writing(path):
             private.unlink(missing_ok=True)
+
+
+def _concerns_another_file(error: OSError, *own: Path) -> bool:
+    """Return whether an error is not about writing one of the files `own`.
+
+    A failed write and HDF5 name no file; their error number tells a write from a read.
+    """
+    names = [name for name in (error.filename, error.filename2) if isinstance(name, str | Path)]
+    if names:
+        return not any(Path(name) in own for name in names)
+    return error.errno not in _WRITE_ERRORS
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn any error of the system into a `UserError` about `path`."""
+    try:
+        yield
     except OSError as error:
-        raise UserError(f"{path}: cannot be written: {reason(error)}") from error
+        raise _not_written(path, error) from error
+
+
+def _not_written(path: str | Path, error: OSError) -> UserError:
+    return UserError(f"{path}: cannot be written: {reason(error)}")
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove the private files of writers of `path` on this machine that live no more."""
-    mine = glob.escape(f".{path.name}.{socket.gethostname()}.")
-    for private in path.parent.glob(f"{mine}*.partial"):
+    """Remove the private files of `path` whose writers on this machine no longer run."""
+    prefix = glob.escape(f".{path.name}.{socket.gethostname()}.")
+    for private in path.parent.glob(f"{prefix}*.partial"):
         writer = private.name.split(".")[-2]
-        if writer.isdigit() and not _alive(int(writer)):
+        if writer.isdigit() and not psutil.pid_exists(int(writer)):
             private.unlink(missing_ok=True)
 
 
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # of another user
-        return True
-    return True
-
-
 def reason(error: OSError) -> str:
-    """Return the system's words for an error, without what HDF5 adds."""
+    """Return the system's text for an error, without what HDF5 adds to it."""
     return os.strerror(error.errno) if error.errno else str(error)
 
 
@@ -69,8 +100,6 @@ def move(source: str | Path, target: str | Path) -> None:
         UserError: the folder of `target` cannot be written.
 
     """
-    try:
+    with _writing(Path(target)):
         Path(target).parent.mkdir(parents=True, exist_ok=True)
         os.replace(source, target)
-    except OSError as error:
-        raise UserError(f"{target}: cannot be written: {reason(error)}") from error

@@ -1,21 +1,17 @@
-"""Reserving room on the disk before it is written to."""
+"""Reservation of disk space before a file is written."""
 
 import errno
 import os
 import sys
 
-FULL_DISK = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-)  # of the disk, of a quota, of a limit on files
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk, quota, limit on file size
 
 
-def take_room(handle: int, size: int) -> None:
-    """Take `size` bytes of the disk behind the end of an open file, where its system can.
+def reserve_space(handle: int, size: int) -> None:
+    """Reserve `size` bytes after the end of an open file, where the file system supports it.
 
     Raises:
-        OSError: the disk, a quota or a limit forbids it.
+        OSError: the disk is full, or a quota or a limit on file size is reached.
 
     """
     if sys.platform != "linux":
@@ -23,5 +19,5 @@ def take_room(handle: int, size: int) -> None:
     try:
         os.posix_fallocate(handle, os.fstat(handle).st_size, size)
     except OSError as error:
-        if error.errno in FULL_DISK:  # else a file system that reserves nothing
+        if error.errno in FULL_DISK:  # other errors: the file system cannot reserve
             raise

@@ -20,7 +20,7 @@ import numpy as np
 
 from trainorder.errors import UserError
 from trainorder.storage.atomic import publish
-from trainorder.storage.disk_space import take_room
+from trainorder.storage.disk_space import reserve_space
 
 SCHEMA_VERSION = 1
 _SEAL_BYTES = 512  # the smallest user block of HDF5
@@ -114,7 +114,7 @@ class _NewFile(h5py.File):  # type: ignore[misc]
 
     def reserve(self, size: int) -> None:
         """Take `size` bytes more; OSError if the disk, a quota or a limit forbids it."""
-        take_room(self.id.get_vfd_handle(), size)
+        reserve_space(self.id.get_vfd_handle(), size)
 
     def abandon(self) -> None:
         """Close without a write to the disk, where there may be no room for it."""

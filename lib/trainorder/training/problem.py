@@ -13,7 +13,7 @@ from torch import Tensor
 from trainorder.config.sections import ModelConfig
 from trainorder.data.corpus import Corpus
 from trainorder.data.metrics import metric_names
-from trainorder.errors import UserError
+from trainorder.errors import DivergedError
 from trainorder.numerics import large_tensors
 from trainorder.numerics.derivatives import gradient
 from trainorder.training.device import prepared
@@ -145,7 +145,7 @@ class LanguageProblem:
         """Return the loss of every unit at `theta`, (U,) float64.
 
         Raises:
-            UserError: one of them is not finite.
+            DivergedError: one of them is not finite.
 
         """
         with torch.no_grad():
@@ -153,7 +153,7 @@ class LanguageProblem:
         self.meter.add("forwards", len(losses))
         for unit, loss in enumerate(losses):
             if not math.isfinite(loss):
-                raise UserError(
+                raise DivergedError(
                     f"warm model: the loss of unit {unit} is {loss}; lower optimizer.learning_rate"
                 )
         return np.array(losses)

@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import trange
 
 from trainorder.config.sections import OptimizerConfig
-from trainorder.errors import UserError
+from trainorder.errors import DivergedError
 from trainorder.numerics import large_tensors
 from trainorder.training.checkpoints import Checkpoints
 from trainorder.training.model import LanguageModel
@@ -74,7 +74,7 @@ def train(
         observe: maps parameters (P,) to a row to record before the first step and after each.
 
     Raises:
-        UserError: the loss or a parameter is not finite.
+        DivergedError: the loss or a parameter is not finite.
 
     """
     run = _resume(checkpoints, start, observe)
@@ -214,9 +214,9 @@ def _check_finite(state: State, label: str, step: int, config: OptimizerConfig) 
         raise diverged(label, step, "its update left parameters that are not finite", config)
 
 
-def diverged(label: str, step: int, what: str, config: OptimizerConfig) -> UserError:
+def diverged(label: str, step: int, what: str, config: OptimizerConfig) -> DivergedError:
     """Return the error of a run whose numbers are not finite after `step`."""
-    return UserError(
+    return DivergedError(
         f"{label}: step {step}: {what}; "
         f"lower optimizer.learning_rate (now {config.learning_rate:g})"
     )

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainorder.errors import UserError
+from trainorder.errors import DivergedError, UserError
 from trainorder.numerics.memory_budget import DEFAULT_GB, hold_at_most
 from trainorder.storage.formats import read_json, sha256_file, write_json, write_text
 from trainorder.storage.provenance import digest
@@ -65,15 +65,24 @@ def run(main: Callable[[Job], None], snakemake: Any = None) -> None:
 def _run(main: Callable[[Job], None], job: Job) -> None:
     """Run `main`; write its cost if the step declares it."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if job.log is not None:
+        divergence_file(job.log).unlink(missing_ok=True)
     try:
         with _memory():
             main(job)
     except UserError as error:
         if job.log is not None:  # the terminal gets its line from `run`
             print(f"error: {error}", file=sys.stderr)
+            if isinstance(error, DivergedError):
+                write_text(divergence_file(job.log), f"{error}\n")
         raise
     if "cost" in job.output:
         write_json(job.output["cost"], job.meter.as_dict())
+
+
+def divergence_file(log: str | Path) -> Path:
+    """Return the file beside a job's log that exists if the training of the job diverged."""
+    return Path(log).with_suffix(".diverged")
 
 
 @contextmanager
