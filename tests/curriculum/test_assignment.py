@@ -1,4 +1,4 @@
-"""Assignments are the best there are: compared with all orders there are."""
+"""Assignments are optimal: they are compared with all possible orders."""
 
 import itertools
 
@@ -34,10 +34,10 @@ def cost(schedules):
 )
 def test_the_linear_assignment_is_the_best_of_all_orders_that_meet_the_constraints(constraints):
     made = Constraints(REFERENCE, DOMAINS, **constraints)
-    found = linear_assignment(EFFECTS, made)
+    actual = linear_assignment(EFFECTS, made)
     meeting = ALL[made.violations(ALL) == 0]
-    assert made.violations(found[None])[0] == 0
-    assert np.isclose(cost(found[None])[0], cost(meeting).min()), "a better order was missed"
+    assert made.violations(actual[None])[0] == 0
+    assert np.isclose(cost(actual[None])[0], cost(meeting).min()), "a better order was missed"
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_the_pairwise_assignment_is_nearly_the_best_of_all_orders(width):
         where = places(schedules)
         return np.array([(weights * kernel[np.ix_(row, row)]).sum() for row in where])
 
-    found = pairwise_assignment(PairwiseEffects(weights, kernel, 1.0), width, 0)
-    assert found.shape == (UNITS // width, width)
-    assert sorted(found.ravel()) == list(range(UNITS))
+    actual = pairwise_assignment(PairwiseEffects(weights, kernel, 1.0), width, 0)
+    assert actual.shape == (UNITS // width, width)
+    assert sorted(actual.ravel()) == list(range(UNITS))
     values = value(ALL.reshape(-1, UNITS // width, width))
-    assert value(found[None])[0] <= np.quantile(values, 0.01), "not among the best in a hundred"
+    assert value(actual[None])[0] <= np.quantile(values, 0.01), "not among the best in a hundred"

@@ -25,13 +25,13 @@ def first_unit(schedules):
 
 
 def test_an_order_that_two_methods_propose_is_one_candidate():
-    found = searched_candidates(PROPOSALS, "cheap", "dear", first_unit, 1)
-    assert [candidate.name for candidate in found] == ["genetic", "assignment-local-search"]
+    actual = searched_candidates(PROPOSALS, "cheap", "expensive", first_unit, 1)
+    assert [candidate.name for candidate in actual] == ["genetic", "assignment-local-search"]
 
 
-def test_the_dear_estimate_decides_which_are_retrained():
-    best, other = searched_candidates(PROPOSALS, "cheap", "dear", first_unit, 1)
-    assert best.estimates == {"cheap": 2.0, "dear": -3.0}, "the cheap estimate decided"
+def test_the_expensive_estimate_decides_which_are_retrained():
+    best, other = searched_candidates(PROPOSALS, "cheap", "expensive", first_unit, 1)
+    assert best.estimates == {"cheap": 2.0, "expensive": -3.0}, "the cheap estimate decided"
     assert (best.retrained, other.retrained) == (True, False)
     assert other.search == {"method": "assignment, local search", "scored": 10, "seconds": 0.5}
 
@@ -39,14 +39,14 @@ def test_the_dear_estimate_decides_which_are_retrained():
 def test_baselines_say_by_how_much_they_break_the_constraints_and_which_are_new():
     constraints = Constraints(FIRST, ["a"] * 4, pinned={0: 0, 1: 1})
     orders = {"same": FIRST, "reversed": SECOND}
-    found = heuristic_candidates(orders, constraints, {"dear": first_unit}, ["reversed"])
-    assert [candidate.search["violations"] for candidate in found] == [0, 2]
-    assert [candidate.retrained for candidate in found] == [True, False]
-    assert found[1].estimates == {"dear": -3.0}
+    actual = heuristic_candidates(orders, constraints, {"expensive": first_unit}, ["reversed"])
+    assert [candidate.search["violations"] for candidate in actual] == [0, 2]
+    assert [candidate.retrained for candidate in actual] == [True, False]
+    assert actual[1].estimates == {"expensive": -3.0}
 
 
 def test_a_candidate_stands_in_its_file_as_an_order_does():
-    [best, _] = searched_candidates(PROPOSALS, "cheap", "dear", first_unit, 1)
+    [best, _] = searched_candidates(PROPOSALS, "cheap", "expensive", first_unit, 1)
     record = best.as_dict(Order("reference", "reference", "reference", FIRST))
     assert (record["name"], record["kind"], record["split"]) == ("genetic", SEARCHED, "curriculum")
     assert record["kendall"] == 1.0

@@ -34,8 +34,8 @@ def test_without_constraints_every_order_is_allowed():
     ],
 )
 def test_the_reversed_order_breaks_as_many_as_it_does(constraints, broken):
-    found = Constraints(REFERENCE, DOMAINS, **constraints)
-    assert found.violations(REFERENCE[::-1][None]).tolist() == [broken]
+    actual = Constraints(REFERENCE, DOMAINS, **constraints)
+    assert actual.violations(REFERENCE[::-1][None]).tolist() == [broken]
 
 
 def test_a_pin_wins_only_where_the_distance_allows_it():

@@ -19,7 +19,7 @@ RANDOM = {f"random-{i}": value for i, value in enumerate([5.0, 3.0, 4.0, 6.0])}
 
 
 def candidate(name, kind, estimate, **search):
-    return {"name": name, "kind": kind, "search": search, "estimates": {"dear": estimate}}
+    return {"name": name, "kind": kind, "search": search, "estimates": {"expensive": estimate}}
 
 
 CANDIDATES = [
@@ -43,18 +43,18 @@ def test_more_draws_than_there_are_values_give_the_best_of_all():
     assert expected_best([3.0, 1.0, 2.0], 10) == 1.0
 
 
-def found(**changes):
+def comparison(**changes):
     compute = Compute(1.0, 0.2, 1)
-    return compare(CANDIDATES, TRUE, list(RANDOM), {"dear": 0.5, **changes}, compute)
+    return compare(CANDIDATES, TRUE, list(RANDOM), {"expensive": 0.5, **changes}, compute)
 
 
 def test_retraining_decides_who_wins():
-    assert found()["winner"] == "local-search", "an estimate decided"
-    assert found()["best_of_field"] == "zigzag"
+    assert comparison()["winner"] == "local-search", "an estimate decided"
+    assert comparison()["best_of_field"] == "zigzag"
 
 
 def test_gains_are_what_the_winner_lies_below_the_others():
-    gains = found()["gains"]
+    gains = comparison()["gains"]
     assert gains["random_mean"]["value"] == pytest.approx(4.5 - 2.0)
     assert gains["field"]["value"] == pytest.approx(2.8 - 2.0)
     best_of_three = np.mean([min(drawn) for drawn in combinations(RANDOM.values(), 3)])
@@ -64,17 +64,17 @@ def test_gains_are_what_the_winner_lies_below_the_others():
 
 
 def test_compute_counts_precompute_search_and_retraining():
-    compute = found()["compute"]
+    compute = comparison()["compute"]
     assert compute["total_retrainings"] == pytest.approx(2.2)
     assert compute["random_orders_for_it"] == 3, "a part of a retraining buys none"
 
 
 def test_every_order_has_both_numbers_where_it_was_retrained():
-    orders = {order["name"]: order for order in found()["orders"]}
-    assert orders["genetic"]["estimates"]["dear"] == {"value": 1.0, "low": 0.5, "high": 1.5}
+    orders = {order["name"]: order for order in comparison()["orders"]}
+    assert orders["genetic"]["estimates"]["expensive"] == {"value": 1.0, "low": 0.5, "high": 1.5}
     assert orders["genetic"]["true"] == 2.5
     assert orders["assignment"]["true"] is None
-    assert found(dear=None)["orders"][0]["estimates"]["dear"]["low"] is None
+    assert comparison(expensive=None)["orders"][0]["estimates"]["expensive"]["low"] is None
 
 
 def test_the_objective_is_averaged_over_the_readouts():

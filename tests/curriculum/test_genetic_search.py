@@ -22,18 +22,18 @@ def population(count=60):
 
 
 def test_it_finds_better_orders_than_it_began_with():
-    found = genetic_search(misplaced, population(), Constraints(REFERENCE, DOMAINS), 60, 0)
-    assert sorted(found.ravel()) == list(range(12)), "no permutation any more"
+    actual = genetic_search(misplaced, population(), Constraints(REFERENCE, DOMAINS), 60, 0)
+    assert sorted(actual.ravel()) == list(range(12)), "no permutation any more"
     first = misplaced(population())
-    assert misplaced(found[None])[0] < 0.3 * first.min(), "hardly better than chance"
+    assert misplaced(actual[None])[0] < 0.3 * first.min(), "hardly better than chance"
 
 
 def test_it_keeps_to_the_constraints_though_none_of_its_first_orders_did():
     pinned = Constraints(REFERENCE, DOMAINS, pinned={11: 0, 0: 5})
     begun = population(20)
     begun = begun[pinned.violations(begun) > 0]
-    found = genetic_search(misplaced, begun, pinned, 60, 0)
-    assert pinned.violations(found[None])[0] == 0
+    actual = genetic_search(misplaced, begun, pinned, 60, 0)
+    assert pinned.violations(actual[None])[0] == 0
 
 
 def test_the_same_seed_gives_the_same_order_and_python_s_stream_stays():

@@ -13,17 +13,17 @@ DIFFICULTY = np.array([3.0, 1.0, 4.0, 1.5, 5.0, 9.0, 2.0, 6.0])
 
 
 def test_folds_go_easy_to_hard_over_and_over():
-    found = DIFFICULTY[folded(DIFFICULTY, 2)]
-    assert (np.diff(found[:4]) > 0).all()
-    assert (np.diff(found[4:]) > 0).all()
-    assert found[4] < found[3], "the second fold does not begin anew"
+    actual = DIFFICULTY[folded(DIFFICULTY, 2)]
+    assert (np.diff(actual[:4]) > 0).all()
+    assert (np.diff(actual[4:]) > 0).all()
+    assert actual[4] < actual[3], "the second fold does not begin anew"
 
 
 def test_zigzag_has_the_same_folds_without_jumps():
-    found = DIFFICULTY[zigzag(DIFFICULTY, 2)]
-    assert (np.diff(found[:4]) > 0).all()
-    assert (np.diff(found[4:]) < 0).all()
-    assert set(found[:4]) == set(DIFFICULTY[folded(DIFFICULTY, 2)][:4])
+    actual = DIFFICULTY[zigzag(DIFFICULTY, 2)]
+    assert (np.diff(actual[:4]) > 0).all()
+    assert (np.diff(actual[4:]) < 0).all()
+    assert set(actual[:4]) == set(DIFFICULTY[folded(DIFFICULTY, 2)][:4])
 
 
 def test_where_documents_end_nowhere_there_are_no_orders_by_length():
@@ -36,13 +36,13 @@ def test_where_documents_end_nowhere_there_are_no_orders_by_length():
 
 def test_every_order_of_the_field_is_a_permutation_that_its_name_describes():
     later = DIFFICULTY - np.arange(8) / 10  # unit 7 learns most
-    found = heuristic_orders(DIFFICULTY, later, lengths=DIFFICULTY[::-1])
-    for name, visits in found.items():
+    actual = heuristic_orders(DIFFICULTY, later, lengths=DIFFICULTY[::-1])
+    for name, visits in actual.items():
         assert sorted(visits) == list(range(8)), f"{name} is no permutation"
-    assert found["short-to-long"][0] == np.argmin(DIFFICULTY[::-1])
-    assert found["long-to-short"][0] == np.argmax(DIFFICULTY[::-1])
-    assert found["most-learnable-first"][0] == 7
-    assert found["most-learnable-last"][0] == 0
+    assert actual["short-to-long"][0] == np.argmin(DIFFICULTY[::-1])
+    assert actual["long-to-short"][0] == np.argmax(DIFFICULTY[::-1])
+    assert actual["most-learnable-first"][0] == 7
+    assert actual["most-learnable-last"][0] == 0
 
 
 def test_documents_end_at_the_end_of_text_and_pairs_at_their_padding():

@@ -15,23 +15,23 @@ def misplaced(schedules):
 
 
 def test_neighbours_are_permutations_that_differ_in_a_stretch():
-    found = neighbours(REFERENCE, np.random.default_rng(0), 400)
-    assert (np.sort(found.reshape(400, -1)) == np.arange(12)).all()
-    assert len(np.unique(found.reshape(400, -1), axis=0)) > 100
-    reversed_all = (found.reshape(400, -1) == np.arange(12)[::-1]).all(axis=1)
+    actual = neighbours(REFERENCE, np.random.default_rng(0), 400)
+    assert (np.sort(actual.reshape(400, -1)) == np.arange(12)).all()
+    assert len(np.unique(actual.reshape(400, -1), axis=0)) > 100
+    reversed_all = (actual.reshape(400, -1) == np.arange(12)[::-1]).all(axis=1)
     assert reversed_all.any(), "no stretch is as long as the whole order"
 
 
 def test_it_finds_the_order_that_all_moves_lead_to():
     start = np.random.default_rng(5).permutation(12).reshape(-1, 2)
     free = Constraints(REFERENCE, DOMAINS)
-    found = local_search(misplaced, start, free, np.random.default_rng(0), 256, 100)
-    assert misplaced(found[None])[0] == 0
+    actual = local_search(misplaced, start, free, np.random.default_rng(0), 256, 100)
+    assert misplaced(actual[None])[0] == 0
 
 
 def test_it_keeps_to_the_constraints_that_its_start_meets():
     start = REFERENCE[::-1].copy()
     pinned = Constraints(REFERENCE, DOMAINS, pinned={10: 0, 11: 0})
-    found = local_search(misplaced, start, pinned, np.random.default_rng(0), 256, 100)
-    assert pinned.violations(found[None])[0] == 0
-    assert 0 < misplaced(found[None])[0] < misplaced(start[None])[0]
+    actual = local_search(misplaced, start, pinned, np.random.default_rng(0), 256, 100)
+    assert pinned.violations(actual[None])[0] == 0
+    assert 0 < misplaced(actual[None])[0] < misplaced(start[None])[0]

@@ -24,23 +24,23 @@ def score(schedules):
 )
 def test_all_proposals_meet_the_constraints_and_are_scored_as_they_are(constraints):
     made = Constraints(REFERENCE, DOMAINS, **constraints)
-    found = proposals(score, made, 800, 10, 0)
-    methods = [proposal.method for proposal in found]
+    actual = proposals(score, made, 800, 10, 0)
+    methods = [proposal.method for proposal in actual]
     assert {"best of random", "local search", "assignment", "genetic"} <= set(methods)
-    for proposal in found:
+    for proposal in actual:
         assert made.violations(proposal.schedule[None])[0] == 0, f"{proposal.method} breaks them"
         assert proposal.score == score(proposal.schedule[None])[0]
-    assert [p.score for p in found] == sorted(p.score for p in found)
-    by_method = {proposal.method: proposal.score for proposal in found}
+    assert [p.score for p in actual] == sorted(p.score for p in actual)
+    by_method = {proposal.method: proposal.score for proposal in actual}
     assert by_method["assignment, local search"] <= by_method["assignment"]
     assert by_method["assignment"] < by_method["best of random"], "additive effects are not used"
 
 
 def test_random_orders_are_all_different_where_few_meet_the_constraints():
     tight = Constraints(REFERENCE, DOMAINS, furthest=2)
-    found = random_orders(tight, 40, np.random.default_rng(0))
-    assert not tight.violations(found).any()
-    assert len(np.unique(found.reshape(40, -1), axis=0)) > 20
+    actual = random_orders(tight, 40, np.random.default_rng(0))
+    assert not tight.violations(actual).any()
+    assert len(np.unique(actual.reshape(40, -1), axis=0)) > 20
 
 
 def test_without_an_order_that_meets_the_constraints_there_is_one_line():

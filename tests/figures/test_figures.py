@@ -106,8 +106,8 @@ def test_estimated_against_true_shows_the_files_values(results, structured):
             for order, values in results.estimates["taylor1@barycentre"].items()
             if results.split(order) == split
         ]
-        found = points[f"taylor1@barycentre/{split}"]
-        assert np.array_equal(found, expected), "other values than in the files are drawn"
+        actual = points[f"taylor1@barycentre/{split}"]
+        assert np.array_equal(actual, expected), "other values than in the files are drawn"
 
 
 def test_the_overview_shows_the_published_the_recommended_and_an_exact_estimator(results):
@@ -173,13 +173,13 @@ def test_errors_against_distance_show_the_files_values(results):
             lambda p: results.trajectories["taylor1@reference"][p.order][synthetic.STEPS],
         ),
     ):
-        found = plotted(FIGURES[name](results))["taylor1@reference/random"]
+        actual = plotted(FIGURES[name](results))["taylor1@reference/random"]
         expected = [
             (results.orders[point.order]["kendall"], error_of(point))
             for point in results.points("taylor1@reference")
             if point.split == "random"
         ]
-        assert np.allclose(found, expected, rtol=1e-12), f"{name} draws other values"
+        assert np.allclose(actual, expected, rtol=1e-12), f"{name} draws other values"
 
 
 def test_true_spread_shows_every_order_but_the_reference(results):
@@ -187,10 +187,10 @@ def test_true_spread_shows_every_order_but_the_reference(results):
     assert sorted(name for names in kinds.values() for name in names) == sorted(
         name for name in results.orders if name != "reference"
     )
-    found = plotted(FIGURES["true_spread"](results))["block-shuffled"]
+    actual = plotted(FIGURES["true_spread"](results))["block-shuffled"]
     base = results.truth["reference"][results.metrics[-1]]
     expected = [results.truth[n][results.metrics[-1]] - base for n in kinds["block-shuffled"]]
-    assert np.allclose(found[:, 0], expected)
+    assert np.allclose(actual[:, 0], expected)
 
 
 def test_the_cost_table_names_every_estimator_and_its_divergence(results):
@@ -245,10 +245,10 @@ def test_estimates_beyond_the_calibrated_range_are_ringed(results, structured):
 
 def test_baselines_without_parameters_are_in_no_figure_of_parameters(results):
     for name in ("error_along_window", "parameter_error_vs_distance"):
-        found = " ".join(texts(FIGURES[name](results)))
-        assert "ridge" not in found
-        assert "proxy" not in found
-        assert "recency-tail8@barycentre" in found
+        actual = " ".join(texts(FIGURES[name](results)))
+        assert "ridge" not in actual
+        assert "proxy" not in actual
+        assert "recency-tail8@barycentre" in actual
     assert "ridge\nnot trusted" in texts(FIGURES["error_vs_distance"](results))
 
 
@@ -266,16 +266,16 @@ def test_a_study_of_nothing_but_a_fitted_baseline_is_drawn(results, name, tmp_pa
 def test_accuracy_stands_at_each_estimators_total_compute(results):
     figure = FIGURES["accuracy_vs_compute"](results)
     [axes] = figure.axes
-    found = {line.get_gid(): line.get_xydata()[0] for line in axes.lines if line.get_gid()}
-    assert set(found) == set(results.estimators)
-    for name, (total, value) in found.items():
+    actual = {line.get_gid(): line.get_xydata()[0] for line in axes.lines if line.get_gid()}
+    assert set(actual) == set(results.estimators)
+    for name, (total, value) in actual.items():
         score = results.score(name)
         assert total == score["cost"]["total_retrainings"]
         assert value == (score["order_lds"]["heldout"]["random"]["value"] or 0.0)
     numbers = [text.get_text() for text in axes.texts]
-    assert numbers == [str(i + 1) for i in range(len(found))]
+    assert numbers == [str(i + 1) for i in range(len(actual))]
     totals = [mark.total for mark in accuracy_vs_compute.marks(results)]
-    assert totals == sorted(totals), "the numbers do not run from the cheapest to the dearest"
+    assert totals == sorted(totals), "the numbers are not in the sequence of cost"
     [line] = [line for line in axes.lines if line.get_label() == "retrain all 22 for real"]
     assert line.get_xdata()[0] == results.validation["retrain_all"]["total_retrainings"]
 
@@ -296,15 +296,15 @@ def test_the_number_of_every_mark_can_be_read_and_stands_at_it(results, alike):
             score["cost"]["total_retrainings"] = 40 + 0.1 * i
         shown = replace(results, validation={**results.validation, "estimators": scores})
     figure = FIGURES["accuracy_vs_compute"](shown)
-    found, [axes] = boxes(figure), figure.axes
-    for (one, box), (other, beside) in itertools.combinations(found.items(), 2):
+    actual, [axes] = boxes(figure), figure.axes
+    for (one, box), (other, beside) in itertools.combinations(actual.items(), 2):
         assert not box.overlaps(beside), f"{one} is written over {other}"
     for number, mark in enumerate(accuracy_vs_compute.marks(shown), 1):
         place = axes.transData.transform((mark.total, mark.height))
-        for written, box in found.items():
+        for written, box in actual.items():
             assert not box.contains(*place), f"{written} hides the mark of {number}"
         assert tuple(axes.texts[number - 1].xy) == (mark.total, mark.height), "a line to another"
-        assert axes.bbox.y0 <= found[str(number)].y0, "written below the axes"
+        assert axes.bbox.y0 <= actual[str(number)].y0, "written below the axes"
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
@@ -322,24 +322,24 @@ def test_numbers_of_a_column_stand_apart_and_are_not_moved_for_nothing(wanted):
 def test_stores_are_drawn_at_their_bytes_with_the_published_one_marked(results):
     figure = FIGURES["stores"](results)
     for field, axes in zip(stores.PANELS, figure.axes, strict=True):
-        found = {line.get_gid(): line.get_xydata() for line in axes.lines}
+        actual = {line.get_gid(): line.get_xydata() for line in axes.lines}
         for name, records in stores.curves(results.stores["stores"]).items():
             expected = [(r["bytes"], r[field]) for r in records if r[field]]
             if expected:
-                assert np.array_equal(found[f"{field}/{name}"], expected), f"{name}: other values"
+                assert np.array_equal(actual[f"{field}/{name}"], expected), f"{name}: other values"
             else:
-                assert f"{field}/{name}" not in found, "an exact or diverged store has no point"
-        [published] = found[f"{field}/published"]
+                assert f"{field}/{name}" not in actual, "an exact or diverged store has no point"
+        [published] = actual[f"{field}/published"]
         [record] = [r for r in results.stores["stores"] if r["store"] == "jl" and r["ratio"] == 32]
         assert tuple(published) == (record["bytes"], record[field])
 
 
 def test_kept_models_are_drawn_against_what_they_stand_for(results, tmp_path):
     low_rank = replace(Results.read(make_study(tmp_path).results), stores=results.stores)
-    found = stores.models(low_rank)
-    assert set(found) == {"nystrom@barycentre", "reduced@barycentre"}
+    actual = stores.models(low_rank)
+    assert set(actual) == {"nystrom@barycentre", "reduced@barycentre"}
     axes = FIGURES["stores"](low_rank).axes[list(stores.PANELS).index("loss_error")]
-    for name, (size, error) in found.items():
+    for name, (size, error) in actual.items():
         assert size == low_rank.score(name)["cost"]["bytes"]
         assert 0 < error < 0.01, f"{name} is compared with something else"
         [line] = [line for line in axes.lines if line.get_gid() == f"loss_error/{name}"]
@@ -394,18 +394,18 @@ def test_a_missing_or_broken_result_file_is_one_line(folder, tmp_path):
 
 def test_searched_orders_are_drawn_where_retraining_put_them(results):
     [axes] = FIGURES["curriculum"](results).axes
-    found = {
+    actual = {
         str(mark.get_gid()): mark.get_offsets()[0][0]
         for mark in axes.collections
         if str(mark.get_gid()).startswith(("true ", "estimated "))
     }
     for order in results.curriculum["orders"]:
         if order["true"] is None:
-            assert f"true {order['name']}" not in found, "an order that was not retrained is drawn"
+            assert f"true {order['name']}" not in actual, "an order that was not retrained is drawn"
             continue
-        assert found[f"true {order['name']}"] == order["true"]
+        assert actual[f"true {order['name']}"] == order["true"]
         estimate = order["estimates"]["nystrom@barycentre"]["value"]
-        assert found[f"estimated {order['name']}"] == estimate
+        assert actual[f"estimated {order['name']}"] == estimate
 
 
 def test_maps_are_drawn_beside_their_truth_in_one_scale(results):

@@ -27,11 +27,11 @@ def test_each_domain_has_its_own_curve_and_interval():
     slow, fast = 2.0 ** -(ages / 10), 2.0 ** -(ages / 3)
     rng = np.random.default_rng(0)
     curves = np.stack([slow, fast, slow, fast]) + 0.01 * rng.standard_normal((4, 30))
-    found = forgetting(-curves[:, ::-1], ["a", "b", "a", "b"], 300, 0.95, 0)
-    assert set(found) == {"all", "a", "b"}
+    actual = forgetting(-curves[:, ::-1], ["a", "b", "a", "b"], 300, 0.95, 0)
+    assert set(actual) == {"all", "a", "b"}
     for name, life in (("a", 10), ("b", 3)):
-        got = found[name]["half_life"]
+        got = actual[name]["half_life"]
         assert got["value"] == pytest.approx(life, rel=0.2)
         assert got["low"] <= got["value"] <= got["high"]
-        assert found[name]["units"] == 2
-    assert np.allclose(found["all"]["advantage"], curves.mean(0))
+        assert actual[name]["units"] == 2
+    assert np.allclose(actual["all"]["advantage"], curves.mean(0))

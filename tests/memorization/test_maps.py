@@ -18,17 +18,17 @@ DOMAINS, UNITS = ["a", "b", "c"], ["b", "mixed"]
 
 def test_generalization_is_to_the_unit_s_domain_and_to_the_others():
     heldout = np.array([[1.0, 2.0, 5.0], [1.0, 2.0, 6.0]])
-    found = quantities(np.array([7.0, 8.0]), heldout, DOMAINS, UNITS, [0, 1])
-    assert found["own"].tolist() == [7.0, 8.0]
-    assert found["same"].tolist() == [2.0, 3.0], "a mixed unit is of all domains"
-    assert found["other"][0] == 3.0
-    assert np.isnan(found["other"][1]), "a mixed unit has no other domains"
+    actual = quantities(np.array([7.0, 8.0]), heldout, DOMAINS, UNITS, [0, 1])
+    assert actual["own"].tolist() == [7.0, 8.0]
+    assert actual["same"].tolist() == [2.0, 3.0], "a mixed unit is of all domains"
+    assert actual["other"][0] == 3.0
+    assert np.isnan(actual["other"][1]), "a mixed unit has no other domains"
 
 
 def test_presence_is_insertion_less_absence():
     moved = {"swap": np.array([3.0]), "insertion": np.array([2.0]), "absence": np.array([2.5])}
-    found = position_effects(moved, np.array([1.0]))
-    assert {name: values.tolist() for name, values in found.items()} == {
+    actual = position_effects(moved, np.array([1.0]))
+    assert {name: values.tolist() for name, values in actual.items()} == {
         "swap": [2.0],
         "insertion": [1.0],
         "presence": [-0.5],
@@ -63,10 +63,10 @@ def test_true_maps_of_all_cells_are_the_estimated_ones():
     metrics = ["heldout", *(f"heldout/{name}" for name in DOMAINS)]
     names = [record["name"] for record in records]
     truth = Outcomes(names, metrics, value, empty, {}, empty, empty, np.array(losses))
-    found = true_maps(truth, records, DOMAINS, UNITS, 3)
+    actual = true_maps(truth, records, DOMAINS, UNITS, 3)
     for quantity, maps in expected.items():
         for name, values in maps.items():
-            np.testing.assert_allclose(found[quantity][name], values, err_msg=f"{quantity} {name}")
+            np.testing.assert_allclose(actual[quantity][name], values, err_msg=f"{quantity} {name}")
     part = true_maps(truth, records[:2], DOMAINS, UNITS, 3)["own"]["swap"]
     assert np.isfinite(part).sum() == 1, "a cell that was not retrained has a value"
 
@@ -74,13 +74,13 @@ def test_true_maps_of_all_cells_are_the_estimated_ones():
 def test_agreement_is_of_the_retrained_cells_alone():
     estimated = np.arange(20.0).reshape(4, 5)
     true = np.where(estimated % 2 == 0, estimated + 1, np.nan)
-    found = agreement(estimated, true, 200, 0.95, 0)
-    assert found["value"] == 1.0
-    assert found["n"] == 10
-    assert found["mse"] == pytest.approx(1.0)
-    assert found["relative_mse"] == pytest.approx(1 / np.nanvar(true))
+    actual = agreement(estimated, true, 200, 0.95, 0)
+    assert actual["value"] == 1.0
+    assert actual["n"] == 10
+    assert actual["mse"] == pytest.approx(1.0)
+    assert actual["relative_mse"] == pytest.approx(1 / np.nanvar(true))
 
 
 def test_of_no_cells_there_is_no_agreement():
-    found = agreement(np.zeros((2, 2)), np.full((2, 2), np.nan), 200, 0.95, 0)
-    assert found["value"] is found["mse"] is found["relative_mse"] is None
+    actual = agreement(np.zeros((2, 2)), np.full((2, 2), np.nan), 200, 0.95, 0)
+    assert actual["value"] is actual["mse"] is actual["relative_mse"] is None

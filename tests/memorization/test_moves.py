@@ -23,9 +23,9 @@ DOMAINS = ["sea", "land", "sea", "sea", "sky"]
 def test_a_moved_unit_stands_at_its_step_and_each_unit_is_there_once(schedule, move):
     for unit in range(schedule.size):
         for step in range(len(schedule)):
-            found = move(schedule, unit, step)
-            assert unit in found[step], f"unit {unit} is not at step {step}"
-            assert sorted(found.reshape(-1)) == list(range(schedule.size))
+            actual = move(schedule, unit, step)
+            assert unit in actual[step], f"unit {unit} is not at step {step}"
+            assert sorted(actual.reshape(-1)) == list(range(schedule.size))
 
 
 @pytest.mark.parametrize("move", [swapped, inserted])
@@ -37,8 +37,8 @@ def test_at_its_own_step_a_unit_moves_nothing(move):
 
 
 def test_an_insertion_keeps_the_order_of_the_others():
-    found = inserted(PLAIN, 2, 0).reshape(-1).tolist()
-    assert found == [2, 3, 1, 0, 4]
+    actual = inserted(PLAIN, 2, 0).reshape(-1).tolist()
+    assert actual == [2, 3, 1, 0, 4]
 
 
 def test_a_swap_touches_two_units_alone():
@@ -46,10 +46,10 @@ def test_a_swap_touches_two_units_alone():
 
 
 def test_absence_is_insertion_with_another_unit_in_the_place():
-    found, same = replaced(PLAIN, 2, 0, 0), inserted(PLAIN, 2, 0)
-    assert 2 not in found
-    assert np.array_equal(found != same, same == 2)
-    assert np.count_nonzero(found == 0) == 2
+    actual, same = replaced(PLAIN, 2, 0, 0), inserted(PLAIN, 2, 0)
+    assert 2 not in actual
+    assert np.array_equal(actual != same, same == 2)
+    assert np.count_nonzero(actual == 0) == 2
 
 
 def test_stand_ins_are_the_next_of_the_domain_and_never_the_unit_itself():
@@ -59,9 +59,9 @@ def test_stand_ins_are_the_next_of_the_domain_and_never_the_unit_itself():
 
 def test_all_positions_are_those_of_each_unit_and_step():
     move = moves(PLAIN, DOMAINS)["insertion"]
-    found = all_positions(PLAIN, move)
-    assert found.shape == (5, 5, 5, 1)
-    assert np.array_equal(found[2, 0], inserted(PLAIN, 2, 0))
+    actual = all_positions(PLAIN, move)
+    assert actual.shape == (5, 5, 5, 1)
+    assert np.array_equal(actual[2, 0], inserted(PLAIN, 2, 0))
 
 
 @pytest.mark.parametrize("count", [1, 7, 30, 64])
