@@ -64,9 +64,9 @@ def write(study: Study, record: dict[str, Any]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run and write; a study that fails or is missing ends it in one line."""
+    """Run the study and write the page; an error is one line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--collect", action="store_true", help="run nothing")
+    parser.add_argument("--collect", action="store_true", help="collect without running")
     parser.add_argument("--cores", type=int, help="jobs at once (default: all cores)")
     chosen = parser.parse_args(arguments)
     try:

@@ -24,7 +24,7 @@ from trainorder.errors import UserError
 from trainorder.evaluation.results import Results
 from trainorder.storage.formats import read_json, write_json, write_text
 
-# Exact orders are dear: the default study takes them on few orders, the benchmark on more.
+# Exact expansions are expensive: the default study runs them on few orders, the benchmark on more.
 YARDSTICK_ORDERS = {
     ("taylor1", "barycentre"): {"calibration": 8, "structured": 0},
     ("taylor1", "reference"): {"calibration": 0, "random": 3, "structured": 0},

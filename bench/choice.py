@@ -1,4 +1,4 @@
-"""Which estimator is reported: the best of the cheap ones, by its calibration orders alone."""
+"""Chooses the estimator that is reported: the best cheap one, by calibration orders alone."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +17,7 @@ def configs(results: Results) -> dict[str, EstimatorConfig]:
 
 
 def order_cost(results: Results, estimator: str) -> float | None:
-    """Return the cost of an order, replay and evaluation, by that of retraining and evaluating."""
+    """Return the cost of replaying and evaluating an order, over that of retraining it."""
     cost, everything = results.score(estimator)["cost"], results.validation["retrain_all"]
     if cost["per_order_retrainings"] is None:
         return None
@@ -26,12 +26,12 @@ def order_cost(results: Results, estimator: str) -> float | None:
 
 
 def mean_cost(studies: Studies, estimator: str) -> float | None:
-    """Return the mean over studies of `order_cost`; None where a study does not know it."""
+    """Return the mean over studies of `order_cost`; None if a study lacks it."""
     return mean_of(order_cost(results, estimator) for results in studies.values())
 
 
 def best_within(studies: Studies, bound: float, methods: Sequence[str] = ()) -> str | None:
-    """Return the estimator that ranks the calibration orders best, of those cheap enough.
+    """Return the estimator that ranks the calibration orders best among the cheap ones.
 
     An estimator counts that every study ran on at least `MIN_CALIBRATION` calibration orders, that
     is not fitted on retrainings, and whose order costs at most `bound` retrainings in the mean.

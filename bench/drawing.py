@@ -1,4 +1,4 @@
-"""Drawing outside the DAG: in the look of the study's figures, as PNG."""
+"""Draws figures outside the workflow, in the style of the study's figures, as PNG."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every estimator and baseline beside each other: accuracy, coverage and cost, over seeds."""
+"""Compares all estimators and baselines: accuracy, coverage and cost, over seeds."""
 
 from dataclasses import asdict
 from typing import Any
@@ -8,7 +8,7 @@ from bench.numbers import covered, domains, main_metric, mean_of, median_rank, o
 
 
 def overview(studies: Studies) -> dict[str, Any]:
-    """Return accuracy and cost of every estimator, in the mean over the studies that have it."""
+    """Return accuracy and cost of every estimator, averaged over the studies that have it."""
     names = dict.fromkeys(name for results in studies.values() for name in results.estimators)
     return {
         name: _entry({s: r for s, r in studies.items() if name in r.estimators}, name)

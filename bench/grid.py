@@ -1,4 +1,4 @@
-"""A grid of small studies: each is run, what matters of it is kept, and its results are removed."""
+"""A grid of small studies: each one is run and summarized, and its results are removed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,9 +21,9 @@ class Cell:
 
     Attributes:
         study: the study.
-        label: what it is, in a few words.
+        label: a short description.
         values: its place in the grid, by axis.
-        cores: jobs at once at most, for a cell that needs much memory; 0 is no limit.
+        cores: limit of jobs at once, for a cell that needs much memory; 0 for no limit.
 
     """
 
@@ -34,12 +34,12 @@ class Cell:
 
 
 def measured(grid: str, cells: Sequence[Cell], cores: int | None) -> list[dict[str, Any]]:
-    """Return the record of each cell, made now or kept from before.
+    """Return the record of each cell, measured now or cached.
 
-    A cell is made anew when its configuration or the code it rests on is another.
+    A cell is measured again when its configuration or code has changed.
 
     Raises:
-        UserError: a study failed, other than by diverging.
+        UserError: a study failed for another reason than divergence.
 
     """
     records = []
@@ -65,7 +65,7 @@ def _made(study: Study, cores: int | None) -> dict[str, Any]:
 
 
 def summary(results: Results) -> dict[str, Any]:
-    """Return of a study what the grid shows, and what it was measured with."""
+    """Return the numbers of a study that the grid shows, with its versions and configuration."""
     validation = results.validation
     spread = validation["spread"]["heldout"]["random"]
     return {

@@ -15,14 +15,14 @@ Record = Mapping[str, Any]
 
 TITLES = {"regime": "# Where estimates hold", "ablation": "# Expansion path and anchors"}
 TEXTS = {
-    "regime": "Small studies about the default one: learning rate, schedule, window, units a step "
-    "and warm-up are varied one at a time, and together where it is hardest. Made by "
-    "`make regime`; verdicts are from the calibration orders, correlations from the random ones.",
-    "ablation": "`nystrom` about the path of the reference order and about the barycentre, with K "
-    "anchors of the gradient table, over three windows. Made by `make ablate`. The window of 256 "
+    "regime": "Small variants of the default study: learning rate, schedule, window, units per "
+    "step and warm-up change one at a time, and together in the hardest cases. Made by "
+    "`make regime`; verdicts use the calibration orders, correlations the random orders.",
+    "ablation": "`nystrom` on the reference path and on the barycentre path, with K anchors of the "
+    "gradient table, for three windows. Made by `make ablate`. The window of 256 "
     "steps is `presets/steps256.yaml`.",
 }
-UNRANKED = "constant"  # estimates the same for all orders: in no figure
+UNRANKED = "constant"  # its estimate is the same for all orders; not drawn
 
 
 def markdown(record: Record) -> str:
@@ -45,7 +45,7 @@ def markdown(record: Record) -> str:
 def _table(cells: Sequence[Record]) -> tuple[list[str], list[list[str]]]:
     axes = list(cells[0]["values"])
     head = [*axes, "std of the truth", "estimator", "order-LDS of `heldout` [95 %]", "n"]
-    head += ["relative error", "parameter error [95 %]", "precompute", "an order", "verdict"]
+    head += ["relative error", "parameter error [95 %]", "precompute", "per order", "verdict"]
     rows = []
     for cell in cells:
         place = [str(cell["values"][axis]) for axis in axes]

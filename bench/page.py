@@ -62,9 +62,9 @@ def estimators(record: Record) -> str:
     """Return the table of all estimators and baselines of the default study."""
     retrain = next(study["retrain_all"] for study in record["studies"].values())
     title = (
-        "Every estimator, in the mean over the seeds that have it. Costs in retrainings; "
-        f"{retrain['orders']} orders cost {retrain['total_retrainings']:.1f} to retrain and "
-        "evaluate."
+        "Every estimator, averaged over the seeds that have it. Costs are in retrainings; "
+        f"retraining and evaluating {retrain['orders']} orders costs "
+        f"{retrain['total_retrainings']:.1f}."
     )
     return f"{title}\n\n{_estimators(record['estimators'])}"
 
@@ -82,7 +82,7 @@ def _beside(record: Record, name: str) -> str:
 def _estimators(entries: Mapping[str, Record]) -> str:
     head = ["estimator", "seeds", "order-LDS of `heldout` [95 %]", "n", "std of the truth"]
     head += ["single domains, median", "mean error", "parameter error", "coverage"]
-    head += ["precompute", "an order", "all ranked orders", "bytes"]
+    head += ["precompute", "per order", "all ranked orders", "bytes"]
     rows = []
     for name, entry in entries.items():
         rank, single = entry["order_lds"]["mean"], entry["domain_order_lds"]["mean"]
@@ -105,15 +105,15 @@ def _estimators(entries: Mapping[str, Record]) -> str:
 
 
 def speed(performance: Record) -> str:
-    """Return the table of what was timed, in one process."""
+    """Return the table of timings, measured in one process."""
     measured = performance["measured"]
     gradients, replay, reduced = (measured[key] for key in ("gradients", "replay", "reduced"))
     nystrom, order0 = replay["nystrom"], replay["order0"]
     ratio = gradients["ratio"]
     rows = [
-        ["training, units a second", number(gradients["training_units_per_second"]), ""],
+        ["training, units per second", number(gradients["training_units_per_second"]), ""],
         [
-            "gradients for the table, units a second",
+            "gradients for the table, units per second",
             number(gradients["table_units_per_second"]),
             f"{number(ratio)} of training (target 0.9: {'pass' if ratio >= 0.9 else '**fail**'})",
         ],
@@ -122,20 +122,20 @@ def speed(performance: Record) -> str:
             number(gradients["written_units_per_second"]),
             f"{number(gradients['written_ratio'])} of training",
         ],
-        ["memory, GB copied a second", number(replay["copy_bytes_per_second"] / 1e9), ""],
+        ["memory, GB copied per second", number(replay["copy_bytes_per_second"] / 1e9), ""],
         [
-            "`order0`, GB touched a second",
+            "`order0`, GB read or written per second",
             number(order0["bytes_per_second"] / 1e9),
             f"{number(order0['of_bandwidth'])} of the memory's bandwidth",
         ],
         [
-            "`nystrom`, GB touched a second",
+            "`nystrom`, GB read or written per second",
             number(nystrom["bytes_per_second"] / 1e9),
             f"{number(nystrom['of_bandwidth'])} of the memory's bandwidth, "
             f"{number(nystrom['of_matmul'])} of the arithmetic of its products",
         ],
         [
-            "`reduced`, schedules a second",
+            "`reduced`, schedules per second",
             f"{reduced['schedules_per_second']:,.0f}",
             f"{reduced['threads']} threads; a retraining takes "
             f"{number(gradients['retraining_seconds'])} s",

@@ -1,4 +1,4 @@
-"""Where estimates hold: a star of small studies about the default one, and an ablation of the path.
+"""Where estimates hold: small variants of the default study, and an ablation of the path.
 
 python -m bench.regime             # docs/measured/regime.{json,md}, docs/figures/regime.png
 python -m bench.regime --ablation  # docs/measured/ablation.{json,md}, docs/figures/ablation.png
@@ -31,7 +31,7 @@ Layer = dict[str, Any]
 
 
 def small(estimators: Sequence[Layer], steps: int = STEPS, units_per_step: int = 1) -> Layer:
-    """Return the layer of a small study of `steps` steps, each of as many sequences."""
+    """Return the configuration layer of a small study of `steps` steps of equal size."""
     return {
         "window": {
             "units": steps * units_per_step,
@@ -100,7 +100,7 @@ def _regime(
 
 
 def ablation_cells() -> list[Cell]:
-    """Return the cells of the ablation: anchors by window, each about either path."""
+    """Return the cells of the ablation: anchors by window, each with both paths."""
     return [_ablation(steps, k) for steps in (16, 32, 64) for k in (3, 5, "all")]
 
 
@@ -108,7 +108,7 @@ def _ablation(steps: int, anchors: int | str) -> Cell:
     estimators = [{"method": "nystrom", "path": path} for path in BOTH]
     layer = small(estimators, steps)
     layer["expansion"]["anchors"] = anchors
-    whole = steps == 64 and anchors == "all"  # two tables of gigabytes are not held at once
+    whole = steps == 64 and anchors == "all"  # at most one of two large tables in memory
     return Cell(
         Study(f"ablation-steps{steps}-anchors-{anchors}", layer=layer),
         f"T = {steps}, K = {anchors}",
@@ -121,7 +121,7 @@ GRIDS = {"regime": regime_cells, "ablation": ablation_cells}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Make the grid that is asked for and write its files; a failure ends it in one line."""
+    """Measure a grid and write its files; an error is one line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--ablation", action="store_true", help="paths and anchors instead")
     parser.add_argument("--cores", type=int, help="jobs at once (default: all cores)")

@@ -1,4 +1,4 @@
-"""The rows of the benchmark: each a number that was promised, by seed and in the mean over seeds.
+"""The rows of the benchmark: each is a target, by seed and averaged over seeds.
 
 Everything is read from the result files of the studies. The estimator that is reported is chosen by
 its calibration orders and its cost alone; random orders are only looked at to report it.
@@ -22,12 +22,12 @@ from bench.numbers import (
 )
 from trainorder.evaluation.results import Results
 
-CHOSEN = "nystrom@barycentre"  # the estimator that is advised for a study that knows nothing yet
+CHOSEN = "nystrom@barycentre"  # the recommended estimator for a new study
 YARDSTICK = "taylor1@barycentre"
 REDUCED = "reduced@barycentre"
-CHEAP, SUBSAMPLED = 1 / 20, 1 / 4  # of a retraining, for an order
-GROWTH = 1.1  # of a cost: what passes for noise of the timing
-BYTES = 4  # of a number in the raw table
+CHEAP, SUBSAMPLED = 1 / 20, 1 / 4  # largest cost per order, in retrainings
+GROWTH = 1.1  # factor of a cost that may be noise of the timing
+BYTES = 4  # per number of the gradient table
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Row:
     note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON takes it."""
+        """Return the row as JSON values."""
         return asdict(self)
 
 
@@ -75,7 +75,7 @@ def statistic_row(
     holds: Callable[[float], bool],
     note: str = "",
 ) -> Row:
-    """Return the row of a statistic over random orders; empty numbers where no estimator is."""
+    """Return the row of a statistic over random orders; empty without an estimator."""
     if estimator is None:
         return Row(name, "", {}, Number(None, n=0), target, False, note=note)
     spreads = {study: spread(results, metrics(results)) for study, results in seeds.items()}
@@ -107,7 +107,7 @@ def rank_row(
     least: float,
     note: str = "",
 ) -> Row:
-    """Return the row of an order-LDS, which is promised to be at least `least`."""
+    """Return the row of an order-LDS, whose target is at least `least`."""
 
     def statistic(results: Results, stream: int) -> Drawn:
         return median_rank(results, str(estimator), metrics(results), stream)
@@ -155,14 +155,14 @@ def plain_row(
 
 
 def precompute(results: Results, estimator: str = CHOSEN) -> float | None:
-    """Return what an estimator costs before the first order, in retrainings."""
+    """Return the precompute of an estimator, in retrainings."""
     if estimator not in results.estimators:
         return None
     return float(results.score(estimator)["cost"]["precompute_retrainings"])
 
 
 def precompute_row(seeds: Studies, beside: Studies, longer: str) -> Row:
-    """Return the row of the precomputation, with a study of a window that is twice as long."""
+    """Return the row of the precompute, compared with a study of twice the window."""
     found = {study: precompute(results) for study, results in seeds.items()}
     others = {study: precompute(results) for study, results in beside.items()}
     mean, long = mean_of(found.values()), others.get(longer)
@@ -177,7 +177,7 @@ def precompute_row(seeds: Studies, beside: Studies, longer: str) -> Row:
 
 
 def store_share(results: Results, estimator: str = CHOSEN) -> float | None:
-    """Return the bytes that an estimator keeps, by those of the raw table: T x U gradients."""
+    """Return the bytes that an estimator stores, over those of T x U gradients."""
     if estimator not in results.estimators:
         return None
     units = results.validation["provenance"]["config"]["window"]["units"]
@@ -197,7 +197,7 @@ def store_row(seeds: Studies, beside: Studies) -> Row:
 
 
 def speed_row(study: str, per_second: float | None) -> Row:
-    """Return the row of the reduced model's speed, which the benchmark measures itself."""
+    """Return the row of the reduced model's speed."""
     return plain_row(
         "schedules per second on 2 cores", REDUCED, {study: per_second}, {}, "at least 5,000",
         None if per_second is None else per_second >= 5000,

@@ -34,7 +34,7 @@ class Study:
     Attributes:
         name: its results lie in `results/<name>/`.
         preset: name of a file in `presets/`, without ending; empty for none.
-        layer: what differs from them, but for the name.
+        layer: changes to both, without the name.
 
     """
 

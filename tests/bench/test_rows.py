@@ -87,8 +87,8 @@ def test_an_estimator_must_be_calibrated_in_every_study(seeds):
 
 
 def test_a_cost_counts_in_the_mean_over_seeds(tmp_path, one):
-    dear = make_study(tmp_path, nystrom=0.12)
-    both = {**one, "seed1": Results.read(dear.results)}
+    expensive = make_study(tmp_path, nystrom=0.12)
+    both = {**one, "seed1": Results.read(expensive.results)}
     assert order_cost(both["seed1"], "nystrom@barycentre") > 1 / 20
     mean = np.mean([order_cost(r, "nystrom@barycentre") for r in both.values()])
     assert best_within(both, mean + 1e-9) == "nystrom@barycentre"
@@ -224,8 +224,8 @@ def test_a_row_of_no_estimator_fails_and_says_why(seeds):
         for score in scores.values():
             score["cost"]["per_order_retrainings"] = 1.0
 
-    dear = {name: with_scores(results, drop) for name, results in seeds.items()}
-    sampled = rows.all_rows(dear, {}, "steps64", None)[2]
+    unranked = {name: with_scores(results, drop) for name, results in seeds.items()}
+    sampled = rows.all_rows(unranked, {}, "steps64", None)[2]
     assert sampled.passed is False
     assert "none costs" in sampled.note
 

@@ -1,4 +1,4 @@
-"""The numbers that a study's costs follow from, as far as its configuration tells."""
+"""The sizes that decide the costs of a study, as far as its configuration tells them."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -30,25 +30,25 @@ FLOAT = 4  # bytes
 
 
 class Sizes:
-    """The numbers that a study's costs follow from.
+    """The sizes that decide the costs of a study.
 
     Attributes:
-        P: parameters of the model; `narrow_P`: of the proxy's.
-        T: steps of the window; `k`: units of a step.
-        U: units; `S`: sequences of a unit.
-        D: domains; `H`: held-out sequences of each.
+        P: parameters of the model; `narrow_P`: of the proxy.
+        T: steps of the window; `k`: units per step.
+        U: units; `S`: sequences per unit.
+        D: domains; `H`: held-out sequences per domain.
         R: readouts along the window.
-        counts: orders of each split.
-        pools: sequences in the pool of each cluster.
-        optimizer: of replays.
+        counts: number of orders in each split.
+        pools: number of sequences in the pool of each cluster.
+        optimizer: the optimizer of replays.
 
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        """Read a checked configuration; of the files it names a tokenizer, orders and labels.
+        """Read the sizes from a checked configuration, its tokenizer, orders and labels.
 
         Raises:
-            UserError: one of these cannot be read.
+            UserError: the tokenizer, the orders or the labels cannot be read.
 
         """
         self.config = config
@@ -67,7 +67,7 @@ class Sizes:
         self.H = self.corpus.heldout_sequences
         self.vocabulary = self._vocabulary()
         model = ModelConfig(**config["model"])
-        self.models = {False: model, True: narrowed(model)}  # by whether it is the proxy's
+        self.models = {False: model, True: narrowed(model)}  # True: the proxy
         with torch.device("meta"):
             self.P, self.narrow_P = (self.model(narrow).size for narrow in (False, True))
         self.counts = self.orders.counts
@@ -78,7 +78,7 @@ class Sizes:
         self.pools = self._pools()
 
     def model(self, narrow: bool, device: torch.device | None = None) -> LanguageModel:
-        """Return the study's model, or the proxy's; made on device `meta` it takes no memory."""
+        """Return the model of the study, or the proxy; on device `meta` it needs no memory."""
         length, seed = self.corpus.sequence_length, self.config["seeds"]["init"]
         config = self.models[narrow]
         return LanguageModel(config, self.vocabulary, length, seed, torch.float32, device)
@@ -91,7 +91,7 @@ class Sizes:
 
     @property
     def anchors(self) -> int:
-        """K; of `auto` the square root of 2 T, as the studies of the benchmark took."""
+        """K, the number of anchors; sqrt(2 T) for `auto`, as measured in the benchmark."""
         anchors = self.expansion.anchors
         if isinstance(anchors, int):
             return anchors
@@ -99,11 +99,11 @@ class Sizes:
 
     @property
     def reference_anchors(self) -> int:
-        """Anchors of the reference path."""
+        """Number of anchors of the reference path."""
         return self.expansion.anchors if isinstance(self.expansion.anchors, int) else self.T
 
     def table_anchors(self, path: str) -> int:
-        """Return the anchors of a path."""
+        """Return the number of anchors of a path."""
         return self.reference_anchors if path == "reference" else self.anchors
 
     def _pools(self) -> list[int]:
@@ -125,15 +125,15 @@ class Sizes:
 
     def estimated(self, estimator: EstimatorConfig) -> dict[str, int]:
         """Return how many orders of each split an estimator runs on."""
-        bounds = estimator.orders
+        limits = dict[str, int](estimator.orders.items())
         return {
-            split: min(n, bounds.get(split, n))
+            split: min(n, limits.get(split, n))
             for split, n in self.counts.items()
             if split != "fit"
         }
 
     def followed(self, counts: Mapping[str, int]) -> int:
-        """Return how many of some orders are followed along the window."""
+        """Return how many of the orders in `counts` are followed along the window."""
         count: int = self.config["trajectories"]
         structured = min(count // 2, self.counts["structured"])
         random = min(count - structured, self.counts["random"])
@@ -150,6 +150,6 @@ class Sizes:
 
 
 def spread(total: int, parts: int) -> list[int]:
-    """Divide evenly, as the corpus and its clusters are."""
+    """Return `parts` sizes that sum to `total` and differ by at most 1."""
     share, rest = divmod(total, parts)
     return [share + (place < rest) for place in range(parts)]
