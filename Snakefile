@@ -1,4 +1,4 @@
-# The study, from text to figures: corpus -> reference -> expansion -> estimates, truth -> validation -> figures.
+# A study, from text to figures: corpus -> reference -> expansion -> estimates, truth -> validation -> figures.
 from snakemake.utils import min_version
 
 min_version("9.0")

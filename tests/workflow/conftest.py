@@ -1,4 +1,4 @@
-"""The smoke study, made once for all tests of the workflow."""
+"""The smoke study, run once for all tests of the workflow."""
 
 import fcntl
 import shutil
@@ -10,9 +10,9 @@ from workflow_tree import SMOKE, Tree, copied, work_tree
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, worker_id):
-    """Return the tree in which the smoke study was made on two cores. Tests must not change it.
+    """Return a tree with a finished smoke study, run on two cores. Tests must not change it.
 
-    Processes that run tests side by side share it: the first makes it, the others wait.
+    Test processes share it: the first one runs the study, the others wait.
     """
     top = tmp_path_factory.getbasetemp()
     top = top if worker_id == "master" else top.parent
@@ -30,5 +30,5 @@ def finished(tmp_path_factory, worker_id):
 
 @pytest.fixture
 def study(finished, tmp_path):
-    """Return a copy of the finished tree for a test to spoil."""
+    """Return a copy of the finished tree that a test may change."""
     return copied(finished, tmp_path / "tree")

@@ -121,9 +121,9 @@ def configured(path, config):
 
 CODE = b'study: ?__import__("os").system("touch owned")\n'
 UNFIT = {  # a configuration, and what the line says
-    "code": (b"__use_yte__: true\n" + CODE, "holds code"),
-    "code under an escaped key": (b'"\\x5f_use_yte__": true\n' + CODE, "holds code"),
-    "code under a merged key": (b"a: &a {__use_yte__: true}\n<<: *a\n" + CODE, "holds code"),
+    "code": (b"__use_yte__: true\n" + CODE, "contains code"),
+    "code under an escaped key": (b'"\\x5f_use_yte__": true\n' + CODE, "contains code"),
+    "code under a merged key": (b"a: &a {__use_yte__: true}\n<<: *a\n" + CODE, "contains code"),
     "a name of Python's": (b"study: !!python/name:os.system\n", "not readable as YAML"),
     "a list": (b"- a\n", "not a mapping"),
     "text": (b"a", "not a mapping"),
@@ -161,7 +161,7 @@ def test_a_damaged_archive_is_one_line(archive, tmp_path):
 def test_a_result_that_differs_is_not_overwritten(archive, tmp_path):
     folder = unpack(archive, tmp_path)
     (folder / "truth.csv").write_text("mine")
-    with pytest.raises(UserError, match=r"truth\.csv: is there already"):
+    with pytest.raises(UserError, match=r"truth\.csv: a different file exists already"):
         unpack(archive, tmp_path)
     assert (folder / "truth.csv").read_text() == "mine"
 

@@ -63,7 +63,7 @@ def test_the_job_of_another_step_is_one_line(by_hand, part):
     assert done.returncode == 1
     assert "Traceback" not in done.stderr, "a part of the job was read as a plain mapping"
     assert done.stderr.splitlines()[-1].startswith("error: ")
-    assert f"under `{part}`: the job of another step" in done.stderr
+    assert f"under `{part}`: this is a job of another rule" in done.stderr
 
 
 def test_a_step_runs_by_hand(by_hand, tmp_path):
@@ -186,7 +186,7 @@ def test_a_job_holds_as_much_by_hand_as_under_snakemake(snakemake, tmp_path, mon
 def test_a_memory_that_is_none_is_one_line(by_hand, held):
     done = by_hand(memory_gb=held)
     assert done.returncode == 1
-    assert done.stderr.endswith("job.json: memory_gb: needs a number that is not negative\n")
+    assert done.stderr.endswith("job.json: memory_gb: expected a number that is not negative\n")
     assert done.stderr.count("\n") == 1, done.stderr
 
 

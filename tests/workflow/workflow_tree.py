@@ -1,4 +1,4 @@
-"""A copy of the work tree, and ways to run the study, or single steps of it, in there."""
+"""A copy of the work tree, and ways to run the study or single jobs in it."""
 
 import contextlib
 import csv
@@ -42,7 +42,7 @@ class Tree:
         self.results = root / RESULTS
 
     def environment(self):
-        """Return an environment in which `trainorder` is the copy's own library."""
+        """Return an environment in which `trainorder` is the library of the copy."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         return {**os.environ, "PYTHONPATH": str(self.root / "lib"), "PATH": path}
 
@@ -101,7 +101,7 @@ class Tree:
         """Replace `old`, which must stand there once, in a file of the copy."""
         path = self.root / file
         text = path.read_text()
-        assert text.count(old) == 1, f"{file} has `{old}` {text.count(old)} times: mend this test"
+        assert text.count(old) == 1, f"{file} has `{old}` {text.count(old)} times: fix this test"
         path.write_text(text.replace(old, new))
 
 
@@ -154,7 +154,7 @@ def contents(results, estimators=None):
 
 
 def lasting(name, content, estimators):
-    """Return of a result file's bytes what is the same in every run."""
+    """Return the part of a result file that is the same in every run."""
     if name in ("estimates.csv", "trajectories.csv"):
         rows = list(csv.DictReader(io.StringIO(content.decode())))
         kept = [row for row in rows if estimators is None or row["estimator"] in estimators]
@@ -186,13 +186,13 @@ def untimed(value):
 def assert_same_results(one, other, because, estimators=None):
     """Compare two results folders; `because` says what a difference means."""
     mine, theirs = contents(one, estimators), contents(other, estimators)
-    assert sorted(mine) == sorted(theirs), "other files were made"
+    assert sorted(mine) == sorted(theirs), "the two studies have different files"
     different = [name for name in mine if mine[name] != theirs[name]]
     assert not different, f"{because}: {', '.join(different)}"
 
 
 def states(results):
-    """Return what tells a file rewritten from one left alone, by path."""
+    """Return by path what changes when a file is rewritten."""
     return {
         path: (path.stat().st_ino, path.stat().st_mtime_ns)
         for path in results.rglob("*")
@@ -205,7 +205,7 @@ def wait_until(condition, process, timeout=300):
     end = time.monotonic() + timeout
     while not condition():
         assert process.poll() is None, "the process ended before it could be killed"
-        assert time.monotonic() < end, "nothing to kill came up in time"
+        assert time.monotonic() < end, "the condition did not hold in time"
         time.sleep(0.002)
 
 
@@ -222,7 +222,7 @@ def of_another_study(path):
 
 @dataclass
 class Ended:
-    """How a step run by hand ended: its status and what it said last; and all it printed."""
+    """How a job run by hand ended: its status, its last message, and all that it printed."""
 
     code: int
     error: str
@@ -256,9 +256,9 @@ def by_hand(tree, rule, record):
 
 def assert_one_line(ended, *parts):
     """Check that a step ended with one `error:` line that holds `parts`."""
-    assert ended.code == 1, f"the step took it without a word; it printed: {ended.printed}"
+    assert ended.code == 1, f"the job did not fail; it printed: {ended.printed}"
     assert ended.error.startswith("error: ")
     assert "\n" not in ended.error
-    assert "error:" not in ended.printed, "the line would stand twice on the terminal"
+    assert "error:" not in ended.printed, "the line would be printed twice"
     for part in parts:
         assert part in ended.error, f"the line does not say `{part}`: {ended.error}"

@@ -1,1 +1,1 @@
-"""What scripts and Snakemake rules share: job runner, code hashes, bundle of results."""
+"""What scripts and rules share: settings, jobs, code hashes, progress, summary and bundle."""

@@ -64,11 +64,11 @@ def _checksums(contents: Mapping[str, bytes]) -> str:
 def unpack(archive: Path, into: Path) -> Path:
     """Unpack a bundle under `into`, check every file, and return the folder of the results.
 
-    Nothing is written outside `into`, and no link, whatever the archive says; nor a configuration
-    that Snakemake would run code of.
+    It never writes a link, a file outside `into`, or a configuration with code that Snakemake would
+    run, whatever the archive contains.
 
     Raises:
-        UserError: not a bundle, damaged, or a file of it is there already and differs.
+        UserError: not a bundle, damaged, or a different file exists already.
 
     """
     try:
@@ -82,13 +82,13 @@ def unpack(archive: Path, into: Path) -> Path:
             raise UserError(f"{archive}: {name} is damaged; fetch the archive again")
         path = into / name
         if path.exists() and sha256_file(path) != wanted:
-            raise UserError(f"{path}: is there already and differs; move its folder away first")
+            raise UserError(f"{path}: a different file exists already; move its folder away first")
     _check_config(archive, contents, folder)
     for name, content in contents.items():
         with publish(into / name) as partial:
             partial.write_bytes(content)
     now = time.time_ns()
-    for name in contents:  # of files that differ in age, Snakemake takes some for outdated
+    for name in contents:  # equal ages, or Snakemake takes some files for outdated
         os.utime(into / name, ns=(now, now))
     return into / folder
 
@@ -97,7 +97,9 @@ def _content(archive: Path, opened: tarfile.TarFile, entry: tarfile.TarInfo) -> 
     path = PurePosixPath(entry.name)
     file = opened.extractfile(entry) if entry.isreg() else None
     if file is None or path.is_absolute() or ".." in path.parts or "\\" in entry.name:
-        raise UserError(f"{archive}: {entry.name!r} is no plain file inside it; not unpacked")
+        raise UserError(
+            f"{archive}: {entry.name!r} is not a plain file inside the archive; not unpacked"
+        )
     return file.read()
 
 
@@ -109,19 +111,19 @@ def _folder(archive: Path, contents: Mapping[str, Any]) -> PurePosixPath:
 
 
 def _check_config(archive: Path, contents: Mapping[str, bytes], folder: PurePosixPath) -> None:
-    """Check that the configuration is plain values: of others, Snakemake evaluates the text."""
+    """Check that the configuration has plain values only: Snakemake evaluates others as code."""
     content = contents.get(f"{folder}/{CONFIG}")
     if content is None:
-        raise UserError(f"{archive}: has no {CONFIG}; not a bundle")
+        raise UserError(f"{archive}: has no {CONFIG}; expected a bundle of rule `bundle`")
     if "__use_yte__" in parsed(content, f"{archive}: {CONFIG}"):
-        raise UserError(f"{archive}: {CONFIG} holds code (`__use_yte__`); not unpacked")
+        raise UserError(f"{archive}: {CONFIG} contains code (`__use_yte__`); not unpacked")
 
 
 def _listed(archive: Path, contents: Mapping[str, bytes], folder: PurePosixPath) -> dict[str, str]:
     """Return the checksum of each file by its name in the archive; all files must be listed."""
     listing = contents.get(f"{folder}/{CHECKSUMS}")
     if listing is None:
-        raise UserError(f"{archive}: has no {CHECKSUMS}; not a bundle")
+        raise UserError(f"{archive}: has no {CHECKSUMS}; expected a bundle of rule `bundle`")
     rows = [line.split("  ", 1) for line in listing.decode(errors="replace").splitlines()]
     listed = {f"{folder}/{row[1]}": row[0] for row in rows if len(row) == 2}
     others = {name for name in contents if name != f"{folder}/{CHECKSUMS}"}

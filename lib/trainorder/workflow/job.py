@@ -1,8 +1,8 @@
-"""Runs one script of the study, under Snakemake or by hand.
+"""Runs one script of a study, under Snakemake or by hand.
 
 A script defines `main(job)` and calls `run(main, globals().get("snakemake"))`. Under Snakemake the
-job's named inputs, outputs and params come from the rule, and are also written beside its log with
-the memory that it may hold, so that the same step can be run again by hand:
+named inputs, outputs and params of the job come from its rule. They are also written to a JSON file
+beside its log, with the memory that it may hold, so that the same job can be run again by hand:
 `python scripts/truth.py results/default/logs/truth-0.json`.
 """
 
@@ -25,14 +25,14 @@ from trainorder.storage.provenance import digest
 from trainorder.training.meter import Meter
 
 _PARTS = ("input", "output", "params")
-_MEMORY = "memory_gb"  # of the configuration; no param, as no result depends on it
+_MEMORY = "memory_gb"  # a key of the configuration; not a param, as no result depends on it
 _NO_MEMORY = re.compile("can't allocate memory|memory allocation failed|out of memory")
 _NO_GPU_MEMORY = re.compile("CUDA.*out of memory|CUBLAS_STATUS_ALLOC_FAILED")
 
 
 @dataclass
 class Job:
-    """Named inputs and outputs (a path, or a list of paths) and parameters of one step."""
+    """Named inputs and outputs (a path, or a list of paths) and parameters of one job."""
 
     input: dict[str, Any]
     output: dict[str, Any]
@@ -41,9 +41,9 @@ class Job:
     meter: Meter = field(default_factory=Meter)
 
     def identity(self) -> str:
-        """Return a hash of all that determines the outputs: parameters and the inputs' bytes.
+        """Return a hash of what determines the outputs: the parameters and the bytes of the inputs.
 
-        The parameters hold the rule's section of the configuration and its code hash.
+        The parameters contain the code hash and the rule's section of the configuration.
         """
         paths = {
             name: [value] if isinstance(value, str) else value for name, value in self.input.items()
@@ -53,7 +53,7 @@ class Job:
 
 
 def run(main: Callable[[Job], None], snakemake: Any = None) -> None:
-    """Run `main`; a `UserError`, or want of memory, ends the process with one line and status 1."""
+    """Run `main`. A `UserError`, or too little memory, ends the process with one line and status 1."""
     try:
         job = _from_snakemake(snakemake) if snakemake is not None else _from_command_line()
         with _logging(job.log):
@@ -63,7 +63,7 @@ def run(main: Callable[[Job], None], snakemake: Any = None) -> None:
 
 
 def _run(main: Callable[[Job], None], job: Job) -> None:
-    """Run `main`; write its cost if the step declares it."""
+    """Run `main` and write its cost if the rule has an output `cost`."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if job.log is not None:
         divergence_file(job.log).unlink(missing_ok=True)
@@ -71,7 +71,7 @@ def _run(main: Callable[[Job], None], job: Job) -> None:
         with _memory():
             main(job)
     except UserError as error:
-        if job.log is not None:  # the terminal gets its line from `run`
+        if job.log is not None:  # `run` prints the line on the terminal
             print(f"error: {error}", file=sys.stderr)
             if isinstance(error, DivergedError):
                 write_text(divergence_file(job.log), f"{error}\n")
@@ -87,19 +87,19 @@ def divergence_file(log: str | Path) -> Path:
 
 @contextmanager
 def _memory() -> Iterator[None]:
-    """Turn want of memory, as Python, numpy, torch or HDF5 report it, into a `UserError`."""
+    """Turn the out-of-memory errors of Python, numpy, torch and HDF5 into a `UserError`."""
     try:
         yield
     except Exception as error:
         if _NO_GPU_MEMORY.search(str(error)):
             raise UserError(
                 f"out of memory of the GPU ({error}); make window.unit_size, "
-                "corpus.sequence_length or the model smaller, use a GPU with more, or device: cpu"
+                "corpus.sequence_length or the model smaller, or use a larger GPU or device: cpu"
             ) from error
         if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
             raise UserError(
-                f"out of memory ({str(error) or 'Python'}); run fewer jobs at once, or ask for "
-                "more (`mem_mb` of the rule, on a cluster); `snakemake plan` shows what is taken"
+                f"out of memory ({str(error) or 'Python'}); run fewer jobs at once, or ask for more "
+                "(`mem_mb` of the rule, on a cluster); `snakemake plan` shows how much jobs need"
             ) from error
         raise
 
@@ -124,23 +124,22 @@ def _from_command_line() -> Job:
     if len(sys.argv) != 2:
         raise UserError(
             f"usage: python {sys.argv[0]} JOB.json, a file with `input`, `output` and `params` "
-            "such as each step leaves beside its log under results/<study>/logs/"
+            "that each job leaves beside its log in results/<study>/logs/"
         )
     record = read_json(sys.argv[1])
     if not isinstance(record, dict) or not all(
         isinstance(record.get(name), dict) for name in _PARTS
     ):
-        raise UserError(f"{sys.argv[1]}: needs the mappings {', '.join(_PARTS)}")
+        raise UserError(f"{sys.argv[1]}: not a job file; expected mappings {', '.join(_PARTS)}")
     held = record.get(_MEMORY, DEFAULT_GB)
     if not isinstance(held, int | float) or not 0 <= held < math.inf:
-        raise UserError(f"{sys.argv[1]}: {_MEMORY}: needs a number that is not negative")
+        raise UserError(f"{sys.argv[1]}: {_MEMORY}: expected a number that is not negative")
     hold_at_most(held)
-    given, made, params = (_Part(part, record[part]) for part in _PARTS)
-    return Job(given, made, params)
+    return Job(**{part: _Part(part, record[part]) for part in _PARTS})
 
 
 class _Part(dict[str, Any]):
-    """One part of a job file; what it lacks is an error of who chose the file."""
+    """One part of a job file. A missing key is an error of the user who chose the file."""
 
     def __init__(self, name: str, values: Mapping[str, Any]) -> None:
         super().__init__(values)
@@ -148,14 +147,14 @@ class _Part(dict[str, Any]):
 
     def __missing__(self, key: str) -> Any:
         raise UserError(
-            f"{sys.argv[1]}: no `{key}` under `{self.name}`: the job of another step; "
-            f"{sys.argv[0]} needs its own"
+            f"{sys.argv[1]}: no `{key}` under `{self.name}`: this is a job of another rule; "
+            f"use one of the rule that runs {sys.argv[0]}"
         )
 
 
 @contextmanager
 def _logging(log: str | None) -> Iterator[None]:
-    """Send what the step prints, progress bars included, to its log."""
+    """Send what the job prints, including progress bars, to its log."""
     if log is None:
         yield
         return
@@ -176,7 +175,7 @@ def _opened_log(path: Path) -> io.TextIOWrapper:
 
 
 class _LogFile(io.FileIO):
-    """A log; what a full disk has no room for is left out, as the step's own files tell of that."""
+    """A log that ignores a full disk, because writing the job's own files reports that."""
 
     def write(self, content: Any) -> int:
         try:
