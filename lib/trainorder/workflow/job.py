@@ -53,7 +53,7 @@ class Job:
 
 
 def run(main: Callable[[Job], None], snakemake: Any = None) -> None:
-    """Run `main`. A `UserError` or too little memory ends the process with one line and status 1."""
+    """Run `main`. A `UserError` or too little memory ends the process with one line, status 1."""
     try:
         job = _from_snakemake(snakemake) if snakemake is not None else _from_command_line()
         with _logging(job.log):
@@ -99,7 +99,7 @@ def _memory() -> Iterator[None]:
         if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
             raise UserError(
                 f"out of memory ({str(error) or 'Python'}); run fewer jobs at once, or ask for "
-                "more (`mem_mb` of the rule, on a cluster); `snakemake plan` shows how much jobs need"
+                "more (`mem_mb` of the rule, on a cluster); `snakemake plan` shows what jobs need"
             ) from error
         raise
 
