@@ -119,18 +119,18 @@ def test_what_was_saved_is_read_back_within_its_bytes(case, tmp_path):
     about, clusters, probes = case
     model, _ = low_rank(about, clusters, 20, probes, anchors=2)
     found = rounded(model, tmp_path)
-    for name in ("coefficients", "cores", "labels", "own", "own_read"):
+    for name in ("coefficients", "cores", "labels", "unit_corrections", "unit_readers"):
         assert torch.equal(getattr(found, name), getattr(model, name)), name
-    for name in ("anchors", "bends"):
+    for name in ("anchors", "probed_steps"):
         assert np.array_equal(getattr(found, name), getattr(model, name)), name
     assert found.steps == model.steps
     padded = torch.nn.functional.pad(model.basis, (0, -SIZE % 256)).unflatten(1, (-1, 256))
     levels = torch.tensor([127.0] * len(model.readers) + [7.0] * (20 - len(model.readers)))
     step = (padded.abs().amax(-1) / levels[:, None]).repeat_interleave(256, 1)[:, :SIZE]
     assert ((found.basis - model.basis).abs() <= step * 0.501).all(), "more than half a step"
-    for name in ("centre", "mean"):
+    for name in ("anchor_parameters", "mean"):
         mine, theirs = getattr(model, name), getattr(found, name)
-        origin = model.start.parameters if name == "centre" else 0
+        origin = model.start.parameters if name == "anchor_parameters" else 0
         bound = (mine - origin).abs() * 2**-11 * 1.001 + 1e-12
         assert ((mine - theirs).abs() <= bound).all(), f"{name} is worse than halves are"
     parameters, units = displaced(model, 4, 0.1 * normal(3, SIZE, seed=3))

@@ -102,8 +102,8 @@ def test_it_is_saved_with_the_expansion(tmp_path):
     _, _, found, _ = made(tmp_path, noise=0.0, spread=1.0)
     found.save(tmp_path / "curvature.h5", "k")
     again = type(found).load(tmp_path / "curvature.h5", "k", found.start)
-    assert torch.equal(again.own, found.own)
-    assert torch.equal(again.own_read, found.own_read)
+    assert torch.equal(again.unit_corrections, found.unit_corrections)
+    assert torch.equal(again.unit_readers, found.unit_readers)
 
 
 def test_what_units_are_measured_with_is_kept_unrounded(tmp_path):

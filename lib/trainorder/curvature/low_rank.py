@@ -49,30 +49,31 @@ class LowRankExpansion:
         start: the state before the window.
         steps: T.
         anchors: (K,) steps.
-        centre: (K, P) parameters of the path at the anchors.
+        anchor_parameters: (K, P) parameters of the path at the anchors.
         mean: (K, P) mean gradient of the units at the anchors.
         basis: Q, (q, P), the rows that displacements are read with first.
         coefficients: a, (K, U, q).
-        bends: (A,) steps at which the curvature was probed.
+        probed_steps: (A,) steps at which the curvature was probed.
         cores: M at those steps, (A, C, q, r).
         labels: (U,) int64, cluster of each unit.
-        own: D, (U, n, q), own responses of the units less those of their clusters; n may be 0.
-        own_read: E, (n, r), reads what they respond to.
+        unit_corrections: D, (U, n, q), responses of the units minus those of their clusters;
+            n may be 0.
+        unit_readers: E, (n, r), reads what they respond to.
 
     """
 
     start: State
     steps: int
     anchors: np.ndarray
-    centre: Tensor
+    anchor_parameters: Tensor
     mean: Tensor
     basis: Tensor
     coefficients: Tensor
-    bends: np.ndarray
+    probed_steps: np.ndarray
     cores: Tensor
     labels: Tensor
-    own: Tensor
-    own_read: Tensor
+    unit_corrections: Tensor
+    unit_readers: Tensor
 
     @property
     def first_step(self) -> int:
@@ -87,7 +88,7 @@ class LowRankExpansion:
 
     def parameters(self, t: int, columns: slice = ALL) -> Tensor:
         """Return the path's parameters (P,) before step `t`, interpolated between anchors."""
-        return self._between(self.centre, t, columns)
+        return self._between(self.anchor_parameters, t, columns)
 
     def _between(self, rows: Tensor, t: int, columns: slice = ALL) -> Tensor:
         return interpolated(self.anchors, t, lambda place: rows[place, ..., columns])
@@ -107,20 +108,29 @@ class LowRankExpansion:
 
     def cores_at(self, t: int) -> Tensor:
         """Return M (C, q, r) at step `t`, interpolated between the steps that were probed."""
-        return interpolated(self.bends, t, self.cores.__getitem__)
+        return interpolated(self.probed_steps, t, self.cores.__getitem__)
 
-    def bent(self, t: int, units: Tensor, moved: Tensor) -> Tensor:
-        """Return (M_c + D_u' E) Q_r d (O, q) for `units` (O, k) and Q_r d = `moved` (O, r)."""
+    def curvature_coordinates(self, t: int, units: Tensor, displacements: Tensor) -> Tensor:
+        """Return (M_c + D_u' E) y (O, q), the curvature term in the basis.
+
+        Args:
+            t: step of the window.
+            units: (O, k) int64, the units of each order's step.
+            displacements: y = Q_r d, (O, r), from `displacement_coordinates`.
+
+        """
         cores = self.cores_at(t)
         member = torch.nn.functional.one_hot(self.labels[units], len(cores))
-        share = member.to(moved.dtype).mean(1)  # (O, C)
-        result = torch.einsum("oc,coi->oi", share, moved @ cores.mT)
-        read = moved @ self.own_read.T
-        for unit, orders in sum_over_units(units) if len(self.own_read) else []:
-            result.index_add_(0, orders, read[orders] @ self.own[unit], alpha=1 / units.shape[1])
+        share = member.to(displacements.dtype).mean(1)  # (O, C)
+        result = torch.einsum("oc,coi->oi", share, displacements @ cores.mT)
+        read = displacements @ self.unit_readers.T
+        for unit, orders in sum_over_units(units) if len(self.unit_readers) else []:
+            result.index_add_(
+                0, orders, read[orders] @ self.unit_corrections[unit], alpha=1 / units.shape[1]
+            )
         return result
 
-    def moved(self, t: int, parameters: Tensor) -> Tensor:
+    def displacement_coordinates(self, t: int, parameters: Tensor) -> Tensor:
         """Return Q_r d (O, r) of `parameters` (O, P) at step `t`."""
         readers = self.readers
         result = parameters.new_zeros(len(parameters), len(readers))
@@ -131,14 +141,16 @@ class LowRankExpansion:
 
     def curvature(self, t: int, units: Tensor, parameters: Tensor) -> Block:
         """Return the modelled H_c d, (O, P), for `units` (O, k) at `parameters` (O, P)."""
-        inside = self.bent(t, units, self.moved(t, parameters))
+        inside = self.curvature_coordinates(t, units, self.displacement_coordinates(t, parameters))
         return lambda columns: inside @ self.basis[:, columns]
 
     def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
         """Return the modelled gradients, (O, P), of `units` (O, k) at `parameters` (O, P)."""
         inside = self.coordinates(t, units)
         if t:  # at the start there is no displacement
-            inside = inside + self.bent(t, units, self.moved(t, parameters))
+            inside = inside + self.curvature_coordinates(
+                t, units, self.displacement_coordinates(t, parameters)
+            )
         return lambda columns: (inside @ self.basis[:, columns]).add_(
             self.mean_gradient(t, columns)
         )
@@ -149,17 +161,22 @@ class LowRankExpansion:
             "anchor": self.anchors,
             "label": self.labels.numpy(),
             "coefficient": self.coefficients.numpy(),
-            "bend": self.bends,
+            "bend": self.probed_steps,
             "core": self.cores.numpy(),
-            "own": self.own.numpy(),
-            "own_read": self.own_read.numpy(),
+            "own": self.unit_corrections.numpy(),
+            "own_read": self.unit_readers.numpy(),
         }
         with creating(path, key, steps=self.steps) as file:
             for name, array in arrays.items():
                 file.create_dataset(name, data=array, fletcher32=True)
             _write(file, "reader", self.readers, quantized)
             _write(file, "writer", self.basis[len(self.readers) :], _few)
-            _write(file, "centre", self.centre, lambda rows: halved(rows - self.start.parameters))
+            _write(
+                file,
+                "centre",
+                self.anchor_parameters,
+                lambda rows: halved(rows - self.start.parameters),
+            )
             _write(file, "mean", self.mean, halved)
 
     @classmethod
@@ -217,7 +234,9 @@ def rounding(
         off = torch.sub(exact.parameters(t), model.parameters(t))[None]
         moved = drawn @ large_tensors.inner_products(directions, model.readers)
         moved += large_tensors.inner_products(off, model.readers)
-        inside.append(torch.stack([model.coordinates(t, units), model.bent(t, units, moved)]))
+        inside.append(
+            torch.stack([model.coordinates(t, units), model.curvature_coordinates(t, units, moved)])
+        )
     size, error = (torch.zeros(2, dtype=torch.float64) for _ in "se")
     for columns in large_tensors.column_blocks(4 * len(units) + 2 * len(exact.basis), len(metric)):
         true, found = (

@@ -20,11 +20,11 @@ from trainorder.expansion.replay import Block, ExactReplay, displacement
 from trainorder.numerics import large_tensors
 from trainorder.training.problem import goal_gradients
 
-SCHEDULES = 34  # random ones that are replayed to see where replays go
+SCHEDULES = 33  # random schedules that are replayed; the last one checks the error
 _GOAL_STEPS = 3  # places in the window at which the metrics' sensitivities are taken
 _STEP = 0.3  # of a typical displacement: the length of the finite differences
 _STREAM = 101  # of the random schedules; those of `orders` are small numbers
-_CHECKED = 2  # fresh displacements that an error estimate is read from
+_CHECKED = 2  # displacements of the check schedule that the error is estimated from
 
 
 class CurvedReplay(ExactReplay):
@@ -66,10 +66,10 @@ class Prober:
     def __init__(
         self, expansion: Expansion, clusters: Clusters, schedules: Tensor, anchors: int
     ) -> None:
-        """Probe at `anchors` steps for replays of `schedules` (O, T, k), the last few as checks."""
+        """Probe at `anchors` steps for replays of `schedules` (O, T, k); the last is a check."""
         self.expansion = expansion
         self.labels = torch.from_numpy(clusters.labels)
-        self.schedules, self.checks = schedules[:-_CHECKED], schedules[-_CHECKED:]
+        self.schedules, self.check = schedules[:-1], schedules[-1:]
         steps = expansion.path.steps
         centres = np.array([steps * (2 * i + 1) // (2 * anchors) for i in range(anchors)])
         self.curvature = CurvatureAlongPath(
@@ -133,21 +133,21 @@ class Prober:
 
         |H_c d - (H_c d)_estimated| / |H_c d| in the metric of the preconditioner, over all clusters
         and a few displacements of replays that the probes were not chosen from. What is measured is
-        shrunk as the estimate is: no probe could mend what is left out as noise.
+        shrunk as the estimate is: probes cannot reduce the part that is shrunk away as noise.
         """
-        reached = self.displacements(self.checks)
+        reached = self.displacements(self.check)
         deltas = reached[:: max(1, len(reached) // _CHECKED)][:_CHECKED]
         middle = self.curvature.middle
         halves = self.responses[len(self.responses) // 2](deltas)
         clusters = range(halves.shape[1])
-        found = [middle.apply(deltas, torch.full((len(deltas),), c)) for c in clusters]
+        estimates = [middle.apply(deltas, torch.full((len(deltas),), c)) for c in clusters]
         wrong = total = 0.0
         for columns in large_tensors.column_blocks(halves.shape[:3].numel(), halves.shape[3]):
             exact, metric = halves[..., columns].mean(0), self.metric[columns]
             common = torch.einsum("c,cnp->np", middle.shares.to(exact.dtype), exact)
             for c, own in enumerate(exact):
                 row = torch.lerp(common, own, float(middle.factors[c]))
-                wrong += float(((found[c](columns) - row) / metric).norm()) ** 2
+                wrong += float(((estimates[c](columns) - row) / metric).norm()) ** 2
                 total += float((row / metric).norm()) ** 2
         return float((wrong / total) ** 0.5)
 
@@ -203,9 +203,10 @@ def sensitivities(expansion: Expansion, curvature: ClusterCurvature) -> Tensor:
                     large_tensors.copy(pushed), large_tensors.squared_norms(pushed).rsqrt()
                 )
             )
-        rate, bent = optimizer.learning_rate(path.first_step + t), curvature.apply_mean(pushed)
+        rate = optimizer.learning_rate(path.first_step + t)
+        curved = curvature.apply_mean(pushed)
         for columns in large_tensors.column_blocks(*rows.shape):
-            rows[:, columns] -= rate * bent(columns)
+            rows[:, columns] -= rate * curved(columns)
     return large_tensors.join(taken)
 
 

@@ -13,6 +13,8 @@ from trainorder.expansion.replay import sum_over_units
 from trainorder.numerics.interpolation import interpolated
 from trainorder.storage.sealed_hdf5 import read_arrays, write_arrays
 
+# Names of datasets in the file that differ from the attribute's name.
+_STORED_NAMES = {"probed_steps": "bends"}
 BATCH = 2048  # schedules at once: large enough to keep the processor busy
 
 
@@ -27,7 +29,7 @@ class ReducedModel:
         coupled: () lambda, where it is a part of the gradient; else 0.
         beta: (2,) b1 and b2.
         coefficients: a, (T, U, q).
-        bends: (A,) steps at which the curvature was probed.
+        probed_steps: (A,) steps at which the curvature was probed.
         cores: M', (A, U, r, q), of the units.
         steps: F diag(Dbar p_j) Q', (K, q, (1 + J) f): p_0 = 1; the products of mu with all of
             them; f = r + R D + U.
@@ -47,7 +49,7 @@ class ReducedModel:
     coupled: np.ndarray
     beta: np.ndarray
     coefficients: Tensor
-    bends: np.ndarray
+    probed_steps: np.ndarray
     cores: Tensor
     steps: Tensor
     drifts: Tensor
@@ -92,7 +94,8 @@ class ReducedModel:
         kept = torch.cat([torch.arange(r), torch.arange(last, last + goals)])
         names = ("knots", "rates", "decay", "corrections", "coupled", "beta", "coefficients")
         return {
-            **{name: getattr(self, name) for name in (*names, "bends", "cores", "responses")},
+            **{name: getattr(self, name) for name in (*names, "cores", "responses")},
+            "bends": self.probed_steps,
             "steps": self.steps.unflatten(2, self.drifts.shape[1:])[..., kept].flatten(2),
             "drifts": self.drifts[..., kept],
             "losses": self.losses[-1],
@@ -103,7 +106,7 @@ class ReducedModel:
         """Return the goals' losses (O, n, D) after the readouts at `places`."""
         goals = len(self.goals)
         after = {int(self.readouts[place]) for place in places}
-        bends = {t: self._mean_core(t) for t in after}
+        mean_cores = {t: self._mean_core(t) for t in after}
         columns = torch.cat([goals * place + torch.arange(goals) for place in places])
         parts = []
         for batch in schedules.split(BATCH):
@@ -111,14 +114,14 @@ class ReducedModel:
             for i, (t, y) in enumerate(self._replayed(batch, columns, after)):
                 ends = y[:, : self.rank]
                 first = y[:, self.rank + goals * i :][:, :goals]
-                second = ((ends @ bends[t]) * ends).sum(1, keepdim=True) / 2
+                second = ((ends @ mean_cores[t]) * ends).sum(1, keepdim=True) / 2
                 seen.append(self.losses[places[i]] + first + second)
             parts.append(torch.stack(seen, 1))
         return torch.cat(parts)
 
     def _mean_core(self, t: int) -> Tensor:
         """Return the mean over units of their curvature (r, r) after `t` updates."""
-        mean = interpolated(self.bends, t, lambda place: self.cores[place].mean(0))
+        mean = interpolated(self.probed_steps, t, lambda place: self.cores[place].mean(0))
         return mean[:, : self.rank]
 
     def _replayed(
@@ -138,17 +141,17 @@ class ReducedModel:
         for t in range(steps):
             units = schedules[:, t]
             force = self.coefficients[t][units].mean(1)
-            cores = interpolated(self.bends, t, self.cores.__getitem__)
+            cores = interpolated(self.probed_steps, t, self.cores.__getitem__)
             for unit, rows in sum_over_units(units):
                 force.index_add_(0, rows, y[rows, :r] @ cores[unit], alpha=1 / units.shape[1])
             mu.lerp_(force, 1 - b1)
             alpha = b2 * alpha + self.responses[units].mean(1)
             matrix = interpolated(self.knots, t, tables.__getitem__)
             drift = interpolated(self.knots, t, drifts.__getitem__)
-            moved = self._step(t, mu, alpha, matrix, drift)
+            update = self._step(t, mu, alpha, matrix, drift)
             if coupled:
-                moved.add_(nu.mul_(b1).add_(y, alpha=coupled), alpha=float(self.rates[t]))
-            y.mul_(float(self.decay[t])).sub_(moved)
+                update.add_(nu.mul_(b1).add_(y, alpha=coupled), alpha=float(self.rates[t]))
+            y.mul_(float(self.decay[t])).sub_(update)
             if t + 1 in after:
                 yield t + 1, y
 
@@ -162,7 +165,7 @@ class ReducedModel:
         """Publish as a sealed file of study `key`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         arrays = {
-            name: value.numpy() if isinstance(value, Tensor) else value
+            _STORED_NAMES.get(name, name): value.numpy() if isinstance(value, Tensor) else value
             for name, value in values.items()
         }
         write_arrays(path, key, arrays)
@@ -175,10 +178,11 @@ class ReducedModel:
             UserError: missing, damaged, or of another study.
 
         """
-        arrays = read_arrays(path, key, "reduced", [field.name for field in fields(cls)])
+        names = [_STORED_NAMES.get(field.name, field.name) for field in fields(cls)]
+        arrays = read_arrays(path, key, "reduced", names)
         values: dict[str, Any] = {}
         for field in fields(cls):
-            array = arrays[field.name]
+            array = arrays[_STORED_NAMES.get(field.name, field.name)]
             values[field.name] = torch.from_numpy(array) if field.type is Tensor else array
         values["goals"] = list(values["goals"])
         return cls(**values)

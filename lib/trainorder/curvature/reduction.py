@@ -61,14 +61,14 @@ def reduce(
     path, problem, optimizer = expansion.path, expansion.problem, expansion.optimizer
     knots = model.anchors
     if optimizer.adaptive:
-        seen = _preconditioners(expansion, model, schedules, knots, metric, patterns)
+        at_knots = _adaptive_knots(expansion, model, schedules, knots, metric, patterns)
     else:
-        seen = _alike(expansion, knots, len(schedules))
+        at_knots = _constant_knots(expansion, knots, len(schedules))
     end = path.parameters(path.steps)
     goals = [goal_gradients(problem, path.parameters(t)) for t in readouts]
     functionals = large_tensors.join([model.readers, *goals, unit_gradients(problem, end)])
     matrices, drifts = [], []
-    for knot, momentum in zip(seen, _momenta(expansion, model, knots), strict=True):
+    for knot, momentum in zip(at_knots, _momenta(expansion, model, knots), strict=True):
         weights = large_tensors.join([knot.preconditioner[None], knot.patterns])
         for columns in large_tensors.column_blocks(*weights.shape):
             weights[1:, columns] *= weights[0, columns]
@@ -80,9 +80,9 @@ def reduce(
         drift = [
             large_tensors.inner_products(functionals, momentum[None], row)[:, 0] for row in weights
         ]
-        drift[0] -= large_tensors.inner_products(functionals, _pushed(expansion, knot.t)[None])[
-            :, 0
-        ]
+        drift[0] -= large_tensors.inner_products(
+            functionals, _path_update(expansion, knot.t)[None]
+        )[:, 0]
         drifts.append(torch.stack(drift))
     steps = [path.first_step + t for t in range(path.steps)]
     rates = np.array([optimizer.learning_rate(step) for step in steps])
@@ -95,11 +95,13 @@ def reduce(
         coupled=np.array(optimizer.coupled),
         beta=np.array(optimizer.betas),
         coefficients=torch.stack(table),
-        bends=model.bends,
-        cores=(model.cores[:, model.labels] + model.own.mT @ model.own_read).mT.contiguous(),
+        probed_steps=model.probed_steps,
+        cores=(
+            model.cores[:, model.labels] + model.unit_corrections.mT @ model.unit_readers
+        ).mT.contiguous(),
         steps=torch.stack(matrices).permute(0, 3, 1, 2).flatten(2).contiguous(),
         drifts=torch.stack(drifts),
-        responses=_unit_responses(seen, schedules, problem.units, optimizer.betas[1]),
+        responses=_unit_responses(at_knots, schedules, problem.units, optimizer.betas[1]),
         goals=list(problem.goals),
         readouts=np.array(readouts),
         losses=torch.stack([_goal_losses(problem, path.parameters(t)) for t in readouts]),
@@ -117,7 +119,7 @@ def _unit_losses(problem: Problem, theta: Tensor) -> Tensor:
         return torch.stack([problem.loss(theta, unit) for unit in range(problem.units)])
 
 
-def _pushed(expansion: Expansion, t: int) -> Tensor:
+def _path_update(expansion: Expansion, t: int) -> Tensor:
     """Return P m (P,) of the path's own update at step `t`."""
     path, optimizer = expansion.path, expansion.optimizer
     result = large_tensors.empty(expansion.problem.size, dtype=expansion.dtype)
@@ -145,27 +147,29 @@ def _momenta(expansion: Expansion, model: LowRankExpansion, steps: np.ndarray) -
     return kept
 
 
-class _Watched(LowRankReplay):
+class _RecordingReplay(LowRankReplay):
     """A replay that keeps the preconditioners at some steps."""
 
     def __init__(self, expansion: Expansion, model: LowRankExpansion, steps: np.ndarray) -> None:
         super().__init__(expansion, model)
-        self.watched = {int(t) + 1 for t in steps}
-        self.kept: dict[int, Tensor] = {}
+        self.recorded_steps = {int(t) + 1 for t in steps}
+        self.preconditioners: dict[int, Tensor] = {}
 
     def follow(self, state, schedules, first, observe):  # type: ignore[no-untyped-def]
-        def watch(t: int, parameters: Tensor) -> None:
-            if t in self.watched:
-                self.kept[t] = large_tensors.empty(*parameters.shape, dtype=parameters.dtype)
+        def record(t: int, parameters: Tensor) -> None:
+            if t in self.recorded_steps:
+                self.preconditioners[t] = large_tensors.empty(
+                    *parameters.shape, dtype=parameters.dtype
+                )
                 for columns in large_tensors.column_blocks(*parameters.shape):
                     part = self.expansion.optimizer.preconditioner(state.columns(columns))
-                    self.kept[t][:, columns] = part
+                    self.preconditioners[t][:, columns] = part
             observe(t, parameters)
 
-        super().follow(state, schedules, first, watch)
+        super().follow(state, schedules, first, record)
 
 
-def _preconditioners(
+def _adaptive_knots(
     expansion: Expansion,
     model: LowRankExpansion,
     schedules: Tensor,
@@ -175,11 +179,11 @@ def _preconditioners(
 ) -> list[Knot]:
     """Return the preconditioners' mean and principal deviations at each knot."""
     about = Expansion(expansion.problem, expansion.optimizer, model, None)
-    replay = _Watched(about, model, knots)
+    replay = _RecordingReplay(about, model, knots)
     replay.replay(schedules, lambda t, parameters: None)
     result = []
     for t in knots.tolist():
-        rows = replay.kept.pop(t + 1)
+        rows = replay.preconditioners.pop(t + 1)
         mean = large_tensors.empty(rows.shape[1], dtype=rows.dtype)
         for columns in large_tensors.column_blocks(*rows.shape):
             mean[columns] = rows[:, columns].mean(0)
@@ -190,14 +194,14 @@ def _preconditioners(
         )
         kept = combined.flip(1)[:, :count].to(rows.dtype)
         leading = values.flip(0)[:count]
-        there = leading > 1e-6 * leading.clamp(min=0).sum()  # few units, few patterns
-        lengths = leading.where(there, torch.inf).sqrt().to(rows.dtype)
-        scale = lengths.where(there, 0.0)
+        is_used = leading > 1e-6 * leading.clamp(min=0).sum()  # few units, few patterns
+        lengths = leading.where(is_used, torch.inf).sqrt().to(rows.dtype)
+        scale = lengths.where(is_used, 0.0)
         result.append(Knot(t, mean, large_tensors.combine((kept / lengths).T, rows), kept * scale))
     return _aligned(result, metric)
 
 
-def _alike(expansion: Expansion, knots: np.ndarray, replays: int) -> list[Knot]:
+def _constant_knots(expansion: Expansion, knots: np.ndarray, replays: int) -> list[Knot]:
     """Return the knots of a preconditioner that is the same for all schedules."""
     result = []
     for t in knots.tolist():

@@ -29,8 +29,17 @@ from trainorder.storage.sealed_hdf5 import creating, opened, read_arrays
 from trainorder.training.optimizer import State
 from trainorder.training.problem import Problem
 
-_LONG = ("centre", "mean", "basis")  # of a `LowRankExpansion`, the vectors of parameters
-_SHORT = ("anchors", "coefficients", "bends", "cores", "labels", "own", "own_read")
+# Attributes of a `LowRankExpansion`, with the names of their datasets in `probed.h5`.
+_LARGE = {"anchor_parameters": "centre", "mean": "mean", "basis": "basis"}
+_SMALL = {
+    "anchors": "anchors",
+    "coefficients": "coefficients",
+    "probed_steps": "bends",
+    "cores": "cores",
+    "labels": "labels",
+    "unit_corrections": "own",
+    "unit_readers": "own_read",
+}
 
 
 @dataclass(frozen=True)
@@ -53,17 +62,17 @@ class ProbedExpansion:
     @property
     def step(self) -> int:
         """The step of the window at which units are measured."""
-        return int(self.model.bends[len(self.model.bends) // 2])
+        return int(self.model.probed_steps[len(self.model.probed_steps) // 2])
 
     def save(self, path: str | Path, key: str) -> None:
         """Publish all of it, unrounded, as a sealed file of study `key`."""
-        long = {"metric": self.metric, "directions": self.directions}
-        long |= {name: getattr(self.model, name) for name in _LONG}
+        large = {"metric": self.metric, "directions": self.directions}
+        large |= {name: getattr(self.model, attribute) for attribute, name in _LARGE.items()}
         with creating(path, key, steps=self.model.steps, length=self.length) as file:
-            for name, rows in long.items():
+            for name, rows in large.items():
                 large_tensors.write(file, name, rows)
-            for name in _SHORT:
-                file.create_dataset(name, data=np.asarray(getattr(self.model, name)))
+            for attribute, name in _SMALL.items():
+                file.create_dataset(name, data=np.asarray(getattr(self.model, attribute)))
 
     @classmethod
     def load(cls, path: str | Path, key: str | None, start: State) -> "ProbedExpansion":
@@ -79,10 +88,12 @@ class ProbedExpansion:
                 large_tensors.read(file["metric"]),
                 large_tensors.read(file["directions"]),
             )
-            model: dict[str, Any] = {name: large_tensors.read(file[name]) for name in _LONG}
-            arrays = {name: np.asarray(file[name]) for name in _SHORT}
+            model: dict[str, Any] = {
+                attribute: large_tensors.read(file[name]) for attribute, name in _LARGE.items()
+            }
+            arrays = {attribute: np.asarray(file[name]) for attribute, name in _SMALL.items()}
         model |= {name: torch.from_numpy(array) for name, array in arrays.items()}
-        model |= {name: arrays[name] for name in ("anchors", "bends")}
+        model |= {name: arrays[name] for name in ("anchors", "probed_steps")}
         return cls(LowRankExpansion(start, steps, **model), metric, directions, length)
 
 
@@ -138,11 +149,11 @@ def read_responses(
     """
     names = ("unit", "response", "left_out")
     shards = [read_arrays(file, key, "unit_curvature", names) for file in files]
-    there = np.concatenate([shard["unit"] for shard in shards])
-    if not np.array_equal(there, np.arange(units)):
+    stored = np.concatenate([shard["unit"] for shard in shards])
+    if not np.array_equal(stored, np.arange(units)):
         raise UserError(
-            f"{Path(files[0]).parent}: shards of units {there.tolist()} do not make up units 0 to "
-            f"{units - 1} in order; delete them and rerun rule `unit_curvature`"
+            f"{Path(files[0]).parent}: the shards hold units {stored.tolist()}, expected 0 to "
+            f"{units - 1} in order; delete the shards and rerun rule `unit_curvature`"
         )
     halves = np.concatenate([shard["response"] for shard in shards], axis=1)
     return torch.from_numpy(halves), shards[0]["left_out"]
@@ -165,7 +176,7 @@ def with_unit_curvature(
     model = probed.model
     if not len(probed.directions):
         return model, torch.zeros(len(model.labels))
-    cores = model.cores[len(model.bends) // 2]
+    cores = model.cores[len(model.probed_steps) // 2]
     inside = large_tensors.inner_products(probed.directions, model.readers)
     own = halves.mean(0) - inside @ cores[model.labels].mT
     noise = torch.from_numpy(left_out) * split_noise(*halves.flatten(2).double())
@@ -174,9 +185,9 @@ def with_unit_curvature(
     share = torch.bincount(model.labels) / len(model.labels)
     mean = torch.einsum("c,cij->ij", share.to(own.dtype), cores)
     seen = (inside @ mean.mT)[:, : inside.shape[1]]  # H W (n, r), of which the readers hold all
-    made = replace(
+    expansion = replace(
         model,
-        own=own * belief.to(own.dtype)[:, None, None],
-        own_read=pseudo_inverse(inside @ seen.T) @ seen,
+        unit_corrections=own * belief.to(own.dtype)[:, None, None],
+        unit_readers=pseudo_inverse(inside @ seen.T) @ seen,
     )
-    return made, belief
+    return expansion, belief
