@@ -21,7 +21,7 @@ from torch import Tensor
 from bench.studies import Study
 from trainorder.config.sections import OptimizerConfig, WindowConfig
 from trainorder.curvature.low_rank import LowRankExpansion
-from trainorder.curvature.probing import probe_schedules
+from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.estimators.order0 import Order0

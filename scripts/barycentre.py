@@ -1,7 +1,7 @@
 """Runs the barycentre path and writes the gradient table at its anchors."""
 
-from trainorder.expansion.anchors import even_anchors
-from trainorder.expansion.barycentre import Anchors, anchor_gradients, run_barycentre
+from trainorder.expansion.anchors import Anchors, even_anchors
+from trainorder.expansion.barycentre import anchor_gradients, run_barycentre
 from trainorder.expansion.clusters import Clusters
 from trainorder.expansion.gradient_table import write_rows
 from trainorder.expansion.path import write_path

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from trainorder.curvature.low_rank import LowRankExpansion, rounding
+from trainorder.curvature.low_rank import LowRankExpansion
+from trainorder.curvature.low_rank_rounding import rounding
 from trainorder.curvature.unit_curvature import ProbedExpansion, read_responses, with_unit_curvature
 from trainorder.storage.formats import write_json
 from trainorder.workflow.context import Context

@@ -3,8 +3,9 @@
 from dataclasses import asdict
 
 from trainorder.config.sections import CurvatureConfig
-from trainorder.curvature.low_rank import compress
-from trainorder.curvature.probing import Prober, probe_schedules
+from trainorder.curvature.low_rank_basis import compress
+from trainorder.curvature.probe_schedules import probe_schedules
+from trainorder.curvature.probing import Prober
 from trainorder.curvature.unit_curvature import ProbedExpansion, leading
 from trainorder.expansion.clusters import Clusters
 from trainorder.expansion.expansion import Expansion

@@ -1,7 +1,8 @@
 """Reduces the low-rank expansion to a few megabytes that replay whole schedules."""
 
 from trainorder.curvature.low_rank import LowRankExpansion
-from trainorder.curvature.probing import probe_schedules, second_moment_scale
+from trainorder.curvature.preconditioner_metric import second_moment_scale
+from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.reduction import SCHEDULES, reduce
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.path import opened_path

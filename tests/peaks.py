@@ -16,8 +16,12 @@ import torch
 from safetensors.torch import save_file
 
 from trainorder.config.sections import CurvatureConfig, ModelConfig, OptimizerConfig
-from trainorder.curvature.low_rank import LowRankExpansion, compress, rounding
-from trainorder.curvature.probing import Prober, probe_schedules, second_moment_scale
+from trainorder.curvature.low_rank import LowRankExpansion
+from trainorder.curvature.low_rank_basis import compress
+from trainorder.curvature.low_rank_rounding import rounding
+from trainorder.curvature.preconditioner_metric import second_moment_scale
+from trainorder.curvature.probe_schedules import probe_schedules
+from trainorder.curvature.probing import Prober
 from trainorder.curvature.reduction import reduce
 from trainorder.curvature.unit_curvature import (
     ProbedExpansion,
@@ -37,7 +41,8 @@ from trainorder.estimators.subsample import Subsample
 from trainorder.estimators.taylor import Taylor1, Taylor2
 from trainorder.evaluation.replaying import replay_orders
 from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
-from trainorder.expansion.barycentre import Anchors, anchor_gradients, run_barycentre
+from trainorder.expansion.anchors import Anchors
+from trainorder.expansion.barycentre import anchor_gradients, run_barycentre
 from trainorder.expansion.clusters import Clusters, draw_pools
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.gradient_table import Table, write_rows, write_table

@@ -9,11 +9,11 @@ from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from trainorder.config.sections import ModelConfig, OptimizerConfig
 from trainorder.curvature.cluster_curvature import ClusterCurvature, CurvatureAlongPath, Responses
-from trainorder.curvature.low_rank import compress
-from trainorder.curvature.probing import second_moment_scale
+from trainorder.curvature.low_rank_basis import compress
+from trainorder.curvature.preconditioner_metric import second_moment_scale
 from trainorder.data.corpus import Corpus
-from trainorder.expansion.anchors import even_anchors
-from trainorder.expansion.barycentre import Anchors, anchor_gradients, run_barycentre
+from trainorder.expansion.anchors import Anchors, even_anchors
+from trainorder.expansion.barycentre import anchor_gradients, run_barycentre
 from trainorder.expansion.clusters import Clusters, draw_pools
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.gradient_table import Table, write_rows, write_table

@@ -5,13 +5,9 @@ import pytest
 import torch
 
 from problems import Polynomial, every_sequence, language_problem, relative_error
-from trainorder.curvature.cluster_curvature import (
-    ClusterCurvature,
-    CurvatureAlongPath,
-    Responses,
-    pseudo_inverse,
-)
+from trainorder.curvature.cluster_curvature import ClusterCurvature, CurvatureAlongPath, Responses
 from trainorder.expansion.clusters import Clusters, draw_pools
+from trainorder.numerics.gram import pseudo_inverse
 from trainorder.training.optimizer import ALL
 
 LABELS = np.array([0, 1, 2, 0, 1, 2])

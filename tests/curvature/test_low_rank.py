@@ -16,8 +16,9 @@ from problems import (
     torch_states,
     warm_state,
 )
-from trainorder.curvature.low_rank import LowRankExpansion, rounding
-from trainorder.curvature.probing import second_moment_scale
+from trainorder.curvature.low_rank import LowRankExpansion
+from trainorder.curvature.low_rank_rounding import rounding
+from trainorder.curvature.preconditioner_metric import second_moment_scale
 from trainorder.expansion.clusters import Clusters, draw_pools
 from trainorder.numerics.interpolation import bracket
 from trainorder.training.optimizer import ALL

@@ -15,9 +15,12 @@ from problems import (
     warm_without_memory,
 )
 from trainorder.config.sections import CurvatureConfig
-from trainorder.curvature.probing import Prober, principal, probe_schedules, sensitivities
+from trainorder.curvature.probe_schedules import probe_schedules
+from trainorder.curvature.probing import Prober
+from trainorder.curvature.sensitivities import sensitivities
 from trainorder.expansion.clusters import Clusters, draw_pools
 from trainorder.numerics.derivatives import gradient
+from trainorder.numerics.gram import principal
 from trainorder.training.optimizer import ALL
 
 SIZE = 12

@@ -19,7 +19,8 @@ from problems import (
     warm_state,
     warm_without_memory,
 )
-from trainorder.curvature.probing import probe_schedules, second_moment_scale
+from trainorder.curvature.preconditioner_metric import second_moment_scale
+from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.curvature.reduction import reduce
 from trainorder.estimators.nystrom import Nystrom

@@ -18,8 +18,10 @@ from problems import (
 from trainorder.config.methods import METHODS as DESCRIPTORS
 from trainorder.config.methods import method_names
 from trainorder.config.sections import CurvatureConfig, EstimatorConfig
-from trainorder.curvature.low_rank import LowRankExpansion, compress
-from trainorder.curvature.probing import Prober, probe_schedules
+from trainorder.curvature.low_rank import LowRankExpansion
+from trainorder.curvature.low_rank_basis import compress
+from trainorder.curvature.probe_schedules import probe_schedules
+from trainorder.curvature.probing import Prober
 from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.curvature.reduction import reduce
 from trainorder.estimators.build import build_estimator

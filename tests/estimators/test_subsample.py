@@ -17,7 +17,7 @@ from problems import (
     torch_states,
     warm_state,
 )
-from trainorder.curvature.probing import second_moment_scale
+from trainorder.curvature.preconditioner_metric import second_moment_scale
 from trainorder.estimators.subsample import Subsample, first_sequences
 from trainorder.expansion.clusters import Clusters, draw_pools
 from trainorder.numerics.derivatives import gradient

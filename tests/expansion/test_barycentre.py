@@ -17,14 +17,10 @@ from problems import (
     relative_error,
     warm_state,
 )
-from trainorder.expansion.barycentre import (
-    Anchors,
-    CentredMoments,
-    barycentre_step,
-    exact_moments,
-    pooled_moments,
-)
+from trainorder.expansion.anchors import Anchors
+from trainorder.expansion.barycentre import barycentre_step
 from trainorder.expansion.clusters import Clusters, draw_pools
+from trainorder.expansion.gradient_moments import CentredMoments, exact_moments, pooled_moments
 from trainorder.numerics.derivatives import gradient
 from trainorder.training.optimizer import MOMENTS, AdamW, build_optimizer
 from trainorder.training.problem import unit_gradients

@@ -19,7 +19,8 @@ from problems import (
     optimizer_config,
     warm_state,
 )
-from trainorder.curvature.probing import probe_schedules, second_moment_scale
+from trainorder.curvature.preconditioner_metric import second_moment_scale
+from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.reduction import reduce
 from trainorder.explorer import page as explorer
 from trainorder.study import Study

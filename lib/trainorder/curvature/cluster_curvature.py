@@ -17,12 +17,11 @@ from trainorder.expansion.clusters import Clusters
 from trainorder.expansion.replay import Block
 from trainorder.numerics import large_tensors
 from trainorder.numerics.derivatives import gradient
+from trainorder.numerics.gram import pseudo_inverse
 from trainorder.numerics.interpolation import bracket, interpolated
 from trainorder.numerics.shrinkage import split_noise, weights
 from trainorder.training.optimizer import ALL
 from trainorder.training.problem import Problem
-
-_RANK_TOLERANCE = 1e-3  # eigenvalues of U'HU below this part of the largest are noise
 
 
 class Responses:
@@ -196,16 +195,3 @@ class CurvatureAlongPath:
         low, high, _ = bracket(self.steps, t)
         at = {place: self.at[place].apply(displacements, clusters) for place in {low, high}}
         return lambda columns: interpolated(self.steps, t, lambda place: at[place](columns))
-
-
-def pseudo_inverse(matrix: Tensor) -> Tensor:
-    """Return the pseudo-inverse of the symmetric part of `matrix` (r, r), positive part only.
-
-    Directions of negative or vanishing mean curvature carry no metric and are left out.
-    """
-    square = matrix.double()
-    values, vectors = torch.linalg.eigh((square + square.T) / 2)
-    kept = values > _RANK_TOLERANCE * values.max()
-    vectors = vectors[:, kept]
-    inverse: Tensor = ((vectors / values[kept]) @ vectors.T).to(matrix.dtype)
-    return inverse

@@ -14,16 +14,15 @@ from torch import Tensor
 
 from trainorder.config.sections import CurvatureConfig
 from trainorder.curvature.cluster_curvature import ClusterCurvature, CurvatureAlongPath, Responses
+from trainorder.curvature.preconditioner_metric import second_moment_scale
+from trainorder.curvature.sensitivities import sensitivities
 from trainorder.expansion.clusters import Clusters
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.replay import Block, ExactReplay, displacement
 from trainorder.numerics import large_tensors
-from trainorder.training.problem import goal_gradients
+from trainorder.numerics.gram import principal
 
-SCHEDULES = 33  # random schedules that are replayed; the last one checks the error
-_GOAL_STEPS = 3  # places in the window at which the metrics' sensitivities are taken
 _STEP = 0.3  # of a typical displacement: the length of the finite differences
-_STREAM = 101  # of the random schedules; those of `orders` are small numbers
 _CHECKED = 2  # displacements of the check schedule that the error is estimated from
 
 
@@ -150,77 +149,3 @@ class Prober:
                 wrong += float(((estimates[c](columns) - row) / metric).norm()) ** 2
                 total += float((row / metric).norm()) ** 2
         return float((wrong / total) ** 0.5)
-
-
-def second_moment_scale(expansion: Expansion) -> Tensor:
-    """Return v_hat^(1/4) (P,) in the middle of the path.
-
-    Adam's preconditioner is 1 / sqrt(v_hat): displacements times this scale, and gradients over it,
-    have the norm in which a step of Adam is a step of gradient descent. For SGD it is 1.
-    """
-    path, size = expansion.path, expansion.problem.size
-    scale = large_tensors.empty(size, dtype=expansion.dtype)
-    for columns in large_tensors.column_blocks(1, size):
-        state = path.state(path.steps // 2, columns)
-        scale[columns] = expansion.optimizer.second_moment(state).sqrt().sqrt()
-    return scale.clamp_(min=float(scale.max()) * 1e-6)
-
-
-def principal(rows: Tensor, metric: Tensor, count: int) -> Tensor:
-    """Return the `count` principal directions (n, P) of `rows` (m, P), n <= m, by their Gram.
-
-    Orthogonal, and of unit length, in the norm |metric * x|.
-    """
-    squared = metric.square()
-    values, combined = torch.linalg.eigh(large_tensors.inner_products(rows, rows, squared).double())
-    kept = values > 1e-10 * values.max()
-    leading = combined[:, kept].flip(1)[:, :count].to(rows.dtype)
-    directions = large_tensors.combine(leading.T, rows)
-    return large_tensors.scale_rows(
-        directions, large_tensors.squared_norms(directions, squared).rsqrt()
-    )
-
-
-def sensitivities(expansion: Expansion, curvature: ClusterCurvature) -> Tensor:
-    """Return P_t lambda_t (n, P): how each goal at the end feels a gradient at a few steps t.
-
-    lambda_T is the gradient of the goal at the path's end; backwards,
-    lambda_t = lambda_{t+1} - H eta_t P_t lambda_{t+1}, with the preconditioner P_t of the path
-    (`optimizer.Optimizer`) and the mean curvature found so far. Momentum is taken as instantaneous.
-    """
-    problem, path, optimizer = expansion.problem, expansion.path, expansion.optimizer
-    rows = goal_gradients(problem, path.parameters(path.steps))
-    pushed = large_tensors.empty(*rows.shape, dtype=rows.dtype)
-    places = {path.steps * (2 * i + 1) // (2 * _GOAL_STEPS) for i in range(_GOAL_STEPS)}
-    taken = []
-    for t in reversed(range(path.steps)):
-        for columns in large_tensors.column_blocks(*rows.shape):
-            state = path.state(t + 1, columns)
-            pushed[:, columns] = optimizer.preconditioner(state) * rows[:, columns]
-        if t in places:
-            taken.append(
-                large_tensors.scale_rows(
-                    large_tensors.copy(pushed), large_tensors.squared_norms(pushed).rsqrt()
-                )
-            )
-        rate = optimizer.learning_rate(path.first_step + t)
-        curved = curvature.apply_mean(pushed)
-        for columns in large_tensors.column_blocks(*rows.shape):
-            rows[:, columns] -= rate * curved(columns)
-    return large_tensors.join(taken)
-
-
-def probe_schedules(
-    shape: tuple[int, int], units: int, seed: int, count: int = SCHEDULES
-) -> Tensor:
-    """Return `count` random schedules (n, T, k) of `shape` (T, k) that serve for probing alone.
-
-    Each epoch is a permutation of its own.
-    """
-    rng = np.random.default_rng([seed, _STREAM])
-    places = shape[0] * shape[1]
-    rows = [
-        np.concatenate([rng.permutation(units) for _ in range(-(-places // units))])[:places]
-        for _ in range(count)
-    ]
-    return torch.from_numpy(np.stack(rows).reshape(-1, *shape))

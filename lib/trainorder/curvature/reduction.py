@@ -33,6 +33,7 @@ from trainorder.curvature.low_rank_replay import LowRankReplay
 from trainorder.curvature.reduced_model import Knot, ReducedModel
 from trainorder.expansion.expansion import Expansion
 from trainorder.numerics import large_tensors
+from trainorder.numerics.gram import eigenvalues_and_vectors
 from trainorder.training.problem import Problem, goal_gradients, unit_gradients
 
 PATTERNS = 2  # of the preconditioner's deviations
@@ -189,8 +190,8 @@ def _adaptive_knots(
             mean[columns] = rows[:, columns].mean(0)
             rows[:, columns] /= mean[columns]
             rows[:, columns] -= 1
-        values, combined = torch.linalg.eigh(
-            large_tensors.inner_products(rows, rows, metric.square()).double()
+        values, combined = eigenvalues_and_vectors(
+            large_tensors.inner_products(rows, rows, metric.square())
         )
         kept = combined.flip(1)[:, :count].to(rows.dtype)
         leading = values.flip(0)[:count]

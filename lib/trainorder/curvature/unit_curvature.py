@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainorder.curvature.cluster_curvature import Responses, pseudo_inverse
+from trainorder.curvature.cluster_curvature import Responses
 from trainorder.curvature.low_rank import LowRankExpansion
-from trainorder.curvature.probing import principal
 from trainorder.errors import UserError
 from trainorder.expansion.clusters import Clusters, draw_pools
 from trainorder.numerics import large_tensors
+from trainorder.numerics.gram import principal, pseudo_inverse
 from trainorder.numerics.shrinkage import split_noise, weights
 from trainorder.storage.sealed_hdf5 import creating, opened, read_arrays
 from trainorder.training.optimizer import State

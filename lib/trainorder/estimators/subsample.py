@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from trainorder.curvature.low_rank import LowRankExpansion
-from trainorder.curvature.probing import probe_schedules, second_moment_scale
+from trainorder.curvature.preconditioner_metric import second_moment_scale
+from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.replay import Block, ExactReplay

@@ -4,7 +4,7 @@
 (`numerics.memory_budget`) is used up, the numbers lie in an unnamed file in the folder for
 temporary files, which is mapped into memory. `column_blocks` gives the pages of all mapped files
 back after every block of columns. So a computation over blocks needs little memory, and gives the
-same result wherever the numbers lie. `numerics.rows` has the algebra on top of this storage.
+same result wherever the numbers lie.
 """
 
 import mmap

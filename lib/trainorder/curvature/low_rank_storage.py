@@ -1,0 +1,53 @@
+"""Encoded datasets of the file of a low-rank expansion: bytes, half-bytes and scaled halves."""
+
+from collections.abc import Callable
+
+import h5py
+import torch
+from torch import Tensor
+
+from trainorder.numerics import large_tensors
+from trainorder.numerics.quantize import (
+    FEW_LEVELS,
+    dequantized,
+    packed,
+    quantized,
+    unpacked,
+)
+from trainorder.storage.sealed_hdf5 import create_rows
+
+Encode = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+def to_half_bytes(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return `rows` (n, P) as half-bytes, (n, ceil(P / 2)) uint8, and their scales (n, blocks)."""
+    codes, scale = quantized(rows, FEW_LEVELS)
+    return packed(codes), scale
+
+
+def from_half_bytes(size: int, pairs: Tensor, scale: Tensor) -> Tensor:
+    """Return the rows (n, `size`) that half-bytes and scales stand for."""
+    return dequantized(unpacked(pairs, size), scale)
+
+
+def write_encoded(file: h5py.File, name: str, rows: Tensor, encode: Encode) -> None:
+    """Add `rows` (n, P), encoded one at a time, and their scales."""
+    datasets = [
+        create_rows(file, part, (len(rows), *like.shape[1:]), like.numpy().dtype.str)
+        for part, like in zip((name, f"{name}_scale"), encode(rows[:0]), strict=True)
+    ]
+    for i in range(len(rows)):
+        for dataset, part in zip(datasets, encode(rows[i : i + 1]), strict=True):
+            dataset[i] = part[0].numpy()
+        large_tensors.release_pages()
+
+
+def read_encoded(
+    file: h5py.File, name: str, rows: Tensor, decode: Callable[[Tensor, Tensor], Tensor]
+) -> None:
+    """Fill the first of `rows` (n, P) with what was encoded."""
+    codes, scales = file[name], file[f"{name}_scale"]
+    for i in range(len(codes)):
+        part = (torch.from_numpy(dataset[i : i + 1]) for dataset in (codes, scales))
+        rows[i] = decode(*part)[0]
+        large_tensors.release_pages()

@@ -1,0 +1,127 @@
+"""Mean and variance over units of the units' gradients, exact or estimated from pools."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainorder.expansion.clusters import Clusters
+from trainorder.numerics import large_tensors
+from trainorder.numerics.derivatives import gradient
+from trainorder.training.problem import Problem
+
+_PARTS = 4  # of a pool: their spread tells the variance of one sequence
+
+
+@dataclass
+class Moments:
+    """Mean and variance over units of the units' gradients, (P,) float64 each."""
+
+    mean: Tensor
+    variance: Tensor
+    groups: Tensor  # (C, P): the mean gradient of each cluster; (0, P) where none is known
+
+    @classmethod
+    def empty(cls, clusters: int, size: int, dtype: torch.dtype) -> "Moments":
+        """Return moments of 0, to be filled; the groups are of `dtype`."""
+        mean, variance = large_tensors.zeros(2, size, dtype=torch.float64)
+        return cls(mean, variance, large_tensors.empty(clusters, size, dtype=dtype))
+
+
+def exact_moments(gradients: Iterable[Tensor]) -> Moments:
+    """Return the moments of the units' `gradients`, U of (P,), summed in float64."""
+    rows = iter(gradients)
+    row, units = next(rows, None), 0
+    moments = Moments.empty(0, 0 if row is None else len(row), torch.float64)
+    mean, square = moments.mean, moments.variance
+    while row is not None:
+        for columns in large_tensors.column_blocks(1, len(mean)):
+            g = row[columns].double()
+            mean[columns] += g
+            square[columns] += g**2
+        row, units = next(rows, None), units + 1
+    for columns in large_tensors.column_blocks(1, len(mean)):
+        mean[columns] /= units
+        square[columns] = (square[columns] / units - mean[columns] ** 2).clamp(min=0)
+    return moments
+
+
+def pooled_moments(problem: Problem, clusters: Clusters, theta: Tensor) -> Moments:
+    """Return the moments at `theta` (P,) estimated from the pools of the clusters.
+
+    A unit's gradient is that of its cluster plus the mean noise of its S sequences, so that
+    Var_u = Var of the cluster means over units + E[sigma_c^2 / S (1 - 1/m_c)] for m_c units in the
+    cluster. sigma_c^2, the variance of one sequence, is read from the spread of the parts of a
+    pool; the noise that it leaves in the cluster means is taken off their variance: sigma_c^2 / n
+    (1 - n / (m_c S)), for a pool of n is drawn without replacement.
+    """
+    pools = [np.array_split(pool, min(_PARTS, len(pool))) for pool in clusters.pools]
+    rows = [_part_gradients(problem, theta, parts) for parts in pools]
+    counts = [[float(len(part)) for part in parts] for parts in pools]
+    moments = Moments.empty(clusters.count, problem.size, theta.dtype)
+    for columns in large_tensors.column_blocks(2 * sum(map(len, rows)), problem.size):
+        blocks = [part[:, columns].double() for part in rows]
+        mean, variance, groups = _pooled(clusters, problem.sequences, counts, blocks)
+        moments.mean[columns], moments.variance[columns] = mean, variance
+        moments.groups[:, columns] = groups.to(theta.dtype)
+    return moments
+
+
+def _part_gradients(problem: Problem, theta: Tensor, parts: Sequence[np.ndarray]) -> Tensor:
+    """Return the gradients (n, P) of the parts of a pool."""
+    problem.meter.add("sequences", sum(map(len, parts)))
+    rows = (gradient(partial(problem.sample_loss, rows=part), theta) for part in parts)
+    return large_tensors.stack(rows, (len(parts), problem.size), theta.dtype)
+
+
+def _pooled(
+    clusters: Clusters, sequences: int, counts: Sequence[Sequence[float]], parts: Sequence[Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return mean and variance (b,), and the clusters' means (C, b), of a block.
+
+    `parts` are the gradients (n, b) of the parts of each pool, with `counts` sequences each.
+    """
+    means, noises, sizes = [], [], []
+    for rows, sizes_of_parts in zip(parts, counts, strict=True):
+        weight = torch.tensor(sizes_of_parts, dtype=torch.float64)[:, None]
+        mean = (weight * rows).sum(0) / weight.sum()
+        means.append(mean)
+        noises.append((weight * (rows - mean) ** 2).sum(0) / max(1, len(rows) - 1))
+        sizes.append(weight.sum())
+    groups, noise = torch.stack(means), torch.stack(noises)
+    share = torch.from_numpy(clusters.shares)[:, None]
+    members = torch.from_numpy(np.bincount(clusters.labels))[:, None]
+    left_out = torch.from_numpy(clusters.missing_shares(sequences))[:, None]
+    left = noise / torch.stack(sizes)[:, None] * left_out
+    mean = (share * groups).sum(0)
+    between = (share * (groups - mean) ** 2).sum(0) - (share * (1 - share) * left).sum(0)
+    within = (share * noise * (1 - 1 / members)).sum(0) / sequences
+    return mean, between.clamp(min=0) + within, groups
+
+
+class CentredMoments:
+    """Moments between anchors: exact at the last one, plus what the pools have seen change since.
+
+    The noise of the pools cancels in the difference (Johnson and Zhang 2013, the variance reduction
+    of SVRG), so that the path does not run after its own sample.
+    """
+
+    def __init__(self, problem: Problem, clusters: Clusters, exact: Moments, theta: Tensor) -> None:
+        """Stand at the anchor `theta` (P,), where the moments are `exact`."""
+        self.problem, self.clusters, self.exact = problem, clusters, exact
+        self.anchor = pooled_moments(problem, clusters, theta)
+
+    def at(self, theta: Tensor) -> Moments:
+        """Return the moments at `theta` (P,); their groups are the pools' own."""
+        now = pooled_moments(self.problem, self.clusters, theta)
+        exact, anchor = self.exact, self.anchor
+        for columns in large_tensors.column_blocks(1, len(theta)):
+            now.mean[columns] += exact.mean[columns] - anchor.mean[columns]
+            known = exact.variance[columns]
+            variance = known + now.variance[columns] - anchor.variance[columns]
+            # a variance that the pools see shrink below nothing stays what it was at the anchor
+            now.variance[columns] = torch.where(variance > 0, variance, known)
+        return now
