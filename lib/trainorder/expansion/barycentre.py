@@ -70,7 +70,7 @@ def run_barycentre(
         (K,) the anchors.
 
     Raises:
-        UserError: a parameter is not finite.
+        DivergedError: a parameter is not finite.
 
     """
     sketch = SparseJL(problem.size, _SKETCH_ROWS)

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from trainorder.curvature import probing as probes
+from trainorder.curvature import probe_schedules as probes
 from trainorder.curvature import reduction as reduced
 from trainorder.numerics.quantize import BLOCK
 from trainorder.planning.machine_speed import Operation
@@ -51,7 +51,7 @@ def _probes(s: Sizes, path: str, after: tuple[str, ...]) -> Stage:
     for size in s.pools:
         for half in halves(size):
             work[Operation("gradient", half)] += measured
-    schedules = probes.SCHEDULES - 2
+    schedules = probes.SCHEDULES - 1  # the last one checks the error
     replayed = schedules * s.T * s.P
     rows = anchors * s.U + c.anchors * clusters * r
     kept = FLOAT * s.P * (q + 2 * anchors + 1 + c.unit_directions)
