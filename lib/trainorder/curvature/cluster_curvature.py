@@ -1,8 +1,8 @@
 """Low-rank curvature: the Hessians of clusters of units along probe directions.
 
 `H_c d = Y_c z` with the responses Y_c = H_c U of the clusters c to probes U, and the coordinates
-z = (U' H U)^+ (H U)' d taken in the metric of the mean curvature H (DESIGN section 2, `nystrom`).
-An orthogonal projection onto U would leave the dropped stiff directions undamped.
+z = (U' H U)^+ (H U)' d taken in the metric of the mean curvature H. An orthogonal projection onto U
+would leave the stiff directions that it drops undamped. See `docs/method`, "Curvature of clusters".
 """
 
 from dataclasses import dataclass
@@ -25,30 +25,30 @@ from trainorder.training.problem import Problem
 
 
 class Responses:
-    """Measures H_c d of every cluster by finite differences at one centre.
+    """H_c d of every cluster c by finite differences: [g_c(theta + e d) - g_c(theta)] / e.
 
-    One-sided differences over a step of length `length`, that of real displacements: the mean
-    curvature over that distance, at the cost of one gradient (FINDINGS section 1). Each pool is
-    taken in two halves, whose spread tells its sampling noise.
+    The one-sided difference costs one gradient. The step |e d| is as long as real displacements, so
+    that the result is the mean curvature over that distance. Each pool of sequences is split into
+    two halves; their difference gives the sampling noise.
     """
 
-    def __init__(self, problem: Problem, clusters: Clusters, centre: Tensor, length: float) -> None:
-        """Evaluate the gradients at `centre` (P,)."""
+    def __init__(self, problem: Problem, clusters: Clusters, theta: Tensor, length: float) -> None:
+        """Evaluate the gradients at `theta` (P,); `length` is |e d|."""
         self.problem, self.clusters = problem, clusters
         self.length = length
         self._pools = clusters.halves()
-        self._centre = large_tensors.copy(centre)
-        self._base = large_tensors.empty(2, clusters.count, problem.size, dtype=centre.dtype)
+        self._theta = large_tensors.copy(theta)
+        self._base = large_tensors.empty(2, clusters.count, problem.size, dtype=theta.dtype)
         for c in range(clusters.count):
-            self._halves(c, centre, self._base[:, c])
+            self._halves(c, theta, self._base[:, c])
 
     def _halves(self, cluster: int, theta: Tensor, result: Tensor) -> None:
-        """Fill `result` (2, P) with the gradients of both halves of a pool at `theta`."""
+        """Write the gradients of both halves of a pool at `theta` to `result` (2, P)."""
         for half, rows in enumerate(self._pools[cluster]):
             if len(rows):
                 result[half] = gradient(partial(self.problem.sample_loss, rows=rows), theta)
                 self.problem.meter.add("sequences", len(rows))
-            else:  # a pool of one sequence has a single half, and no visible noise
+            else:  # a pool of one sequence has one half, and its noise is unknown
                 result[half] = result[0]
             large_tensors.release_pages()
 
@@ -57,8 +57,10 @@ class Responses:
         shape = (2, self.clusters.count, *directions.shape)
         result = large_tensors.empty(*shape, dtype=directions.dtype)
         for i, direction in enumerate(tqdm(directions, desc="responses", mininterval=2)):
-            step = self.length / (float(direction.norm()) or 1.0)  # of no direction, no response
-            theta = torch.add(self._centre, direction, alpha=step)
+            step = self.length / (
+                float(direction.norm()) or 1.0
+            )  # a zero direction has a zero response
+            theta = torch.add(self._theta, direction, alpha=step)
             for c in range(self.clusters.count):
                 self._halves(c, theta, result[:, c, i])
                 result[:, c, i].sub_(self._base[:, c]).div_(step)
@@ -67,17 +69,17 @@ class Responses:
 
 
 class ClusterCurvature:
-    """Responses of clusters to probes, and the Hessians that they imply.
+    """The model H_c d = [Y + w_c (Y_c - Y)] z of every cluster's curvature at one step.
 
-    A cluster's response is shrunk towards the mean one by the noise of its pool, which a pool of
-    all its sequences is without: H_c d = [Y + w_c (Y_c - Y)] z.
+    z are the coordinates of d in the probes. Each cluster's response Y_c is shrunk towards the mean
+    response Y according to the noise of its pool. A pool of all sequences has no noise.
 
     Attributes:
         probes: U, (r, P).
         responses: Y_c, C of (r, P), as measured.
         mean: Y, (r, P), the responses of the mean curvature.
         shares: (C,) weights of the clusters in the mean.
-        factors: w_c, (C,), how far each cluster's own response is believed.
+        factors: w_c, (C,), in [0, 1]; 1 keeps the cluster's own response.
         inverse: (U' H U)^+, (r, r).
 
     """
@@ -87,7 +89,7 @@ class ClusterCurvature:
         self.shares = torch.from_numpy(clusters.shares)
         self.probes = torch.empty(0, problem.size)
         self.responses = [torch.empty(0, problem.size)] * clusters.count
-        self._left_out = torch.from_numpy(clusters.missing_shares(problem.sequences))
+        self._missing_shares = torch.from_numpy(clusters.missing_shares(problem.sequences))
         self._noise = torch.zeros(clusters.count, dtype=torch.float64)
         self._total = torch.zeros(clusters.count, dtype=torch.float64)
 
@@ -97,9 +99,9 @@ class ClusterCurvature:
         return len(self.probes)
 
     def add(self, probes: Tensor, halves: Tensor) -> None:
-        """Take up `probes` (n, P) with the responses of both halves (2, C, n, P).
+        """Add `probes` (n, P) with the responses of both halves of the pools, (2, C, n, P).
 
-        The first half of `halves` is overwritten by the mean of both.
+        `halves[0]` is overwritten by the mean of both halves.
         """
         self.probes = large_tensors.join([self.probes, probes])
         self._count_noise(halves)
@@ -119,8 +121,10 @@ class ClusterCurvature:
         self.inverse = pseudo_inverse(large_tensors.inner_products(self.probes, self.mean))
 
     def _count_noise(self, halves: Tensor) -> None:
-        """Add up noise and distance from the mean, every probe having the same say."""
-        noise, total, scale = (torch.zeros(halves.shape[1:3], dtype=torch.float64) for _ in "nts")
+        """Add up the noise and the distance from the mean; every probe has the same weight."""
+        noise, total, scale = (
+            torch.zeros(halves.shape[1:3], dtype=torch.float64) for _ in range(3)
+        )
         for columns in large_tensors.column_blocks(halves.shape[:3].numel(), halves.shape[3]):
             first, second = halves[..., columns]
             own = (first + second) / 2
@@ -128,7 +132,7 @@ class ClusterCurvature:
             noise += split_noise(first, second)
             total += ((own - common) ** 2).sum(-1)
             scale += own.square().sum(-1)
-        self._noise += self._left_out * (noise / scale.sum(0)).sum(1)
+        self._noise += self._missing_shares * (noise / scale.sum(0)).sum(1)
         self._total += (total / scale.sum(0)).sum(1)
 
     def coordinates(self, displacements: Tensor) -> Tensor:
@@ -136,7 +140,7 @@ class ClusterCurvature:
         return large_tensors.inner_products(displacements, self.mean) @ self.inverse
 
     def remainder(self, displacements: Tensor) -> Tensor:
-        """Return what the probes do not reach of `displacements` (n, P)."""
+        """Return d - U' z (n, P), what the probes do not reach of `displacements` (n, P)."""
         result, z = large_tensors.copy(displacements), self.coordinates(displacements)
         for columns in large_tensors.column_blocks(len(result) + self.rank, result.shape[1]):
             result[:, columns] -= z @ self.probes[:, columns]
@@ -148,7 +152,7 @@ class ClusterCurvature:
         return torch.lerp(self.mean[:, columns], own, float(self.factors[cluster]))
 
     def apply(self, displacements: Tensor, clusters: Tensor) -> Block:
-        """Return H_c d for each of `displacements` (n, P), of cluster `clusters[i]`."""
+        """Return H_c d (n, P) of `displacements` (n, P); row i uses the cluster `clusters[i]`."""
         z = self.coordinates(displacements)
 
         def block(columns: slice) -> Tensor:
@@ -162,14 +166,14 @@ class ClusterCurvature:
         return block
 
     def apply_mean(self, displacements: Tensor) -> Block:
-        """Return H d, (n, P), with the mean curvature H."""
+        """Return H d (n, P) with the mean curvature H."""
         z = self.coordinates(displacements)
         return lambda columns: z @ self.mean[:, columns]
 
 
 @dataclass
 class CurvatureAlongPath:
-    """The curvature at a few steps of the path, with the same probes at each.
+    """The curvature of the clusters at a few steps of the path, with the same probes at each.
 
     Attributes:
         steps: (A,) the steps, increasing.
@@ -187,7 +191,7 @@ class CurvatureAlongPath:
 
     @property
     def middle(self) -> ClusterCurvature:
-        """The one nearest to the middle of the window."""
+        """The curvature at the probed step nearest to the middle of the window."""
         return self.at[len(self.at) // 2]
 
     def apply(self, t: int, displacements: Tensor, clusters: Tensor) -> Block:

@@ -1,4 +1,4 @@
-"""The low-rank expansion: gradient table and curvature in one shared basis, small enough to keep.
+"""The low-rank expansion: the gradient table and the curvature in one small shared basis.
 
 With basis rows q_i (Q is q x P), anchors in t and displacement d from the path,
 
@@ -42,7 +42,7 @@ from trainorder.training.optimizer import ALL, State
 
 @dataclass
 class LowRankExpansion:
-    """A low-rank expansion, read as the path that it is about.
+    """A low-rank expansion, which is also an `ExpansionPath`.
 
     Attributes:
         start: the state before the window.

@@ -11,9 +11,9 @@ _STREAM = 101  # stream of random numbers; `orders` uses small numbers
 def probe_schedules(
     shape: tuple[int, int], units: int, seed: int, count: int = SCHEDULES
 ) -> Tensor:
-    """Return `count` random schedules (n, T, k) of `shape` (T, k) that serve for probing alone.
+    """Return `count` random schedules (n, T, k) of `shape` (T, k) that are used for probing only.
 
-    Each epoch is a permutation of its own.
+    Each epoch is a new permutation of the units.
     """
     rng = np.random.default_rng([seed, _STREAM])
     places = shape[0] * shape[1]

@@ -1,9 +1,9 @@
-"""Which directions the curvature is probed in: where replays of random orders really go.
+"""Chooses the directions in which the curvature is probed, and measures the responses.
 
-First the displacements of replays without curvature, then what the metrics are sensitive to (an
-error of the gradient matters as far as the metrics see it: the dual-weighted residual of Becker
-and Rannacher 2001), then greedily what replays with the curvature found so far reach and its
-probes miss.
+The probes are chosen in rounds: first the principal directions of the displacements that replays of
+random orders reach without curvature; then the directions to which the goals are sensitive
+(dual-weighted residuals, Becker and Rannacher 2001); then, greedily, the displacements of replays
+with the current curvature that its probes do not reach. See `docs/method`.
 """
 
 from dataclasses import dataclass
@@ -27,15 +27,15 @@ _CHECKED = 2  # displacements of the check schedule that the error is estimated 
 
 
 class CurvedReplay(ExactReplay):
-    """Order 1 with the curvature found so far; order 0 while there is none."""
+    """g_t = G[t, u] + H_c d with the curvature measured so far; order 0 before the first probes."""
 
     def __init__(self, expansion: Expansion, curvature: CurvatureAlongPath, labels: Tensor) -> None:
-        """Replay about `expansion`; `labels` (U,) are the clusters of the units."""
+        """Replay around `expansion`; `labels` (U,) are the clusters of the units."""
         super().__init__(expansion)
         self.curvature, self.labels = curvature, labels
 
     def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
-        """Read the table and add the curvature of each unit's cluster."""
+        """Return the table's gradients plus the curvature of each unit's cluster."""
         terms: list[Block] = []
         if self.curvature.rank and t:
             deltas = displacement(self.expansion, t, parameters)
@@ -52,7 +52,7 @@ class CurvedReplay(ExactReplay):
 
 @dataclass(frozen=True)
 class Round:
-    """One round of probing: the rank it ended with, and the error found before it."""
+    """One round of probing: the rank after it, and the estimated error before it."""
 
     kind: str
     rank: int
@@ -109,9 +109,9 @@ class Prober:
         self.rounds.append(Round(kind, self.curvature.rank, error))
 
     def displacements(self, schedules: Tensor | None = None) -> Tensor:
-        """Return the displacements (n, P) of replays with the curvature found so far.
+        """Return the displacements (n, P) of replays with the current curvature.
 
-        They are taken at a few places of the window, of `schedules` or else of those to probe for.
+        They are taken at six steps of the window, for `schedules` (O, T, k) or the probe schedules.
         """
         schedules = self.schedules if schedules is None else schedules
         steps, count = self.expansion.path.steps, len(schedules)

@@ -11,11 +11,11 @@ _GOAL_STEPS = 3  # places in the window at which the metrics' sensitivities are 
 
 
 def sensitivities(expansion: Expansion, curvature: ClusterCurvature) -> Tensor:
-    """Return P_t lambda_t (n, P): how each goal at the end feels a gradient at a few steps t.
+    """Return P_t lambda_t (n, P), the change of each goal at the end by a gradient at step t.
 
     lambda_T is the gradient of the goal at the path's end; backwards,
     lambda_t = lambda_{t+1} - H eta_t P_t lambda_{t+1}, with the preconditioner P_t of the path
-    (`optimizer.Optimizer`) and the mean curvature found so far. Momentum is taken as instantaneous.
+    (`training.optimizer`) and the mean curvature H. The delay of momentum is neglected.
     """
     problem, path, optimizer = expansion.problem, expansion.path, expansion.optimizer
     rows = goal_gradients(problem, path.parameters(path.steps))

@@ -11,11 +11,11 @@ def even_anchors(steps: int, anchors: int | None) -> np.ndarray:
 
 
 class Anchors:
-    """Decides which steps are anchors: given ones, or as the interpolation error asks for them.
+    """Decides which steps are anchors: given steps, or by the error of linear interpolation.
 
-    Linear interpolation errs most in the middle. So a step becomes an anchor when the gradients
-    half-way since the last one are off the straight line between the two by `tolerance` or more,
-    relative to the spread of the clusters' gradients.
+    Interpolation errs most in the middle. So a step becomes an anchor if the gradients half-way to
+    the last anchor deviate by `tolerance` or more from the straight line between the two. The
+    deviation is relative to the spread of the clusters' gradients.
     """
 
     def __init__(self, steps: int, given: np.ndarray | None, tolerance: float) -> None:
@@ -25,7 +25,7 @@ class Anchors:
         self._since: list[np.ndarray] = []  # sketches (C, k) since the last anchor
 
     def start(self, sketches: np.ndarray) -> None:
-        """Stand at an anchor, with the clusters' gradients `sketches` (C, k)."""
+        """Begin at an anchor, with the clusters' gradients `sketches` (C, k)."""
         self._since = [sketches - sketches.mean(axis=0)]
 
     def take(self, t: int, sketches: np.ndarray) -> bool:

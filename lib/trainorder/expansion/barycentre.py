@@ -1,4 +1,7 @@
-"""The barycentre path: the run that stands at the centre of all schedules."""
+"""The barycentre path: the training that averages over all schedules at every step.
+
+See `docs/method`, "Barycentre path".
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,10 +28,10 @@ _SKETCH_ROWS = 1024
 def barycentre_step(
     moments: Moments, optimizer: Optimizer, state: State, units: int, units_per_step: int
 ) -> None:
-    """Advance `state` in place by the step that averages over all schedules.
+    """Advance `state` in place by the step averaged over all schedules.
 
     The gradient is the mean over all U units; the second moment takes the expected square of the
-    mean of k = `units_per_step` units drawn without replacement (DESIGN section 2):
+    mean of k = `units_per_step` units drawn without replacement:
     E[g^2] = gbar^2 + Var_u(g) / k (U - k) / (U - 1), with Var over the U units.
     """
     n, k, dtype = units, units_per_step, state.parameters.dtype
@@ -50,7 +53,7 @@ def run_barycentre(
     checkpoints: Checkpoints,
     key: str,
 ) -> np.ndarray:
-    """Run the barycentre path and its gradient table, resuming where a killed run stopped.
+    """Compute the barycentre path and its gradient table; resume after an interruption.
 
     At an anchor the gradient of every unit is computed, for the path and for the table; between
     anchors the path is advanced from the pools alone.
@@ -137,6 +140,6 @@ def _anchor_moments(
 def _check_finite(state: State, t: int, optimizer: Optimizer) -> None:
     if not large_tensors.all_finite(state.parameters):
         raise DivergedError(
-            f"barycentre: step {t}: its update left parameters that are not finite; "
+            f"barycentre: step {t}: the update gives non-finite parameters; "
             f"lower optimizer.learning_rate (now {optimizer.config.learning_rate:g})"
         )

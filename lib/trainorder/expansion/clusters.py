@@ -1,7 +1,7 @@
-"""Clusters of units that share a curvature, and the sequences that stand for each.
+"""Clusters of units that share a curvature, and a pool of sequences for each cluster.
 
-The curvature of one unit is a noisy statistic; that of a cluster is estimated once, from a pool of
-sequences drawn from all of its units (DESIGN section 2, curvature models).
+The curvature of one unit is a noisy statistic. The curvature of a cluster is estimated once, from a
+pool of sequences drawn from all of its units. See `docs/method`, "Curvature of clusters".
 """
 
 from collections.abc import Sequence
@@ -44,15 +44,16 @@ class Clusters:
         return np.bincount(self.labels, minlength=self.count) / len(self.labels)
 
     def missing_shares(self, sequences: int) -> np.ndarray:
-        """Return the share of each cluster's text, units of `sequences`, that its pool lacks, (C,).
+        """Return the share (C,) of each cluster's sequences that is not in its pool.
 
-        Drawing without replacement, the variance of a pool's mean falls by as much.
+        Pools are drawn without replacement, so that the variance of a pool's mean is the variance
+        with replacement times this share. `sequences` is the number of sequences in a unit.
         """
         pools = np.array([len(pool) for pool in self.pools])
         return 1 - pools / (np.bincount(self.labels) * sequences)
 
     def halves(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return each pool in two disjoint halves, for estimates of the sampling noise."""
+        """Return two disjoint halves of each pool, which give its sampling noise."""
         return [(pool[::2], pool[1::2]) for pool in self.pools]
 
     def save(self, path: str | Path, key: str) -> None:
@@ -87,11 +88,14 @@ def gradient_clusters(problem: Problem, theta: torch.Tensor, count: int, seed: i
     distance between two is that of their directions. Empty clusters are dropped.
 
     Raises:
-        UserError: more clusters than units are asked for.
+        UserError: `count` is larger than the number of units.
 
     """
     if count > problem.units:
-        raise UserError(f"config: curvature.clusters: {count} clusters for {problem.units} units")
+        raise UserError(
+            f"config: curvature.clusters: {count} clusters for {problem.units} units; "
+            "use at most one cluster per unit"
+        )
     sketch = SparseJL(problem.size, _SKETCH_ROWS)
     rows = [sketch(row) for row in each_gradient(problem, theta)]
     points = torch.stack(rows).double().numpy()

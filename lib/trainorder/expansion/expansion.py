@@ -1,4 +1,4 @@
-"""What an estimator expands about: problem, optimizer, path and gradient table."""
+"""The expansion that an estimator uses: problem, optimizer, path and gradient table."""
 
 from dataclasses import dataclass, field, replace
 
@@ -14,14 +14,14 @@ from trainorder.training.problem import Problem
 
 @dataclass
 class Expansion:
-    """What an estimator expands about.
+    """The problem, the optimizer, the expansion path and the gradient table along it.
 
     Attributes:
         problem: the units' losses.
         optimizer: the update.
-        path: the centre.
-        table: None for those that do not read it.
-        columns: the parameters that are looked at: all P, or a block of them.
+        path: the expansion path.
+        table: the gradient table; None for estimators that do not read it.
+        columns: the block of the parameters that is read, or all P.
 
     """
 
@@ -33,11 +33,11 @@ class Expansion:
 
     @property
     def dtype(self) -> torch.dtype:
-        """That of the path."""
+        """The dtype of the path."""
         return self.path.parameters(0, slice(0, 0)).dtype
 
     def block(self, columns: slice) -> "Expansion":
-        """Return the same of a block of the parameters, as far as path and table are read."""
+        """Return an expansion that reads only a block of the parameters from path and table."""
         return replace(self, columns=columns)
 
     def state(self, t: int) -> State:
@@ -54,7 +54,7 @@ class Expansion:
         `units` is (O, k) int64; the result (O, P).
         """
         if self.table is None:
-            raise ValueError("this estimator reads the gradient table, and none was opened")
+            raise ValueError("this estimator needs the gradient table, but `table` is None")
         total = self.table.rows(t, units[:, 0], self.columns)
         for column in units.T[1:]:
             total += self.table.rows(t, column, self.columns)

@@ -103,14 +103,14 @@ def _pooled(
 
 
 class CentredMoments:
-    """Moments between anchors: exact at the last one, plus what the pools have seen change since.
+    """Moments between anchors: exact at the last anchor, plus the change that the pools show.
 
-    The noise of the pools cancels in the difference (Johnson and Zhang 2013, the variance reduction
-    of SVRG), so that the path does not run after its own sample.
+    The noise of the pools cancels in the difference (variance reduction, Johnson and Zhang 2013),
+    so that the path does not follow the noise of its own sample.
     """
 
     def __init__(self, problem: Problem, clusters: Clusters, exact: Moments, theta: Tensor) -> None:
-        """Stand at the anchor `theta` (P,), where the moments are `exact`."""
+        """Start at the anchor `theta` (P,), where the moments are `exact`."""
         self.problem, self.clusters, self.exact = problem, clusters, exact
         self.anchor = pooled_moments(problem, clusters, theta)
 
@@ -122,6 +122,6 @@ class CentredMoments:
             now.mean[columns] += exact.mean[columns] - anchor.mean[columns]
             known = exact.variance[columns]
             variance = known + now.variance[columns] - anchor.variance[columns]
-            # a variance that the pools see shrink below nothing stays what it was at the anchor
+            # where the pools give a negative variance, keep the variance of the anchor
             now.variance[columns] = torch.where(variance > 0, variance, known)
         return now

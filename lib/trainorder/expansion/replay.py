@@ -1,4 +1,9 @@
-"""What every estimator is: a way to replay schedules with approximated gradients."""
+"""The replay: the optimizer (AdamW or SGD) along a new schedule, with approximated gradients.
+
+`ExactReplay` carries the moments m and v along the schedule and applies the optimizer exactly to the
+gradients that a subclass approximates. The update itself is in `training/optimizer.py`, because the
+barycentre path and existing runs use it too. True retrainings use `torch.optim` and share neither.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -19,10 +24,10 @@ Block = Callable[[slice], Tensor]  # the (O, n) of n columns, out of (O, P)
 
 
 class Estimator(ABC):
-    """Estimates the parameters at the window's end for many schedules at once."""
+    """Estimates the parameters at the end of the window for many schedules at once."""
 
     def __init__(self, expansion: Expansion) -> None:
-        """Expand about `expansion`."""
+        """Expand around `expansion`."""
         self.expansion = expansion
 
     @abstractmethod
@@ -40,10 +45,10 @@ class Estimator(ABC):
 
 
 class ExactReplay(Estimator):
-    """Carries the moments along the new schedule; a subclass says what the gradients are.
+    """Carries the moments along the new schedule; a subclass defines `gradients`.
 
     Attributes:
-        tail: steps at the end whose gradients are the true ones, at the estimate's own parameters.
+        tail: number of last steps that use true gradients at the estimated parameters.
 
     """
 
@@ -102,7 +107,7 @@ class ExactReplay(Estimator):
 
 
 def whole(gradients: Tensor) -> Block:
-    """Return as blocks what is there already, (O, P)."""
+    """Return `gradients` (O, P), which are already computed, as a `Block`."""
     return lambda columns: gradients[:, columns]
 
 

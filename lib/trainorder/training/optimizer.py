@@ -1,6 +1,7 @@
-"""The optimizers as plain tensor arithmetic, for replaying many schedules at once.
+"""AdamW and SGD as element-wise tensor arithmetic on many states at once.
 
-The truth is trained by those of `torch.optim` and shares nothing with this file.
+Replays (`expansion/replay.py`), the barycentre path and checks of existing runs use it. True
+retrainings use `torch.optim` and share nothing with this file.
 """
 
 import math
@@ -45,9 +46,9 @@ class State:
 
 
 class Optimizer(ABC):
-    """An update in place, and what all have in common: schedule and clipping.
+    """An in-place update, with the learning-rate schedule and gradient clipping.
 
-    Each is of the form
+    Every optimizer has the form
 
         m <- b m + (1 - b) (g + coupled theta)
         theta <- (1 - eta_t decoupled) theta - eta_t P m / c
@@ -55,9 +56,9 @@ class Optimizer(ABC):
     with the average m of the gradients, its bias correction c, and a diagonal preconditioner P.
 
     Attributes:
-        adaptive: whether P follows the gradients; else it is the same for all parameters.
-        betas: what a step keeps of m, that is b, and of the second moment.
-        decoupled: weight decay beside the gradient.
+        adaptive: whether P depends on the gradients; otherwise it is a constant.
+        betas: the factors that a step keeps of m (b above) and of the second moment.
+        decoupled: weight decay that is not a part of the gradient.
         coupled: weight decay that is a part of the gradient.
 
     """
