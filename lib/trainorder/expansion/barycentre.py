@@ -1,6 +1,6 @@
 """The barycentre path: the training that averages over all schedules at every step.
 
-See `docs/method`, "Barycentre path".
+See `docs/method`, "Barycentre".
 """
 
 from collections.abc import Iterator

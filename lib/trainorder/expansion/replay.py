@@ -1,8 +1,9 @@
 """The replay: the optimizer (AdamW or SGD) along a new schedule, with approximated gradients.
 
-`ExactReplay` carries the moments m and v along the schedule and applies the optimizer exactly to the
-gradients that a subclass approximates. The update itself is in `training/optimizer.py`, because the
-barycentre path and existing runs use it too. True retrainings use `torch.optim` and share neither.
+`ExactReplay` carries the moments m and v along the schedule. It applies the optimizer exactly to
+the gradients that a subclass approximates. The update itself is in `training/optimizer.py`, because
+the barycentre path and existing runs use it too. True retrainings use `torch.optim` and share
+neither.
 """
 
 from abc import ABC, abstractmethod
