@@ -180,7 +180,7 @@ def snakemake_refuses(tree, *arguments):
 PARSED = {  # what a config file says, and the line before Snakemake plans a job
     "misspelt section": ("estimaters: []", "estimaters: unknown key; did you mean `estimators`?"),
     "misspelt key": ("window: {unit: 8}", "window.unit: unknown key; did you mean `units`?"),
-    "out of range": ("optimizer: {beta1: 1.5}", "optimizer.beta1: 1.5 is greater"),
+    "out of range": ("optimizer: {beta1: 1.5}", "optimizer.beta1: must be less than 1"),
     "unknown domain": ("corpus: {domains: [opera]}", "corpus.domains: opera: no package holds it"),
     "unknown metric": (
         "curriculum: {objective: [{metric: heldout/opera, weight: 1.0}]}",
@@ -201,7 +201,7 @@ def test_snakemake_says_one_line_before_anything_runs(finished, tmp_path, case):
 def test_snakemake_refuses_a_key_that_stands_twice(finished, tmp_path):
     (tmp_path / "mine.yaml").write_text("window: {units: 8}\nseeds: {}\nwindow: {epochs: 1}\n")
     line = snakemake_refuses(finished, str(tmp_path / "mine.yaml"), "--dry-run")
-    assert line.endswith("line 3: `window` stands twice; make it one"), line
+    assert line.endswith("line 3: duplicate key `window`; keep one of them"), line
 
 
 def test_snakemake_names_the_key_misspelt_on_the_command_line(finished):
@@ -217,7 +217,8 @@ def test_a_configuration_without_a_section_is_one_line(tmp_path, section):
     (tree.root / "config.yaml").write_text(yaml.safe_dump(config))
     status, output = tree.snakemake("--dry-run")
     assert status == 1, output
-    assert f"error: config: {section}: missing key" in output.splitlines()
+    expected = f"error: config: {section}: missing key; see config.yaml for its default"
+    assert expected in output.splitlines()
     assert "Traceback" not in output
 
 

@@ -124,14 +124,14 @@ UNFIT = {  # a configuration, and what the line says
     "code": (b"__use_yte__: true\n" + CODE, "contains code"),
     "code under an escaped key": (b'"\\x5f_use_yte__": true\n' + CODE, "contains code"),
     "code under a merged key": (b"a: &a {__use_yte__: true}\n<<: *a\n" + CODE, "contains code"),
-    "a name of Python's": (b"study: !!python/name:os.system\n", "not readable as YAML"),
-    "a list": (b"- a\n", "not a mapping"),
-    "text": (b"a", "not a mapping"),
-    "nothing": (b"", "not a mapping"),
-    "no YAML": (b"a: [\n", "not readable as YAML"),
-    "no date": (b"a: 2001-99-99\n", "not readable as YAML"),
-    "too deep": (b"[" * 100_000, "not readable as YAML"),
-    "another encoding": ("__use_yte__: true".encode("utf-16"), "not readable as YAML"),
+    "a name of Python's": (b"study: !!python/name:os.system\n", "cannot be read as YAML"),
+    "a list": (b"- a\n", "expected a mapping"),
+    "text": (b"a", "expected a mapping"),
+    "nothing": (b"", "expected a mapping"),
+    "no YAML": (b"a: [\n", "cannot be read as YAML"),
+    "no date": (b"a: 2001-99-99\n", "cannot be read as YAML"),
+    "too deep": (b"[" * 100_000, "cannot be read as YAML"),
+    "another encoding": ("__use_yte__: true".encode("utf-16"), "cannot be read as YAML"),
 }
 
 

@@ -139,7 +139,7 @@ def test_asking_without_orders_is_one_line(finished):
 def test_a_configuration_file_cannot_name_orders_to_estimate(finished, tmp_path):
     (tmp_path / "more.yaml").write_text("orders: mine.csv")
     line = refused(finished, *SMOKE, str(tmp_path / "more.yaml"))
-    assert line == "error: config: orders: 'mine.csv' is not of type 'object'"
+    assert line == "error: config: orders: expected a mapping of keys to values, not 'mine.csv'"
 
 
 def test_the_step_by_hand_says_one_line_of_a_file_that_has_changed(asked):

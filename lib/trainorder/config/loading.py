@@ -10,7 +10,7 @@ from trainorder.errors import UserError
 
 
 def load_config(*paths: str | Path) -> dict[str, Any]:
-    """Read YAML files and lay each over the one before, key by key.
+    """Return plain nested mappings: each YAML file overrides single keys of the one before.
 
     Raises:
         UserError: a file is missing or is not a YAML mapping.
@@ -27,23 +27,23 @@ def load_config(*paths: str | Path) -> dict[str, Any]:
 
 
 def parsed(content: bytes, where: str | Path) -> dict[str, Any]:
-    """Return the mapping of keys to plain values that the bytes of a YAML file hold.
+    """Return the mapping that the bytes of a YAML file contain.
 
     Raises:
-        UserError: they hold something else, or a key twice; the line begins with `where`.
+        UserError: they are not a YAML mapping, or a key is duplicate; the line begins with `where`.
 
     """
     try:
-        found = _Loader(content.decode("utf-8")).get_single_data()
+        mapping = _Loader(content.decode("utf-8")).get_single_data()
     except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise UserError(f"{where}: not readable as YAML: {error}") from None
-    if not isinstance(found, dict):
-        raise UserError(f"{where}: not a mapping of keys to values")
-    return found
+        raise UserError(f"{where}: cannot be read as YAML: {error}") from None
+    if not isinstance(mapping, dict):
+        raise UserError(f"{where}: expected a mapping of keys to values")
+    return mapping
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that a mapping has twice, of which YAML's own loader keeps the last."""
+    """Raises on a duplicate key. The loader of PyYAML keeps the last one."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -51,7 +51,7 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
                 line = key.start_mark.line + 1
-                raise ValueError(f"line {line}: `{key.value}` stands twice; make it one")
+                raise ValueError(f"line {line}: duplicate key `{key.value}`; keep one of them")
             seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
         return node
 

@@ -147,7 +147,7 @@ def _separator(where: str, message: str) -> str:
 def _suggestion(loc: Sequence[int | str], details: ErrorDetails, root: type) -> str:
     known = _known_keys(loc, root)
     if details["loc"][-1] == "[key]":
-        known = re.findall(r"'(.+?)'", details["ctx"]["expected"])
+        known = re.findall(r"\w+", details["ctx"]["pattern"])
     close = difflib.get_close_matches(str(loc[-1]), known, n=1)
     return f"did you mean `{close[0]}`?" if close else f"known keys: {', '.join(known)}"
 

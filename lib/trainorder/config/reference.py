@@ -58,7 +58,9 @@ def reference_files() -> dict[str, str]:
 
 def commented_config() -> str:
     """Return config.yaml: every key with its default and a comment."""
-    config, blocks, scalars = Config(), [], []
+    config = Config()
+    blocks: list[str] = []
+    scalars: list[str] = []
     for key in fields(config):
         value = getattr(config, key.name)
         if is_dataclass(value) or isinstance(value, list):
@@ -197,6 +199,8 @@ def _expanded(node: Any, definitions: Mapping[str, Any]) -> Any:
             expanded[key] = " ".join(value.split())
         elif key not in ("title", "default"):
             expanded[key] = _expanded(value, definitions)
+    if "patternProperties" in expanded:
+        expanded["additionalProperties"] = False
     if "anyOf" in expanded and "description" not in expanded:  # a section that can be null
         texts = [branch["description"] for branch in expanded["anyOf"] if "description" in branch]
         expanded |= {"description": texts[0]} if texts else {}

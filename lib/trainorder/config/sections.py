@@ -30,6 +30,7 @@ from trainorder.config.types import (
     PositiveNumber,
     Probability,
     Seed,
+    SplitName,
     Text,
 )
 
@@ -396,9 +397,7 @@ class EstimatorConfig:
     """Last steps that use true gradients."""
     size: Positive | None = None
     """For subsample: sequences of each unit that are differentiated."""
-    orders: dict[Literal["calibration", "random", "structured", "custom"], Natural] = field(
-        default_factory=dict
-    )
+    orders: dict[SplitName, Natural] = field(default_factory=dict)
     """Largest number of orders of each split that it runs on. Default: all."""
 
     @model_validator(mode="after")

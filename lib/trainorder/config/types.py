@@ -31,4 +31,7 @@ Text = Annotated[str, Strict()]
 NonEmpty = Annotated[str, Strict(), StringConstraints(min_length=1)]
 PathText = Annotated[Text, AfterValidator(_check_path)]
 NonEmptyPath = Annotated[NonEmpty, AfterValidator(_check_path)]
+SplitName = Annotated[
+    Text, StringConstraints(pattern="^(calibration|random|structured|custom)$")
+]  # splits that estimates are scored on
 StudyName = Annotated[Text, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
