@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from trainorder.config.constraint_checks import check_constraints
 from trainorder.config.estimator_names import PATHS, SEARCH_ESTIMATORS
 from trainorder.config.methods import Method, method_names
-from trainorder.config.sections import CurriculumConfig, EstimatorConfig
+from trainorder.config.sections import MIN_RANK, CurriculumConfig, EstimatorConfig
 
 if TYPE_CHECKING:
     from trainorder.config.study_config import Config
@@ -97,6 +97,10 @@ def _check_anchors(config: "Config") -> None:
                 f"{key}: {anchors} anchors do not fit in a window of {steps} steps; "
                 f"set it to at most {steps}"
             )
+    if config.curvature.rank < MIN_RANK:
+        raise ValueError(
+            f"curvature.rank: must be at least {MIN_RANK}, not {config.curvature.rank}"
+        )
     clusters = config.curvature.clusters
     if isinstance(clusters, int) and clusters > units:
         raise ValueError(

@@ -35,6 +35,7 @@ from trainorder.config.types import (
 )
 
 PACKAGED_MODEL_FOLDER = "resources/models/smollm2-135m"  # a `model.source` that the study downloads
+MIN_RANK = 6  # probes of a study; the library itself takes fewer
 STRUCTURED = 6  # structured orders of every study; the block-shuffled ones are additional
 
 
@@ -371,7 +372,7 @@ class CurvatureConfig:
     """domains, or a number of k-means clusters of the units' gradients."""
     anchors: Positive = 1
     """Steps of the path with probed curvature; other steps are interpolated."""
-    rank: Annotated[Integer, Field(ge=6)] = 96
+    rank: Annotated[Positive, Field(json_schema_extra={"minimum": MIN_RANK})] = 96
     """Largest number of probes."""
     tolerance: Annotated[Number, Field(ge=0)] = 0.1
     """Relative error at which probing stops early."""
