@@ -27,6 +27,7 @@ def main(job: Job) -> None:
             states.state,
             window.steps,
             even_anchors(window.steps, job.params["anchors"]),
+            exact=[step - steps[0] for step in steps],
         )
 
 

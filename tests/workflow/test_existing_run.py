@@ -101,13 +101,13 @@ class ByHand:
         script = "run_path" if self.run else "reference"
         return self.step(script, inputs, {"path": "h5"}, anchors=None)
 
-    def truth(self, shards):
+    def truth(self, shards, readouts=1):
         inputs = {name: self.file(f"{name}.h5") for name in ("corpus", "warm", "path")}
         inputs["orders"] = self.file("orders.json")
         return self.step(
-            "truth", inputs, {"truth": "h5", "cost": "json"}, start="warm", bounds=None, readouts=1,
-            sketch_rows=16, checkpoint_every=100, trajectories=0, shard=0, shards=shards,
-            work="truth-work",
+            "truth", inputs, {"truth": "h5", "cost": "json"}, start="warm", bounds=None,
+            readouts=readouts, sketch_rows=16, checkpoint_every=100, trajectories=0, shard=0,
+            shards=shards, work="truth-work",
         )  # fmt: skip
 
     @cached_property
@@ -234,6 +234,22 @@ def test_the_truth_of_the_reference_is_the_run_s_last_checkpoint_to_the_bit(made
     assert (counts["orders"], counts["gradients"]) == (1, UNITS), "the reference was trained"
 
 
+def test_losses_of_the_reference_are_empty_where_the_run_has_no_checkpoint(every_second):
+    study, _ = every_second
+    orders = len(OrderBook.load(study.file("orders.json")))
+    done(study.truth(shards=orders - 1))
+    losses = read_arrays(study.file("truth.h5"), KEY, "truth")["train_loss"]
+    assert np.isfinite(losses[0]).tolist() == [True, False] * (UNITS // 2)
+    assert np.isfinite(losses[1]).all(), "the other order was trained, so all its losses are known"
+
+
+def test_no_truth_is_read_from_interpolated_parameters(every_second):
+    study, _ = every_second
+    orders = len(OrderBook.load(study.file("orders.json")))
+    ended = study.truth(shards=orders - 1, readouts=2)
+    assert_one_line(ended, "order reference", "at steps 7 of the existing run", "no checkpoint")
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_estimates_are_those_of_a_study_that_trained_its_reference(every_step, trained, method):
     found, expected = (study.estimates[method][:, 0] for study in (every_step[0], trained))
@@ -315,7 +331,7 @@ def test_no_job_trains_warm_up_or_reference(tree):
     status, output = tree.snakemake("--dry-run", "--configfile", "mine.yaml")
     assert status == 1
     [line] = [line for line in output.splitlines() if "error" in line.lower()]
-    assert line.startswith("error: run/checkpoint-7: missing: the run's checkpoints are 1 steps")
+    assert line.startswith("error: run/checkpoint-7: missing: the first checkpoints are 1 steps")
 
 
 def test_the_study_goes_through_and_its_costs_are_those_that_were_planned(tree, every_step):

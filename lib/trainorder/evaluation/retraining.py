@@ -1,5 +1,6 @@
 """The true outcomes of orders, by real retraining with `torch.optim`."""
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,7 @@ from trainorder.config.sections import OptimizerConfig
 from trainorder.errors import UserError
 from trainorder.evaluation.outcome_arrays import Arrays, joined_outcome
 from trainorder.evaluation.readouts import unit_losses
-from trainorder.expansion.path import ExpansionPath
+from trainorder.expansion.path import StoredPath
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.orders.order import REFERENCE, Order
 from trainorder.training.checkpoints import Checkpoints
@@ -42,7 +43,7 @@ class TrainingSetup:
     horizon: int
     readouts: Sequence[int]
     checkpoints: Callable[[int, int], Checkpoints]
-    existing_run: ExpansionPath | None = None
+    existing_run: StoredPath | None = None
 
 
 def retrain_orders(
@@ -167,29 +168,46 @@ def _read_existing(
 ) -> _Trained:
     """Read the order that an existing run followed.
 
-    It does not count as an order, nor its time as evaluation: costs are per retrained order.
+    Losses between checkpoints are NaN: no truth is read from interpolated parameters. The order
+    does not count as an order, nor its time as evaluation: costs are per retrained order.
     """
+    run = setup.existing_run
+    assert run is not None
+    _check_readouts(order, setup, run)
     values: list[np.ndarray] = []
     losses: list[float] = []
     sketches: list[np.ndarray] = []
-    run = setup.existing_run
-    assert run is not None
     for t in range(run.steps + 1):
-        theta = run.parameters(t)
-        numbers: list[float] = []
+        theta, is_exact = run.parameters(t), t in run.exact
         if sketch:
-            sketches.append(sketch(theta).numpy())
+            row = sketch(theta).numpy()
+            sketches.append(row if is_exact else np.full_like(row, np.nan))
+        numbers: list[float] = []
         if t in setup.readouts:
             values.append(problem.evaluate(theta))
             numbers += values[-1].tolist()
-        if t < run.steps:
+        if t < run.steps and not is_exact:
+            losses.append(math.nan)
+        elif t < run.steps:
             with torch.no_grad():
                 losses.append(float(problem.model.loss(theta, problem.batch(order.schedule[t]))))
+            numbers.append(losses[-1])
             problem.meter.add("forwards", len(order.schedule[t]))
-        if not np.isfinite([losses[-1], *numbers]).all():
+        if not np.isfinite(numbers).all():
             raise UserError(
                 f"order {order.name}: step {t}: a loss of the existing run is not finite, so it "
                 "diverged; set run.checkpoints to another run, or window.warmup_steps to an "
                 "earlier part of this one"
             )
     return _Trained(values, losses, sketches, theta)
+
+
+def _check_readouts(order: Order, setup: TrainingSetup, run: StoredPath) -> None:
+    """Check that every readout is at a state of the run itself, not at an interpolated one."""
+    if missing := [t for t in setup.readouts if t not in run.exact]:
+        steps = ", ".join(str(run.first_step + t) for t in missing)
+        raise UserError(
+            f"order {order.name}: its losses are read at steps {steps} of the existing run, which "
+            "has no checkpoint there; store these checkpoints, or move the window's end or the "
+            "readouts (curriculum.readouts) to others"
+        )

@@ -31,12 +31,15 @@ def write_truth(path: str, truth: Outcomes) -> None:
 
 
 def write_truth_losses(path: str, truth: Outcomes) -> None:
-    """Write `truth_losses.csv`: the training loss of every order at each step."""
+    """Write `truth_losses.csv`: the training loss of every order at each step.
+
+    A cell is empty where an existing run has no checkpoint.
+    """
     write_csv(
         path,
         result_files.TRUTH_LOSSES.fields,
         (
-            (order, step, loss)
+            (order, step, None if math.isnan(loss) else loss)
             for order, row in zip(truth.orders, truth.train_loss.tolist(), strict=True)
             for step, loss in enumerate(row)
         ),

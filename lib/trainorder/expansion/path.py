@@ -3,7 +3,7 @@
 A path also names its anchors: the steps at which there is a gradient table.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -60,6 +60,8 @@ class StoredPath:
         self.steps = len(file["parameters"]) - 1
         self.size = file["parameters"].shape[1]
         self.anchors = np.asarray(file["anchor"])
+        # States that training reached; those of an existing run between checkpoints are not.
+        self.exact = set(file["exact"][()].tolist() if "exact" in file else range(self.steps + 1))
         self._held: dict[int, State] = {}  # the last few: neighbouring steps share them
 
     def state(self, t: int, columns: slice = ALL) -> State:
@@ -104,12 +106,22 @@ def opened_path(file: str | Path, key: str) -> Iterator[StoredPath]:
 
 
 def write_path(
-    path: str | Path, key: str, states: Callable[[int], State], steps: int, anchors: np.ndarray
+    path: str | Path,
+    key: str,
+    states: Callable[[int], State],
+    steps: int,
+    anchors: np.ndarray,
+    exact: Sequence[int] | None = None,
 ) -> None:
-    """Publish a path from `states(t)`, t = 0 .. `steps`, and the `anchors` of its table."""
+    """Publish a path from `states(t)`, t = 0 .. `steps`, and the `anchors` of its table.
+
+    `exact` lists the t whose state training reached; None if all of them are.
+    """
     first = states(0)
     with creating(path, key, first_step=first.step) as file:
         file.create_dataset("anchor", data=anchors)
+        if exact is not None:
+            file.create_dataset("exact", data=np.array(exact, np.int64))
         shape = (steps + 1, first.parameters.numel())
         dtype = first.parameters.numpy().dtype.str
         rows = {name: create_rows(file, name, shape, dtype) for name in MOMENTS}

@@ -33,6 +33,7 @@ from trainorder.evaluation.result_files import CHECKSUMS
 from trainorder.orders.user_files import read_orders, read_reference
 from trainorder.training.existing_run.checkpoint_files import (
     check_path_is_exact,
+    check_readouts,
     checkpoint_files,
     window_checkpoints,
 )
@@ -473,6 +474,8 @@ def _run_files(config: Mapping[str, Any]) -> list[str]:
     steps = window_checkpoints(run["checkpoints"], window)
     estimators = [EstimatorConfig(**entry) for entry in config["estimators"]]
     check_path_is_exact(run["checkpoints"], steps, estimators)
+    readouts = config["curriculum"]["readouts"] if config["curriculum"] else 1
+    check_readouts(run["checkpoints"], steps, window, readouts)
     return checkpoint_files(run["checkpoints"], steps)
 
 

@@ -11,6 +11,7 @@ from trainorder.training.existing_run.checkpoint_files import (
     MOMENTS_FILE,
     PARAMETERS_FILE,
     check_path_is_exact,
+    check_readouts,
     checkpoint_files,
     window_checkpoints,
 )
@@ -34,11 +35,10 @@ def run_of(folder, *steps, files=(PARAMETERS_FILE, MOMENTS_FILE)):
     [
         (range(9, 21), range(10, 19)),
         (range(0, 30, 2), range(10, 19, 2)),
-        ((0, 5, 10, 15, 20, 25), (10, 15, 20)),  # the end lies between two
         ((10, 15, 18), (10, 15, 18)),  # a trainer keeps its end, too
-        ((10, 1000), (10, 1000)),
+        ((10, 18, 1000), (10, 18)),
     ],
-    ids=["every step", "every second", "behind the end", "the run ends there", "two alone"],
+    ids=["every step", "every second", "the run ends there", "start and end alone"],
 )
 def test_the_checkpoints_about_the_window_are_read(tmp_path, there, read):
     folder = run_of(tmp_path, *there)
@@ -57,14 +57,16 @@ def test_the_first_checkpoint_s_files_come_first(tmp_path):
 
 
 REFUSED = {
-    "no checkpoints": ((), "holds no folder checkpoint-<step>"),
-    "the window starts between two": ((8, 12, 16, 20), "checkpoint-10: missing, and the window"),
-    "the run starts later": ((11, 12, 20), "the run's first is checkpoint-11"),
-    "the run ends before": ((10, 12, 14, 16), "checkpoint-18: missing, and the window ends"),
-    "the start alone": ((10,), "the run's last is checkpoint-10"),
-    "one is missing": ((10, 12, 16, 18), "checkpoint-14: missing: .* are 2 steps apart"),
-    "the last is far": ((10, 12, 14, 16, 30), "checkpoint-18: missing: .* next is checkpoint-30"),
-    "one out of step": ((10, 13, 14, 16, 19), "checkpoint-14: irregular: .* 1 behind"),
+    "no checkpoints": ((), "contains no folder checkpoint-<step>"),
+    "the window starts between two": ((8, 12, 16, 20), "checkpoint-10: missing, but the window"),
+    "the run starts later": ((11, 12, 20), "the nearest is checkpoint-11"),
+    "the run ends before": ((10, 12, 14, 16), "checkpoint-18: missing, but the window ends"),
+    "the start alone": ((10,), "the nearest is checkpoint-10"),
+    "one is missing": ((10, 12, 16, 18), "checkpoint-14: missing: .* are 2 steps apart, but"),
+    "the last is far": ((10, 12, 14, 16, 30), "nearest are checkpoint-16 and checkpoint-30"),
+    "the end lies between two": ((0, 5, 10, 15, 20), "checkpoint-18: missing, .* losses of"),
+    "a later one alone": ((10, 40), "nearest are checkpoint-10 and checkpoint-40"),
+    "one out of step": ((10, 13, 14, 16, 18), "checkpoint-14: irregular: .* 1 after"),
 }  # fmt: skip
 
 
@@ -99,7 +101,7 @@ def test_a_folder_that_may_not_be_read_is_one_line_that_names_it(tmp_path, name)
 def test_a_missing_file_is_named(tmp_path, name):
     folder = run_of(tmp_path, *range(10, 19))
     (folder / "checkpoint-14" / name).unlink()
-    with pytest.raises(UserError, match=rf"^\S*checkpoint-14/{re.escape(name)}: missing$"):
+    with pytest.raises(UserError, match=rf"^\S*checkpoint-14/{re.escape(name)}: missing; "):
         window_checkpoints(folder, WINDOW)
 
 
@@ -109,9 +111,16 @@ def test_a_missing_file_is_named(tmp_path, name):
 def test_a_pickle_is_never_read_and_the_line_says_how_to_convert(tmp_path, pickled, name):
     folder = run_of(tmp_path, *range(10, 19))
     (folder / "checkpoint-14" / name).rename(folder / "checkpoint-14" / pickled)
-    message = rf"checkpoint-14/{re.escape(pickled)}: a pickle, .* {re.escape(name)} .* docs/run.md"
+    message = rf"checkpoint-14/{re.escape(pickled)}: pickles .* {re.escape(name)} .* docs/run.md"
     with pytest.raises(UserError, match=message):
         window_checkpoints(folder, WINDOW)
+
+
+def test_losses_of_the_reference_are_read_at_checkpoints_only():
+    check_readouts("run", [10, 14, 18], WINDOW, 2)
+    check_readouts("run", [10, 18], WINDOW, 1)
+    with pytest.raises(UserError, match=r"curriculum.readouts: 2: .* run has no checkpoint-14;"):
+        check_readouts("run", [10, 18], WINDOW, 2)
 
 
 def test_the_reduced_model_about_interpolated_states_is_refused():

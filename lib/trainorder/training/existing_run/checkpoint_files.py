@@ -1,7 +1,7 @@
-"""The files of an existing run: which of its checkpoints the window's path is read from.
+"""The files of an existing run, and the checkpoints that the path of the window is read from.
 
-A run is a folder of folders `checkpoint-<step>`, named after the updates made so far, as the
-Trainer of transformers names them. Each holds the parameters and AdamW's moments as safetensors.
+A run is a folder of folders `checkpoint-<step>`, as the Trainer of transformers names them; `step`
+counts the updates so far. Each holds the parameters and the moments of AdamW as safetensors.
 """
 
 import re
@@ -30,27 +30,28 @@ def checkpoint_files(folder: str | Path, steps: Sequence[int]) -> list[str]:
 def window_checkpoints(folder: str | Path, window: WindowConfig) -> list[int]:
     """Return the steps of the checkpoints that a window's path needs, ascending.
 
-    The first is the window's start, the last is its end or the next one behind it. They are as many
-    steps apart each time; before the last it may be fewer, for trainers also keep their end.
+    The first is at the start of the window and the last at its end. All intervals have the same
+    number of steps; only the last one may be shorter, because trainers also store their end.
 
     Raises:
-        UserError: the window does not lie between two checkpoints, one is missing or out of step,
-            or lacks a file that is read; or a folder cannot be read.
+        UserError: there is no checkpoint at the start or the end of the window, one is missing or
+            out of step, or lacks a file that is read; or a folder cannot be read.
 
     """
     with _reading(Path(folder)):
-        steps = _between(folder, window)
+        steps = _window_steps(folder, window)
     every = steps[1] - steps[0]
     for before, after in pairwise(steps):
         if after - before > every:
             raise UserError(
-                f"{checkpoint(folder, before + every)}: missing: the run's checkpoints are {every} "
-                f"steps apart, and the next is checkpoint-{after}"
+                f"{checkpoint(folder, before + every)}: missing: the first checkpoints are {every} "
+                f"steps apart, but the next one is checkpoint-{after}; store it, or move other "
+                "checkpoints away so that all intervals are equal"
             )
         if after - before < every and after != steps[-1]:
             raise UserError(
-                f"{checkpoint(folder, after)}: irregular: the run's checkpoints are {every} steps "
-                f"apart, and this is {after - before} behind checkpoint-{before}; move it away"
+                f"{checkpoint(folder, after)}: irregular: the first checkpoints are {every} steps "
+                f"apart, but this one is {after - before} after checkpoint-{before}; move it away"
             )
     for step in steps:
         for name, pickled in _PICKLED.items():
@@ -60,9 +61,10 @@ def window_checkpoints(folder: str | Path, window: WindowConfig) -> list[int]:
 
 
 def checked_spans(steps: Sequence[int], window: int) -> list[tuple[int, int]]:
-    """Return the neighbouring checkpoints between which a run is checked: first and last in it.
+    """Return the pairs of neighbouring checkpoints between which a run is verified.
 
-    Where the window of `window` steps is one such span, nothing is: the run is not trained again.
+    They are the first and the last pair in the window of `window` steps. If one pair spans the
+    whole window there are none, because verification would train all of the run again.
     """
     inside = [span for span in pairwise(steps) if span[1] - steps[0] <= window]
     spans = [inside[i] for i in sorted({0, len(inside) - 1})] if inside else []
@@ -71,31 +73,42 @@ def checked_spans(steps: Sequence[int], window: int) -> list[tuple[int, int]]:
 
 @contextmanager
 def _reading(folder: Path) -> Iterator[None]:
-    """Turn a folder that the system does not let be read into a `UserError`."""
+    """Raise a `UserError` for a folder that cannot be read."""
     try:
         yield
     except OSError as error:
         raise UserError(f"{folder}: cannot be read: {error.strerror}; make it readable") from None
 
 
-def _between(folder: str | Path, window: WindowConfig) -> list[int]:
+def _window_steps(folder: str | Path, window: WindowConfig) -> list[int]:
     names = [re.fullmatch(r"checkpoint-(\d+)", path.name) for path in Path(folder).iterdir()]
-    there = sorted({int(name[1]) for name in names if name})
+    steps = sorted({int(name[1]) for name in names if name})
     first, end = window.warmup_steps, window.horizon
-    if not there:
-        raise UserError(f"{folder}: holds no folder checkpoint-<step>")
-    if first not in there:
+    if not steps:
         raise UserError(
-            f"{checkpoint(folder, first)}: missing, and the window starts there "
-            f"(window.warmup_steps); the run's first is checkpoint-{there[0]}"
+            f"{folder}: contains no folder checkpoint-<step>; set run.checkpoints to the folder of "
+            "the checkpoints"
         )
-    if there[-1] < end:
+    if first not in steps:
         raise UserError(
-            f"{checkpoint(folder, end)}: missing, and the window ends there (window.warmup_steps "
-            f"and its {window.steps} steps); the run's last is checkpoint-{there[-1]}"
+            f"{checkpoint(folder, first)}: missing, but the window starts there "
+            f"(window.warmup_steps); {_neighbours(steps, first)}"
         )
-    last = next(step for step in there if step >= end)
-    return [step for step in there if first <= step <= last]
+    if end not in steps:
+        raise UserError(
+            f"{checkpoint(folder, end)}: missing, but the window ends there (window.warmup_steps "
+            f"plus {window.steps} steps) and the losses of the reference order are read from it; "
+            f"{_neighbours(steps, end)}; store this checkpoint, or let the window end at another"
+        )
+    return [step for step in steps if first <= step <= end]
+
+
+def _neighbours(steps: Sequence[int], missing: int) -> str:
+    """Return the nearest checkpoints before and after a missing one as text."""
+    before = [step for step in steps if step < missing][-1:]
+    after = [step for step in steps if step > missing][:1]
+    names = " and ".join(f"checkpoint-{step}" for step in (*before, *after))
+    return f"the nearest is {names}" if len(before + after) == 1 else f"the nearest are {names}"
 
 
 def _check_file(folder: Path, name: str, pickled: str) -> None:
@@ -103,28 +116,49 @@ def _check_file(folder: Path, name: str, pickled: str) -> None:
         return
     if (folder / pickled).is_file():
         raise UserError(
-            f"{folder / pickled}: a pickle, which is not read; write {name} beside it as "
-            "docs/run.md says"
+            f"{folder / pickled}: pickles are not read; write {name} beside it as docs/run.md shows"
         )
-    raise UserError(f"{folder / name}: missing")
+    raise UserError(f"{folder / name}: missing; write it as docs/run.md shows")
+
+
+def check_readouts(
+    folder: str | Path, steps: Sequence[int], window: WindowConfig, readouts: int
+) -> None:
+    """Check that the run has a checkpoint at every readout of the window.
+
+    Held-out losses of the reference order are the truth, so they are never read from interpolated
+    parameters.
+
+    Raises:
+        UserError: a checkpoint is missing.
+
+    """
+    needed = [window.warmup_steps + t for t in window.readouts(readouts)]
+    if missing := [step for step in needed if step not in steps]:
+        names = ", ".join(f"checkpoint-{step}" for step in missing)
+        raise UserError(
+            f"config: curriculum.readouts: {readouts}: the losses of the reference order are read "
+            f"at steps {', '.join(map(str, needed))}, but {folder} has no {names}; store them, or "
+            "set curriculum.readouts to 1"
+        )
 
 
 def check_path_is_exact(
     folder: str | Path, steps: Sequence[int], estimators: Sequence[EstimatorConfig]
 ) -> None:
-    """Check that no estimator needs states of the reference that the run has not kept.
+    """Check that no estimator needs states of the reference that the run has not stored.
 
-    The reduced model takes the path's own updates from its moments, which between checkpoints are
+    The reduced model takes the updates of the path from its moments. Between checkpoints those are
     only interpolated.
 
     Raises:
-        UserError: one does.
+        UserError: an estimator does.
 
     """
     if steps[1] - steps[0] > 1:
         for estimator in estimators:
             if "reduced" in estimator.descriptor.reads and estimator.path == "reference":
                 raise UserError(
-                    f"config: estimators: {estimator.name}: needs a checkpoint at every step, and "
+                    f"config: estimators: {estimator.name}: needs a checkpoint at every step, but "
                     f"those of {folder} are {steps[1] - steps[0]} apart; use path: barycentre"
                 )
