@@ -102,20 +102,25 @@ class ByHand:
         return self.step(script, inputs, {"path": "h5"}, anchors=None)
 
     def truth(self, shards, readouts=1):
-        inputs = {name: self.file(f"{name}.h5") for name in ("corpus", "warm", "path")}
-        inputs["orders"] = self.file("orders.json")
+        inputs = {name: self.file(f"{name}.h5") for name in ("corpus", "warm")}
+        inputs |= {"orders": self.file("orders.json"), "path": self.stored_path()}
         return self.step(
             "truth", inputs, {"truth": "h5", "cost": "json"}, start="warm", bounds=None,
             readouts=readouts, sketch_rows=16, checkpoint_every=100, trajectories=0, shard=0,
             shards=shards, work="truth-work",
         )  # fmt: skip
 
+    def stored_path(self):
+        """Copy the path into the folder that names it, as in a store, and return the file."""
+        place = self.tree.root / "results/reference"
+        place.mkdir(exist_ok=True)
+        return str(shutil.copy(self.file("path.h5"), place / "path.h5"))
+
     @cached_property
     def estimates(self):
         """The held-out losses (O, M) that each method has for the orders."""
-        place = self.tree.root / "results/reference"  # a shard belongs to the path of its folder
-        place.mkdir()
-        shutil.copy(self.file("path.h5"), place / "path.h5")
+        place = self.tree.root / "results/reference"
+        self.stored_path()
         corpus = {"corpus": self.file("corpus.h5")}
         path = "results/reference/path.h5"  # as the manifest's own, relative to where steps run
         done(self.step("table", {**corpus, "path": path}, {"table": "h5"}, shard=0, shards=1))
