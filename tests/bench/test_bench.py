@@ -10,9 +10,9 @@ from bench import bench
 from bench.performance import adamw_bytes, nystrom_bytes, order0_bytes, profile
 from bench.studies import Study
 from low_rank_study import make_study
+from trainorder.config.config_hash import config_hash
 from trainorder.errors import UserError
 from trainorder.storage.formats import read_json, write_json
-from trainorder.storage.provenance import digest
 from workflow_tree import ROOT
 
 MEASURED = {
@@ -176,7 +176,7 @@ def test_a_single_study_is_quoted_with_the_hash_of_its_configuration(
     for page in ("README.md", "docs/choose_estimator.md"):
         text = (top / page).read_text()
         assert "Study `synthetic`" in text
-        assert f"configuration `{digest(config)}`" in text
+        assert f"configuration `{config_hash(config)}`" in text
     after = (top / "README.md").read_text()
     assert outside_of_marks(after, "results") == outside_of_marks(before, "results")
     assert (top / "docs/figures/overview.png").read_bytes() == b"png"
