@@ -189,5 +189,5 @@ def test_quoting_what_was_not_made_is_one_line(quote):
 
 def test_a_study_that_lost_a_file_is_one_line(top):
     write_json(top / "results/mine/validation.json", {})
-    with pytest.raises(UserError, match=r"truth.csv"):
+    with pytest.raises(UserError, match=r"results/mine/.*: no such file; rerun rule"):
         Study("mine").read()

@@ -15,8 +15,6 @@ ROOT = Path(__file__).parents[2]
 MEASURED = ROOT / "docs/measured"
 # Pages that wait for a new measurement. Remove a page from here when it is made again.
 OUTDATED = {
-    "README.md",
-    "docs/choose_estimator.md",
     "docs/measured/ablation.md",
     "docs/measured/applications.md",
     "docs/measured/plan.md",
