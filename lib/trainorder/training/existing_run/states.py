@@ -20,24 +20,16 @@ from trainorder.training.existing_run.checkpoint_files import (
 from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import MOMENTS, State
 
-_SUSPECTS = {
-    "exp_avg": "its gradient is another: run.order, corpus.files, model, dropout, "
-    "optimizer.gradient_clip and optimizer.beta1",
-    "exp_avg_sq": "optimizer.beta2",
-    "parameters": "optimizer.learning_rate, schedule, horizon, linear_warmup_steps, "
-    "final_fraction, weight_decay and epsilon",
-}
-
 
 class RunStates:
-    """theta_0 .. theta_T with their moments: a run's checkpoints, and straight lines between."""
+    """theta_0 .. theta_T with their moments: checkpoints of a run, interpolated in between."""
 
     def __init__(self, folder: str | Path, steps: Sequence[int], model: LanguageModel) -> None:
         """Read from the checkpoints at `steps` of a run, the first of them the window's start."""
         self.folder, self.model = folder, model
         self.first_step = steps[0]
         self.steps = [int(step) for step in steps]
-        self._held: dict[int, State] = {}  # the last two: neighbouring steps share them
+        self._recent: dict[int, State] = {}  # the last two: neighbouring steps share them
 
     def state(self, t: int) -> State:
         """Return the state before step `t` of the window; `t` = T is the end.
@@ -54,20 +46,21 @@ class RunStates:
         if low == high:
             return before
         theta, m, v = (
-            between(getattr(before, name), getattr(after, name), weight) for name in MOMENTS
+            interpolated_vector(getattr(before, name), getattr(after, name), weight)
+            for name in MOMENTS
         )
         return State(theta, m, v, step)
 
     def _checkpoint(self, place: int) -> State:
         step = int(self.steps[place])
-        if step not in self._held:
-            while len(self._held) > 1:
-                self._held.pop(next(iter(self._held)))
-            self._held[step] = read_checkpoint(self.folder, step, self.model)
-        return self._held[step]
+        if step not in self._recent:
+            while len(self._recent) > 1:
+                self._recent.pop(next(iter(self._recent)))
+            self._recent[step] = read_checkpoint(self.folder, step, self.model)
+        return self._recent[step]
 
 
-def between(before: Tensor, after: Tensor, weight: float) -> Tensor:
+def interpolated_vector(before: Tensor, after: Tensor, weight: float) -> Tensor:
     """Return the linear interpolation (P,) of two vectors."""
     result = large_tensors.empty(len(before), dtype=before.dtype)
     for columns in large_tensors.column_blocks(3, len(before)):

@@ -14,9 +14,18 @@ from trainorder.training.existing_run.checkpoint_files import (
     checked_spans,
     checkpoint,
 )
-from trainorder.training.existing_run.states import _SUSPECTS, RunStates
+from trainorder.training.existing_run.states import RunStates
 from trainorder.training.optimizer import AdamW
 from trainorder.training.problem import LanguageProblem
+
+# Settings that differ from the run if this part of the state does.
+_SETTINGS = {
+    "exp_avg": "its gradient is another: run.order, corpus.files, model, dropout, "
+    "optimizer.gradient_clip and optimizer.beta1",
+    "exp_avg_sq": "optimizer.beta2",
+    "parameters": "optimizer.learning_rate, schedule, horizon, linear_warmup_steps, "
+    "final_fraction, weight_decay and epsilon",
+}
 
 
 def check_run(
@@ -63,7 +72,7 @@ def _check_span(
     found = before.clone()
     for loss in losses:
         optimizer.update(found, gradient(loss, found.parameters))
-    for name, suspects in _SUSPECTS.items():
+    for name, suspects in _SETTINGS.items():
         start, end, here = (getattr(state, name) for state in (before, after, found))
         way, off = (_distance(x, end) for x in (start, here))
         size = float(large_tensors.squared_norms(end).sqrt())
@@ -71,7 +80,7 @@ def _check_span(
         if off <= tolerance * way + rounding:
             continue
         # After one step what differs tells what is wrong; after more, all differs.
-        keys = suspects if len(losses) == 1 else "; ".join(_SUSPECTS.values())
+        keys = suspects if len(losses) == 1 else "; ".join(_SETTINGS.values())
         raise UserError(
             f"{checkpoint(states.folder, after.step)}: {name}: training from checkpoint-"
             f"{before.step}, as configured, misses it by {off:.2g} on a way of {way:.2g}; compare "
