@@ -13,7 +13,8 @@ from torch import Tensor
 
 from trainorder.config.estimator_names import SCREENING
 from trainorder.curvature.reduced_model import ReducedModel
-from trainorder.evaluation.results import REFERENCE, Results
+from trainorder.evaluation.results import Results
+from trainorder.orders.order import REFERENCE
 
 ESTIMATOR = SCREENING
 _FOLDER = Path(__file__).parent

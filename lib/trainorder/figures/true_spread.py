@@ -4,8 +4,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from trainorder.evaluation.results import REFERENCE, Results
+from trainorder.evaluation.results import Results
 from trainorder.figures import style
+from trainorder.orders.order import REFERENCE
 
 _COLUMNS = 3
 
