@@ -3,7 +3,7 @@ rule explorer:
     input:
         **RESULT_FILES,
         reduced=f"{RESULTS}/store/barycentre/reduced.h5",
-        winners=rules.curriculum.output.winners if config["curriculum"] else [],
+        winners=[rules.curriculum.output.winners] if config["curriculum"] else [],
     output:
         explorer=report(
             f"{RESULTS}/explorer.html",

@@ -105,10 +105,10 @@ def _memory() -> Iterator[None]:
 
 
 def _from_snakemake(snakemake: Any) -> Job:
-    held = snakemake.config[_MEMORY]
-    hold_at_most(held)
+    memory_gb = snakemake.config[_MEMORY]
+    hold_at_most(memory_gb)
     parts = {name: _plain(getattr(snakemake, name)) for name in _PARTS}
-    record = {**parts, _MEMORY: held}
+    record = {**parts, _MEMORY: memory_gb}
     write_text(Path(snakemake.log[0]).with_suffix(".json"), json.dumps(record, indent=1) + "\n")
     return Job(parts["input"], parts["output"], parts["params"], log=snakemake.log[0])
 
@@ -131,11 +131,12 @@ def _from_command_line() -> Job:
         isinstance(record.get(name), dict) for name in _PARTS
     ):
         raise UserError(f"{sys.argv[1]}: not a job file; expected mappings {', '.join(_PARTS)}")
-    held = record.get(_MEMORY, DEFAULT_GB)
-    if not isinstance(held, int | float) or not 0 <= held < math.inf:
+    memory_gb = record.get(_MEMORY, DEFAULT_GB)
+    if not isinstance(memory_gb, int | float) or not 0 <= memory_gb < math.inf:
         raise UserError(f"{sys.argv[1]}: {_MEMORY}: expected a number that is not negative")
-    hold_at_most(held)
-    return Job(**{part: _Part(part, record[part]) for part in _PARTS})
+    hold_at_most(memory_gb)
+    inputs, outputs, params = (_Part(part, record[part]) for part in _PARTS)
+    return Job(inputs, outputs, params)
 
 
 class _Part(dict[str, Any]):
