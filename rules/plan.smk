@@ -22,6 +22,7 @@ rule plan:
         # The plan is made again when the free space has changed.
         free=shutil.disk_usage(".").free,
         code=settings.code("plan.py"),
+        methods=settings.descriptors,
     message:
         "Planning the study"
     script:

@@ -23,6 +23,7 @@ rule validate:
         **settings.resources(megabytes=1000, minutes=20),
     params:
         code=settings.code("validate.py"),
+        methods=settings.descriptors,
         key=KEY,
         estimators=config["estimators"],
         validation=config["validation"],

@@ -135,6 +135,24 @@ def test_no_module_imports_in_a_way_that_the_hash_does_not_follow():
             assert not hidden, f"{path}: write the full name in an import"
 
 
+def test_texts_of_errors_do_not_count_but_their_conditions_do(hash_of):
+    code = 'def check(x):\n    if x > 1:\n        raise ValueError(f"{x}: too large")\n'
+    other = code.replace("too large", "larger than 1")
+    one = hash_of(rates=MODULES["rates.py"] + code)
+    assert one == hash_of(rates=MODULES["rates.py"] + other), "a message would rerun the study"
+    assert one != hash_of(rates=MODULES["rates.py"] + code.replace("x > 1", "x > 2"))
+
+
+def test_a_new_method_descriptor_does_not_count(hash_of):
+    step = f"from trainorder.config.methods import METHODS\n{MODULES['step.py']}"
+    one = 'ALL = (Method("a"),)\nMETHODS = {m.name: m for m in ALL}\n'
+    two = one.replace('Method("a"),', 'Method("a"), Method("b"),')
+    before = hash_of(step=step, **{"config/methods": one})
+    assert before == hash_of(step=step, **{"config/methods": two}), "it would rerun the study"
+    renamed = one.replace("m.name:", "m.label:")
+    assert before != hash_of(step=step, **{"config/methods": renamed})
+
+
 def test_an_edit_of_an_estimator_counts_for_its_own_jobs_only(tmp_path, monkeypatch):
     copy = tmp_path / "trainorder"
     shutil.copytree(ROOT / "lib/trainorder", copy, ignore=shutil.ignore_patterns("__pycache__"))

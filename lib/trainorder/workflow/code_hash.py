@@ -9,14 +9,17 @@ from pathlib import Path
 from trainorder.storage.provenance import digest
 
 PACKAGE = Path(__file__).parents[1]
+DESCRIPTORS = Path("config/methods.py")  # in the package
 
 
 def code_hash(script: str | Path, *names: str) -> str:
     """Return a hash of a script and of every `trainorder` module it imports, transitively.
 
-    Python files count by their syntax trees without docstrings, so comments, layout and
-    documentation do not count. A data file (template, JavaScript, `.mplstyle`) counts by its bytes
-    if it lies beside a module that contains its name as a string.
+    Python files count by their syntax trees without docstrings and without the texts of errors, so
+    comments, layout, documentation and messages do not count. The method descriptors do not count
+    either, because a new one changes no result: callers add those that a job uses. A data file
+    (template, JavaScript, `.mplstyle`) counts by its bytes if it lies beside a module that contains
+    its name as a string.
 
     Args:
         script: the script.
@@ -59,6 +62,9 @@ def _file_hash(path: Path) -> str:
     if path.suffix == ".py":
         tree = ast.parse(content)
         _remove_docstrings(tree)
+        _remove_error_texts(tree)
+        if path == PACKAGE / DESCRIPTORS:
+            _remove_descriptors(tree)
         content = ast.dump(tree).encode()
     return hashlib.sha256(content).hexdigest()
 
@@ -68,6 +74,22 @@ def _remove_docstrings(tree: ast.Module) -> None:
         body = getattr(node, "body", None)
         if isinstance(body, list):  # not only the first statement: fields have docstrings, too
             body[:] = [statement for statement in body if not _is_docstring(statement)]
+
+
+def _remove_error_texts(tree: ast.Module) -> None:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            node.exc.args = [
+                argument
+                for argument in node.exc.args
+                if not isinstance(argument, ast.Constant | ast.JoinedStr)
+            ]
+
+
+def _remove_descriptors(tree: ast.Module) -> None:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
+            node.value.elts = []
 
 
 def _is_docstring(node: ast.AST) -> bool:

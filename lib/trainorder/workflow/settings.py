@@ -31,6 +31,7 @@ from trainorder.estimators.baselines.proxy import narrowed
 from trainorder.evaluation.costs import precompute_stages
 from trainorder.evaluation.result_files import CHECKSUMS
 from trainorder.orders.user_files import read_orders, read_reference
+from trainorder.storage.provenance import digest
 from trainorder.training.existing_run.checkpoint_files import (
     check_path_is_exact,
     check_readouts,
@@ -400,12 +401,20 @@ class Settings:
 
         Args:
             script: a file of the folder `scripts`.
-            estimators: those whose classes the script imports when it runs; an edit of the class
-                of another estimator changes nothing.
+            estimators: those whose classes the script imports when it runs. Their classes and
+                descriptors count; an edit of another estimator changes nothing.
 
         """
         names = [estimator.descriptor.implementation for estimator in estimators]
-        return code_hash(self.invocation.basedir / "scripts" / script, *names)
+        script_hash = code_hash(self.invocation.basedir / "scripts" / script, *names)
+        if not estimators:
+            return script_hash
+        return digest(script_hash, [asdict(estimator.descriptor) for estimator in estimators])
+
+    @property
+    def descriptors(self) -> list[Config]:
+        """The descriptors of the methods of the study, for rules that read facts about them."""
+        return [asdict(estimator.descriptor) for estimator in self.estimators.values()]
 
     # Replicates
 
