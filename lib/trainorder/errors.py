@@ -1,27 +1,30 @@
-"""Errors that a user can fix."""
+"""Errors that the user can fix."""
 
 from os.path import exists  # returns False for a name that cannot be a path; pathlib raises
 
 
 class UserError(Exception):
-    """A mistake that the user can fix; its text is one line: what is wrong, where, what to do."""
+    """An error that the user can fix.
+
+    The text is one line: what is wrong and where, what was expected, and what to do.
+    """
 
     def __init__(self, message: str) -> None:
-        """Fold `message` into one line."""
+        """Store `message`, folded into one line."""
         super().__init__(" ".join(message.split()))
 
 
 class DivergedError(UserError):
-    """A training whose loss, gradients or parameters are not finite."""
+    """Raised when the loss, gradients or parameters of a training run are not finite."""
 
 
 def not_loaded(where: str, name: str, error: Exception) -> UserError:
-    """Return the error for a folder or a hub name that a library could not load.
+    """Return the error for a local folder or a hub name that a library could not load.
 
     Args:
-        where: the configuration key that names it.
-        name: the folder or the name.
-        error: raised by the library; the first line of its text is kept.
+        where: the configuration key that holds `name`.
+        name: the local folder or the name on the hub.
+        error: the exception of the library. The message contains the first line of its text.
 
     """
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]

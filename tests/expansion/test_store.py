@@ -59,7 +59,10 @@ def test_the_table_joins_all_shards(study):
 
 def test_a_path_that_the_manifest_does_not_list_raises(study):
     *_, store = study
-    with pytest.raises(UserError, match="no path of path barycentre"), store.path("barycentre"):
+    with (
+        pytest.raises(UserError, match="no path file of path barycentre"),
+        store.path("barycentre"),
+    ):
         pass
 
 
@@ -72,4 +75,12 @@ def test_a_path_of_another_study_raises(study):
     *_, store = study
     file = store.folder / "reference" / "path.h5"
     with pytest.raises(UserError, match="rule `reference`"), opened_path(file, "another"):
+        pass
+
+
+def test_a_path_file_in_another_folder_raises(tmp_path):
+    with (
+        pytest.raises(UserError, match="its folder names no expansion path"),
+        opened_path(tmp_path / "path.h5", KEY),
+    ):
         pass

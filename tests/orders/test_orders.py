@@ -317,7 +317,7 @@ BAD = {
     "too deep to read": ("[" * 100_000, "not readable as JSON"),
     "a duplicate key": (
         '{"name": "mine", "schedule": [0, 0, 0, 0], "schedule": [3, 1, 0, 2]}',
-        "the key 'schedule' stands twice in one object",
+        "duplicate key 'schedule' in one object",
     ),
     "a name that no file can hold": ({"name": "a\ud800", "schedule": FLAT}, "contains '\\ud800'"),
     "a name of two lines": ({"name": "a\nb", "schedule": FLAT}, "`name` contains '\\n'"),

@@ -1,4 +1,4 @@
-"""Published files: whole or absent, whatever happens to the writer."""
+"""Published files are complete or absent, even if the writer fails or is killed."""
 
 import errno
 import os
@@ -24,20 +24,20 @@ from trainorder.storage.formats import (
 
 
 class WriterError(Exception):
-    """Stands for any failure of the code that fills a file."""
+    """Any failure of the code that fills a file."""
 
 
-def test_an_exception_leaves_the_old_file_and_no_litter(tmp_path):
+def test_after_an_exception_the_old_file_remains_and_no_private_file(tmp_path):
     target = tmp_path / "result.txt"
     write_text(target, "old")
     with pytest.raises(WriterError), publish(target) as private:
-        private.write_text("half of the new")
+        private.write_text("part of the new text")
         raise WriterError
-    assert target.read_text() == "old", "publish renamed a file whose writer failed"
-    assert os.listdir(tmp_path) == ["result.txt"], "publish left its private file behind"
+    assert target.read_text() == "old", "the file of a failed writer was published"
+    assert os.listdir(tmp_path) == ["result.txt"], "the private file was not removed"
 
 
-def test_an_exception_publishes_nothing_where_there_was_nothing(tmp_path):
+def test_after_an_exception_a_new_file_does_not_exist(tmp_path):
     target = tmp_path / "new" / "result.txt"
     with pytest.raises(WriterError), publish(target) as private:
         private.write_text("half")
@@ -45,12 +45,14 @@ def test_an_exception_publishes_nothing_where_there_was_nothing(tmp_path):
     assert not target.exists()
 
 
-def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):
+def test_a_reader_sees_the_old_file_until_the_new_file_is_complete(tmp_path):
     target = tmp_path / "result.txt"
     write_text(target, "old")
     with publish(target) as private:
         private.write_text("new")
-        assert private.parent == target.parent, "a rename across file systems is not atomic"
+        assert private.parent == target.parent, (
+            "private file in another folder; a rename across file systems is not atomic"
+        )
         assert target.read_text() == "old"
     assert target.read_text() == "new"
 
@@ -79,30 +81,34 @@ def test_a_killed_writer_changes_nothing(tmp_path, before):
     writer.communicate()
     assert len(list(tmp_path.glob(".*.partial"))) == 1
     if before is None:
-        assert not target.exists(), "a half-written file carries the published name"
+        assert not target.exists(), "a partial file was published"
     else:
-        assert target.read_text() == before, "a killed writer touched the published file"
+        assert target.read_text() == before, "a killed writer changed the published file"
     write_text(target, "after")
-    assert target.read_text() == "after", "the litter of a killed writer blocks the next one"
-    assert os.listdir(tmp_path) == ["result.txt"], "the litter of killed writers piles up"
+    assert target.read_text() == "after", (
+        "the private file of a killed writer blocks the next writer"
+    )
+    assert os.listdir(tmp_path) == ["result.txt"], (
+        "the private file of the killed writer was not removed"
+    )
 
 
-def test_what_a_writer_that_lives_or_one_on_another_machine_has_begun_is_left_alone(tmp_path):
+def test_private_files_of_running_writers_and_of_other_machines_are_kept(tmp_path):
     target, host = tmp_path / "result.txt", socket.gethostname()
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    begun = [
+    ended_writer = subprocess.Popen([sys.executable, "-c", ""])
+    ended_writer.wait()
+    kept = [
         f".result.txt.{host}.{os.getppid()}.partial",
-        f".result.txt.another-{host}.{ended.pid}.partial",
-        f".other.txt.{host}.{ended.pid}.partial",
+        f".result.txt.another-{host}.{ended_writer.pid}.partial",
+        f".other.txt.{host}.{ended_writer.pid}.partial",
     ]
-    for name in [*begun, f".result.txt.{host}.{ended.pid}.partial"]:
+    for name in [*kept, f".result.txt.{host}.{ended_writer.pid}.partial"]:
         (tmp_path / name).write_text("half")
     write_text(target, "whole")
-    assert sorted(os.listdir(tmp_path)) == sorted([*begun, "result.txt"])
+    assert sorted(os.listdir(tmp_path)) == sorted([*kept, "result.txt"])
 
 
-def test_two_writers_of_one_name_do_not_mix(tmp_path):
+def test_two_concurrent_writers_of_one_file_do_not_mix(tmp_path):
     code = """
         import sys
         from trainorder.storage.formats import write_text
@@ -115,10 +121,10 @@ def test_two_writers_of_one_name_do_not_mix(tmp_path):
         for letter in "ab"
     ]
     assert [writer.wait() for writer in writers] == [0, 0]
-    assert target.read_text() in ("a" * 100_000, "b" * 100_000), "private names are not private"
+    assert target.read_text() in ("a" * 100_000, "b" * 100_000), "two writers shared a private file"
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+def test_a_folder_that_cannot_be_created_raises_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot be written") as caught:
         write_text(tmp_path / "file" / "result.txt", "text")
@@ -131,34 +137,34 @@ def test_an_error_about_another_file_passes_through_unchanged(tmp_path):
     with pytest.raises(FileNotFoundError, match="gone"), publish(target):
         (tmp_path / "gone.txt").read_text()
     with pytest.raises(OSError, match="read error") as caught, publish(target):
-        raise OSError(errno.EIO, "read error")  # as `read` raises it, without a name
+        raise OSError(errno.EIO, "read error")  # like the error of `read`, without a file name
     assert not isinstance(caught.value, UserError)
     assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["the private file", "no file"])
-def test_an_error_about_the_file_itself_says_that_it_cannot_be_written(tmp_path, named):
+def test_an_error_about_the_published_file_raises_that_it_cannot_be_written(tmp_path, named):
     target = tmp_path / "result.txt"
     message = rf"^{target}: cannot be written: No space left on device$"
     with pytest.raises(UserError, match=message), publish(target) as private:
         raise OSError(errno.ENOSPC, "full", *([str(private)] if named else []))
 
 
-def test_json_comes_back_as_it_was(tmp_path):
+def test_json_round_trip(tmp_path):
     value = {"a": [1, 2.5, None, "é"], "b": {"c": 0.1 + 0.2}}
     write_json(tmp_path / "x.json", value)
     assert read_json(tmp_path / "x.json") == value
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {"a": [float("-inf")]}])
-def test_json_refuses_numbers_it_does_not_have(tmp_path, value):
+def test_json_raises_on_nan_and_infinity(tmp_path, value):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "x.json", value)
     assert not (tmp_path / "x.json").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"{'a': 1}", b"\xff\xfe\x00", None])
-def test_unreadable_json_is_one_line_with_its_name(tmp_path, content):
+def test_unreadable_json_raises_one_line_with_the_path(tmp_path, content):
     path = tmp_path / "x.json"
     if content is not None:
         path.write_bytes(content)
@@ -168,7 +174,7 @@ def test_unreadable_json_is_one_line_with_its_name(tmp_path, content):
     assert "\n" not in str(caught.value)
 
 
-def test_csv_keeps_every_bit_of_a_float(tmp_path):
+def test_csv_preserves_all_bits_of_floats(tmp_path):
     values = [0.1, 1 / 3, 1e-300, 2.0**60 + 1, float("inf")]
     write_csv(tmp_path / "x.csv", ["name", "value"], [['a,\n"b"', v] for v in values])
     rows = read_csv(tmp_path / "x.csv")
@@ -182,7 +188,7 @@ def test_csv_writes_none_as_an_empty_cell(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"a\n\xff\n", None])
-def test_unreadable_csv_is_one_line_with_its_name(tmp_path, content):
+def test_unreadable_csv_raises_one_line_with_the_path(tmp_path, content):
     path = tmp_path / "x.csv"
     if content is not None:
         path.write_bytes(content)
@@ -192,6 +198,6 @@ def test_unreadable_csv_is_one_line_with_its_name(tmp_path, content):
     assert "\n" not in str(caught.value)
 
 
-def test_sha256_is_that_of_the_bytes(tmp_path: Path):
+def test_sha256_of_a_file_is_that_of_its_bytes(tmp_path: Path):
     (tmp_path / "x").write_bytes(b"abc")
     assert sha256_file(tmp_path / "x").startswith("ba7816bf8f01cfea")

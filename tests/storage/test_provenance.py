@@ -1,11 +1,11 @@
-"""Digests depend on values alone, and the provenance record is plain JSON."""
+"""Digests depend only on values, and the provenance record can be written as JSON."""
 
 import json
 
 from trainorder.storage.provenance import digest, machine, versions
 
 
-def test_digest_depends_on_values_and_not_on_the_order_of_keys():
+def test_digest_depends_on_values_but_not_on_the_sequence_of_keys():
     assert digest({"a": 1, "b": [2, None]}) == digest({"b": [2, None], "a": 1})
     assert digest(1, 2) != digest(2, 1)
     assert digest("1") != digest(1)

@@ -1,4 +1,4 @@
-"""The store: what is read back is what was written, or there is an error that says which file."""
+"""Sealed HDF5 files: reading returns what was written, or raises an error with the path."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ KEY = "study-key"
 
 
 def write(path, key=KEY):
-    """Write a file with every kind of dataset and attribute the study uses."""
+    """Write a file with every kind of dataset and attribute that a study uses."""
     numbers = np.random.default_rng(0)
     attributes = {"step": 3, "rates": np.linspace(0, 1, 2000), "kind": "reference"}
     with store.creating(path, key, **attributes) as file:
@@ -31,22 +31,22 @@ def write(path, key=KEY):
         file.create_dataset("scalar", data=2.5)
 
 
-def test_a_long_vector_is_kept_in_blocks_that_are_read_by_themselves(tmp_path, monkeypatch):
+def test_long_vectors_are_divided_into_chunks(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "CHUNK_NUMBERS", 16)
     write(tmp_path / "a.h5")
     with store.opened(tmp_path / "a.h5", KEY, "table") as file:
-        assert file["gradient"].chunks == (1, 1, 13), "a chunk is not an even part"
+        assert file["gradient"].chunks == (1, 1, 13), "the chunks are not equal parts"
         whole = file["gradient"][()]
         assert np.array_equal(file["gradient"][2, 1, 16:32], whole[2, 1, 16:32])
     monkeypatch.undo()
     write(tmp_path / "b.h5")
     with store.opened(tmp_path / "b.h5", KEY, "table") as file:
-        assert file["gradient"].chunks == (1, 1, 50), "short vectors are divided"
-        assert np.array_equal(file["gradient"][()], whole), "the chunks change what is read"
+        assert file["gradient"].chunks == (1, 1, 50), "a short vector was divided"
+        assert np.array_equal(file["gradient"][()], whole), "the values depend on the chunks"
 
 
 def read(path, key=KEY):
-    """Return everything in the file, in a form that compares bit by bit."""
+    """Return the whole content of the file in a form that compares bit by bit."""
     with store.opened(path, key, "table") as file:
         data = {name: (file[name].shape, file[name][()]) for name in file}
         data |= {f"@{name}": ((), value) for name, value in file.attrs.items()}
@@ -60,8 +60,8 @@ def path(tmp_path):
     return path
 
 
-def refused(path, key=KEY):
-    """Return the message that the store refuses the file with."""
+def error_message(path, key=KEY):
+    """Return the message of the error that reading the file raises."""
     with pytest.raises(UserError) as caught:
         read(path, key)
     message = str(caught.value)
@@ -71,32 +71,32 @@ def refused(path, key=KEY):
     return message
 
 
-def test_what_was_written_comes_back(tmp_path):
+def test_reading_returns_what_was_written(tmp_path):
     arrays = {"a": np.arange(6.0).reshape(2, 3), "s": ["x", "é"], "i": np.array([], dtype=int)}
     store.write_arrays(tmp_path / "a.h5", KEY, arrays, step=7)
-    back = store.read_arrays(tmp_path / "a.h5", KEY, "table")
-    assert sorted(back) == sorted(arrays)
-    assert (back["a"] == arrays["a"]).all()
-    assert list(back["s"]) == arrays["s"]
-    assert back["i"].size == 0
+    stored = store.read_arrays(tmp_path / "a.h5", KEY, "table")
+    assert sorted(stored) == sorted(arrays)
+    assert (stored["a"] == arrays["a"]).all()
+    assert list(stored["s"]) == arrays["s"]
+    assert stored["i"].size == 0
 
 
-def test_same_content_same_bytes(tmp_path):
+def test_the_same_content_gives_the_same_bytes(tmp_path):
     write(tmp_path / "a.h5")
     write(tmp_path / "b.h5")
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes(), (
-        "something other than the content (a time, a name, an address) is written"
+        "the file depends on more than its content (a time, a name, an address)"
     )
 
 
-def test_other_content_other_bytes(tmp_path):
+def test_different_content_gives_different_bytes(tmp_path):
     for name, value in {"a": 1.0, "b": np.nextafter(1.0, 2.0)}.items():
         store.write_arrays(tmp_path / name, KEY, {"x": np.full(3, value)})
     assert (tmp_path / "a").read_bytes() != (tmp_path / "b").read_bytes()
 
 
 @pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])
-def test_a_flipped_byte_is_never_read_as_other_data(path, mask):
+def test_a_flipped_byte_is_never_read_as_data(path, mask):
     good, whole = read(path), path.read_bytes()
     step = max(1, len(whole) // 200)
     for position in [*range(64), *range(64, len(whole), step), len(whole) - 1]:
@@ -104,68 +104,68 @@ def test_a_flipped_byte_is_never_read_as_other_data(path, mask):
         damaged[position] ^= mask
         path.write_bytes(damaged)
         try:
-            back = read(path)
+            stored = read(path)
         except UserError:
             continue
-        assert back == good, f"the flipped byte at {position} was read as data"
+        assert stored == good, f"the flipped byte at {position} was read as data"
 
 
-def test_a_truncated_file_is_refused_at_every_length(path):
+def test_a_file_truncated_at_any_length_raises(path):
     whole = path.read_bytes()
     for length in [*range(0, len(whole), max(1, len(whole) // 100)), 511, 512, 513, len(whole) - 1]:
         path.write_bytes(whole[:length])
-        refused(path)
+        error_message(path)
 
 
-def test_a_file_with_bytes_behind_its_end_is_refused(path):
+def test_a_file_with_appended_bytes_raises(path):
     path.write_bytes(path.read_bytes() + b"\0")
-    refused(path)
+    error_message(path)
 
 
-def test_a_file_with_a_hole_of_zeros_is_refused(path):
+def test_a_file_with_a_block_of_zeros_raises(path):
     whole = bytearray(path.read_bytes())
     whole[2048:4096] = bytes(2048)
     path.write_bytes(whole)
-    refused(path)
+    error_message(path)
 
 
-def test_a_missing_file_names_its_rule(tmp_path):
-    assert "missing" in refused(tmp_path / "table-9.h5")
+def test_a_missing_file_raises_and_names_its_rule(tmp_path):
+    assert "missing" in error_message(tmp_path / "table-9.h5")
 
 
-def test_a_folder_in_place_of_a_file_is_refused(tmp_path):
-    refused(tmp_path)
+def test_a_folder_instead_of_a_file_raises(tmp_path):
+    error_message(tmp_path)
 
 
-def test_a_file_of_another_study_is_refused(path):
-    message = refused(path, "other-key")
+def test_a_file_of_another_study_raises(path):
+    message = error_message(path, "other-key")
     assert "another study" in message
     assert KEY in message
     assert "other-key" in message
 
 
-def test_any_key_will_do_where_none_is_asked_for(path):
+def test_any_key_is_accepted_if_none_is_given(path):
     assert read(path, None) == read(path)
 
 
-def test_a_foreign_hdf5_file_is_refused(tmp_path):
+def test_an_hdf5_file_without_a_seal_raises(tmp_path):
     with h5py.File(tmp_path / "foreign.h5", "w") as file:
         file["gradient"] = np.zeros(3)
-    refused(tmp_path / "foreign.h5")
+    error_message(tmp_path / "foreign.h5")
 
 
-def test_a_file_altered_by_another_program_is_refused(path):
+def test_a_file_altered_by_another_program_raises(path):
     with h5py.File(path, "r+") as file:
         file["gradient"][0, 0, 0] = 0
-    refused(path)
+    error_message(path)
 
 
-def test_a_file_of_another_schema_version_is_refused(path, monkeypatch):
+def test_a_file_of_another_schema_version_raises(path, monkeypatch):
     monkeypatch.setattr(store, "SCHEMA_VERSION", store.SCHEMA_VERSION + 1)
-    assert "schema" in refused(path)
+    assert "schema" in error_message(path)
 
 
-def test_a_file_that_lacks_what_is_asked_for_is_one_line_with_the_remedy(path):
+def test_a_missing_dataset_or_attribute_raises_with_the_remedy(path):
     with pytest.raises(UserError, match=r"has no `basis`.*another version.*rerun rule `table`"):
         store.read_arrays(path, KEY, "table", ["step", "basis"])
     with store.opened(path, KEY, "table") as file, pytest.raises(UserError, match="has no `basis`"):
@@ -179,13 +179,13 @@ def test_a_file_that_lacks_what_is_asked_for_is_one_line_with_the_remedy(path):
 @pytest.mark.parametrize(
     "read", [lambda path: Corpus.load(path, KEY), lambda path: read_state(path, KEY, "warm")]
 )
-def test_a_file_without_the_attribute_that_its_reader_needs_is_one_line(tmp_path, read):
+def test_readers_raise_on_a_missing_attribute(tmp_path, read):
     store.write_arrays(tmp_path / "old.h5", KEY, {"x": np.arange(3)})
-    with pytest.raises(UserError, match=r"old\.h5: has no `\w+`, so another version made it"):
+    with pytest.raises(UserError, match=r"old\.h5: has no `\w+`, so another version wrote it"):
         read(tmp_path / "old.h5")
 
 
-def test_no_reader_takes_an_attribute_to_be_there():
+def test_readers_use_attribute_which_raises_if_it_is_missing():
     root = Path(__file__).parents[2]
     for file in [*root.glob("lib/**/*.py"), *root.glob("scripts/*.py")]:
         if file.name != "sealed_hdf5.py":
@@ -198,20 +198,20 @@ def test_other_programs_can_read_the_file(path):
         assert file.attrs["key"] == KEY
 
 
-def test_rows_are_checksummed_one_vector_a_chunk(path):
+def test_each_vector_is_one_chunk_with_a_checksum(path):
     with store.opened(path, KEY, "table") as file:
         assert file["gradient"].fletcher32
         assert file["gradient"].chunks == (1, 1, 50)
 
 
-def test_an_exception_while_filling_publishes_nothing(tmp_path):
+def test_after_an_exception_nothing_is_published(tmp_path):
     with pytest.raises(RuntimeError), store.creating(tmp_path / "x.h5", KEY) as file:
         store.create_rows(file, "a", (2, 3), "f4")
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_one_line_and_publishes_nothing(tmp_path):
+def test_a_full_disk_raises_one_line_and_publishes_nothing(tmp_path):
     code = f"""
         import resource
         import numpy as np
@@ -232,7 +232,7 @@ def test_a_full_disk_is_one_line_and_publishes_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_full_at_any_size_of_the_file_is_one_line_and_no_crash(tmp_path):
+def test_a_disk_full_at_any_file_size_raises_and_does_not_crash(tmp_path):
     code = f"""
         import resource
         import sys
@@ -256,7 +256,7 @@ def test_a_disk_full_at_any_size_of_the_file_is_one_line_and_no_crash(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True
     )
-    assert done.returncode == 0, f"HDF5 met the full disk: {done.stderr}"
+    assert done.returncode == 0, f"the process crashed on a full disk: {done.stderr}"
     lines = done.stdout.splitlines()
     assert len(lines) > 20
     assert set(lines) == {f"{tmp_path / 'x.h5'}: cannot be written: File too large"}
@@ -264,14 +264,14 @@ def test_a_disk_full_at_any_size_of_the_file_is_one_line_and_no_crash(tmp_path):
     assert (tmp_path / "x.h5").read_bytes() == (tmp_path / "y.h5").read_bytes()
 
 
-def test_the_room_taken_for_a_file_and_not_needed_is_given_back(path):
+def test_unused_reserved_space_is_released(path):
     with h5py.File(path) as file:
         end = file.id.get_filesize()
     assert path.stat().st_size == end
-    assert path.stat().st_size < 2**16, "more than this file needs"
+    assert path.stat().st_size < 2**16, "the file is larger than its content"
 
 
-def test_a_key_is_that_of_a_whole_file_and_of_no_other(path, tmp_path):
+def test_stated_key_is_none_for_damaged_or_missing_files(path, tmp_path):
     assert store.stated_key(path) == KEY
     flipped = bytearray(path.read_bytes())
     flipped[700] ^= 1

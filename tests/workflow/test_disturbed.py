@@ -258,13 +258,13 @@ SWAPS = {  # a file, another of the same study in its place, a job that reads it
         "store/reference/table-1.h5",
         "store/reference/table-0.h5",
         "manifest",
-        "holds step 0",
+        "contains step 0",
     ),
     "of the other path": (
         "store/barycentre/path.h5",
         "store/reference/path.h5",
         "manifest",
-        "holds the same",
+        "contains the same content",
     ),
 }
 

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 from torch import Tensor
 
+from trainorder.errors import UserError
 from trainorder.numerics import large_tensors
 from trainorder.storage.manifest import RULES
 from trainorder.storage.sealed_hdf5 import create_rows, creating, opened
@@ -98,10 +99,17 @@ def opened_path(file: str | Path, key: str) -> Iterator[StoredPath]:
         key: the study key that the file must carry.
 
     Raises:
-        UserError: the file is missing, damaged or belongs to another study.
+        UserError: the file is missing, damaged or belongs to another study, or its folder has
+            another name.
 
     """
-    with opened(file, key, RULES[Path(file).parent.name, "path"]) as content:
+    folder = Path(file).parent.name
+    if (folder, "path") not in RULES:
+        raise UserError(
+            f"{file}: its folder names no expansion path; expected <store>/reference/path.h5 or "
+            "<store>/barycentre/path.h5"
+        )
+    with opened(file, key, RULES[folder, "path"]) as content:
         yield StoredPath(content)
 
 

@@ -1,1 +1,1 @@
-"""Files: atomic writes, plain formats, sealed HDF5, safetensors, the manifest of a store."""
+"""File formats: atomic writes, JSON and CSV, sealed HDF5, safetensors, the store's manifest."""

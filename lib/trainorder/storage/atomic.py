@@ -1,4 +1,4 @@
-"""Publishing files atomically: a reader sees the old file or the whole new one."""
+"""Atomic writes: a reader sees the old file or the complete new file, never a part."""
 
 import errno
 import glob
@@ -24,11 +24,11 @@ _WRITE_ERRORS = (
 
 @contextmanager
 def publish(path: str | Path) -> Iterator[Path]:
-    """Yield a private name beside `path`; on success flush it to disk and rename it to `path`.
+    """Yield the name of a private file in the folder of `path`; rename it to `path` on success.
 
-    A reader sees the old file or the whole new one, never a part. On an exception the private
-    file is removed and `path` stays as it was. Private files of the same name whose writers on
-    this machine were killed are removed first.
+    A reader sees the old file or the complete new file, never a part. The private file is flushed
+    to disk before it is renamed. An exception removes the private file and does not change `path`.
+    Private files that killed processes of this machine left for `path` are removed first.
 
     Raises:
         UserError: the file cannot be written. Errors about other files pass through unchanged.
@@ -56,9 +56,10 @@ def publish(path: str | Path) -> Iterator[Path]:
 
 
 def _concerns_another_file(error: OSError, *own: Path) -> bool:
-    """Return whether an error is not about writing one of the files `own`.
+    """Return whether an error has another cause than writing one of the files `own`.
 
-    A failed write and HDF5 name no file; their error number tells a write from a read.
+    Errors of failed writes and of HDF5 contain no file name. The error number then tells whether
+    it was a write or a read.
     """
     names = [name for name in (error.filename, error.filename2) if isinstance(name, str | Path)]
     if names:
@@ -68,7 +69,7 @@ def _concerns_another_file(error: OSError, *own: Path) -> bool:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """Turn any error of the system into a `UserError` about `path`."""
+    """Raise a `UserError` about `path` instead of any operating system error."""
     try:
         yield
     except OSError as error:
@@ -80,7 +81,7 @@ def _not_written(path: str | Path, error: OSError) -> UserError:
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove the private files of `path` whose writers on this machine no longer run."""
+    """Remove private files of `path` whose writing process on this machine has ended."""
     prefix = glob.escape(f".{path.name}.{socket.gethostname()}.")
     for private in path.parent.glob(f"{prefix}*.partial"):
         writer = private.name.split(".")[-2]
@@ -89,15 +90,15 @@ def _remove_abandoned(path: Path) -> None:
 
 
 def reason(error: OSError) -> str:
-    """Return the system's text for an error, without what HDF5 adds to it."""
+    """Return the operating system's text for an error, without the details that HDF5 adds."""
     return os.strerror(error.errno) if error.errno else str(error)
 
 
 def move(source: str | Path, target: str | Path) -> None:
-    """Rename a finished file to its published name, on the same disk.
+    """Rename a complete file to its published name on the same file system.
 
     Raises:
-        UserError: the folder of `target` cannot be written.
+        UserError: `target` cannot be written.
 
     """
     with _writing(Path(target)):

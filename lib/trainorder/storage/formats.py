@@ -1,4 +1,4 @@
-"""The plain formats that results are written in: JSON, CSV and text."""
+"""Read and write results in JSON, CSV and plain text."""
 
 import csv
 import hashlib
@@ -12,21 +12,31 @@ from trainorder.storage.atomic import publish
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Publish `text` as UTF-8."""
+    """Publish `text` as a UTF-8 file."""
     with publish(path) as private:
         private.write_text(text, encoding="utf-8")
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Publish `value` as JSON; non-finite numbers are refused, since JSON has none (ValueError)."""
+    """Publish `value` as JSON.
+
+    Raises:
+        ValueError: `value` contains NaN or infinity, which JSON cannot represent.
+        UserError: the file cannot be written.
+
+    """
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def read_json(path: str | Path, rule: str | None = None) -> Any:
-    """Return the parsed file; `rule` is the rule that makes it, to be named in errors.
+    """Return the parsed content of a JSON file.
+
+    Args:
+        path: the file.
+        rule: the workflow rule that writes the file. Error messages name it.
 
     Raises:
-        UserError: the file is missing, is not JSON, or has a key twice in one object.
+        UserError: the file is missing, is not JSON, or an object has a duplicate key.
 
     """
     remedy = f"rerun rule `{rule}`"
@@ -41,17 +51,27 @@ def read_json(path: str | Path, rule: str | None = None) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of JSON; of a key that stands twice, Python would drop the first value."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    """Return a JSON object as a dictionary.
+
+    Without this check Python would drop all but the last value of a duplicate key.
+
+    Raises:
+        ValueError: a key is a duplicate.
+
+    """
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
         keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} stands twice in one object")
-    return found
+        duplicate = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"duplicate key {duplicate!r} in one object; keep one of the two")
+    return unique
 
 
 def write_csv(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Publish rows under `header`; floats keep 17 significant digits, None is an empty cell."""
+    """Publish a CSV file with `header` and `rows`.
+
+    Floats are written so that reading returns the same bits. None is written as an empty cell.
+    """
     with publish(path) as private, open(private, "w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(header)
@@ -59,10 +79,10 @@ def write_csv(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[A
 
 
 def read_csv(path: str | Path) -> list[dict[str, str]]:
-    """Return the rows as dictionaries of strings.
+    """Return one dictionary of strings for each row, with the header as keys.
 
     Raises:
-        UserError: the file is missing or is not CSV in UTF-8.
+        UserError: the file is missing or is not CSV encoded in UTF-8.
 
     """
     try:
@@ -79,7 +99,7 @@ def sha256_file(path: str | Path) -> str:
 
 
 def size_text(size: float) -> str:
-    """Return bytes as text, in the largest unit of which there is one."""
+    """Return a number of bytes as text with three digits, such as `12.3 MB`."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.3g} {unit}"

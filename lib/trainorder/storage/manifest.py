@@ -1,4 +1,4 @@
-"""The manifest of a study's store: which shards make it up."""
+"""The manifest: the list of all files in the store of a study."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,18 +22,25 @@ _ROWS = {"path": "parameters", "table": "step", "curvature": "anchor", "reduced"
 
 
 def write_manifest(path: Path, key: str, code: str, files: Sequence[Path]) -> None:
-    """Check every file of the store whole, and publish their list.
+    """Verify every file of the store and publish the manifest.
 
-    Files are named relative to the manifest's folder, `<path>/path.h5`, `<path>/table-N.h5` and
-    so on. Their `sha256` is the one in their seal: of all bytes after the first 512.
+    The manifest names files relative to its own folder: `<expansion path>/path.h5`,
+    `<expansion path>/table-N.h5` and so on. `sha256` is the hash in the file's seal, which covers
+    all bytes after the first 512.
+
+    Args:
+        path: the manifest to write.
+        key: the study key.
+        code: the hash of the code that wrote the store.
+        files: the files of the store, each in the folder of its expansion path.
 
     Raises:
-        UserError: a file is missing, damaged, of another study, or holds what another has: its
-            steps, or all its bytes.
+        UserError: a file is missing, damaged or belongs to another study, or two files have the
+            same content or table rows for the same step.
 
     """
-    holder: dict[tuple[str, str], Path] = {}
-    entries = [_entry(path.parent, file, key, holder) for file in files]
+    owners: dict[tuple[str, str], Path] = {}
+    entries = [_entry(path.parent, file, key, owners) for file in files]
     manifest = {"schema_version": SCHEMA_VERSION, "study": key, "code": code, "shards": entries}
     write_json(path, manifest)
 
@@ -43,16 +50,19 @@ def _kind(file: Path) -> str:
 
 
 def _entry(
-    folder: Path, file: Path, key: str, holder: dict[tuple[str, str], Path]
+    folder: Path, file: Path, key: str, owners: dict[tuple[str, str], Path]
 ) -> dict[str, Any]:
-    """Check one file, once through; `holder` knows which file holds each step, and each content."""
+    """Verify one file and return its entry.
+
+    `owners` maps each step and each content hash to the file that has it. It is updated.
+    """
     expansion, kind = file.parent.name, _kind(file)
     with opened(file, key, RULES[expansion, kind]) as content:
         rows = len(content[_ROWS[kind]])
         steps = [int(step) for step in content["step"]] if kind == "table" else []
     for step in steps:
-        _claim(holder, (expansion, f"step {step}"), f"step {step}", file)
-    _claim(holder, ("content", sealed_hash(file)), "the same", file)
+        _claim(owners, (expansion, f"step {step}"), f"step {step}", file)
+    _claim(owners, ("content", sealed_hash(file)), "the same content", file)
     return {
         "file": file.relative_to(folder).as_posix(),
         "path": expansion,
@@ -64,26 +74,36 @@ def _entry(
 
 
 def _claim(
-    holder: dict[tuple[str, str], Path], what: tuple[str, str], words: str, file: Path
+    owners: dict[tuple[str, str], Path], item: tuple[str, str], text: str, file: Path
 ) -> None:
-    """Check that no file stands in the place of another of the same study."""
-    other = holder.setdefault(what, file)
+    """Check that `file` is the only one with `item`, so that no file is a copy of another.
+
+    `text` describes the item in the error message.
+    """
+    other = owners.setdefault(item, file)
     if other != file:
         rules = {f"`{RULES[each.parent.name, _kind(each)]}`": None for each in (other, file)}
         raise UserError(
-            f"{file}: holds {words}, as {other.parent.name}/{other.name} does; "
+            f"{file}: contains {text}, but so does {other.parent.name}/{other.name}; "
             f"delete both and rerun rule {' and rule '.join(rules)}"
         )
 
 
 def shards(manifest: Path, key: str, expansion: str, kind: str) -> list[Path]:
-    """Return the files of one expansion path that the manifest lists, all of them there.
+    """Return the files of one kind that the manifest lists for an expansion path.
 
-    The files are checked whole when they are opened; here, that none is missing and that each is
-    the one that was listed, by its size and its seal.
+    Each file is compared with its entry: it exists, and has the same size and the same hash in its
+    seal. The hash itself is verified when the file is opened.
+
+    Args:
+        manifest: the manifest file.
+        key: the study key that the manifest must have.
+        expansion: the name of the expansion path, `reference` or `barycentre`.
+        kind: `path`, `table`, `curvature` or `reduced`.
 
     Raises:
-        UserError: the manifest is damaged or of another study, or a shard is missing or another.
+        UserError: the manifest is damaged or belongs to another study, or a file is missing or
+            differs from its entry.
 
     """
     remedy = "delete it and rerun rule `manifest`"
@@ -96,13 +116,15 @@ def shards(manifest: Path, key: str, expansion: str, kind: str) -> list[Path]:
     if study != key:
         raise UserError(f"{manifest}: belongs to another study; {remedy}")
     if not entries:
-        raise UserError(f"{manifest}: lists no {kind} of path {expansion}; rerun rule `manifest`")
+        raise UserError(
+            f"{manifest}: lists no {kind} file of path {expansion}; rerun rule `manifest`"
+        )
     for entry in entries:
         file, rule = manifest.parent / entry["file"], RULES[expansion, kind]
         if not file.is_file():
             raise UserError(f"{file}: missing; rerun rule `{rule}`")
         if file.stat().st_size != entry["bytes"] or sealed_hash(file) != entry["sha256"]:
             raise UserError(
-                f"{file}: not the file that the manifest lists; delete it and rerun rule `{rule}`"
+                f"{file}: differs from its entry in the manifest; delete it and rerun rule `{rule}`"
             )
     return [manifest.parent / entry["file"] for entry in entries]

@@ -1,4 +1,4 @@
-"""Digests of settings, and the versions and the machine that a result was made with."""
+"""Digests of settings, and the software versions and machine that produced a result."""
 
 import hashlib
 import json
@@ -12,24 +12,24 @@ _LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "h5py", "numpy"
 
 
 def digest(*values: Any) -> str:
-    """Return 16 hexadecimal digits of the SHA-256 of the values' canonical JSON."""
+    """Return the first 16 hexadecimal digits of the SHA-256 of `values` as canonical JSON."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, of this package and of the libraries results depend on."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python, this package and the libraries that results depend on."""
+    result = {"python": platform.python_version()}
     for name in ("trainorder", *_LIBRARIES):
         try:
-            found[name] = metadata.version(name)
+            result[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return result
 
 
 def machine() -> dict[str, Any]:
-    """Return the processor's name and its core count."""
+    """Return the name of the processor and the number of its cores."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():

@@ -1,4 +1,4 @@
-"""Safetensors files of the user's own: numbers and names, and no code."""
+"""Read safetensors files that the user provides. The format contains no code, unlike pickle."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +12,14 @@ from trainorder.errors import UserError
 
 @contextmanager
 def opened_safetensors(path: str | Path, framework: str) -> Iterator[Any]:
-    """Open a file whose tensors are to be read as those of `framework`, `numpy` or `pt`.
+    """Open a safetensors file for reading.
+
+    Args:
+        path: the file.
+        framework: the type of the returned tensors, `numpy` or `pt` (torch).
 
     Raises:
-        UserError: missing, or not safetensors.
+        UserError: the file is missing or is not a safetensors file.
 
     """
     try:
