@@ -147,7 +147,7 @@ def replayed_with(function, order, folder):
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_a_model_with_a_kernel_without_second_derivatives_uses_finite_differences(order, tmp_path):
-    with pytest.warns(UserWarning, match="by differences of gradients: autograd leaves out a part"):
+    with pytest.warns(UserWarning, match="by differences of gradients: autograd omits a part"):
         estimated, meter = replayed_with(Kernel.apply, order, tmp_path / "kernel")
     expected, exact_meter = replayed_with(normalised, order, tmp_path / "exact")
     error = relative_error(estimated, expected)

@@ -1,4 +1,4 @@
-"""The barycentre step is the expectation over schedules, from all units or from pools of them."""
+"""The barycentre step is the expectation over schedules, from all units or from pools."""
 
 from itertools import combinations
 
@@ -41,15 +41,15 @@ def test_moments_are_the_expectation_over_all_draws_of_a_step(k):
     expected_v = config.beta2 * state.exp_avg_sq + (1 - config.beta2) * square
     moments = exact_moments(unit_gradients(problem, theta))
     barycentre_step(moments, AdamW(config, HORIZON), state, 6, k)
-    assert relative_error(state.exp_avg, expected_m) < 1e-12, "the mean gradient is off"
+    assert relative_error(state.exp_avg, expected_m) < 1e-12, "the mean gradient is wrong"
     assert relative_error(state.exp_avg_sq, expected_v) < 1e-12, (
-        f"E[g^2] is not that of {k} of 6 units drawn without replacement"
+        f"E[g^2] is wrong for {k} of 6 units drawn without replacement"
     )
 
 
 @pytest.mark.parametrize("k", [1, 2, 6])
 @pytest.mark.parametrize("kind", ["sgd", "sgd with momentum"])
-def test_under_sgd_a_step_is_the_mean_over_all_draws_of_it(kind, k):
+def test_under_sgd_a_step_is_the_mean_over_all_draws(kind, k):
     problem, config = Polynomial(6, degree=3), optimizer_config(weight_decay=0.1, **KINDS[kind])
     state, optimizer = warm_state(problem, problem.start, config), build_optimizer(config, HORIZON)
     table = unit_gradients(problem, state.parameters)
@@ -61,10 +61,10 @@ def test_under_sgd_a_step_is_the_mean_over_all_draws_of_it(kind, k):
     for name in MOMENTS:
         mean = torch.stack([getattr(draw, name) for draw in draws]).mean(0)
         error = relative_error(getattr(state, name), mean)
-        assert error < 1e-12, f"{name} is not that of the mean over draws"
+        assert error < 1e-12, f"{name} is not the mean over draws"
 
 
-def test_table_along_the_path_holds_the_gradients_at_the_path(tmp_path):
+def test_the_table_contains_the_gradients_along_the_path(tmp_path):
     problem, config = Polynomial(4), optimizer_config()
     warm = warm_state(problem, problem.start, config)
     with barycentre(problem, warm, 5, 1, config, tmp_path) as about:
@@ -73,39 +73,41 @@ def test_table_along_the_path_holds_the_gradients_at_the_path(tmp_path):
             theta = about.path.parameters(t)
             for unit in range(4):
                 expected = gradient(lambda x, u=unit: problem.loss(x, u), theta)
-                assert torch.equal(about.table.at(t)[unit], expected), f"row ({t}, {unit}) is off"
+                assert torch.equal(about.table.at(t)[unit], expected), f"row ({t}, {unit}) differs"
 
 
 @pytest.mark.parametrize("kind", ["polynomial", "language", "pairs"])
-def test_pools_of_every_sequence_of_every_unit_give_the_exact_moments(kind):
+def test_pools_of_all_sequences_give_the_exact_moments(kind):
     problem = Polynomial(6, sequences=5)
     if kind != "polynomial":
         problem = language_problem(6, 4, pairs=kind == "pairs")
     theta = problem.start if kind == "polynomial" else problem.model.parameters()
     exact = exact_moments(unit_gradients(problem, theta))
     pooled = pooled_moments(problem, every_sequence(problem, np.arange(6)), theta)
-    assert relative_error(pooled.mean, exact.mean) < 1e-10, "a pool of all misses the mean"
+    assert relative_error(pooled.mean, exact.mean) < 1e-10, "the mean is wrong"
     assert relative_error(pooled.variance, exact.variance) < 1e-10, (
-        "a pool of all sequences has no sampling noise, and a cluster of one unit no spread"
+        "the variance contains sampling noise or a spread within clusters of one unit"
     )
     by_domain = pooled_moments(problem, every_sequence(problem, LABELS), theta)
-    assert relative_error(by_domain.mean, exact.mean) < 1e-10, "shares of the clusters are off"
+    assert relative_error(by_domain.mean, exact.mean) < 1e-10, (
+        "the shares of the clusters are wrong"
+    )
 
 
-def test_moments_of_pools_are_right_on_average():
+def test_moments_from_pools_are_unbiased():
     problem = Polynomial(6, sequences=8, noise=2.0, kinds=2, spread=0.0)
     labels = problem.kind.numpy()
     exact = exact_moments(unit_gradients(problem, problem.start))
-    found = [
+    estimates = [
         pooled_moments(problem, Clusters(labels, draw_pools(labels, 8, 8, seed)), problem.start)
         for seed in range(300)
     ]
-    mean = torch.stack([moments.mean for moments in found])
-    variance = torch.stack([moments.variance for moments in found])
-    error = (mean.mean(0) - exact.mean).abs() / (mean.std(0) / len(found) ** 0.5)
+    mean = torch.stack([moments.mean for moments in estimates])
+    variance = torch.stack([moments.variance for moments in estimates])
+    error = (mean.mean(0) - exact.mean).abs() / (mean.std(0) / len(estimates) ** 0.5)
     assert float(error.max()) < 4, "the mean over pools is not the mean gradient"
-    # units of a kind are alike on the whole: what is left is the noise of their own sequences,
-    # of which sequences drawn anew would leave 1 / S
+    # Units of one kind differ only by the noise of their own sequences. A mean of S new sequences
+    # would have 1 / S of the variance of one sequence.
     spread = torch.stack(
         [
             gradient(lambda x, u=u, s=s: problem.sample_loss(x, np.array([[u, s]])), problem.start)
@@ -119,10 +121,12 @@ def test_moments_of_pools_are_right_on_average():
     sigma = torch.stack([spread[labels == c].flatten(0, 1).var(0) for c in (0, 1)]).mean(0)
     expected = between + sigma / 8 * (1 - 1 / 3)
     ratio = float(variance.mean(0).sum() / expected.sum())
-    assert ratio == pytest.approx(1, abs=0.1), f"the variance over units is off by {ratio:.2f}"
+    assert ratio == pytest.approx(1, abs=0.1), (
+        f"the variance over units is wrong by the factor {ratio:.2f}"
+    )
 
 
-def test_the_error_of_pools_falls_as_they_grow():
+def test_larger_pools_have_smaller_errors():
     problem = Polynomial(6, sequences=16, noise=1.0)
     exact = exact_moments(unit_gradients(problem, problem.start))
 
@@ -136,11 +140,11 @@ def test_the_error_of_pools_falls_as_they_grow():
         return np.mean([relative_error(moments.mean, exact.mean) for moments in draws])
 
     errors = [error(size) for size in (3, 12, 24, 48)]
-    assert errors == sorted(errors, reverse=True), f"more text, no better: {errors}"
-    assert errors[-1] < 1e-10, "a pool of every sequence is not exact"
+    assert errors == sorted(errors, reverse=True), f"larger pools, larger errors: {errors}"
+    assert errors[-1] < 1e-10, "a pool of all sequences is not exact"
 
 
-def test_at_an_anchor_the_moments_are_exact_whatever_the_pools():
+def test_moments_at_an_anchor_are_exact_for_any_pools():
     problem = Polynomial(6)
     clusters = Clusters(LABELS, draw_pools(LABELS, problem.sequences, 2, 0))
     exact = exact_moments(unit_gradients(problem, problem.start))
@@ -150,19 +154,20 @@ def test_at_an_anchor_the_moments_are_exact_whatever_the_pools():
     assert relative_error(at.variance, exact.variance) < 1e-14
 
 
-def test_centred_moments_are_nearer_to_the_exact_ones_than_the_pools_own():
+def test_centred_moments_have_smaller_errors_than_pooled_moments():
     problem = Polynomial(6, noise=1.0)
     clusters = Clusters(LABELS, draw_pools(LABELS, problem.sequences, 2, 0))
     exact = exact_moments(unit_gradients(problem, problem.start))
     centred = CentredMoments(problem, clusters, exact, problem.start)
     moved = problem.start + 0.05
-    truth = exact_moments(unit_gradients(problem, moved)).mean
-    own = relative_error(pooled_moments(problem, clusters, moved).mean, truth)
-    assert relative_error(centred.at(moved).mean, truth) < own / 3, "no variance is reduced"
+    exact_mean = exact_moments(unit_gradients(problem, moved)).mean
+    pooled_error = relative_error(pooled_moments(problem, clusters, moved).mean, exact_mean)
+    error = relative_error(centred.at(moved).mean, exact_mean)
+    assert error < pooled_error / 3, "the variance is not reduced"
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
-def test_pools_of_every_sequence_give_the_path_of_all_anchors(kind, tmp_path):
+def test_pools_of_all_sequences_give_the_path_of_all_anchors(kind, tmp_path):
     problem, config = Polynomial(6, degree=3), optimizer_config(weight_decay=0.1, **kind)
     warm = warm_state(problem, problem.start, config)
     with barycentre(problem, warm, 6, 1, config, tmp_path / "exact") as about:
@@ -173,11 +178,11 @@ def test_pools_of_every_sequence_give_the_path_of_all_anchors(kind, tmp_path):
         assert about.path.anchors.tolist() == [0, 5]
         ends.append(about.path.state(6))
     for name in MOMENTS:
-        exact, found = (getattr(end, name) for end in ends)
-        assert relative_error(found, exact) < 1e-10, f"{name}: the path leaves the barycentre"
+        exact, pooled = (getattr(end, name) for end in ends)
+        assert relative_error(pooled, exact) < 1e-10, f"{name}: the path differs"
 
 
-def test_small_pools_leave_the_path_by_little(tmp_path):
+def test_small_pools_change_the_path_little(tmp_path):
     problem, config = Polynomial(6, noise=1.0), optimizer_config()
     warm = warm_state(problem, problem.start, config)
     with barycentre(problem, warm, 6, 1, config, tmp_path / "exact") as about:
@@ -185,12 +190,12 @@ def test_small_pools_leave_the_path_by_little(tmp_path):
     clusters = Clusters(LABELS, draw_pools(LABELS, problem.sequences, 3, 0))
     given = np.array([0, 5])
     with barycentre(problem, warm, 6, 1, config, tmp_path / "pools", clusters, given) as about:
-        found = about.path.parameters(6)
-    assert float((found - end).norm() / (end - warm.parameters).norm()) < 0.05
+        pooled_end = about.path.parameters(6)
+    assert float((pooled_end - end).norm() / (end - warm.parameters).norm()) < 0.05
 
 
 def walk(tolerance, given=None, steps=12):
-    """Return the anchors that are chosen along gradients that bend, and those at the last step."""
+    """Return the anchors that are chosen along gradients that curve."""
     anchors = Anchors(steps, given, tolerance)
     chosen = []
     for t in range(steps):
@@ -201,27 +206,29 @@ def walk(tolerance, given=None, steps=12):
     return chosen
 
 
-def test_anchors_are_fewer_for_a_larger_tolerance_and_hold_both_ends():
+def test_a_larger_tolerance_gives_fewer_anchors_and_both_ends_are_anchors():
     counts = [len(walk(tolerance)) for tolerance in (0.0, 0.05, 0.2, 1e9)]
     assert counts == sorted(counts, reverse=True)
-    assert walk(0.0) == list(range(12)), "without tolerance, a step is left to interpolation"
-    assert walk(1e9) == [0, 11], "the ends are anchors whatever the tolerance"
+    assert walk(0.0) == list(range(12)), "with tolerance 0, a step is interpolated"
+    assert walk(1e9) == [0, 11], "not only the ends are anchors"
     assert 2 < len(walk(0.2)) < 12
 
 
-def test_no_anchor_is_spent_on_straight_lines():
+def test_linear_gradients_need_no_anchor_between_the_ends():
     anchors = Anchors(9, None, 0.01)
     anchors.start(np.array([[1.0, 0.0], [-1.0, 0.0]]))
-    taken = [anchors.take(t, np.array([[1.0, 0.1 * t], [-1.0, -0.2 * t]])) for t in range(1, 9)]
-    assert taken == [False] * 7 + [True]
+    are_anchors = [
+        anchors.take(t, np.array([[1.0, 0.1 * t], [-1.0, -0.2 * t]])) for t in range(1, 9)
+    ]
+    assert are_anchors == [False] * 7 + [True]
 
 
-def test_given_anchors_are_taken_and_no_others():
+def test_fixed_anchors_are_used_and_no_others():
     assert walk(0.0, np.array([0, 4, 11])) == [0, 4, 11]
 
 
 @pytest.mark.parametrize("given", [None, np.array([0, 3, 6])])
-def test_a_path_that_was_killed_is_finished_to_the_same_bytes(given, tmp_path):
+def test_an_interrupted_path_resumes_to_the_same_bytes(given, tmp_path):
     problem, config = Polynomial(4, degree=3), optimizer_config()
     warm = warm_state(problem, problem.start, config)
     clusters = Clusters(np.array([0, 1, 0, 1]), draw_pools(np.array([0, 1, 0, 1]), 4, 3, 0))
@@ -241,7 +248,8 @@ def test_a_path_that_was_killed_is_finished_to_the_same_bytes(given, tmp_path):
     kept[-1].unlink()
     inode = kept[0].stat().st_ino
     gradients = problem.meter.counts["gradients"]
-    assert make() == chosen, "other anchors are chosen"
+    assert make() == chosen, "the anchors differ"
     assert [file.read_bytes() for file in files] == before, "a resumed path differs"
-    assert kept[0].stat().st_ino == inode, "an anchor that was there was made again"
-    assert problem.meter.counts["gradients"] - gradients == 4, "anchors that were kept are remade"
+    assert kept[0].stat().st_ino == inode, "an existing anchor was rewritten"
+    computed = problem.meter.counts["gradients"] - gradients
+    assert computed == 4, "gradients of existing anchors are computed again"

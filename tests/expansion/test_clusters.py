@@ -1,4 +1,4 @@
-"""Clusters: planted ones are found, and their pools are fair draws of their own sequences."""
+"""Clustering recovers known groups, and pools are uniform draws from the cluster's sequences."""
 
 import numpy as np
 import pytest
@@ -13,21 +13,21 @@ LABELS = np.array([0, 2, 1, 0, 0, 1, 2, 0])
 
 @pytest.mark.parametrize("size", [1, 3, 10, 20, 10**6])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_pools_are_balanced_draws_without_replacement_of_the_cluster_alone(size, seed):
+def test_pools_are_balanced_draws_without_replacement_from_their_cluster(size, seed):
     pools = draw_pools(LABELS, 5, size, seed)
     assert len(pools) == 3
     for cluster, pool in enumerate(pools):
         units = np.flatnonzero(cluster == LABELS)
-        assert len(pool) == min(size, 5 * len(units)), "a pool is smaller than it may be"
+        assert len(pool) == min(size, 5 * len(units)), "the pool has the wrong size"
         assert len({tuple(row) for row in pool.tolist()}) == len(pool), "drawn with replacement"
         assert set(pool[:, 0].tolist()) <= set(units.tolist()), "a unit of another cluster"
         assert pool[:, 1].min() >= 0
         assert pool[:, 1].max() < 5
         counts = [int((pool[:, 0] == unit).sum()) for unit in units]
-        assert max(counts) - min(counts) <= 1, f"units have {counts} sequences of a pool"
+        assert max(counts) - min(counts) <= 1, f"the pool is not balanced: {counts}"
 
 
-def test_every_sequence_is_as_likely_to_be_drawn():
+def test_all_sequences_of_a_cluster_are_equally_likely():
     counts = np.zeros((8, 5))
     for seed in range(600):
         for pool in draw_pools(LABELS, 5, 4, seed):
@@ -39,13 +39,13 @@ def test_every_sequence_is_as_likely_to_be_drawn():
         assert error < 4.5, "some sequences are drawn more often than others"
 
 
-def test_another_seed_draws_other_pools_and_the_same_seed_the_same():
-    one, same, other = (draw_pools(LABELS, 5, 4, seed) for seed in (0, 0, 1))
-    assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
-    assert not all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+def test_pools_depend_only_on_the_seed():
+    first, same, other = (draw_pools(LABELS, 5, 4, seed) for seed in (0, 0, 1))
+    assert all(np.array_equal(a, b) for a, b in zip(first, same, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
-def test_halves_of_a_pool_are_disjoint_and_make_it_up():
+def test_halves_of_a_pool_are_disjoint_and_complete():
     clusters = Clusters(LABELS, draw_pools(LABELS, 5, 7, 0))
     for pool, halves in zip(clusters.pools, clusters.halves(), strict=True):
         assert abs(len(halves[0]) - len(halves[1])) <= 1
@@ -53,46 +53,46 @@ def test_halves_of_a_pool_are_disjoint_and_make_it_up():
         assert sorted(rows) == sorted(tuple(row) for row in pool.tolist())
 
 
-def test_shares_are_those_of_the_units():
+def test_shares_are_the_shares_of_units():
     clusters = Clusters(LABELS, draw_pools(LABELS, 5, 2, 0))
     assert clusters.shares.tolist() == [4 / 8, 2 / 8, 2 / 8]
 
 
-def test_domains_are_clusters_by_name():
+def test_clusters_of_domains_follow_the_sorted_names():
     assert label_clusters(["b", "a", "b", "mixed"]).tolist() == [1, 0, 1, 2]
 
 
 @pytest.mark.parametrize("kinds", [2, 3])
 @pytest.mark.parametrize("seed", range(3))
-def test_kinds_of_units_are_found_by_their_gradients(kinds, seed):
+def test_k_means_recovers_kinds_of_units_from_gradients(kinds, seed):
     problem = Polynomial(12, size=40, kinds=kinds)
-    found = gradient_clusters(problem, problem.start, kinds, seed)
-    pairs = {(int(a), int(b)) for a, b in zip(found, problem.kind, strict=True)}
-    assert len(pairs) == kinds, f"clusters {found.tolist()} mix the {kinds} kinds of units"
+    labels = gradient_clusters(problem, problem.start, kinds, seed)
+    pairs = {(int(a), int(b)) for a, b in zip(labels, problem.kind, strict=True)}
+    assert len(pairs) == kinds, f"clusters {labels.tolist()} mix the {kinds} kinds of units"
 
 
-def test_as_many_clusters_as_units_are_units():
+def test_with_as_many_clusters_as_units_each_unit_is_a_cluster():
     problem = Polynomial(5, size=40)
-    found = gradient_clusters(problem, problem.start, 5, 0)
-    assert sorted(found.tolist()) == list(range(5))
+    labels = gradient_clusters(problem, problem.start, 5, 0)
+    assert sorted(labels.tolist()) == list(range(5))
 
 
-def test_more_clusters_than_units_are_one_line():
+def test_more_clusters_than_units_raise_one_line():
     problem = Polynomial(3)
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(UserError) as error:
         gradient_clusters(problem, problem.start, 4, 0)
-    assert "curvature.clusters" in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert "curvature.clusters" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
-def test_what_was_saved_is_read_back(tmp_path):
+def test_saved_clusters_are_loaded_unchanged(tmp_path):
     clusters = Clusters(LABELS, draw_pools(LABELS, 5, 6, 0))
     clusters.save(tmp_path / "clusters.h5", "k")
-    found = Clusters.load(tmp_path / "clusters.h5", "k")
-    assert np.array_equal(found.labels, LABELS)
-    assert found.count == 3
-    for mine, theirs in zip(clusters.pools, found.pools, strict=True):
-        assert np.array_equal(mine, theirs)
+    loaded = Clusters.load(tmp_path / "clusters.h5", "k")
+    assert np.array_equal(loaded.labels, LABELS)
+    assert loaded.count == 3
+    for saved_pool, loaded_pool in zip(clusters.pools, loaded.pools, strict=True):
+        assert np.array_equal(saved_pool, loaded_pool)
     with pytest.raises(UserError, match="another study"):
         Clusters.load(tmp_path / "clusters.h5", "other")
 

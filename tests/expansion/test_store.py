@@ -1,4 +1,4 @@
-"""The store opens the files that its manifest lists, and raises for all others."""
+"""The store opens the files that its manifest lists and raises for all others."""
 
 import pytest
 import torch
@@ -39,7 +39,7 @@ def test_the_key_is_that_of_the_manifest(study):
     assert store.key == KEY
 
 
-def test_start_and_path_are_the_states_that_were_stored(study):
+def test_start_and_path_return_the_stored_states(study):
     _, states, store = study
     assert torch.equal(store.start().parameters, states[0].parameters)
     with store.path("reference") as path:

@@ -1,4 +1,4 @@
-"""Sketches keep norms and differences, and nothing else is asked of them."""
+"""Sketches are linear and preserve norms with the documented error."""
 
 import numpy as np
 import pytest
@@ -16,10 +16,10 @@ def test_each_column_has_one_entry_of_size_one():
     matrix = dense(SparseJL(50, 8), 50)
     assert torch.equal(matrix.abs().sum(0), torch.ones(50, dtype=torch.float64))
     assert torch.equal((matrix != 0).sum(0), torch.ones(50, dtype=torch.int64))
-    assert set(matrix.unique().tolist()) == {-1.0, 0.0, 1.0}, "all signs are alike"
+    assert set(matrix.unique().tolist()) == {-1.0, 0.0, 1.0}, "a sign or a zero never occurs"
 
 
-def test_sketch_is_the_linear_map_of_its_matrix():
+def test_a_sketch_is_the_product_with_the_matrix():
     sketch = SparseJL(50, 8)
     vectors = torch.randn(3, 2, 50, generator=torch.Generator().manual_seed(0)).double()
     assert torch.allclose(sketch(vectors), vectors @ dense(sketch, 50).T, rtol=1e-12)
@@ -30,11 +30,11 @@ def test_blocks_do_not_change_a_sketch(monkeypatch):
     whole = SparseJL(50, 8)(vectors)
     one_by_one = torch.stack([SparseJL(50, 8)(vector) for vector in vectors])
     monkeypatch.setattr("trainorder.numerics.countsketch._BLOCK", 7)
-    assert torch.equal(whole, SparseJL(50, 8)(vectors)), "sums are in another order"
-    assert torch.equal(whole, one_by_one), "a sketch depends on the vectors beside it"
+    assert torch.equal(whole, SparseJL(50, 8)(vectors)), "the order of the sums changed"
+    assert torch.equal(whole, one_by_one), "a sketch depends on the other vectors"
 
 
-def test_two_jobs_draw_the_same_projection():
+def test_two_instances_draw_the_same_projection():
     vector = torch.arange(100.0)
     assert torch.equal(SparseJL(100, 16)(vector), SparseJL(100, 16)(vector)), (
         "sketches of different files cannot be subtracted"
@@ -42,7 +42,7 @@ def test_two_jobs_draw_the_same_projection():
 
 
 @pytest.mark.parametrize("rows", [64, 256])
-def test_squared_norms_are_unbiased_with_the_stated_spread(rows):
+def test_squared_norms_are_unbiased_with_the_documented_spread(rows):
     vector = torch.randn(2000, generator=torch.Generator().manual_seed(1)).double()
     ratios = np.array(
         [

@@ -1,4 +1,4 @@
-"""Derivatives through `split`: those of `torch.split`, of any order."""
+"""Derivatives through `split` equal those through `torch.split`, at any order."""
 
 import pytest
 import torch
@@ -10,13 +10,13 @@ SIZES = [3, 1, 4]
 
 
 def loss(whole, divide):
-    """A loss whose third derivatives mix the parts; the second part has none of its own."""
+    """Return a loss with mixed third derivatives that does not depend on the second part."""
     first, _, third = divide(whole, SIZES)
     return (first.sum() * third.sin().prod()).exp() + (third**3).sum()
 
 
 def derivatives(divide):
-    """Return value, gradient, and the second and third derivative along a direction."""
+    """Return the value, the gradient, and the second and third derivatives along a direction."""
     generator = torch.Generator().manual_seed(0)
     point, d = torch.randn(2, 8, generator=generator, dtype=torch.float64)
     point.requires_grad_()
@@ -27,16 +27,16 @@ def derivatives(divide):
     return [value, first, second, third]
 
 
-@pytest.mark.parametrize("held", [0, 10**6])
-def test_derivatives_are_those_of_torch(held, monkeypatch):
-    monkeypatch.setattr(memory_budget._Memory, "left", held)
-    for order, (found, expected) in enumerate(
+@pytest.mark.parametrize("budget", [0, 10**6])
+def test_derivatives_equal_those_of_torch_split(budget, monkeypatch):
+    monkeypatch.setattr(memory_budget._Memory, "left", budget)
+    for order, (actual, expected) in enumerate(
         zip(derivatives(split.split), derivatives(torch.split), strict=True)
     ):
-        assert torch.equal(found, expected), f"the derivative of order {order} is another"
+        assert torch.equal(actual, expected), f"the derivative of order {order} differs"
 
 
 def test_parts_are_views():
     whole = torch.zeros(8)
     split.split(whole, SIZES)[2].data[0] = 1.0
-    assert whole[4] == 1, "the parts are copies, of all parameters"
+    assert whole[4] == 1, "the parts are copies"

@@ -1,4 +1,4 @@
-"""Matrices of vectors: the same numbers whether they are held or lie in files."""
+"""Matrices of vectors have the same values in memory and in temporary files."""
 
 import errno
 import gc
@@ -22,32 +22,33 @@ from trainorder.errors import UserError
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.numerics import large_tensors, memory_budget
 
-SIZE = 3 * 2**12 + 5  # some blocks of the narrowest
+SIZE = 3 * 2**12 + 5  # more than one block of the smallest width
 
 
-@pytest.fixture(params=["held", "in files"])
+@pytest.fixture(params=["in memory", "in files"])
 def place(request, monkeypatch):
-    """Let vectors be held, or none of them; blocks are as narrow as may be."""
-    monkeypatch.setattr(memory_budget._Memory, "left", 10**9 if request.param == "held" else 0)
+    """Keep all vectors in memory or none, with blocks of the smallest width."""
+    budget = 10**9 if request.param == "in memory" else 0
+    monkeypatch.setattr(memory_budget._Memory, "left", budget)
     monkeypatch.setattr(large_tensors, "_BLOCK_NUMBERS", 1)
     return request.param
 
 
 def random(*shape):
-    """Return a tensor of `empty` with random numbers."""
+    """Return a large tensor of random numbers."""
     return large_tensors.empty(*shape, dtype=torch.float64).normal_(
         generator=torch.Generator().manual_seed(len(shape))
     )
 
 
-def test_work_on_blocks_is_that_on_the_whole(place):
+def test_operations_on_blocks_equal_those_on_the_whole_matrix(place):
     gc.collect()
     before = len(large_tensors._files)
     first, second, weight = random(5, SIZE), random(3, SIZE), random(SIZE)
     assert len(large_tensors._files) - before == (3 if place == "in files" else 0)
     close = {"rtol": 1e-12, "atol": 1e-9}
-    found = large_tensors.inner_products(first, second, weight)
-    torch.testing.assert_close(found, (first * weight) @ second.T, **close)
+    products = large_tensors.inner_products(first, second, weight)
+    torch.testing.assert_close(products, (first * weight) @ second.T, **close)
     torch.testing.assert_close(
         large_tensors.inner_products(first, second), first @ second.T, **close
     )
@@ -60,15 +61,15 @@ def test_work_on_blocks_is_that_on_the_whole(place):
     assert torch.equal(large_tensors.scale_rows(first, squares), expected)
 
 
-def test_zeros_are_zeros(place):
+def test_zeros_returns_only_zeros(place):
     assert not large_tensors.zeros(2, SIZE).any()
 
 
-def test_what_is_forgotten_is_still_there(place):
+def test_released_pages_keep_their_values(place):
     rows = random(2, SIZE)
     expected = rows + 0
     large_tensors.release_pages()
-    assert torch.equal(rows, expected), "the pages of a matrix are lost, not given back"
+    assert torch.equal(rows, expected), "the released pages were lost"
 
 
 def test_vectors_are_written_and_read_back(place, tmp_path):
@@ -86,25 +87,27 @@ def test_vectors_are_written_and_read_back(place, tmp_path):
         assert torch.equal(large_tensors.read_columns(file["pair"], 2, slice(None)), rows[0, 2])
 
 
-def test_memory_is_taken_and_given_back(monkeypatch):
+def test_memory_is_reserved_and_returned(monkeypatch):
     gc.collect()
     before = len(large_tensors._files)
     monkeypatch.setattr(memory_budget._Memory, "left", 1000)
     first = large_tensors.empty(2, 100)
     second = large_tensors.empty(100)
-    assert memory_budget._Memory.left == 200, "more is held than was given leave for"
+    assert memory_budget._Memory.left == 200, "the budget is exceeded"
     assert len(large_tensors._files) == before + 1
     view = first[1]
     del first
     gc.collect()
-    assert memory_budget._Memory.left == 200, "a matrix is given back while a part of it is in use"
+    assert memory_budget._Memory.left == 200, (
+        "a matrix is returned to the budget while a view is in use"
+    )
     del view, second
     gc.collect()
     assert memory_budget._Memory.left == 1000
-    assert len(large_tensors._files) == before, "a file is mapped that nothing refers to"
+    assert len(large_tensors._files) == before, "an unused file is still mapped"
 
 
-def test_a_disk_without_room_is_one_line(monkeypatch):
+def test_a_full_disk_raises_one_line(monkeypatch):
     def full(handle, start, size):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -114,16 +117,16 @@ def test_a_disk_without_room_is_one_line(monkeypatch):
         large_tensors.empty(10**9)
 
 
-def test_replays_are_the_same_wherever_vectors_lie(monkeypatch, tmp_path):
+def test_replays_do_not_depend_on_the_budget(monkeypatch, tmp_path):
     problem, config = Polynomial(6, size=12), optimizer_config(learning_rate=0.05)
     warm = warm_state(problem, problem.start, config)
     ends = []
-    for held in (0, 10**9):
-        monkeypatch.setattr(memory_budget._Memory, "left", held)
-        folder = tmp_path / str(held)
+    for budget in (0, 10**9):
+        monkeypatch.setattr(memory_budget._Memory, "left", budget)
+        folder = tmp_path / str(budget)
         folder.mkdir()
         with barycentre(problem, warm, 6, 1, config, folder) as about:
             model, _ = low_rank(about, every_sequence(problem, np.arange(6) % 2))
             schedules = torch.tensor([[[5], [4], [3], [2], [1], [0]]])
             ends.append(Nystrom(about, model).replay(schedules, ignore))
-    assert torch.equal(*ends), "where vectors lie changes what is computed"
+    assert torch.equal(*ends), "the budget changes the result"

@@ -1,7 +1,7 @@
-"""No step takes more than 6 vectors of parameters and a constant, however many vectors it has.
+"""The peak memory of every job is at most 6 parameter vectors plus a constant.
 
-The constant is what imports and blocks take; `memory_gb`, 0 here, and the activations of a pass
-through the model, of few tokens here, come on top.
+The constant covers imports and blocks. A job also needs `memory_gb`, which is 0 here, and the
+activations of a pass through the model, which are small here because there are few tokens.
 """
 
 import json
@@ -17,40 +17,40 @@ from trainorder.expansion.gradient_table import HELD_NUMBERS
 from trainorder.expansion.path import _HELD_NUMBERS
 from trainorder.numerics.memory_budget import VECTORS_HELD
 
-BOUND = VECTORS_HELD  # times the bytes of the parameters; fewer than there are units
-CONSTANT = 1.5e9  # bytes; docs/trust.md states it
+BOUND = VECTORS_HELD  # in parameter vectors; less than the number of units
+CONSTANT = 1.5e9  # bytes; stated in docs/trust.md
 FLOAT = 4  # bytes
 TRAINING = ("train", "existing", "table", "barycentre")
 CURVATURE = ("probes", "curvature", "reduced")
 ESTIMATORS = ("constant", "order0", "fut", "fut++", "taylor1", "taylor2", "nystrom", "subsample")
-STEPS = (*TRAINING, *CURVATURE, *ESTIMATORS, "recency")
+JOBS = (*TRAINING, *CURVATURE, *ESTIMATORS, "recency")
 
 
 @pytest.fixture(scope="module")
 def peaks(tmp_path_factory):
-    """Return the peak resident bytes of each step on two models, and the numbers of parameters."""
+    """Return the peak resident bytes of each job on two models, and the numbers of parameters."""
     script = Path(__file__).parents[1] / "peaks.py"
-    # What is freed goes back at once, so that a peak is of what is held.
+    # malloc returns freed blocks to the system at once, so that the peak counts only live memory.
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
-    run = [sys.executable, str(script), str(tmp_path_factory.mktemp("peaks"))]
-    made = subprocess.run(run, env=environment, capture_output=True, text=True, check=False)
-    assert made.returncode == 0, made.stderr
-    return json.loads(made.stdout)
+    command = [sys.executable, str(script), str(tmp_path_factory.mktemp("peaks"))]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout)
 
 
-def test_every_step_that_is_made_is_judged(peaks):
-    assert {*peaks} == {"parameters", *STEPS}
+def test_every_measured_job_is_checked(peaks):
+    assert {*peaks} == {"parameters", *JOBS}
 
 
-def test_both_models_are_too_large_to_be_held_in_memory_beside_a_replay(peaks):
+def test_both_models_are_too_large_for_the_caches_of_path_and_table(peaks):
     assert min(peaks["parameters"]) > _HELD_NUMBERS
-    assert UNITS * min(peaks["parameters"]) > HELD_NUMBERS, "the table would be held"
+    assert UNITS * min(peaks["parameters"]) > HELD_NUMBERS, "the table would be kept in memory"
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_memory_grows_by_at_most_six_times_the_parameters(peaks, step):
+@pytest.mark.parametrize("job", JOBS)
+def test_memory_grows_by_at_most_six_times_the_parameters(peaks, job):
     small, large = peaks["parameters"]
-    growth = (peaks[step][1] - peaks[step][0]) / (FLOAT * (large - small))
-    assert growth <= BOUND, f"{step}: {growth:.1f} vectors of parameters are held at once"
-    for size, found in zip(peaks["parameters"], peaks[step], strict=True):
-        assert found <= BOUND * FLOAT * size + CONSTANT, f"{step}: {found / 1e9:.2f} GB"
+    growth = (peaks[job][1] - peaks[job][0]) / (FLOAT * (large - small))
+    assert growth <= BOUND, f"{job}: {growth:.1f} parameter vectors are in memory at once"
+    for size, peak in zip(peaks["parameters"], peaks[job], strict=True):
+        assert peak <= BOUND * FLOAT * size + CONSTANT, f"{job}: {peak / 1e9:.2f} GB"

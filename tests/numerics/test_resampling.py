@@ -1,3 +1,5 @@
+"""Rank correlations and intervals agree with references and have their nominal coverage."""
+
 import warnings
 
 import numpy as np
@@ -14,7 +16,7 @@ from trainorder.numerics.resampling import (
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_rank_correlation_is_spearmans_with_ties(seed):
+def test_rank_correlation_equals_spearmans_with_ties(seed):
     rng = np.random.default_rng(seed)
     x, y = rng.integers(0, 6, 40), rng.standard_normal(40)
     expected = stats.spearmanr(x, y).statistic
@@ -24,7 +26,7 @@ def test_rank_correlation_is_spearmans_with_ties(seed):
 def test_non_finite_estimates_rank_as_worst_with_ties():
     true = [1.0, 2.0, 3.0, 4.0]
     assert rank_correlation([1.0, 2.0, 3.0, np.nan], true) == 1.0, "NaN did not rank as worst"
-    assert rank_correlation([-np.inf, 1.0, 2.0, 3.0], true) < 0, "-inf passed for a good estimate"
+    assert rank_correlation([-np.inf, 1.0, 2.0, 3.0], true) < 0, "-inf did not rank as worst"
     tied = rank_correlation([1.0, 2.0, np.nan, np.inf], true)
     assert tied == pytest.approx(stats.spearmanr([1, 2, 9, 9], true).statistic)
 
@@ -39,7 +41,7 @@ def test_non_finite_estimates_rank_as_worst_with_ties():
         ([1.0, 2.0, 3.0], [5.0, 5.0, 5.0]),
     ],
 )
-def test_correlation_of_constants_or_too_few_is_undefined_without_a_warning(x, y):
+def test_correlation_of_constant_or_too_few_values_is_undefined_without_a_warning(x, y):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert rank_correlation(x, y) is None
@@ -47,61 +49,62 @@ def test_correlation_of_constants_or_too_few_is_undefined_without_a_warning(x, y
     assert interval == (None, None, None, len(x))
 
 
-def test_bootstrap_interval_holds_the_population_correlation():
+def test_bootstrap_interval_covers_the_population_correlation():
     rho, inside = 0.7, 0
-    population = 6 / np.pi * np.arcsin(rho / 2)  # Spearman's of a bivariate normal
+    population = 6 / np.pi * np.arcsin(rho / 2)  # Spearman's correlation of a bivariate normal
     for seed in range(100):
         rng = np.random.default_rng(seed)
         x = rng.standard_normal(60)
         y = rho * x + np.sqrt(1 - rho**2) * rng.standard_normal(60)
-        found = bootstrap_rank_correlation(x, y, 300, 0.9, seed)
-        inside += found.low <= population <= found.high
-    assert 80 <= inside <= 98, f"{inside} of 100 90% intervals hold the truth; pairs torn apart?"
+        interval = bootstrap_rank_correlation(x, y, 300, 0.9, seed)
+        inside += interval.low <= population <= interval.high
+    assert 80 <= inside <= 98, f"{inside} of 100 90% intervals cover the population correlation"
 
 
-def test_bootstrap_keeps_pairs_and_repeats_itself():
+def test_bootstrap_resamples_pairs_and_depends_only_on_the_seed():
     x = np.arange(12.0)
-    assert bootstrap_rank_correlation(x, x, 200, 0.95, 3) == (1.0, 1.0, 1.0, 12), "pairs torn apart"
+    interval = bootstrap_rank_correlation(x, x, 200, 0.95, 3)
+    assert interval == (1.0, 1.0, 1.0, 12), "x and y are resampled separately"
     y = np.random.default_rng(0).standard_normal(12)
-    once, again = (bootstrap_rank_correlation(x, y, 200, 0.95, 3) for _ in range(2))
-    assert once == again
-    assert once != bootstrap_rank_correlation(x, y, 200, 0.95, 4), "the seed is not used"
+    first, repeated = (bootstrap_rank_correlation(x, y, 200, 0.95, 3) for _ in range(2))
+    assert first == repeated
+    assert first != bootstrap_rank_correlation(x, y, 200, 0.95, 4), "the seed is not used"
 
 
 def test_bootstrap_mean_agrees_with_the_standard_error():
     values = np.random.default_rng(0).standard_normal(400)
-    found = bootstrap_mean(values, 4000, 0.95, 0)
-    assert found.value == pytest.approx(values.mean())
-    assert (found.high - found.low) / 2 == pytest.approx(1.96 * values.std() / 20, rel=0.1)
+    interval = bootstrap_mean(values, 4000, 0.95, 0)
+    assert interval.value == pytest.approx(values.mean())
+    assert (interval.high - interval.low) / 2 == pytest.approx(1.96 * values.std() / 20, rel=0.1)
     assert bootstrap_mean([1.0, np.inf, 2.0], 100, 0.95, 0) == (None, None, None, 3)
 
 
-def test_conformal_radius_is_the_stated_order_statistic():
+def test_conformal_radius_is_the_documented_order_statistic():
     residuals = [-9.0, 1, 2, 3, 4, 5, 6, 7, 8]  # (9 + 1) * 0.9 = 9: the largest
-    assert conformal_radius(residuals, 0.9) == 9.0, "rank off by one, or the sign was kept"
+    assert conformal_radius(residuals, 0.9) == 9.0, "the rank or the sign is wrong"
     assert conformal_radius(residuals, 0.5) == 5.0
-    assert conformal_radius(residuals[:8], 0.9) is None, "eight orders cannot promise 90%"
+    assert conformal_radius(residuals[:8], 0.9) is None, "eight orders are too few for 90%"
     assert conformal_radius([], 0.5) is None
-    assert conformal_radius([*residuals[:8], np.nan], 0.9) == np.inf, "a diverged one was dropped"
+    assert conformal_radius([*residuals[:8], np.nan], 0.9) == np.inf, "a diverged order was dropped"
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9])
 def test_conformal_interval_covers_exchangeable_orders(coverage):
     rng = np.random.default_rng(0)
-    held = []
+    covered = []
     for _ in range(2000):
         residuals = rng.standard_t(3, 20) + 0.5
-        held.append(abs(residuals[-1]) <= conformal_radius(residuals[:-1], coverage))
-    share = np.mean(held)
-    assert coverage - 0.03 <= share <= coverage + 0.05 + 0.03, f"covered {share} for {coverage}"
+        covered.append(abs(residuals[-1]) <= conformal_radius(residuals[:-1], coverage))
+    share = np.mean(covered)
+    assert coverage - 0.03 <= share <= coverage + 0.05 + 0.03, f"covers {share}, not {coverage}"
 
 
-@pytest.mark.parametrize(("held", "n"), [(9, 10), (45, 48), (24, 48), (0, 5), (5, 5)])
-def test_the_interval_of_a_share_is_that_of_clopper_and_pearson(held, n):
-    found = binomial_share(held, n, 0.95)
-    low = stats.beta.ppf(0.025, held, n - held + 1) if held else 0.0
-    high = stats.beta.ppf(0.975, held + 1, n - held) if held < n else 1.0
-    assert found == pytest.approx((held / n, low, high, n))
+@pytest.mark.parametrize(("k", "n"), [(9, 10), (45, 48), (24, 48), (0, 5), (5, 5)])
+def test_the_interval_of_a_share_is_that_of_clopper_and_pearson(k, n):
+    interval = binomial_share(k, n, 0.95)
+    low = stats.beta.ppf(0.025, k, n - k + 1) if k else 0.0
+    high = stats.beta.ppf(0.975, k + 1, n - k) if k < n else 1.0
+    assert interval == pytest.approx((k / n, low, high, n))
 
 
 def test_more_orders_narrow_the_interval_of_a_share():
@@ -109,5 +112,5 @@ def test_more_orders_narrow_the_interval_of_a_share():
     assert many.high - many.low < few.high - few.low
 
 
-def test_a_share_of_nothing_is_undefined():
+def test_a_share_without_trials_is_undefined():
     assert binomial_share(0, 0, 0.95) == (None, None, None, 0)

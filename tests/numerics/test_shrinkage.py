@@ -1,4 +1,4 @@
-"""Shrunk group means are nearer to the truth than the groups' own means and than the common one."""
+"""Shrunk group means have smaller errors than the groups' own means and than the common mean."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ SIZE = 40
 
 
 def groups(count, spread, noise, seed, shares=None):
-    """Return the true means of groups, and two halves' estimates of each, (C, SIZE)."""
+    """Return the true means of groups and two independent estimates of them, each (C, SIZE)."""
     generator = torch.Generator().manual_seed(seed)
 
     def normal():
@@ -20,7 +20,7 @@ def groups(count, spread, noise, seed, shares=None):
 
 
 def shrunk(first, second, shares):
-    """Return the groups' own means, the common mean, and the weights between them."""
+    """Return the groups' own means, the common mean, and the weights of the own means."""
     own = (first + second) / 2
     common = shares @ own
     total = ((own - common) ** 2).sum(-1)
@@ -32,54 +32,54 @@ def even(count):
 
 
 def test_the_noise_of_halves_is_the_expected_squared_error_of_their_mean():
-    errors, found = [], []
+    errors, estimates = [], []
     for seed in range(200):
         truth, first, second = groups(3, 1.0, 0.7, seed)
         errors.append((((first + second) / 2 - truth) ** 2).sum(-1))
-        found.append(split_noise(first, second))
-    ratio = torch.stack(found).mean() / torch.stack(errors).mean()
-    assert float(ratio) == pytest.approx(1, abs=0.02), "|a - b|^2 / 4 is off by a factor"
+        estimates.append(split_noise(first, second))
+    ratio = torch.stack(estimates).mean() / torch.stack(errors).mean()
+    assert float(ratio) == pytest.approx(1, abs=0.02), "|a - b|^2 / 4 is wrong by a factor"
 
 
-def test_groups_that_differ_without_noise_are_believed():
+def test_weights_are_one_without_noise():
     _, first, second = groups(4, 1.0, 0.0, 0)
     assert torch.equal(shrunk(first, second, even(4))[2], torch.ones(4, dtype=torch.float64))
 
 
-def test_groups_that_differ_by_much_more_than_their_noise_are_believed():
+def test_weights_are_near_one_if_the_noise_is_small():
     _, first, second = groups(4, 1.0, 0.01, 0)
     assert float(shrunk(first, second, even(4))[2].min()) > 0.99
 
 
-def test_identical_groups_with_noise_are_not_believed():
-    found = torch.stack([shrunk(*groups(4, 0.0, 1.0, s)[1:], even(4))[2] for s in range(100)])
-    assert float(found.mean()) < 0.1, "what the noise adds to the groups' spread counts as signal"
-    assert float(found.min()) >= 0
+def test_weights_of_identical_groups_with_noise_are_near_zero():
+    weight = torch.stack([shrunk(*groups(4, 0.0, 1.0, s)[1:], even(4))[2] for s in range(100)])
+    assert float(weight.mean()) < 0.1, "the spread from noise counts as signal"
+    assert float(weight.min()) >= 0
 
 
-def test_a_single_group_without_noise_is_its_own_mean():
+def test_a_single_group_without_noise_keeps_its_own_mean():
     one = torch.ones(1, SIZE, dtype=torch.float64)
     assert float(shrunk(one, one, even(1))[2]) == 1
 
 
-def test_the_noisier_of_two_groups_is_believed_less():
+def test_the_noisier_of_two_groups_has_the_smaller_weight():
     _, first, second = groups(2, 1.0, 0.3, 0)
     middle = (first[1] + second[1]) / 2
     first[1], second[1] = middle + 4 * (first[1] - middle), middle + 4 * (second[1] - middle)
-    found = shrunk(first, second, even(2))[2]
-    assert found[1] < found[0]
+    weight = shrunk(first, second, even(2))[2]
+    assert weight[1] < weight[0]
 
 
 @pytest.mark.parametrize("spread", [0.3, 0.7, 1.5])
 @pytest.mark.parametrize("shares", [[0.5, 0.5], [0.25] * 4, [0.6, 0.1, 0.1, 0.1, 0.1]])
-def test_shrinkage_lowers_the_squared_error_against_both_extremes(spread, shares):
+def test_shrinkage_has_a_smaller_squared_error_than_both_extremes(spread, shares):
     shares = torch.tensor(shares, dtype=torch.float64)
     errors = torch.zeros(3, dtype=torch.float64)
     for seed in range(300):
         truth, first, second = groups(len(shares), spread, 1.0, seed)
         own, common, weight = shrunk(first, second, shares)
-        between = common + weight[:, None] * (own - common)
-        errors += torch.stack([((x - truth) ** 2).sum() for x in (between, own, common)])
-    between, own, common = (errors / errors[0]).tolist()
-    assert between < own, f"worse than the groups' own means: {own:.3f}"
-    assert between < common, f"worse than the common mean: {common:.3f}"
+        means = common + weight[:, None] * (own - common)
+        errors += torch.stack([((x - truth) ** 2).sum() for x in (means, own, common)])
+    shrunk_error, own_error, common_error = (errors / errors[0]).tolist()
+    assert shrunk_error < own_error, f"worse than the groups' own means: {own_error:.3f}"
+    assert shrunk_error < common_error, f"worse than the common mean: {common_error:.3f}"

@@ -25,8 +25,8 @@ class Clusters:
     """The cluster of each unit, and a pool of sequences for each cluster.
 
     Attributes:
-        labels: (U,) int64, 0 .. C-1; every cluster has a unit.
-        pools: for each cluster (n, 2) int64, the unit and the sequence within it.
+        labels: (U,) int64, 0 .. C-1; every cluster has at least one unit.
+        pools: for each cluster (n, 2) int64, the unit and the index of the sequence in the unit.
 
     """
 
@@ -46,28 +46,28 @@ class Clusters:
     def missing_shares(self, sequences: int) -> np.ndarray:
         """Return the share (C,) of each cluster's sequences that is not in its pool.
 
-        Pools are drawn without replacement, so that the variance of a pool's mean is the variance
+        Pools are drawn without replacement. The variance of a pool's mean is therefore the variance
         with replacement times this share. `sequences` is the number of sequences in a unit.
         """
         pools = np.array([len(pool) for pool in self.pools])
         return 1 - pools / (np.bincount(self.labels) * sequences)
 
     def halves(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return two disjoint halves of each pool, which give its sampling noise."""
+        """Return two disjoint halves of each pool; their difference estimates sampling noise."""
         return [(pool[::2], pool[1::2]) for pool in self.pools]
 
     def save(self, path: str | Path, key: str) -> None:
-        """Publish as a sealed file of study `key`."""
+        """Write a sealed file of the study with key `key`."""
         owner = np.repeat(np.arange(self.count), [len(pool) for pool in self.pools])
         arrays = {"label": self.labels, "pool": np.concatenate(self.pools), "pool_cluster": owner}
         write_arrays(path, key, arrays)
 
     @classmethod
     def load(cls, path: str | Path, key: str | None) -> "Clusters":
-        """Read what `save` published.
+        """Return the clusters in a file written by `save`.
 
         Raises:
-            UserError: missing, damaged, or of another study.
+            UserError: the file is missing, damaged, or of another study.
 
         """
         arrays = read_arrays(path, key, "clusters", ("label", "pool", "pool_cluster"))
@@ -77,15 +77,15 @@ class Clusters:
 
 
 def label_clusters(names: Sequence[str]) -> np.ndarray:
-    """Return the cluster of each unit, (U,) int64: one for each distinct name, sorted."""
+    """Return the cluster of each unit, (U,) int64, with one cluster per name in sorted order."""
     return np.unique(np.array(names), return_inverse=True)[1].astype(np.int64)
 
 
 def gradient_clusters(problem: Problem, theta: torch.Tensor, count: int, seed: int) -> np.ndarray:
     """Return `count` clusters of the units by k-means on their gradients, (U,) int64.
 
-    The gradients at `theta` (P,) are reduced to sparse JL sketches of unit length, so that the
-    distance between two is that of their directions. Empty clusters are dropped.
+    Sparse JL sketches of the gradients at `theta` (P,) are centred and scaled to unit length, so
+    that k-means compares directions. Empty clusters are dropped.
 
     Raises:
         UserError: `count` is larger than the number of units.
@@ -107,24 +107,24 @@ def gradient_clusters(problem: Problem, theta: torch.Tensor, count: int, seed: i
 
 
 def draw_pools(labels: np.ndarray, sequences: int, size: int, seed: int) -> list[np.ndarray]:
-    """Draw up to `size` of the sequences of each cluster, without replacement.
+    """Return a pool of up to `size` sequences of each cluster, drawn without replacement.
 
     Args:
         labels: (U,) cluster of each unit.
-        sequences: sequences in a unit.
-        size: sequences in a pool; a cluster that has fewer gives all it has.
-        seed: of the draw.
+        sequences: number of sequences in a unit.
+        size: number of sequences in a pool; a smaller cluster contributes all its sequences.
+        seed: seed of the draw.
 
     Returns:
-        For each cluster (n, 2) int64, units and sequences; the same number from each unit, as
-        nearly as may be, in shuffled order.
+        For each cluster (n, 2) int64, units and sequences in shuffled order. The numbers of
+        sequences from two units of a cluster differ by at most one.
 
     """
     rng = np.random.default_rng(seed)
     pools = []
     for cluster in range(int(labels.max()) + 1):
         units = rng.permutation(np.flatnonzero(labels == cluster))
-        shuffled = np.stack([rng.permutation(sequences) for _ in units], axis=1)  # round by round
+        shuffled = np.stack([rng.permutation(sequences) for _ in units], axis=1)  # a row per round
         rows = np.stack([np.tile(units, sequences), shuffled.reshape(-1)], axis=1)
         pools.append(rng.permutation(rows[:size]).astype(np.int64))
     return pools

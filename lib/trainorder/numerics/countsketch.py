@@ -3,16 +3,17 @@
 import torch
 from torch import Tensor
 
-_BLOCK = 2**20  # numbers that are signed at a time
-SEED = 20250522  # one projection for every file of every study, so that sketches can be subtracted
+_BLOCK = 2**20  # columns per block
+SEED = 20250522  # every file of every study uses this projection: sketches can be subtracted
 
 
 class SparseJL:
-    """CountSketch S (k x P): each column has one entry, +1 or -1, in a random row.
+    """CountSketch S (k, P): each column has one entry, +1 or -1, in a random row.
 
     E |S x|^2 = |x|^2, and for a fixed x the relative standard deviation of |S x|^2 is at most
-    sqrt(2 / k) (Charikar, Chen and Farach-Colton 2002; Kane and Nelson 2014). Linear, so sketches
-    of trajectories can be subtracted; inner products and distances survive, single entries do not.
+    sqrt(2 / k) (Charikar, Chen and Farach-Colton 2002; Kane and Nelson 2014). The sketch is linear,
+    so that sketches of trajectories can be subtracted. It preserves inner products and distances,
+    but not single entries.
     """
 
     def __init__(self, size: int, rows: int, seed: int = SEED) -> None:
@@ -23,18 +24,21 @@ class SparseJL:
         self._sign = torch.randint(2, (size,), generator=generator).mul_(2).sub_(1).to(torch.int8)
 
     def __call__(self, vectors: Tensor) -> Tensor:
-        """Return the sketches (..., k) of vectors (..., P), in their dtype."""
+        """Return the sketches (..., k) of `vectors` (..., P), in the dtype of `vectors`."""
         result = vectors.new_zeros(*vectors.shape[:-1], self.rows)
         blocks = (tensor.split(_BLOCK, -1) for tensor in (vectors.detach(), self._row, self._sign))
-        for some, row, sign in zip(*blocks, strict=True):
-            result.index_add_(-1, row, some * sign.to(vectors.dtype))
+        for block, row, sign in zip(*blocks, strict=True):
+            result.index_add_(-1, row, block * sign.to(vectors.dtype))
         return result
 
     def transposed(self, sketches: Tensor) -> Tensor:
-        """Return S^T y (..., P) of sketches y (..., k); E S^T S x = x, with an error above |x|."""
+        """Return S^T y (..., P) for sketches y (..., k).
+
+        E S^T S x = x, but the error of S^T S x is typically larger than |x|.
+        """
         return sketches[..., self._row] * self._sign.to(sketches.dtype)
 
     @property
     def counts(self) -> Tensor:
-        """Entries of each row, (k,): the diagonal of S S^T."""
+        """The number of entries in each row, (k,): the diagonal of S S^T."""
         return torch.bincount(self._row, minlength=self.rows)

@@ -1,4 +1,4 @@
-"""Gradients of a loss and of its Taylor polynomials along a displacement."""
+"""Gradients of a loss, and Taylor polynomials of the gradient along a displacement."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -10,14 +10,16 @@ from torch import Tensor
 from trainorder.numerics import large_tensors
 
 Loss = Callable[[Tensor], Tensor]
-_NOT_TWICE = (  # in torch's messages, of the derivative
-    "is not implemented",  # of a fused kernel's
-    "once_differentiable",  # of that of a function which is marked so
-    "does not require grad",  # of a gradient that no graph was recorded of
-    "have been used in the graph",  # of one whose graph does not reach the parameters
-    "double backward",  # of what torch.compile has made
+_NOT_TWICE = (  # parts of torch's messages about a missing second derivative
+    "is not implemented",  # a fused kernel
+    "once_differentiable",  # a function with this decorator
+    "does not require grad",  # the gradient has no graph
+    "have been used in the graph",  # the graph of the gradient does not reach the parameters
+    "double backward",  # a function compiled by torch.compile
 )
-_LACKING = 0.05  # of a second derivative; single precision errs by 0.003, a norm left out by 0.07
+# The largest relative error of a complete H d. In float32, rounding gives an error of 0.003, and a
+# missing normalization layer gives 0.07.
+_TOLERANCE = 0.05
 
 
 def gradient(loss: Loss, theta: Tensor) -> Tensor:
@@ -32,15 +34,15 @@ def taylor_gradients(
 ) -> Iterator[Tensor]:
     """Yield the Taylor polynomial (P,) of the gradient about `centre`, at each displacement.
 
-    Order 0 is g, order 1 adds H d, order 2 adds (1/2) D^3 L [d, d]. Each comes from nested reverse
-    passes: with p1 = L + <g, d> and p2 = p1 + (1/2) <H d, d>, the polynomials are the gradients of
-    L, p1 and p2 (d held fixed). The graph of g is built once for all displacements. A loss that
-    torch cannot differentiate so often is differenced instead, with a warning.
+    Order 0 is g, order 1 adds H d, order 2 adds (1/2) D^3 L [d, d]. Nested reverse passes compute
+    them: with p1 = L + <g, d> and p2 = p1 + (1/2) <H d, d>, the polynomials are the gradients of
+    L, p1 and p2 at fixed d. The graph of g is built once for all displacements. If torch lacks a
+    derivative of the loss, central differences of gradients replace it, with a warning.
 
     Args:
         loss: maps (P,) to a scalar, differentiable at least once.
         centre: (P,).
-        displacements: (P,) each; taken one at a time.
+        displacements: (P,) each; consumed one at a time.
         order: 0, 1 or 2.
 
     """
@@ -60,7 +62,7 @@ def taylor_gradients(
 def differenced_gradients(
     loss: Loss, centre: Tensor, displacements: Iterable[Tensor], order: int
 ) -> Iterator[Tensor]:
-    """Yield the polynomials of `taylor_gradients`, of order 1 or 2, by differences of gradients."""
+    """Yield the polynomials of `taylor_gradients`, order 1 or 2, by differences of gradients."""
     g = gradient(loss, centre)
     for d in displacements:
         yield _differenced(loss, g, centre, order, d)
@@ -69,9 +71,10 @@ def differenced_gradients(
 def is_twice_differentiable(loss: Loss, theta: Tensor) -> bool:
     """Return whether torch has the second derivative of `loss` at `theta` (P,); warn if not.
 
-    A function that records no graph of its gradient, as a fused kernel may, is left out of H
-    without a word: so H d, of a random d, is held against a central difference of gradients. It
-    judges nothing where a shorter step gives another one, at the kinks of a ReLU or by rounding.
+    A function that records no graph of its gradient, such as some fused kernels, is missing from H,
+    and torch raises no error. Therefore H d, for a random d, is compared with a central difference
+    of gradients. If a shorter step gives a different difference, because of a kink of a ReLU or of
+    rounding, the comparison is inconclusive and the result is True.
     """
     d = large_tensors.empty(len(theta), dtype=theta.dtype)
     d.normal_(generator=torch.Generator().manual_seed(0))
@@ -84,31 +87,34 @@ def is_twice_differentiable(loss: Loss, theta: Tensor) -> bool:
         return False
     del g
     step = _step(theta, d, 1)
-    off = _slope(loss, theta, d, step)
-    size = large_tensors.squared_norms(off)
-    lacking = large_tensors.squared_norms(off.sub_(exact))
-    if not lacking > _LACKING**2 * size:
+    difference = _slope(loss, theta, d, step)
+    size = large_tensors.squared_norms(difference)
+    error = difference.sub_(exact)
+    squared_error = large_tensors.squared_norms(error)
+    if not squared_error > _TOLERANCE**2 * size:
         return True
     shorter = _slope(loss, theta, d, step / 10).sub_(exact)
-    if large_tensors.squared_norms(off.sub_(shorter)) > lacking / 4:
+    if large_tensors.squared_norms(error.sub_(shorter)) > squared_error / 4:
         return True
-    _warn("autograd leaves out a part of the loss")
+    _warn("autograd omits a part of the loss from the second derivative")
     return False
 
 
 def _missing(error: RuntimeError) -> str:
-    """Return what torch says of a derivative that it lacks; raise an error of another kind."""
+    """Return torch's message if `error` is a missing derivative; otherwise raise `error`."""
     if not any(words in str(error) for words in _NOT_TWICE):
         raise error
     return str(error).splitlines()[0]
 
 
 def _warn(reason: str) -> None:
-    warnings.warn(f"second derivatives by differences of gradients: {reason}", stacklevel=3)
+    warnings.warn(
+        f"second derivatives are computed by differences of gradients: {reason}", stacklevel=3
+    )
 
 
 def _differenced(loss: Loss, g: Tensor, centre: Tensor, order: int, d: Tensor) -> Tensor:
-    """Return the polynomial with central differences of gradients for its derivatives."""
+    """Return the polynomial (P,) with derivatives from central differences of gradients."""
     if not d.any():
         return g
     e = _step(centre, d, order)
@@ -118,10 +124,10 @@ def _differenced(loss: Loss, g: Tensor, centre: Tensor, order: int, d: Tensor) -
 
 
 def _step(centre: Tensor, d: Tensor, order: int) -> Tensor:
-    """Return e, of a step e d of central differences.
+    """Return e for central differences with the step e d.
 
-    It balances the error of rounding, about eps / |e d|^order, and of truncation, |e d|^2, relative
-    to the size of the centre.
+    It balances the rounding error, about eps / |e d|^order, and the truncation error, |e d|^2,
+    both relative to the norm of `centre`.
     """
     size = torch.linalg.vector_norm(centre).clamp(min=1.0)
     length = torch.linalg.vector_norm(d)
@@ -130,12 +136,13 @@ def _step(centre: Tensor, d: Tensor, order: int) -> Tensor:
 
 
 def _slope(loss: Loss, centre: Tensor, d: Tensor, e: Tensor) -> Tensor:
-    """Return H d (P,) by central differences of gradients over the step e d."""
+    """Return H d (P,) from central differences of gradients with the step e d."""
     ahead = gradient(loss, centre + e * d)
     return ahead.sub_(gradient(loss, centre - e * d)).div_(2 * e)
 
 
 def _polynomial(g: Tensor, point: Tensor, order: int, d: Tensor) -> Tensor:
+    """Return the polynomial (P,) with derivatives from autograd, for g with its graph."""
     result = large_tensors.copy(g.detach())
     if order == 0 or not d.any():  # at the centre the polynomial is the gradient
         return result

@@ -1,4 +1,4 @@
-"""Split a parameter vector into its parts, differentiably and with little memory.
+"""A differentiable split of a parameter vector that respects the memory budget.
 
 `torch.split` does the same, but its derivative allocates a vector (P,) outside the memory budget.
 Here the derivative is written to a tensor of `numerics.large_tensors`. The derivative of a split is
@@ -39,8 +39,8 @@ class _Join(torch.autograd.Function):
     def forward(ctx: Any, *parts: Tensor) -> Tensor:
         ctx.sizes = [len(part) for part in parts]
         result = large_tensors.empty(sum(ctx.sizes), dtype=parts[0].dtype)
-        for place, part in zip(result.split(ctx.sizes), parts, strict=True):
-            place.copy_(part)
+        for target, part in zip(result.split(ctx.sizes), parts, strict=True):
+            target.copy_(part)
             large_tensors.release_pages()
         return result
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trainorder.numerics import large_tensors
 
-_RANK_TOLERANCE = 1e-3  # eigenvalues below this part of the largest are noise
+_RANK_TOLERANCE = 1e-3  # smaller eigenvalues, relative to the largest, are treated as noise
 
 
 def eigenvalues_and_vectors(gram: Tensor) -> tuple[Tensor, Tensor]:
@@ -27,7 +27,7 @@ def eigenvalues_and_vectors(gram: Tensor) -> tuple[Tensor, Tensor]:
 def pseudo_inverse(matrix: Tensor) -> Tensor:
     """Return the pseudo-inverse of the positive part of the symmetric part of `matrix` (r, r).
 
-    Directions of negative or vanishing curvature carry no metric, and their part is 0.
+    Eigenvalues that are negative or too small contribute 0 to the result.
     """
     square = matrix.double()
     values, vectors = eigenvalues_and_vectors((square + square.T) / 2)
@@ -45,7 +45,7 @@ def principal(rows: Tensor, metric: Tensor, count: int) -> Tensor:
     Args:
         rows: (m, P).
         metric: (P,).
-        count: the largest n; n is smaller if the rows span fewer dimensions.
+        count: maximum of n; n is smaller if the rows span fewer dimensions.
 
     """
     squared = metric.square()
@@ -69,7 +69,7 @@ def orthonormal_basis(rows: Tensor) -> Tensor:
         block = rows[:, columns].double()
         exact += block @ block.T
     values, combined = eigenvalues_and_vectors(exact)
-    floor = (len(rows) * torch.finfo(rows.dtype).eps) ** 2  # energy above rounding noise
+    floor = (len(rows) * torch.finfo(rows.dtype).eps) ** 2  # relative energy of rounding noise
     kept = values > values[-1] * max(floor, len(rows) * torch.finfo(exact.dtype).eps)
     weights = (combined[:, kept] / values[kept].sqrt()).T.flip(0)
     result = large_tensors.empty(len(weights), rows.shape[1], dtype=rows.dtype)
@@ -81,19 +81,20 @@ def orthonormal_basis(rows: Tensor) -> Tensor:
 def leading_remainder(
     rows: Tensor, weight: Tensor, given: Tensor, size: int
 ) -> tuple[Tensor, Tensor, float]:
-    """Return the leading directions of what remains of `rows` after projection on `given`.
+    """Return the leading directions of the remainder of `rows` after projection on `given`.
 
-    `rows` are overwritten by rows - (rows given') given.
+    `rows` is overwritten by the remainder, rows - (rows given') given.
 
     Args:
         rows: (m, P).
         weight: (m,), the weight of each row in the Gram matrix.
         given: (r, P), orthonormal.
-        size: the largest number of directions.
+        size: maximum number of directions.
 
     Returns:
         The coefficients rows given' (m, r); the directions (n, P), n <= `size`, orthonormal to each
-        other and to `given`; and the share of the energy of the weighted rows that neither reaches.
+        other and to `given`; and the share of the energy of the weighted rows outside the span of
+        both.
 
     """
     energy = float(weight.square() @ large_tensors.squared_norms(rows))
@@ -111,7 +112,7 @@ def leading_remainder(
 
 
 def square_root(rows: Tensor) -> Tensor:
-    """Return S (r, r) with S S' = rows' rows / n, for `rows` (n, r), in their dtype."""
+    """Return S (r, r) with S S' = rows' rows / n, for `rows` (n, r), in the dtype of `rows`."""
     z = rows.double()
     values, directions = eigenvalues_and_vectors(z.T @ z / len(z))
     root: Tensor = directions * values.clamp(min=0).sqrt()

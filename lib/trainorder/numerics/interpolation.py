@@ -1,4 +1,4 @@
-"""Linear interpolation between anchors in t."""
+"""Linear interpolation between anchors in the step t."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -12,21 +12,34 @@ from torch import Tensor
 def _bracket(anchors: tuple[int, ...], t: int) -> tuple[int, int, float]:
     after = int(np.searchsorted(anchors, t))
     if after in (0, len(anchors)) or anchors[after] == t:
-        place = min(after, len(anchors) - 1)
-        return place, place, 0.0
+        nearest = min(after, len(anchors) - 1)
+        return nearest, nearest, 0.0
     low, high = anchors[after - 1], anchors[after]
     return after - 1, after, (t - low) / (high - low)
 
 
 def bracket(anchors: np.ndarray, t: int) -> tuple[int, int, float]:
-    """Return the anchors' places about step `t`, and the weight of the second.
+    """Return the indices of the anchors before and after step `t`, and the weight of the second.
 
-    Before the first and beyond the last anchor, its place twice.
+    At an anchor, before the first anchor and after the last one, both indices are equal and the
+    weight is 0.
+
+    Args:
+        anchors: (K,) steps, ascending.
+        t: a step.
+
     """
     return _bracket(tuple(anchors.tolist()), t)
 
 
 def interpolated(anchors: np.ndarray, t: int, at: Callable[[int], Tensor]) -> Tensor:
-    """Return `at` step `t`, read at the places of the anchors about it."""
+    """Return the value at step `t`, interpolated linearly between the two nearest anchors.
+
+    Args:
+        anchors: (K,) steps, ascending.
+        t: a step; before the first or after the last anchor, the value of this anchor is returned.
+        at: returns the value at an anchor, given its index in `anchors`.
+
+    """
     low, high, weight = bracket(anchors, t)
     return at(low) if low == high else torch.lerp(at(low), at(high), weight)

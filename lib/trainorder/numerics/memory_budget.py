@@ -1,18 +1,18 @@
-"""The memory budget of this process for large tensors, and how much of it is left."""
+"""The memory budget of this process for large tensors."""
 
 DEFAULT_GB = 4.0
-VECTORS_HELD = 6  # parameter vectors that a job needs beyond the budget; see tests/numerics
+VECTORS_HELD = 6  # parameter vectors in memory beyond the budget; tests/numerics checks it
 
 
 class _Memory:
-    """The budget in bytes, and what is left of it."""
+    """The budget and the unreserved part of it, in bytes."""
 
     most = int(DEFAULT_GB * 1e9)
     left = most  # negative if the budget was lowered below what is in use
 
 
 def hold_at_most(gigabytes: float) -> None:
-    """Set the budget; it includes the tensors that the process already keeps."""
+    """Set the budget in GB (1e9 bytes); tensors that are already in memory count towards it."""
     most = int(gigabytes * 1e9)
     _Memory.left += most - _Memory.most
     _Memory.most = most

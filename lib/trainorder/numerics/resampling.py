@@ -1,8 +1,7 @@
 """Rank correlation, and bootstrap, Student and binomial intervals.
 
-The bootstrap is written here although `scipy.stats.bootstrap` draws the same resamples: its
-interval is NaN as soon as the statistic of one resample is, as is the case for a rank correlation
-when one side of a resample is constant.
+`scipy.stats.bootstrap` draws the same resamples, but its interval is NaN if the statistic of a
+single resample is NaN. A rank correlation is NaN if one side of a resample is constant.
 """
 
 import math
@@ -16,7 +15,7 @@ Floats = NDArray[np.float64]
 
 
 class Interval(NamedTuple):
-    """A statistic with its confidence interval over `n` orders; None where it is undefined."""
+    """A statistic with its confidence interval over `n` observations; None if undefined."""
 
     value: float | None
     low: float | None
@@ -32,14 +31,14 @@ def worst_if_non_finite(values: ArrayLike) -> Floats:
 
 
 def rank_correlation(x: ArrayLike, y: ArrayLike) -> float | None:
-    """Return Spearman's rank correlation; non-finite entries rank as worst, ties are averaged.
+    """Return Spearman's rank correlation; non-finite entries rank as worst, ties get mean ranks.
 
     Args:
         x: (n,) values.
         y: (n,) values.
 
     Returns:
-        A number in [-1, 1], or None for n < 3 or when either input is constant.
+        A number in [-1, 1], or None if n < 3 or if either input is constant.
 
     """
     x, y = worst_if_non_finite(x), worst_if_non_finite(y)
@@ -73,11 +72,11 @@ def bootstrap_rank_correlation(
         true: (n,) true metric of the same orders.
         resamples: number of bootstrap resamples.
         confidence: probability of the interval, in (0, 1).
-        seed: of the resampling; the same seed and n draw the same orders, so that two estimators
-            are compared on the same resamples.
+        seed: seed of the resampling. The same seed and n give the same resamples, so that two
+            estimators are compared on the same resamples.
 
     Returns:
-        The interval; value, low and high are None for n < 3 or constant input.
+        The interval; value, low and high are None if n < 3 or if an input is constant.
 
     """
     x, y = worst_if_non_finite(estimate), worst_if_non_finite(true)
@@ -97,10 +96,11 @@ def bootstrap_mean(values: ArrayLike, resamples: int, confidence: float, seed: i
         values: (n,) values.
         resamples: number of bootstrap resamples.
         confidence: probability of the interval, in (0, 1).
-        seed: of the resampling.
+        seed: seed of the resampling.
 
     Returns:
-        The interval; all None when n is 0 or a value is not finite, low and high None for n < 3.
+        The interval. Value, low and high are None if n is 0 or a value is not finite; low and high
+        are None if n < 3.
 
     """
     array = np.array(values, dtype=np.float64)
@@ -114,7 +114,7 @@ def bootstrap_mean(values: ArrayLike, resamples: int, confidence: float, seed: i
 
 
 def student_mean(values: ArrayLike, confidence: float) -> Interval:
-    """Return the mean of independent values with Student's interval; no interval for n < 2.
+    """Return the mean of independent values with Student's t interval; no interval if n < 2.
 
     Args:
         values: (n,) finite values.
@@ -133,7 +133,7 @@ def student_mean(values: ArrayLike, confidence: float) -> Interval:
 
 
 def percentiles(drawn: Floats, confidence: float) -> tuple[float | None, float | None]:
-    """Return the ends of the percentile interval of r bootstrap values; None if r is 0."""
+    """Return the ends of the percentile interval of bootstrap values (r,); None if r is 0."""
     if len(drawn) == 0:
         return None, None
     tail = (1 - confidence) / 2
@@ -145,9 +145,9 @@ def binomial_share(successes: int, n: int, confidence: float) -> Interval:
     """Return the share successes / n with its exact interval (Clopper and Pearson 1934).
 
     Args:
-        successes: trials that succeeded.
-        n: independent trials; all fields are None for n = 0.
-        confidence: least probability of the interval, in (0, 1).
+        successes: number of successful trials.
+        n: number of independent trials; value, low and high are None if n is 0.
+        confidence: minimum probability of the interval, in (0, 1).
 
     """
     if n == 0:

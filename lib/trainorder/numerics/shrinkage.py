@@ -9,13 +9,13 @@ def weights(noise: Tensor, total: Tensor, shares: Tensor) -> Tensor:
 
         w = signal / (signal + noise),    signal = mean over groups of (total - added)
 
-    where `added` is what noise adds to `total`. This is the empirical Bayes factor of James and
-    Stein (1961; Efron and Morris 1973), with one signal variance for all groups and each group's
-    own noise. 1 keeps the group's mean, 0 uses the common mean.
+    where `added` is the expected contribution of noise to `total`. This is the empirical Bayes
+    factor of James and Stein (1961; Efron and Morris 1973), with one signal variance for all groups
+    and a separate noise for each group. 1 keeps the group's mean, 0 uses the common mean.
 
     Args:
         noise: (C,) expected squared error of each group's mean, see `split_noise`.
-        total: (C,) squared distance of each group's mean from the common mean.
+        total: (C,) squared distance of each group's mean to the common mean.
         shares: (C,) weights of the groups in the common mean, summing to 1.
 
     """
