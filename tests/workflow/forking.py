@@ -1,7 +1,7 @@
-"""Steps of the study in processes of their own, each with something done to it.
+"""Runs jobs of the study in forked processes, each with a fault.
 
-A driver imports the library once and forks a process for each step, which runs and ends there as
-Snakemake would have it. A fault is a function of this module that the process calls first.
+A driver imports the library once and forks a process for each job, which runs there as under
+Snakemake. A fault is a function of this module that the process calls first.
 """
 
 import ctypes
@@ -27,23 +27,23 @@ OWN_MOUNTS = ("unshare", "--mount", *(() if os.geteuid() == 0 else ("--map-root-
 
 
 def none():
-    """Leave the process alone."""
+    """Change nothing."""
 
 
 def little_memory(spare):
-    """Let the process take `spare` bytes more of address space."""
+    """Limit the process to `spare` more bytes of address space."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + spare
     resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
 
 
-def killed(renames):
-    """Kill the process when it is about to publish a file, after `renames` others."""
-    replace, left = os.replace, [renames]
+def kill_at_publication(renames):
+    """Kill the process when it is about to publish a file, after `renames` other files."""
+    replace, remaining = os.replace, [renames]
 
     def last(*paths):
-        left[0] -= 1
-        if left[0] < 0:
+        remaining[0] -= 1
+        if remaining[0] < 0:
             os.kill(os.getpid(), signal.SIGKILL)
         replace(*paths)
 
@@ -51,22 +51,22 @@ def killed(renames):
 
 
 def jumping_clock():
-    """Set this process's time of day a day ahead or back at every look."""
-    true, looks = time.time_ns, [0]
+    """Move the time of day of this process by a day, ahead or back, at every call."""
+    true, calls = time.time_ns, [0]
 
     def wrong():
-        looks[0] += 1
-        return true() + (-1) ** looks[0] * 86_400 * 10**9
+        calls[0] += 1
+        return true() + (-1) ** calls[0] * 86_400 * 10**9
 
     time.time_ns, time.time = wrong, lambda: wrong() / 1e9
 
 
 class Driver:
-    """Forks the steps, in a mount namespace of its own where it may have one."""
+    """Forks jobs, in a separate mount namespace where the system allows one."""
 
     def __enter__(self):
         self.process = subprocess.Popen(
-            [*(OWN_MOUNTS if mounts() else ()), sys.executable, __file__],
+            [*(OWN_MOUNTS if can_mount() else ()), sys.executable, __file__],
             env={**os.environ, "PYTHONPATH": str(ROOT / "lib")},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -78,29 +78,29 @@ class Driver:
         self.process.stdin.close()
         self.process.wait()
 
-    def step(self, tree, job, record, fault=none, *arguments):
-        """Run one step; return how it ended, `error` being all that stood on its terminal."""
-        return self.steps(tree, [(job, record)], fault, *arguments)[0]
+    def run_job(self, tree, job, record, fault=none, *arguments):
+        """Run a job and return how it ended; `error` is everything that it printed."""
+        return self.run_jobs(tree, [(job, record)], fault, *arguments)[0]
 
-    def steps(self, tree, jobs, fault=none, *arguments):
-        """Run several at once."""
-        asked = []
+    def run_jobs(self, tree, jobs, fault=none, *arguments):
+        """Run several jobs at once."""
+        requests = []
         for number, (job, record) in enumerate(jobs):
             rule = job.split("-")[0]
             terminal, log = tree.root / f"terminal-{number}.txt", RESULTS / f"logs/{job}.log"
             script = ROOT / "scripts" / f"{SCRIPTS.get(rule, rule)}.py"
             paths = [str(path) for path in (tree.root, terminal, log, script)]
-            asked.append([*paths, record, fault.__name__, arguments])
-        codes = self._ask(steps=asked)
-        shown = [Path(step[1]).read_text().rstrip("\n") for step in asked]
-        return [Ended(code, text, "") for code, text in zip(codes, shown, strict=True)]
+            requests.append([*paths, record, fault.__name__, arguments])
+        codes = self._ask(jobs=requests)
+        printed = [Path(request[1]).read_text().rstrip("\n") for request in requests]
+        return [Ended(code, text, "") for code, text in zip(codes, printed, strict=True)]
 
     def command(self, *command):
-        """Run a command where the steps run."""
+        """Run a command in the mount namespace of the jobs."""
         assert self._ask(command=list(map(str, command))) == 0, f"{command} failed"
 
     def seen(self, path):
-        """Return the name by which this process sees what a step sees as `path`."""
+        """Return the path by which this process sees the `path` of a job."""
         return Path(f"/proc/{self.process.pid}/root") / path.relative_to("/")
 
     def _ask(self, **request):
@@ -108,42 +108,42 @@ class Driver:
         return json.loads(self.process.stdout.readline())
 
 
-def mounts():
-    """Whether a process here may have mounts of its own."""
+def can_mount():
+    """Return whether a process may have its own mounts on this system."""
     with tempfile.TemporaryDirectory() as folder:
-        tried = (*OWN_MOUNTS, "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder)
+        command = (*OWN_MOUNTS, "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder)
         try:
-            return subprocess.run(tried, capture_output=True).returncode == 0
+            return subprocess.run(command, capture_output=True).returncode == 0
         except FileNotFoundError:
             return False
 
 
 def serve():
-    """Answer requests until there are no more."""
+    """Answer requests until the input ends."""
     import_libraries()
     for line in sys.stdin:
         request = json.loads(line)
         if "command" in request:
             answer = subprocess.run(request["command"], stdout=sys.stderr).returncode
         else:
-            children = [forked(*step) for step in request["steps"]]
+            children = [forked(*job) for job in request["jobs"]]
             answer = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
         print(json.dumps(answer), flush=True)
 
 
 def import_libraries():
-    """Import all that steps use, the parts that libraries import late among them."""
+    """Import everything that jobs use, including modules that libraries import lazily."""
     import trainorder
 
     for module in pkgutil.walk_packages(trainorder.__path__, "trainorder."):
         import_module(module.name)
-    for late in ("transformers.models.llama.modeling_llama", "matplotlib.backends.backend_pdf"):
-        import_module(late)
+    for name in ("transformers.models.llama.modeling_llama", "matplotlib.backends.backend_pdf"):
+        import_module(name)
     gc.freeze()
 
 
 def forked(folder, terminal, log, script, record, fault, arguments):
-    """Start a step in a new process; return its id."""
+    """Start a job in a new process and return its id."""
     child = os.fork()
     if child:
         return child
@@ -166,7 +166,7 @@ def forked(folder, terminal, log, script, record, fault, arguments):
         traceback.print_exc()
     sys.stdout.flush()
     sys.stderr.flush()
-    return ctypes.CDLL(None).exit(code)  # as Python ends, but does not take apart its modules
+    return ctypes.CDLL(None).exit(code)  # as Python exits, but without finalizing its modules
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What a machine does to a step: it is refused, or killed, nothing wrong stays, a rerun completes.
+"""Faults of the machine during a job: no wrong file stays, and a rerun completes the job.
 
-The steps are real, and so are the faults: a small disk that is full, a limit on memory, SIGKILL, a
-folder mounted read-only. What the rerun leaves are the bytes of the study that nothing disturbed.
+The jobs and the faults are real: a full disk, a limit on memory, SIGKILL, a folder mounted
+read-only. The files after the rerun are compared with those of an undisturbed study, byte by byte.
 """
 
 import json
@@ -13,13 +13,13 @@ from itertools import count
 import pytest
 
 from configs import replaced
-from forking import Driver, jumping_clock, killed, little_memory, mounts
+from forking import Driver, can_mount, jumping_clock, kill_at_publication, little_memory
 from trainorder.workflow.bundle import write_bundle
 from workflow_tree import RESULTS, Tree, assert_one_line, lasting
 
 pytestmark = pytest.mark.study
 
-JOBS = [  # one of every rule that computes on this machine alone
+JOBS = [  # one job of every rule that needs no network
     *("corpus", "warm", "orders", "clusters", "reference", "table-1", "barycentre"),
     *("probes-barycentre", "unit_curvature-barycentre-1", "curvature-barycentre"),
     *("reduced-barycentre", "manifest", "truth-0", "stores", "proxy"),
@@ -27,7 +27,7 @@ JOBS = [  # one of every rule that computes on this machine alone
     *("propose", "curriculum", "positions", "position_maps", "memorization", "explorer"),
     *("figures", "bundle"),
 ]
-RESUMED = ("warm", "reference", "truth-0", "barycentre")  # from states that a trainer left
+RESUMED = ("warm", "reference", "truth-0", "barycentre")  # jobs that resume from trainer states
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +42,8 @@ def tree(tmp_path):
 
 
 def record_of(finished, tree, job):
-    """Return the record of a job of the finished study, to be run in `tree`."""
-    if job == "manifest":  # names its shards by their places beside it
+    """Return the record of a job of the finished study, to run it in `tree`."""
+    if job == "manifest":  # it names its shards relative to its own folder
         shutil.copytree(finished.results / "store", tree.results / "store")
         (tree.results / "store/manifest.json").unlink()
         return finished.job(job)
@@ -58,14 +58,14 @@ def record_of(finished, tree, job):
 
 
 def outputs(record):
-    """Return the names of a job's outputs, timings left out."""
+    """Return the names of a job's outputs, except costs."""
     values = [value for name, value in record["output"].items() if name not in ("cost", "costs")]
     return [path for value in values for path in ([value] if isinstance(value, str) else value)]
 
 
 @pytest.fixture(scope="module")
 def undisturbed(finished, tmp_path_factory):
-    """Return a function that gives an output's lasting bytes in the study nothing disturbed."""
+    """Return a function from an output to its bytes in the undisturbed study, without timings."""
     bundle = tmp_path_factory.mktemp("bundle") / "smoke.tar.gz"
     write_bundle(finished.results, bundle)
 
@@ -77,28 +77,28 @@ def undisturbed(finished, tmp_path_factory):
 
 
 def assert_nothing_wrong(root, record, undisturbed):
-    """Check that what stands under a final name, if anything, is whole."""
+    """Check that each output is either absent or complete."""
     for path in outputs(record):
         if (root / path).exists():
-            found = lasting((root / path).name, (root / path).read_bytes(), None)
-            assert found == undisturbed(path), f"{path}: not the bytes of an undisturbed run"
+            content = lasting((root / path).name, (root / path).read_bytes(), None)
+            assert content == undisturbed(path), f"{path}: differs from the undisturbed study"
 
 
 def assert_completed(ended, root, record, undisturbed):
-    """Check that a step ended well, with the right outputs and no litter."""
+    """Check that a job succeeded, with the right outputs and without temporary files."""
     assert ended.code == 0, ended.error
     absent = [path for path in outputs(record) if not (root / path).exists()]
-    assert not absent, f"not made: {absent}"
+    assert not absent, f"missing outputs: {absent}"
     assert_nothing_wrong(root, record, undisturbed)
     left = list(root.rglob("*.partial"))
-    assert not left, f"left behind: {left}"
+    assert not left, f"temporary files remain: {left}"
 
 
 @pytest.fixture
 def mounted(driver, tree):
-    """Return the tree, its results on a file system of its own, as this process sees it."""
-    if not mounts():
-        pytest.skip("needs root, or namespaces of users, to mount a file system")
+    """Return the tree with its results on a separate file system, as this process sees it."""
+    if not can_mount():
+        pytest.skip("mounting a file system needs root or user namespaces")
     folder = tree.root / "results"
     folder.mkdir()
     driver.command("mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder)
@@ -108,7 +108,7 @@ def mounted(driver, tree):
 
 @pytest.fixture
 def room(mounted):
-    """Return a function that leaves so many pages of the file system free."""
+    """Return a function that fills the file system except for a number of pages."""
     ballast = os.open(mounted.root / "results/ballast", os.O_CREAT | os.O_RDWR)
 
     def room(pages):
@@ -122,7 +122,7 @@ def room(mounted):
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_a_disk_full_at_any_write_is_one_line_and_a_rerun_with_room_completes(
+def test_a_full_disk_at_any_write_raises_one_line_and_a_rerun_completes(
     finished, undisturbed, driver, tree, mounted, room, job
 ):
     record = record_of(finished, mounted, job)
@@ -130,30 +130,30 @@ def test_a_disk_full_at_any_write_is_one_line_and_a_rerun_with_room_completes(
     pages = sum(-(-path.stat().st_size // 4096) for path in whole)
     for free in count(0, max(3, pages // 4)):
         room(free)
-        ended = driver.step(tree, job, record)
+        ended = driver.run_job(tree, job, record)
         if ended.code == 0:
             break
         assert_one_line(ended, f"{RESULTS}", "cannot be written: No space left on device")
         assert_nothing_wrong(mounted.root, record, undisturbed)
-        assert not list(mounted.results.rglob("*.partial")), "what could not be written takes room"
+        assert not list(mounted.results.rglob("*.partial")), "an incomplete file still takes space"
     assert free, "the disk was never full"
     assert_completed(ended, mounted.root, record, undisturbed)
 
 
 @pytest.mark.parametrize("job", ["warm", "ridge", "validate", "figures", "bundle"])
-def test_a_read_only_folder_is_one_line_and_a_rerun_completes_once_it_can_be_written(
+def test_a_read_only_folder_raises_one_line_and_a_rerun_completes(
     finished, undisturbed, driver, tree, mounted, job
 ):
     record = record_of(finished, mounted, job)
     mounted.results.mkdir(exist_ok=True)
     driver.command("mount", "-o", "remount,ro", tree.root / "results")
-    ended = driver.step(tree, job, record)
+    ended = driver.run_job(tree, job, record)
     assert_one_line(ended, f"{RESULTS}/logs", "cannot be written: Read-only file system")
     driver.command("mount", "-o", "remount,rw", tree.root / "results")
-    assert_completed(driver.step(tree, job, record), mounted.root, record, undisturbed)
+    assert_completed(driver.run_job(tree, job, record), mounted.root, record, undisturbed)
 
 
-LARGE = {  # params with which a job asks for more memory than there is, of torch or of numpy
+LARGE = {  # params with which torch or numpy runs out of memory
     "warm": {"problem__model__hidden_size": 16384},
     "table-1": {"problem__model__intermediate_size": 2**26},
     "truth-0": {"sketch_rows": 10**9},
@@ -163,96 +163,94 @@ LARGE = {  # params with which a job asks for more memory than there is, of torc
 
 
 @pytest.mark.parametrize("job", LARGE)
-def test_want_of_memory_is_one_line_and_a_rerun_that_has_enough_completes(
+def test_running_out_of_memory_raises_one_line_and_a_rerun_completes(
     finished, undisturbed, driver, tree, job
 ):
     record = record_of(finished, tree, job)
     large = {**record, "params": replaced(record["params"], **LARGE[job])}
-    ended = driver.step(tree, job, large, little_memory, 2**28)
+    ended = driver.run_job(tree, job, large, little_memory, 2**28)
     assert_one_line(ended, "out of memory (", "ask for more (")
     assert_nothing_wrong(tree.root, record, undisturbed)
-    assert_completed(driver.step(tree, job, record), tree.root, record, undisturbed)
+    assert_completed(driver.run_job(tree, job, record), tree.root, record, undisturbed)
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_a_step_killed_as_it_publishes_leaves_nothing_wrong_and_a_rerun_completes(
+def test_a_job_killed_as_it_publishes_leaves_no_wrong_file_and_a_rerun_completes(
     finished, undisturbed, driver, tree, job
 ):
     record = record_of(finished, tree, job)
-    for renames in range(1, 1 + min(2, len(record["output"]))):  # the first is the job's record
-        ended = driver.step(tree, job, record, killed, renames)
-        if job == "figures":  # its processes are killed, not it
-            assert_one_line(ended, "a process that drew was killed")
+    for renames in range(1, 1 + min(2, len(record["output"]))):  # the first is the job record
+        ended = driver.run_job(tree, job, record, kill_at_publication, renames)
+        if job == "figures":  # the fault kills its child processes
+            assert_one_line(ended, "figures: a process was killed")
         else:
-            assert ended.code == -signal.SIGKILL, f"it did not publish: {ended}"
+            assert ended.code == -signal.SIGKILL, f"the job ended before it published: {ended}"
         assert_nothing_wrong(tree.root, record, undisturbed)
-        assert list(tree.root.rglob("*.partial")), "it was not killed before a file was whole"
-    assert_completed(driver.step(tree, job, record), tree.root, record, undisturbed)
+        assert list(tree.root.rglob("*.partial")), "the job was killed after it published"
+    assert_completed(driver.run_job(tree, job, record), tree.root, record, undisturbed)
 
 
 @pytest.mark.parametrize("job", [*RESUMED, "ridge"])
-def test_two_of_one_step_at_once_end_with_the_right_bytes_or_one_line(
+def test_a_job_that_runs_twice_at_once_gives_the_right_bytes_or_one_line(
     finished, undisturbed, driver, tree, job
 ):
     record = record_of(finished, tree, job)
-    for ended in driver.steps(tree, [(job, record)] * 2):
+    for ended in driver.run_jobs(tree, [(job, record)] * 2):
         if ended.code:
             assert_one_line(ended, f"{RESULTS}")
     assert_nothing_wrong(tree.root, record, undisturbed)
-    assert_completed(driver.step(tree, job, record), tree.root, record, undisturbed)
+    assert_completed(driver.run_job(tree, job, record), tree.root, record, undisturbed)
 
 
 @pytest.mark.parametrize("job", ["warm", "truth-0", "estimate-nystrom@barycentre-0"])
-def test_a_clock_that_jumps_changes_neither_results_nor_what_they_are_said_to_cost(
+def test_a_clock_that_jumps_changes_neither_results_nor_costs(
     finished, undisturbed, driver, tree, job
 ):
     record = record_of(finished, tree, job)
-    ended = driver.step(tree, job, record, jumping_clock)
+    ended = driver.run_job(tree, job, record, jumping_clock)
     assert_completed(ended, tree.root, record, undisturbed)
     cost = json.loads((tree.root / record["output"]["cost"]).read_text())
     seconds = [cost["wall_seconds"], *cost["seconds"].values()]
-    assert all(0 < each < 3600 for each in seconds), f"not by a clock that only goes on: {cost}"
+    assert all(0 < each < 3600 for each in seconds), f"not measured with a monotonic clock: {cost}"
 
 
 @pytest.mark.parametrize("job", RESUMED)
 @pytest.mark.parametrize("length", [0, 600, -1])
-def test_damaged_states_of_a_trainer_count_as_absent(
-    finished, undisturbed, driver, tree, job, length
-):
+def test_damaged_trainer_states_are_ignored(finished, undisturbed, driver, tree, job, length):
     record = record_of(finished, tree, job)
     states = 2 if job == "warm" else 4
-    ended = driver.step(tree, job, record, killed, states)
+    ended = driver.run_job(tree, job, record, kill_at_publication, states)
     assert ended.code == -signal.SIGKILL, ended.error
     kept = list((tree.results / ".work").rglob("*.h5"))
-    assert kept, "there is no state to damage"
+    assert kept, "the killed job left no trainer state"
     for path in kept:
         path.write_bytes(path.read_bytes()[:length])
-    assert_completed(driver.step(tree, job, record), tree.root, record, undisturbed)
+    assert_completed(driver.run_job(tree, job, record), tree.root, record, undisturbed)
 
 
 @pytest.mark.parametrize("job", ["reference", "barycentre"])
 @pytest.mark.parametrize("which", [0, 1])
-def test_states_that_another_run_removed_before_later_ones_are_made_again(
+def test_missing_trainer_states_before_later_ones_are_computed_again(
     finished, undisturbed, driver, tree, job, which
 ):
     record = record_of(finished, tree, job)
-    ended = driver.step(tree, job, record, killed, 5)
+    ended = driver.run_job(tree, job, record, kill_at_publication, 5)
     assert ended.code == -signal.SIGKILL, ended.error
     kept = sorted((tree.results / ".work").rglob("0*.h5"))
-    assert len(kept) > which + 1, f"no later state is left: {kept}"
+    assert len(kept) > which + 1, f"no later state exists: {kept}"
     kept[which].unlink()
-    assert_completed(driver.step(tree, job, record), tree.root, record, undisturbed)
+    assert_completed(driver.run_job(tree, job, record), tree.root, record, undisturbed)
 
 
-SWAPS = {  # a file, another of the same study in its place, a job that reads it, what is said
+SWAPS = {  # a file, the file that replaces it, a job that reads it, part of the message
     "another shard": ("truth/1.h5", "truth/0.h5", "validate", "is also in"),
-    "retrained for a map": ("truth/1.h5", "memorization/truth/0.h5", "ridge", "is also in"),
+    "of the memorization": ("truth/1.h5", "memorization/truth/0.h5", "ridge", "is also in"),
     "of the proxy": ("truth/1.h5", "proxy/1.h5", "validate", "belongs to another study"),
     "of another estimator": (
         "estimates/order0@reference/0.h5",
         "estimates/order0@barycentre/0.h5",
         "validate",
-        "estimates/order0@reference: no shard",
+        "estimates/order0@reference: no estimate shard",
     ),
     "another shard of the table": (
         "store/reference/table-1.h5",
@@ -270,16 +268,16 @@ SWAPS = {  # a file, another of the same study in its place, a job that reads it
 
 
 @pytest.mark.parametrize("case", SWAPS)
-def test_a_file_of_the_same_study_in_the_place_of_another_stops_the_step_that_reads_it(
+def test_a_swapped_file_of_the_same_study_stops_the_job_that_reads_it(
     finished, undisturbed, driver, tree, case
 ):
-    place, other, job, said = SWAPS[case]
+    file, other, job, message = SWAPS[case]
     shutil.copytree(finished.results, tree.results)
     record = finished.job(job)
     for path in outputs(record):
         (tree.root / path).unlink()
-    shutil.copy(finished.results / other, tree.results / place)
-    assert_one_line(driver.step(tree, job, record), said, "rerun rule")
+    shutil.copy(finished.results / other, tree.results / file)
+    assert_one_line(driver.run_job(tree, job, record), message, "rerun rule")
     assert not any((tree.root / path).exists() for path in outputs(record))
-    shutil.copy(finished.results / place, tree.results / place)
-    assert_completed(driver.step(tree, job, record), tree.root, record, undisturbed)
+    shutil.copy(finished.results / file, tree.results / file)
+    assert_completed(driver.run_job(tree, job, record), tree.root, record, undisturbed)

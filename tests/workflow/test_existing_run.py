@@ -326,8 +326,8 @@ def tree(every_step, tmp_path):
 def test_no_job_trains_warm_up_or_reference(tree):
     status, output = tree.snakemake("--dry-run", "--configfile", "mine.yaml")
     assert status == 0, output
-    assert "Reading the run's first checkpoint" in output
-    assert "Reading the reference path from the run's checkpoints" in output
+    assert "Reading the first checkpoint of the run" in output
+    assert "Reading the reference path from the checkpoints of the run" in output
     assert "Retraining for the truth" in output
     for trains in ("Warm-up training", "Training the window in the reference order"):
         assert trains not in output
