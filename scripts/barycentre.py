@@ -31,7 +31,11 @@ def main(job: Job) -> None:
     rows = anchor_gradients(checkpoints, anchors, key)
     write_rows(job.output["table"], key, anchors, problem.units, start.parameters, rows)
     write_path(
-        job.output["path"], key, lambda t: checkpoints.load(start.step + t)[0], steps, anchors
+        job.output["path"],
+        key,
+        lambda t: checkpoints.load(start.step + t)[0],
+        steps=steps,
+        anchors=anchors,
     )
     checkpoints.clear()
 

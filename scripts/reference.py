@@ -17,11 +17,11 @@ def main(job: Job) -> None:
         problem.model,
         start,
         lambda step: problem.batch(schedule[step]),
-        window.steps,
-        context.optimizer_config,
-        window.horizon,
-        checkpoints,
-        "order reference",
+        steps=window.steps,
+        config=context.optimizer_config,
+        horizon=window.horizon,
+        checkpoints=checkpoints,
+        label="order reference",
     )
     job.meter.seconds["training"] += trained.seconds
     job.meter.add("gradients", schedule.size)
@@ -29,8 +29,8 @@ def main(job: Job) -> None:
         job.output["path"],
         context.key,
         lambda t: checkpoints.load(start.step + t)[0] if t else start,
-        window.steps,
-        even_anchors(window.steps, job.params["anchors"]),
+        steps=window.steps,
+        anchors=even_anchors(window.steps, job.params["anchors"]),
     )
     checkpoints.clear()
 

@@ -25,8 +25,8 @@ def main(job: Job) -> None:
             job.output["path"],
             context.key,
             states.state,
-            window.steps,
-            even_anchors(window.steps, job.params["anchors"]),
+            steps=window.steps,
+            anchors=even_anchors(window.steps, job.params["anchors"]),
             exact=[step - steps[0] for step in steps],
         )
 

@@ -34,9 +34,9 @@ def main(job: Job) -> None:
             problem,
             orders.to_retrain(p["bounds"])[p["shard"] :: p["shards"]],
             training,
-            orders.followed(p["trajectories"]),
-            SparseJL(problem.size, p["sketch_rows"]),
-            orders.units_of_interest,
+            followed=orders.followed(p["trajectories"]),
+            sketch=SparseJL(problem.size, p["sketch_rows"]),
+            units=orders.units_of_interest,
         )
     write_arrays(job.output["truth"], context.key, outcome)
     context.checkpoints(every).clear()

@@ -14,11 +14,11 @@ def main(job: Job) -> None:
         problem.model,
         start_state(problem.model),
         lambda step: problem.warmup_batch(step, window.sequences_per_step),
-        window.warmup_steps,
-        context.optimizer_config,
-        window.horizon,
-        checkpoints,
-        "warm-up",
+        steps=window.warmup_steps,
+        config=context.optimizer_config,
+        horizon=window.horizon,
+        checkpoints=checkpoints,
+        label="warm-up",
     )
     job.meter.seconds["training"] += trained.seconds
     job.meter.add("gradients", window.warmup_steps * window.units_per_step)

@@ -128,7 +128,7 @@ def write(folder, layers):
         return State(theta + 1e-3 * t, theta * 1e-3, theta**2 * 1e-3 + 1e-9, t)
 
     write_state(folder / "warm.h5", "k", state(0))
-    write_path(folder / "path.h5", "k", state, WINDOW, np.arange(WINDOW))
+    write_path(folder / "path.h5", "k", state, steps=WINDOW, anchors=np.arange(WINDOW))
     names = [name for name, _ in model.module.named_parameters()]
     for t in CHECKPOINTS:
         where = checkpoint(folder / "run", t)
@@ -156,7 +156,14 @@ def train(folder, layers):
         return Checkpoints(folder / "work", f"{layers}-{readout}", 1)
 
     training = TrainingSetup(start(folder), CLIPPED, WINDOW, [1, WINDOW], checkpoints)
-    retrain_orders(about, [ORDER], training, [ORDER.name], sketch, {ORDER.name: [0]})
+    retrain_orders(
+        about,
+        [ORDER],
+        training,
+        followed=[ORDER.name],
+        sketch=sketch,
+        units={ORDER.name: [0]},
+    )
 
 
 def existing(folder, layers):
@@ -165,7 +172,7 @@ def existing(folder, layers):
     states = RunStates(folder / "run", CHECKPOINTS, about.model)
     with suppress(UserError):  # it is none
         check_run(states, ORDER.schedule, about, optimizer(), 1e-3)
-    write_path(folder / "made.h5", "k", states.state, WINDOW, np.arange(WINDOW))
+    write_path(folder / "made.h5", "k", states.state, steps=WINDOW, anchors=np.arange(WINDOW))
 
 
 def barycentre(folder, layers):
@@ -176,7 +183,7 @@ def barycentre(folder, layers):
     made = run_barycentre(about, clusters(), optimizer(), state, PER_STEP, anchors, kept, "k")
     rows = anchor_gradients(kept, made, "k")
     write_rows(folder / "made.h5", "k", made, UNITS, state.parameters, rows)
-    write_path(folder / "made.h5", "k", lambda t: kept.load(t)[0], WINDOW, made)
+    write_path(folder / "made.h5", "k", lambda t: kept.load(t)[0], steps=WINDOW, anchors=made)
     kept.clear()
 
 

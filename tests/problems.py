@@ -265,7 +265,7 @@ def expansion(problem, states, config, folder, anchors=None, shards=2):
     """Yield the expansion about a path of states, its gradient table included."""
     steps = len(states) - 1
     places = even_anchors(steps, anchors)
-    write_path(folder / "path.h5", "k", lambda t: states[t], steps, places)
+    write_path(folder / "path.h5", "k", lambda t: states[t], steps=steps, anchors=places)
     with opened(folder / "path.h5", "k", "reference") as file:
         path = StoredPath(file)
         for shard, part in enumerate(np.array_split(places, shards)):
@@ -297,7 +297,11 @@ def barycentre(
     rows = anchor_gradients(checkpoints, chosen, "k")
     write_rows(folder / "table-0.h5", "k", chosen, problem.units, start.parameters, rows)
     write_path(
-        folder / "path.h5", "k", lambda t: checkpoints.load(start.step + t)[0], steps, chosen
+        folder / "path.h5",
+        "k",
+        lambda t: checkpoints.load(start.step + t)[0],
+        steps=steps,
+        anchors=chosen,
     )
     with (
         opened(folder / "path.h5", "k", "barycentre") as file,

@@ -1,4 +1,4 @@
-"""A tiny LLaMA-style model as a GGUF file in an archive, as a package holds one."""
+"""A tiny LLaMA-style model as a GGUF file in an archive, like that of a package."""
 
 import json
 import zipfile
@@ -8,8 +8,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from trainorder.data import tokenizer as tokenizers
 
-HEADS, KEYS, LAYERS, LENGTH = 2, 1, 2, 64  # heads of queries, and of keys and values
-PARTS = {  # names of a layer's weights in GGUF, and in transformers
+HEADS, KEYS, LAYERS, LENGTH = 2, 1, 2, 64  # query heads, key and value heads
+PARTS = {  # names of the weights of a layer: in GGUF, and in transformers
     "attn_q": "self_attn.q_proj",
     "attn_k": "self_attn.k_proj",
     "attn_v": "self_attn.v_proj",
@@ -28,7 +28,7 @@ def tokenizer():
 
 
 def model(vocabulary):
-    """Return a model with tied embeddings and fewer heads of keys than of queries."""
+    """Return a model with tied embeddings and fewer key heads than query heads."""
     torch.manual_seed(7)
     return LlamaForCausalLM(
         LlamaConfig(
@@ -40,13 +40,13 @@ def model(vocabulary):
 
 
 def write_archive(path, bpe, llama):
-    """Write model and tokenizer to the GGUF file of an archive at `path`."""
+    """Write an archive with a GGUF file that contains the model and the tokenizer."""
     file = path.with_name("tiny.gguf")
     _write(file, bpe, llama)
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("held/__init__.py", "raise RuntimeError('the package was imported')")
-        archive.write(file, "held/Tiny.F32.gguf")
+        archive.writestr("package/__init__.py", "raise RuntimeError('the package was imported')")
+        archive.write(file, "package/Tiny.F32.gguf")
     file.unlink()
 
 
@@ -86,17 +86,17 @@ def _merges(bpe):
 
 def _tensors(llama):
     weights = llama.state_dict()
-    found = {
+    tensors = {
         "token_embd.weight": weights["model.embed_tokens.weight"],
         "output_norm.weight": weights["model.norm.weight"],
     }
     for layer in range(LAYERS):
-        for mine, theirs in PARTS.items():
-            weight = weights[f"model.layers.{layer}.{theirs}.weight"]
-            if mine in ("attn_q", "attn_k"):
-                weight = _interleaved(weight, HEADS if mine == "attn_q" else KEYS)
-            found[f"blk.{layer}.{mine}.weight"] = weight
-    return found
+        for gguf_name, torch_name in PARTS.items():
+            weight = weights[f"model.layers.{layer}.{torch_name}.weight"]
+            if gguf_name in ("attn_q", "attn_k"):
+                weight = _interleaved(weight, HEADS if gguf_name == "attn_q" else KEYS)
+            tensors[f"blk.{layer}.{gguf_name}.weight"] = weight
+    return tensors
 
 
 def _interleaved(weight, heads):

@@ -1,6 +1,6 @@
-"""A trainer of the tests' own: a plain loop over torch's AdamW that keeps checkpoints, as a user's.
+"""A small trainer like that of a user: a loop over torch's AdamW that writes checkpoints.
 
-It writes its moments with the function that `docs/run.md` gives.
+It writes the moments with the function of `docs/run.md`.
 """
 
 import json
@@ -21,36 +21,39 @@ UNITS = len(UNIT_DOMAINS)
 
 
 def documented(name):
-    """Return what the code blocks of the page on existing runs define under a name."""
+    """Return the object `name` that the code blocks of `docs/run.md` define."""
     blocks = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.S)
-    made = {}
+    namespace = {}
     for block in blocks[:2]:
-        exec(block, made)
-    return made[name]
+        exec(block, namespace)
+    return namespace[name]
 
 
 def token_arrays(warmup=0, seed=5):
-    """Return random tokens of the test's sizes, `warmup` sequences before the window."""
+    """Return random tokens by tensor name, with `warmup` warm-up sequences."""
     rng = np.random.default_rng(seed)
 
-    def drawn(*shape):
-        # skewed, so that there is something to learn
+    def random_tokens(*shape):
+        # The distribution is skewed so that a model can learn it.
         return rng.integers(0, VOCABULARY, (*shape, LENGTH)) ** 2 // VOCABULARY
 
-    arrays = {"units": drawn(UNITS, UNIT_SIZE), "heldout": drawn(len(DOMAINS), HELDOUT)}
-    return {**arrays, "warmup": drawn(warmup)} if warmup else arrays
+    arrays = {
+        "units": random_tokens(UNITS, UNIT_SIZE),
+        "heldout": random_tokens(len(DOMAINS), HELDOUT),
+    }
+    return {**arrays, "warmup": random_tokens(warmup)} if warmup else arrays
 
 
 def write_tokens(path, arrays, **metadata):
-    """Write a file of source `tokens`; `metadata` replaces entries, None leaves one out."""
+    """Write a token file; `metadata` replaces entries, and None removes one."""
     entries = {"domains": DOMAINS, "unit_domains": UNIT_DOMAINS, "vocabulary": VOCABULARY}
     entries = {name: json.dumps(value) for name, value in entries.items()} | metadata
-    kept = {name: value for name, value in entries.items() if value is not None}
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path, kept)
+    text = {name: value for name, value in entries.items() if value is not None}
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path, text)
 
 
 def llama(seed=3, **changes):
-    """Return a small decoder with tied embeddings, the one that the study has for these sizes."""
+    """Return a small decoder with tied embeddings, as a study creates it for these sizes."""
     torch.manual_seed(seed)
     sizes = {
         "vocab_size": VOCABULARY, "hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 1,
@@ -61,9 +64,9 @@ def llama(seed=3, **changes):
 
 
 def train(module, batches, rate, folder, first=0, every=1, **adamw):
-    """Train on `batches` (n, L) and keep a checkpoint every few steps from `first` on.
+    """Train on `batches` (n, L) and return all states from step `first` to the end.
 
-    Returns the states from step `first` to the end, whether they were kept or not.
+    A checkpoint is written at every `every`-th step from `first` on.
     """
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     options = {"betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.0, **adamw}
@@ -73,9 +76,9 @@ def train(module, batches, rate, folder, first=0, every=1, **adamw):
         if step >= first:
             states.append(state_of(trained, optimizer, step))
             if (step - first) % every == 0:
-                place = Path(folder) / f"checkpoint-{step}"
-                module.save_pretrained(place)
-                save_optimizer(place, module, optimizer)
+                target = Path(folder) / f"checkpoint-{step}"
+                module.save_pretrained(target)
+                save_optimizer(target, module, optimizer)
         if step < len(batches):
             tokens = torch.as_tensor(batches[step])
             logits = module(tokens).logits[:, :-1]
@@ -89,7 +92,7 @@ def train(module, batches, rate, folder, first=0, every=1, **adamw):
 
 
 def state_of(trained, optimizer, step):
-    """Return parameters and moments as vectors, zeros before the first update."""
+    """Return parameters and moments as vectors; moments are zero before the first update."""
     entries = [optimizer.state.get(parameter, {}) for parameter in trained]
 
     def joined(name):

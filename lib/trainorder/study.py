@@ -328,7 +328,12 @@ class Study:
                 lambda place, readout: Checkpoints(work, "run", self.window.steps),
             )
             outcome = retrain_orders(
-                self.problem, [order], training, [], SparseJL(self.problem.size, 16), {}
+                self.problem,
+                [order],
+                training,
+                followed=[],
+                sketch=SparseJL(self.problem.size, 16),
+                units={},
             )
         return dict(zip(outcome["metric"], outcome["value"][0].tolist(), strict=True))
 

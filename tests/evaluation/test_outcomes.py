@@ -54,7 +54,12 @@ def test_readouts_divide_a_training_and_do_not_change_it(tmp_path):
     sketch = SparseJL(problem.size, 64)
     whole, parts = (
         retrain_orders(
-            problem, ORDERS, real(warm, config, tmp_path / name, readouts), FOLLOWED, sketch, {}
+            problem,
+            ORDERS,
+            real(warm, config, tmp_path / name, readouts),
+            followed=FOLLOWED,
+            sketch=sketch,
+            units={},
         )
         for name, readouts in (("whole", [6]), ("parts", [2, 3, 6]))
     )
@@ -64,7 +69,12 @@ def test_readouts_divide_a_training_and_do_not_change_it(tmp_path):
     assert np.array_equal(parts["along"][:, -1], parts["value"]), "the last readout is not the end"
     short = [Order("first", "custom", "custom", ORDERS[0].schedule[:2])]
     first = retrain_orders(
-        problem, short, real(warm, config, tmp_path / "first", [2]), [], sketch, {}
+        problem,
+        short,
+        real(warm, config, tmp_path / "first", [2]),
+        followed=[],
+        sketch=sketch,
+        units={},
     )
     assert np.array_equal(parts["along"][0, 0], first["value"][0]), "a readout is at another step"
 
@@ -73,7 +83,8 @@ def test_orders_about_a_unit_report_its_loss(tmp_path):
     problem, config, warm, _ = prepare()
     units = {ORDERS[0].name: [0], ORDERS[1].name: [1, 4]}
     sketch = SparseJL(problem.size, 64)
-    found = retrain_orders(problem, ORDERS, real(warm, config, tmp_path, [6]), [], sketch, units)[
+    training = real(warm, config, tmp_path, [6])
+    found = retrain_orders(problem, ORDERS, training, followed=[], sketch=sketch, units=units)[
         "unit_loss"
     ]
     state, _ = Checkpoints(tmp_path / "work", "1-0", 4).latest(0)
@@ -88,7 +99,7 @@ def test_replay_and_training_agree_on_what_they_report(tmp_path):
     problem, config, warm, states = prepare()
     sketch = SparseJL(problem.size, 64)
     training = real(warm, config, tmp_path, [6])
-    true = retrain_orders(problem, ORDERS, training, FOLLOWED, sketch, {})
+    true = retrain_orders(problem, ORDERS, training, followed=FOLLOWED, sketch=sketch, units={})
     with expansion(problem, states, config, tmp_path) as about:
         found = replay_orders(Taylor2(about), problem, ORDERS, FOLLOWED, sketch)
     assert found["order"] == true["order"] == [order.name for order in ORDERS]
@@ -108,10 +119,12 @@ RUN = [Order("reference", "reference", "reference", REFERENCE), *ORDERS[1:]]
 def of_a_run(problem, config, warm, states, folder, readouts):
     """Return the outcome of RUN where the states of the reference are given."""
     sketch, about = SparseJL(problem.size, 64), {"reference": [0, 3]}
-    path.write_path(folder / "run.h5", "k", states.__getitem__, 6, np.arange(6))
+    path.write_path(folder / "run.h5", "k", states.__getitem__, steps=6, anchors=np.arange(6))
     with opened(folder / "run.h5", "k", "reference") as file:
         training = real(warm, config, folder, readouts, path.Path(file))
-        return retrain_orders(problem, RUN, training, ["reference"], sketch, about)
+        return retrain_orders(
+            problem, RUN, training, followed=["reference"], sketch=sketch, units=about
+        )
 
 
 def test_the_truth_of_a_run_s_order_is_what_training_it_gives_and_nothing_is_trained(tmp_path):

@@ -25,7 +25,7 @@ def study(tmp_path):
     states = torch_states(problem, start, REFERENCE, config)
     write_state(tmp_path / "warm.h5", KEY, states[0])
     file, anchors = tmp_path / "reference" / "path.h5", even_anchors(STEPS, None)
-    write_path(file, KEY, lambda t: states[t], STEPS, anchors)
+    write_path(file, KEY, lambda t: states[t], steps=STEPS, anchors=anchors)
     tables = [tmp_path / "reference" / f"table-{shard}.h5" for shard in range(2)]
     with opened_path(file, KEY) as path:
         for shard, table in enumerate(tables):

@@ -1,7 +1,7 @@
-"""Losses and their derivatives are computed on the device, all else on the host.
+"""Losses and their derivatives are computed on the device, everything else on the host.
 
-Without a GPU, fake tensors stand in for those on one: they hold no numbers, but each knows its
-device, and an operation on tensors of two devices fails.
+Without a GPU, fake tensors replace those of a GPU. They store no numbers but have a device, and an
+operation on tensors of two devices fails.
 """
 
 import os
@@ -26,15 +26,15 @@ from trainorder.training.meter import Meter
 from trainorder.training.model import next_token_loss
 from trainorder.training.problem import LanguageProblem
 
-OTHER = torch.device("meta")  # of fake tensors: any device that is not the host
+OTHER = torch.device("meta")  # for fake tensors any device other than the host works
 SCHEDULE = np.array([[0, 3], [1, 4], [2, 5]])
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")
 
 
 @pytest.fixture
 def elsewhere(monkeypatch):
-    """Return a problem on another device than the host, both without numbers."""
-    monkeypatch.setattr(model_module, "_some_given", lambda tokens: False)  # it looks at numbers
+    """Return a problem on a device other than the host; its tensors store no numbers."""
+    monkeypatch.setattr(model_module, "_has_context", lambda tokens: False)  # reads numbers
     monkeypatch.setattr(
         large_tensors, "_allocate", lambda make, shape, dtype: torch.empty(shape, dtype=dtype)
     )
@@ -61,28 +61,28 @@ def trained(problem, config, folder, observe=None):
         problem.model,
         training.start_state(problem.model),
         lambda step: problem.batch(SCHEDULE[step]),
-        len(SCHEDULE),
-        config,
-        HORIZON,
-        Checkpoints(folder, "key", 2),
-        "test",
-        observe,
+        steps=len(SCHEDULE),
+        config=config,
+        horizon=HORIZON,
+        checkpoints=Checkpoints(folder, "key", 2),
+        label="test",
+        observe=observe,
     )
 
 
-def test_on_the_processor_a_loss_is_that_of_the_module_itself():
+def test_on_the_cpu_the_loss_equals_that_of_the_module():
     problem = language_problem(dtype=torch.float32)
     model, tokens = problem.model, problem.batch(SCHEDULE[0])
     theta = model.parameters().requires_grad_()
     named = [name for name, p in model.module.named_parameters() if p.requires_grad]
     weights = dict(zip(named, model.split(theta), strict=True))
     expected = next_token_loss(functional_call(model.module, weights, (tokens,)).logits, tokens)
-    found = model.loss(theta, tokens)
-    assert torch.equal(found, expected)
-    wanted, got = (torch.autograd.grad(loss, theta)[0] for loss in (expected, found))
-    assert torch.equal(got, wanted)
-    named = language_problem(dtype=torch.float32, device=torch.device("cpu"))
-    assert torch.equal(theta, named.model.parameters()), "naming the processor changes the model"
+    loss = model.loss(theta, tokens)
+    assert torch.equal(loss, expected)
+    gradients = [torch.autograd.grad(value, theta)[0] for value in (expected, loss)]
+    assert torch.equal(*gradients)
+    explicit = language_problem(dtype=torch.float32, device=torch.device("cpu"))
+    assert torch.equal(theta, explicit.model.parameters()), "device=cpu changes the model"
 
 
 def test_module_and_tokens_are_on_the_device_and_vectors_on_the_host(elsewhere):
@@ -112,44 +112,49 @@ def test_a_loss_is_on_the_device_and_its_derivatives_on_the_host(elsewhere, whic
 def test_training_keeps_its_moments_on_the_device_and_returns_states_on_the_host(
     elsewhere, tmp_path, monkeypatch
 ):
-    kept, seen, before = [], [], training._optimizer
-    monkeypatch.setattr(torch.Tensor, "item", lambda tensor: 1.0)  # there are no numbers to read
+    moments_of_torch, devices, original = [], [], training._optimizer
+    monkeypatch.setattr(torch.Tensor, "item", lambda tensor: 1.0)  # fake tensors store no numbers
     monkeypatch.setattr(training, "_check_finite", lambda *arguments: None)
     monkeypatch.setattr(training, "_save", lambda checkpoints, run: None)
 
     def optimizer(model, moments, *arguments):
-        made, schedule = before(model, moments, *arguments)
+        adamw, schedule = original(model, moments, *arguments)
         for parameter in model.trained:
-            kept.extend(made.state[parameter][name] for name in ("exp_avg", "exp_avg_sq"))
-        return made, schedule
+            state = adamw.state[parameter]
+            moments_of_torch.extend(state[name] for name in ("exp_avg", "exp_avg_sq"))
+        return adamw, schedule
 
     def observe(theta):
-        seen.append(theta.device.type)
+        devices.append(theta.device.type)
         return np.zeros(1)
 
     monkeypatch.setattr(training, "_optimizer", optimizer)
-    run = trained(elsewhere, optimizer_config(gradient_clip=1.0), tmp_path, observe)
-    assert {moment.device for moment in kept} == {OTHER}, "the update is made on the host"
-    parts = (run.state.parameters, run.state.exp_avg, run.state.exp_avg_sq)
+    result = trained(elsewhere, optimizer_config(gradient_clip=1.0), tmp_path, observe)
+    assert {moment.device for moment in moments_of_torch} == {OTHER}, (
+        "the update is computed on the host"
+    )
+    parts = (result.state.parameters, result.state.exp_avg, result.state.exp_avg_sq)
     assert {part.device.type for part in parts} == {"cpu"}
-    assert set(seen) == {"cpu"}, "what is observed is not on the host"
+    assert set(devices) == {"cpu"}, "observed parameters are not on the host"
 
 
-def test_a_gpu_that_is_not_there_is_one_line(monkeypatch):
+def test_cuda_without_a_gpu_raises(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match=r"device: cuda.*no GPU.*set device to cpu") as caught:
-        LanguageProblem.load("corpus.h5", Meter(), "key", {}, 0, 1, "cuda")
+        LanguageProblem.load(
+            "corpus.h5", Meter(), "key", model={}, seed=0, threads=1, device="cuda"
+        )
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("there", "expected"), [(False, "cpu"), (True, "cuda")])
-def test_auto_is_the_gpu_where_there_is_one(monkeypatch, there, expected):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+@pytest.mark.parametrize(("available", "expected"), [(False, "cpu"), (True, "cuda")])
+def test_auto_is_the_gpu_if_torch_finds_one(monkeypatch, available, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
     assert resolved("auto") == expected
     assert [resolved(name) for name in ("cpu", "cuda")] == ["cpu", "cuda"]
 
 
-def test_a_gpu_computes_in_float32_and_the_same_each_time(monkeypatch):
+def test_a_gpu_computes_in_float32_and_deterministically(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
@@ -160,42 +165,42 @@ def test_a_gpu_computes_in_float32_and_the_same_each_time(monkeypatch):
     assert torch.are_deterministic_algorithms_enabled()
 
 
-def test_the_gpus_of_a_study_are_named_and_none_where_there_was_none():
-    plain, made = Meter(), [Meter() for _ in range(3)]
-    for meter, name in zip(made, ("B", "A", "B"), strict=True):
+def test_the_costs_name_the_gpus_of_a_study_if_it_used_any():
+    plain, meters = Meter(), [Meter() for _ in range(3)]
+    for meter, name in zip(meters, ("B", "A", "B"), strict=True):
         meter.gpu = name
-    assert "gpu" not in plain.as_dict(), "the records of studies without a GPU change"
-    jobs = {"corpus": [plain.as_dict()], "truth": [meter.as_dict() for meter in made]}
+    assert "gpu" not in plain.as_dict(), "a study without a GPU has a key gpu"
+    jobs = {"corpus": [plain.as_dict()], "truth": [meter.as_dict() for meter in meters]}
     assert accounting.gpus(jobs) == {"gpus": ["A", "B"]}
     assert accounting.gpus({"corpus": [plain.as_dict()]}) == {}
 
 
 @needs_gpu
 @pytest.mark.gpu
-def test_gradients_and_higher_derivatives_are_those_of_the_processor():
+def test_derivatives_on_a_gpu_equal_those_on_the_cpu():
     host = language_problem()
-    there = language_problem(device=prepared("cuda"))
+    on_gpu = language_problem(device=prepared("cuda"))
     theta = host.model.parameters()
-    assert torch.equal(theta, there.model.parameters()), "the initial model depends on the device"
+    assert torch.equal(theta, on_gpu.model.parameters()), "the initial model depends on the device"
     generator = torch.Generator().manual_seed(2)
     moves = torch.randn(2, len(theta), dtype=theta.dtype, generator=generator)
-    for which, loss in losses(there).items():
+    for which, loss in losses(on_gpu).items():
         for order in (0, 1, 2):
-            found = taylor_rows(loss, theta, 0.1 * moves, order)
+            computed = taylor_rows(loss, theta, 0.1 * moves, order)
             expected = taylor_rows(losses(host)[which], theta, 0.1 * moves, order)
-            error = relative_error(found, expected)
-            assert error < 1e-10, f"{which}, order {order}: the GPU strays by {error:.1e}"
+            error = relative_error(computed, expected)
+            assert error < 1e-10, f"{which}, order {order}: the error of the GPU is {error:.1e}"
 
 
 @needs_gpu
 @pytest.mark.gpu
-def test_training_on_a_gpu_is_that_of_the_processor_and_the_same_each_time(tmp_path):
+def test_training_on_a_gpu_is_deterministic_and_equals_that_on_the_cpu(tmp_path):
     ends, config = [], optimizer_config()
     for number, device in enumerate(("cpu", "cuda", "cuda")):
         problem = language_problem(dtype=torch.float32, device=prepared(device))
-        run = trained(problem, config, tmp_path / str(number))
-        ends.append(run.state.parameters)
+        result = trained(problem, config, tmp_path / str(number))
+        ends.append(result.state.parameters)
     host, first, second = ends
-    assert torch.equal(first, second), "two runs on the GPU differ"
+    assert torch.equal(first, second), "two trainings on the GPU differ"
     error = relative_error(first, host)
-    assert error < 1e-4, f"the GPU strays by {error:.1e}"
+    assert error < 1e-4, f"the error of the GPU is {error:.1e}"

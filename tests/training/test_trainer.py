@@ -1,4 +1,4 @@
-"""Real training is torch's, starts where it is told, and resumes to the same bits."""
+"""Training equals that of torch, starts at the given state and resumes to the same bits."""
 
 import numpy as np
 import pytest
@@ -22,44 +22,52 @@ SCHEDULE = np.array([[0, 3], [1, 4], [2, 5], [3, 3], [0, 1]])
 
 
 class KilledError(Exception):
-    """Stands for the end of a process."""
+    """Simulates a killed process."""
 
 
 def run(problem, start, config, folder, every=2, kill_at=None, observe=None):
-    """Train along SCHEDULE, dying before step `kill_at`."""
+    """Train along SCHEDULE; raise before step `kill_at`."""
 
     def batch(step):
         if step == kill_at:
             raise KilledError
         return problem.batch(SCHEDULE[step])
 
-    saved = Checkpoints(folder, "key", every)
-    arguments = (problem.model, start, batch, len(SCHEDULE), config, HORIZON, saved, "test")
-    return train(*arguments, observe=observe)
+    return train(
+        problem.model,
+        start,
+        batch,
+        steps=len(SCHEDULE),
+        config=config,
+        horizon=HORIZON,
+        checkpoints=Checkpoints(folder, "key", every),
+        label="test",
+        observe=observe,
+    )
 
 
 @pytest.mark.parametrize("pairs", [False, True], ids=["text", "pairs"])
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 @pytest.mark.parametrize("clip", [None, 0.05])
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
-def test_training_from_a_warm_state_is_torch_from_that_state(kind, schedule, clip, pairs, tmp_path):
+def test_training_from_a_warm_state_equals_torch(kind, schedule, clip, pairs, tmp_path):
     problem = language_problem(pairs=pairs)
     config = optimizer_config(
         weight_decay=0.1, schedule=schedule, linear_warmup_steps=10, gradient_clip=clip, **kind
     )
     warm = warm_state(problem, problem.model.parameters(), config)
-    found = run(problem, warm, config, tmp_path)
-    state, losses = found.state, found.losses
+    result = run(problem, warm, config, tmp_path)
+    state, losses = result.state, result.losses
     expected = torch_states(problem, warm, SCHEDULE, config)
     assert state.step == warm.step + len(SCHEDULE)
     for name in MOMENTS:
         error = relative_error(getattr(state, name), getattr(expected[-1], name))
-        assert error < 1e-10, f"{name} strays from torch's by {error:.1e}"
+        assert error < 1e-10, f"{name} differs from torch by {error:.1e}"
     first = np.mean([float(problem.loss(warm.parameters, u).detach()) for u in SCHEDULE[0]])
     assert losses[0] == pytest.approx(first, rel=1e-12), "the first loss is not the warm model's"
 
 
-def test_a_schedule_spans_what_the_configuration_says(tmp_path):
+def test_the_configured_horizon_overrides_that_of_the_study(tmp_path):
     ends = []
     for horizon in (None, HORIZON, 9):
         problem = language_problem()
@@ -67,12 +75,12 @@ def test_a_schedule_spans_what_the_configuration_says(tmp_path):
         warm = warm_state(problem, problem.model.parameters(), config)
         ends.append(run(problem, warm, config, tmp_path / str(horizon)).state.parameters)
     assert torch.equal(ends[0], ends[1])
-    assert not torch.equal(ends[1], ends[2]), "the configured horizon moves no rate"
+    assert not torch.equal(ends[1], ends[2]), "the configured horizon has no effect"
 
 
 @pytest.mark.parametrize("kill_at", [1, 2, 3, 4])
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
-def test_a_killed_run_resumes_to_the_same_bits(kind, kill_at, tmp_path):
+def test_a_killed_training_resumes_to_the_same_bits(kind, kill_at, tmp_path):
     problem, config = language_problem(), optimizer_config(weight_decay=0.1, **kind)
     start = start_state(problem.model)
 
@@ -86,10 +94,10 @@ def test_a_killed_run_resumes_to_the_same_bits(kind, kill_at, tmp_path):
     spent = float(saved[1]["seconds"]) if saved else 0.0
     resumed = run(problem, start, config, tmp_path / "killed", observe=observe)
     for name in MOMENTS:
-        ends = (getattr(made.state, name) for made in (whole, resumed))
+        ends = (getattr(result.state, name) for result in (whole, resumed))
         assert torch.equal(*ends), f"resuming changes {name}"
     assert np.array_equal(whole.losses, resumed.losses), "resuming loses or repeats losses"
-    assert resumed.seconds > spent, "the time before the kill is forgotten"
+    assert resumed.seconds > spent, "the seconds before the kill are missing"
     assert np.array_equal(whole.rows, resumed.rows), "resuming loses or repeats observed rows"
 
 
@@ -101,10 +109,13 @@ def test_observed_rows_are_the_start_and_every_step(kind, tmp_path):
     expected = torch_states(problem, start, SCHEDULE, config)
     assert len(rows) == len(SCHEDULE) + 1
     for row, state in zip(rows, expected, strict=True):
-        assert np.allclose(row, state.parameters.numpy(), rtol=1e-9), "rows are out of step"
+        assert np.allclose(row, state.parameters.numpy(), rtol=1e-9), (
+            "a row belongs to another step"
+        )
 
 
-def test_a_loss_that_goes_nan_names_the_run_and_the_step(tmp_path):
-    problem, config = language_problem(), optimizer_config(learning_rate=1e200)
+def test_a_loss_that_is_not_finite_raises_with_the_label_and_the_step(tmp_path):
+    problem = language_problem(dtype=torch.float32)  # 1e30 squared overflows
+    config = optimizer_config(learning_rate=1e30)
     with pytest.raises(DivergedError, match=r"test: step \d: .*lower optimizer\.learning_rate"):
         run(problem, start_state(problem.model), config, tmp_path)

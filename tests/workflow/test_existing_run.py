@@ -301,7 +301,7 @@ def test_a_run_of_another_order_stops_the_step_in_one_line(every_step, tmp_path)
 def test_a_checkpoint_of_another_model_stops_the_step_in_one_line(every_step, tmp_path):
     study = ByHand(copied_tree(every_step, tmp_path), every_step[0].run)
     save_file({"x": torch.ones(2)}, tmp_path / "tree/run/checkpoint-4/model.safetensors")
-    assert_one_line(study.warm(), "run/checkpoint-4/model.safetensors: `x` is of no trained")
+    assert_one_line(study.warm(), "run/checkpoint-4/model.safetensors: `x` belongs to no trained")
 
 
 def copied_tree(made, folder):

@@ -138,11 +138,11 @@ def _retrained(
             problem.model,
             state,
             partial(_batch, problem, order, first),
-            last - first,
-            setup.config,
-            setup.horizon,
-            setup.checkpoints(place, number),
-            f"order {order.name}",
+            steps=last - first,
+            config=setup.config,
+            horizon=setup.horizon,
+            checkpoints=setup.checkpoints(place, number),
+            label=f"order {order.name}",
             observe=(lambda theta: sketch(theta).numpy()) if sketch else None,
         )
         problem.meter.seconds["training"] += segment.seconds

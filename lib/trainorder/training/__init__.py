@@ -1,1 +1,1 @@
-"""The learning problem, its optimizer, and real training with `torch.optim`."""
+"""The model and its losses, the optimizer, and training with `torch.optim`."""

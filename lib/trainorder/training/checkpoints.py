@@ -1,4 +1,4 @@
-"""Resumable states of a trainer, outside the outputs that a workflow declares."""
+"""Training checkpoints, from which an interrupted job resumes. They are no workflow outputs."""
 
 import glob
 import shutil
@@ -15,18 +15,27 @@ from trainorder.training.optimizer import MOMENTS, State
 
 
 class Checkpoints:
-    """States by step in a folder named after a hash of all that determines them.
+    """The training states of one job in the folder `<folder>/<key>`, one file for each step.
 
-    A state that cannot be read counts as absent, so a damaged one costs time and never correctness.
+    `key` is a hash of everything that determines the states. An unreadable state counts as absent,
+    so a damaged file costs time but never changes a result.
     """
 
     def __init__(self, folder: str | Path, key: str, every: int, keep_all: bool = False) -> None:
-        """Keep states every `every` steps; only the last one unless `keep_all`."""
+        """Describe the folder; nothing is read or written.
+
+        Args:
+            folder: the folder of all checkpoints.
+            key: the hash that names the subfolder.
+            every: number of optimizer steps between two states.
+            keep_all: whether all states are kept; otherwise only the last one is.
+
+        """
         self.folder, self.key = Path(folder) / key, key
         self.every, self.keep_all = every, keep_all
 
     def save(self, state: State, **records: np.ndarray) -> None:
-        """Write one state, and the records that go with it."""
+        """Write a state and arrays that belong to it, such as the losses up to its step."""
         with creating(self._path(state.step), self.key) as file:
             _write(file, state)
             for name, array in records.items():
@@ -37,12 +46,12 @@ class Checkpoints:
                     self._path(step).unlink(missing_ok=True)
 
     def latest(self, start: int) -> tuple[State, dict[str, np.ndarray]] | None:
-        """Return the last readable state and its records, if there is one.
+        """Return the state to resume from and its records; None if there is none.
 
-        Where all states are kept, those that follow step `start` are read up to the first that is
-        missing or damaged, since whoever resumes makes what comes later alone.
+        This is the last readable state. With `keep_all` it is the last one before the first state
+        after step `start` that is missing or damaged: resuming there writes that state again.
         """
-        if self.keep_all:  # another process that ran this may have removed some of them
+        if self.keep_all:  # another process with the same key may have removed some states
             steps = list(takewhile(self._whole, count(start + self.every, self.every)))
         else:
             steps = sorted(self._steps())
@@ -54,10 +63,10 @@ class Checkpoints:
         return None
 
     def load(self, step: int) -> tuple[State, dict[str, np.ndarray]]:
-        """Return the state of one step and its records.
+        """Return the state after `step` updates and its records.
 
         Raises:
-            UserError: missing or damaged.
+            UserError: the file is missing or damaged.
 
         """
         try:
@@ -66,13 +75,12 @@ class Checkpoints:
                 records = {name: np.asarray(file[name]) for name in file if name not in MOMENTS}
         except UserError:
             raise UserError(
-                f"{self._path(step)}: this state of a trainer is missing or damaged; "
-                "run the same step again"
+                f"{self._path(step)}: training checkpoint missing or damaged; run the job again"
             ) from None
         return state, records
 
     def clear(self) -> None:
-        """Remove the folder, once the outputs made from it are published."""
+        """Remove the folder; call this after the outputs of the job are published."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, step: int) -> Path:
@@ -86,12 +94,13 @@ class Checkpoints:
             return False
 
     def _steps(self) -> list[int]:
-        found = glob.glob("[0-9]*.h5", root_dir=self.folder)  # none, of a folder that is removed
-        return [int(Path(name).stem) for name in found]
+        # `glob` returns an empty list if another process removes the folder at the same time.
+        names = glob.glob("[0-9]*.h5", root_dir=self.folder)
+        return [int(Path(name).stem) for name in names]
 
 
 def write_state(path: str | Path, key: str, state: State) -> None:
-    """Publish one state (the warm checkpoint) as a sealed file of study `key`."""
+    """Publish a state, such as the warm checkpoint, as a sealed file of the study `key`."""
     with creating(path, key, step=state.step) as file:
         _write(file, state)
 
@@ -99,8 +108,13 @@ def write_state(path: str | Path, key: str, state: State) -> None:
 def read_state(path: str | Path, key: str, rule: str) -> State:
     """Return the state that `write_state` published.
 
+    Args:
+        path: the file.
+        key: the study key that the file must have.
+        rule: the workflow rule that writes the file. Error messages name it.
+
     Raises:
-        UserError: missing, damaged, or of another study.
+        UserError: the file is missing, damaged or belongs to another study.
 
     """
     with opened(path, key, rule) as file:

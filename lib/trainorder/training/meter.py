@@ -1,4 +1,4 @@
-"""What a piece of work cost: wall seconds, peak memory and counts of passes through the model."""
+"""Measure the cost of a job: wall seconds, peak memory and passes through the model."""
 
 import resource
 import sys
@@ -8,14 +8,19 @@ from typing import Any
 
 
 class Meter:
-    """Counts passes (`gradients`, `hvps`, `third_derivatives`, `forwards`) and times named spans.
+    """Counter of passes through the model and timer of named spans.
 
-    A gradient is one unit's: one forward and one backward pass through one unit of text. `gpu` is
-    the name of the one that was computed on, if any was.
+    Attributes:
+        counts: number of passes by kind: `gradients`, `hvps` (Hessian-vector products),
+            `third_derivatives` and `forwards`. One gradient is one forward and one backward pass
+            through the sequences of one unit.
+        seconds: wall seconds by span.
+        gpu: the name of the GPU; None on a CPU.
+
     """
 
     def __init__(self) -> None:
-        """Start the clock."""
+        """Start the timer of `wall_seconds`."""
         self.counts: Counter[str] = Counter()
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.gpu: str | None = None
@@ -26,11 +31,11 @@ class Meter:
         self.counts[kind] += n
 
     def time(self, span: str) -> "_Span":
-        """Return a context manager that adds its duration to `seconds[span]`."""
+        """Return a context manager that adds its wall seconds to `seconds[span]`."""
         return _Span(self, span)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return counts, spans, wall seconds since the start, peak resident bytes, and the GPU."""
+        """Return the wall seconds since the start, peak bytes, counts, seconds and GPU for JSON."""
         return {
             "wall_seconds": time.perf_counter() - self._start,
             "peak_bytes": peak_bytes(),
@@ -52,6 +57,6 @@ class _Span:
 
 
 def peak_bytes() -> int:
-    """Return this process's peak resident set in bytes."""
+    """Return the peak resident memory of this process in bytes."""
     scale = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale

@@ -1,4 +1,4 @@
-"""The language model as a function of one flat vector of the parameters that are trained."""
+"""The language model as a function of one vector that contains all trained parameters."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,24 +13,25 @@ from trainorder.errors import UserError
 from trainorder.numerics import large_tensors
 from trainorder.numerics.differentiable_split import split
 
-_IGNORED = -100  # a label that cross-entropy leaves out
+_IGNORED = -100  # label of positions that do not count in the cross-entropy
 
 
 class LanguageModel:
-    """A causal language model of transformers: a new LLaMA-style decoder, or one of the user's.
+    """A causal language model of transformers: a new LLaMA-style decoder or a pretrained model.
 
-    The parameters that are trained are seen as one vector theta of shape (P,), in the order of the
-    module's `named_parameters`. Eager attention because second derivatives need it: the fused
-    kernels have none.
+    The trained parameters form one vector theta of shape (P,), in the sequence of the module's
+    `named_parameters`. Attention is eager, because the fused kernels have no second derivatives.
 
-    The module lives on a device; vectors live on the host, where all that is not a loss or its
-    derivative is computed. A loss moves theta, and autograd moves its derivatives back.
+    The module is on `device`. Vectors such as theta are on the host, where everything except losses
+    and their derivatives is computed. A loss copies theta to the device, and autograd copies the
+    derivatives back.
 
     Attributes:
-        module: the model.
+        module: the torch module.
         trained: the parameters of `module` that are trained.
-        size: P.
-        device: of the module and of the tokens that it takes.
+        size: P, the number of trained parameters.
+        dtype: the dtype of the module.
+        device: the device of the module and of its input tokens.
 
     """
 
@@ -43,12 +44,19 @@ class LanguageModel:
         dtype: torch.dtype,
         device: torch.device | None = None,
     ) -> None:
-        """Initialise what is new from `seed`, in `dtype`, for sequences of `length` tokens.
+        """Create or load the model.
 
-        They are drawn on torch's default device, and then moved to `device`, if one is given.
+        Args:
+            config: the section `model`.
+            vocabulary: number of tokens of the corpus.
+            length: tokens per sequence.
+            seed: seed of all new weights, drawn on torch's default device.
+            dtype: the dtype of the module.
+            device: the device to move the module to; None leaves it on the default device.
 
         Raises:
-            UserError: the model of the user's cannot be loaded, or does not fit the text.
+            UserError: the pretrained model cannot be loaded, has fewer than `vocabulary` tokens, or
+                does not accept `length` tokens.
 
         """
         torch.manual_seed(seed)
@@ -68,7 +76,7 @@ class LanguageModel:
         self.size = sum(self._sizes)
         self.dtype = dtype
         self.device = self.trained[0].device
-        if self.device.type == "cpu":  # so that they are given back where only losses are computed
+        if self.device.type == "cpu":  # views of one large tensor, whose pages can be released
             for parameter, part in zip(self.trained, self.split(self.parameters()), strict=True):
                 parameter.data = part
 
@@ -81,7 +89,7 @@ class LanguageModel:
         return result
 
     def load(self, theta: Tensor) -> None:
-        """Copy `theta` (P,) into the trained parameters, wherever either is."""
+        """Copy `theta` (P,), on any device, into the trained parameters."""
         with torch.no_grad():
             for parameter, part in zip(self.trained, self.split(theta), strict=True):
                 parameter.copy_(part)
@@ -94,27 +102,33 @@ class LanguageModel:
         return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
     def loss(self, theta: Tensor, tokens: Tensor) -> Tensor:
-        """Return the mean next-token loss at `theta` in nats per token, a differentiable scalar.
+        """Return the mean next-token loss at `theta` as a differentiable scalar.
 
-        `theta` is (P,) on any device, `tokens` (n, L) int64 on the model's, as the loss is; given
-        ones are marked as `Corpus` says.
+        Args:
+            theta: (P,) on any device.
+            tokens: (n, L) int64 on the device of the model; context tokens are negative, as
+                `Corpus` describes.
+
+        Returns:
+            The loss in nats per token, on the device of the model.
+
         """
         if self.device.type == "cpu":
             parts = split(theta, self._sizes)
         else:
             parts = theta.to(self.device).split(self._sizes)
         weights = dict(zip(self._names, self._shaped(parts), strict=True))
-        found = functional_call(self.module, weights, (_unmarked(tokens),))
-        return next_token_loss(found.logits, tokens)
+        output = functional_call(self.module, weights, (_token_numbers(tokens),))
+        return next_token_loss(output.logits, tokens)
 
     def module_loss(self, tokens: Tensor) -> Tensor:
-        """Return the same loss at the module's own parameters."""
-        return next_token_loss(self.module(_unmarked(tokens)).logits, tokens)
+        """Return the loss of `tokens` (n, L) int64 at the current parameters of the module."""
+        return next_token_loss(self.module(_token_numbers(tokens)).logits, tokens)
 
 
 def _decoder(config: ModelConfig, vocabulary: int, length: int) -> torch.nn.Module:
     """Return a new LLaMA-style decoder with tied embeddings."""
-    # Imported here: it takes seconds, and jobs without a model do not need it.
+    # Imported here because it takes seconds and jobs without a model do not need it.
     from transformers import LlamaConfig, LlamaForCausalLM
 
     return LlamaForCausalLM(
@@ -137,40 +151,46 @@ def _decoder(config: ModelConfig, vocabulary: int, length: int) -> torch.nn.Modu
 
 
 def _check_fits(module: torch.nn.Module, source: str, vocabulary: int, length: int) -> None:
-    """Check that a model of the user's has an embedding for each token, and is long enough."""
+    """Check that a pretrained model has all tokens and accepts sequences of `length` tokens."""
     config: Any = module.config
-    known = config.vocab_size
-    if vocabulary > known:
+    model_vocabulary = config.vocab_size
+    if vocabulary > model_vocabulary:
         raise UserError(
-            f"model.source: {source}: knows {known} tokens, and the corpus has {vocabulary}; "
-            "set corpus.tokenizer to the model's own, or mend `vocabulary` in a file of tokens"
+            f"model.source: {source}: its vocabulary has {model_vocabulary} tokens, but the corpus "
+            f"needs {vocabulary}; set corpus.tokenizer to the tokenizer of the model, or correct "
+            "`vocabulary` in the token file"
         )
     longest = getattr(config, "max_position_embeddings", None)
     if longest is not None and length > longest:
         raise UserError(
-            f"model.source: {source}: takes {longest} tokens at most; "
-            f"lower corpus.sequence_length (now {length})"
+            f"model.source: {source}: accepts at most {longest} tokens, but a sequence has "
+            f"{length}; lower corpus.sequence_length"
         )
 
 
-def _unmarked(tokens: Tensor) -> Tensor:
-    """Return what the model reads: the tokens themselves, given ones (negative) among them."""
+def _token_numbers(tokens: Tensor) -> Tensor:
+    """Return the token numbers (n, L) that the model reads: a context token t is stored as ~t."""
     return torch.maximum(tokens, ~tokens)
 
 
-def _some_given(tokens: Tensor) -> bool:
+def _has_context(tokens: Tensor) -> bool:
     return bool((tokens < 0).any())
 
 
 def next_token_loss(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Return the mean cross-entropy of `logits` (n, L, V) against the next of `tokens` (n, L).
+    """Return the mean cross-entropy in nats per token of predicting each next token.
 
-    Where some tokens are given and not learnt (negative, see `Corpus`), it is the mean over
-    sequences of each one's mean over what it learns: so the loss of a batch is the mean of those
-    of its sequences, as the gradients of units are averaged, however long their responses are.
+    With context tokens (negative, see `Corpus`), which are not learnt, the loss is the mean over
+    sequences of each sequence's mean over its learnt tokens. The loss of a batch is then the
+    mean of the losses of its sequences, whatever the lengths of their responses.
+
+    Args:
+        logits: (n, L, V).
+        tokens: (n, L) int64.
+
     """
     predictions, labels = logits[:, :-1].flatten(0, 1), tokens[:, 1:]
-    if not _some_given(labels):
+    if not _has_context(labels):
         return F.cross_entropy(predictions, labels.flatten())
     learnt = labels >= 0
     targets = labels.masked_fill(~learnt, _IGNORED).flatten()

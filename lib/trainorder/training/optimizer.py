@@ -1,7 +1,7 @@
-"""AdamW and SGD as element-wise tensor arithmetic on many states at once.
+"""AdamW and SGD as element-wise arithmetic on tensors that may stack several states.
 
-Replays (`expansion/replay.py`), the barycentre path and checks of existing runs use it. True
-retrainings use `torch.optim` and share nothing with this file.
+Replays (`expansion/replay.py`), the barycentre path and the verification of existing runs use it.
+True retrainings use `torch.optim` and share no code with this file.
 """
 
 import math
@@ -15,14 +15,14 @@ from trainorder.config.sections import OptimizerConfig
 from trainorder.numerics import large_tensors
 
 MOMENTS = ("parameters", "exp_avg", "exp_avg_sq")  # the tensors of a state
-ALL = slice(None)  # the parameters, where a block of them might stand
+ALL = slice(None)  # all parameters, instead of a block of columns
 
 
 @dataclass
 class State:
-    """Parameters and moments, each (..., P), and the number of updates made so far.
+    """Parameters and moments, each (..., P), and the number of updates so far.
 
-    The moments of SGD are its momentum buffer and zeros.
+    For SGD, `exp_avg` is the momentum buffer and `exp_avg_sq` is zero.
     """
 
     parameters: Tensor
@@ -31,35 +31,35 @@ class State:
     step: int
 
     def clone(self) -> "State":
-        """Return a copy that shares nothing."""
+        """Return a copy that shares no memory."""
         theta, m, v = (large_tensors.copy(getattr(self, name)) for name in MOMENTS)
         return State(theta, m, v, self.step)
 
     def rows(self, rows: slice) -> "State":
-        """Return views of some of the stacked states; changing them in place changes these."""
+        """Return views of some of the stacked states; in-place changes affect both."""
         return State(self.parameters[rows], self.exp_avg[rows], self.exp_avg_sq[rows], self.step)
 
     def columns(self, columns: slice) -> "State":
-        """Return views of a block of the parameters and their moments, as `rows` does."""
+        """Return views of a block of the parameters and their moments."""
         m, v = self.exp_avg[..., columns], self.exp_avg_sq[..., columns]
         return State(self.parameters[..., columns], m, v, self.step)
 
 
 class Optimizer(ABC):
-    """An in-place update, with the learning-rate schedule and gradient clipping.
+    """In-place updates with a learning-rate schedule and gradient clipping.
 
     Every optimizer has the form
 
         m <- b m + (1 - b) (g + coupled theta)
         theta <- (1 - eta_t decoupled) theta - eta_t P m / c
 
-    with the average m of the gradients, its bias correction c, and a diagonal preconditioner P.
+    where m is the average of the gradients, c its bias correction and P a diagonal preconditioner.
 
     Attributes:
-        adaptive: whether P depends on the gradients; otherwise it is a constant.
-        betas: the factors that a step keeps of m (b above) and of the second moment.
-        decoupled: weight decay that is not a part of the gradient.
-        coupled: weight decay that is a part of the gradient.
+        adaptive: whether P depends on the gradients; otherwise it is constant.
+        betas: the decay factors per step of m (b above) and of the second moment.
+        decoupled: the weight decay that is applied to the parameters directly.
+        coupled: the weight decay that is added to the gradient.
 
     """
 
@@ -69,12 +69,12 @@ class Optimizer(ABC):
     coupled: float = 0.0
 
     def __init__(self, config: OptimizerConfig, horizon: int) -> None:
-        """Fix the schedule over `horizon` steps, or those that `config` says."""
+        """Set the length of the learning-rate schedule: `config.horizon`, or `horizon` if None."""
         self.config = config
         self.horizon = config.horizon or horizon
 
     def learning_rate(self, step: int) -> float:
-        """Return eta of 0-based `step`: linear from 0, then constant or cosine."""
+        """Return eta_t of 0-based `step`: linear from 0, then constant or cosine."""
         c = self.config
         if step < c.linear_warmup_steps:
             return c.learning_rate * step / c.linear_warmup_steps
@@ -85,14 +85,14 @@ class Optimizer(ABC):
         return c.learning_rate * (c.final_fraction + (1 - c.final_fraction) * max(0.0, cosine))
 
     def clip_scale(self, norm: Tensor) -> Tensor:
-        """Return what gradients of a `norm` (...) are scaled by, as torch's clip_grad_norm_."""
+        """Return the clipping factor (...) for gradients of `norm` (...), as in clip_grad_norm_."""
         largest = self.config.gradient_clip or math.inf
         scale: Tensor = (largest / (norm + 1e-6)).clamp(max=1.0)
         return scale
 
     @abstractmethod
     def bias_corrections(self, step: int) -> tuple[float, float]:
-        """Return those of m, that is c, and of the second moment at 0-based `step`."""
+        """Return the bias corrections of m (c above) and of the second moment at 0-based `step`."""
 
     @abstractmethod
     def average(self, state: State) -> Tensor:
@@ -100,14 +100,14 @@ class Optimizer(ABC):
 
     @abstractmethod
     def second_moment(self, state: State) -> Tensor:
-        """Return v_hat (..., P) of the last update of `state`; ones where there is none."""
+        """Return v_hat (..., P) of the last update of `state`; ones if the optimizer has none."""
 
     @abstractmethod
     def preconditioner(self, state: State) -> Tensor:
         """Return P of the last update of `state`, (..., P)."""
 
     def update(self, state: State, gradient: Tensor) -> None:
-        """Apply one step to `state`, (..., P) tensors, in place; `gradient` (..., P) is clipped."""
+        """Clip `gradient` (..., P) and apply one step to `state`, (..., P) tensors, in place."""
         scale = self.clip_scale(torch.linalg.vector_norm(gradient, dim=-1, keepdim=True))
         for columns in large_tensors.column_blocks(scale.numel(), gradient.shape[-1]):
             self.apply(state.columns(columns), gradient[..., columns] * scale)
@@ -120,14 +120,14 @@ class Optimizer(ABC):
         Args:
             state: (..., n) tensors.
             gradient: (..., n), clipped.
-            square: (..., n), what stands for g^2 in the second moment, if there is one; the
-                barycentre's expected square where it is not the square of `gradient`.
+            square: (..., n), replaces g^2 in the second moment; None uses the square of
+                `gradient`. The barycentre path passes the expected square of a random step.
 
         """
 
 
 class AdamW(Optimizer):
-    """Decoupled weight decay Adam (Loshchilov and Hutter 2019, algorithm 2), in place.
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2).
 
     m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2
     theta <- theta - eta_t [ m_hat / (sqrt(v_hat) + eps) + lambda theta ]
@@ -174,12 +174,12 @@ class AdamW(Optimizer):
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent with momentum (Polyak 1964), as `torch.optim.SGD` has it.
+    """Stochastic gradient descent with momentum (Polyak 1964), as in `torch.optim.SGD`.
 
     buf <- mu buf + g + lambda theta;  theta <- theta - eta_t buf
 
-    without dampening, and not Nesterov's; with mu = 0 the buffer is the last gradient. The buffer
-    is m / (1 - mu), so P = 1 / (1 - mu): how often a gradient counts in the long run.
+    There is no dampening and no Nesterov momentum. With mu = 0 the buffer is the last gradient. The
+    buffer is m / (1 - mu), so P = 1 / (1 - mu), the total weight of a gradient over all steps.
     """
 
     adaptive = False
@@ -189,7 +189,7 @@ class SGD(Optimizer):
         self.betas, self.coupled = (config.momentum, 0.0), config.weight_decay
 
     def bias_corrections(self, step: int) -> tuple[float, float]:
-        """Return 1 and 1: nothing is corrected."""
+        """Return 1 and 1, because SGD has no bias correction."""
         return 1.0, 1.0
 
     def average(self, state: State) -> Tensor:
@@ -197,7 +197,7 @@ class SGD(Optimizer):
         return state.exp_avg * (1 - self.config.momentum)
 
     def second_moment(self, state: State) -> Tensor:
-        """Return ones (..., P): there is none."""
+        """Return ones (..., P), because SGD has no second moment."""
         return torch.ones_like(state.exp_avg_sq)
 
     def preconditioner(self, state: State) -> Tensor:
@@ -205,7 +205,7 @@ class SGD(Optimizer):
         return torch.full_like(state.parameters, 1 / (1 - self.config.momentum))
 
     def apply(self, state: State, gradient: Tensor, square: Tensor | None = None) -> None:
-        """Apply one step to `state` in place; `square` does not count."""
+        """Apply one step to `state` in place; `square` is ignored."""
         state.exp_avg.mul_(self.config.momentum).add_(gradient)
         if self.coupled:
             state.exp_avg.add_(state.parameters, alpha=self.coupled)
@@ -214,5 +214,5 @@ class SGD(Optimizer):
 
 
 def build_optimizer(config: OptimizerConfig, horizon: int) -> Optimizer:
-    """Return the optimizer that a checked `config` names, scheduled over `horizon` steps."""
+    """Return the optimizer that a checked `config` names; see `Optimizer` for `horizon`."""
     return {"adamw": AdamW, "sgd": SGD}[config.name](config, horizon)

@@ -1,6 +1,7 @@
-"""The pretrained model that a pinned package holds as GGUF, converted once to safetensors.
+"""Convert the pretrained model of a pinned package from GGUF to safetensors.
 
-The weights are what four bits an entry keep of SmolLM2-135M-Instruct; once read, float32.
+The model is SmolLM2-135M-Instruct. Its weights are quantized to four bits in the package and
+float32 after the conversion.
 """
 
 import shutil
@@ -16,25 +17,26 @@ FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config
 
 
 def convert(archive: str | Path, folder: str | Path) -> None:
-    """Publish model and tokenizer of the pinned `archive` as `FILES` in `folder`.
+    """Publish the model and tokenizer of the pinned `archive` as `FILES` in `folder`.
 
-    The archive is read as data: nothing of it is installed or run.
+    The archive is only read. No code of it is installed or run.
 
     Raises:
-        UserError: the archive is missing or is not the pinned one, or the folder cannot be written.
+        UserError: the archive is missing or differs from the pinned one, or `folder` cannot be
+            written.
 
     """
     verify(MODEL, Path(archive))
     with tempfile.TemporaryDirectory() as scratch:
-        made = Path(scratch) / "made"
-        _save(_extracted(Path(archive), Path(scratch)), made)
+        converted = Path(scratch) / "converted"
+        _save(_extracted(Path(archive), Path(scratch)), converted)
         for name in FILES:
             with publish(Path(folder) / name) as private:
-                shutil.copyfile(made / name, private)
+                shutil.copyfile(converted / name, private)
 
 
 def _extracted(archive: Path, folder: Path) -> Path:
-    """Return the one GGUF file of an archive, copied into `folder`."""
+    """Copy the single GGUF file of an archive into `folder` and return its path."""
     target = folder / "model.gguf"
     with zipfile.ZipFile(archive) as file:
         (member,) = [name for name in file.namelist() if name.endswith(".gguf")]
@@ -44,14 +46,14 @@ def _extracted(archive: Path, folder: Path) -> Path:
 
 
 def _save(file: Path, folder: Path) -> None:
-    """Write model and tokenizer of a GGUF file to `folder`, in float32."""
+    """Write the model and tokenizer of a GGUF file to `folder` in float32."""
     import torch
     import transformers
 
-    read: dict[str, Any] = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
-    loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(**read, dtype=torch.float32)
-    del loaded.config.quantization_config  # no longer: and what has one is not saved
+    source: dict[str, Any] = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
+    loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+    del loaded.config.quantization_config  # save_pretrained raises if it is present
     model = type(loaded)(loaded.config)
     model.load_state_dict(loaded.state_dict())
     model.save_pretrained(folder)
-    transformers.AutoTokenizer.from_pretrained(**read).save_pretrained(folder)
+    transformers.AutoTokenizer.from_pretrained(**source).save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""A study's learning problem: the loss of each unit, and what a parameter vector is judged by."""
+"""The learning problem of a study: the losses of units and the held-out losses."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -22,41 +22,49 @@ from trainorder.training.model import LanguageModel
 
 
 class Problem(Protocol):
-    """Anything with units whose loss can be differentiated; see `LanguageProblem`."""
+    """A problem whose units have differentiable losses, such as `LanguageProblem`.
+
+    Attributes:
+        size: P, the number of trained parameters.
+        units: U, the number of units.
+        sequences: sequences per unit.
+        meter: counter of passes.
+
+    """
 
     size: int
     units: int
-    sequences: int  # in a unit
+    sequences: int
     meter: Meter
 
     @property
     def goals(self) -> Sequence[str]:
-        """Names of the losses that estimates are made for."""
+        """Names of the goals: the held-out losses that are estimated."""
         ...
 
     def loss(self, theta: Tensor, unit: int) -> Tensor:
-        """Return the loss of one unit at `theta` (P,), a differentiable scalar."""
+        """Return the loss of one unit at `theta` (P,) as a differentiable scalar."""
         ...
 
     def sample_loss(self, theta: Tensor, rows: np.ndarray) -> Tensor:
-        """Return the mean loss of single sequences; `rows` (n, 2) holds unit and sequence."""
+        """Return the mean loss of n sequences; `rows` (n, 2) int64 lists their unit and index."""
         ...
 
     def goal_loss(self, theta: Tensor, goal: int) -> Tensor:
-        """Return one of the losses that estimates are made for, a differentiable scalar."""
+        """Return the loss of one goal at `theta` (P,) as a differentiable scalar."""
         ...
 
 
 @dataclass
 class LanguageProblem:
-    """The language model on a study's corpus."""
+    """The language model with the corpus of a study."""
 
     model: LanguageModel
     corpus: Corpus
     meter: Meter
 
     def __post_init__(self) -> None:
-        """Keep the tokens as tensors on the model's device."""
+        """Store the tokens as tensors on the device of the model."""
         self.size = self.model.size
         self.units, self.sequences = self.corpus.units.shape[:2]
         self._tokens = self._on_device(self.corpus.units)
@@ -67,7 +75,7 @@ class LanguageProblem:
 
     @property
     def goals(self) -> list[str]:
-        """The domains: each has a held-out loss."""
+        """The domains, one held-out loss each."""
         return self.corpus.domains
 
     @classmethod
@@ -81,60 +89,74 @@ class LanguageProblem:
         threads: int,
         device: str = "cpu",
     ) -> "LanguageProblem":
-        """Build the float32 model for the corpus file of study `key`, of any study if None.
+        """Return the problem of a corpus file with a float32 model.
 
-        Torch uses `threads` threads and deterministic algorithms from here on. `model` holds the
-        fields of `ModelConfig`; `device` is `auto`, `cpu` or `cuda`.
+        Torch uses `threads` threads and deterministic algorithms in this process from then on.
+
+        Args:
+            corpus: the corpus file.
+            meter: counter of passes; the name of the GPU is stored in it.
+            key: the study key that the corpus must have; None accepts any key.
+            model: the fields of `ModelConfig`.
+            seed: seed of new weights.
+            threads: number of CPU threads.
+            device: `auto`, `cpu` or `cuda`.
 
         Raises:
-            UserError: the corpus is missing, damaged or of another study, or there is no GPU.
+            UserError: the corpus is missing, damaged or belongs to another study, the model cannot
+                be loaded, or `device` is `cuda` without a GPU.
 
         """
         torch.set_num_threads(threads)
-        place = prepared(device)
-        if place.type == "cuda":
-            meter.gpu = torch.cuda.get_device_name(place)
-        text = Corpus.load(corpus, key)
-        length = text.units.shape[-1]
+        torch_device = prepared(device)
+        if torch_device.type == "cuda":
+            meter.gpu = torch.cuda.get_device_name(torch_device)
+        loaded_corpus = Corpus.load(corpus, key)
         language_model = LanguageModel(
-            ModelConfig(**model), text.vocabulary, length, seed, torch.float32, place
+            ModelConfig(**model),
+            vocabulary=loaded_corpus.vocabulary,
+            length=loaded_corpus.units.shape[-1],
+            seed=seed,
+            dtype=torch.float32,
+            device=torch_device,
         )
-        return cls(language_model, text, meter)
+        return cls(language_model, loaded_corpus, meter)
 
     def loss(self, theta: Tensor, unit: int) -> Tensor:
         """Return the mean loss of `unit` at `theta` (P,) in nats per token."""
         return self.model.loss(theta, self._tokens[unit])
 
     def sample_loss(self, theta: Tensor, rows: np.ndarray) -> Tensor:
-        """Return the mean loss of single sequences at `theta` (P,) in nats per token.
+        """Return the mean loss of n sequences at `theta` (P,) in nats per token.
 
-        `rows` is (n, 2) int64: the unit, and the sequence within it.
+        `rows` is (n, 2) int64: the unit and the index of the sequence within the unit.
         """
         units, sequences = torch.from_numpy(rows).T
         return self.model.loss(theta, self._tokens[units, sequences])
 
     def goal_loss(self, theta: Tensor, goal: int) -> Tensor:
-        """Return the held-out loss of a domain at `theta` (P,) in nats per token."""
+        """Return the held-out loss of domain number `goal` at `theta` (P,) in nats per token."""
         return self.model.loss(theta, self._heldout[goal])
 
     def batch(self, units: np.ndarray) -> Tensor:
-        """Return the sequences of the given units, (k * unit_size, L) int64."""
+        """Return the sequences (k * unit_size, L) int64 of `units` (k,)."""
         return self._tokens[torch.from_numpy(units)].flatten(0, 1)
 
     def warmup_batch(self, step: int, sequences: int) -> Tensor:
-        """Return the `sequences` warm-up sequences of one warm-up step, (n, L) int64."""
+        """Return the warm-up sequences (`sequences`, L) int64 of one warm-up step."""
         rows = self.corpus.warmup[step * sequences : (step + 1) * sequences]
         return self._on_device(rows)
 
     @property
     def metrics(self) -> list[str]:
-        """Names of what `evaluate` returns."""
+        """Names of the metrics that `evaluate` returns."""
         return metric_names(self.corpus.domains)
 
     def evaluate(self, theta: Tensor) -> np.ndarray:
-        """Return the held-out losses at `theta` in nats per token.
+        """Return the held-out losses (D + 1,) float64 at `theta` (P,) in nats per token.
 
-        The first is the mean over domains, then one a domain, as `metrics` names them; float64.
+        The first is the mean over the D domains. The others are the losses of the domains, in the
+        sequence of `metrics`.
         """
         with torch.no_grad():
             losses = [float(self.model.loss(theta, tokens)) for tokens in self._heldout]
@@ -142,10 +164,10 @@ class LanguageProblem:
         return np.array([float(np.mean(losses)), *losses])
 
     def unit_losses(self, theta: Tensor) -> np.ndarray:
-        """Return the loss of every unit at `theta`, (U,) float64.
+        """Return the losses (U,) float64 of all units at `theta` (P,) in nats per token.
 
         Raises:
-            DivergedError: one of them is not finite.
+            DivergedError: a loss is not finite.
 
         """
         with torch.no_grad():
@@ -167,13 +189,13 @@ def each_gradient(problem: Problem, theta: Tensor) -> Iterator[Tensor]:
 
 
 def unit_gradients(problem: Problem, theta: Tensor) -> Tensor:
-    """Return the gradient of every unit at `theta` (P,), (U, P)."""
+    """Return the gradients (U, P) of the losses of all units at `theta` (P,)."""
     shape = (problem.units, problem.size)
     return large_tensors.stack(each_gradient(problem, theta), shape, theta.dtype)
 
 
 def goal_gradients(problem: Problem, theta: Tensor) -> Tensor:
-    """Return the gradients (D, P) of the goals at `theta` (P,)."""
+    """Return the gradients (D, P) of the losses of all D goals at `theta` (P,)."""
     goals = range(len(problem.goals))
     problem.meter.add("goals", len(goals))
     rows = (gradient(partial(problem.goal_loss, goal=goal), theta) for goal in goals)

@@ -1,6 +1,7 @@
-"""Real training with `torch.optim`, for the reference run and for the truth.
+"""Training with `torch.optim`, for the warm-up, the reference order and the truth.
 
-Nothing here is shared with the replay: the update is torch's, the schedule is transformers'.
+The replay shares no code with this module: the update is that of torch, and the learning-rate
+schedule that of transformers.
 """
 
 import math
@@ -24,14 +25,14 @@ Observe = Callable[[Tensor], np.ndarray]
 
 
 @dataclass
-class Run:
-    """What a training run has come to.
+class Training:
+    """The result of training up to a step.
 
     Attributes:
         state: the last state.
-        losses: the training loss of each step, in nats per token.
-        rows: what was observed before the first step and after each; empty if nothing was.
-        seconds: spent on the steps, before a resumption too.
+        losses: the training loss of each step in nats per token.
+        rows: the values of `observe` before the first step and after each step; empty without it.
+        seconds: wall seconds of all steps, including those before the job was resumed.
 
     """
 
@@ -51,40 +52,42 @@ def train(
     model: LanguageModel,
     start: State,
     batch: Callable[[int], Tensor],
+    *,
     steps: int,
     config: OptimizerConfig,
     horizon: int,
     checkpoints: Checkpoints,
     label: str,
     observe: Observe | None = None,
-) -> Run:
-    """Train for `steps` steps from `start`, or from the last checkpoint of the same run.
+) -> Training:
+    """Train for `steps` steps from `start`, or resume from the last of `checkpoints`.
 
-    Parameters and moments stay on the model's device; states are brought to the host.
+    Parameters and moments stay on the device of the model. States are copied to the host.
 
     Args:
         model: the model; its parameters are overwritten.
-        start: parameters and moments (P,) and the number of updates behind them.
-        batch: maps a step of this run, from 0, to its sequences (n, L) int64, on the same device.
-        steps: steps of this run.
-        config: the optimizer.
-        horizon: steps that the learning-rate schedule spans unless `config` says.
-        checkpoints: where resumable states go.
-        label: names the run in progress bars and errors.
-        observe: maps parameters (P,) to a row to record before the first step and after each.
+        start: parameters and moments (P,) and the number of updates before them.
+        batch: maps a step, counted from 0 at `start`, to its sequences (n, L) int64 on the device
+            of the model.
+        steps: number of steps.
+        config: the section `optimizer`.
+        horizon: number of steps of the learning-rate schedule if `config` has none.
+        checkpoints: where states are stored for resuming.
+        label: name of this training in progress bars and errors.
+        observe: maps parameters (P,) to a row; called before the first step and after each step.
 
     Raises:
-        DivergedError: the loss or a parameter is not finite.
+        DivergedError: a loss or a parameter is not finite.
 
     """
-    run = _resume(checkpoints, start, observe)
-    model.load(run.state.parameters)
+    training = _resume(checkpoints, start, observe)
+    model.load(training.state.parameters)
     moments = []
-    for moment in (run.state.exp_avg, run.state.exp_avg_sq):
+    for moment in (training.state.exp_avg, training.state.exp_avg_sq):
         moments.append(moment.to(model.device, copy=True))
         large_tensors.release_pages()
-    optimizer, scheduler = _optimizer(model, moments, run.state.step, config, horizon)
-    done, begun = run.state.step - start.step, time.perf_counter() - run.seconds
+    optimizer, scheduler = _optimizer(model, moments, training.state.step, config, horizon)
+    done, begin = training.state.step - start.step, time.perf_counter() - training.seconds
     for step in trange(done, steps, desc=label, initial=done, total=steps, mininterval=2):
         loss = model.module_loss(batch(step))
         optimizer.zero_grad()
@@ -93,61 +96,68 @@ def train(
             torch.nn.utils.clip_grad_norm_(model.trained, config.gradient_clip)
         optimizer.step()
         scheduler.step()
-        run.losses.append(_finite(loss.item(), label, step, config))
+        training.losses.append(_finite(loss.item(), label, step, config))
         if observe is not None:
-            run.rows.append(observe(model.parameters()))
+            training.rows.append(observe(model.parameters()))
         if (step + 1) % checkpoints.every == 0 or step + 1 == steps:
             first, second = (large_tensors.copy(moment.cpu()) for moment in moments)
-            run.state = State(model.parameters(), first, second, start.step + step + 1)
-            run.seconds = time.perf_counter() - begun
-            _check_finite(run.state, label, step, config)
-            _save(checkpoints, run)
+            training.state = State(model.parameters(), first, second, start.step + step + 1)
+            training.seconds = time.perf_counter() - begin
+            _check_finite(training.state, label, step, config)
+            _save(checkpoints, training)
             large_tensors.release_pages()
     optimizer.zero_grad()
-    return run
+    return training
 
 
-def _save(checkpoints: Checkpoints, run: Run) -> None:
+def _save(checkpoints: Checkpoints, training: Training) -> None:
     checkpoints.save(
-        run.state,
-        losses=np.array(run.losses),
-        rows=np.array(run.rows),
-        seconds=np.array(run.seconds),
+        training.state,
+        losses=np.array(training.losses),
+        rows=np.array(training.rows),
+        seconds=np.array(training.seconds),
     )
 
 
-def _resume(checkpoints: Checkpoints, start: State, observe: Observe | None) -> Run:
-    found = checkpoints.latest(start.step)
-    if found is not None:
-        state, records = found
+def _resume(checkpoints: Checkpoints, start: State, observe: Observe | None) -> Training:
+    latest = checkpoints.latest(start.step)
+    if latest is not None:
+        state, records = latest
         losses, rows = list(records["losses"]), list(records["rows"])
-        return Run(state, losses, rows, float(records["seconds"]))
-    return Run(start, [], [observe(start.parameters)] if observe is not None else [], 0.0)
+        return Training(state, losses, rows, float(records["seconds"]))
+    first_rows = [observe(start.parameters)] if observe is not None else []
+    return Training(start, losses=[], rows=first_rows, seconds=0.0)
 
 
 def torch_optimizer(model: LanguageModel, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """Return the optimizer of `torch.optim` that a checked `config` names, before its first step.
+    """Return the new optimizer of `torch.optim` that `config` names, for the trained parameters.
 
-    It changes the parameters of `model` that are trained.
+    `config` must be checked: its `name` is `adamw` or `sgd`.
     """
     rate, decay = config.learning_rate, config.weight_decay
     if config.name == "adamw":
         betas = (config.beta1, config.beta2)
-        return torch.optim.AdamW(model.trained, rate, betas, config.epsilon, decay)
-    optimizer = torch.optim.SGD(model.trained, rate, config.momentum, weight_decay=decay)
+        return torch.optim.AdamW(
+            model.trained, lr=rate, betas=betas, eps=config.epsilon, weight_decay=decay
+        )
+    optimizer = torch.optim.SGD(
+        model.trained, lr=rate, momentum=config.momentum, weight_decay=decay
+    )
     if not config.momentum:
         optimizer.register_step_pre_hook(_keep_gradients)
     return optimizer
 
 
 def _keep_gradients(optimizer: torch.optim.Optimizer, *_: object) -> None:
-    """Keep what is stepped along as the momentum buffer, which torch has none of at momentum 0."""
+    """Store the direction of the step as the momentum buffer, which torch omits at momentum 0."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             if parameter.grad is None:
                 continue
-            kept = optimizer.state[parameter].setdefault("momentum_buffer", parameter.grad.clone())
-            torch.add(parameter.grad, parameter.detach(), alpha=group["weight_decay"], out=kept)
+            state = optimizer.state[parameter]
+            direction = state.setdefault("momentum_buffer", parameter.grad.clone())
+            decay = group["weight_decay"]
+            torch.add(parameter.grad, parameter.detach(), alpha=decay, out=direction)
 
 
 def _optimizer(
@@ -157,9 +167,9 @@ def _optimizer(
     config: OptimizerConfig,
     horizon: int,
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """Return torch's optimizer, which updates `moments` (P,) in place, and its schedule at `step`.
+    """Return torch's optimizer and its learning-rate schedule at `step`.
 
-    It has views of them, so that they are a state's without a copy.
+    The optimizer's state consists of views of `moments` (P,), so it updates them in place.
     """
     optimizer = torch_optimizer(model, config)
     views = zip(*(model.split(moment) for moment in moments), strict=True)
@@ -180,7 +190,7 @@ def _optimizer(
 def _scheduler(
     optimizer: torch.optim.Optimizer, config: OptimizerConfig, horizon: int, step: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    # Imported here: it takes seconds, and only jobs that train need it.
+    # Imported here because it takes seconds and only jobs that train need it.
     from transformers import (
         get_constant_schedule_with_warmup,
         get_cosine_with_min_lr_schedule_with_warmup,
@@ -209,14 +219,14 @@ def _finite(loss: float, label: str, step: int, config: OptimizerConfig) -> floa
 
 
 def _check_finite(state: State, label: str, step: int, config: OptimizerConfig) -> None:
-    """Check what `step` left behind: its loss is taken before its update."""
+    """Check the parameters after the update of `step`, whose loss is computed before it."""
     if not large_tensors.all_finite(state.parameters):
-        raise diverged(label, step, "its update left parameters that are not finite", config)
+        raise diverged(label, step, "the parameters are not finite after its update", config)
 
 
-def diverged(label: str, step: int, what: str, config: OptimizerConfig) -> DivergedError:
-    """Return the error of a run whose numbers are not finite after `step`."""
+def diverged(label: str, step: int, problem: str, config: OptimizerConfig) -> DivergedError:
+    """Return the error for a training whose values are not finite at `step`."""
     return DivergedError(
-        f"{label}: step {step}: {what}; "
+        f"{label}: step {step}: {problem}; "
         f"lower optimizer.learning_rate (now {config.learning_rate:g})"
     )

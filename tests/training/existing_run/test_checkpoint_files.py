@@ -1,4 +1,4 @@
-"""Which checkpoints of a run a window is read from; a run that does not hold them is one line."""
+"""The checkpoints of a window; a run without them raises a one-line error."""
 
 import os
 import re
@@ -22,7 +22,7 @@ WINDOW = WindowConfig(  # from step 10 to step 18
 
 
 def run_of(folder, *steps, files=(PARAMETERS_FILE, MOMENTS_FILE)):
-    """Make a run of empty files."""
+    """Create a run of empty files and return its folder."""
     for step in steps:
         (folder / f"checkpoint-{step}").mkdir()
         for name in files:
@@ -31,23 +31,23 @@ def run_of(folder, *steps, files=(PARAMETERS_FILE, MOMENTS_FILE)):
 
 
 @pytest.mark.parametrize(
-    ("there", "read"),
+    ("steps", "expected"),
     [
         (range(9, 21), range(10, 19)),
         (range(0, 30, 2), range(10, 19, 2)),
-        ((10, 15, 18), (10, 15, 18)),  # a trainer keeps its end, too
+        ((10, 15, 18), (10, 15, 18)),  # a trainer also stores its last state
         ((10, 18, 1000), (10, 18)),
     ],
     ids=["every step", "every second", "the run ends there", "start and end alone"],
 )
-def test_the_checkpoints_about_the_window_are_read(tmp_path, there, read):
-    folder = run_of(tmp_path, *there)
+def test_the_checkpoints_in_the_window_are_used(tmp_path, steps, expected):
+    folder = run_of(tmp_path, *steps)
     (folder / "checkpoint-last").mkdir()
     (folder / "runs").mkdir()
-    assert window_checkpoints(folder, WINDOW) == list(read)
+    assert window_checkpoints(folder, WINDOW) == list(expected)
 
 
-def test_the_first_checkpoint_s_files_come_first(tmp_path):
+def test_files_are_listed_by_checkpoint(tmp_path):
     names = checkpoint_files("run", [10, 12])
     assert names[:2] == [
         "run/checkpoint-10/model.safetensors",
@@ -56,7 +56,7 @@ def test_the_first_checkpoint_s_files_come_first(tmp_path):
     assert len(names) == 4
 
 
-REFUSED = {
+INVALID = {
     "no checkpoints": ((), "contains no folder checkpoint-<step>"),
     "the window starts between two": ((8, 12, 16, 20), "checkpoint-10: missing, but the window"),
     "the run starts later": ((11, 12, 20), "the nearest is checkpoint-11"),
@@ -70,16 +70,16 @@ REFUSED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_a_run_whose_checkpoints_do_not_fit_is_one_line_that_names_the_file(tmp_path, case):
-    steps, message = REFUSED[case]
+@pytest.mark.parametrize("case", INVALID)
+def test_checkpoints_that_do_not_fit_raise_with_the_path(tmp_path, case):
+    steps, message = INVALID[case]
     with pytest.raises(UserError, match=message) as error:
         window_checkpoints(run_of(tmp_path, *steps), WINDOW)
     assert "\n" not in str(error.value)
     assert str(error.value).startswith(str(tmp_path))
 
 
-def test_a_run_that_is_no_folder_is_one_line(tmp_path):
+def test_a_run_that_is_no_folder_raises(tmp_path):
     (tmp_path / "run").touch()
     with pytest.raises(UserError, match=r"run: cannot be read: Not a directory; make it readable"):
         window_checkpoints(tmp_path / "run", WINDOW)
@@ -87,7 +87,7 @@ def test_a_run_that_is_no_folder_is_one_line(tmp_path):
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 @pytest.mark.parametrize("name", ["", "checkpoint-14"])
-def test_a_folder_that_may_not_be_read_is_one_line_that_names_it(tmp_path, name):
+def test_an_unreadable_folder_raises_with_its_path(tmp_path, name):
     folder = run_of(tmp_path, *range(10, 19))
     (folder / name).chmod(0)
     try:
@@ -98,7 +98,7 @@ def test_a_folder_that_may_not_be_read_is_one_line_that_names_it(tmp_path, name)
 
 
 @pytest.mark.parametrize("name", [PARAMETERS_FILE, MOMENTS_FILE])
-def test_a_missing_file_is_named(tmp_path, name):
+def test_a_missing_file_raises_with_its_path(tmp_path, name):
     folder = run_of(tmp_path, *range(10, 19))
     (folder / "checkpoint-14" / name).unlink()
     with pytest.raises(UserError, match=rf"^\S*checkpoint-14/{re.escape(name)}: missing; "):
@@ -108,7 +108,7 @@ def test_a_missing_file_is_named(tmp_path, name):
 @pytest.mark.parametrize(
     ("pickled", "name"), [("optimizer.pt", MOMENTS_FILE), ("pytorch_model.bin", PARAMETERS_FILE)]
 )
-def test_a_pickle_is_never_read_and_the_line_says_how_to_convert(tmp_path, pickled, name):
+def test_a_pickle_raises_and_the_message_says_how_to_convert(tmp_path, pickled, name):
     folder = run_of(tmp_path, *range(10, 19))
     (folder / "checkpoint-14" / name).rename(folder / "checkpoint-14" / pickled)
     message = rf"checkpoint-14/{re.escape(pickled)}: pickles .* {re.escape(name)} .* docs/run.md"
@@ -116,14 +116,14 @@ def test_a_pickle_is_never_read_and_the_line_says_how_to_convert(tmp_path, pickl
         window_checkpoints(folder, WINDOW)
 
 
-def test_losses_of_the_reference_are_read_at_checkpoints_only():
+def test_readouts_need_checkpoints():
     check_readouts("run", [10, 14, 18], WINDOW, 2)
     check_readouts("run", [10, 18], WINDOW, 1)
     with pytest.raises(UserError, match=r"curriculum.readouts: 2: .* run has no checkpoint-14;"):
         check_readouts("run", [10, 18], WINDOW, 2)
 
 
-def test_the_reduced_model_about_interpolated_states_is_refused():
+def test_the_reduced_model_on_interpolated_states_raises():
     reduced = [EstimatorConfig("reduced", path) for path in ("reference", "barycentre")]
     check_path_is_exact("run", [10, 11, 12], reduced)
     check_path_is_exact("run", [10, 12], [reduced[1], EstimatorConfig("order0", "reference")])

@@ -1,4 +1,4 @@
-"""The states of an existing run: its own to the bit, and straight lines between."""
+"""The states of an existing run: equal to those of its trainer, interpolated in between."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ SIZES = ModelConfig(hidden_size=8, intermediate_size=12, layers=1, heads=2)
 
 
 def batches(arrays):
-    """Return the batches of a run: two of a warm-up, then the units in ORDER."""
+    """Return the batches of a run: two warm-up batches, then the units in ORDER."""
     warmup = token_arrays(seed=6)["units"][:FIRST]
     return [*warmup, *arrays["units"][ORDER[:, 0]]]
 
@@ -68,7 +68,7 @@ def model(problem):
 
 
 def same(state, other):
-    """Whether two states are the same to the bit."""
+    """Return whether two states are equal to the bit."""
     return state.step == other.step and all(
         torch.equal(getattr(state, name), getattr(other, name)) for name in MOMENTS
     )
@@ -76,61 +76,63 @@ def same(state, other):
 
 @pytest.fixture
 def copied(run, tmp_path):
-    """Return a function that changes the tensors of a file of one checkpoint; and its folder."""
+    """Return a function that copies a checkpoint with changed tensors and returns its folder."""
 
     def change(name, edit, step=FIRST):
-        place = tmp_path / f"checkpoint-{step}"
-        place.mkdir(exist_ok=True)
+        target = tmp_path / f"checkpoint-{step}"
+        target.mkdir(exist_ok=True)
         for file in ("model.safetensors", "optimizer.safetensors"):
-            tensors = load_file(run[0] / place.name / file)
+            tensors = load_file(run[0] / target.name / file)
             if file.startswith(name):
                 edit(tensors)
-            save_file(tensors, place / file)
+            save_file(tensors, target / file)
         return tmp_path
 
     return change
 
 
-def test_with_a_checkpoint_at_every_step_each_state_is_the_trainer_s_to_the_bit(run, model):
+def test_with_a_checkpoint_at_every_step_states_equal_those_of_the_trainer(run, model):
     folder, states = run
-    found = RunStates(folder, range(FIRST, FIRST + UNITS + 1), model)
+    path = RunStates(folder, range(FIRST, FIRST + UNITS + 1), model)
     for t, expected in enumerate(states):
-        assert same(found.state(t), expected), f"step {t} is not what the trainer had"
-    assert states[0].exp_avg.any(), "the run starts without moments: nothing of them was tested"
+        assert same(path.state(t), expected), (
+            f"the state before step {t} differs from that of the trainer"
+        )
+    assert states[0].exp_avg.any(), "all moments are zero, so the test does not cover them"
 
 
-def test_between_checkpoints_states_lie_on_a_straight_line(run, model):
+def test_states_between_checkpoints_are_interpolated_linearly(run, model):
     folder, states = run
-    found = RunStates(folder, [2, 5, 8], model)
+    path = RunStates(folder, [2, 5, 8], model)
     for t in (0, 3, 6):
-        assert same(found.state(t), states[t])
+        assert same(path.state(t), states[t])
     for t, before, after, share in ((1, 0, 3, 1 / 3), (2, 0, 3, 2 / 3), (4, 3, 6, 1 / 3)):
-        state = found.state(t)
+        state = path.state(t)
         assert state.step == FIRST + t
         for name in MOMENTS:
             start, end = (getattr(states[i], name) for i in (before, after))
             assert torch.allclose(getattr(state, name), start + share * (end - start), atol=1e-8)
 
 
-def test_a_run_can_be_read_from_the_middle_and_past_the_window(run, model):
+def test_the_states_may_start_in_the_middle_of_a_run(run, model):
     folder, states = run
-    found = RunStates(folder, [4, 6, 8], model)
-    assert same(found.state(0), states[2])
-    assert same(found.state(2), states[4])
+    path = RunStates(folder, [4, 6, 8], model)
+    assert same(path.state(0), states[2])
+    assert same(path.state(2), states[4])
 
 
-def test_a_start_without_updates_has_no_moments(tmp_path, arrays, model):
+def test_a_checkpoint_before_the_first_update_has_zero_moments(tmp_path, arrays, model):
     states = train(llama(), batches(arrays)[:1], lambda step: RATE, tmp_path)
-    found = read_checkpoint(tmp_path, 0, model)
-    assert same(found, states[0])
-    assert not found.exp_avg.any()
+    state = read_checkpoint(tmp_path, 0, model)
+    assert same(state, states[0])
+    assert not state.exp_avg.any()
 
 
-@pytest.mark.parametrize("also", [False, True], ids=["the other name", "both names"])
-def test_tied_weights_are_read_under_either_name(run, copied, model, also):
+@pytest.mark.parametrize("both", [False, True], ids=["the other name", "both names"])
+def test_tied_weights_are_read_under_either_name(run, copied, model, both):
     def tied(tensors):
         tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].clone()
-        if not also:
+        if not both:
             del tensors["model.embed_tokens.weight"]
 
     def tied_moments(tensors):
@@ -142,7 +144,7 @@ def test_tied_weights_are_read_under_either_name(run, copied, model, also):
 
 
 def put(name, value):
-    """Return an edit that replaces a tensor, by a value or by a function of it."""
+    """Return an edit that replaces a tensor by a value or by a function of the tensor."""
 
     def edit(tensors):
         tensors[name] = value(tensors[name]) if callable(value) else value
@@ -154,36 +156,60 @@ def without(name):
     return lambda tensors: tensors.pop(name)
 
 
-def spoilt(tensor):
+def with_nan(tensor):
     tensor = tensor.clone()
     tensor.view(-1)[1] = float("nan")
     return tensor
 
 
 NORM = "model.norm.weight"
-REFUSED = {  # the file, an edit of its tensors, what the line says behind the file's name
-    "parameter missing": ("model", without(NORM), f"`{NORM}` is missing"),
-    "parameter unknown": ("model", put("h.0.w", torch.ones(2)), "`h.0.w` is of no .* parameter"),
-    "parameter of another shape": ("model", put(NORM, torch.ones(9)), "is 9, and the model's 8"),
-    "parameter in half precision": ("model", put(NORM, lambda x: x.bfloat16()), "is of bfloat16"),
-    "parameter not finite": ("model", put(NORM, spoilt), "holds numbers that are not finite"),
+INVALID = {  # file, edit of its tensors, regular expression of the message after the path
+    "parameter missing": ("model", without(NORM), f"`{NORM}` is missing; "),
+    "parameter unknown": (
+        "model",
+        put("h.0.w", torch.ones(2)),
+        "`h.0.w` belongs to no trained parameter",
+    ),
+    "parameter of another shape": (
+        "model",
+        put(NORM, torch.ones(9)),
+        r"has shape \(9,\), expected \(8,\)",
+    ),
+    "parameter in half precision": (
+        "model",
+        put(NORM, lambda x: x.bfloat16()),
+        "has dtype bfloat16",
+    ),
+    "parameter not finite": ("model", put(NORM, with_nan), "has values that are not finite"),
     "tied weights apart": (
         "model",
         put("lm_head.weight", torch.ones(VOCABULARY, 8)),
-        "differs from `.*`, and the model ties them",
+        "differs from `.*`, but the model ties them",
     ),
     "moment missing": ("optimizer", without(f"{NORM}.exp_avg_sq"), "exp_avg_sq` is missing"),
-    "moment unknown": ("optimizer", put("x.exp_avg", torch.ones(2)), "`x.exp_avg` is of no"),
-    "moment of another shape": ("optimizer", put(f"{NORM}.exp_avg", torch.ones(1, 8)), "is 1 x 8"),
-    "moment not finite": ("optimizer", put(f"{NORM}.exp_avg", spoilt), "not finite"),
-    "another step": ("optimizer", put("step", torch.tensor(7)), "is 7, and its folder is of 2"),
-    "steps": ("optimizer", put("step", torch.ones(2)), "`step` is 2, and no single number"),
-}  # fmt: skip
+    "moment unknown": ("optimizer", put("x.exp_avg", torch.ones(2)), "`x.exp_avg` belongs to no"),
+    "moment of another shape": (
+        "optimizer",
+        put(f"{NORM}.exp_avg", torch.ones(1, 8)),
+        r"shape \(1, 8\)",
+    ),
+    "moment not finite": ("optimizer", put(f"{NORM}.exp_avg", with_nan), "not finite"),
+    "another step": (
+        "optimizer",
+        put("step", torch.tensor(7)),
+        "is 7, but the folder is checkpoint-2",
+    ),
+    "steps": (
+        "optimizer",
+        put("step", torch.ones(2)),
+        r"`step` has shape \(2,\), expected a single",
+    ),
+}
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_a_checkpoint_that_is_not_the_model_s_is_one_line_that_names_the_file(copied, model, case):
-    file, edit, message = REFUSED[case]
+@pytest.mark.parametrize("case", INVALID)
+def test_a_checkpoint_that_does_not_fit_the_model_raises_with_the_path(copied, model, case):
+    file, edit, message = INVALID[case]
     folder = copied(file, edit)
     with pytest.raises(UserError, match=message) as error:
         read_checkpoint(folder, FIRST, model)
@@ -193,7 +219,7 @@ def test_a_checkpoint_that_is_not_the_model_s_is_one_line_that_names_the_file(co
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\x80\x02}q\x00.", b"\xff" * 64])
 @pytest.mark.parametrize("file", ["model", "optimizer"])
-def test_a_file_of_other_bytes_is_one_line(copied, model, file, content):
+def test_a_file_that_is_not_safetensors_raises(copied, model, file, content):
     folder = copied("none", None)
     path = folder / f"checkpoint-2/{file}.safetensors"
     path.write_bytes(content)
@@ -201,13 +227,13 @@ def test_a_file_of_other_bytes_is_one_line(copied, model, file, content):
         read_checkpoint(folder, FIRST, model)
 
 
-def test_the_number_of_updates_may_be_left_out(run, copied, model):
+def test_the_tensor_step_is_optional(run, copied, model):
     assert same(read_checkpoint(copied("optimizer", without("step")), FIRST, model), run[1][0])
 
 
 @pytest.fixture
 def partly(tmp_path, arrays):
-    """Return a run that trained its norms alone, its model, and its states."""
+    """Return the folder, the model and the states of a run that trained only the norms."""
     module = llama()
     module.save_pretrained(tmp_path / "source")
     for name, parameter in module.named_parameters():
@@ -224,32 +250,32 @@ def partly(tmp_path, arrays):
     return tmp_path, LanguageModel(config, VOCABULARY, LENGTH, 0, torch.float32), states
 
 
-def test_of_a_run_that_trained_a_part_that_part_is_the_state(partly):
+def test_the_state_contains_only_trained_parameters(partly):
     folder, model, states = partly
     assert model.size == 3 * 8
     assert same(read_checkpoint(folder, 4, model), states[4])
 
 
-def test_parameters_that_are_not_trained_must_be_those_of_the_model(partly, run):
+def test_frozen_parameters_must_equal_those_of_the_model(partly, run):
     folder, model, _ = partly
     path, name = folder / "checkpoint-4/model.safetensors", "model.layers.0.mlp.up_proj.weight"
     tensors = load_file(path)
-    kept = {key: tensor for key, tensor in tensors.items() if "norm" in key}
-    save_file(kept, path)  # may be left out
+    norms = {key: tensor for key, tensor in tensors.items() if "norm" in key}
+    save_file(norms, path)  # frozen parameters are optional
     read_checkpoint(folder, 4, model)
     save_file({**tensors, name: tensors[name] + 1}, path)
-    with pytest.raises(UserError, match=f"`{name}` is not trained here, and is not that of"):
+    with pytest.raises(UserError, match=f"`{name}` is not trained, but differs from model.source"):
         read_checkpoint(folder, 4, model)
 
 
-def test_moments_of_a_parameter_that_is_not_trained_are_refused(partly, run):
+def test_moments_of_a_frozen_parameter_raise(partly, run):
     _, model, _ = partly
-    with pytest.raises(UserError, match="exp_avg` is of no trained parameter"):
+    with pytest.raises(UserError, match="exp_avg` belongs to no trained parameter"):
         read_checkpoint(run[0], FIRST, frozen_as(model, run[0]))
 
 
 def frozen_as(model, folder):
-    """Give a model the parameters of a run's first checkpoint."""
+    """Load the parameters of the first checkpoint into the model and return it."""
     tensors = load_file(folder / f"checkpoint-{FIRST}/model.safetensors")
     model.module.load_state_dict(tensors, strict=False)
     return model
@@ -264,18 +290,20 @@ def checked(problem, folder, steps, order=ORDER, tolerance=1e-3, **changes):
 EVERY = range(FIRST, FIRST + UNITS + 1)
 
 
-def test_a_run_that_is_as_configured_passes_its_check(run, problem):
+def test_a_run_that_fits_the_configuration_passes(run, problem):
     checked(problem, run[0], EVERY)
-    assert problem.meter.counts["gradients"] == 2, "more was differentiated than two steps"
+    assert problem.meter.counts["gradients"] == 2, (
+        "the check computed more gradients than those of two steps"
+    )
 
 
-def test_a_run_of_rate_zero_passes_its_check(tmp_path, arrays, problem):
-    """The first step of a linear rise stands still."""
+def test_a_step_with_learning_rate_zero_passes(tmp_path, arrays, problem):
+    """The first step of a linear warm-up has learning rate zero."""
     train(llama(), batches(arrays)[FIRST:], lambda step: RATE * step / 30, tmp_path)
     checked(problem, tmp_path, range(UNITS + 1), linear_warmup_steps=30)
 
 
-OTHERS = {  # what differs from the run, and what the line names
+DIFFERENCES = {  # difference from the run, regular expression of the message
     "the order": ({"order": ORDER[::-1]}, "checkpoint-3: exp_avg: .* run.order"),
     "its end": ({"order": np.concatenate([ORDER[:-1], ORDER[:1]])}, "checkpoint-8: exp_avg:"),
     "momentum": ({"beta1": 0.5}, "optimizer.beta1"),
@@ -288,44 +316,48 @@ OTHERS = {  # what differs from the run, and what the line names
 }
 
 
-@pytest.mark.parametrize("case", OTHERS)
-def test_a_run_that_is_not_as_configured_is_one_line_that_says_what_to_compare(run, problem, case):
-    changes, message = OTHERS[case]
+@pytest.mark.parametrize("case", DIFFERENCES)
+def test_a_configuration_that_differs_raises_and_names_the_settings(run, problem, case):
+    changes, message = DIFFERENCES[case]
     with pytest.raises(UserError, match=message) as error:
         checked(problem, run[0], EVERY, **changes)
     assert "\n" not in str(error.value)
 
 
-def test_other_tokens_are_found(run, problem, arrays):
+def test_other_tokens_raise(run, problem, arrays):
     problem._tokens = (problem._tokens + 1) % VOCABULARY
     with pytest.raises(UserError, match=r"exp_avg: .* corpus.files"):
         checked(problem, run[0], EVERY)
 
 
-def test_what_is_within_the_tolerance_passes(run, problem):
+def test_a_difference_within_the_tolerance_passes(run, problem):
     checked(problem, run[0], EVERY, tolerance=0.1, learning_rate=1.01 * RATE)
 
 
 SECOND = [2, 4, 6, 8]
 
 
-def test_between_checkpoints_that_are_further_apart_a_run_is_trained_and_passes(run, problem):
+def test_checkpoints_several_steps_apart_are_verified(run, problem):
     checked(problem, run[0], SECOND)
-    assert problem.meter.counts["gradients"] == 4, "other steps than the first and last two"
+    assert problem.meter.counts["gradients"] == 4, (
+        "the check used other steps than the first two and last two"
+    )
 
 
-@pytest.mark.parametrize("case", OTHERS)
-def test_a_run_that_is_not_as_configured_is_found_between_checkpoints_as_well(run, problem, case):
+@pytest.mark.parametrize("case", DIFFERENCES)
+def test_a_configuration_that_differs_raises_with_checkpoints_several_steps_apart(
+    run, problem, case
+):
     with pytest.raises(UserError, match=r"checkpoint-[48]: .*run\.order.*learning_rate"):
-        checked(problem, run[0], SECOND, **OTHERS[case][0])
+        checked(problem, run[0], SECOND, **DIFFERENCES[case][0])
 
 
-def test_a_run_without_a_checkpoint_within_the_window_is_not_trained_again(run, problem):
+def test_a_run_without_a_checkpoint_inside_the_window_is_not_verified(run, problem):
     checked(problem, run[0], [2, 8], order=ORDER[::-1])
     assert not problem.meter.counts["gradients"]
 
 
-def test_the_documented_callback_makes_a_run_of_the_trainer_of_transformers(
+def test_the_documented_callback_writes_a_run_with_the_trainer_of_transformers(
     tmp_path, arrays, problem
 ):
     rows = [
@@ -351,7 +383,7 @@ def test_the_documented_callback_makes_a_run_of_the_trainer_of_transformers(
 
 
 class InOrder(torch.utils.data.IterableDataset):
-    """Rows that no sampler shuffles."""
+    """A data set that is not shuffled."""
 
     def __init__(self, rows):
         self.rows = rows

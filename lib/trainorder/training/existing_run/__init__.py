@@ -1,1 +1,1 @@
-"""A user's own run in place of the reference training: its checkpoints and their verification."""
+"""An existing training run as the reference: its checkpoints and their verification."""

@@ -1,7 +1,8 @@
-"""The files of an existing run, and the checkpoints that the path of the window is read from.
+"""The files of an existing run and the checkpoints of the window.
 
-A run is a folder of folders `checkpoint-<step>`, as the Trainer of transformers names them; `step`
-counts the updates so far. Each holds the parameters and the moments of AdamW as safetensors.
+A run is a folder that contains folders `checkpoint-<step>`, as the Trainer of transformers names
+them. `<step>` is the number of updates so far. Each contains the parameters and the moments of
+AdamW as safetensors.
 """
 
 import re
@@ -23,19 +24,23 @@ def checkpoint(folder: str | Path, step: int) -> Path:
 
 
 def checkpoint_files(folder: str | Path, steps: Sequence[int]) -> list[str]:
-    """Return the files of some checkpoints."""
+    """Return the files of the checkpoints at `steps`, ordered by step."""
     return [str(checkpoint(folder, step) / name) for step in steps for name in _PICKLED]
 
 
 def window_checkpoints(folder: str | Path, window: WindowConfig) -> list[int]:
-    """Return the steps of the checkpoints that a window's path needs, ascending.
+    """Return the steps of the checkpoints in the window in ascending order.
 
     The first is at the start of the window and the last at its end. All intervals have the same
-    number of steps; only the last one may be shorter, because trainers also store their end.
+    number of steps. Only the last one may be shorter, because trainers also store their last state.
+
+    Args:
+        folder: the run, a folder of checkpoints.
+        window: the section `window`.
 
     Raises:
-        UserError: there is no checkpoint at the start or the end of the window, one is missing or
-            out of step, or lacks a file that is read; or a folder cannot be read.
+        UserError: a checkpoint is missing at the start, at the end or in between, one does not
+            match the interval, a file is missing, or a folder cannot be read.
 
     """
     with _reading(Path(folder)):
@@ -116,7 +121,7 @@ def _check_file(folder: Path, name: str, pickled: str) -> None:
         return
     if (folder / pickled).is_file():
         raise UserError(
-            f"{folder / pickled}: pickles are not read; write {name} beside it as docs/run.md shows"
+            f"{folder / pickled}: pickles are not read; write {name} as docs/run.md shows"
         )
     raise UserError(f"{folder / name}: missing; write it as docs/run.md shows")
 
@@ -126,8 +131,14 @@ def check_readouts(
 ) -> None:
     """Check that the run has a checkpoint at every readout of the window.
 
-    Held-out losses of the reference order are the truth, so they are never read from interpolated
-    parameters.
+    Held-out losses of the reference order are part of the truth, so they are not evaluated at
+    interpolated parameters.
+
+    Args:
+        folder: the run.
+        steps: the steps of its checkpoints.
+        window: the section `window`.
+        readouts: the number of readouts, `curriculum.readouts`.
 
     Raises:
         UserError: a checkpoint is missing.
@@ -146,13 +157,18 @@ def check_readouts(
 def check_path_is_exact(
     folder: str | Path, steps: Sequence[int], estimators: Sequence[EstimatorConfig]
 ) -> None:
-    """Check that no estimator needs states of the reference that the run has not stored.
+    """Check that no estimator needs states of the reference path that the run has not stored.
 
-    The reduced model takes the updates of the path from its moments. Between checkpoints those are
-    only interpolated.
+    The reduced model computes the updates along its path from the moments, which are only
+    interpolated between checkpoints.
+
+    Args:
+        folder: the run.
+        steps: the steps of its checkpoints.
+        estimators: the estimators of the study.
 
     Raises:
-        UserError: an estimator does.
+        UserError: a reduced estimator on the reference path, but no checkpoint at every step.
 
     """
     if steps[1] - steps[0] > 1:

@@ -1,4 +1,4 @@
-"""The states of an existing run, as a path along the window."""
+"""Read the states of an existing run along the window."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,22 +22,29 @@ from trainorder.training.optimizer import MOMENTS, State
 
 
 class RunStates:
-    """theta_0 .. theta_T with their moments: checkpoints of a run, interpolated in between."""
+    """The states 0 .. T of the window: checkpoints of a run, linearly interpolated in between."""
 
     def __init__(self, folder: str | Path, steps: Sequence[int], model: LanguageModel) -> None:
-        """Read from the checkpoints at `steps` of a run, the first of them the window's start."""
+        """Describe the path; checkpoints are read when a state is requested.
+
+        Args:
+            folder: the run.
+            steps: ascending steps of checkpoints, the first at the start of the window.
+            model: the model of the study.
+
+        """
         self.folder, self.model = folder, model
         self.first_step = steps[0]
         self.steps = [int(step) for step in steps]
-        self._recent: dict[int, State] = {}  # the last two: neighbouring steps share them
+        self._recent: dict[int, State] = {}  # the last two, shared by neighbouring steps
 
     def state(self, t: int) -> State:
         """Return the state before step `t` of the window; `t` = T is the end.
 
-        Tensors are (P,), shared between calls: not to be changed in place.
+        Its tensors (P,) are shared between calls. Do not change them in place.
 
         Raises:
-            UserError: a checkpoint that is needed is not one of the model's.
+            UserError: a checkpoint does not fit the model.
 
         """
         step = self.first_step + t
@@ -51,8 +58,8 @@ class RunStates:
         )
         return State(theta, m, v, step)
 
-    def _checkpoint(self, place: int) -> State:
-        step = int(self.steps[place])
+    def _checkpoint(self, index: int) -> State:
+        step = int(self.steps[index])
         if step not in self._recent:
             while len(self._recent) > 1:
                 self._recent.pop(next(iter(self._recent)))
@@ -61,7 +68,7 @@ class RunStates:
 
 
 def interpolated_vector(before: Tensor, after: Tensor, weight: float) -> Tensor:
-    """Return the linear interpolation (P,) of two vectors."""
+    """Return before + weight * (after - before), all (P,)."""
     result = large_tensors.empty(len(before), dtype=before.dtype)
     for columns in large_tensors.column_blocks(3, len(before)):
         torch.lerp(before[columns], after[columns], weight, out=result[columns])
@@ -69,70 +76,85 @@ def interpolated_vector(before: Tensor, after: Tensor, weight: float) -> Tensor:
 
 
 def read_checkpoint(folder: str | Path, step: int, model: LanguageModel) -> State:
-    """Return one state of a run, its tensors in the order of the trained parameters of `model`.
+    """Return the state of one checkpoint as vectors (P,) in the sequence of the trained parameters.
 
-    Parameters are stored under the names that the model has for them, of tied ones under any of
-    their names; moments under such a name with `.exp_avg` and `.exp_avg_sq` behind it.
+    Files name parameters as the model does. Tied weights may have any of their names. Moments have
+    the name of their parameter with the suffix `.exp_avg` or `.exp_avg_sq`.
+
+    Args:
+        folder: the run.
+        step: the step of the checkpoint.
+        model: the model of the study.
 
     Raises:
-        UserError: a tensor is missing, unknown, of another shape or type, or not finite; parameters
-            that are not trained differ from the model's; the optimizer is at another step.
+        UserError: a tensor is missing, unknown, not finite or has another shape or dtype, frozen
+            parameters differ from those of the model, or the optimizer is at another step.
 
     """
-    where = checkpoint(folder, step)
-    with opened_safetensors(where / PARAMETERS_FILE, "pt") as file:
-        theta = _parameters(_Tensors(where / PARAMETERS_FILE, file), model)
-    with opened_safetensors(where / MOMENTS_FILE, "pt") as file:
-        m, v = _moments(_Tensors(where / MOMENTS_FILE, file), model, step)
+    path = checkpoint(folder, step)
+    with opened_safetensors(path / PARAMETERS_FILE, "pt") as file:
+        theta = _parameters(_Tensors(path / PARAMETERS_FILE, file), model)
+    with opened_safetensors(path / MOMENTS_FILE, "pt") as file:
+        m, v = _moments(_Tensors(path / MOMENTS_FILE, file), model, step)
     return State(theta, m, v, step)
 
 
 class _Tensors:
-    """The tensors of a file, each checked as it is read."""
+    """The tensors of a file; each is checked when it is read."""
 
     def __init__(self, path: Path, file: Any) -> None:
         self.path, self.names, self._file = path, set(file.keys()), file
 
     def like(self, name: str, parameter: Tensor) -> Tensor:
-        """Return a tensor that has the shape and type of `parameter`."""
-        found: Tensor = self._file.get_tensor(name)
-        if found.shape != parameter.shape:
-            raise self.error(name, f"is {_shape(found)}, and the model's {_shape(parameter)}")
-        if found.dtype != parameter.dtype:
-            types = [str(dtype).removeprefix("torch.") for dtype in (found.dtype, parameter.dtype)]
-            raise self.error(name, f"is of {types[0]}, and the study computes in {types[1]}")
-        if not bool(torch.isfinite(found).all()):
-            raise self.error(name, "holds numbers that are not finite")
-        return found
+        """Return the tensor `name`; raise unless it has the shape and dtype of `parameter`."""
+        tensor: Tensor = self._file.get_tensor(name)
+        if tensor.shape != parameter.shape:
+            shapes = [tuple(one.shape) for one in (tensor, parameter)]
+            raise self.error(
+                name, f"has shape {shapes[0]}, expected {shapes[1]}; correct the section `model`"
+            )
+        if tensor.dtype != parameter.dtype:
+            dtypes = [str(one.dtype).removeprefix("torch.") for one in (tensor, parameter)]
+            raise self.error(
+                name, f"has dtype {dtypes[0]}, expected {dtypes[1]}; convert the checkpoint"
+            )
+        if not bool(torch.isfinite(tensor).all()):
+            raise self.error(
+                name, "has values that are not finite; choose a window before the run diverged"
+            )
+        return tensor
 
     def number(self, name: str) -> float:
-        found: Tensor = self._file.get_tensor(name)
-        if found.numel() != 1:
-            raise self.error(name, f"is {_shape(found)}, and no single number")
-        return float(found)
+        tensor: Tensor = self._file.get_tensor(name)
+        if tensor.numel() != 1:
+            raise self.error(
+                name,
+                f"has shape {tuple(tensor.shape)}, expected a single number; write it as "
+                "docs/run.md shows",
+            )
+        return float(tensor)
 
-    def error(self, name: str, what: str) -> UserError:
-        return UserError(f"{self.path}: `{name}` {what}")
-
-
-def _shape(tensor: Tensor) -> str:
-    return " x ".join(map(str, tensor.shape)) or "a number"
+    def error(self, name: str, problem: str) -> UserError:
+        return UserError(f"{self.path}: `{name}` {problem}")
 
 
 def _names(model: LanguageModel) -> list[list[str]]:
-    """Return the names of each trained parameter, several where weights are tied."""
-    every = list(model.module.named_parameters(remove_duplicate=False))
-    return [[name for name, one in every if one is parameter] for parameter in model.trained]
+    """Return the names of each trained parameter; tied weights have several."""
+    parameters = list(model.module.named_parameters(remove_duplicate=False))
+    return [[name for name, one in parameters if one is parameter] for parameter in model.trained]
 
 
 def _parameters(file: _Tensors, model: LanguageModel) -> Tensor:
-    every = dict(model.module.named_parameters(remove_duplicate=False))
+    parameters = dict(model.module.named_parameters(remove_duplicate=False))
     buffers = dict(model.module.named_buffers())
-    _check_known(file, {*every, *buffers})
+    _check_known(file, {*parameters, *buffers})
     trained = {name for names in _names(model) for name in names}
-    for name in sorted(file.names & every.keys() - trained):
-        if not torch.equal(file.like(name, every[name]), every[name]):
-            raise file.error(name, "is not trained here, and is not that of model.source")
+    for name in sorted(file.names & parameters.keys() - trained):
+        if not torch.equal(file.like(name, parameters[name]), parameters[name]):
+            raise file.error(
+                name,
+                "is not trained, but differs from model.source; correct model.source",
+            )
     return _joined(file, model, "")
 
 
@@ -141,16 +163,17 @@ def _moments(file: _Tensors, model: LanguageModel, step: int) -> tuple[Tensor, T
     names = {name for names in _names(model) for name in names}
     _check_known(file, {"step", *(name + suffix for name in names for suffix in suffixes)})
     if "step" in file.names and file.number("step") != step:
-        raise file.error("step", f"is {file.number('step'):g}, and its folder is of {step}")
+        raise file.error(
+            "step",
+            f"is {file.number('step'):g}, but the folder is checkpoint-{step}; rename the folder",
+        )
     m, v = (_joined(file, model, suffix) for suffix in suffixes)
     return m, v
 
 
 def _check_known(file: _Tensors, known: set[str]) -> None:
     if unknown := sorted(file.names - known):
-        raise file.error(
-            unknown[0], "is of no trained parameter of the model that `model` describes"
-        )
+        raise file.error(unknown[0], "belongs to no trained parameter; correct the section `model`")
 
 
 def _joined(file: _Tensors, model: LanguageModel, suffix: str) -> Tensor:
@@ -161,10 +184,10 @@ def _joined(file: _Tensors, model: LanguageModel, suffix: str) -> Tensor:
     ):
         stored = [name + suffix for name in names if name + suffix in file.names]
         if not stored:
-            raise file.error(names[0] + suffix, "is missing")
+            raise file.error(names[0] + suffix, "is missing; write it as docs/run.md shows")
         first, *others = (file.like(name, parameter) for name in stored)
         if not all(torch.equal(first, other) for other in others):
-            raise file.error(stored[0], f"differs from `{stored[1]}`, and the model ties them")
+            raise file.error(stored[0], f"differs from `{stored[1]}`, but the model ties them")
         part.copy_(first)
         large_tensors.release_pages()
     return result

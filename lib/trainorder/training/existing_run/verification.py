@@ -1,4 +1,4 @@
-"""Training from checkpoint to checkpoint, to verify that an existing run fits the configuration."""
+"""Verify an existing run: training between two checkpoints must reproduce the second one."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,9 +18,9 @@ from trainorder.training.existing_run.states import RunStates
 from trainorder.training.optimizer import AdamW
 from trainorder.training.problem import LanguageProblem
 
-# Settings that differ from the run if this part of the state does.
+# The settings to compare with the run if this part of the state differs.
 _SETTINGS = {
-    "exp_avg": "its gradient is another: run.order, corpus.files, model, dropout, "
+    "exp_avg": "run.order, corpus.files, model, dropout, "
     "optimizer.gradient_clip and optimizer.beta1",
     "exp_avg_sq": "optimizer.beta2",
     "parameters": "optimizer.learning_rate, schedule, horizon, linear_warmup_steps, "
@@ -35,20 +35,21 @@ def check_run(
     optimizer: AdamW,
     tolerance: float,
 ) -> None:
-    """Check that the configuration is that of the run: the steps at each end of the window.
+    """Check that the configuration describes the run.
 
-    From a checkpoint, AdamW with the gradients of the units that the order names must land at the
-    next one. What is checked are `checked_spans` of the run's checkpoints.
+    For each pair of checkpoints in `checked_spans`, training from the first one with AdamW and the
+    units of the schedule must end at the second one.
 
     Args:
-        states: of the run.
-        schedule: (T, k) its order.
-        problem: model and tokens.
-        optimizer: as it is configured.
-        tolerance: how far off it may land, relative to the way between the two checkpoints.
+        states: the states of the run.
+        schedule: (T, k) unit numbers of the run's order.
+        problem: the model and the tokens.
+        optimizer: the configured optimizer.
+        tolerance: the largest allowed distance to the second checkpoint, relative to the distance
+            between the two checkpoints.
 
     Raises:
-        UserError: it does not land there; the line names what may be wrong.
+        UserError: training ends further away; the message names the settings to compare.
 
     """
     for start, end in checked_spans(states.steps, len(schedule)):
@@ -69,23 +70,24 @@ def _check_span(
     tolerance: float,
 ) -> None:
     before, after = states.state(first), states.state(first + len(losses))
-    found = before.clone()
+    trained = before.clone()
     for loss in losses:
-        optimizer.update(found, gradient(loss, found.parameters))
-    for name, suspects in _SETTINGS.items():
-        start, end, here = (getattr(state, name) for state in (before, after, found))
-        way, off = (_distance(x, end) for x in (start, here))
+        optimizer.update(trained, gradient(loss, trained.parameters))
+    for name, settings in _SETTINGS.items():
+        start, end, reached = (getattr(state, name) for state in (before, after, trained))
+        distance, error = (_distance(vector, end) for vector in (start, reached))
         size = float(large_tensors.squared_norms(end).sqrt())
         rounding = 8 * torch.finfo(end.dtype).eps * size * len(losses)
-        if off <= tolerance * way + rounding:
+        if error <= tolerance * distance + rounding:
             continue
-        # After one step what differs tells what is wrong; after more, all differs.
-        keys = suspects if len(losses) == 1 else "; ".join(_SETTINGS.values())
+        # After one step, the part that differs tells which settings. After more, all parts differ.
+        keys = settings if len(losses) == 1 else "; ".join(_SETTINGS.values())
+        allowed = tolerance * distance + rounding
         raise UserError(
-            f"{checkpoint(states.folder, after.step)}: {name}: training from checkpoint-"
-            f"{before.step}, as configured, misses it by {off:.2g} on a way of {way:.2g}; compare "
-            f"with the run: {keys}; or if it computed otherwise (lower precision, another device), "
-            "raise run.tolerance"
+            f"{checkpoint(states.folder, after.step)}: {name}: training from "
+            f"checkpoint-{before.step} as configured misses it by {error:.2g}, expected at most "
+            f"{allowed:.2g}; compare these settings with the run: {keys}; if the run used lower "
+            "precision or another device, raise run.tolerance"
         )
 
 
