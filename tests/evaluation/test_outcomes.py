@@ -121,7 +121,7 @@ def of_a_run(problem, config, warm, states, folder, readouts):
     sketch, about = SparseJL(problem.size, 64), {"reference": [0, 3]}
     path.write_path(folder / "run.h5", "k", states.__getitem__, steps=6, anchors=np.arange(6))
     with opened(folder / "run.h5", "k", "reference") as file:
-        training = real(warm, config, folder, readouts, path.Path(file))
+        training = real(warm, config, folder, readouts, path.StoredPath(file))
         return retrain_orders(
             problem, RUN, training, followed=["reference"], sketch=sketch, units=about
         )
@@ -131,9 +131,13 @@ def test_the_truth_of_a_run_s_order_is_what_training_it_gives_and_nothing_is_tra
     problem, config, warm, states = prepare()
     readouts, sketch = [2, 6], SparseJL(problem.size, 64)
     trained = retrain_orders(
-        problem, RUN, real(warm, config, tmp_path / "trained", readouts), ["reference"], sketch,
-        {"reference": [0, 3]},
-    )  # fmt: skip
+        problem,
+        RUN,
+        real(warm, config, tmp_path / "trained", readouts),
+        followed=["reference"],
+        sketch=sketch,
+        units={"reference": [0, 3]},
+    )
     problem.meter.counts.clear()
     found = of_a_run(problem, config, warm, states, tmp_path, readouts)
     assert problem.meter.counts == {"orders": 2, "gradients": 12, "forwards": 3 * 2 * 2 + 6}
