@@ -1,4 +1,4 @@
-"""The configurations of the repository, with some keys changed."""
+"""The configurations of the repository, with keys replaced for a test."""
 
 import copy
 from pathlib import Path
@@ -10,21 +10,21 @@ CONFIGS = {"default": [], **{path.stem: [path] for path in sorted(ROOT.glob("pre
 
 
 def config(name="default", **values):
-    """Return the default or a preset's configuration, values at dotted keys (`__`) replaced."""
+    """Return the default or a preset configuration; `a__b=1` replaces the value of `a.b`."""
     return replaced(load_config(ROOT / "config.yaml", *CONFIGS[name]), **values)
 
 
-def replaced(given, **values):
-    """Return a copy of nested mappings with values at dotted keys (`__` for the dot) replaced."""
-    found = copy.deepcopy(given)
+def replaced(original, **values):
+    """Return a copy of nested mappings; `a__b=1` replaces the value of the key `a.b`."""
+    copied = copy.deepcopy(original)
     for key, value in values.items():
         *sections, last = key.split("__")
-        place = found
+        mapping = copied
         for section in sections:
-            place = place[section]
-        place[last] = value
-    return found
+            mapping = mapping[section]
+        mapping[last] = value
+    return copied
 
 
-# Those whose sizes need no file of a pretrained model.
+# Configurations whose sizes do not need the files of a pretrained model.
 SIZED = [name for name in CONFIGS if config(name)["model"]["source"] is None]

@@ -1,7 +1,7 @@
-"""Puts the test helpers and the drivers on the path of every test."""
+"""Adds the test helpers and the package `bench` to the import path of every test."""
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the drivers, `bench`
+sys.path.insert(0, str(Path(__file__).parents[1]))  # contains `bench`

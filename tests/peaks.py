@@ -1,8 +1,7 @@
-"""Prints the peak memory of steps of a study on two models, as JSON; run by `test_memory.py`.
+"""Prints the peak memory of the jobs of a study on two models as JSON; used by `test_memory.py`.
 
-Every step is made in a fork of this process, which has computed nothing yet, so that all peaks
-stand on the same ground: that of the imports. Vectors are not held beside what a step works on, as
-where `memory_gb` is 0.
+Every job runs in a fork of this process, which has only imported modules, so that all peaks have
+the same baseline. `memory_gb` is 0.
 """
 
 import json
@@ -66,8 +65,8 @@ from trainorder.training.problem import LanguageProblem
 
 LAYERS = (1, 4)  # of the two models
 WINDOW, PER_STEP = 3, 2
-UNITS = WINDOW * PER_STEP  # so many vectors in a row of the table that holding one would be seen
-SEQUENCES, LENGTH, VOCABULARY = 3, 3, 64  # few tokens, so little beside vectors
+UNITS = WINDOW * PER_STEP  # a whole anchor of the table in memory would exceed the bound
+SEQUENCES, LENGTH, VOCABULARY = 3, 3, 64  # few tokens: activations are small
 ORDER = Order("random-0", "random", "random", np.array([[2, 4], [0, 5], [1, 3]]))
 CLIPPED = OptimizerConfig(
     learning_rate=1e-3,
@@ -86,7 +85,7 @@ CHECKPOINTS = (0, 2, WINDOW)
 
 
 def problem(layers):
-    """Return a model of 3.3 million parameters a layer, on random tokens."""
+    """Return a model with 3.3 million parameters per layer, on random tokens."""
     rng = np.random.default_rng(0)
     warmup, units, heldout = (
         rng.integers(0, VOCABULARY, (*shape, LENGTH)).astype(np.int32)
@@ -99,18 +98,18 @@ def problem(layers):
 
 
 def optimizer():
-    """Return one that clips, for which a whole gradient has to be seen."""
+    """Return an optimizer with gradient clipping, which needs the whole gradient at once."""
     return AdamW(CLIPPED, WINDOW)
 
 
 def clusters():
-    """Return two clusters, with pools of two sequences."""
+    """Return two clusters with pools of two sequences."""
     return Clusters(LABELS, draw_pools(LABELS, SEQUENCES, 2, 0))
 
 
 @contextmanager
 def expansion(folder, layers):
-    """Yield what is expanded about: the path and its table."""
+    """Yield the expansion about the path, with its table."""
     about = problem(layers)
     with (
         opened(folder / "path.h5", "k", "reference") as path,
@@ -120,7 +119,7 @@ def expansion(folder, layers):
 
 
 def write(folder, layers):
-    """Write the path, and a run's checkpoints; the states are not those of a training."""
+    """Write a path and the checkpoints of a run; the states are artificial."""
     model = problem(layers).model
     theta = model.parameters()
 
@@ -131,16 +130,16 @@ def write(folder, layers):
     write_path(folder / "path.h5", "k", state, steps=WINDOW, anchors=np.arange(WINDOW))
     names = [name for name, _ in model.module.named_parameters()]
     for t in CHECKPOINTS:
-        where = checkpoint(folder / "run", t)
-        where.mkdir(parents=True, exist_ok=True)
+        target = checkpoint(folder / "run", t)
+        target.mkdir(parents=True, exist_ok=True)
         parameters, *moments = (model.split(getattr(state(t), name)) for name in MOMENTS)
-        save_file(dict(zip(names, parameters, strict=True)), where / PARAMETERS_FILE)
-        kept = {
+        save_file(dict(zip(names, parameters, strict=True)), target / PARAMETERS_FILE)
+        named_moments = {
             f"{name}.{moment}": part
             for moment, parts in zip(MOMENTS[1:], moments, strict=True)
             for name, part in zip(names, parts, strict=True)
         }
-        save_file(kept, where / MOMENTS_FILE)
+        save_file(named_moments, target / MOMENTS_FILE)
 
 
 def start(folder):
@@ -149,7 +148,7 @@ def start(folder):
 
 
 def train(folder, layers):
-    """Train an order for real, in two segments, with checkpoints."""
+    """Retrain an order in two segments, with checkpoints."""
     about, sketch = problem(layers), SparseJL(problem_size(layers), 16384)
 
     def checkpoints(place, readout):
@@ -167,24 +166,26 @@ def train(folder, layers):
 
 
 def existing(folder, layers):
-    """Read the path of an existing run, one of its states between checkpoints, and check it."""
+    """Verify an existing run and write its path; one state lies between two checkpoints."""
     about = problem(layers)
     states = RunStates(folder / "run", CHECKPOINTS, about.model)
-    with suppress(UserError):  # it is none
+    with suppress(UserError):  # the states do not come from training
         check_run(states, ORDER.schedule, about, optimizer(), 1e-3)
-    write_path(folder / "made.h5", "k", states.state, steps=WINDOW, anchors=np.arange(WINDOW))
+    write_path(folder / "existing.h5", "k", states.state, steps=WINDOW, anchors=np.arange(WINDOW))
 
 
 def barycentre(folder, layers):
     """Run the barycentre path, with one step between anchors, and write its files."""
-    kept = Checkpoints(folder / "work", f"barycentre-{layers}", 1, keep_all=True)
+    work = Checkpoints(folder / "work", f"barycentre-{layers}", 1, keep_all=True)
     anchors = Anchors(WINDOW, np.array([0, 2]), 0.0)
     about, state = problem(layers), start(folder)
-    made = run_barycentre(about, clusters(), optimizer(), state, PER_STEP, anchors, kept, "k")
-    rows = anchor_gradients(kept, made, "k")
-    write_rows(folder / "made.h5", "k", made, UNITS, state.parameters, rows)
-    write_path(folder / "made.h5", "k", lambda t: kept.load(t)[0], steps=WINDOW, anchors=made)
-    kept.clear()
+    chosen = run_barycentre(about, clusters(), optimizer(), state, PER_STEP, anchors, work, "k")
+    rows = anchor_gradients(work, chosen, "k")
+    write_rows(folder / "barycentre.h5", "k", chosen, UNITS, state.parameters, rows)
+    write_path(
+        folder / "barycentre.h5", "k", lambda t: work.load(t)[0], steps=WINDOW, anchors=chosen
+    )
+    work.clear()
 
 
 def table(folder, layers):
@@ -195,19 +196,19 @@ def table(folder, layers):
 
 
 def probes(folder, layers):
-    """Probe the curvature of clusters, and compress it with the table."""
+    """Probe the curvature of clusters and compress it together with the table."""
     schedules = probe_schedules((WINDOW, PER_STEP), UNITS, 0, 4)
     with expansion(folder, layers) as about:
         prober = Prober(about, clusters(), schedules, CURVATURE.anchors)
         curvature = prober.run(CURVATURE)
-        reached, metric = prober.displacements(), prober.metric
-        model, _ = compress(about, curvature, LABELS, reached, metric, CURVATURE.basis)
-        directions = leading(reached, metric, CURVATURE.unit_directions)
+        displacements, metric = prober.displacements(), prober.metric
+        model, _ = compress(about, curvature, LABELS, displacements, metric, CURVATURE.basis)
+        directions = leading(displacements, metric, CURVATURE.unit_directions)
         ProbedExpansion(model, metric, directions, prober.length).save(folder / "probed.h5", "k")
 
 
 def curvature(folder, layers):
-    """Measure the units' own curvature, write the low-rank expansion, and what rounding costs."""
+    """Measure the units' own curvature, write the low-rank expansion and its rounding errors."""
     probed = ProbedExpansion.load(folder / "probed.h5", "k", start(folder))
     with expansion(folder, layers) as about:
         pools = unit_pools(about.problem, CURVATURE.unit_sequences, 0)
@@ -247,7 +248,7 @@ LOW_RANK = {
 
 
 def estimate(folder, layers, method):
-    """Replay one order, followed along the window, and evaluate its end."""
+    """Replay one order, with its trajectory, and evaluate the final parameters."""
     with expansion(folder, layers) as about:
         if method in LOW_RANK:
             estimator = LOW_RANK[method](about, low_rank(folder))
@@ -259,7 +260,7 @@ def estimate(folder, layers, method):
 
 
 def peak(work, *arguments):
-    """Return the peak resident bytes of a fork that does some work."""
+    """Return the peak resident bytes of a fork that calls `work`."""
     reader, writer = os.pipe()
     process = os.fork()
     if not process:
@@ -269,32 +270,32 @@ def peak(work, *arguments):
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as handle:
-        found = handle.read()
+        size = handle.read()
     if os.waitpid(process, 0)[1]:
         sys.exit(f"{work.__name__} failed")
-    return int(found)
+    return int(size)
 
 
-STEPS = (train, existing, table, barycentre, probes, curvature, reduced)
+JOBS = (train, existing, table, barycentre, probes, curvature, reduced)
 
 
 def main(folder):
-    """Make the steps of both models in `folder`."""
+    """Run the jobs for both models in `folder` and print the peaks."""
     torch.set_num_threads(1)
     methods = [*ESTIMATORS, *LOW_RANK]
-    found = {name: [] for name in ("parameters", *(step.__name__ for step in STEPS), *methods)}
+    peaks = {name: [] for name in ("parameters", *(job.__name__ for job in JOBS), *methods)}
     for layers in LAYERS:
-        found["parameters"].append(problem_size(layers))
+        peaks["parameters"].append(problem_size(layers))
         peak(write, folder, layers)
-        for step in STEPS:
-            found[step.__name__].append(peak(step, folder, layers))
+        for job in JOBS:
+            peaks[job.__name__].append(peak(job, folder, layers))
         for method in methods:
-            found[method].append(peak(estimate, folder, layers, method))
-    print(json.dumps(found))
+            peaks[method].append(peak(estimate, folder, layers, method))
+    print(json.dumps(peaks))
 
 
 def problem_size(layers):
-    """Return the number of parameters; on the device `meta` nothing is allocated."""
+    """Return the number of parameters; the device `meta` allocates no memory."""
     config = ModelConfig(hidden_size=512, intermediate_size=1408, layers=layers, heads=8)
     with torch.device("meta"):
         return LanguageModel(config, VOCABULARY, LENGTH, 0, torch.float32).size

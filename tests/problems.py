@@ -1,4 +1,4 @@
-"""Tiny learning problems in float64, and expansions of them, for the tests of the mathematics."""
+"""Tiny learning problems in float64 and expansions about their paths, for numerical tests."""
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ from trainorder.training.optimizer import State, build_optimizer
 from trainorder.training.problem import LanguageProblem
 
 HORIZON = 40
-KINDS = {  # of optimizers, as changes of a configuration
+KINDS = {  # optimizers, as changes of a configuration
     "adamw": {},
     "sgd": {"name": "sgd", "momentum": 0.0},
     "sgd with momentum": {"name": "sgd", "momentum": 0.9},
@@ -54,10 +54,10 @@ def optimizer_config(**changes):
 
 @dataclass
 class Polynomial:
-    """Units whose losses are random polynomials of the parameters, of degree 2 or 3.
+    """Units whose losses are random polynomials of degree 2 or 3 in the parameters.
 
-    A unit's loss is the mean over its sequences, which differ by `noise`. With `kinds`, units of
-    one kind are alike but for a part of `spread`, in slope and curvature.
+    The loss of a unit is the mean over its sequences; `noise` scales their differences. With
+    `kinds`, `spread` scales the differences between units of one kind.
     """
 
     units: int
@@ -82,9 +82,10 @@ class Polynomial:
         self.cube = normal(self.units, self.size, self.size, self.size) / self.size
         self.start = normal(self.size)
         slopes = normal(self.units, self.sequences, self.size)
-        bends = normal(self.units, self.sequences, self.size, self.size)
+        hessians = normal(self.units, self.sequences, self.size, self.size)
+        hessians = hessians + hessians.mT
         self.slopes = self.noise * (slopes - slopes.mean(1, keepdim=True))
-        self.bends = self.noise * (bends + bends.mT - (bends + bends.mT).mean(1, keepdim=True)) / 4
+        self.hessians = self.noise * (hessians - hessians.mean(1, keepdim=True)) / 4
         self.targets = normal(len(self.goals), self.size)
         if self.kinds is not None:
             kind = self.kind
@@ -94,12 +95,12 @@ class Polynomial:
 
     @property
     def kind(self):
-        """The kind of each unit, which is also the first unit of that kind."""
+        """The kind of each unit, which is also the index of the first unit of this kind."""
         return torch.arange(self.units) % (self.kinds or self.units)
 
     def to(self, dtype):
-        """Turn the problem's numbers into those of another type."""
-        for name in ("linear", "square", "cube", "start", "slopes", "bends", "targets"):
+        """Convert the tensors of the problem to another dtype, in place."""
+        for name in ("linear", "square", "cube", "start", "slopes", "hessians", "targets"):
             setattr(self, name, getattr(self, name).to(dtype))
         return self
 
@@ -113,7 +114,7 @@ class Polynomial:
         losses = [
             self.loss(theta, unit)
             + self.slopes[unit, sequence] @ theta
-            + theta @ self.bends[unit, sequence] @ theta / 2
+            + theta @ self.hessians[unit, sequence] @ theta / 2
             for unit, sequence in rows.tolist()
         ]
         return torch.stack(losses).mean()
@@ -123,7 +124,7 @@ class Polynomial:
 
 
 def language_problem(units=6, unit_size=2, seed=0, dtype=torch.float64, device=None, pairs=False):
-    """Return a one-layer language model on random tokens; on `pairs`, if so told."""
+    """Return a one-layer language model on random tokens, or on prompt-response `pairs`."""
     rng = np.random.default_rng(3)
     tokens = rng.integers(0, 13, (units, unit_size, 7)).astype(np.int32)
     corpus = Corpus(
@@ -153,15 +154,15 @@ def language_problem(units=6, unit_size=2, seed=0, dtype=torch.float64, device=N
 
 
 def as_pairs(tokens):
-    """Return the tokens with prompts and padding, of lengths that differ, marked as given."""
+    """Return the tokens with prompts and padding of several lengths marked as without loss."""
     *shape, length = tokens.shape
-    places, row = np.arange(length), np.arange(np.prod(shape)).reshape(*shape, 1)
+    positions, row = np.arange(length), np.arange(np.prod(shape)).reshape(*shape, 1)
     start, end = 1 + row % 3, length - row % 2
-    return np.where((places >= start) & (places < end), tokens, ~tokens)
+    return np.where((positions >= start) & (positions < end), tokens, ~tokens)
 
 
 def keep_double(module):
-    """Undo the casts to float32 that transformers makes in norms and in the attention's softmax."""
+    """Remove the casts to float32 of transformers in normalization layers and in the softmax."""
     for parent in list(module.modules()):
         for name, child in parent.named_children():
             if isinstance(child, LlamaRMSNorm):
@@ -172,21 +173,21 @@ def keep_double(module):
 
 
 def double_softmax(x, dim, dtype=None, softmax=torch.nn.functional.softmax):
-    """Return the softmax in the type of a float64 input."""
+    """Return the softmax, in float64 for a float64 input."""
     return softmax(x, dim=dim, dtype=None if x.dtype == torch.float64 else dtype)
 
 
 def warm_state(problem, theta, config, steps=8):
-    """Return the state after some steps of torch's optimizer on the units in turn."""
+    """Return the state after `steps` steps of torch's optimizer on the units in turn."""
     zero = torch.zeros_like(theta)
     schedule = np.arange(steps)[:, None] % problem.units
     return torch_states(problem, State(theta, zero, zero, 0), schedule, config)[-1]
 
 
 def torch_states(problem, start, schedule, config):
-    """Return the states before each step and at the end of a run of torch's optimizer.
+    """Return the states before each step and after the last, trained with torch's optimizer.
 
-    Written against torch alone: no code of the replay or of `trainorder.training.trainer`.
+    This is independent of the replay and of `trainorder.training.trainer`: it uses only torch.
     """
     parameter = start.parameters.clone().requires_grad_()
     optimizer = torch_adamw(parameter, start, config)
@@ -200,12 +201,12 @@ def torch_states(problem, start, schedule, config):
         torch.stack([problem.loss(parameter, int(unit)) for unit in row]).mean().backward()
         if config.gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_([parameter], config.gradient_clip)
-        pushed = parameter.grad + config.weight_decay * parameter.detach()
+        decayed_gradient = parameter.grad + config.weight_decay * parameter.detach()
         optimizer.step()
         moments = optimizer.state[parameter]
         first, second = moments.get("exp_avg"), moments.get("exp_avg_sq")
-        if config.name == "sgd":  # without momentum, torch keeps no gradient
-            first = moments["momentum_buffer"] if config.momentum else pushed
+        if config.name == "sgd":  # without momentum, torch has no buffer
+            first = moments["momentum_buffer"] if config.momentum else decayed_gradient
             second = torch.zeros_like(first)
         states.append(
             State(parameter.detach().clone(), first.clone(), second.clone(), states[-1].step + 1)
@@ -214,7 +215,7 @@ def torch_states(problem, start, schedule, config):
 
 
 def torch_adamw(parameter, start, config):
-    """Return torch.optim.AdamW of a parameter, with the moments of a state."""
+    """Return torch.optim.AdamW for a parameter, with the moments of a state."""
     optimizer = torch.optim.AdamW(
         [parameter],
         lr=config.learning_rate,
@@ -231,7 +232,7 @@ def torch_adamw(parameter, start, config):
 
 
 def torch_sgd(parameter, start, config):
-    """Return torch.optim.SGD of a parameter, with the buffer of a state that has made a step."""
+    """Return torch.optim.SGD for a parameter, with the buffer of a state after its first step."""
     optimizer = torch.optim.SGD(
         [parameter],
         lr=config.learning_rate,
@@ -244,7 +245,7 @@ def torch_sgd(parameter, start, config):
 
 
 def torch_rate(config, step):
-    """Return the learning rate that torch's own schedulers give at a step."""
+    """Return the learning rate of torch's own scheduler at a step."""
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=config.learning_rate)
     warmup, span = config.linear_warmup_steps, HORIZON - config.linear_warmup_steps
     if step < warmup:
@@ -262,7 +263,7 @@ def torch_rate(config, step):
 
 @contextmanager
 def expansion(problem, states, config, folder, anchors=None, shards=2):
-    """Yield the expansion about a path of states, its gradient table included."""
+    """Yield the expansion about a path of states, with its gradient table."""
     steps = len(states) - 1
     places = even_anchors(steps, anchors)
     write_path(folder / "path.h5", "k", lambda t: states[t], steps=steps, anchors=places)
@@ -280,7 +281,8 @@ def barycentre(
 ):
     """Yield the expansion about the barycentre path.
 
-    Every step is an anchor, or with `clusters` the given ones, or those the tolerance asks for.
+    Every step is an anchor by default. With `clusters`, the anchors are `given` or follow from
+    `tolerance`.
     """
     checkpoints = Checkpoints(folder / "work", "w", every=1, keep_all=True)
     optimizer = build_optimizer(config, HORIZON)
@@ -312,20 +314,20 @@ def barycentre(
 
 @contextmanager
 def opened_tables(folder, shards):
-    """Yield the table of the shards in a folder."""
+    """Yield the gradient table of the shards in a folder."""
     with ExitStack() as stack:
         names = [folder / f"table-{shard}.h5" for shard in range(shards)]
         yield Table([stack.enter_context(opened(name, "k", "table")) for name in names])
 
 
 def every_sequence(problem, labels):
-    """Return clusters of the units whose pools hold every sequence."""
+    """Return clusters whose pools contain every sequence."""
     labels = np.asarray(labels)
     return Clusters(labels, draw_pools(labels, problem.sequences, 10**6, 0))
 
 
 def curvature_along(about, clusters, probes=None, anchors=1):
-    """Return the curvature at a few steps of a path, probed in every direction unless told."""
+    """Return the curvature at `anchors` steps of a path, from `probes` or all unit vectors."""
     problem, steps = about.problem, about.path.steps
     places = np.array([steps * (2 * i + 1) // (2 * anchors) for i in range(anchors)])
     dtype = about.path.parameters(0).dtype
@@ -338,19 +340,19 @@ def curvature_along(about, clusters, probes=None, anchors=1):
 
 
 def low_rank(about, clusters, size=10**6, probes=None, anchors=1):
-    """Return the low-rank expansion about a path, and the share of the energy it leaves out."""
+    """Return the low-rank expansion about a path and the share of the energy outside its basis."""
     generator = torch.Generator().manual_seed(5)
-    moves = torch.randn(20, about.problem.size, generator=generator, dtype=torch.float64)
-    moves = moves.to(about.path.parameters(0).dtype)
+    displacements = torch.randn(20, about.problem.size, generator=generator, dtype=torch.float64)
+    displacements = displacements.to(about.path.parameters(0).dtype)
     along = curvature_along(about, clusters, probes, anchors)
     metric = second_moment_scale(about)
-    return compress(about, along, clusters.labels, moves, metric, size)
+    return compress(about, along, clusters.labels, displacements, metric, size)
 
 
 def warm_without_memory(problem):
-    """Return a warm state, and the changes of the optimizer, whose preconditioner is fixed.
+    """Return a warm state and optimizer settings with a practically constant preconditioner.
 
-    Nothing that the window holds changes its second moments by more than a millionth.
+    The window changes the second moments by at most a relative 1e-6.
     """
     generator = torch.Generator().manual_seed(11)
     scale = 0.5 + torch.rand(problem.size, generator=generator, dtype=torch.float64)
@@ -359,15 +361,15 @@ def warm_without_memory(problem):
     return State(theta, zero, 0.01 * scale, 10**7), {"beta2": 1 - 1e-9, "epsilon": 1e-3}
 
 
-def relative_error(found, expected):
-    """Return |found - expected| / |expected|, or |found| where nothing is expected."""
-    return float((found - expected).norm() / (expected.norm() or 1.0))
+def relative_error(actual, expected):
+    """Return |actual - expected| / |expected|, or |actual| if `expected` is zero."""
+    return float((actual - expected).norm() / (expected.norm() or 1.0))
 
 
 def ignore(t, parameters):
-    """Observe nothing."""
+    """An observer of a replay that does nothing."""
 
 
 def taylor_rows(loss, centre, displacements, order):
-    """Return the polynomials of `taylor_gradients` at all displacements, (n, P)."""
+    """Return the polynomials of `taylor_gradients` at n displacements, (n, P)."""
     return torch.stack([*taylor_gradients(loss, centre, displacements, order)])

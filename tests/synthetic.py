@@ -1,4 +1,4 @@
-"""A synthetic study: truth and estimate shards as the study writes them, made without training."""
+"""A synthetic study: the files of a study, with random values instead of training."""
 
 import json
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ STRUCTURED = {  # kind: (Kendall distance, effect on the loss in nats per token)
     "hard-to-easy": (0.48, 0.028),
 }
 BLOCKS = {2: 0.016, 4: 0.05, 8: 0.11, 16: 0.24}
-# method, path, guard, orders, noise and bias in nats per token, parameter error, diverging share
+# Method, path, guard, orders, noise and bias in nats per token, parameter error, diverging share
 ESTIMATORS = [
     ("constant", "reference", None, None, None, 0.0, 1.0, 0.0),
     ("order0", "reference", None, None, 0.010, 0.017, 0.83, 0.0),
@@ -48,7 +48,7 @@ TAILS = {"recency": 8}
 
 @dataclass(frozen=True)
 class Study:
-    """Where a synthetic study lies, and what validation needs to run on it."""
+    """The folder of a synthetic study, and the arguments of its validation."""
 
     results: Path
     inputs: validation.ValidationInputs
@@ -120,9 +120,9 @@ def _true_values(records, rng):
 
 
 def _shard(path, rows, records, value, sketch, path_to, extra, **attributes):
-    """Write one shard holding the orders `rows`, of which the first few are followed."""
-    watched = ("random-0000", "random-0001", "reversed") if np.isfinite(sketch).all() else ()
-    followed = [i for i in rows if records[i]["name"] in watched]
+    """Write a shard with the orders `rows`; three named orders have a trajectory."""
+    names = ("random-0000", "random-0001", "reversed") if np.isfinite(sketch).all() else ()
+    followed = [i for i in rows if records[i]["name"] in names]
     arrays = {
         "order": [records[i]["name"] for i in rows],
         "metric": METRICS,
@@ -150,7 +150,7 @@ def _cost(path: Path, wall: float, orders: int = 0, **seconds: float) -> str:
 def make(
     folder: Path, random: int = 48, calibration: int = 16, fit: int = 8, seed: int = 0
 ) -> Study:
-    """Write the files that validation reads under `folder` and return the study."""
+    """Write the files that validation reads to `folder` and return the study."""
     rng = np.random.default_rng(seed)
     results = folder / "results" / "synthetic"
     results.mkdir(parents=True)
@@ -195,12 +195,12 @@ def make(
         )
     for entry, row in zip(settings["estimators"], ESTIMATORS, strict=True):
         estimator = EstimatorConfig(**entry)
-        found = _estimated(row, records, value, rng)
-        paths, records_of_cost = _write_estimator(
-            results, estimator, row, records, found, displacement, rng
+        estimated = _estimated_values(row, records, value, rng)
+        estimate_paths, cost_paths = _write_estimator(
+            results, estimator, row, records, estimated, displacement, rng
         )
-        estimates += paths
-        costs += records_of_cost
+        estimates += estimate_paths
+        costs += cost_paths
     store = results / "store"
     inputs = validation.ValidationInputs(
         orders=str(results / "orders.json"), corpus=str(results / "corpus.json"),
@@ -219,26 +219,26 @@ def make(
     return Study(results, inputs, outputs, settings)
 
 
-def _estimated(row, records, value, rng):
-    *_, noise, bias, _, diverging = row
+def _estimated_values(row, records, value, rng):
+    *_, noise, bias, _, diverging_share = row
     if noise is None:
         return np.tile(value[0], (len(records), 1))
-    found = value + bias + noise * rng.standard_normal(value.shape)
-    found[0] = value[0]
-    wild = rng.random(len(records)) < diverging
-    wild[0] = False
-    found[wild] = 30 + 20 * rng.random((int(wild.sum()), value.shape[1]))
-    if diverging == 1.0:
-        found[len(found) // 9 + 1], found[len(found) // 3] = np.nan, np.inf
-    return found
+    estimated = value + bias + noise * rng.standard_normal(value.shape)
+    estimated[0] = value[0]
+    diverged = rng.random(len(records)) < diverging_share
+    diverged[0] = False
+    estimated[diverged] = 30 + 20 * rng.random((int(diverged.sum()), value.shape[1]))
+    if diverging_share == 1.0:
+        estimated[len(estimated) // 9 + 1], estimated[len(estimated) // 3] = np.nan, np.inf
+    return estimated
 
 
-def _write_estimator(results, estimator, row, records, found, displacement, rng):
+def _write_estimator(results, estimator, row, records, estimated, displacement, rng):
     bounds, error = row[3], row[6]
     chosen = _bounded(records, bounds)
-    towards = rng.standard_normal(displacement.shape) / np.sqrt(ROWS)
-    towards[0] = 0.0
-    sketch = 3 + displacement + error * (-displacement if row[0] == "constant" else towards)
+    direction = rng.standard_normal(displacement.shape) / np.sqrt(ROWS)
+    direction[0] = 0.0
+    sketch = 3 + displacement + error * (-displacement if row[0] == "constant" else direction)
     grow = np.linspace(0, 1, STEPS + 1)[:, None]
 
     def trajectory(i):
@@ -248,10 +248,12 @@ def _write_estimator(results, estimator, row, records, found, displacement, rng)
     paths, costs = [], []
     for number, part in enumerate(np.array_split(np.array(chosen), estimator.shards(2))):
         path = results / f"estimates/{estimator.name}/{number}.h5"
-        _shard(path, list(part), records, found, sketch, trajectory, {}, estimator=estimator.name)
+        _shard(
+            path, list(part), records, estimated, sketch, trajectory, {}, estimator=estimator.name
+        )
         paths.append(str(path))
-        dear = {"taylor1": 4.0, "taylor2": 14.0}.get(row[0], 0.02)
-        spans = {"replay": dear * len(part), "evaluation": 0.1 * len(part)}
+        replay_seconds = {"taylor1": 4.0, "taylor2": 14.0}.get(row[0], 0.02)
+        spans = {"replay": replay_seconds * len(part), "evaluation": 0.1 * len(part)}
         if METHODS[row[0]].fitted:
             spans = {"precompute": 0.5} | (
                 {"replay": 0.001 * len(part)} if row[0] == "ridge" else {}
@@ -264,12 +266,12 @@ def _write_estimator(results, estimator, row, records, found, displacement, rng)
 def _bounded(records, bounds):
     if bounds is None:
         return [i for i, record in enumerate(records) if record["split"] != "fit"]
-    left = dict(zip(("calibration", "random", "structured"), bounds, strict=True))
-    left["reference"] = 1
+    remaining = dict(zip(("calibration", "random", "structured"), bounds, strict=True))
+    remaining["reference"] = 1
     chosen = []
     for i, record in enumerate(records):
-        if left.get(record["split"], 0) > 0:
-            left[record["split"]] -= 1
+        if remaining.get(record["split"], 0) > 0:
+            remaining[record["split"]] -= 1
             chosen.append(i)
     return chosen
 
@@ -293,9 +295,9 @@ def _write_manifest(results: Path) -> None:
 
 
 def _write_stores(results: Path) -> None:
-    """Write a record for each kind of store; the dense one is exact, one diverged."""
+    """Write a record for each store; the dense store is exact, and one store diverged."""
     dense = 32 * 32 * 345_696 * 4
-    kinds = {  # errors of table, parameters and loss at 8x
+    kinds = {  # errors of the table, the parameters and the loss, at an eighth of the size
         "dense": (0.0, 0.0, 0.0), "int8": (0.01, 0.07, 1e-4), "anchors": (0.25, 0.4, 0.2),
         "jl": (2.8, 2.1, 0.4), "range finder": (0.15, 0.28, 0.04), "single pass": (3.0, None, None),
     }  # fmt: skip
@@ -323,7 +325,7 @@ def _write_stores(results: Path) -> None:
 
 
 def _write_curriculum(results: Path, records: list[dict]) -> None:
-    """Write a search with one order that was not retrained, and its replicates."""
+    """Write a search, with one order that was not retrained, and its replicates."""
     orders = [
         {
             "name": name, "kind": kind, "search": {"violations": 0}, "true": true,
@@ -390,7 +392,7 @@ def _write_memorization(results: Path) -> None:
 def _stage_costs(results: Path) -> list[str]:
     walls = {"corpus": 20.0, "orders": 0.5, "manifest": 3.0}
     costs = [_cost(results / f"costs/{stage}.json", wall) for stage, wall in walls.items()]
-    trained = {"warm": 12.0, "reference": 2.0, "proxy_warm": 4.0}  # loading takes as long again
+    trained = {"warm": 12.0, "reference": 2.0, "proxy_warm": 4.0}  # loading takes the same time
     for stage, seconds in trained.items():
         path = results / f"costs/{stage}.json"
         costs.append(_cost(path, 2 * seconds, training=seconds))

@@ -1,4 +1,4 @@
-"""Every unit of work is timed at its own size."""
+"""Every operation is timed at its own size."""
 
 import pytest
 import torch
@@ -34,31 +34,33 @@ def calibrated(units, **changes):
     return rates, before, (wide.parameters(), narrow.parameters())
 
 
-def test_every_unit_gets_a_time_and_every_pass_its_memory():
+def test_every_operation_has_a_time_and_every_pass_its_memory():
     units = {Operation(kind, 0 if kind in PLAIN else 4) for kind in machine_speed.KINDS}
     rates, _, _ = calibrated(units)
     assert set(rates.seconds) == units
-    inside = ("hvp", "third")  # differences of two times, of which noise may leave nothing
+    differences = ("hvp", "third")  # differences of two times, which noise can make 0
     for unit, seconds in rates.seconds.items():
-        assert seconds > 0 or unit.kind in inside, f"{unit}: no time"
+        assert seconds > 0 or unit.kind in differences, f"{unit}: no time"
     assert set(rates.bytes) == set(machine_speed.KINDS) - set(PLAIN)
     assert rates.start > 0
     assert rates.base > 2**20
 
 
-def test_more_text_and_a_wider_model_take_longer():
+def test_more_sequences_and_a_wider_model_take_longer():
     small, large, narrow = (
         Operation("gradient", 1),
         Operation("gradient", 256),
         Operation("gradient", 256, True),
     )
     seconds = calibrated([small, large, narrow])[0].seconds
-    assert seconds[large] > 2 * seconds[small], "the time does not see the number of sequences"
-    assert seconds[large] > seconds[narrow], "the proxy is timed as the model itself"
+    assert seconds[large] > 2 * seconds[small], (
+        "the time does not grow with the number of sequences"
+    )
+    assert seconds[large] > seconds[narrow], "the proxy is timed like the studied model"
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
-def test_training_steps_are_really_made(kind):
+def test_timed_training_steps_update_the_parameters(kind):
     _, before, after = calibrated([Operation("step", 4)], **kind)
-    assert not torch.equal(before[0], after[0]), "the optimizer's step is not in the time"
+    assert not torch.equal(before[0], after[0]), "the time does not include the optimizer step"
     assert torch.equal(before[1], after[1])

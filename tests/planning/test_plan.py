@@ -1,4 +1,4 @@
-"""The plan of a study: what it adds up to, and what it refuses."""
+"""The plan of a study: its totals, and the studies for which it raises."""
 
 import resource
 import shutil
@@ -32,7 +32,7 @@ def top(monkeypatch):
 
 @pytest.fixture
 def cheap(tmp_path):
-    """Return a plan of a small study on some cores."""
+    """Return a function that plans a small study."""
 
     def planned(cores=1, replicates=(), **values):
         return plan(config("smoke", **LAYER, **values), replicates, cores, tmp_path / "results")
@@ -40,7 +40,7 @@ def cheap(tmp_path):
     return planned
 
 
-def test_the_total_is_the_sum_of_the_stages_and_of_the_replicates(cheap):
+def test_the_total_is_the_sum_of_stages_and_replicates(cheap):
     other = config("smoke", **LAYER, study="again")
     record = cheap(replicates=[other])
     parts = [*record["stages"].values(), *record["replicates"].values()]
@@ -49,28 +49,30 @@ def test_the_total_is_the_sum_of_the_stages_and_of_the_replicates(cheap):
     assert set(record["replicates"]) == {"again"}
     assert record["replicates"]["again"]["counts"] == {
         kind: n / 2 for kind, n in record["total"]["counts"].items()
-    }, "a study that repeats another costs something else"
+    }, "an identical study has other costs"
 
 
-def test_time_is_shared_by_the_cores_that_jobs_can_use():
+def test_time_is_divided_by_the_cores_that_jobs_can_use():
     one, many = (
         plan(config("smoke", **LAYER), [], cores, ROOT / "results" / "planned")["total"]
         for cores in (1, 1000)
     )
     assert one["wall_hours"] == pytest.approx(one["hours"])
-    assert 0 < many["wall_hours"] < many["hours"], "jobs that wait for each other take no time"
+    assert 0 < many["wall_hours"] < many["hours"], (
+        "the time is not between 0 and the time on one core"
+    )
 
 
-def test_jobs_of_more_threads_than_there_are_cores_run_one_at_a_time(cheap):
+def test_jobs_with_as_many_threads_as_cores_run_one_at_a_time(cheap):
     total = cheap(cores=2, threads=2)["total"]
     assert total["wall_hours"] == pytest.approx(total["hours"])
 
 
-def test_the_table_names_every_stage_and_what_was_assumed(cheap):
+def test_the_table_lists_every_stage_and_assumption(cheap):
     record = cheap(expansion__anchors="auto")
     text = plan_table(record)
     for name in record["stages"]:
-        assert f"\n{name} " in text, f"{name} is in no row"
+        assert f"\n{name} " in text, f"{name} has no row"
     for line in [*record["assumed"], *record["left_out"]]:
         assert line in text
     assert any("anchors" in line for line in record["assumed"])
@@ -89,62 +91,60 @@ HUGE = {
 
 
 @pytest.mark.parametrize("case", HUGE)
-def test_what_cannot_fit_the_disk_is_refused_in_one_line_and_nothing_is_timed(
-    case, tmp_path, monkeypatch
-):
+def test_a_study_larger_than_the_disk_raises_one_line_before_timing(case, tmp_path, monkeypatch):
     timed = []
     monkeypatch.setattr(plan_module, "measure_speed", lambda *_, **__: timed.append(True))
     results = tmp_path / "results" / "huge"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(UserError) as error:
         plan(config(**HUGE[case]), [], 2, results)
-    line = str(caught.value)
-    assert "\n" not in line
+    message = str(error.value)
+    assert "\n" not in message
     for part in (str(results), "TB", "lower"):
-        assert part in line, f"the line does not say `{part}`: {line}"
+        assert part in message, f"the message does not contain `{part}`: {message}"
     assert not timed
-    assert not results.parent.exists(), "a refused study leaves nothing"
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown < 2**20, f"{grown} kB were taken to count what is not there"
+    assert not results.parent.exists(), "a folder was created"
+    growth = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert growth < 2**20, f"counting allocated {growth} kB"
 
 
-def test_what_the_study_has_made_already_counts_as_room(tmp_path):
-    most = shutil.disk_usage(tmp_path).free // 4  # numbers; the sketches alone take more
-    made = [stages(Sizes(config("smoke", **LAYER, sketch_rows=most)))]
+def test_existing_results_of_the_study_count_as_free_disk_space(tmp_path):
+    rows = shutil.disk_usage(tmp_path).free // 4  # the sketches alone need more than the free space
+    every = [stages(Sizes(config("smoke", **LAYER, sketch_rows=rows)))]
     with pytest.raises(UserError):
-        check_disk(made, tmp_path, 1)
-    needed = sum(stage.bytes + stage.scratch for stage in made[0])
+        check_disk(every, tmp_path, 1)
+    needed = sum(stage.bytes + stage.scratch for stage in every[0])
     with open(tmp_path / "truth.h5", "wb") as handle:
-        handle.truncate(needed)  # takes no room itself
-    check_disk(made, tmp_path, 1)
+        handle.truncate(needed)  # a sparse file uses no disk space
+    check_disk(every, tmp_path, 1)
 
 
-def test_vectors_in_files_must_fit_for_all_jobs_at_once_and_beside_results_on_the_same_disk(
+def test_temporary_files_must_fit_for_all_parallel_jobs_and_beside_results_on_the_same_disk(
     tmp_path, monkeypatch
 ):
-    scattered = [{"method": "taylor1", "path": "reference"}]
-    sizes = Sizes(config("smoke", **LAYER | {"estimators": scattered}, memory_gb=0))
+    entries = [{"method": "taylor1", "path": "reference"}]
+    sizes = Sizes(config("smoke", **LAYER | {"estimators": entries}, memory_gb=0))
     every = [stages(sizes)]
-    alone = max(vector_bytes(stage, sizes)[1] for stage in every[0])
-    most = max(vector_bytes(stage, sizes)[1] * min(2, stage.jobs) for stage in every[0])
+    largest_job = max(vector_bytes(stage, sizes)[1] for stage in every[0])
+    largest_stage = max(vector_bytes(stage, sizes)[1] * min(2, stage.jobs) for stage in every[0])
     results = sum(stage.bytes for stage in every[0]) + max(stage.scratch for stage in every[0])
     free = []
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free[-1]))
     monkeypatch.setattr(tempfile, "gettempdir", lambda: "/dev/shm")
     for room, slots, elsewhere in [
-        (alone, 1, True), (most, 2, True), (alone + results, 1, False),
+        (largest_job, 1, True), (largest_stage, 2, True), (largest_job + results, 1, False),
     ]:  # fmt: skip
         folder = tmp_path if elsewhere else Path("/dev/shm/no-results")
         free.append(room)
         check_temporary(every, sizes, folder, slots)
         free.append(room - 1)
-        with pytest.raises(UserError, match="set TMPDIR to a larger disk") as caught:
+        with pytest.raises(UserError, match="set TMPDIR to a larger disk") as error:
             check_temporary(every, sizes, folder, slots)
-        assert "\n" not in str(caught.value)
-    assert most > alone, "no stage has two jobs that keep vectors in files"
+        assert "\n" not in str(error.value)
+    assert largest_stage > largest_job, "no stage has two jobs with vectors in files"
 
 
-def test_a_factor_is_the_same_either_way_and_infinite_for_what_was_not_planned():
+def test_a_factor_is_symmetric_and_infinite_if_one_side_is_zero():
     assert Pair(2, 3).factor == Pair(3, 2).factor == 1.5
     assert Pair(0, 0).factor == Pair(7, 7).factor == 1
     assert Pair(0, 1).factor == Pair(1, 0).factor == float("inf")

@@ -1,5 +1,5 @@
-"""Ridge regression is the textbook's, chooses its penalty by leaving one out, and finds the truth
-where the truth is of its kind."""
+"""Ridge regression solves the normal equations, selects its penalty by leave-one-out errors, and
+recovers additive effects."""
 
 import numpy as np
 import pytest
@@ -18,34 +18,34 @@ def schedules(n, seed=0):
 
 
 def additive(orders, seed=1):
-    """Return two metrics (O, 2) to which each unit adds by its position, label and own alike."""
+    """Return two metrics (O, 2) that are linear in the position features of labels and units."""
     features = position_features(orders, LABELS)
     weights = np.random.default_rng(seed).standard_normal((features.shape[1], 2))
     return 4 + 0.01 * features @ weights
 
 
 def by_hand(features, metrics, penalty):
-    """Return predictions of `features` themselves from the normal equations."""
+    """Return predictions for the training features from the normal equations."""
     x, y = features - features.mean(0), metrics - metrics.mean(0)
     return metrics.mean(0) + x @ np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ y)
 
 
-def test_an_additive_truth_is_recovered_from_enough_orders():
+def test_additive_effects_are_recovered_from_enough_orders():
     fit, held_back = schedules(100), schedules(50, seed=9)
     model = fit_ridge(position_features(fit, LABELS), additive(fit))
-    found, true = model.predict(position_features(held_back, LABELS)), additive(held_back)
-    error = np.abs(found - true).max() / true.std()
-    assert error < 1e-4, f"a truth of its own kind is missed by {error:.1e} of its spread"
+    predicted, true = model.predict(position_features(held_back, LABELS)), additive(held_back)
+    error = np.abs(predicted - true).max() / true.std()
+    assert error < 1e-4, f"the largest error is {error:.1e} of the spread"
 
 
-def test_an_additive_truth_is_ranked_from_few_orders():
+def test_additive_effects_are_ranked_from_few_orders():
     fit, held_back = schedules(32), schedules(50, seed=9)
     model = fit_ridge(position_features(fit, LABELS), additive(fit))
-    found = model.predict(position_features(held_back, LABELS))[:, 0]
-    assert spearmanr(found, additive(held_back)[:, 0]).statistic > 0.5
+    predicted = model.predict(position_features(held_back, LABELS))[:, 0]
+    assert spearmanr(predicted, additive(held_back)[:, 0]).statistic > 0.5
 
 
-def test_predictions_are_those_of_the_normal_equations():
+def test_predictions_solve_the_normal_equations():
     features, metrics = position_features(schedules(20), LABELS), additive(schedules(20))
     metrics += 0.01 * np.random.default_rng(2).standard_normal(metrics.shape)
     model = fit_ridge(features, metrics)
@@ -54,7 +54,7 @@ def test_predictions_are_those_of_the_normal_equations():
         assert np.allclose(model.predict(features)[:, column], expected, atol=1e-7)
 
 
-def test_the_penalty_is_the_one_that_really_leaves_one_out_best():
+def test_the_penalty_minimizes_the_leave_one_out_error():
     rng = np.random.default_rng(3)
     features, metrics = rng.standard_normal((15, 6)), rng.standard_normal((15, 2))
     metrics[:, 0] += features @ rng.standard_normal(6)
@@ -75,20 +75,20 @@ def test_the_penalty_is_the_one_that_really_leaves_one_out_best():
     grid = PENALTIES * np.linalg.svd(features - features.mean(0), compute_uv=False)[0] ** 2
     for column in (0, 1):
         best = min(grid, key=lambda penalty: error(penalty, column))
-        assert model.alpha_[column] == pytest.approx(best), "the closed form leaves out nothing"
+        assert model.alpha_[column] == pytest.approx(best), "another penalty has a smaller error"
 
 
 def test_noise_is_not_fitted():
     rng = np.random.default_rng(4)
     metrics = 4 + 0.01 * rng.standard_normal((32, 40))
     model = fit_ridge(position_features(schedules(32), LABELS), metrics)
-    found = model.predict(position_features(schedules(200, seed=9), LABELS))
-    spread = np.median(found.std(0) / metrics.std(0))  # now and then noise looks like an effect
-    assert spread < 0.25, "predictions spread as far as the noise they follow"
+    predicted = model.predict(position_features(schedules(200, seed=9), LABELS))
+    spread = np.median(predicted.std(0) / metrics.std(0))  # noise sometimes resembles an effect
+    assert spread < 0.25, "the predictions follow the noise"
 
 
-def test_a_metric_or_features_without_spread_are_predicted_to_stay():
+def test_constant_metrics_or_features_are_predicted_by_the_mean():
     features = position_features(schedules(8), LABELS)
     assert np.allclose(fit_ridge(features, np.full((8, 1), 4.0)).predict(features), 4.0)
-    alike = np.ones((8, 3))
-    assert np.allclose(fit_ridge(alike, np.arange(8.0)[:, None]).predict(alike), 3.5)
+    constant = np.ones((8, 3))
+    assert np.allclose(fit_ridge(constant, np.arange(8.0)[:, None]).predict(constant), 3.5)
