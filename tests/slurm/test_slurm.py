@@ -70,7 +70,7 @@ def cluster(tmp_path_factory):
 @pytest.fixture
 def tree(cluster, local, tmp_path):
     """Return a tree without results, in which Snakemake uses the cluster."""
-    copied(local, tmp_path / "tree", leave=("results", ".snakemake"))
+    copied(local, tmp_path / "tree", ignore=("results", ".snakemake"))
     return ClusterTree(tmp_path / "tree", cluster)
 
 

@@ -1,4 +1,4 @@
-"""Curriculum and memorization of the smoke study hold what was really retrained."""
+"""The results of curriculum and memorization match retrainings of the smoke study."""
 
 import json
 
@@ -34,14 +34,14 @@ def test_searched_orders_meet_the_constraints_of_the_configuration(finished):
     assert not constraints.violations(schedules).any()
 
 
-def test_the_winner_is_the_searched_order_that_retraining_found_best(curriculum):
+def test_the_winner_is_the_searched_order_with_the_lowest_truth(curriculum):
     true = {o["name"]: o["true"] for o in curriculum["orders"] if o["kind"] == "searched"}
     judged = {name: value for name, value in true.items() if value is not None}
     assert curriculum["winner"] == min(judged, key=judged.get)
-    assert len(judged) <= 2, "more were retrained than asked for"
+    assert len(judged) <= 2, "more orders were retrained than configured"
 
 
-def test_the_winners_file_is_one_that_a_study_takes(finished, curriculum):
+def test_the_winners_file_contains_orders_of_the_study(finished, curriculum):
     file = finished.results / "curriculum/winners.json"
     winners = json.loads(file.read_text())["orders"]
     assert winners[0]["name"] == curriculum["winner"]
@@ -65,7 +65,7 @@ def test_the_true_objective_is_the_mean_of_the_readouts(finished, curriculum):
         assert curriculum["random"]["true"][name] == pytest.approx(expected[name])
 
 
-def test_true_cells_are_those_that_were_drawn_and_are_retrainings(finished):
+def test_true_cells_are_the_sampled_ones_and_come_from_retraining(finished):
     cells = json.loads((finished.results / "memorization/positions.json").read_text())["cells"]
     with h5py.File(finished.results / "memorization.h5") as file:
         maps = {name: file[name][()] for name in file}

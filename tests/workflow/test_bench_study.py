@@ -1,4 +1,4 @@
-"""The benchmark measures on, and collects from, what a study really leaves."""
+"""The benchmark measures, and collects its rows, on the files of a real study."""
 
 import pytest
 
@@ -18,16 +18,16 @@ def smoke(finished, monkeypatch):
     return Study("smoke", "smoke")
 
 
-def test_everything_is_measured_and_the_study_stays_as_it_was(smoke):
+def test_everything_is_measured_and_the_study_does_not_change(smoke):
     before = states(smoke.results)
-    found = performance.measure(smoke)
+    record = performance.measure(smoke)
     assert states(smoke.results) == before
-    assert found["study"] == "smoke"
+    assert record["study"] == "smoke"
     for rate in ("training", "table", "written"):
-        assert found["gradients"][f"{rate}_units_per_second"] > 0
+        assert record["gradients"][f"{rate}_units_per_second"] > 0
     for name in ("order0", "nystrom"):
-        assert found["replay"][name]["of_bandwidth"] > 0
-    assert found["reduced"]["schedules_per_second"] > 0
+        assert record["replay"][name]["of_bandwidth"] > 0
+    assert record["reduced"]["schedules_per_second"] > 0
 
 
 def test_rows_are_collected_from_a_real_study(smoke, monkeypatch):

@@ -11,7 +11,7 @@ from trainorder.workflow.bundle import unpack, write_bundle
 from workflow_tree import SMOKE, work_tree
 
 pytestmark = pytest.mark.study
-NO_TORCH = "raise ImportError('torch is not to be had here')\n"
+NO_TORCH = "raise ImportError('this test blocks torch')\n"
 
 
 def test_a_fresh_clone_and_the_archive_redraw_every_figure(study, tmp_path, monkeypatch):
@@ -29,7 +29,7 @@ def test_a_fresh_clone_and_the_archive_redraw_every_figure(study, tmp_path, monk
     config = str(folder.relative_to(fresh.root) / "config.yaml")
     status, output = fresh.snakemake("figures", "--cores", "1", "--configfile", config)
     assert status == 0, output
-    assert "1 of 1 steps (100%) done" in output, f"more than the figures was run: {output}"
+    assert "1 of 1 steps (100%) done" in output, f"more jobs than the figures ran: {output}"
     drawn = sorted((study.results / "figures").iterdir())
     assert len(drawn) > 20
     for figure in drawn:
@@ -37,31 +37,33 @@ def test_a_fresh_clone_and_the_archive_redraw_every_figure(study, tmp_path, monk
         assert again.read_bytes() == figure.read_bytes(), f"{figure.name} differs"
 
 
-def of_own_text(config):
+def use_own_text(config):
     config["corpus"].update(source="files", files=["texts/mine.txt"])
 
 
-def of_own_model_and_orders(config):
+def use_own_model_and_orders(config):
     config["model"]["source"] = "models/mine"
     config["orders"]["custom"] = "my-orders.json"
 
 
-def of_an_existing_run(config):
+def use_an_existing_run(config):
     config["corpus"].update(source="tokens", files=["run/tokens.safetensors"])
     config["run"] = {"checkpoints": "run", "order": "run/order.json"}
 
 
-@pytest.mark.parametrize("own", [of_own_text, of_own_model_and_orders, of_an_existing_run])
-def test_figures_of_an_archive_need_no_file_that_its_study_was_made_of(finished, tmp_path, own):
+@pytest.mark.parametrize("use_own", [use_own_text, use_own_model_and_orders, use_an_existing_run])
+def test_figures_of_an_archive_need_no_input_file_of_the_study(finished, tmp_path, use_own):
     write_bundle(finished.results, tmp_path / "smoke.tar.gz")
     fresh = work_tree(tmp_path / "fresh")
     file = unpack(tmp_path / "smoke.tar.gz", fresh.root) / "config.yaml"
     config = load_config(file)
     config["estimators"] = [e for e in config["estimators"] if e["method"] != "proxy"]
-    own(config)
+    use_own(config)
     file.write_text(yaml.safe_dump(config))
     given = ("--configfile", str(file.relative_to(fresh.root)))
-    assert fresh.plan("figures", *given).jobs == {"figures": 1}, "more than the archive holds"
+    assert fresh.plan("figures", *given).jobs == {"figures": 1}, (
+        "the figures need more than the archive"
+    )
     units = load_config(file)["window"]["units"]
     order = {"name": "backwards", "schedule": list(reversed(range(units)))}
     (fresh.root / "orders.json").write_text(json.dumps(order))

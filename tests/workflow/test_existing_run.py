@@ -1,4 +1,4 @@
-"""An existing run as the reference: its states to the bit, and what training it would estimate."""
+"""An existing run as the reference: its exact states, and the estimates about it."""
 
 import json
 import shutil
@@ -44,29 +44,29 @@ METHODS = ["order0", "taylor1"]
 
 
 def settings():
-    """Return the sections of a configuration of the sizes of `trainers`."""
-    made = config("smoke")
-    made["corpus"] |= {
+    """Return a configuration with the sizes of `trainers`."""
+    sections = config("smoke")
+    sections["corpus"] |= {
         "source": "tokens", "files": ["tokens.safetensors"], "sequence_length": LENGTH,
         "heldout_sequences": HELDOUT, "domains": None,
     }  # fmt: skip
     for name, changes in (("model", MODEL), ("optimizer", OPTIMIZER), ("window", WINDOW)):
-        made[name] |= changes
-    return made
+        sections[name] |= changes
+    return sections
 
 
 class ByHand:
-    """A study whose steps are run one by one, with or without an existing run."""
+    """A study whose jobs are run one by one, with or without an existing run."""
 
     def __init__(self, root, run=None):
-        self.tree, self.made, self.run = Tree(root), settings(), run
+        self.tree, self.settings, self.run = Tree(root), settings(), run
         (root / "results").mkdir(exist_ok=True)
-        self.problem = {"key": KEY, "model": self.made["model"], "seed": 0, "threads": 1}
+        self.problem = {"key": KEY, "model": self.settings["model"], "seed": 0, "threads": 1}
 
-    def step(self, script, inputs, outputs, **params):
+    def job(self, script, inputs, outputs, **params):
         names = {name: f"results/{name}.{kind}" for name, kind in outputs.items()}
         given = {"problem": self.problem, "key": KEY, "run": self.run, "work": "work", "code": "c"}
-        sections = {name: self.made[name] for name in ("window", "optimizer")}
+        sections = {name: self.settings[name] for name in ("window", "optimizer")}
         record = {"input": inputs, "output": names, "params": {**given, **sections, **params}}
         return by_hand(self.tree, script, record)
 
@@ -74,65 +74,65 @@ class ByHand:
         return str(self.tree.root / "results" / name)
 
     def losses(self, parameters):
-        """Return the held-out losses that are measured at some parameters."""
+        """Return the held-out losses at some parameters."""
         problem = LanguageProblem.load(self.file("corpus.h5"), Meter(), **self.problem)
         return problem.evaluate(parameters)
 
     def corpus(self):
-        return self.step(
-            "corpus", {}, {"corpus": "h5", "summary": "json"}, corpus=self.made["corpus"],
+        return self.job(
+            "corpus", {}, {"corpus": "h5", "summary": "json"}, corpus=self.settings["corpus"],
             seed=0, domains=[], warmup=self.run is None,
         )  # fmt: skip
 
     def warm(self):
         script = "run_start" if self.run else "warm"
-        return self.step(script, {"corpus": self.file("corpus.h5")}, {"warm": "h5"},
+        return self.job(script, {"corpus": self.file("corpus.h5")}, {"warm": "h5"},
                          checkpoint_every=100)  # fmt: skip
 
     def orders(self):
         inputs = {name: self.file(f"{name}.h5") for name in ("corpus", "warm")}
         inputs["reference"] = self.run["order"] if self.run else []
-        orders = {**self.made["orders"], "fit": 0}
-        return self.step("orders", inputs, {"orders": "json"}, orders=orders, seed=0, study="s")
+        orders = {**self.settings["orders"], "fit": 0}
+        return self.job("orders", inputs, {"orders": "json"}, orders=orders, seed=0, study="s")
 
     def reference(self):
         inputs = {name: self.file(f"{name}.h5") for name in ("corpus", "warm")}
         inputs["orders"] = self.file("orders.json")
         script = "run_path" if self.run else "reference"
-        return self.step(script, inputs, {"path": "h5"}, anchors=None)
+        return self.job(script, inputs, {"path": "h5"}, anchors=None)
 
     def truth(self, shards, readouts=1):
         inputs = {name: self.file(f"{name}.h5") for name in ("corpus", "warm")}
         inputs |= {"orders": self.file("orders.json"), "path": self.stored_path()}
-        return self.step(
+        return self.job(
             "truth", inputs, {"truth": "h5", "cost": "json"}, start="warm", bounds=None,
             readouts=readouts, sketch_rows=16, checkpoint_every=100, trajectories=0, shard=0,
             shards=shards, work="truth-work",
         )  # fmt: skip
 
     def stored_path(self):
-        """Copy the path into the folder that names it, as in a store, and return the file."""
-        place = self.tree.root / "results/reference"
-        place.mkdir(exist_ok=True)
-        return str(shutil.copy(self.file("path.h5"), place / "path.h5"))
+        """Copy the path to its place in a store, and return the file."""
+        folder = self.tree.root / "results/reference"
+        folder.mkdir(exist_ok=True)
+        return str(shutil.copy(self.file("path.h5"), folder / "path.h5"))
 
     @cached_property
     def estimates(self):
-        """The held-out losses (O, M) that each method has for the orders."""
-        place = self.tree.root / "results/reference"
+        """The estimated held-out losses (O, M) of the orders, by method."""
+        folder = self.tree.root / "results/reference"
         self.stored_path()
         corpus = {"corpus": self.file("corpus.h5")}
-        path = "results/reference/path.h5"  # as the manifest's own, relative to where steps run
-        done(self.step("table", {**corpus, "path": path}, {"table": "h5"}, shard=0, shards=1))
-        shutil.move(self.file("table.h5"), place / "table-0.h5")
+        path = "results/reference/path.h5"  # relative, as in a manifest
+        done(self.job("table", {**corpus, "path": path}, {"table": "h5"}, shard=0, shards=1))
+        shutil.move(self.file("table.h5"), folder / "table-0.h5")
         shards = {"paths": [path], "tables": ["results/reference/table-0.h5"]}
-        done(self.step("manifest", shards, {"manifest": "json"}))
+        done(self.job("manifest", shards, {"manifest": "json"}))
         inputs = {**corpus, "warm": self.file("warm.h5"), "orders": self.file("orders.json"),
                   "manifest": self.file("manifest.json")}  # fmt: skip
         values = {}
         for method in METHODS:
             entry = {"method": method, "path": "reference"}
-            done(self.step("estimate", inputs, {"estimate": "h5"}, estimator=entry, seed=0,
+            done(self.job("estimate", inputs, {"estimate": "h5"}, estimator=entry, seed=0,
                            trajectories=0, sketch_rows=16, shard=0, shards=1))  # fmt: skip
             values[method] = read_arrays(self.file("estimate.h5"), KEY, "estimate")["value"]
         return values
@@ -148,35 +148,35 @@ def trained(tmp_path_factory):
     root = tmp_path_factory.mktemp("trained")
     write_tokens(root / "tokens.safetensors", token_arrays(WARMUP * UNIT_SIZE))
     study = ByHand(root)
-    for step in (study.corpus, study.warm, study.orders, study.reference):
-        done(step())
+    for job in (study.corpus, study.warm, study.orders, study.reference):
+        done(job())
     return study
 
 
 @pytest.fixture(scope="module")
 def ran(trained, tmp_path_factory):
-    """Return a function that gives a study of a run, and the run's states.
+    """Return a function that returns a study of an existing run, and the states of the run.
 
-    The run is of the same data, by a trainer of its own that keeps a checkpoint every few steps.
+    The run is trained on the same data outside of the library, with a checkpoint every few steps.
     """
     arrays = token_arrays(WARMUP * UNIT_SIZE)
     reference = OrderBook.load(trained.file("orders.json")).reference.schedule
     warmup = arrays["warmup"].reshape(WARMUP, UNIT_SIZE, LENGTH)
     batches = [*warmup, *arrays["units"][reference[:, 0]]]
-    rate = AdamW(OptimizerConfig(**trained.made["optimizer"]), 0).learning_rate
+    rate = AdamW(OptimizerConfig(**trained.settings["optimizer"]), 0).learning_rate
 
     def make(every):
         root = tmp_path_factory.mktemp(f"every-{every}")
         write_tokens(root / "tokens.safetensors", token_arrays())
-        fields = ModelConfig(**trained.made["model"])
+        fields = ModelConfig(**trained.settings["model"])
         module = LanguageModel(fields, VOCABULARY, LENGTH, 0, torch.float32).module
         decay = {"betas": (0.9, 0.95), "weight_decay": 0.1}
         states = train(module, batches, rate, root / "run", WARMUP, every, **decay)
         order = {"name": "as-trained", "schedule": reference.ravel().tolist()}
         (root / "order.json").write_text(json.dumps(order))
         study = ByHand(root, {"checkpoints": "run", "order": "order.json"})
-        for step in (study.corpus, study.warm, study.orders, study.reference):
-            done(step())
+        for job in (study.corpus, study.warm, study.orders, study.reference):
+            done(job())
         return study, states
 
     return make
@@ -201,7 +201,7 @@ def stacked(states, name):
     return np.stack([getattr(state, name).numpy() for state in states])
 
 
-def test_the_path_is_the_trainer_s_states_to_the_bit(every_step):
+def test_the_path_consists_of_the_exact_states_of_the_run(every_step):
     study, states = every_step
     path, first = path_of(study)
     assert first == WARMUP
@@ -209,43 +209,45 @@ def test_the_path_is_the_trainer_s_states_to_the_bit(every_step):
     warm = read_state(study.file("warm.h5"), KEY, "warm")
     assert warm.step == WARMUP
     for name in MOMENTS:
-        assert np.array_equal(path[name], stacked(states, name)), f"{name} is not the trainer's"
+        assert np.array_equal(path[name], stacked(states, name)), f"{name} differs from the run"
         assert torch.equal(getattr(warm, name), getattr(states[0], name))
 
 
-def test_nothing_is_trained_and_no_warm_up_is_asked_for(every_step):
+def test_no_job_trains_and_the_corpus_has_no_warm_up(every_step):
     study, _ = every_step
-    assert not (study.tree.root / "work").exists(), "a trainer left its states"
+    assert not (study.tree.root / "work").exists(), "a job trained"
     with h5py.File(study.file("corpus.h5")) as file:
         assert len(file["warmup"]) == 0
 
 
-def test_the_orders_are_the_run_s_own_and_the_same_random_ones(every_step, trained):
-    found, other = (OrderBook.load(study.file("orders.json")) for study in (every_step[0], trained))
-    assert list(found) == list(other)
-    for name, order in found.items():
+def test_the_orders_are_those_of_a_study_that_trains_its_reference(every_step, trained):
+    orders, other = (
+        OrderBook.load(study.file("orders.json")) for study in (every_step[0], trained)
+    )
+    assert list(orders) == list(other)
+    for name, order in orders.items():
         assert np.array_equal(order.schedule, other[name].schedule)
 
 
-@pytest.mark.parametrize("made", ["every_step", "every_second"])
-def test_the_truth_of_the_reference_is_the_run_s_last_checkpoint_to_the_bit(made, request):
-    study, states = request.getfixturevalue(made)
+@pytest.mark.parametrize("fixture", ["every_step", "every_second"])
+def test_the_truth_of_the_reference_is_exactly_the_last_checkpoint_of_the_run(fixture, request):
+    study, states = request.getfixturevalue(fixture)
     orders = len(OrderBook.load(study.file("orders.json")))
     done(study.truth(shards=orders - 1))  # the first shard has the reference and one other
-    found = read_arrays(study.file("truth.h5"), KEY, "truth")
-    assert found["order"][0] == "reference"
-    assert np.array_equal(found["value"][0], study.losses(states[-1].parameters))
+    truth = read_arrays(study.file("truth.h5"), KEY, "truth")
+    assert truth["order"][0] == "reference"
+    assert np.array_equal(truth["value"][0], study.losses(states[-1].parameters))
     counts = json.loads(Path(study.file("cost.json")).read_text())["counts"]
     assert (counts["orders"], counts["gradients"]) == (1, UNITS), "the reference was trained"
 
 
-def test_losses_of_the_reference_are_empty_where_the_run_has_no_checkpoint(every_second):
+def test_losses_of_the_reference_are_missing_where_the_run_has_no_checkpoint(every_second):
     study, _ = every_second
     orders = len(OrderBook.load(study.file("orders.json")))
     done(study.truth(shards=orders - 1))
     losses = read_arrays(study.file("truth.h5"), KEY, "truth")["train_loss"]
     assert np.isfinite(losses[0]).tolist() == [True, False] * (UNITS // 2)
-    assert np.isfinite(losses[1]).all(), "the other order was trained, so all its losses are known"
+    assert np.isfinite(losses[1]).all(), "a loss of the order that was trained is missing"
 
 
 def test_no_truth_is_read_from_interpolated_parameters(every_second):
@@ -256,13 +258,13 @@ def test_no_truth_is_read_from_interpolated_parameters(every_second):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_estimates_are_those_of_a_study_that_trained_its_reference(every_step, trained, method):
-    found, expected = (study.estimates[method][:, 0] for study in (every_step[0], trained))
-    assert expected.std() > 1e-5, "the orders do not differ: nothing was compared"
-    assert np.abs(found - expected).max() < 1e-3 * expected.std()
+def test_estimates_are_those_of_a_study_that_trains_its_reference(every_step, trained, method):
+    estimates, expected = (study.estimates[method][:, 0] for study in (every_step[0], trained))
+    assert expected.std() > 1e-5, "the orders do not differ, so the comparison is empty"
+    assert np.abs(estimates - expected).max() < 1e-3 * expected.std()
 
 
-def test_the_reference_order_is_estimated_exactly_with_a_checkpoint_at_every_step_alone(
+def test_the_reference_order_is_estimated_exactly_only_with_a_checkpoint_at_every_step(
     every_step, every_second
 ):
     errors = [
@@ -270,10 +272,10 @@ def test_the_reference_order_is_estimated_exactly_with_a_checkpoint_at_every_ste
         for study, states in (every_step, every_second)
     ]
     assert errors[0] < 1e-6
-    assert errors[1] > 10 * errors[0], "the page on existing runs says that this no longer holds"
+    assert errors[1] > 10 * errors[0], "docs/run.md says that the error is larger"
 
 
-def test_with_a_checkpoint_every_second_step_the_path_is_linear_between(every_second):
+def test_the_path_is_linear_between_checkpoints(every_second):
     study, states = every_second
     path, _ = path_of(study)
     for name in MOMENTS:
@@ -281,15 +283,17 @@ def test_with_a_checkpoint_every_second_step_the_path_is_linear_between(every_se
         assert np.array_equal(path[name][::2], kept[::2]), "a checkpoint is not on the path"
         middle = (kept[:-2:2] + kept[2::2]) / 2
         assert np.allclose(path[name][1::2], middle, rtol=1e-5, atol=1e-9)
-        assert not np.allclose(middle, kept[1::2], rtol=1e-3, atol=1e-9), "the run bends nowhere"
+        assert not np.allclose(middle, kept[1::2], rtol=1e-3, atol=1e-9), (
+            "the run is linear, so the test is empty"
+        )
 
 
-def test_first_order_about_an_interpolated_path_still_tells_orders_apart(every_second, trained):
-    found, expected = (study.estimates["taylor1"][:, 0] for study in (every_second[0], trained))
-    assert np.corrcoef(found, expected)[0, 1] > 0.99
+def test_first_order_about_an_interpolated_path_ranks_orders(every_second, trained):
+    estimates, expected = (study.estimates["taylor1"][:, 0] for study in (every_second[0], trained))
+    assert np.corrcoef(estimates, expected)[0, 1] > 0.99
 
 
-def test_a_run_of_another_order_stops_the_step_in_one_line(every_step, tmp_path):
+def test_a_run_of_another_order_stops_the_job_with_one_line(every_step, tmp_path):
     study = ByHand(copied_tree(every_step, tmp_path), every_step[0].run)
     order = tmp_path / "tree/order.json"
     entry = json.loads(order.read_text())
@@ -298,14 +302,14 @@ def test_a_run_of_another_order_stops_the_step_in_one_line(every_step, tmp_path)
     assert_one_line(study.reference(), "run/checkpoint-5: exp_avg:", "run.order")
 
 
-def test_a_checkpoint_of_another_model_stops_the_step_in_one_line(every_step, tmp_path):
+def test_a_checkpoint_of_another_model_stops_the_job_with_one_line(every_step, tmp_path):
     study = ByHand(copied_tree(every_step, tmp_path), every_step[0].run)
     save_file({"x": torch.ones(2)}, tmp_path / "tree/run/checkpoint-4/model.safetensors")
     assert_one_line(study.warm(), "run/checkpoint-4/model.safetensors: `x` belongs to no trained")
 
 
-def copied_tree(made, folder):
-    shutil.copytree(made[0].tree.root, folder / "tree")
+def copied_tree(study_and_states, folder):
+    shutil.copytree(study_and_states[0].tree.root, folder / "tree")
     return folder / "tree"
 
 
@@ -316,10 +320,13 @@ def tree(every_step, tmp_path):
     for name in ("tokens.safetensors", "order.json"):
         shutil.copy(every_step[0].tree.root / name, tree.root)
     shutil.copytree(every_step[0].tree.root / "run", tree.root / "run")
-    made = {**settings(), "study": "mine", "run": every_step[0].run}
-    made["curriculum"] |= {"objective": [{"metric": "heldout/sea", "weight": 1.0}], "quotas": []}
-    made["estimators"] = [entry for entry in made["estimators"] if entry["method"] != "proxy"]
-    (tree.root / "mine.yaml").write_text(yaml.safe_dump(made))
+    sections = {**settings(), "study": "mine", "run": every_step[0].run}
+    sections["curriculum"] |= {
+        "objective": [{"metric": "heldout/sea", "weight": 1.0}],
+        "quotas": [],
+    }
+    sections["estimators"] = [e for e in sections["estimators"] if e["method"] != "proxy"]
+    (tree.root / "mine.yaml").write_text(yaml.safe_dump(sections))
     return tree
 
 
@@ -329,9 +336,9 @@ def test_no_job_trains_warm_up_or_reference(tree):
     assert "Reading the first checkpoint of the run" in output
     assert "Reading the reference path from the checkpoints of the run" in output
     assert "Retraining for the truth" in output
-    for trains in ("Warm-up training", "Training the window in the reference order"):
-        assert trains not in output
-    # a missing checkpoint is said before anything runs
+    for message in ("Warm-up training", "Training the window in the reference order"):
+        assert message not in output
+    # a missing checkpoint raises before a job runs
     shutil.rmtree(tree.root / "run/checkpoint-7")
     status, output = tree.snakemake("--dry-run", "--configfile", "mine.yaml")
     assert status == 1
@@ -339,13 +346,14 @@ def test_no_job_trains_warm_up_or_reference(tree):
     assert line.startswith("error: run/checkpoint-7: missing: the first checkpoints are 1 steps")
 
 
-def test_the_study_goes_through_and_its_costs_are_those_that_were_planned(tree, every_step):
-    made = yaml.safe_load((tree.root / "mine.yaml").read_text())
-    made |= {"curriculum": None, "memorization": None, "shards": dict.fromkeys(made["shards"], 1)}
-    made["estimators"] = [
+def test_the_study_completes_with_the_costs_that_were_planned(tree, every_step):
+    sections = yaml.safe_load((tree.root / "mine.yaml").read_text())
+    one_shard = dict.fromkeys(sections["shards"], 1)
+    sections |= {"curriculum": None, "memorization": None, "shards": one_shard}
+    sections["estimators"] = [
         {"method": "constant", "path": "reference"}, {"method": "nystrom", "path": "barycentre"},
     ]  # fmt: skip
-    (tree.root / "mine.yaml").write_text(yaml.safe_dump(made))
+    (tree.root / "mine.yaml").write_text(yaml.safe_dump(sections))
     results = tree.root / "results/mine"
     status, output = tree.snakemake(
         "results/mine/validation.json", "--cores", "2", "--configfile", "mine.yaml"
@@ -353,16 +361,16 @@ def test_the_study_goes_through_and_its_costs_are_those_that_were_planned(tree, 
     assert status == 0, output
     study, states = every_step
     end = study.losses(states[-1].parameters)
-    found = json.loads((results / "validation.json").read_text())
-    assert list(found["reference"].values()) == end.tolist()
-    assert found["estimators"]["nystrom@barycentre"]["cost"]["bytes"] > 0
+    validation = json.loads((results / "validation.json").read_text())
+    assert list(validation["reference"].values()) == end.tolist()
+    assert validation["estimators"]["nystrom@barycentre"]["cost"]["bytes"] > 0
     units = json.loads((results / "store/barycentre/units.json").read_text())
     assert 0 < units["rounding"]["table"] < 1
     costs = json.loads((results / "costs.json").read_text())
     assert costs["retraining_seconds"] > 0
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tree.root)
-        planned = {stage.name: stage.counts for stage in stages(Sizes(made))}
+        planned = {stage.name: stage.counts for stage in stages(Sizes(sections))}
     for name in ("warm", "reference", "truth"):
         expected = {kind: n for kind, n in planned[name].items() if n}
         assert costs["stages"][name]["counts"] == expected, name

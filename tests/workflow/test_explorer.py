@@ -1,4 +1,4 @@
-"""The order explorer, in a real browser: what is dragged there is what Python computes."""
+"""The order explorer in a real browser: it shows the numbers that Python computes."""
 
 import os
 import re
@@ -36,7 +36,7 @@ def browser():
     driver = shutil.which("chromedriver")
     if not (chromium and driver):
         required = os.environ.get("TRAINORDER_BROWSER") == "required"
-        (pytest.fail if required else pytest.skip)("no chromium and chromedriver on the path")
+        (pytest.fail if required else pytest.skip)("chromium or chromedriver is not on the path")
     with started(chromium, driver) as opened:
         yield opened
 
@@ -84,12 +84,14 @@ def expected(finished, schedule):
 
 
 def check(page, finished):
-    shown, wanted = state(page), expected(finished, state(page)["schedule"])
-    assert set(shown["estimates"]) == set(wanted)
-    for metric, value in wanted.items():
-        assert abs(shown["estimates"][metric] - value) < CLOSE, f"{metric} differs from Python's"
+    shown, computed = state(page), expected(finished, state(page)["schedule"])
+    assert set(shown["estimates"]) == set(computed)
+    for metric, value in computed.items():
+        assert abs(shown["estimates"][metric] - value) < CLOSE, (
+            f"{metric} differs from the value of Python"
+        )
         cell = page.find_element("css selector", f'td[data-metric="{metric}"]')
-        assert cell.text == f"{value:.4f}", f"the table shows another {metric}"
+        assert cell.text == f"{value:.4f}", f"the table shows a wrong {metric}"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -100,22 +102,24 @@ def test_the_page_replays_each_optimizer_as_python_does(kind, browser, tmp_path)
     warm, schedules = warm_state(problem, problem.start, config), probe_schedules((3, 2), 6, 0, 20)
     with barycentre(problem, warm, 3, 2, config, tmp_path) as about:
         model, _ = low_rank(about, every_sequence(problem, np.arange(6)))
-        made = reduce(about, model, schedules, second_moment_scale(about), [2, 3])
+        reduced = reduce(about, model, schedules, second_moment_scale(about), [2, 3])
     browser.get("about:blank")
     script = (Path(explorer.__file__).parent / "reduced.js").read_text()
     call = "return predictLosses(decodeModel(arguments[0]), arguments[1]);"
     for schedule in schedules[:4]:
         shown = browser.execute_script(
-            script + call, explorer.model_record(made), schedule.tolist()
+            script + call, explorer.model_record(reduced), schedule.tolist()
         )
-        assert shown == pytest.approx(made.predict(schedule[None])[0].tolist(), abs=1e-12)
+        assert shown == pytest.approx(reduced.predict(schedule[None])[0].tolist(), abs=1e-12)
 
 
 def test_the_page_opens_on_the_reference_order_without_an_error(page, finished):
     reference = Study.open(finished.results).orders["reference"].schedule.tolist()
     assert state(page)["schedule"] == reference
     check(page, finished)
-    assert "−0.0000" not in page.find_element("id", "estimates").text, "it is below itself"
+    assert "−0.0000" not in page.find_element("id", "estimates").text, (
+        "a difference of zero has a minus sign"
+    )
     severe = [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
     assert not severe, severe
 
@@ -156,16 +160,16 @@ def test_a_named_order_is_shown_with_its_truth(page, finished):
     assert f"{true:.4f}" in page.find_element("id", "estimates").text
 
 
-def test_the_page_says_its_verdict_and_loads_nothing(page, finished):
+def test_the_page_shows_its_verdict_and_loads_no_other_file(page, finished):
     text = page.find_element("css selector", ".verdict").text
     assert Study.open(finished.results).results.score("reduced@barycentre")["verdict"] in text
     source = (finished.results / "explorer.html").read_text(encoding="utf-8")
     for way in ("src=", 'href="http', "@import", "fetch("):
-        assert way not in source, f"the page loads something: {way}"
+        assert way not in source, f"the page loads a file: {way}"
 
 
 def notes(page):
-    """Return, of each order and metric, whether it is said to lie outside, and whether it does."""
+    """Yield for each order and metric: is it marked as outside, is it outside, and the text."""
     from selenium.webdriver.support.select import Select
 
     record = page.execute_script("return JSON.parse(document.getElementById('record').textContent)")
@@ -180,19 +184,19 @@ def notes(page):
             yield "outside the interval" in row.text, missed, f"{name}: {row.text}"
 
 
-def test_a_retrained_value_outside_its_interval_is_said_to_be(browser, finished, tmp_path):
-    """In the page as it is, and in one whose intervals are a thousand times as narrow."""
+def test_a_retrained_value_outside_its_interval_is_marked(browser, finished, tmp_path):
+    """Check the page as it is, and with intervals that are a thousand times narrower."""
     whole = (finished.results / "explorer.html").read_text(encoding="utf-8")
     narrow = re.sub(r'("radius": ?\{)([^}]*)(\})', shrunk, whole)
     for name, text in (("whole", whole), ("narrow", narrow)):
         path = tmp_path / f"{name}.html"
         path.write_text(text, encoding="utf-8")
         browser.get(path.as_uri())
-        found = list(notes(browser))
-        assert all(said == missed for said, missed, _ in found), [
-            text for said, missed, text in found if said != missed
+        rows = list(notes(browser))
+        assert all(marked == missed for marked, missed, _ in rows), [
+            text for marked, missed, text in rows if marked != missed
         ]
-    assert any(missed for _, missed, _ in found), "no interval was narrowed"
+    assert any(missed for _, missed, _ in rows), "no interval was narrowed"
 
 
 def shrunk(match):
@@ -200,7 +204,7 @@ def shrunk(match):
     return f"{match[1]}{numbers}{match[3]}"
 
 
-def test_a_saved_order_of_the_study_can_be_fed_back_as_a_custom_one(page, finished, tmp_path):
+def test_a_saved_order_of_the_study_can_be_used_as_a_custom_order(page, finished, tmp_path):
     from selenium.webdriver.support.select import Select
 
     from trainorder.config.sections import WindowConfig

@@ -1,4 +1,4 @@
-"""Whatever is killed or damaged: nothing wrong is accepted, and a rerun gives the same bytes."""
+"""Killed jobs and damaged files: no wrong file is accepted, and a rerun gives the same bytes."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def remove(path):
 
 
 DAMAGES = [truncate, flip_a_byte, remove, of_another_study]
-STORED = [  # a file, the rule that makes it, and the jobs that read it
+STORED = [  # a file, the rule that writes it, and the jobs that read it
     ("corpus.h5", "corpus", ["warm", "table-0", "truth-0", "estimate-constant@reference-0"]),
     ("store/warm.h5", "warm", ["orders", "reference", "barycentre", "truth-0"]),
     (
@@ -85,29 +85,29 @@ READS = [(file, rule, job) for file, rule, jobs in STORED for job in jobs]
 
 
 @pytest.fixture(scope="module")
-def spoilt(finished, tmp_path_factory):
-    """Return a tree of results whose files a test puts back after it damaged them."""
-    tree = type(finished)(tmp_path_factory.mktemp("spoilt"))
+def damageable(finished, tmp_path_factory):
+    """Return a tree of results. A test restores each file that it damages."""
+    tree = type(finished)(tmp_path_factory.mktemp("damageable"))
     shutil.copytree(finished.results, tree.results)
     return tree
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize(("file", "rule", "job"), READS, ids=lambda value: str(value))
-def test_a_damaged_file_stops_the_step_that_reads_it(spoilt, tmp_path, file, rule, job, damage):
-    path = spoilt.results / file
+def test_a_damaged_file_stops_the_job_that_reads_it(damageable, tmp_path, file, rule, job, damage):
+    path = damageable.results / file
     shutil.copy2(path, tmp_path / "whole")
-    before = states(spoilt.results)
+    before = states(damageable.results)
     try:
         damage(path)
-        ended = by_hand(spoilt, job.split("-")[0], spoilt.job(job))
+        ended = by_hand(damageable, job.split("-")[0], damageable.job(job))
     finally:
         shutil.copy2(tmp_path / "whole", path)
     assert_one_line(ended, str(RESULTS / file), f"rerun rule `{rule}`")
-    after = states(spoilt.results)
+    after = states(damageable.results)
     assert {p: s for p, s in after.items() if p != path} == {
         p: s for p, s in before.items() if p != path
-    }, "a step that failed touched a file"
+    }, "the failed job changed a file"
 
 
 @pytest.mark.parametrize(
@@ -127,29 +127,31 @@ def test_a_damaged_file_stops_the_step_that_reads_it(spoilt, tmp_path, file, rul
     ],
 )
 @pytest.mark.parametrize("damage", [truncate, remove])
-def test_a_damaged_record_stops_the_step_that_reads_it(spoilt, tmp_path, file, rule, job, damage):
-    path = spoilt.results / file
+def test_a_damaged_json_file_stops_the_job_that_reads_it(
+    damageable, tmp_path, file, rule, job, damage
+):
+    path = damageable.results / file
     shutil.copy2(path, tmp_path / "whole")
     try:
         if damage is truncate:
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         else:
             damage(path)
-        ended = by_hand(spoilt, job.split("-")[0], spoilt.job(job))
+        ended = by_hand(damageable, job.split("-")[0], damageable.job(job))
     finally:
         shutil.copy2(tmp_path / "whole", path)
     assert_one_line(ended, str(RESULTS / file), f"rule `{rule}`")
 
 
-def test_a_step_in_a_process_of_its_own_says_one_line_and_no_traceback(spoilt, tmp_path):
-    path = spoilt.results / "store/reference/table-0.h5"
+def test_a_script_that_fails_prints_one_line_and_no_traceback(damageable, tmp_path):
+    path = damageable.results / "store/reference/table-0.h5"
     shutil.copy2(path, tmp_path / "whole")
     try:
         flip_a_byte(path)
         done = subprocess.run(
             [sys.executable, ROOT / "scripts/manifest.py", RESULTS / "logs/manifest.json"],
-            cwd=spoilt.root,
-            env=spoilt.environment() | {"PYTHONPATH": str(ROOT / "lib")},
+            cwd=damageable.root,
+            env=damageable.environment() | {"PYTHONPATH": str(ROOT / "lib")},
             capture_output=True,
             text=True,
             timeout=300,
@@ -162,34 +164,34 @@ def test_a_step_in_a_process_of_its_own_says_one_line_and_no_traceback(spoilt, t
     assert "Traceback" not in done.stderr
 
 
-def test_a_flipped_byte_stops_snakemake_and_a_rerun_without_the_file_mends_it(study, finished):
+def test_a_flipped_byte_stops_snakemake_and_a_rerun_without_the_file_repairs_it(study, finished):
     shard, manifest = RESULTS / "store/reference/table-0.h5", RESULTS / "store/manifest.json"
     flip_a_byte(study.root / shard)
     status, output = study.snakemake("--cores", "1", *SMOKE)
     assert status != 0, "a damaged shard was accepted"
-    assert re.search("rule (manifest|probes)", output), "another step read the shard"
+    assert re.search("rule (manifest|probes)", output), "another rule read the shard"
     lines = [line for line in output.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1
     assert f"{shard}: " in lines[0]
     assert "rerun rule `table`" in lines[0]
     assert "Traceback" not in output
     (study.root / shard).unlink()
-    again = ("--forcerun", "table")  # as the line says: what stands behind the shard was made
+    again = ("--forcerun", "table")  # as the error line says: later files exist already
     status, output = study.snakemake(str(manifest), *again, "--cores", "1", *SMOKE)
     assert status == 0, output
     stored = [
         {name: content for name, content in contents(tree.results).items() if "store/" in str(name)}
         for tree in (study, finished)
     ]
-    assert stored[0], "nothing of the store was compared"
-    assert stored[0] == stored[1], "the shard made again differs"
+    assert stored[0], "no file of the store was compared"
+    assert stored[0] == stored[1], "the repaired store differs"
 
 
 @pytest.fixture(scope="module")
 def slow(finished, tmp_path_factory):
-    """Return a study by hand whose model is deep enough that its steps can be killed midway.
+    """Return a study whose model is deep enough to kill its jobs midway.
 
-    Its corpus is that of the smoke study; its other files are made without a disturbance.
+    It uses the corpus of the smoke study. Its jobs ran here one by one, undisturbed.
     """
     tree = type(finished)(tmp_path_factory.mktemp("slow"))
     tree.results.mkdir(parents=True)
@@ -202,26 +204,26 @@ def slow(finished, tmp_path_factory):
         if "checkpoint_every" in record["params"]:
             record["params"]["checkpoint_every"] = 1
         if job == "truth-0":
-            record["params"]["shards"] = 8  # four orders or so
+            record["params"]["shards"] = 8  # about four orders
         ended = by_hand(tree, job.split("-")[0], record)
         assert ended.code == 0, ended.error
         (tree.results / "logs" / f"{job}.json").write_text((tree.root / "by-hand.json").read_text())
     return tree
 
 
-def states_of_trainer(work):
+def trainer_states(work):
     return list(work.rglob("[0-9]*.h5"))
 
 
 def second_order_started(work):
-    return any(path.parent.name == "1-0" for path in states_of_trainer(work))
+    return any(path.parent.name == "1-0" for path in trainer_states(work))
 
 
-KILLS = {  # job: its outputs, and when to kill it
-    "warm": (["store/warm.h5"], lambda results: states_of_trainer(results / ".work")),
+KILLS = {  # a job, its outputs, and the condition to kill it
+    "warm": (["store/warm.h5"], lambda results: trainer_states(results / ".work")),
     "reference": (
         ["store/reference/path.h5"],
-        lambda results: len(states_of_trainer(results / ".work")) > 1,
+        lambda results: len(trainer_states(results / ".work")) > 1,
     ),
     "table-1": (
         ["store/reference/table-1.h5"],
@@ -237,7 +239,7 @@ KILLS = {  # job: its outputs, and when to kill it
 
 @pytest.fixture
 def killed(slow, tmp_path):
-    """Return a function that kills a job of the slow study midway, its outputs not yet made."""
+    """Return a function that kills a job of the slow study before it publishes its outputs."""
     tree = type(slow)(tmp_path / "killed")
 
     def killed(job):
@@ -262,56 +264,58 @@ def killed(slow, tmp_path):
         finally:
             stop(process)
         for output in outputs:
-            assert not (tree.results / output).exists(), "it was published before it was whole"
+            assert not (tree.results / output).exists(), (
+                f"{output}: published before it was complete"
+            )
         return tree, before
 
     return killed
 
 
 @pytest.mark.parametrize("job", KILLS)
-def test_a_killed_step_run_again_gives_the_bytes_of_an_undisturbed_one(slow, killed, job):
+def test_a_killed_job_that_runs_again_gives_the_bytes_of_an_undisturbed_one(slow, killed, job):
     tree, before = killed(job)
     midway = {path.name: state for path, state in states(tree.results / ".work").items()}
     ended = by_hand(tree, job.split("-")[0], tree.job(job))
     assert ended.code == 0, ended.error
     for output in KILLS[job][0]:
-        mine, undisturbed = (root / output for root in (tree.results, slow.results))
-        assert mine.read_bytes() == undisturbed.read_bytes(), f"{output}: resuming changed it"
+        resumed, undisturbed = (root / output for root in (tree.results, slow.results))
+        assert resumed.read_bytes() == undisturbed.read_bytes(), f"{output}: resuming changed it"
     after = states(tree.results)
     cost = {tree.results / tree.job(job)["output"]["cost"].removeprefix(f"{RESULTS}/")}
     lost = [path for path in before.keys() - cost if after.get(path) != before[path]]
-    assert not lost, f"other finished files were touched: {lost}"
+    assert not lost, f"other finished files changed: {lost}"
     assert_resumed(job, ended.printed, midway, after, tree)
 
 
 def assert_resumed(job, printed, midway, after, tree):
-    """Check that the second run did not begin at the beginning, where the step can resume."""
-    first = {}  # what each progress bar showed first
+    """Check that the second start resumed the work of the first one."""
+    first = {}  # the first count that each progress bar printed
     for label, done in re.findall(r"([^\r\n:]+): +\d+%\|[^|]*\| (\d+)/\d+", printed):
         first.setdefault(label.strip(), int(done))
     if job == "warm":
-        assert first["warm-up"] > 0, "the warm-up began anew"
+        assert first["warm-up"] > 0, "the warm-up restarted at its first step"
     elif job == "reference":
-        assert first["order reference"] > 0, "the reference began anew"
+        assert first["order reference"] > 0, "the reference restarted at its first step"
     elif job == "truth-0":
-        assert first["order reference"] == 3, "an order that was trained was trained again"
-        assert list(first.values())[1] > 0, "the order that was being trained began anew"
+        assert first["order reference"] == 3, "a finished order was trained again"
+        assert list(first.values())[1] > 0, "the interrupted order restarted at its first step"
     elif job == "barycentre":
         cost = json.loads((tree.results / "costs/barycentre.json").read_text())
         anchors = len([name for name in midway if re.fullmatch(r"anchor-\d+\.h5", name)])
         units = tree.job(job)["params"]["window"]["units"]
-        made = cost["counts"]["gradients"] / units
-        assert made == 3 - anchors, "an anchor that was whole was made again"
+        computed = cost["counts"]["gradients"] / units
+        assert computed == 3 - anchors, "a complete anchor was computed again"
 
 
-FEW = [  # together: every stage
+FEW = [  # together they need every stage
     *["order0@reference", "taylor1@barycentre", "ridge", "proxy"],
     *["nystrom@barycentre", "nystrom-tail1@reference", "reduced@barycentre"],
 ]
 
 
 def test_snakemake_killed_and_resumed_on_one_core_gives_the_bytes_of_two(finished, tmp_path):
-    tree = copied(finished, tmp_path / "tree", leave=("results", ".snakemake"))
+    tree = copied(finished, tmp_path / "tree", ignore=("results", ".snakemake"))
     smoke = load_config(ROOT / "presets/smoke.yaml")["estimators"]
     few = [entry for entry in smoke if EstimatorConfig(**entry).name in FEW]
     (tree.root / "few.yaml").write_text(yaml.safe_dump({"estimators": few}))
@@ -324,14 +328,14 @@ def test_snakemake_killed_and_resumed_on_one_core_gives_the_bytes_of_two(finishe
     process = tree.started(*study)
     try:
         wait_until(midway, process, timeout=600)
-        os.kill(process.pid, signal.SIGKILL)  # its script lives on
+        os.kill(process.pid, signal.SIGKILL)  # the script of its job goes on
         process.wait()
         done = ["corpus.h5", "corpus.json", "tokenizer/tokenizer.json", "store/warm.h5"]
         before = {
             name: states(tree.results)[tree.results / name] for name in [*done, "orders.json"]
         }
         status, output = tree.snakemake(*study)
-        assert status != 0, "two heads ran in one folder"
+        assert status != 0, "two Snakemakes ran in one folder"
         assert "--unlock" in output
         status, output = tree.snakemake(*study, "--unlock")
         assert status == 0, output
@@ -341,19 +345,19 @@ def test_snakemake_killed_and_resumed_on_one_core_gives_the_bytes_of_two(finishe
         stop(process)
     after = states(tree.results)
     for name, state in before.items():
-        assert after[tree.results / name] == state, f"{name} was finished and was made again"
+        assert after[tree.results / name] == state, f"{name}: a finished file was written again"
     assert_same_results(tree.results, finished.results, "cores or the kill changed", FEW)
 
 
-RIDGE = RESULTS / "estimates/ridge/0.h5"  # what the tests below have made again
+RIDGE = RESULTS / "estimates/ridge/0.h5"  # the file that the tests below compute again
 
 
-def test_a_second_snakemake_is_refused_while_one_runs_which_completes(study, finished):
+def test_a_second_snakemake_fails_while_the_first_one_completes(study, finished):
     (study.root / RIDGE).unlink()
     first = study.started(str(RIDGE), "--cores", "1", *SMOKE)
     locks = study.root / ".snakemake/locks"
 
-    def locked():  # a lock is a file before it says what it locks
+    def locked():  # the lock file exists before it has content
         return any(str(RIDGE) in lock.read_text() for lock in locks.glob("*.output.lock"))
 
     try:
@@ -364,50 +368,48 @@ def test_a_second_snakemake_is_refused_while_one_runs_which_completes(study, fin
         printed, _ = first.communicate(timeout=600)
     finally:
         stop(first)
-    assert status != 0, "two heads ran in one folder"
+    assert status != 0, "two Snakemakes ran in one folder"
     assert "--unlock" in output
     assert "Traceback" not in output
     assert first.returncode == 0, printed
-    assert_same_results(study.results, finished.results, "a second head disturbed the first")
+    assert_same_results(study.results, finished.results, "the second Snakemake disturbed the first")
 
 
-def test_two_snakemakes_without_locks_at_once_leave_nothing_that_one_rerun_does_not_complete(
-    study, finished
-):
-    # Any Snakemake that ends in the folder takes the locks of all others with it.
+def test_a_rerun_completes_what_two_snakemakes_without_locks_left(study, finished):
+    # A Snakemake that ends in the folder removes the locks of all others.
     targets = (str(RIDGE), str(RESULTS / "validation.json"))
     (study.root / RIDGE).unlink()
     unlocked = (*targets, "--cores", "1", "--nolock", *SMOKE)
     logs = [study.root / "first.txt", study.root / "second.txt"]
-    heads = []
+    processes = []
     try:
         for log in logs:
             with open(log, "w") as output:
-                heads.append(study.started(*unlocked, output=output))
-            wait_until(lambda log=log: "Select jobs to execute" in log.read_text(), heads[-1])
-            os.killpg(heads[-1].pid, signal.SIGSTOP)  # until both have found that it is missing
-        assert not (study.root / RIDGE).exists(), "they are not at once"
-        for head in heads:
-            os.killpg(head.pid, signal.SIGCONT)
-        for head in heads:
-            head.wait(timeout=600)
+                processes.append(study.started(*unlocked, output=output))
+            wait_until(lambda log=log: "Select jobs to execute" in log.read_text(), processes[-1])
+            os.killpg(processes[-1].pid, signal.SIGSTOP)  # until both have planned the missing file
+        assert not (study.root / RIDGE).exists(), "they did not run at once"
+        for process in processes:
+            os.killpg(process.pid, signal.SIGCONT)
+        for process in processes:
+            process.wait(timeout=600)
     finally:
-        for head in heads:
-            stop(head)
+        for process in processes:
+            stop(process)
     printed = "\n".join(log.read_text() for log in logs)
     assert "Traceback" not in printed, printed
     status, output = study.snakemake(*targets, "--cores", "2", *SMOKE)
     assert status == 0, output
     status, output = study.snakemake("--cores", "2", *SMOKE)
     assert status == 0, output
-    assert_same_results(study.results, finished.results, "of two heads at once")
+    assert_same_results(study.results, finished.results, "two Snakemakes at once changed")
 
 
 @pytest.mark.skipif(
     os.geteuid() == 0 and shutil.which("setpriv") is None,
-    reason="root writes everywhere, and there is no setpriv to take that from it",
+    reason="root can write to every folder; setpriv, which prevents this, is not installed",
 )
-def test_snakemake_refuses_a_folder_it_cannot_write_in_one_line(study, finished):
+def test_a_read_only_folder_stops_snakemake_with_one_line(study, finished):
     plain = ("setpriv", "--inh-caps=-all", "--bounding-set=-all") if os.geteuid() == 0 else ()
     (study.root / RIDGE).unlink()
     (study.results / "costs/estimate/ridge/0.json").unlink()
@@ -425,10 +427,10 @@ def test_snakemake_refuses_a_folder_it_cannot_write_in_one_line(study, finished)
     assert lines == [f"error: {RESULTS}: cannot be written; make it writable"]
     status, output = study.snakemake(str(RIDGE), "--cores", "1", *SMOKE, before=plain)
     assert status == 0, output
-    assert_same_results(study.results, finished.results, "the read-only folder left a trace")
+    assert_same_results(study.results, finished.results, "the read-only folder changed")
 
 
-def test_files_dated_days_ahead_or_back_change_no_result(study, finished):
+def test_files_with_wrong_dates_change_no_result(study, finished):
     for number, path in enumerate(sorted(study.results.rglob("*"))):
         dated = time.time() + (-1) ** number * (number % 5) * 86_400
         os.utime(path, (dated, dated))
@@ -438,8 +440,8 @@ def test_files_dated_days_ahead_or_back_change_no_result(study, finished):
     assert_same_results(study.results, finished.results, "the dates of files changed")
 
 
-def refused(tree, *arguments):
-    """Return the one line with which Snakemake ends before it plans anything."""
+def snakemake_error(tree, *arguments):
+    """Return the only error line of a Snakemake that ends before it plans a job."""
     status, output = tree.snakemake("--dry-run", *arguments)
     assert status == 1, output
     assert "Traceback" not in output
@@ -447,29 +449,29 @@ def refused(tree, *arguments):
     return line
 
 
-def test_results_of_other_seeds_copied_here_are_refused_and_made_anew_once_deleted(study):
+def test_copied_results_of_other_seeds_stop_snakemake_until_they_are_deleted(study):
     (study.root / "seeds.yaml").write_text("seeds: {init: 1, data: 1, order: 1}\n")
     (study.root / "other.yaml").write_text("study: other\n")
     reseeded = (*SMOKE, "seeds.yaml")
     plan = study.plan(*reseeded).jobs
-    assert "warm" in plan, "a study that was made here is not made again with other seeds"
+    assert "warm" in plan, "other seeds do not rerun a study that ran here"
     other = study.root / "results/other"
     shutil.copytree(study.results, other)
-    said = "of another configuration, and not made here; delete results/other"
-    line = refused(study, *reseeded, "other.yaml")
+    message = "of another configuration, and not made here; delete results/other"
+    line = snakemake_error(study, *reseeded, "other.yaml")
     assert line.startswith("error: results/other/corpus.h5 and results/other/store/warm.h5: ")
-    assert said in line
+    assert message in line
     shutil.rmtree(other)
     assert study.plan(*reseeded, "other.yaml").jobs == plan
-    shutil.rmtree(study.root / ".snakemake")  # as where the results were copied to another clone
-    assert "not made here; delete results/smoke" in refused(study, *reseeded)
-    assert study.plan(*SMOKE).jobs == {}, "results copied with their configuration are refused"
+    shutil.rmtree(study.root / ".snakemake")  # as after copying the results to another clone
+    assert "not made here; delete results/smoke" in snakemake_error(study, *reseeded)
+    assert study.plan(*SMOKE).jobs == {}, "results copied with their configuration are not accepted"
 
 
 NASTY = "$(touch owned) `touch owned` ; touch owned #'"
 
 
-NARROW = {  # beside the sizes of the smoke study: few orders, on text of one's own
+NARROW = {  # changes to the smoke study: few orders, the text of the user
     "orders": {"calibration": 0, "random": 2, "block_sizes": [2], "custom": f"{NASTY}.json"},
     "estimators": [{"method": "constant", "path": "reference"}],
     "curriculum": None,
@@ -478,7 +480,7 @@ NARROW = {  # beside the sizes of the smoke study: few orders, on text of one's 
 }
 
 
-def test_names_of_files_domains_and_orders_reach_no_shell(tmp_path):
+def test_names_of_files_domains_and_orders_are_not_run_by_a_shell(tmp_path):
     tree = work_tree(tmp_path)
     rng, domains = np.random.default_rng(3), [f"{NASTY} {name}" for name in ("sea", "hill")]
     with open(tree.root / f"{NASTY}.jsonl", "w") as file:
@@ -489,10 +491,10 @@ def test_names_of_files_domains_and_orders_reach_no_shell(tmp_path):
     (tree.root / f"{NASTY}.json").write_text(json.dumps(order))
     corpus = {"source": "files", "files": [f"{NASTY}.jsonl"], "domains": None}
     (tree.root / f"{NASTY}.yaml").write_text(yaml.safe_dump({**NARROW, "corpus": corpus}))
-    made = [str(RESULTS / name) for name in ("orders.json", "truth/0.h5")]
-    status, output = tree.snakemake(*made, "--cores", "1", *SMOKE, f"{NASTY}.yaml")
+    targets = [str(RESULTS / name) for name in ("orders.json", "truth/0.h5")]
+    status, output = tree.snakemake(*targets, "--cores", "1", *SMOKE, f"{NASTY}.yaml")
     assert status == 0, output
-    truth = read_arrays(tree.root / made[1], None, "truth", ["order", "metric"])
+    truth = read_arrays(tree.root / targets[1], None, "truth", ["order", "metric"])
     assert NASTY in truth["order"], "the order was not trained"
     assert {f"heldout/{domain}" for domain in domains} <= set(truth["metric"])
     assert not list(tmp_path.rglob("owned")), "a name was run as a command"

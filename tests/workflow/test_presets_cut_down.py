@@ -1,4 +1,4 @@
-"""The presets for larger models, through the same code with their sizes cut down."""
+"""The presets for larger models, run with smaller sizes."""
 
 import json
 import shutil
@@ -33,7 +33,7 @@ SMALL = {
 
 
 def cut(tree, **sections):
-    """Write the small sizes, with those of `sections`, to a file of the tree; return its name."""
+    """Write the small sizes, updated by `sections`, to a file of the tree; return its name."""
     merged = {**SMALL, **{name: {**SMALL.get(name, {}), **one} for name, one in sections.items()}}
     (tree.root / "cut.yaml").write_text(yaml.safe_dump(merged))
     return "cut.yaml"
@@ -47,7 +47,7 @@ def make(tree, preset, cut_down, *targets):
 
 
 def wikitext(folder):
-    """Write a dataset of lines, headings and blank ones among them, under a subset's name."""
+    """Write a dataset of lines, some headings and some blank, as a named subset."""
     rng = np.random.default_rng(5)
     lines = [" = The Harbour = \n", "", *(sentence(rng) for _ in range(300))]
     folder.mkdir(parents=True)
@@ -57,7 +57,7 @@ def wikitext(folder):
 
 
 def sentence(rng):
-    """Return a line of words and numbers, like no other."""
+    """Return a random line of words and numbers."""
     return "".join(f" {rng.choice(WORDS)} {rng.integers(10_000)}" for _ in range(40)) + " . \n"
 
 
@@ -65,7 +65,9 @@ def test_paper_runs_to_its_figures_on_text_of_one_domain(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     tree = work_tree(tmp_path / "tree")
-    wikitext(tree.root / "Salesforce/wikitext")  # a folder is a dataset by name, too
+    wikitext(
+        tree.root / "Salesforce/wikitext"
+    )  # a local folder is found by the name of the dataset
     sizes = {"hidden_size": 16, "intermediate_size": 24, "layers": 1, "heads": 2}
     small = cut(
         tree,
@@ -86,22 +88,22 @@ def test_paper_runs_to_its_figures_on_text_of_one_domain(tmp_path, monkeypatch):
 def assert_validated(results, preset):
     """Check that every estimator of a preset was compared with the truth."""
     validation = json.loads((results / "validation.json").read_text())
-    wanted = yaml.safe_load((ROOT / f"presets/{preset}.yaml").read_text())["estimators"]
-    assert set(validation["estimators"]) == {EstimatorConfig(**entry).name for entry in wanted}
+    entries = yaml.safe_load((ROOT / f"presets/{preset}.yaml").read_text())["estimators"]
+    assert set(validation["estimators"]) == {EstimatorConfig(**entry).name for entry in entries}
     assert validation["verdict"]
 
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory):
-    """Return a tree in which a tiny model stands for the packaged one, nothing of it converted."""
+    """Return a tree with a tiny model in place of the packaged one, not yet converted."""
     tree = work_tree(tmp_path_factory.mktemp("tuned"))
     (tree.root / "resources").unlink()
     archives = tree.root / "resources/packages"
     bpe = tiny_gguf.tokenizer()
-    held = archives / pinned_archives.MODEL.archive
+    archive = archives / pinned_archives.MODEL.archive
     archives.mkdir(parents=True)
-    tiny_gguf.write_archive(held, bpe, tiny_gguf.model(bpe.vocabulary))
-    tree.edit("lib/trainorder/data/archives.py", pinned_archives.MODEL.sha256, sha256_file(held))
+    tiny_gguf.write_archive(archive, bpe, tiny_gguf.model(bpe.vocabulary))
+    tree.edit("lib/trainorder/data/archives.py", pinned_archives.MODEL.sha256, sha256_file(archive))
     for domain in ("scripture", "code"):
         shutil.copy(pinned_archives.fetch(domain, ROOT / "resources/packages"), archives)
     cut(tree, corpus={"domains": ["scripture", "code"]})
@@ -118,24 +120,24 @@ def test_fine_tuning_converts_the_packaged_model_once_and_is_validated(tuned, pr
     summary = json.loads((results / "corpus.json").read_text())
     assert summary["tokenizer"]["origin"] == PACKAGED_MODEL_FOLDER
     assert summary["tokenizer"]["vocabulary"] == bpe.vocabulary
-    packed = sum(p.numel() for p in tiny_gguf.model(bpe.vocabulary).parameters())
+    size = sum(p.numel() for p in tiny_gguf.model(bpe.vocabulary).parameters())
     with opened(
         tuned.root / f"results/{preset}/store/reference/path.h5", None, "reference"
     ) as file:
         parameters = file["parameters"][:]
     trained = parameters.shape[1]
-    assert trained == packed if preset == "finetune" else 0 < trained < packed
-    assert (parameters[0] != parameters[-1]).any(), "the model did not move"
+    assert trained == size if preset == "finetune" else 0 < trained < size
+    assert (parameters[0] != parameters[-1]).any(), "the parameters did not change"
     again = tuned.plan(validation, "--configfile", f"presets/{preset}.yaml", "cut.yaml")
-    assert again.jobs == {}, "a model that is there is another input than one that is to be made"
+    assert again.jobs == {}, "jobs rerun once the converted model exists"
 
 
-def test_a_plan_of_fine_tuning_makes_the_model_first_and_knows_its_size(tmp_path, tuned):
+def test_a_plan_of_fine_tuning_converts_the_model_and_knows_its_size(tmp_path, tuned):
     make(tuned, "finetune", "cut.yaml", "plan")
     record = json.loads((tuned.root / "results/finetune/plan.json").read_text())
     bpe = tiny_gguf.tokenizer()
-    packed = sum(p.numel() for p in tiny_gguf.model(bpe.vocabulary).parameters())
-    assert record["parameters"] == packed
+    size = sum(p.numel() for p in tiny_gguf.model(bpe.vocabulary).parameters())
+    assert record["parameters"] == size
     empty = Tree(tmp_path)
     shutil.copytree(tuned.root, tmp_path, dirs_exist_ok=True, ignore=ignored)
     jobs = empty.plan("plan", "--configfile", "presets/finetune.yaml").jobs
@@ -143,5 +145,5 @@ def test_a_plan_of_fine_tuning_makes_the_model_first_and_knows_its_size(tmp_path
 
 
 def ignored(folder, names):
-    """Return what a tree that nothing was made in lacks."""
+    """Return the names that a fresh tree does not have."""
     return {"results", "resources", ".snakemake"} & set(names)

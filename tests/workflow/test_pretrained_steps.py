@@ -1,4 +1,4 @@
-"""A model of the user's own in the steps of a study: adapters are trained, and nothing else."""
+"""Jobs of a study on a model of the user train its adapters only."""
 
 import pytest
 import torch
@@ -16,8 +16,8 @@ LORA = {"rank": 2, "alpha": 4, "targets": ["q_proj", "v_proj"]}
 
 
 @pytest.fixture
-def step(finished, tmp_path):
-    """Return a function that runs a step of the smoke study with the adapters of a saved model."""
+def run_job(finished, tmp_path):
+    """Return a tree, and a function that runs a job of the smoke study with adapters."""
     torch.manual_seed(1)
     LlamaForCausalLM(
         LlamaConfig(
@@ -37,8 +37,8 @@ def step(finished, tmp_path):
     return tree, run
 
 
-def test_the_path_of_a_study_is_that_of_the_adapters_alone(step, finished, monkeypatch):
-    tree, run = step
+def test_the_path_contains_the_parameters_of_the_adapters_only(run_job, finished, monkeypatch):
+    tree, run = run_job
     monkeypatch.chdir(tree.root)
     key = finished.job("warm")["params"]["key"]
     assert run("warm").code == 0
@@ -48,7 +48,7 @@ def test_the_path_of_a_study_is_that_of_the_adapters_alone(step, finished, monke
     adapters = LanguageModel(config, 320, 32, 0, torch.float32).size
     state = read_state(warm, key, "warm")
     assert state.parameters.shape == (adapters,)
-    assert state.parameters.any(), "the adapters did not move"
+    assert state.parameters.any(), "the adapters did not change"
     assert run("reference", warm=str(warm)).code == 0
     with opened(tree.results / "store/reference/path.h5", key, "reference") as file:
         path = StoredPath(file)
@@ -56,16 +56,16 @@ def test_the_path_of_a_study_is_that_of_the_adapters_alone(step, finished, monke
         assert not torch.equal(path.parameters(path.steps), state.parameters)
 
 
-def test_a_configuration_alone_is_trained_from_scratch(step):
-    tree, run = step
+def test_a_model_without_weights_is_trained_from_scratch(run_job):
+    tree, run = run_job
     (tree.root / "model/model.safetensors").unlink()
     with pytest.warns(UserWarning, match="no weights; a new model"):
         ended = run("warm")
     assert ended.code == 0, ended.error
 
 
-def test_a_folder_without_a_model_is_one_line(step):
-    tree, run = step
+def test_a_folder_without_a_model_raises_one_line(run_job):
+    tree, run = run_job
     for name in ("model.safetensors", "config.json"):
         (tree.root / "model" / name).unlink()
     assert_one_line(run("warm"), "model.source: model: cannot be loaded")

@@ -1,4 +1,4 @@
-"""A finished study answers what-ifs from Python as the workflow did."""
+"""The Python interface of a finished study gives the estimates of the workflow."""
 
 import json
 from dataclasses import replace
@@ -20,13 +20,13 @@ def opened(finished):
 
 @pytest.mark.parametrize("estimator", ["nystrom@barycentre", "reduced", "order0@reference"])
 def test_an_order_of_the_study_is_estimated_as_the_workflow_did(opened, estimator):
-    found = opened.estimate(opened.orders["random-0001"], estimator)
-    known = opened.results.estimates[found.estimator]["random-0001"]
-    for metric, value in found.values.items():
+    estimate = opened.estimate(opened.orders["random-0001"], estimator)
+    known = opened.results.estimates[estimate.estimator]["random-0001"]
+    for metric, value in estimate.values.items():
         assert value.value == pytest.approx(known[metric], abs=1e-5), f"{metric} differs"
         assert value.low <= value.value <= value.high
-    assert found.verdict == opened.results.score(found.estimator)["verdict"]
-    assert (found.parameters is None) == (estimator == "reduced")
+    assert estimate.verdict == opened.results.score(estimate.estimator)["verdict"]
+    assert (estimate.parameters is None) == (estimator == "reduced")
 
 
 @pytest.mark.parametrize(
@@ -36,24 +36,26 @@ def test_several_orders_are_estimated_as_each_alone(opened, monkeypatch, estimat
     monkeypatch.setattr("trainorder.study.BATCH_NUMBERS", 2 * opened.problem.size)
     orders = [opened.orders[name] for name in ("reversed", "random-0000", "reference")]
     together = list(opened.estimates(iter(orders), estimator))
-    assert [found.order for found in together] == [order.name for order in orders]
-    for order, found in zip(orders, together, strict=True):
+    assert [estimate.order for estimate in together] == [order.name for order in orders]
+    for order, estimate in zip(orders, together, strict=True):
         alone = opened.estimate(order, estimator)
-        assert found.estimator == alone.estimator
+        assert estimate.estimator == alone.estimator
         for metric, value in alone.values.items():
-            assert found.values[metric].value == pytest.approx(value.value, abs=1e-6), metric
+            assert estimate.values[metric].value == pytest.approx(value.value, abs=1e-6), metric
         if alone.parameters is not None:
-            assert np.allclose(found.parameters, alone.parameters, atol=1e-6), "rows of a batch mix"
+            assert np.allclose(estimate.parameters, alone.parameters, atol=1e-6), (
+                "orders of a batch affect each other"
+            )
     assert list(opened.estimates([], estimator)) == []
 
 
-def test_the_estimator_that_is_asked_is_cheap_or_else_the_best_that_takes_further_orders(opened):
-    def of(methods):
+def test_the_default_estimator_is_cheap_or_else_the_best_for_further_orders(opened):
+    def with_methods(methods):
         entries = [e for e in opened.config["estimators"] if e["method"] in methods]
         return replace(opened, config={**opened.config, "estimators": entries})
 
     assert opened.default_estimator == "nystrom@barycentre"
-    others = of({"constant", "order0", "taylor1", "ridge", "proxy"})
+    others = with_methods({"constant", "order0", "taylor1", "ridge", "proxy"})
     scores = {
         name: score
         for name, score in opened.results.validation["estimators"].items()
@@ -61,21 +63,21 @@ def test_the_estimator_that_is_asked_is_cheap_or_else_the_best_that_takes_furthe
     }
     assert others.default_estimator == best_estimator(scores)
     with pytest.raises(UserError, match="no estimator of this study can estimate further orders"):
-        of({"ridge", "proxy"}).estimate(opened.orders["reference"])
+        with_methods({"ridge", "proxy"}).estimate(opened.orders["reference"])
 
 
-def test_a_name_in_the_place_of_an_order_is_one_line(opened):
+def test_a_name_instead_of_an_order_raises_one_line(opened):
     with pytest.raises(UserError, match=r"'reversed' is not an order; .*study\.orders"):
         opened.estimate("reversed")
 
 
-def test_parameters_lead_to_the_metrics(opened):
-    found = opened.estimate(opened.orders["reversed"], "nystrom@barycentre")
-    losses = opened.problem.evaluate(found.parameters)
-    assert [value.value for value in found.values.values()] == losses.tolist()
+def test_the_metrics_are_those_of_the_estimated_parameters(opened):
+    estimate = opened.estimate(opened.orders["reversed"], "nystrom@barycentre")
+    losses = opened.problem.evaluate(estimate.parameters)
+    assert [value.value for value in estimate.values.values()] == losses.tolist()
 
 
-def test_an_order_of_ones_own_is_read_checked_and_estimated(opened, tmp_path):
+def test_an_order_of_the_user_is_read_checked_and_estimated(opened, tmp_path):
     file = tmp_path / "mine.json"
     file.write_text(json.dumps({"name": "mine", "schedule": [5, 4, 3, 2, 1, 0]}))
     order = Order.from_json(file)
@@ -86,30 +88,30 @@ def test_an_order_of_ones_own_is_read_checked_and_estimated(opened, tmp_path):
 
 
 def test_retraining_gives_the_truth_of_the_study(opened):
-    found = opened.retrain(opened.orders["random-0000"])
+    truth = opened.retrain(opened.orders["random-0000"])
     for metric, value in opened.results.truth["random-0000"].items():
-        assert found[metric] == pytest.approx(value, abs=1e-6)
+        assert truth[metric] == pytest.approx(value, abs=1e-6)
 
 
-def test_a_search_lowers_the_estimate_of_what_it_is_to_lower(opened):
-    found = opened.search({"heldout/code": 1.0}, random=300, rounds=3)
-    assert [p.score for p in found] == sorted(p.score for p in found)
-    order = Order("best", "searched", "custom", found[0].schedule)
+def test_a_search_lowers_the_estimate_of_its_objective(opened):
+    proposals = opened.search({"heldout/code": 1.0}, random=300, rounds=3)
+    assert [p.score for p in proposals] == sorted(p.score for p in proposals)
+    order = Order("best", "searched", "custom", proposals[0].schedule)
     value = opened.estimate(order, "reduced").values["heldout/code"].value
-    assert value == pytest.approx(found[0].score, abs=1e-5)
+    assert value == pytest.approx(proposals[0].score, abs=1e-5)
     reference = opened.estimate(opened.orders["reference"], "reduced")
     assert value < reference.values["heldout/code"].value
 
 
-def test_maps_are_of_all_units_and_steps_and_nothing_at_home(opened):
+def test_maps_have_all_units_and_steps_and_are_zero_at_the_reference(opened):
     maps, reference = opened.maps(), opened.orders["reference"].schedule
     for quantity in ("own", "same", "other"):
         assert maps[quantity]["swap"].shape == (6, 6)
-        home = maps[quantity]["insertion"][reference[:, 0], np.arange(6)]
-        assert np.nanmax(np.abs(home)) < 1e-5, "a unit at its own step has an effect"
+        unmoved = maps[quantity]["insertion"][reference[:, 0], np.arange(6)]
+        assert np.nanmax(np.abs(unmoved)) < 1e-5, "a unit that does not move has an effect"
 
 
-def test_an_unknown_estimator_or_no_study_is_one_line(opened, tmp_path):
+def test_an_unknown_estimator_or_no_study_raises_one_line(opened, tmp_path):
     with pytest.raises(UserError, match=r"no estimator `magic`.*nystrom@barycentre"):
         opened.estimate(opened.orders["reference"], "magic")
     with pytest.raises(UserError, match="more than one estimator `nystrom`"):

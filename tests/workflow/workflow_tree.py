@@ -1,4 +1,4 @@
-"""A copy of the work tree, and ways to run the study or single jobs in it."""
+"""A copy of the work tree, and functions that run the study or single jobs in it."""
 
 import contextlib
 import csv
@@ -22,20 +22,19 @@ from trainorder.storage.sealed_hdf5 import creating, opened
 ROOT = Path(__file__).parents[2]
 SMOKE = ("--configfile", "presets/smoke.yaml")
 RESULTS = Path("results/smoke")
-TIMED = ("logs", "costs", "figures", ".work")  # timings, and drawings that show them
+TIMED = ("logs", "costs", "figures", ".work")  # timings, figures of timings, trainer states
 
 
 @dataclass
 class Plan:
-    """The number of jobs of each rule that would run, and the rules whose params, code hash among
-    them, are others than before."""
+    """The number of jobs of each rule that would run, and the rules whose params have changed."""
 
     jobs: dict
     changed: set
 
 
 class Tree:
-    """A copy of the work tree with results of its own."""
+    """A copy of the work tree with its own results."""
 
     def __init__(self, root):
         self.root = root
@@ -47,7 +46,7 @@ class Tree:
         return {**os.environ, "PYTHONPATH": str(self.root / "lib"), "PATH": path}
 
     def snakemake(self, *arguments, timeout=600, before=()):
-        """Run Snakemake to its end; return its status and all it printed as one text."""
+        """Run Snakemake to its end; return its exit status and its output."""
         with self.started(*arguments, before=before) as process:
             try:
                 output, _ = process.communicate(timeout=timeout)
@@ -56,9 +55,9 @@ class Tree:
         return process.returncode, output
 
     def started(self, *arguments, output=subprocess.PIPE, before=()):
-        """Start Snakemake in a process group of its own; `output` is a file or a pipe.
+        """Start Snakemake in a new process group; `output` is a file or a pipe.
 
-        `before` is a command that runs the one behind it in another way.
+        `before` is a command prefix, such as `setpriv` with its options.
         """
         return subprocess.Popen(
             [*before, sys.executable, "-m", "snakemake", *arguments],
@@ -71,7 +70,7 @@ class Tree:
         )
 
     def plan(self, *arguments):
-        """Return what a dry-run plans."""
+        """Return the plan of a dry-run."""
         status, output = self.snakemake("--dry-run", *arguments, timeout=300)
         assert status == 0, output
         if "Nothing to be done" in output:
@@ -85,11 +84,11 @@ class Tree:
         )
 
     def job(self, name):
-        """Return the job record that the rule left beside its log."""
+        """Return the job record that lies beside the log of a job."""
         return json.loads((self.results / "logs" / f"{name}.json").read_text())
 
     def job_elsewhere(self, name):
-        """Return the same record for another folder to run in: its inputs are this tree's files."""
+        """Return the record with absolute inputs of this tree, to run it in another folder."""
         record = self.job(name)
         for key, value in record["input"].items():
             paths = [value] if isinstance(value, str) else value
@@ -98,7 +97,7 @@ class Tree:
         return record
 
     def edit(self, file, old, new):
-        """Replace `old`, which must stand there once, in a file of the copy."""
+        """Replace `old`, which must occur once, in a file of the copy."""
         path = self.root / file
         text = path.read_text()
         assert text.count(old) == 1, f"{file} has `{old}` {text.count(old)} times: fix this test"
@@ -113,7 +112,7 @@ def stop(process):
 
 
 def work_tree(folder):
-    """Copy what git would take, and link the archives, into `folder`."""
+    """Copy the files that git tracks or would track into `folder`, and link the archives."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -130,46 +129,46 @@ def work_tree(folder):
     return Tree(folder)
 
 
-def copied(tree, folder, leave=()):
-    """Return a copy of a tree, results and Snakemake's records included, but for `leave`."""
-    shutil.copytree(tree.root, folder, symlinks=True, ignore=shutil.ignore_patterns(*leave))
+def copied(tree, folder, ignore=()):
+    """Return a copy of a tree with its results and Snakemake's records, without `ignore`."""
+    shutil.copytree(tree.root, folder, symlinks=True, ignore=shutil.ignore_patterns(*ignore))
     return Tree(folder)
 
 
 def contents(results, estimators=None):
-    """Return the bytes of every result file by name, timings taken out.
+    """Return the bytes of every result file by name, without timings.
 
-    With `estimators`, only what is said of those, as a study of them alone would say it.
+    With `estimators`, return the results that a study of only these estimators would have.
     """
-    found = {}
+    content = {}
     for path in sorted(results.rglob("*")):
         name = path.relative_to(results)
         if not path.is_file() or name.parts[0] in TIMED or name.name == "costs.json":
             continue
-        if name.suffix == ".partial":  # what a killed step had not yet published
+        if name.suffix == ".partial":  # not published when a job was killed
             continue
         if estimators is None or name.parts[0] != "estimates" or name.parts[1] in estimators:
-            found[name.as_posix()] = lasting(name.name, path.read_bytes(), estimators)
-    return found
+            content[name.as_posix()] = lasting(name.name, path.read_bytes(), estimators)
+    return content
 
 
 def lasting(name, content, estimators):
-    """Return the part of a result file that is the same in every run."""
+    """Return a result file without the parts that differ each time, such as timings."""
     if name in ("estimates.csv", "trajectories.csv"):
         rows = list(csv.DictReader(io.StringIO(content.decode())))
         kept = [row for row in rows if estimators is None or row["estimator"] in estimators]
         return json.dumps([untimed(row) for row in kept]).encode()
     if name in ("curriculum.json", "candidates.json", "memorization.json"):
         value = untimed(json.loads(content))
-        if estimators is not None:  # the configuration of a study of them alone is another
+        if estimators is not None:  # a study of only these estimators has another configuration
             value.pop("provenance", None)
         return json.dumps(value).encode()
     if name == "validation.json":
         value = untimed(json.loads(content))
         if estimators is not None:
             scores = {name: value["estimators"][name] for name in estimators}
-            for of_all in ("best_estimator", "verdict", "provenance"):
-                del value[of_all]
+            for key in ("best_estimator", "verdict", "provenance"):
+                del value[key]
             value["estimators"] = scores
         return json.dumps(value).encode()
     return content
@@ -184,15 +183,15 @@ def untimed(value):
 
 
 def assert_same_results(one, other, because, estimators=None):
-    """Compare two results folders; `because` says what a difference means."""
-    mine, theirs = contents(one, estimators), contents(other, estimators)
-    assert sorted(mine) == sorted(theirs), "the two studies have different files"
-    different = [name for name in mine if mine[name] != theirs[name]]
+    """Compare two results folders; `because` explains a difference."""
+    first, second = contents(one, estimators), contents(other, estimators)
+    assert sorted(first) == sorted(second), "the two studies have different files"
+    different = [name for name in first if first[name] != second[name]]
     assert not different, f"{because}: {', '.join(different)}"
 
 
 def states(results):
-    """Return by path what changes when a file is rewritten."""
+    """Return inode and modification time of each file, which change when it is rewritten."""
     return {
         path: (path.stat().st_ino, path.stat().st_mtime_ns)
         for path in results.rglob("*")
@@ -204,38 +203,41 @@ def wait_until(condition, process, timeout=300):
     """Wait until `condition()` holds; fail if the process ends first."""
     end = time.monotonic() + timeout
     while not condition():
-        assert process.poll() is None, "the process ended before it could be killed"
-        assert time.monotonic() < end, "the condition did not hold in time"
+        assert process.poll() is None, "the process ended before the condition was met"
+        assert time.monotonic() < end, "the condition was not met in time"
         time.sleep(0.002)
 
 
 def of_another_study(path):
-    """Rewrite a sealed file as that of another study, otherwise the same."""
-    spare = path.with_name("spare.h5")
+    """Rewrite a sealed file with the key of another study."""
+    copy = path.with_name("copy.h5")
     with opened(path, None, "test") as old:
         attributes = {name: value for name, value in old.attrs.items() if name != "key"}
-        with creating(spare, "0123456789abcdef", **attributes) as new:
+        with creating(copy, "0123456789abcdef", **attributes) as new:
             for name in old:
                 old.copy(name, new)
-    spare.replace(path)
+    copy.replace(path)
 
 
 @dataclass
 class Ended:
-    """How a job run by hand ended: its status, its last message, and all that it printed."""
+    """The end of a job: its exit status, its last message, and its output."""
 
     code: int
     error: str
     printed: str
 
 
-SCRIPTS = {"proxy_warm": "warm", "proxy_orders": "truth"}  # of rules that share another's
+SCRIPTS = {
+    "proxy_warm": "warm",
+    "proxy_orders": "truth",
+}  # rules that run the script of another rule
 
 
 def by_hand(tree, rule, record):
-    """Run a rule's script on a job record in this process, to import the libraries once.
+    """Run the script of a rule on a job record, in this process to import the libraries once.
 
-    What is no message for the user, a traceback in a process of its own, is raised here.
+    An exception that is no message for the user is raised here.
     """
     path, script = tree.root / "by-hand.json", SCRIPTS.get(rule, rule)
     path.write_text(json.dumps(record))
@@ -255,10 +257,10 @@ def by_hand(tree, rule, record):
 
 
 def assert_one_line(ended, *parts):
-    """Check that a step ended with one `error:` line that holds `parts`."""
+    """Check that a job ended with one `error:` line that contains `parts`."""
     assert ended.code == 1, f"the job did not fail; it printed: {ended.printed}"
     assert ended.error.startswith("error: ")
     assert "\n" not in ended.error
     assert "error:" not in ended.printed, "the line would be printed twice"
     for part in parts:
-        assert part in ended.error, f"the line does not say `{part}`: {ended.error}"
+        assert part in ended.error, f"`{part}` is not in the line: {ended.error}"
