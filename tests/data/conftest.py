@@ -18,7 +18,7 @@ WORDS = {
 
 def sentences(domain: str, rng: np.random.Generator, words: int) -> str:
     chosen = rng.choice(WORDS[domain], size=words)
-    numbers = rng.integers(0, 10_000, size=words)  # so that no two stretches are the same text
+    numbers = rng.integers(0, 10_000, size=words)  # so that no two passages are equal
     return " ".join(f"{word} {number}" for word, number in zip(chosen, numbers, strict=True))
 
 

@@ -30,16 +30,20 @@ def test_shapes_follow_the_configuration(config, window):
         assert array.max() < corpus.vocabulary
 
 
-def test_a_unit_holds_text_of_its_domain_only(config, window, words):
+def test_a_unit_contains_only_text_of_its_domain(config, window, words):
     corpus, tokenizer, _ = build(config, window, 0, {})
     for label, unit in zip(corpus.unit_domains, corpus.units, strict=True):
         text = decoded(tokenizer, unit)
-        for domain, its in words.items():
+        for domain, domain_words in words.items():
             if label not in ("mixed", domain):
-                assert not any(word in text for word in its), f"{domain} in a unit of {label}"
-    for place, domain in enumerate(corpus.domains):
-        text = decoded(tokenizer, corpus.heldout[place])
-        assert any(word in text for word in words[domain]), f"held-out of {domain} is not"
+                assert not any(word in text for word in domain_words), (
+                    f"{domain} in a unit of {label}"
+                )
+    for index, domain in enumerate(corpus.domains):
+        text = decoded(tokenizer, corpus.heldout[index])
+        assert any(word in text for word in words[domain]), (
+            f"the held-out text of {domain} is of another domain"
+        )
 
 
 def test_mixed_units_take_sequences_of_all_domains_in_turn(config, window, words):
@@ -51,7 +55,9 @@ def test_mixed_units_take_sequences_of_all_domains_in_turn(config, window, words
             text = decoded(tokenizer, sequence)
             assert any(word in text for word in words[domain])
             others = {word for other in words if other != domain for word in words[other]}
-            assert not any(word in text for word in others), f"a turn of {domain} went elsewhere"
+            assert not any(word in text for word in others), (
+                f"text of another domain in a sequence of {domain}"
+            )
 
 
 def test_parts_share_no_document(config, window):
@@ -69,10 +75,10 @@ def test_parts_share_no_document(config, window):
     )
     assert min(map(len, (heldout, units, warmup))) >= 3
     shared = (heldout & units) | (heldout & warmup) | (units & warmup)
-    assert not shared, "the same document is in two of held-out, window and warm-up"
+    assert not shared, "a document is in two parts"
 
 
-def test_heldout_text_is_not_seen_by_the_tokenizer(config, window, monkeypatch):
+def test_the_tokenizer_is_not_trained_on_held_out_or_window_text(config, window, monkeypatch):
     seen: list[str] = []
     original = tokenizers.train
 
@@ -91,7 +97,7 @@ def test_heldout_text_is_not_seen_by_the_tokenizer(config, window, monkeypatch):
 
 
 def test_build_is_deterministic_to_the_byte(config, window, tmp_path):
-    """Two processes with other hash seeds and thread counts write the same files."""
+    """Processes with different hash seeds and thread counts write the same files."""
     code = (
         "import sys, json; from trainorder.config.sections import *;"
         "from trainorder.data.build import build;"
@@ -112,34 +118,33 @@ def test_build_is_deterministic_to_the_byte(config, window, tmp_path):
     assert printed[0] == printed[1]
     for suffix in (".h5", ".json"):
         first, second = ((tmp_path / f"{run}{suffix}").read_bytes() for run in "12")
-        assert first == second, f"{suffix}: something depends on hash order, threads or the clock"
+        assert first == second, f"{suffix} depends on the hash seed, threads or time"
 
 
-def test_another_seed_makes_another_corpus(config, window):
+def test_another_seed_gives_another_corpus(config, window):
     first, second = (build(config, window, seed, {})[0] for seed in (0, 1))
     assert first.units.tolist() != second.units.tolist()
 
 
-def test_a_domain_does_not_move_the_text_of_another(config, window, tmp_path):
-    """Each domain draws from a random stream of its own."""
-    tokenizers.train(["fixed"], 300).save(tmp_path / "given" / "tokenizer.json")
-    given = replace(config, tokenizer=str(tmp_path / "given"))
+def test_a_domain_does_not_change_the_text_of_another(config, window, tmp_path):
+    """Each domain has its own random generator."""
+    tokenizers.train(["fixed"], 300).save(tmp_path / "tokenizer" / "tokenizer.json")
+    fixed = replace(config, tokenizer=str(tmp_path / "tokenizer"))
     plain = replace(window, units=6, mixed_fraction=0.0, warmup_steps=6)
-    both = build(replace(given, domains=["sea", "hill"]), plain, 0, {})[0]
-    alone = build(replace(given, domains=["sea"]), replace(plain, units=3, warmup_steps=3), 0, {})[
-        0
-    ]
+    both = build(replace(fixed, domains=["sea", "hill"]), plain, 0, {})[0]
+    half = replace(plain, units=3, warmup_steps=3)
+    alone = build(replace(fixed, domains=["sea"]), half, 0, {})[0]
     assert both.heldout[0].tolist() == alone.heldout[0].tolist()
 
 
-def test_no_warm_up_steps_work(config, window):
+def test_zero_warm_up_steps(config, window):
     corpus, _, summary = build(config, replace(window, warmup_steps=0), 0, {})
     assert corpus.warmup.shape == (0, 16)
-    assert corpus.vocabulary > 257, "the tokenizer had no text to be trained on"
+    assert corpus.vocabulary > 257, "the tokenizer was trained without text"
     assert summary["domains"]["sea"]["splits"]["warmup"]["tokens"] == 0
 
 
-def test_a_saved_corpus_loads_the_same(config, window, tmp_path):
+def test_save_and_load_round_trip(config, window, tmp_path):
     corpus, _, _ = build(config, replace(window, warmup_steps=0), 0, {})
     corpus.save(tmp_path / "corpus.h5", "key")
     loaded = Corpus.load(tmp_path / "corpus.h5", "key")
@@ -161,7 +166,7 @@ def test_a_saved_corpus_loads_the_same(config, window, tmp_path):
         ({"heldout_sequences": 2000}, {"units": 30000}, "heldout", "window.units"),
     ],
 )
-def test_too_little_text_names_domain_part_and_key(
+def test_too_little_text_raises_with_domain_part_and_key(
     config, window, corpus_changes, window_changes, part, key
 ):
     with pytest.raises(UserError) as caught:
@@ -172,7 +177,7 @@ def test_too_little_text_names_domain_part_and_key(
     assert "(documents: " in message
 
 
-def test_the_summary_of_texts_names_for_each_domain_its_own_file(config, window, tmp_path):
+def test_the_summary_lists_the_file_of_each_domain(config, window, tmp_path):
     rows = [json.loads(line) for line in Path(config.files[0]).read_text().splitlines()]
     files = []
     for domain in ("sea", "hill"):
@@ -186,7 +191,7 @@ def test_the_summary_of_texts_names_for_each_domain_its_own_file(config, window,
     ]
 
 
-def test_summary_counts_what_was_built(config, window):
+def test_the_summary_counts_tokens_and_documents(config, window):
     corpus, _, summary = build(config, window, 0, {})
     parts = [summary["domains"][domain]["splits"] for domain in corpus.domains]
     assert sum(part["warmup"]["tokens"] for part in parts) == corpus.warmup.size

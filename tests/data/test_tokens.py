@@ -1,4 +1,4 @@
-"""A corpus that is tokens already is taken as it is; what does not fit is one line."""
+"""A token file is used as it is; a file that does not fit raises a one-line error."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def path(tmp_path):
     return tmp_path / "tokens.safetensors"
 
 
-def test_the_corpus_is_the_file_s_tokens_in_the_file_s_order(path):
+def test_the_corpus_equals_the_tensors_of_the_file(path):
     arrays = token_arrays(WARMUP)
     corpus, _ = read_tokens(of_file(path), WINDOW, warmup=True)
     for name, expected in arrays.items():
@@ -55,16 +55,16 @@ def test_the_corpus_is_the_file_s_tokens_in_the_file_s_order(path):
 
 
 @pytest.mark.parametrize("kind", ["int16", "uint16", "int64", "uint64", "uint8"])
-def test_any_type_of_whole_numbers_will_do(tmp_path, kind):
+def test_any_integer_dtype_is_accepted(tmp_path, kind):
     arrays = {name: array.astype(kind) for name, array in token_arrays().items()}
     write_tokens(tmp_path / "t.safetensors", arrays)
     corpus, _ = read_tokens(of_file(tmp_path / "t.safetensors"), WINDOW, warmup=False)
     assert np.array_equal(corpus.units, token_arrays()["units"])
 
 
-@pytest.mark.parametrize("there", [0, WARMUP, 99])
-def test_a_study_that_trains_no_warm_up_reads_none(tmp_path, there):
-    write_tokens(tmp_path / "t.safetensors", token_arrays(there))
+@pytest.mark.parametrize("sequences", [0, WARMUP, 99])
+def test_warm_up_sequences_are_not_read_if_the_study_trains_none(tmp_path, sequences):
+    write_tokens(tmp_path / "t.safetensors", token_arrays(sequences))
     corpus, _ = read_tokens(of_file(tmp_path / "t.safetensors"), WINDOW, warmup=False)
     assert corpus.warmup.shape == (0, LENGTH)
 
@@ -76,7 +76,7 @@ def test_a_window_that_starts_from_scratch_needs_no_warm_up(tmp_path):
     assert corpus.warmup.shape == (0, LENGTH)
 
 
-def test_the_summary_counts_what_is_there(path):
+def test_the_summary_counts_units_and_tokens(path):
     _, summary = read_tokens(of_file(path), WINDOW, warmup=True)
     assert summary["tokenizer"] == {"origin": None, "vocabulary": VOCABULARY, "end_of_text": None}
     assert summary["units"] == {"sea": 3, "hill": 2, "mixed": 1}
@@ -98,39 +98,39 @@ def test_torch_is_not_imported(path):
 
 
 UNITS_OF = token_arrays()["units"]
-REFUSED = {  # tensors, entries of the metadata, changes of the configuration, what the line says
+INVALID = {  # tensors, metadata, changes of the configuration, part of the message
     "no units": ({"units": None}, {}, {}, "has no tensor `units`"),
     "no held-out": ({"heldout": None}, {}, {}, "has no tensor `heldout`"),
     "no warm-up": ({"warmup": None}, {}, {}, "has no tensor `warmup`"),
-    "real numbers": ({"units": UNITS_OF * 1.0}, {}, {}, "`units` is of F64"),
-    "flat units": ({"units": UNITS_OF.reshape(12, 8)}, {}, {}, "has 2 axes, not 3: window.units"),
-    "unit size": ({"units": UNITS_OF[:, :1]}, {}, {}, "1 along axis 1, and window.unit_size is 2"),
-    "length": ({"heldout": np.zeros((2, 3, 9), int)}, {}, {}, "and corpus.sequence_length is 8"),
+    "real numbers": ({"units": UNITS_OF * 1.0}, {}, {}, "`units` has dtype F64"),
+    "flat units": ({"units": UNITS_OF.reshape(12, 8)}, {}, {}, "2 axes, expected 3: window.units"),
+    "unit size": ({"units": UNITS_OF[:, :1]}, {}, {}, "1 along axis 1, but window.unit_size is 2"),
+    "length": ({"heldout": np.zeros((2, 3, 9), int)}, {}, {}, "but corpus.sequence_length is 8"),
     "held-out": ({"heldout": np.zeros((2, 4, 8), int)}, {}, {}, "corpus.heldout_sequences is 3"),
-    "domains": ({"heldout": np.zeros((3, 3, 8), int)}, {}, {}, "and the number of domains is 2"),
-    "short warm-up": ({"warmup": np.zeros((3, 8), int)}, {}, {}, "`warmup` has 3 along axis 0"),
-    "token too large": ({"units": UNITS_OF + VOCABULARY}, {}, {}, "its vocabulary is 19"),
-    "negative token": ({"units": UNITS_OF - 1}, {}, {}, "`units` holds the token -1"),
+    "domains": ({"heldout": np.zeros((3, 3, 8), int)}, {}, {}, "but the number of domains is 2"),
+    "short warm-up": ({"warmup": np.zeros((3, 8), int)}, {}, {}, "has size 3 along axis 0"),
+    "token too large": ({"units": UNITS_OF + VOCABULARY}, {}, {}, ", expected 0 to 18"),
+    "negative token": ({"units": UNITS_OF - 1}, {}, {}, "`units` contains token -1"),
     "units": ({"units": UNITS_OF[:5]}, {"unit_domains": UNIT_DOMAINS[:5]}, {}, "window.units is 6"),
-    "labels": ({}, {"unit_domains": UNIT_DOMAINS[:5]}, {}, "5 names, and window.units is 6"),
-    "unknown label": ({}, {"unit_domains": ["sky"] * 6}, {}, "unit 0 is of 'sky', which is no"),
+    "labels": ({}, {"unit_domains": UNIT_DOMAINS[:5]}, {}, "5 names, but window.units is 6"),
+    "unknown label": ({}, {"unit_domains": ["sky"] * 6}, {}, "unit 0 has 'sky', expected one of"),
     "label is a number": ({}, {"unit_domains": [1] * 6}, {}, "`unit_domains`: not a list of names"),
     "no labels": ({}, {"unit_domains": None}, {}, "metadata `unit_domains`: missing"),
-    "a domain twice": ({}, {"domains": ["sea", "sea"]}, {}, "a name comes twice"),
-    "a domain called mixed": ({}, {"domains": ["sea", "hill", "mixed"]}, {}, "or is `mixed`"),
+    "a domain twice": ({}, {"domains": ["sea", "sea"]}, {}, "duplicate name"),
+    "a domain called mixed": ({}, {"domains": ["sea", "mixed"]}, {}, "the reserved name `mixed`"),
     "no domains": ({}, {"domains": []}, {}, "`domains`: not a list of names"),
-    "vocabulary": ({}, {"vocabulary": "many"}, {}, "`vocabulary`: 'many' is no number of tokens"),
-    "other domains": ({}, {}, {"domains": ["hill", "sea"]}, "make corpus.domains the same"),
+    "vocabulary": ({}, {"vocabulary": "many"}, {}, "`vocabulary`: 'many' is not a number"),
+    "other domains": ({}, {}, {"domains": ["hill", "sea"]}, "corpus.domains lists others"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_a_file_that_does_not_fit_is_one_line_that_names_it(tmp_path, case):
-    arrays, metadata, changes, message = REFUSED[case]
+@pytest.mark.parametrize("case", INVALID)
+def test_a_file_that_does_not_fit_raises_one_line_with_the_path(tmp_path, case):
+    arrays, metadata, changes, message = INVALID[case]
     path = tmp_path / "t.safetensors"
-    kept = {k: v for k, v in {**token_arrays(WARMUP), **arrays}.items() if v is not None}
+    tensors = {k: v for k, v in {**token_arrays(WARMUP), **arrays}.items() if v is not None}
     entries = {k: None if v is None else json.dumps(v) for k, v in metadata.items()}
-    write_tokens(path, kept, **entries)
+    write_tokens(path, tensors, **entries)
     with pytest.raises(UserError) as error:
         read_tokens(replace(of_file(path), **changes), WINDOW, warmup=True)
     assert str(error.value).startswith(f"{path}: ")
@@ -139,7 +139,7 @@ def test_a_file_that_does_not_fit_is_one_line_that_names_it(tmp_path, case):
 
 
 @pytest.mark.parametrize("metadata", ["{", "", "[1,"])
-def test_metadata_that_is_no_json_is_one_line(tmp_path, metadata):
+def test_metadata_that_is_not_json_raises(tmp_path, metadata):
     path = tmp_path / "t.safetensors"
     write_tokens(path, token_arrays(), domains=metadata)
     with pytest.raises(UserError, match=r"`domains`: not readable as JSON: [^\n]*$"):
@@ -149,7 +149,7 @@ def test_metadata_that_is_no_json_is_one_line(tmp_path, metadata):
 @pytest.mark.parametrize(
     "content", [None, b"", b"{}", b"\xff" * 99, b"\x08" + b"\0" * 7 + b"[1,2,3]\n"]
 )
-def test_a_file_that_is_no_safetensors_is_one_line(tmp_path, content):
+def test_a_file_that_is_not_safetensors_raises(tmp_path, content):
     path = tmp_path / "t.safetensors"
     if content is not None:
         path.write_bytes(content)
@@ -157,7 +157,7 @@ def test_a_file_that_is_no_safetensors_is_one_line(tmp_path, content):
         read_labels(path)
 
 
-def test_a_file_without_metadata_is_one_line(tmp_path):
+def test_a_file_without_metadata_raises(tmp_path):
     from safetensors.numpy import save_file
 
     save_file(token_arrays(), tmp_path / "t.safetensors")

@@ -56,7 +56,7 @@ def document_lengths(units: np.ndarray, end: int) -> np.ndarray:
     """Return the mean length (U,), in tokens, of the documents in `units` (U, S, L).
 
     The end-of-text token `end` separates documents. A pair has a sequence of its own, whose padding
-    (a given `end`, see `Corpus`) does not count.
+    (a context token `end`, see `Corpus`) does not count.
     """
     tokens = units.reshape(len(units), -1)
     documents = units.shape[1] if (units < 0).any() else 1 + (tokens == end).sum(axis=1)

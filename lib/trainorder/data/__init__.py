@@ -1,1 +1,1 @@
-"""From documents to token sequences: sources, tokenizer, packing, and the packed corpus."""
+"""Documents, tokenizer, packing into sequences, and the packed corpus."""

@@ -90,7 +90,7 @@ def build(
 
 
 def _rng(seed: int, *purpose: str) -> np.random.Generator:
-    """Return a separate stream for each purpose, so that draws of one domain move no other's."""
+    """Return a generator for one purpose, so that draws for one domain do not change others."""
     name = hashlib.sha256("/".join(purpose).encode()).digest()[:8]
     return np.random.default_rng([seed, int.from_bytes(name, "little")])
 
@@ -121,9 +121,9 @@ def _divided(
     else:
         least = _LEAST_SHARE * max(shares.values())
         shares = {part: max(share, least) if share else 0 for part, share in shares.items()}
-    places = assign(weights, shares, _rng(seed, "splits", domain))
+    indices = assign(weights, shares, _rng(seed, "splits", domain))
     return {
-        part: _Documents(numbers[chosen], characters[chosen]) for part, chosen in places.items()
+        part: _Documents(numbers[chosen], characters[chosen]) for part, chosen in indices.items()
     }
 
 
@@ -182,9 +182,9 @@ class _Packer:
         where = f"corpus: {domain}: the {part} part needs {error.needed}"
         lower = f"lower {' or '.join(keys)}"
         if self.config.pairs:
-            return UserError(f"{where} pairs and has {error.had}; {lower}, or add pairs")
+            return UserError(f"{where} pairs and has {error.available}; {lower}, or add pairs")
         return UserError(
-            f"{where} tokens and has {error.had} (documents: {len(documents.numbers)}); "
+            f"{where} tokens and has {error.available} (documents: {len(documents.numbers)}); "
             f"{lower} or corpus.sequence_length, or add text"
         )
 

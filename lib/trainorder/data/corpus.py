@@ -1,6 +1,7 @@
-"""A study's packed token sequences.
+"""The packed token sequences of a study.
 
-Apart from `build`, so that what only reads a corpus does not depend on how one is made.
+This module is separate from `build`, so that jobs that read a corpus do not depend on the code that
+builds it.
 """
 
 from dataclasses import dataclass
@@ -10,29 +11,30 @@ import numpy as np
 
 from trainorder.storage.sealed_hdf5 import opened, read_arrays, write_arrays
 
-MIXED = "mixed"  # the label of units that mix domains; no domain may have this name
+MIXED = "mixed"  # label of units that mix domains; no domain may have this name
 
 
-def unmarked(tokens: np.ndarray) -> np.ndarray:
-    """Return the tokens themselves, given ones (see `Corpus`) among them, in the same shape."""
-    found: np.ndarray = np.maximum(tokens, ~tokens)
-    return found
+def token_numbers(tokens: np.ndarray) -> np.ndarray:
+    """Return the token numbers of `tokens` in the same shape: ~t for a context token t."""
+    numbers: np.ndarray = np.maximum(tokens, ~tokens)
+    return numbers
 
 
 @dataclass(frozen=True)
 class Corpus:
     """Packed token sequences, all int32.
 
-    A token that is given and not learnt (a prompt, padding) is kept as its bitwise complement, a
-    negative number. So the mark stays with the token wherever sequences are taken apart.
+    A context token is read by the model but not learnt: a token of a prompt, or padding. It is
+    stored as its bitwise complement ~t, a negative number, so the mark stays with the token
+    wherever sequences are cut or selected.
 
     Attributes:
-        domains: names, in the order of `heldout`.
-        vocabulary: size of the tokenizer.
-        warmup: (N, L), domains mixed, in the order of the warm-up.
-        units: (U, unit_size, L).
+        domains: D names.
+        vocabulary: number of tokens of the tokenizer.
+        warmup: (N, L) sequences of all domains in the sequence of the warm-up.
+        units: (U, unit_size, L) units of the window.
         unit_domains: U labels, a domain or `mixed`.
-        heldout: (D, n, L).
+        heldout: (D, n, L) held-out sequences by domain.
 
     """
 
@@ -44,7 +46,7 @@ class Corpus:
     heldout: np.ndarray
 
     def save(self, path: str | Path, key: str) -> None:
-        """Publish the corpus as a sealed file of study `key`."""
+        """Publish the corpus as a sealed file with the study key `key`."""
         arrays = {
             "domains": self.domains,
             "warmup": self.warmup,
@@ -56,10 +58,14 @@ class Corpus:
 
     @classmethod
     def load(cls, path: str | Path, key: str | None) -> "Corpus":
-        """Read a corpus; `key` None takes any study's.
+        """Return the corpus of a file.
+
+        Args:
+            path: the file.
+            key: the study key that the file must have; None accepts any key.
 
         Raises:
-            UserError: missing, damaged, or of another study.
+            UserError: the file is missing, damaged or belongs to another study.
 
         """
         with opened(path, key, "corpus") as file:

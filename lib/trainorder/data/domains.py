@@ -1,4 +1,4 @@
-"""Domains of text: which a corpus will have, and whether those that are named are among them."""
+"""The domains of a corpus before it is built, and a check of the configured names."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +14,14 @@ from trainorder.errors import UserError
 
 
 def domains_of(config: CorpusConfig) -> tuple[list[str], bool]:
-    """Return the domains of a corpus that is not built yet, and whether they are only assumed."""
+    """Return the domains of a corpus before it is built, and whether they are assumed.
+
+    They are assumed if only the text states them: for JSON lines, parquet and hub datasets.
+
+    Raises:
+        UserError: the metadata of a token file cannot be read.
+
+    """
     if config.domains is not None:
         return config.domains, False
     if config.source == "tokens":
@@ -28,18 +35,18 @@ def domains_of(config: CorpusConfig) -> tuple[list[str], bool]:
 
 
 def check_domains(config: Mapping[str, Any]) -> None:
-    """Check that the domains which a configuration names will be there, as far as it tells.
+    """Check the domains and metrics that a configuration names.
 
-    Those of lines and tables only their text tells.
+    Names are not checked if the domains are only known after reading the text.
 
     Raises:
-        UserError: the first that will not, with its key.
+        UserError: the first unknown name, with its key.
 
     """
     corpus = CorpusConfig(**config["corpus"])
-    there, assumed = domains_of(replace(corpus, domains=None))
+    available, assumed = domains_of(replace(corpus, domains=None))
     if corpus.source == "files" and not assumed:
-        _check_named("corpus.domains", corpus.domains or [], there, "domain")
+        _check_named("corpus.domains", corpus.domains or [], available, "domain")
     domains, assumed = domains_of(corpus)
     if assumed or not config["curriculum"]:
         return
@@ -50,7 +57,7 @@ def check_domains(config: Mapping[str, Any]) -> None:
     _check_named("curriculum.quotas", quotas, [*domains, MIXED], "domain")
 
 
-def _check_named(key: str, names: Sequence[str], known: Sequence[str], what: str) -> None:
+def _check_named(key: str, names: Sequence[str], known: Sequence[str], kind: str) -> None:
     for name in names:
         if name not in known:
-            raise UserError(f"config: {key}: no {what} `{name}`; this study has {', '.join(known)}")
+            raise UserError(f"config: {key}: no {kind} `{name}`; this study has {', '.join(known)}")

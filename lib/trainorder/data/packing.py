@@ -1,4 +1,4 @@
-"""Documents to disjoint splits, and a split's documents to sequences of equal length."""
+"""Divide documents among the parts of a corpus and pack them into sequences of equal length."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,23 +7,30 @@ import numpy as np
 
 from trainorder.data.tokenizer import Tokenizer
 
-_SHORTEST = 2  # sequences: no excerpt is cut shorter than that to bring in more documents
-_BATCH = 64  # documents encoded at a time
-_NEAR = 200  # characters within which an excerpt is moved to a line's end, else to a word's
+_SHORTEST = 2  # smallest size limit of an excerpt, in sequences
+_BATCH = 64  # documents per call of the tokenizer
+_NEAR = 200  # characters searched for the end of a line; beyond them, the end of a word is used
 
 
 class ShortfallError(Exception):
-    """A split's documents hold fewer tokens than needed, or there are fewer pairs."""
+    """Raised when a part of a corpus has too few tokens or pairs."""
 
-    def __init__(self, needed: int, had: int) -> None:
-        """Keep both counts, of tokens or of pairs."""
-        super().__init__(f"{needed} needed, {had} had")
-        self.needed, self.had = needed, had
+    def __init__(self, needed: int, available: int) -> None:
+        """Store both numbers, of tokens or of pairs."""
+        super().__init__(f"{needed} needed, {available} available")
+        self.needed, self.available = needed, available
 
 
 @dataclass(frozen=True)
 class Packed:
-    """Sequences (n, length) int32, the number of documents they hold text of, and of pairs cut."""
+    """Packed sequences of one domain and part.
+
+    Attributes:
+        sequences: (n, L) int32.
+        documents: number of documents that the sequences contain text of.
+        cut: number of pairs that were cut.
+
+    """
 
     sequences: np.ndarray
     documents: int
@@ -33,33 +40,33 @@ class Packed:
 def assign(
     characters: np.ndarray, needs: Mapping[str, float], rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Deal shuffled documents to splits, in proportion to what each split needs.
+    """Divide shuffled documents among parts in proportion to the need of each part.
 
-    The next document goes to the split with the smallest ratio of characters to need; a split
-    without need gets none.
+    Each document goes to the part with the smallest ratio of characters to need. A part with need 0
+    gets none.
 
     Args:
-        characters: of each document, (documents,).
-        needs: tokens (or any measure of need) by split.
+        characters: (documents,) length of each document.
+        needs: need by part in any unit, such as tokens.
         rng: shuffles the documents.
 
     Returns:
-        For each split its documents' places in `characters`, disjoint, in shuffled order.
+        By part the indices into `characters`, int64, disjoint and shuffled.
 
     """
-    order = rng.permutation(len(characters))
-    splits = [split for split, need in needs.items() if need > 0]
-    chosen: dict[str, list[int]] = {split: [] for split in needs}
-    ratio = dict.fromkeys(splits, 0.0)
-    for document in order if splits else []:
-        split = min(splits, key=ratio.__getitem__)
-        chosen[split].append(int(document))
-        ratio[split] += float(characters[document]) / needs[split]
-    return {split: np.array(places, dtype=np.int64) for split, places in chosen.items()}
+    shuffled = rng.permutation(len(characters))
+    parts = [part for part, need in needs.items() if need > 0]
+    chosen: dict[str, list[int]] = {part: [] for part in needs}
+    ratio = dict.fromkeys(parts, 0.0)
+    for document in shuffled if parts else []:
+        part = min(parts, key=ratio.__getitem__)
+        chosen[part].append(int(document))
+        ratio[part] += float(characters[document]) / needs[part]
+    return {part: np.array(indices, dtype=np.int64) for part, indices in chosen.items()}
 
 
 def cap(characters: np.ndarray, total: float, floor: int) -> int:
-    """Return the smallest c >= floor with `sum(min(characters, c)) >= total`, else the largest."""
+    """Return the smallest c >= floor with sum(min(characters, c)) >= total, or the maximum."""
     low, high = floor, max(floor, int(characters.max(initial=0)))
     while low < high:
         middle = (low + high) // 2
@@ -71,9 +78,10 @@ def cap(characters: np.ndarray, total: float, floor: int) -> int:
 
 
 def excerpt(text: str, size: int, place: float) -> str:
-    """Return about `size` characters of `text`, whole words, from a place in [0, 1) of its range.
+    """Return an excerpt of about `size` characters of `text` that consists of whole words.
 
-    Documents of one kind often open alike; excerpts from anywhere show more of them.
+    `place` in [0, 1) is the position of the excerpt. Documents of one kind often begin alike, so
+    excerpts from random positions have more variety.
     """
     if len(text) <= size:
         return text
@@ -98,22 +106,22 @@ def pack(
     tokenizer: Tokenizer,
     rng: np.random.Generator,
 ) -> Packed:
-    """Cut excerpts of documents, joined by the end-of-text token, to sequences.
+    """Pack excerpts of documents, each followed by the end-of-text token, into sequences.
 
-    Each document gives an excerpt of a common size, the smallest that fills the sequences when
-    every document gives one, but never less than `_SHORTEST` sequences: with many documents only
-    the first are used. Documents are used whole before the text is found too short.
+    All excerpts have the same size limit: the smallest that fills the sequences if every document
+    gives one excerpt, but at least `_SHORTEST` sequences. With many documents only the first ones
+    are used. With little text documents are used whole.
 
     Args:
-        read: returns the texts of documents.
-        documents: their numbers, in the order they are used.
-        characters: of each of `documents`.
-        shape: sequences, and tokens of each.
+        read: returns the texts of documents by number.
+        documents: (documents,) numbers of the documents in the sequence in which they are used.
+        characters: (documents,) length of each document.
+        shape: number of sequences, and tokens per sequence.
         tokenizer: encodes the excerpts.
-        rng: draws where in its document each excerpt starts.
+        rng: draws the position of each excerpt in its document.
 
     Raises:
-        ShortfallError: the documents hold too few tokens.
+        ShortfallError: all documents together have too few tokens.
 
     """
     count, length = shape
@@ -126,12 +134,12 @@ def pack(
     while True:
         size = cap(characters, goal, floor)
         pieces = _encoded(read, documents, places, size, needed, tokenizer)
-        had = sum(map(len, pieces))
-        if had >= needed:
+        available = sum(map(len, pieces))
+        if available >= needed:
             tokens = np.concatenate(pieces)[:needed]
             return Packed(tokens.reshape(shape).astype(np.int32), len(pieces))
         if size >= characters.max(initial=0):
-            raise ShortfallError(needed, had)
+            raise ShortfallError(needed, available)
         goal *= 1.1
 
 
@@ -151,16 +159,16 @@ def _encoded(
     needed: int,
     tokenizer: Tokenizer,
 ) -> list[np.ndarray]:
-    """Return tokens of excerpts, each with its end of text, until `needed` are there."""
+    """Return the tokens of excerpts, each with an end of text, until there are `needed` tokens."""
     pieces: list[np.ndarray] = []
-    had = 0
+    total = 0
     for first in range(0, len(documents), _BATCH):
         batch = slice(first, first + _BATCH)
         texts = read(documents[batch].tolist())
         cut = [excerpt(text, size, place) for text, place in zip(texts, places[batch], strict=True)]
         for tokens in tokenizer.encode(cut):
             pieces.append(np.append(tokens, np.int32(tokenizer.end)))
-            had += len(pieces[-1])
-            if had >= needed:
+            total += len(pieces[-1])
+            if total >= needed:
                 return pieces
     return pieces

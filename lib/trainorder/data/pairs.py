@@ -1,4 +1,4 @@
-"""Pairs of prompt and response to sequences, of which only the response is learnt."""
+"""Pack pairs of prompt and response into sequences, of which only the response is learnt."""
 
 from collections.abc import Sequence
 
@@ -7,24 +7,24 @@ import numpy as np
 from trainorder.data.packing import Packed, ShortfallError
 from trainorder.data.tokenizer import Tokenizer
 
-_BATCH = 64  # pairs encoded at a time
+_BATCH = 64  # pairs per call of the tokenizer
 
 
 def pack_pairs(
     prompts: Sequence[str], responses: Sequence[str], shape: tuple[int, int], tokenizer: Tokenizer
 ) -> Packed:
-    """Make a sequence of each pair: prompt, response, end of text, padding.
+    """Return one sequence for each pair: prompt, response, end of text, padding.
 
-    The response and its end of text are learnt; all other tokens are given, see `Corpus`. Where a
-    pair is longer than a sequence, prompt and response each keep half of it, or more if the other
-    needs less: the prompt loses its beginning, the response its end. The first token of a sequence
-    cannot be predicted, so an end of text stands for an empty prompt.
+    The response and its end of text are learnt. All other tokens are context tokens (see `Corpus`).
+    If a pair is longer than a sequence, prompt and response each get half of the sequence, or more
+    if the other one needs less. The beginning of the prompt and the end of the response are cut.
+    An empty prompt is replaced by an end of text, because the first token is never predicted.
 
     Args:
-        prompts: one a sequence.
-        responses: one a sequence.
-        shape: sequences, and tokens of each, at least 2.
-        tokenizer: encodes prompts and responses apart.
+        prompts: one per sequence.
+        responses: one per sequence.
+        shape: number of sequences, and tokens per sequence (at least 2).
+        tokenizer: encodes prompts and responses separately.
 
     Raises:
         ShortfallError: there are fewer pairs than sequences.
@@ -48,12 +48,12 @@ def pack_pairs(
 
 
 def _fill(row: np.ndarray, prompt: np.ndarray, response: np.ndarray, end: int) -> bool:
-    """Write a pair into `row` (length,); return whether it was cut."""
-    given = prompt if len(prompt) else np.array([end], dtype=np.int32)
+    """Write a pair into `row` (length,) and return whether it was cut."""
+    context = prompt if len(prompt) else np.array([end], dtype=np.int32)
     learnt = np.append(response, np.int32(end))
     half = len(row) // 2
-    start = min(len(given), max(half, len(row) - len(learnt)))
-    row[:start] = ~given[-start:]
-    written = row[start : start + len(learnt)]
-    written[:] = learnt[: len(written)]
-    return start < len(given) or len(written) < len(learnt)
+    start = min(len(context), max(half, len(row) - len(learnt)))
+    row[:start] = ~context[-start:]
+    target = row[start : start + len(learnt)]
+    target[:] = learnt[: len(target)]
+    return start < len(context) or len(target) < len(learnt)

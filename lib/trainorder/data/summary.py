@@ -9,7 +9,7 @@ import numpy as np
 
 from trainorder.config.sections import CorpusConfig
 from trainorder.data import archives
-from trainorder.data.corpus import MIXED, Corpus, unmarked
+from trainorder.data.corpus import MIXED, Corpus, token_numbers
 from trainorder.data.packing import Packed
 from trainorder.data.tokenizer import Tokenizer
 
@@ -32,14 +32,14 @@ def summary(
 
     """
     domains = {}
-    for place, domain in enumerate(corpus.domains):
+    for index, domain in enumerate(corpus.domains):
         domains[domain] = {
             **_origin(domain, config),
             "splits": {
                 part: _part(documents[domain][part], packed[domain][part], pairs=config.pairs)
                 for part in packed[domain]
             },
-            "heldout_characters_per_token": _density(corpus.heldout[place], tokenizer),
+            "heldout_characters_per_token": _density(corpus.heldout[index], tokenizer),
         }
     return {
         "source": config.source,
@@ -91,6 +91,6 @@ def _files_of(domain: str, config: CorpusConfig) -> list[str]:
 
 def _density(sequences: np.ndarray, tokenizer: Tokenizer) -> float:
     """Return characters per token, prompts included and end-of-text tokens excluded."""
-    tokens = unmarked(sequences)
+    tokens = token_numbers(sequences)
     tokens = tokens[tokens != tokenizer.end]
     return round(len(tokenizer.decode(tokens.tolist())) / max(1, len(tokens)), 4)

@@ -1,4 +1,4 @@
-"""The tokenizer of a study: a byte-level BPE trained on warm-up text, or a given one."""
+"""The tokenizer of a study: a byte-level BPE trained on warm-up text, or an existing one."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ END_OF_TEXT = "<|endoftext|>"
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Text to token numbers and back.
+    """Encode text as token numbers and decode them.
 
     Attributes:
         backend: a `tokenizers.Tokenizer`.
-        end: number of the end-of-text token.
+        end: the number of the end-of-text token.
 
     """
 
@@ -28,20 +28,20 @@ class Tokenizer:
 
     @property
     def vocabulary(self) -> int:
-        """One more than the largest token number, added tokens included."""
+        """The largest token number plus one, including added tokens."""
         return int(max(self.backend.get_vocab(with_added_tokens=True).values())) + 1
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Return each text's tokens, (tokens,) int32, without special ones.
+        """Return the tokens (tokens,) int32 of each text, without special tokens.
 
-        A special token spelt out in a text is encoded as the plain text it is.
+        The name of a special token in a text is encoded as plain text.
         """
         self.backend.encode_special_tokens = True
         encoded = self.backend.encode_batch(list(texts), add_special_tokens=False)
         return [np.array(one.ids, dtype=np.int32) for one in encoded]
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """Return the text of tokens, special ones left out."""
+        """Return the text of `tokens` without special tokens."""
         return str(self.backend.decode([int(token) for token in tokens]))
 
     def save(self, path: str | Path) -> None:
@@ -50,9 +50,10 @@ class Tokenizer:
 
 
 def train(texts: Iterable[str], vocabulary: int) -> Tokenizer:
-    """Train a byte-level BPE of at most `vocabulary` tokens, the end-of-text token among them.
+    """Return a byte-level BPE of at most `vocabulary` tokens, trained on `texts`.
 
-    Every byte is a token, so any text can be encoded. A small text yields fewer tokens.
+    The end-of-text token and all 256 bytes are tokens, so any text can be encoded. Training on
+    little text gives fewer tokens.
     """
     from tokenizers import Tokenizer as Backend
     from tokenizers import decoders, models, pre_tokenizers, trainers
@@ -71,34 +72,34 @@ def train(texts: Iterable[str], vocabulary: int) -> Tokenizer:
 
 
 def load(name: str) -> Tokenizer:
-    """Load a tokenizer from a local folder or by hub name; its end-of-text token ends documents.
+    """Return the tokenizer in a local folder or with a name on the hub.
 
     Raises:
-        UserError: it cannot be loaded, or has no end-of-text token.
+        UserError: it cannot be loaded, is incomplete, or has no end-of-text token.
 
     """
     import transformers
 
     key = "corpus.tokenizer (or model.source, if it is that of the model)"
     where = f"{key}: {name}"
-    absent = UserError(
-        f"{where}: has no tokenizer.json; save a fast tokenizer there, or name one in "
+    missing_error = UserError(
+        f"{where}: has no tokenizer.json; save a fast tokenizer in it, or name one in "
         "corpus.tokenizer"
     )
-    make: Any = transformers.PreTrainedTokenizerFast
+    load_file: Any = transformers.PreTrainedTokenizerFast
     file = Path(name) / "tokenizer.json"
     try:
         if file.is_file() and not (Path(name) / "tokenizer_config.json").is_file():
-            loaded = make(tokenizer_file=str(file))
+            loaded = load_file(tokenizer_file=str(file))
         else:
             loaded = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    except Exception as error:  # transformers, the hub client and tokenizers each raise their own
+    except Exception as error:  # transformers, tokenizers and the hub client raise various types
         if Path(name).is_dir() and not file.is_file():
-            raise absent from None
+            raise missing_error from None
         raise not_loaded(key, name, error) from None
     backend = getattr(loaded, "backend_tokenizer", None)
     if backend is None or _is_without_text(loaded, backend):
-        raise absent
+        raise missing_error
     end = loaded.eos_token_id
     if end is None:
         end = backend.token_to_id(END_OF_TEXT)
@@ -110,9 +111,10 @@ def load(name: str) -> Tokenizer:
 
 
 def _is_without_text(loaded: Any, backend: Any) -> bool:
-    """Tell what transformers makes of a model's folder that has none of a tokenizer's files.
+    """Return whether a tokenizer has no tokens for text.
 
-    It knows special tokens and, of some kinds, the mark of a space, and no other.
+    For the folder of a model without tokenizer files, transformers creates a tokenizer that has
+    only special tokens and, for some models, a token for the space.
     """
     special = {token.content for token in loaded.added_tokens_decoder.values()}
     return len(set(backend.get_vocab(with_added_tokens=True)) - special) <= 1

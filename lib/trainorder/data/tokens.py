@@ -1,12 +1,12 @@
-"""A corpus that is tokens already: the very sequences that a trainer of the user's own consumed.
+"""Read a corpus of tokens: the sequences that an existing run was trained on.
 
-It is one safetensors file with the integer tensors
+The corpus is one safetensors file with the integer tensors
 
-    units (U, unit_size, L)    heldout (D, n, L)    warmup (N, L), in the order of the warm-up
+    units (U, unit_size, L)    heldout (D, n, L)    warmup (N, L)
 
-`warmup` only where the study trains one. The metadata holds as JSON: `domains`, the D names;
-`unit_domains`, for each unit a domain or `mixed`; and `vocabulary`, the size of the tokenizer.
-Nothing is shuffled, cut or packed.
+`warmup` is needed only if the study trains the warm-up, in this sequence. The metadata contains as
+JSON `domains` (D names), `unit_domains` (for each unit a domain or `mixed`) and `vocabulary` (the
+number of tokens of the tokenizer). Sequences are used as they are.
 """
 
 import json
@@ -26,12 +26,12 @@ _INTEGERS = ("I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64")
 
 @dataclass(frozen=True)
 class Labels:
-    """What the metadata of a file says.
+    """The metadata of a token file.
 
     Attributes:
-        domains: names, in the order of `heldout`.
+        domains: D names in the sequence of `heldout`.
         unit_domains: U names, a domain or `mixed`.
-        vocabulary: tokens are below it.
+        vocabulary: number of tokens; all token numbers are below it.
 
     """
 
@@ -41,10 +41,10 @@ class Labels:
 
 
 def read_labels(path: str) -> Labels:
-    """Read the metadata alone.
+    """Return the metadata of a token file without reading its tensors.
 
     Raises:
-        UserError: the file is missing, no safetensors, or its metadata is not as described.
+        UserError: the file is missing or not safetensors, or its metadata is incomplete or invalid.
 
     """
     with opened_safetensors(path, "numpy") as file:
@@ -52,13 +52,19 @@ def read_labels(path: str) -> Labels:
     domains, unit_domains = (_names(path, metadata, key) for key in ("domains", "unit_domains"))
     vocabulary = _value(path, metadata, "vocabulary")
     if not isinstance(vocabulary, int) or isinstance(vocabulary, bool) or vocabulary < 2:
-        raise UserError(f"{path}: metadata `vocabulary`: {vocabulary!r} is no number of tokens")
+        raise UserError(
+            f"{path}: metadata `vocabulary`: {vocabulary!r} is not a number of tokens; write the "
+            "size of the tokenizer"
+        )
     if len(set(domains)) < len(domains) or MIXED in domains:
-        raise UserError(f"{path}: metadata `domains`: a name comes twice, or is `{MIXED}`")
+        raise UserError(
+            f"{path}: metadata `domains`: duplicate name, or the reserved name `{MIXED}`; rename it"
+        )
     for unit, name in enumerate(unit_domains):
         if name not in (*domains, MIXED):
             raise UserError(
-                f"{path}: metadata `unit_domains`: unit {unit} is of {name!r}, which is no domain"
+                f"{path}: metadata `unit_domains`: unit {unit} has {name!r}, expected one of "
+                f"{', '.join((*domains, MIXED))}"
             )
     return Labels(domains, unit_domains, vocabulary)
 
@@ -67,7 +73,9 @@ def _value(path: str, metadata: dict[str, str], key: str) -> Any:
     try:
         return json.loads(metadata[key])
     except KeyError:
-        raise UserError(f"{path}: metadata `{key}`: missing") from None
+        raise UserError(
+            f"{path}: metadata `{key}`: missing; write it as docs/run.md shows"
+        ) from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: metadata `{key}`: not readable as JSON: {error}") from None
 
@@ -75,35 +83,37 @@ def _value(path: str, metadata: dict[str, str], key: str) -> Any:
 def _names(path: str, metadata: dict[str, str], key: str) -> list[str]:
     names = _value(path, metadata, key)
     if not isinstance(names, list) or not names or not all(isinstance(n, str) and n for n in names):
-        raise UserError(f"{path}: metadata `{key}`: not a list of names")
+        raise UserError(
+            f"{path}: metadata `{key}`: not a list of names; write a JSON list of strings"
+        )
     return names
 
 
 def read_tokens(
     config: CorpusConfig, window: WindowConfig, warmup: bool
 ) -> tuple[Corpus, dict[str, Any]]:
-    """Return the corpus of a file, as it is, and a summary that fits JSON.
+    """Return the corpus of a token file and its summary as JSON values.
 
     Args:
-        config: the section `corpus`, of source `tokens`.
+        config: the section `corpus` with source `tokens`.
         window: the section `window`, for the sizes.
-        warmup: whether the study trains on warm-up sequences; else they are not read.
+        warmup: whether to read the warm-up sequences, which the study then trains on.
 
     Raises:
-        UserError: the file is not as described, or of other sizes than the configuration.
+        UserError: the file is invalid, or its sizes differ from those of the configuration.
 
     """
     [path] = config.files
     labels = read_labels(path)
     if config.domains not in (None, labels.domains):
         raise UserError(
-            f"{path}: its domains are {', '.join(labels.domains)}; make corpus.domains the same, "
-            "or null"
+            f"{path}: its domains are {', '.join(labels.domains)}, but corpus.domains lists "
+            "others; set corpus.domains to null"
         )
     if len(labels.unit_domains) != window.units:
         raise UserError(
-            f"{path}: metadata `unit_domains`: {len(labels.unit_domains)} names, and window.units "
-            f"is {window.units}"
+            f"{path}: metadata `unit_domains`: {len(labels.unit_domains)} names, but window.units "
+            f"is {window.units}; make them equal"
         )
     length = ("corpus.sequence_length", config.sequence_length)
     count = ("the warm-up", window.warmup_steps * window.sequences_per_step)
@@ -132,28 +142,32 @@ def read_tokens(
 
 
 def _tokens(path: str, name: str, sizes: list[tuple[str, int]], vocabulary: int) -> np.ndarray:
-    """Return a tensor as int32, once its type, its sizes and its tokens are what they must be."""
+    """Check the dtype, sizes and token numbers of a tensor and return it as int32."""
     with opened_safetensors(path, "numpy") as file:
         if name not in set(file.keys()):
-            raise UserError(f"{path}: has no tensor `{name}`")
+            raise UserError(f"{path}: has no tensor `{name}`; add it as docs/run.md shows")
         header = file.get_slice(name)
         kind, shape = header.get_dtype(), tuple(header.get_shape())
         if kind not in _INTEGERS:
-            raise UserError(f"{path}: `{name}` is of {kind}; tokens are whole numbers")
+            raise UserError(f"{path}: `{name}` has dtype {kind}; convert it to integers")
         if len(shape) != len(sizes):
             raise UserError(
-                f"{path}: `{name}` has {len(shape)} axes, not {len(sizes)}: "
+                f"{path}: `{name}` has {len(shape)} axes, expected {len(sizes)}: "
                 f"{', '.join(key for key, _ in sizes)}"
             )
-        for axis, ((key, expected), found) in enumerate(zip(sizes, shape, strict=True)):
-            if found != expected:
+        for axis, ((key, expected), size) in enumerate(zip(sizes, shape, strict=True)):
+            if size != expected:
                 raise UserError(
-                    f"{path}: `{name}` has {found} along axis {axis}, and {key} is {expected}"
+                    f"{path}: `{name}` has size {size} along axis {axis}, but {key} is {expected}; "
+                    "make them equal"
                 )
         values: np.ndarray = file.get_tensor(name)
     if values.size and (values.min() < 0 or values.max() >= vocabulary):
         wrong = values.min() if values.min() < 0 else values.max()
-        raise UserError(f"{path}: `{name}` holds the token {wrong}; its vocabulary is {vocabulary}")
+        raise UserError(
+            f"{path}: `{name}` contains token {wrong}, expected 0 to {vocabulary - 1}; correct the "
+            "tensor or the metadata `vocabulary`"
+        )
     return values.astype(np.int32)
 
 
