@@ -1,10 +1,10 @@
-"""The two applications, measured: the study `presets/full.yaml`, and the page of what it found.
+"""The two applications, measured with the study `presets/full.yaml`, and their page.
 
-python -m bench.applications              # runs what is missing of the study, writes the page
-python -m bench.applications --collect    # writes the page alone, from what is there
+python -m bench.applications              # runs missing jobs of the study, writes the page
+python -m bench.applications --collect    # only writes the page, from existing results
 
-Writes docs/measured/applications.{md,json} and the figures of the page. It can be killed and run
-again: what is complete is not run again.
+Writes docs/measured/applications.{md,json} and the figures of the page. After an
+interruption, run it again: it skips what is complete.
 """
 
 import argparse
@@ -24,7 +24,7 @@ OUTPUT, DRAWN = Path("docs/measured/applications"), Path("docs/figures")
 
 
 def collect(study: Study) -> dict[str, Any]:
-    """Return what the page says of a study, from its result files.
+    """Return the record behind the page, from the result files of a study.
 
     Raises:
         UserError: the study is missing, not complete, or has no replicates.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.page import interval, number, table
-from bench.studies import made_text
+from bench.studies import environment_text
 from trainorder.config.config_hash import config_text
 
 Record = Mapping[str, Any]
@@ -23,7 +23,7 @@ MOVES = ("swap", "insertion", "presence")
 
 
 def markdown(record: Record) -> str:
-    """Return the page, from the content of `applications.json`."""
+    """Return the page from the content of `applications.json`."""
     return (
         "\n\n".join(
             [
@@ -62,13 +62,14 @@ def _intro(record: Record) -> str:
         f"Base study: seeds {seeds}, verdict "
         f"**{record['verdict']}**, standard deviation of `heldout` over random orders "
         f"{number(record['spread']['std'])} nats per token (n = {record['spread']['n']}). "
-        f"{made_text(record)}; a retraining takes {record['retraining_seconds']:.2f} s there; "
+        f"{environment_text(record)}; a retraining takes "
+        f"{record['retraining_seconds']:.2f} s there; "
         f"{config_text(record['config'])}."
     )
 
 
 def gains(record: Record) -> str:
-    """Return the table of what the searched order gains, a row for each schedule and rate."""
+    """Return the table of the gains of searched orders, one row per schedule and rate."""
     head = ["training", "studies", "verdicts", *(f"against {text}" for text in BASELINES.values())]
     rows = [
         [
@@ -106,7 +107,7 @@ def _compute(record: Record) -> str:
 
 def orders(record: Record) -> str:
     """Return the table of the base study's orders, the best retrained one first."""
-    found = sorted(
+    retrained = sorted(
         (order for order in record["curriculum"]["orders"] if order["true"] is not None),
         key=lambda order: float(order["true"]),
     )
@@ -118,7 +119,7 @@ def orders(record: Record) -> str:
             *(f"{estimate['value']:.4f}" for estimate in order["estimates"].values()),
             f"{order['true']:.4f}",
         ]
-        for order in found
+        for order in retrained
     ]
     random = record["curriculum"]["random"]
     return (
@@ -128,20 +129,20 @@ def orders(record: Record) -> str:
 
 
 def agreement(record: Record) -> str:
-    """Return the table of how estimated maps agree with retrained cells, and that of replicates."""
+    """Return the tables of the agreement of maps with retraining, and of the replicates."""
     head = ["map", "moved by", "Spearman [95 %]", "n", "mean squared error", "of the variance"]
     rows = [
         [
             text,
             move,
-            interval(found),
-            str(found["n"]),
-            number(found["mse"]),
-            number(found["relative_mse"]),
+            interval(score),
+            str(score["n"]),
+            number(score["mse"]),
+            number(score["relative_mse"]),
         ]
         for quantity, text in QUANTITIES.items()
         for move in MOVES
-        for found in [record["agreement"][quantity][move]]
+        for score in [record["agreement"][quantity][move]]
     ]
     groups = record["replicates"]["groups"]
     beside = table(

@@ -1,10 +1,10 @@
-"""The benchmark: the default study with three seeds, three more, and what they come to.
+"""The benchmark: the default study with three seeds, three other studies, and their numbers.
 
-python -m bench.bench              # runs what is missing, measures, collects
-python -m bench.bench --collect    # collects alone, from what is there
+python -m bench.bench              # runs missing studies, measures, collects
+python -m bench.bench --collect    # only collects, from existing results
 
-Writes results/bench/bench.json and results/bench/table.md. It can be killed and run again: studies
-that are complete are not run again. Speed is measured each time, in one process.
+Writes results/bench/bench.json and results/bench/table.md. After an interruption, run it again:
+it skips complete studies. Speed is measured each time, in one process.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from bench.estimators import overview
 from bench.page import page
 from bench.performance import measure
 from bench.rows import all_rows
-from bench.studies import FOLDER, Study, made, run, say, seeded
+from bench.studies import FOLDER, Study, environment, run, say, seeded
 from trainorder.config.loading import load_config
 from trainorder.errors import UserError
 from trainorder.evaluation.results import Results
@@ -30,7 +30,7 @@ YARDSTICK_ORDERS = {
     ("taylor1", "reference"): {"calibration": 0, "random": 3, "structured": 0},
     ("taylor2", "barycentre"): {"calibration": 0, "random": 3, "structured": 0},
 }
-# What the rows need of the other seeds; the default study has everything, baselines included.
+# The methods of the rows. Only the default study has all estimators and baselines.
 ROW_METHODS = ("constant", "taylor1", "nystrom", "subsample", "reduced")
 ESTIMATORS = [
     {**entry, "orders": orders}
@@ -71,7 +71,7 @@ def collect(performance: Mapping[str, Any]) -> dict[str, Any]:
     per_second = performance["measured"]["reduced"]["schedules_per_second"]
     rows = all_rows(seeds, beside, LONGER, per_second)
     return {
-        "made": made(),
+        "made": environment(),
         "studies": {name: _study(results) for name, results in {**seeds, **beside}.items()},
         "rows": [row.as_dict() for row in rows],
         "estimators": overview(seeds),
@@ -81,7 +81,7 @@ def collect(performance: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _study(results: Results) -> dict[str, Any]:
-    """Return what a study was: its seeds, size, versions and machine, truth and peak memory."""
+    """Return the seeds, size, versions, machine, truth and peak memory of a study."""
     validation, stages = results.validation, results.costs["stages"]
     heaviest = max(stages, key=lambda stage: stages[stage]["peak_bytes"])
     spread = {metric: by["random"] for metric, by in validation["spread"].items()}
@@ -103,7 +103,7 @@ def _study(results: Results) -> dict[str, Any]:
 
 
 def make(cores: int | None) -> dict[str, Any]:
-    """Run every study that is not complete, and measure on the first; return the measurements.
+    """Run every study that is not complete, measure on the first one, and return the record.
 
     Raises:
         UserError: a study failed.
@@ -114,7 +114,7 @@ def make(cores: int | None) -> dict[str, Any]:
         run(study, cores)
     say("measuring")
     with redirect_stderr(io.StringIO()):  # the progress of replays
-        performance = {"made": made(), "measured": measure(SEEDS["default"])}
+        performance = {"made": environment(), "measured": measure(SEEDS["default"])}
     write_json(PERFORMANCE, performance)
     return performance
 

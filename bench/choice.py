@@ -1,4 +1,4 @@
-"""Chooses the estimator that is reported: the best cheap one, by calibration orders alone."""
+"""Chooses the reported estimator: the best cheap one, by calibration orders only."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +17,7 @@ def configs(results: Results) -> dict[str, EstimatorConfig]:
 
 
 def order_cost(results: Results, estimator: str) -> float | None:
-    """Return the cost of replaying and evaluating an order, over that of retraining it."""
+    """Return the cost of replaying and evaluating an order, divided by that of retraining it."""
     cost, everything = results.score(estimator)["cost"], results.validation["retrain_all"]
     if cost["per_order_retrainings"] is None:
         return None
@@ -33,14 +33,14 @@ def mean_cost(studies: Studies, estimator: str) -> float | None:
 def best_within(studies: Studies, bound: float, methods: Sequence[str] = ()) -> str | None:
     """Return the estimator that ranks the calibration orders best among the cheap ones.
 
-    An estimator counts that every study ran on at least `MIN_CALIBRATION` calibration orders, that
-    is not fitted on retrainings, and whose order costs at most `bound` retrainings in the mean.
-    Random orders are not looked at. The first one listed wins a tie.
+    A candidate has at least `MIN_CALIBRATION` calibration orders in every study, is not fitted on
+    retrainings, and costs at most `bound` retrainings per order on average. Random orders are not
+    used. In a tie, the first estimator of the configuration wins.
 
     Args:
-        studies: the studies, alike but for their seeds.
-        bound: of the cost of an order.
-        methods: those to choose among; empty for all.
+        studies: the studies, which differ in their seeds.
+        bound: largest cost per order, in retrainings.
+        methods: the methods to choose from; empty for all.
 
     """
     merits: dict[str, float] = {}

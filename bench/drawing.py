@@ -1,4 +1,4 @@
-"""Draws figures outside the workflow, in the style of the study's figures, as PNG."""
+"""Saves figures of the benchmark as PNG, in the style of the figures of a study."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from trainorder.storage.atomic import publish
 
 
 def save_png(draw: Callable[[], Figure], path: Path) -> None:
-    """Write the figure that `draw` draws."""
+    """Write the figure that `draw` returns."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.style.use(style.STYLE)

@@ -26,14 +26,14 @@ def _entry(studies: Studies, name: str) -> dict[str, Any]:
             "studies": {s: asdict(part.number(spreads[s])) for s, part in drawn.items()},
             "mean": asdict(over_seeds(drawn, spreads)),
         }
-    held = {s: covered(r, name, i) for i, (s, r) in numbered}
+    coverage = {s: covered(r, name, i) for i, (s, r) in numbered}
     scores = [results.score(name) for results in studies.values()]
     costs = [score["cost"] for score in scores]
     return {
         "studies": list(studies),
         "order_lds": ranks["heldout"],
         "domain_order_lds": ranks["domains"],
-        "coverage": asdict(over_seeds(held, {})),
+        "coverage": asdict(over_seeds(coverage, {})),
         "mae": mean_of(score["mae"]["heldout"]["random"] for score in scores),
         "parameter_error": mean_of(s["parameter_error"]["random"]["mean"] for s in scores),
         "diverged": sum(score["diverged"]["count"] for score in scores),

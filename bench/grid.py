@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.studies import FOLDER, Study, made, run, say
+from bench.studies import FOLDER, Study, environment, run, say
 from trainorder.errors import DivergedError
 from trainorder.evaluation.results import Results
 from trainorder.storage.formats import read_json, write_json
@@ -39,7 +39,7 @@ def measured(grid: str, cells: Sequence[Cell], cores: int | None) -> list[dict[s
     A cell is measured again when its configuration or code has changed.
 
     Raises:
-        UserError: a study failed for another reason than divergence.
+        UserError: a study failed, but not because training diverged.
 
     """
     records = []
@@ -48,18 +48,18 @@ def measured(grid: str, cells: Sequence[Cell], cores: int | None) -> list[dict[s
         if not kept.is_file() or read_json(kept)["key"] != key:
             say(f"{number} of {len(cells)}: {cell.label}")
             limit = min(cores, cell.cores) if cores and cell.cores else cores or cell.cores or None
-            write_json(kept, {"key": key, "cell": _made(cell.study, limit)})
+            write_json(kept, {"key": key, "cell": _measure(cell.study, limit)})
         record = read_json(kept)["cell"]
         records.append({"label": cell.label, "values": dict(cell.values), **record})
     return records
 
 
-def _made(study: Study, cores: int | None) -> dict[str, Any]:
+def _measure(study: Study, cores: int | None) -> dict[str, Any]:
     try:
         run(study, cores, ["validation.json"])
         return summary(study.read())
     except DivergedError as error:
-        return {"diverged": str(error), "made": made(), "config": study.config()}
+        return {"diverged": str(error), "made": environment(), "config": study.config()}
     finally:
         study.remove()
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.page import interval, number, table
-from bench.studies import made_text
+from bench.studies import environment_text
 from trainorder.config.config_hash import config_text
 from trainorder.figures import style
 
@@ -22,14 +22,14 @@ TEXTS = {
     "gradient table, for three windows. Made by `make ablate`. The window of 256 "
     "steps is `presets/steps256.yaml`.",
 }
-UNRANKED = "constant"  # its estimate is the same for all orders; not drawn
+UNRANKED = "constant"  # not drawn: its estimate is the same for all orders
 
 
 def markdown(record: Record) -> str:
     """Return the page of a grid."""
     grid, cells = record["grid"], record["cells"]
     finished = [cell for cell in cells if "estimators" in cell]
-    made = dict.fromkeys(made_text(cell["made"]) for cell in cells)
+    environments = dict.fromkeys(environment_text(cell["made"]) for cell in cells)
     parts = [
         TITLES[grid],
         f"{TEXTS[grid]} [{grid}.json]({grid}.json) contains the numbers and the whole "
@@ -37,7 +37,8 @@ def markdown(record: Record) -> str:
         f"![Order-LDS by cell](../figures/{grid}.png)",
         table(*_table(cells)),
         *_notes(finished, cells),
-        f"Measured on: {' / '.join(made)}; {config_text(*(cell['config'] for cell in cells))}.",
+        f"Measured on: {' / '.join(environments)}; "
+        f"{config_text(*(cell['config'] for cell in cells))}.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -82,7 +83,7 @@ def _notes(finished: Sequence[Record], cells: Sequence[Record]) -> list[str]:
 
 
 def draw(record: Record) -> Figure:
-    """Draw a cell a row and an estimator a column; colour and text are the order-LDS."""
+    """Draw a table of cells and estimators; colour and text are the order-LDS."""
     cells = record["cells"]
     names = list(
         dict.fromkeys(
@@ -92,7 +93,7 @@ def draw(record: Record) -> Figure:
             if not name.startswith(UNRANKED)
         )
     )
-    labels = dict.fromkeys(made_text(cell["made"]) for cell in cells)
+    labels = dict.fromkeys(environment_text(cell["made"]) for cell in cells)
     figure = style.new_figure(0.42 * len(cells) + 1.3, "; ".join(labels), width=8.0)
     axes = figure.subplots()
     grid = [[_rank(cell, name) for name in names] for cell in cells]

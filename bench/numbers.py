@@ -1,4 +1,4 @@
-"""Numbers over the random orders of one study, and of several that differ in their seeds."""
+"""Statistics over the random orders of one study, and of studies that differ in their seeds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ RESAMPLES, CONFIDENCE = 2000, 0.95
 
 @dataclass(frozen=True)
 class Number:
-    """A number with its interval over n orders, and the spread of the truth beside it.
+    """A number with its interval over n orders, and the spread of the truth.
 
     Attributes:
         value: the number; None where it is undefined.
         low: lower end of its interval.
         high: upper end.
-        n: how many orders (or other things) it is made from.
+        n: number of orders, or of other samples, behind it.
         spread: standard deviation of the true metric over random orders, in nats per token.
 
     """
@@ -40,7 +40,7 @@ class Number:
 
 
 def main_metric(results: Results) -> list[str]:
-    """Return the metric that the verdict looks at."""
+    """Return the metric of the verdict, as a list."""
     return [MAIN_METRIC]
 
 
@@ -50,10 +50,10 @@ def domains(results: Results) -> list[str]:
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:
-    """Return the mean; None where a value is missing, or there are none."""
-    found = list(values)
-    known = [value for value in found if value is not None]
-    return float(np.mean(known)) if known and len(known) == len(found) else None
+    """Return the mean; None if there is no value or one is missing."""
+    all_values = list(values)
+    known = [value for value in all_values if value is not None]
+    return float(np.mean(known)) if known and len(known) == len(all_values) else None
 
 
 def pairs(results: Results, estimator: str, metric: str) -> tuple[Floats, Floats]:
@@ -64,14 +64,14 @@ def pairs(results: Results, estimator: str, metric: str) -> tuple[Floats, Floats
 
 @dataclass(frozen=True)
 class Drawn:
-    """A statistic, and what it is on bootstrap resamples of the orders."""
+    """A statistic, and its values on bootstrap resamples of the orders."""
 
     value: float | None
     draws: Floats
     n: int
 
     def number(self, spread: float | None = None) -> Number:
-        """Return it with its interval."""
+        """Return the statistic with its interval."""
         return Number(self.value, *_ends(self.draws), self.n, spread)
 
 
@@ -93,25 +93,25 @@ def median_rank(results: Results, estimator: str, metrics: Sequence[str], stream
 
 
 def covered(results: Results, estimator: str, stream: int) -> Drawn:
-    """Return the share of true metrics that the interval held, over metrics and random orders.
+    """Return the share of true metrics in their interval, over metrics and random orders.
 
-    Orders are resampled whole, since the metrics of one are not independent.
+    Orders are resampled with all their metrics, which are not independent.
     """
-    held = []
+    inside = []
     for metric in results.metrics:
         radius = results.score(estimator)["interval_radius"][metric]
         if radius is None:
             return Drawn(None, np.full(RESAMPLES, np.nan), 0)
         estimated, true = pairs(results, estimator, metric)
         with np.errstate(invalid="ignore"):
-            held.append(np.abs(estimated - true) <= radius)
-    shares = np.mean(held, axis=0)
+            inside.append(np.abs(estimated - true) <= radius)
+    shares = np.mean(inside, axis=0)
     index = np.random.default_rng(stream).integers(len(shares), size=(RESAMPLES, len(shares)))
-    return Drawn(float(shares.mean()), shares[index].mean(1), len(shares) * len(held))
+    return Drawn(float(shares.mean()), shares[index].mean(1), len(shares) * len(inside))
 
 
 def over_seeds(drawn: Mapping[str, Drawn], spreads: Mapping[str, float | None]) -> Number:
-    """Return the mean of a statistic over studies; each study's orders are resampled apart."""
+    """Return the mean of a statistic over studies; orders are resampled within each study."""
     value = mean_of(part.value for part in drawn.values())
     draws = np.mean([part.draws for part in drawn.values()], axis=0)
     n = sum(part.n for part in drawn.values())
@@ -120,5 +120,5 @@ def over_seeds(drawn: Mapping[str, Drawn], spreads: Mapping[str, float | None]) 
 
 def spread(results: Results, metrics: Sequence[str]) -> float | None:
     """Return the median over `metrics` of the true standard deviation over random orders."""
-    found = [results.validation["spread"][metric]["random"]["std"] for metric in metrics]
-    return finite(np.median(found)) if None not in found else None
+    deviations = [results.validation["spread"][metric]["random"]["std"] for metric in metrics]
+    return finite(np.median(deviations)) if None not in deviations else None

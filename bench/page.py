@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.studies import made_text
+from bench.studies import environment_text
 
 Record = Mapping[str, Any]
 
 
 def page(record: Record) -> str:
-    """Return the content of `table.md`, from that of `bench.json`."""
+    """Return the content of `table.md` from the content of `bench.json`."""
     parts = [
         targets(record),
         footnote(record),
@@ -44,7 +44,7 @@ def _target(row: Record, studies: Sequence[str], beside: Sequence[str]) -> list[
 
 
 def footnote(record: Record) -> str:
-    """Return what the numbers are, and what they were measured with."""
+    """Return the line that explains the numbers and says what they were measured with."""
     first = next(iter(record["studies"].values()))
     seeds = sorted(
         {seed for study in record["studies"].values() for seed in study["seeds"].values()}
@@ -54,7 +54,7 @@ def footnote(record: Record) -> str:
         "Mean over seeds, with the 95 % interval from resampling orders within each seed; of costs "
         "and sizes, the range over seeds. The std of the truth is that of the true metric over "
         f"random orders, in nats per token. Parameters: {sizes}. Seeds (init, data and order "
-        f"alike): {', '.join(map(str, seeds))}. {made_text(first)}."
+        f"alike): {', '.join(map(str, seeds))}. {environment_text(first)}."
     )
 
 
@@ -146,13 +146,13 @@ def speed(performance: Record) -> str:
         f"Speed, on study `{measured['study']}`: {measured['parameters']:,} parameters, "
         f"T = {measured['steps']}, {measured['units']} units of {measured['sequences_per_unit']} "
         f"sequences, {replay['orders']} orders replayed at once; torch threads: "
-        f"{measured['threads']}. {made_text(performance['made'])}."
+        f"{measured['threads']}. {environment_text(performance['made'])}."
     )
     return f"{title}\n\n{table(['what', 'measured', 'in proportion'], rows)}"
 
 
 def profile(performance: Record) -> str:
-    """Return where the time goes, by operator of torch."""
+    """Return the table of the torch operators that take most time."""
     rows = [
         [
             work,
@@ -164,7 +164,7 @@ def profile(performance: Record) -> str:
 
 
 def memory(studies: Mapping[str, Record]) -> str:
-    """Return the table of each study's time and of the job that held most memory."""
+    """Return the table of the time of each study and of the job with the most memory."""
     head = [
         "study",
         "parameters",
@@ -193,20 +193,20 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def number(found: float | None) -> str:
-    """Return a number in three digits."""
-    return "–" if found is None else f"{found:.3g}"
+def number(value: float | None) -> str:
+    """Return a number with three digits."""
+    return "–" if value is None else f"{value:.3g}"
 
 
-def value(found: Record | None) -> str:
+def value(record: Record | None) -> str:
     """Return the value of a number without its interval."""
-    return "–" if found is None else number(found["value"])
+    return "–" if record is None else number(record["value"])
 
 
-def interval(found: Record) -> str:
+def interval(record: Record) -> str:
     """Return a number with its interval."""
-    if found["value"] is None:
+    if record["value"] is None:
         return "undefined"
-    if found["low"] is None or found["high"] is None:
-        return number(found["value"])
-    return f"{number(found['value'])} [{number(found['low'])}, {number(found['high'])}]"
+    if record["low"] is None or record["high"] is None:
+        return number(record["value"])
+    return f"{number(record['value'])} [{number(record['low'])}, {number(record['high'])}]"

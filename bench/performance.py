@@ -1,7 +1,7 @@
-"""What the machine makes of it: throughput of gradients, of replays and of the reduced model.
+"""Measures the throughput of gradients, of replays and of the reduced model.
 
-Everything is measured on the files of one finished study, one thing after the other in one process,
-beside plain training of the same model on the same batches.
+All measurements use the files of one finished study and run one after the other in one process.
+Plain training of the same model on the same batches is measured for comparison.
 """
 
 import statistics
@@ -38,15 +38,15 @@ from trainorder.training.problem import LanguageProblem, unit_gradients
 REPETITIONS = 5
 ORDERS = 32  # replayed at once
 SCHEDULES, CORES = 4096, 2  # of the reduced model
-COPIED = 2**26  # numbers that are copied to see the memory's bandwidth
+COPIED = 2**26  # numbers that are copied to measure the memory bandwidth
 ANCHORS = 2  # rows of the table that are written
 BYTES = 4  # of a float32
-OPERATORS = 6  # of a profile that are kept, those that take most time
+OPERATORS = 6  # rows of a profile
 
 
 @dataclass
 class Setting:
-    """The study that is measured on, with its files open."""
+    """The measured study with its open files."""
 
     study: Study
     stack: ExitStack
@@ -59,7 +59,7 @@ class Setting:
 
     @cached_property
     def problem(self) -> LanguageProblem:
-        """The learning problem; torch takes as many threads as the study gave each job."""
+        """The learning problem; torch uses as many threads as in the jobs of the study."""
         corpus = str(self.study.results / "corpus.h5")
         return LanguageProblem.load(corpus, Meter(), **self.params["problem"])
 
@@ -95,7 +95,7 @@ class Setting:
 
 
 def measure(study: Study) -> dict[str, Any]:
-    """Return all that is measured on a finished study.
+    """Return all measurements on a finished study.
 
     Raises:
         UserError: a file of its store is missing or damaged.
@@ -127,13 +127,13 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def median_seconds(work: Callable[[], object]) -> float:
-    """Return the median of several repetitions, after one that does not count."""
+    """Return the median over repetitions, after one warm-up call."""
     work()
     return statistics.median(seconds(work) for _ in range(REPETITIONS))
 
 
 def trainer(setting: Setting) -> Callable[[], None]:
-    """Return plain training with torch.optim.AdamW on every unit once, step after step."""
+    """Return a function that trains on every unit once with torch.optim.AdamW."""
     problem, window = setting.problem, setting.window
     model, config = problem.model, OptimizerConfig(**setting.params["optimizer"])
     model.load(setting.start.parameters)
@@ -152,9 +152,9 @@ def trainer(setting: Setting) -> Callable[[], None]:
 
 
 def gradients(setting: Setting) -> dict[str, float]:
-    """Return units differentiated a second: in training, for the table, and written to it.
+    """Return units per second: in training, in gradients of the table, and in writing the table.
 
-    The three take turns, so that whatever else the machine does meets all of them.
+    The three alternate, so that other load on the machine affects all of them.
     """
     problem, theta = setting.problem, setting.start.parameters
     train = trainer(setting)
@@ -189,7 +189,7 @@ def gradients(setting: Setting) -> dict[str, float]:
 
 
 def replays(setting: Setting) -> dict[str, Any]:
-    """Return how fast replays go, beside what memory and arithmetic allow on as many threads."""
+    """Return the speed of replays, and the limits of memory and arithmetic on as many threads."""
     expansion, key = setting.expansion(), setting.params["key"]
     model = LowRankExpansion.load(setting.store("barycentre/curvature.h5"), key, setting.start)
     about = Expansion(setting.problem, expansion.optimizer, expansion.path, None)
@@ -199,14 +199,14 @@ def replays(setting: Setting) -> dict[str, Any]:
         "order0": (Order0(expansion), order0_bytes(size, setting.window.units, ORDERS)),
         "nystrom": (Nystrom(about, model), nystrom_bytes(size, rank, ORDERS)),
     }
-    found: dict[str, Any] = {"orders": ORDERS, "copy_bytes_per_second": bandwidth}
+    record: dict[str, Any] = {"orders": ORDERS, "copy_bytes_per_second": bandwidth}
     for name, (estimator, touched) in estimators.items():
-        found[name] = _replay(setting, estimator, touched, bandwidth)
+        record[name] = _replay(setting, estimator, touched, bandwidth)
     flops = 2 * rank * size * ORDERS  # of the products with the readers and with the basis
-    reached = flops / found["nystrom"]["seconds_per_step"]
-    found["matmul_flops_per_second"] = allowed = matmul_flops(rank, size)
-    found["nystrom"] |= {"rank": rank, "flops_per_second": reached, "of_matmul": reached / allowed}
-    return found
+    reached = flops / record["nystrom"]["seconds_per_step"]
+    record["matmul_flops_per_second"] = allowed = matmul_flops(rank, size)
+    record["nystrom"] |= {"rank": rank, "flops_per_second": reached, "of_matmul": reached / allowed}
+    return record
 
 
 def _replay(
@@ -225,7 +225,7 @@ def _replay(
 
 
 def adamw_bytes(size: int, orders: int) -> int:
-    """Return the least bytes of an update: the gradient read, three tensors read and written."""
+    """Return the least bytes of an update: it reads the gradient, reads and writes 3 tensors."""
     return 7 * BYTES * size * orders
 
 
@@ -238,16 +238,16 @@ def order0_bytes(size: int, units: int, orders: int) -> int:
 
 
 def nystrom_bytes(size: int, rank: int, orders: int) -> int:
-    """Return the least bytes of a step of `nystrom`: basis, centre, mean, and the update.
+    """Return the least bytes of a step of `nystrom`: basis, path, mean, and the update.
 
-    Of each order the parameters are read for the displacement, and the gradient is written; the
-    readers (r, P) and the whole basis (q, P) are read, `rank` = r + q rows.
+    Each order reads its parameters for the displacement and writes its gradient. All orders share
+    the readers (r, P) and the basis (q, P), which have `rank` = r + q rows.
     """
     return BYTES * size * (rank + 2 + 2 * orders) + adamw_bytes(size, orders)
 
 
 def profiles(setting: Setting) -> dict[str, list[dict[str, Any]]]:
-    """Return where the time goes: in the gradients of the table, and in a replay of `nystrom`."""
+    """Return profiles of the gradients of the table, and of a replay of `nystrom`."""
     expansion, key = setting.expansion(), setting.params["key"]
     model = LowRankExpansion.load(setting.store("barycentre/curvature.h5"), key, setting.start)
     nystrom = Nystrom(Expansion(setting.problem, expansion.optimizer, expansion.path, None), model)
@@ -259,10 +259,10 @@ def profiles(setting: Setting) -> dict[str, list[dict[str, Any]]]:
 
 
 def profile(work: Callable[[], object]) -> list[dict[str, Any]]:
-    """Return the operators that take most time of their own, with their share and their calls."""
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as found:
+    """Return the operators with the most own time, with their share of it and their calls."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
         work()
-    operators = found.key_averages()
+    operators = profiler.key_averages()
     total = sum(operator.self_cpu_time_total for operator in operators)
     operators = sorted(operators, key=lambda operator: -operator.self_cpu_time_total)
     return [
@@ -276,19 +276,19 @@ def profile(work: Callable[[], object]) -> list[dict[str, Any]]:
 
 
 def copy_bandwidth() -> float:
-    """Return bytes read and written a second by a copy that is larger than any cache."""
+    """Return the bytes per second that a copy larger than any cache reads and writes."""
     source, target = torch.ones(COPIED), torch.empty(COPIED)
     return 2 * BYTES * COPIED / median_seconds(lambda: target.copy_(source))
 
 
 def matmul_flops(rank: int, size: int) -> float:
-    """Return floating-point operations a second of a product in the shape of the replay's own."""
+    """Return floating-point operations per second of a product with the shape of the replay."""
     a, b = torch.ones(ORDERS, size), torch.ones(size, rank)
     return 2 * ORDERS * rank * size / median_seconds(lambda: a @ b)
 
 
 def reduced(setting: Setting) -> dict[str, float]:
-    """Return schedules that the reduced model estimates in a second, on two cores."""
+    """Return the schedules per second that the reduced model estimates on two cores."""
     model = ReducedModel.load(setting.store("barycentre/reduced.h5"), setting.params["key"])
     schedules, before = setting.schedules(SCHEDULES), torch.get_num_threads()
     torch.set_num_threads(CORES)

@@ -1,6 +1,6 @@
 """The plan of a finished study against its actual costs, stage by stage.
 
-python -m bench.plan results/default     # after `snakemake plan`, before the study or after it
+python -m bench.plan results/default     # after the study and `snakemake plan`
 """
 
 import argparse
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.page import number, table
-from bench.studies import made_text, say
+from bench.studies import environment_text, say
 from trainorder.config.config_hash import config_text
 from trainorder.errors import UserError
 from trainorder.evaluation.result_files import VALIDATION
@@ -19,14 +19,14 @@ from trainorder.storage.formats import read_json, size_text, write_text
 
 OUTPUT = Path("docs/measured/plan.md")
 WITHIN = 1.5  # the largest accepted factor
-SMALL = {"seconds": 3.0, "bytes": 1e6, "peak_bytes": 1e9}  # below it, a factor means little
+SMALL = {"seconds": 3.0, "bytes": 1e6, "peak_bytes": 1e9}  # factors of smaller numbers are ignored
 
 
-def wrong(found: Mapping[str, Mapping[str, Pair]]) -> list[str]:
+def deviations(comparison: Mapping[str, Mapping[str, Pair]]) -> list[str]:
     """Return the numbers that differ by more than `WITHIN`, one line each."""
     return [
         f"{stage}: {kind}: planned {number(pair.planned)}, actual {number(pair.actual)}"
-        for stage, pairs in found.items()
+        for stage, pairs in comparison.items()
         for kind, pair in pairs.items()
         if pair.factor > WITHIN
         and (kind != "seconds" or pair.planned)  # some work is not timed; the page lists it
@@ -36,36 +36,37 @@ def wrong(found: Mapping[str, Mapping[str, Pair]]) -> list[str]:
 
 def markdown(
     record: Mapping[str, Any],
-    found: Mapping[str, Mapping[str, Pair]],
+    comparison: Mapping[str, Mapping[str, Pair]],
     config: Mapping[str, Any],
 ) -> str:
     """Return the page, with a row for each stage: planned and actual.
 
     Args:
         record: the content of `plan.json`.
-        found: planned and actual numbers by stage and kind.
+        comparison: planned and actual numbers by stage and kind.
         config: the whole configuration of the study.
 
     """
     head = ["stage", "counts", "seconds: planned", "actual", "factor", "disk: planned", "actual"]
     head += ["memory: planned", "actual"]
-    off = wrong(found)
+    lines = deviations(comparison)
     parts = [
         "# Planned and actual costs",
         f"`snakemake plan` of study `{record['study']}` ({record['parameters']:,} parameters, "
         f"{record['threads']} threads per job) against the costs that its jobs wrote. Seconds "
         "are summed over the jobs of a stage and do not include imports. Made by "
-        f"`python -m bench.plan results/{record['study']}`. {made_text(record['provenance'])}; "
+        f"`python -m bench.plan results/{record['study']}`. "
+        f"{environment_text(record['provenance'])}; "
         f"{config_text(config)}.",
-        table(head, [_row(stage, pairs) for stage, pairs in found.items()]),
+        table(head, [_row(stage, pairs) for stage, pairs in comparison.items()]),
         f"Planned and actual numbers should agree within a factor of {WITHIN:g}: counts, seconds "
         f"above {SMALL['seconds']:g} s, disk above {size_text(SMALL['bytes'])} and memory above "
-        f"{size_text(SMALL['peak_bytes'])}. {'Exceptions:' if off else 'They do.'} The costs of a "
-        "step of `fut` and `fut++`, and of a byte of the store, were fitted to this study on two "
-        "machines, so the agreement is partly a fit.",
+        f"{size_text(SMALL['peak_bytes'])}. {'Exceptions:' if lines else 'They do.'} The costs "
+        "of a step of `fut` and `fut++`, and of a byte of the store, were fitted to this study on "
+        "two machines, so the agreement is partly a fit.",
     ]
-    if off:
-        parts.append("\n".join(f"* {line}" for line in off))
+    if lines:
+        parts.append("\n".join(f"* {line}" for line in lines))
     parts.append("\n".join(f"* assumed: {line}" for line in record["assumed"]))
     parts.append("\n".join(f"* not planned: {line}" for line in record["left_out"]))
     return "\n\n".join(parts) + "\n"
@@ -97,15 +98,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = parser.parse_args(arguments).results
     try:
         record = read_json(results / "plan.json", "plan")
-        found = compare_with_study(record, results)
+        comparison = compare_with_study(record, results)
         config = read_json(VALIDATION.path(results), VALIDATION.rule)["provenance"]["config"]
     except UserError as error:
         sys.exit(f"error: {error}")
-    write_text(OUTPUT, markdown(record, found, config))
-    for line in wrong(found):
+    write_text(OUTPUT, markdown(record, comparison, config))
+    for line in deviations(comparison):
         say(line)
     say(f"{OUTPUT}: written")
-    if wrong(found):
+    if deviations(comparison):
         sys.exit(1)
 
 

@@ -3,10 +3,10 @@
 python -m bench.regime             # docs/measured/regime.{json,md}, docs/figures/regime.png
 python -m bench.regime --ablation  # docs/measured/ablation.{json,md}, docs/figures/ablation.png
 
-The regime grid varies learning rate, schedule, window, units a step and warm-up one at a time, and
-in the corners where more than one is hard. The ablation varies the expansion path and the number of
-its anchors over three windows. Both are the default study with units of a quarter of the size and
-few orders. What is finished is kept in results/bench/.
+The regime grid varies learning rate, schedule, window, units per step and warm-up one at a time,
+and two at a time in the hardest cases. The ablation varies the expansion path and the number of its
+anchors over three windows. Both use the default study with units of a quarter of the size and few
+orders. Finished cells are cached in results/bench/.
 """
 
 import argparse
@@ -108,7 +108,7 @@ def _ablation(steps: int, anchors: int | str) -> Cell:
     estimators = [{"method": "nystrom", "path": path} for path in BOTH]
     layer = small(estimators, steps)
     layer["expansion"]["anchors"] = anchors
-    whole = steps == 64 and anchors == "all"  # at most one of two large tables in memory
+    whole = steps == 64 and anchors == "all"  # its two large tables must not be in memory at once
     return Cell(
         Study(f"ablation-steps{steps}-anchors-{anchors}", layer=layer),
         f"T = {steps}, K = {anchors}",

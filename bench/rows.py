@@ -1,7 +1,7 @@
-"""The rows of the benchmark: each is a target, by seed and averaged over seeds.
+"""The rows of the benchmark: one per target, by seed and averaged over seeds.
 
-Everything is read from the result files of the studies. The estimator that is reported is chosen by
-its calibration orders and its cost alone; random orders are only looked at to report it.
+All numbers come from the result files of the studies. The reported estimator is chosen by its
+calibration orders and its cost only; random orders are used only to report it.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ CHOSEN = "nystrom@barycentre"  # the recommended estimator for a new study
 YARDSTICK = "taylor1@barycentre"
 REDUCED = "reduced@barycentre"
 CHEAP, SUBSAMPLED = 1 / 20, 1 / 4  # largest cost per order, in retrainings
-GROWTH = 1.1  # factor of a cost that may be noise of the timing
+GROWTH = 1.1  # factor that timing noise may add to a cost
 BYTES = 4  # per number of the gradient table
 
 
@@ -36,13 +36,13 @@ class Row:
 
     Attributes:
         name: what is measured.
-        estimator: of which estimator; empty where of none.
-        studies: the number of each study that the mean is taken over.
-        mean: over these studies.
+        estimator: the measured estimator; empty if there is none.
+        studies: the number of each study in the mean.
+        mean: the mean over these studies.
         beside: numbers of studies that are not in the mean.
-        target: what was promised.
-        passed: whether it holds; None where something is missing to tell.
-        note: what else is to be known.
+        target: the target as text.
+        passed: whether the target is met; None if a number is missing.
+        note: a remark.
 
     """
 
@@ -163,21 +163,21 @@ def precompute(results: Results, estimator: str = CHOSEN) -> float | None:
 
 def precompute_row(seeds: Studies, beside: Studies, longer: str) -> Row:
     """Return the row of the precompute, compared with a study of twice the window."""
-    found = {study: precompute(results) for study, results in seeds.items()}
+    by_seed = {study: precompute(results) for study, results in seeds.items()}
     others = {study: precompute(results) for study, results in beside.items()}
-    mean, long = mean_of(found.values()), others.get(longer)
+    mean, long = mean_of(by_seed.values()), others.get(longer)
     passed = None
     if mean is not None and long is not None:
         passed = max(mean, long) <= 40 and long <= GROWTH * mean
     return plain_row(
-        f"precomputation in retrainings, `{longer}` beside", CHOSEN, found, others,
+        f"precomputation in retrainings, `{longer}` beside", CHOSEN, by_seed, others,
         "at most 40, and not growing with T", passed,
         f"not growing: at the longer window at most {GROWTH:g} times the mean, for noise",
     )  # fmt: skip
 
 
 def store_share(results: Results, estimator: str = CHOSEN) -> float | None:
-    """Return the bytes that an estimator stores, over those of T x U gradients."""
+    """Return the bytes that an estimator stores, divided by those of T x U gradients."""
     if estimator not in results.estimators:
         return None
     units = results.validation["provenance"]["config"]["window"]["units"]
@@ -187,11 +187,11 @@ def store_share(results: Results, estimator: str = CHOSEN) -> float | None:
 
 def store_row(seeds: Studies, beside: Studies) -> Row:
     """Return the row of the store's size."""
-    found = {study: store_share(results) for study, results in seeds.items()}
+    by_seed = {study: store_share(results) for study, results in seeds.items()}
     others = {study: store_share(results) for study, results in beside.items()}
-    mean = mean_of(found.values())
+    mean = mean_of(by_seed.values())
     return plain_row(
-        "bytes of the store, by those of the raw table of T × U gradients", CHOSEN, found, others,
+        "bytes of the store, by those of the raw table of T × U gradients", CHOSEN, by_seed, others,
         "at most 1/20", None if mean is None else mean <= 1 / 20,
     )  # fmt: skip
 
@@ -208,11 +208,11 @@ def all_rows(seeds: Studies, beside: Studies, longer: str, per_second: float | N
     """Return every row.
 
     Args:
-        seeds: the studies that the mean is taken over, alike but for their seeds; the first one is
-            that on which speed was measured.
+        seeds: the studies of the mean, which differ in their seeds; speed was measured on the
+            first one.
         beside: other studies, by name.
-        longer: the one of `beside` whose window is twice as long.
-        per_second: schedules that the reduced model estimates in a second.
+        longer: the study of `beside` whose window is twice as long.
+        per_second: schedules per second of the reduced model.
 
     """
     cheap = best_within(seeds, CHEAP)

@@ -1,6 +1,6 @@
-"""A study as a subprocess of Snakemake: its configuration layer, its run, its result files.
+"""Runs a study with Snakemake in a subprocess and reads its result files.
 
-Everything is relative to the top folder, in which Snakemake runs.
+All paths are relative to the top folder, in which Snakemake runs.
 """
 
 import os
@@ -23,18 +23,18 @@ from trainorder.workflow.code_hash import code_hash
 
 RESULTS = Path("results")
 SCRIPTS = Path(__file__).parents[1] / "scripts"
-FOLDER = RESULTS / "bench"  # what the drivers keep for themselves
+FOLDER = RESULTS / "bench"  # files of the benchmark itself
 SEEDS = ("init", "data", "order")
 
 
 @dataclass(frozen=True)
 class Study:
-    """One study: the default configuration, a preset over it, and a layer over both.
+    """A study: the default configuration, changed by a preset and then by a layer.
 
     Attributes:
-        name: its results lie in `results/<name>/`.
-        preset: name of a file in `presets/`, without ending; empty for none.
-        layer: changes to both, without the name.
+        name: name of the study; its results are in `results/<name>/`.
+        preset: name of a file in `presets/` without its suffix; empty for none.
+        layer: changes to both, without the key `study`.
 
     """
 
@@ -49,11 +49,11 @@ class Study:
 
     @property
     def file(self) -> Path:
-        """Where its layer is written."""
+        """The file of its layer."""
         return FOLDER / "configs" / f"{self.name}.yaml"
 
     def write(self) -> list[Path]:
-        """Write the layer, and return the configuration files of the study, last over first."""
+        """Write the layer and return the configuration files; later files override earlier ones."""
         write_text(self.file, yaml.safe_dump({"study": self.name, **self.layer}, sort_keys=False))
         return [*self._presets(), self.file]
 
@@ -67,9 +67,9 @@ class Study:
         return load_config("config.yaml", *self.write())
 
     def key(self, scripts: Sequence[str], sections: Sequence[str] = ()) -> str:
-        """Return a hash of the code behind some scripts, and of the configuration.
+        """Return a hash of the code of some scripts and of sections of the configuration.
 
-        Only the given `sections` of it count; all of them if there are none.
+        Without `sections`, the whole configuration counts.
         """
         config = self.config()
         code = [code_hash(SCRIPTS / f"{script}.py") for script in scripts]
@@ -83,11 +83,11 @@ class Study:
 
         """
         if not (self.results / "validation.json").is_file():
-            raise UserError(f"{self.results}/validation.json: no such file; the study was not made")
+            raise UserError(f"{self.results}/validation.json: no such file; run the study first")
         return Results.read(self.results)
 
     def job(self, rule: str) -> dict[str, Any]:
-        """Return the record that a rule's job left beside its log.
+        """Return the job record of a rule, which lies beside its log.
 
         Raises:
             UserError: the rule did not run.
@@ -105,21 +105,21 @@ class Study:
 
 
 def seeded(seed: int) -> dict[str, Any]:
-    """Return the layer in which all seeds are `seed`."""
+    """Return the layer that sets all seeds to `seed`."""
     return {"seeds": dict.fromkeys(SEEDS, seed)}
 
 
 def run(study: Study, cores: int | None = None, targets: Sequence[str] = ()) -> None:
-    """Bring a study up to date, or only some of its files; what is there already stays.
+    """Bring a study, or some of its files, up to date.
 
     Args:
         study: the study.
-        cores: jobs at once; None is as many as there are cores.
-        targets: rules, or files relative to the results of the study; none is the whole study.
+        cores: number of jobs at once; None: the number of CPU cores.
+        targets: rules, or files relative to the results of the study; empty: the whole study.
 
     Raises:
         DivergedError: a training of the study diverged.
-        UserError: Snakemake failed; the text is the error line of the job that failed.
+        UserError: Snakemake failed; the message contains the error line of the failed job.
 
     """
     files = [str(study.results / target) if "." in target else target for target in targets]
@@ -140,28 +140,28 @@ def run(study: Study, cores: int | None = None, targets: Sequence[str] = ()) -> 
 
 
 def _why(log: Path) -> str:
-    """Return what went wrong in one line, from what Snakemake and the steps printed."""
+    """Return the reason of a failure as one line, from the output of Snakemake."""
     text = log.read_text(encoding="utf-8", errors="replace")
     lines = [line.removeprefix("error: ") for line in text.splitlines() if line[:7] == "error: "]
     if lines:
         return lines[0]
     if "LockException" in text or "cannot be locked" in text:
-        return "another Snakemake runs in this folder; if none does: snakemake --unlock"
+        return "another Snakemake runs in this folder; if not, run snakemake --unlock"
     return "Snakemake failed"
 
 
 def say(text: str) -> None:
-    """Tell the user how far it is."""
+    """Print a line of progress."""
     print(text, flush=True)
 
 
-def made() -> dict[str, Any]:
-    """Return the versions and the machine that numbers are measured with."""
+def environment() -> dict[str, Any]:
+    """Return the versions of the libraries and the machine."""
     return {"versions": provenance.versions(), "machine": provenance.machine()}
 
 
-def made_text(record: Mapping[str, Any]) -> str:
-    """Return `made` in one line."""
+def environment_text(record: Mapping[str, Any]) -> str:
+    """Return the content of `environment` as one line."""
     versions, machine = record["versions"], record["machine"]
     names = ("python", "torch", "transformers", "numpy")
     libraries = ", ".join(f"{name} {versions[name]}" for name in names if name in versions)

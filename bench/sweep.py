@@ -1,11 +1,11 @@
-"""The learning-rate sweep: the held-out loss that the reference order ends at, by rate.
+"""The learning-rate sweep: the final held-out loss of the reference order, by rate.
 
 python -m bench.sweep             # the default study and presets/wider.yaml
 python -m bench.sweep --only wider
 
-For each rate a small study makes the reference run alone (warm-up training and the window, at that
-rate). The rates go by factors of 2 from `START`, on until the best has a worse one on either side;
-then by a factor of sqrt 2 on both sides of the best. The configured rate is among them.
+For each rate a study trains only the warm-up and the reference order. The rates are `START` times
+powers of 2, until the best rate has a worse one on both sides; then the best rate times and
+divided by sqrt 2. The configured rate is measured too.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from bench.drawing import save_png
-from bench.studies import FOLDER, Study, made, run, say, seeded
+from bench.studies import FOLDER, Study, environment, run, say, seeded
 from bench.sweep_page import draw, markdown
 from trainorder.errors import DivergedError, UserError
 from trainorder.storage.formats import read_json, write_json, write_text
@@ -28,36 +28,36 @@ from trainorder.training.problem import LanguageProblem
 
 PRESETS = {"default": "", "wider": "wider"}
 OUTPUT, FIGURE = Path("docs/measured/sweep"), Path("docs/figures/sweep.png")
-# What a run depends on.
+# The sections of the configuration that the training depends on.
 SECTIONS = ("seeds", "threads", "device", "corpus", "model", "optimizer", "window")
 SCRIPTS = ("corpus", "warm", "orders", "reference")
 START = 1e-3
-EXTENSIONS = 4  # factors of 2 to go on by where the best rate is at an end
+EXTENSIONS = 4  # further powers of 2 while the best rate is the first or the last one
 PATH = "store/reference/path.h5"
 
 Losses = dict[float, dict[str, float] | None]
 
 
 def rounded(rate: float) -> float:
-    """Return `rate` with two digits, as the studies are named."""
+    """Return `rate` with two digits, as in the names of the studies."""
     return float(f"{rate:.1e}")
 
 
 def best(losses: Mapping[float, Mapping[str, float] | None]) -> float:
-    """Return the rate of the lowest held-out loss; a run that diverged has none.
+    """Return the rate of the lowest held-out loss; a training that diverged has none.
 
     Raises:
-        UserError: every run diverged.
+        UserError: every training diverged.
 
     """
-    found = {rate: loss["heldout"] for rate, loss in losses.items() if loss is not None}
-    if not found:
+    heldout = {rate: loss["heldout"] for rate, loss in losses.items() if loss is not None}
+    if not heldout:
         raise UserError("sweep: the training diverged at every rate; lower optimizer.learning_rate")
-    return min(found, key=lambda rate: found[rate])
+    return min(heldout, key=lambda rate: heldout[rate])
 
 
 def search(configured: float, measure: Callable[[float], dict[str, float] | None]) -> Losses:
-    """Return the losses by rate, rising, of the grid and of the `configured` rate.
+    """Return the losses of the grid and of the `configured` rate, sorted by rate.
 
     `measure` returns the metrics of one rate, or None where the training diverged.
     """
@@ -92,7 +92,7 @@ def final_losses(study: Study) -> dict[str, float]:
     """Return the metrics at the end of the reference order.
 
     Raises:
-        UserError: the reference run is missing or damaged.
+        UserError: the reference path is missing or damaged.
 
     """
     params = study.job("reference")["params"]
@@ -104,10 +104,10 @@ def final_losses(study: Study) -> dict[str, float]:
 
 
 def measured(study: Study, cores: int | None) -> dict[str, float] | None:
-    """Return the metrics of one rate, made now or kept from before; None where it diverged."""
+    """Return the metrics of one rate, measured now or cached; None if training diverged."""
     kept, key = FOLDER / "sweep" / f"{study.name}.json", study.key(SCRIPTS, SECTIONS)
     if kept.is_file() and (record := read_json(kept))["key"] == key:
-        say(f"{study.name}: kept from before")
+        say(f"{study.name}: cached")
     else:
         say(f"{study.name}: training")
         record = {"key": key, "losses": _trained(study, cores)}
@@ -133,7 +133,7 @@ def sweep(preset: str, cores: int | None) -> dict[str, Any]:
     losses = search(configured, lambda rate: measured(study_of(preset, rate), cores))
     return {
         "preset": f"presets/{preset}.yaml" if preset else "config.yaml",
-        "made": made(),
+        "made": environment(),
         "seeds": config["seeds"],
         "config": {name: config[name] for name in SECTIONS},
         "losses": [
@@ -154,7 +154,7 @@ def write(record: Mapping[str, Any]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Sweep, and write the files; entries that are not swept anew stay."""
+    """Sweep and write the files; entries of other presets stay."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--only", choices=sorted(PRESETS), help="sweep one of the two alone")
     parser.add_argument("--cores", type=int, help="jobs at once (default: all cores)")

@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from bench.studies import made_text
+from bench.studies import environment_text
 from trainorder.config.config_hash import config_text
 from trainorder.figures import style
 
@@ -29,7 +29,8 @@ def _section(name: str, entry: Mapping[str, Any]) -> str:
     text = (
         f"## `{name}`\n\n`{entry['preset']}`: hidden size {model['hidden_size']}, "
         f"{model['layers']} layers; seeds {seeds}. Best rate **{entry['best']:.1e}**, configured "
-        f"{entry['configured']:.1e}, ratio {entry['ratio']:.2g}. {made_text(entry['made'])}; "
+        f"{entry['configured']:.1e}, ratio {entry['ratio']:.2g}. "
+        f"{environment_text(entry['made'])}; "
         f"{config_text(entry['config'])}.\n\n"
         "| learning rate | final held-out loss | |\n|---|---|---|\n"
     )
@@ -46,7 +47,7 @@ def _section(name: str, entry: Mapping[str, Any]) -> str:
 def draw(record: Mapping[str, Any]) -> Figure:
     """Draw the loss against the rate, a line for each study."""
     studies = record["studies"]
-    labels = dict.fromkeys(made_text(entry["made"]) for entry in studies.values())
+    labels = dict.fromkeys(environment_text(entry["made"]) for entry in studies.values())
     figure = style.new_figure(3.2, "; ".join(labels), width=6.5)
     axes = figure.subplots()
     for index, (name, entry) in enumerate(studies.items()):

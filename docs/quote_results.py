@@ -1,4 +1,4 @@
-"""Quotes measurements in the README and the docs: tables between marks, and a figure.
+"""Copies measured tables between the marks of the README and the docs, and a figure.
 
 python docs/quote_results.py                    # `make bench`, in docs/performance.md
 python docs/quote_results.py results/default    # a study, in README.md and docs/choose_estimator.md
@@ -18,7 +18,7 @@ DOCS = Path(__file__).parent
 TOP = DOCS.parent
 FIGURE = "overview.png"
 
-# One row of the README each: what it stands for, and the estimator.
+# The rows of the table in the README: a description, and the estimator.
 FRONT_PAGE = {
     "published method": "fut@reference",
     "narrower model, retrained": "proxy",
@@ -98,7 +98,7 @@ def all_estimators(validation: Mapping[str, Any]) -> str:
 
 
 def source(validation: Mapping[str, Any]) -> str:
-    """Return the line that says what the numbers were measured with."""
+    """Return the line with the study, its configuration and the spread of the truth."""
     provenance, spread = validation["provenance"], validation["spread"]["heldout"]["random"]
     everything = validation["retrain_all"]
     return (
@@ -162,7 +162,7 @@ def quote_applications() -> None:
 
 
 def main() -> None:
-    """Quote what the command line names, or else the benchmark."""
+    """Quote the study of the command line, the applications, or else the benchmark."""
     try:
         if sys.argv[1:] == ["--applications"]:
             quote_applications()

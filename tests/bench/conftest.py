@@ -1,4 +1,4 @@
-"""Puts what the tests of the drivers share on the path; a top folder and a study for them."""
+"""Helpers of the tests of the benchmark: import paths, a top folder and a synthetic study."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""A synthetic study that has the low-rank estimators too."""
+"""A synthetic study with the low-rank estimators."""
 
 import json
 
@@ -21,8 +21,8 @@ SECONDS = {  # of replay and of evaluation; a retraining takes 1.6, and its eval
 def make_study(folder, seed=0, precompute=20.0, **seconds):
     """Make a validated synthetic study with the low-rank estimators.
 
-    `precompute` is what their curvature took, all of it in its last stage, `seconds` other costs of
-    an order by method.
+    `precompute` is the time of their curvature, all in its last stage. `seconds` overrides the
+    replay time per order, by method.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(synthetic, "ESTIMATORS", synthetic.ESTIMATORS + LOW_RANK)

@@ -1,4 +1,4 @@
-"""The page of the applications says what the study's result files say."""
+"""The page of the applications shows the result files of its study."""
 
 import json
 
@@ -12,7 +12,7 @@ from trainorder.errors import UserError
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def study_folder(tmp_path_factory):
     """A folder in which the study `full` has result files; tests must not change them."""
     top = tmp_path_factory.mktemp("top")
     study = synthetic.make(top / "made", random=12, calibration=10)
@@ -23,12 +23,12 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def record(made, monkeypatch):
-    monkeypatch.chdir(made)
+def record(study_folder, monkeypatch):
+    monkeypatch.chdir(study_folder)
     return applications.collect(Study("full"))
 
 
-def test_every_gain_stands_in_the_page_with_its_interval_and_studies(record):
+def test_the_page_has_every_gain_with_its_interval_and_studies(record):
     page = markdown(record)
     for text in BASELINES.values():
         assert f"against {text}" in page
@@ -40,7 +40,7 @@ def test_every_gain_stands_in_the_page_with_its_interval_and_studies(record):
     assert row.count("0.02 [-0.1, 0.14] (1.1, 3.3)") == len(BASELINES), row
 
 
-def test_every_map_s_agreement_stands_in_the_page(record):
+def test_the_page_has_the_agreement_of_every_map(record):
     page = markdown(record)
     for text in QUANTITIES.values():
         for move in MOVES:
@@ -50,7 +50,7 @@ def test_every_map_s_agreement_stands_in_the_page(record):
 
 def test_orders_are_listed_from_the_best_retrained_one_and_only_if_retrained(record):
     page = markdown(record)
-    assert "`assignment`" not in page, "an order that was not retrained has no place in the list"
+    assert "`assignment`" not in page, "an order that was not retrained is listed"
     assert page.index("`genetic`") < page.index("`zigzag`")
 
 
@@ -63,16 +63,16 @@ def test_the_page_says_machine_and_versions(record):
     assert f"torch {record['versions']['torch']}" in markdown(record)
 
 
-def test_a_study_that_was_not_made_is_one_line(tmp_path, monkeypatch):
+def test_a_study_without_results_raises_one_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match=r"error: results/full/validation.json: no such file"):
         applications.main(["--collect"])
 
 
-def test_a_study_without_replicates_is_one_line(made, tmp_path, monkeypatch):
+def test_a_study_without_replicates_raises_one_line(study_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "results/full").mkdir(parents=True)
-    for file in (made / "results/full").iterdir():
+    for file in (study_folder / "results/full").iterdir():
         if file.is_file() and file.name != "replicates.json":
             (tmp_path / "results/full" / file.name).write_bytes(file.read_bytes())
     with pytest.raises(UserError, match="no search, maps or replicates"):

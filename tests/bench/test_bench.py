@@ -1,4 +1,4 @@
-"""The driver runs what is missing, collects from result files, and is quoted in the pages."""
+"""The benchmark runs missing studies, collects result files, and is quoted in the docs."""
 
 import importlib.util
 import shutil
@@ -48,7 +48,7 @@ def studies(tmp_path_factory):
 
 @pytest.fixture
 def finished(top, studies, monkeypatch):
-    """Put the synthetic studies into the top folder; return which ran, in their turn."""
+    """Put the synthetic studies into the top folder; return the names of those that ran."""
     ran = []
     for name, folder in studies.items():
         shutil.copytree(folder, top / "results" / name)
@@ -59,11 +59,11 @@ def finished(top, studies, monkeypatch):
 
 def test_a_profile_names_the_operators_that_take_the_time():
     a = torch.ones(300, 300)
-    found = profile(lambda: [a @ a for _ in range(20)] and a.sum())
-    assert found[0]["operator"] == "aten::mm", f"products take the time, not {found[0]}"
-    assert found[0]["calls"] == 20
-    assert 0.5 < found[0]["share"] <= 1
-    shares = [entry["share"] for entry in found]
+    operators = profile(lambda: [a @ a for _ in range(20)] and a.sum())
+    assert operators[0]["operator"] == "aten::mm", f"products take the time, not {operators[0]}"
+    assert operators[0]["calls"] == 20
+    assert 0.5 < operators[0]["share"] <= 1
+    shares = [entry["share"] for entry in operators]
     assert shares == sorted(shares, reverse=True)
 
 
@@ -182,7 +182,7 @@ def test_a_single_study_is_quoted_with_the_hash_of_its_configuration(
     assert (top / "docs/figures/overview.png").read_bytes() == b"png"
 
 
-def test_quoting_what_was_not_made_is_one_line(quote):
+def test_quoting_without_a_benchmark_raises_one_line(quote):
     with pytest.raises(SystemExit, match=r"error: .*bench.json: no such file"):
         quote.main()
 

@@ -1,4 +1,4 @@
-"""Measured pages name the configuration that they were made with, and it is the current one."""
+"""Measured pages name the configuration of their numbers, which is the current one."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from trainorder.storage.formats import read_json
 
 ROOT = Path(__file__).parents[2]
 MEASURED = ROOT / "docs/measured"
-# Pages that wait for a new measurement. Remove a page from here when it is made again.
+# Pages that need a new measurement. Remove a page from this list when it is measured.
 OUTDATED = {
     "docs/measured/ablation.md",
     "docs/measured/applications.md",
@@ -56,7 +56,7 @@ def test_a_measured_page_has_the_hash_of_the_current_configuration(page, request
         request.applymarker(pytest.mark.xfail(reason="measured with an older configuration"))
     text = (ROOT / page).read_text(encoding="utf-8")
     for configs in CURRENT[page]():
-        assert f"`{config_hash(*configs)}`" in text, f"{page}: made with another configuration"
+        assert f"`{config_hash(*configs)}`" in text, f"{page}: measured with another configuration"
 
 
 @pytest.mark.parametrize("page", sorted(OUTDATED))

@@ -1,8 +1,8 @@
-"""The page of a plan against what came of it: what is called off, and what is not judged."""
+"""The page of planned and actual costs: which differences it lists, and which it ignores."""
 
 import pytest
 
-from bench.plan import SMALL, WITHIN, markdown, wrong
+from bench.plan import SMALL, WITHIN, deviations, markdown
 from trainorder.config.config_hash import config_hash
 from trainorder.planning.plan_comparison import Pair
 
@@ -19,17 +19,17 @@ CONFIG = {"seeds": {"init": 0}}
 
 
 def stage(**pairs):
-    """Return a stage in which all came as it was planned, but for some pairs."""
+    """Return a stage with equal planned and actual numbers, except for some pairs."""
     usual = {"gradients": 10, "seconds": 60.0, "bytes": 10**9, "peak_bytes": 10**9}
     return {kind: Pair(n, n) for kind, n in usual.items()} | {
         kind: Pair(*pair) for kind, pair in pairs.items()
     }
 
 
-def test_what_came_as_planned_is_not_called_off():
-    found = {"truth": stage(), "warm": stage(gradients=(10, 10 * WITHIN))}
-    assert wrong(found) == []
-    assert "They do." in markdown(RECORD, found, CONFIG)
+def test_a_stage_as_planned_is_no_deviation():
+    comparison = {"truth": stage(), "warm": stage(gradients=(10, 10 * WITHIN))}
+    assert deviations(comparison) == []
+    assert "They do." in markdown(RECORD, comparison, CONFIG)
 
 
 OFF = {
@@ -44,12 +44,12 @@ OFF = {
 
 
 @pytest.mark.parametrize("case", OFF)
-def test_what_is_off_is_named_on_the_page(case):
+def test_a_deviation_is_listed_on_the_page(case):
     [kind] = OFF[case]
-    found = {"truth": stage(), "warm": stage(**OFF[case])}
-    [line] = wrong(found)
+    comparison = {"truth": stage(), "warm": stage(**OFF[case])}
+    [line] = deviations(comparison)
     assert line.startswith(f"warm: {kind}: planned ")
-    page = markdown(RECORD, found, CONFIG)
+    page = markdown(RECORD, comparison, CONFIG)
     assert f"* {line}" in page
     assert "Exceptions:" in page
 
@@ -63,11 +63,11 @@ NOT_JUDGED = {
 
 
 @pytest.mark.parametrize("case", NOT_JUDGED)
-def test_what_tells_nothing_is_not_judged(case):
-    assert wrong({"warm": stage(**NOT_JUDGED[case])}) == []
+def test_small_numbers_are_no_deviation(case):
+    assert deviations({"warm": stage(**NOT_JUDGED[case])}) == []
 
 
-def test_the_page_has_every_stage_and_what_the_plan_rests_on():
+def test_the_page_has_every_stage_and_the_assumptions_of_the_plan():
     page = markdown(RECORD, {"truth": stage(), "warm": stage(gradients=(10, 12))}, CONFIG)
     for part in (
         config_hash(CONFIG),

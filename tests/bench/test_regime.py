@@ -1,4 +1,4 @@
-"""The grids vary what they say, keep what they made, and show it."""
+"""The grids: their cells, the cache of finished cells, their page and figure."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def test_the_plain_cell_is_the_default_study_with_smaller_units(top):
     assert plain["window"] == default["window"] | {"units": 32, "unit_size": 16}
 
 
-def test_a_cell_of_the_star_varies_one_thing_and_says_which(top):
+def test_a_cell_differs_from_the_plain_one_in_one_or_two_axes(top):
     cells = regime.regime_cells()
     plain = dict(cells[0].values)
     for cell in cells[1:7]:
@@ -41,8 +41,8 @@ def test_every_cell_of_the_regime_takes_as_many_sequences_a_step(top):
 
 
 def test_a_quarter_of_the_rate_is_a_quarter_of_the_configured_one(top):
-    found = layers(regime.regime_cells())
-    rates = [found[label]["optimizer"]["learning_rate"] for label in ("rate, quarter", "plain")]
+    config_of = layers(regime.regime_cells())
+    rates = [config_of[label]["optimizer"]["learning_rate"] for label in ("rate, quarter", "plain")]
     assert rates[0] == rates[1] / 4
 
 
@@ -58,52 +58,52 @@ def test_the_ablation_crosses_windows_and_anchors_about_both_paths(top):
 
 
 @pytest.fixture
-def made(synthetic_study, top, monkeypatch):
+def ran(synthetic_study, top, monkeypatch):
     """Replace Snakemake by a synthetic study; return the names of the studies that ran."""
-    ran = []
+    names = []
 
     def run(study, cores, targets):
-        ran.append((study.name, cores))
+        names.append((study.name, cores))
 
     monkeypatch.setattr(grid, "run", run)
     monkeypatch.setattr(grid.Study, "read", lambda study: Results.read(synthetic_study.results))
-    return ran
+    return names
 
 
 @pytest.mark.parametrize("name", ["regime", "ablation"])
-def test_a_grid_leaves_its_numbers_its_page_and_its_figure(made, top, name):
+def test_a_grid_writes_its_numbers_its_page_and_its_figure(ran, top, name):
     regime.main(["--ablation"] if name == "ablation" else [])
     record = read_json(top / f"docs/measured/{name}.json")
-    assert len(record["cells"]) == len(made) == len(regime.GRIDS[name]())
+    assert len(record["cells"]) == len(ran) == len(regime.GRIDS[name]())
     for cell in record["cells"]:
         assert cell["spread"] > 0
         assert cell["config"]
         assert cell["made"]["versions"]["torch"]
         assert cell["estimators"]["nystrom@barycentre"]["order_lds"]["n"] == 48
     page = (top / f"docs/measured/{name}.md").read_text()
-    assert page.count("`nystrom@barycentre`") == len(made)
+    assert page.count("`nystrom@barycentre`") == len(ran)
     assert (top / f"docs/figures/{name}.png").stat().st_size > 5000
 
 
-def test_a_second_run_makes_nothing_and_another_configuration_is_made(made, top):
+def test_cells_are_cached_until_their_configuration_changes(ran, top):
     regime.main([])
-    count = len(made)
+    count = len(ran)
     regime.main([])
-    assert len(made) == count
+    assert len(ran) == count
     text = (top / "config.yaml").read_text().replace("beta2: 0.95", "beta2: 0.9")
     (top / "config.yaml").write_text(text)
     regime.main([])
-    assert len(made) == 2 * count
+    assert len(ran) == 2 * count
 
 
-def test_the_cell_with_the_largest_tables_runs_one_job_at_once(made, top):
+def test_the_cell_with_the_largest_tables_runs_one_job_at_once(ran, top):
     regime.main(["--ablation", "--cores", "4"])
-    cores = dict(made)
+    cores = dict(ran)
     assert cores["ablation-steps64-anchors-all"] == 1
     assert cores["ablation-steps64-anchors-5"] == 4
 
 
-def test_a_cell_that_diverged_is_shown_as_such_and_another_failure_ends_it(made, top, monkeypatch):
+def test_a_cell_that_diverged_is_shown_as_such_and_another_failure_ends_it(ran, top, monkeypatch):
     def fail(study, cores, targets):
         if study.name == "regime-constant":
             raise error

@@ -1,4 +1,4 @@
-"""The rows: the choice never sees a random order, a target is judged by what was measured."""
+"""The rows: the choice uses no random order, and each target is judged by its measurement."""
 
 import copy
 import dataclasses
@@ -19,8 +19,8 @@ from trainorder.numerics.resampling import bootstrap_rank_correlation
 @pytest.fixture(scope="module")
 def seeds(tmp_path_factory):
     folders = [tmp_path_factory.mktemp(f"seed{seed}") for seed in range(3)]
-    found = [make_study(folder, seed) for seed, folder in enumerate(folders)]
-    return {f"seed{i}": Results.read(study.results) for i, study in enumerate(found)}
+    studies = [make_study(folder, seed) for seed, folder in enumerate(folders)]
+    return {f"seed{i}": Results.read(study.results) for i, study in enumerate(studies)}
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def one(seeds):
 
 
 def with_scores(results, change):
-    """Return a study whose `validation.json` a test has changed, and the rest as it was."""
+    """Return a study with changes to its `validation.json` only."""
     validation = json.loads(json.dumps(results.validation))
     change(validation["estimators"])
     return dataclasses.replace(results, validation=validation)
@@ -71,7 +71,7 @@ def test_the_choice_never_looks_at_random_orders(one):
     )
 
 
-def test_what_is_too_dear_or_fitted_or_hardly_calibrated_is_not_chosen(one):
+def test_expensive_fitted_or_hardly_calibrated_estimators_are_not_chosen(one):
     assert best_within(one, 1e-6) is None
     assert best_within(one, 1 / 20, ["ridge", "proxy"]) is None, "a baseline that is fitted"
     assert best_within(one, 100, ["taylor2"]) is None, "run on no calibration order"
@@ -137,20 +137,20 @@ def test_an_estimator_that_was_not_calibrated_has_no_coverage(seeds):
 
 
 @pytest.fixture(scope="module")
-def found(seeds, tmp_path_factory):
+def all_rows(seeds, tmp_path_factory):
     longer = Results.read(make_study(tmp_path_factory.mktemp("longer"), 5).results)
     return rows.all_rows(seeds, {"steps64": longer}, "steps64", 6000.0)
 
 
-def test_there_is_a_row_for_each_target(found):
-    assert len(found) == 8
+def test_there_is_a_row_for_each_target(all_rows):
+    assert len(all_rows) == 8
     targets = ["0.92", "0.85", "0.95", "0.95", "40", "1/20", "0.85 to 0.97", "5,000"]
-    for row, target in zip(found, targets, strict=True):
+    for row, target in zip(all_rows, targets, strict=True):
         assert target in row.target
 
 
-def test_a_row_has_each_seed_the_mean_its_interval_and_the_spread(found, seeds):
-    for row in found[:4]:
+def test_a_row_has_each_seed_the_mean_its_interval_and_the_spread(all_rows, seeds):
+    for row in all_rows[:4]:
         assert list(row.studies) == list(seeds)
         values = [number.value for number in row.studies.values()]
         assert row.mean.value == pytest.approx(np.mean(values))
@@ -160,8 +160,8 @@ def test_a_row_has_each_seed_the_mean_its_interval_and_the_spread(found, seeds):
         assert row.passed == (row.mean.value >= float(row.target.split()[-1]))
 
 
-def test_the_interval_of_the_mean_is_narrower_than_that_of_a_seed(found):
-    row = found[0]
+def test_the_interval_of_the_mean_is_narrower_than_that_of_a_seed(all_rows):
+    row = all_rows[0]
     widths = [number.high - number.low for number in row.studies.values()]
     assert row.mean.high - row.mean.low < np.mean(widths)
 

@@ -1,4 +1,4 @@
-"""A study is run as Snakemake takes it, and fails in one line."""
+"""Runs of a study with Snakemake, and their failures."""
 
 import os
 import subprocess
@@ -19,8 +19,8 @@ def test_the_layer_of_a_study_lies_over_its_preset_and_that_over_the_default(top
     config = study.config()
     assert config["study"] == "mine"
     assert config["optimizer"]["learning_rate"] == 0.5
-    assert config["optimizer"]["linear_warmup_steps"] == 4, "the preset's is lost"
-    assert config["optimizer"]["beta2"] == 0.95, "the default's is lost"
+    assert config["optimizer"]["linear_warmup_steps"] == 4, "the value of the preset is lost"
+    assert config["optimizer"]["beta2"] == 0.95, "the default value is lost"
 
 
 def test_small_rates_are_written_as_numbers_that_yaml_reads_back(top):
@@ -82,13 +82,13 @@ def test_all_cores_are_taken_unless_told_otherwise(snakemake):
         ("boom", "Snakemake failed"),
     ],
 )
-def test_a_failure_is_the_steps_own_line(snakemake, text, line):
+def test_a_failure_raises_the_error_line_of_the_job(snakemake, text, line):
     snakemake.text, snakemake.status = text, 1
     with pytest.raises(UserError, match=line) as raised:
         run(Study("mine"), 1)
     assert "results/bench/logs/mine.log" in str(raised.value)
 
 
-def test_a_study_that_was_not_made_is_one_line(top):
+def test_a_study_without_results_raises_one_line(top):
     with pytest.raises(UserError, match=r"results/mine/validation.json: no such file"):
         Study("mine").read()

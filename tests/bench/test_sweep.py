@@ -1,4 +1,4 @@
-"""The sweep finds the best rate of a curve that it is told, and keeps what it has."""
+"""The sweep finds the best rate of a known curve and caches its measurements."""
 
 import math
 
@@ -51,7 +51,7 @@ def test_the_configured_rate_is_among_them():
     assert 3.3e-3 in sweep.search(3.3e-3, curve(1e-3))
 
 
-def test_diverging_at_every_rate_is_one_line():
+def test_divergence_at_every_rate_raises_one_line():
     with pytest.raises(UserError, match="every rate"):
         sweep.search(1e-3, curve(1e-3, diverging=0))
 
@@ -73,7 +73,7 @@ def trained(top, monkeypatch):
     return ran
 
 
-def test_the_files_say_what_was_measured_with_what(trained, top):
+def test_the_files_contain_losses_configuration_and_versions(trained, top):
     sweep.main(["--only", "default"])
     entry = read_json(top / "docs/measured/sweep.json")["studies"]["default"]
     assert entry["configured"] == entry["config"]["optimizer"]["learning_rate"]
@@ -94,7 +94,7 @@ def test_a_second_sweep_trains_nothing_and_the_other_entry_stays(trained, top):
     assert list(read_json(top / "docs/measured/sweep.json")["studies"]) == ["default", "wider"]
 
 
-def test_another_configuration_is_trained_anew(trained, top):
+def test_another_configuration_is_trained_again(trained, top):
     sweep.main(["--only", "default"])
     count = len(trained)
     text = (top / "config.yaml").read_text().replace("beta2: 0.95", "beta2: 0.9")
