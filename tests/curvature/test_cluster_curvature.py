@@ -8,6 +8,7 @@ from problems import Polynomial, every_sequence, language_problem, relative_erro
 from trainorder.curvature.cluster_curvature import ClusterCurvature, CurvatureAlongPath, Responses
 from trainorder.expansion.clusters import Clusters, draw_pools
 from trainorder.numerics.gram import pseudo_inverse
+from trainorder.numerics.rows import Rows
 from trainorder.training.optimizer import ALL
 
 LABELS = np.array([0, 1, 2, 0, 1, 2])
@@ -132,7 +133,7 @@ def test_the_mean_curvature_that_probes_give_is_symmetric_and_positive(problem, 
 def test_identical_halves_have_no_noise_and_are_believed(problem):
     curvature = probed(problem, Clusters(LABELS, draw_pools(LABELS, 4, 4, 0)), normal(3, 8))
     assert curvature.factors.tolist() == [1, 1, 1]
-    assert all(torch.equal(curvature.shrunk(c), curvature.responses[c]) for c in range(3))
+    assert all(torch.equal(curvature.shrunk(c), curvature.responses[c].tensor) for c in range(3))
 
 
 def test_a_pool_of_every_sequence_has_no_noise_however_its_halves_differ():
@@ -147,9 +148,9 @@ def test_noise_shrinks_clusters_towards_their_mean():
     curvature = probed(problem, clusters, normal(4, 8))
     assert float(curvature.factors.max()) < 0.7, "noise alone is believed"
     _, mean = hessians(problem, LABELS)
-    expected = curvature.probes @ mean
+    expected = curvature.probes.tensor @ mean
     for c in range(3):
-        own, shrunk = curvature.responses[c], curvature.shrunk(c)
+        own, shrunk = curvature.responses[c].tensor, curvature.shrunk(c)
         assert relative_error(shrunk, expected) < relative_error(own, expected)
 
 
@@ -178,8 +179,8 @@ def test_between_the_steps_that_were_probed_curvature_is_interpolated(problem, c
     probes = normal(8, 8)
     one, two = (probed(problem, clusters, probes) for _ in range(2))
     two.add(probes[:0], torch.empty(2, 3, 0, 8, dtype=torch.float64))
-    two.responses = [3 * rows for rows in two.responses]
-    two.mean, two.inverse = 3 * two.mean, two.inverse / 3
+    two.responses = [Rows(3 * rows.tensor) for rows in two.responses]
+    two.mean, two.inverse = Rows(3 * two.mean.tensor), two.inverse / 3
     along = CurvatureAlongPath(np.array([2, 6]), [one, two])
     deltas, which = normal(2, 8, seed=1), torch.tensor([0, 1])
     base = one.apply(deltas, which)(ALL)

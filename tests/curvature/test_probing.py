@@ -136,7 +136,7 @@ def test_every_place_of_the_curvature_has_the_same_probes(case, anchors):
     assert len(places) == anchors
     assert all(0 <= t < STEPS for t in places)
     for curvature in found.curvature.at:
-        assert torch.equal(curvature.probes, found.curvature.middle.probes)
+        assert torch.equal(curvature.probes.tensor, found.curvature.middle.probes.tensor)
     assert found.curvature.rank == 6
 
 

@@ -19,6 +19,7 @@ from trainorder.numerics import large_tensors
 from trainorder.numerics.derivatives import gradient
 from trainorder.numerics.gram import pseudo_inverse
 from trainorder.numerics.interpolation import bracket, interpolated
+from trainorder.numerics.rows import Rows
 from trainorder.numerics.shrinkage import split_noise, weights
 from trainorder.training.optimizer import ALL
 from trainorder.training.problem import Problem
@@ -87,8 +88,8 @@ class ClusterCurvature:
     def __init__(self, problem: Problem, clusters: Clusters) -> None:
         """Start without probes."""
         self.shares = torch.from_numpy(clusters.shares)
-        self.probes = torch.empty(0, problem.size)
-        self.responses = [torch.empty(0, problem.size)] * clusters.count
+        self.probes = Rows.empty(0, problem.size)
+        self.responses = [Rows.empty(0, problem.size)] * clusters.count
         self._missing_shares = torch.from_numpy(clusters.missing_shares(problem.sequences))
         self._noise = torch.zeros(clusters.count, dtype=torch.float64)
         self._total = torch.zeros(clusters.count, dtype=torch.float64)
@@ -103,22 +104,22 @@ class ClusterCurvature:
 
         `halves[0]` is overwritten by the mean of both halves.
         """
-        self.probes = large_tensors.join([self.probes, probes])
+        self.probes = Rows.concatenate([self.probes, Rows(probes)])
         self._count_noise(halves)
         for columns in large_tensors.column_blocks(halves.shape[:3].numel(), halves.shape[3]):
             halves[0, ..., columns] = halves[..., columns].mean(0)
         self.responses = [
-            large_tensors.join([known, new])
+            Rows.concatenate([known, Rows(new)])
             for known, new in zip(self.responses, halves[0], strict=True)
         ]
         self.factors = weights(self._noise, self._total, self.shares)
-        self.mean = large_tensors.empty(*self.probes.shape, dtype=halves.dtype)
-        for columns in large_tensors.column_blocks(
-            len(self.responses) * self.rank, self.mean.shape[1]
-        ):
-            rows = torch.stack([own[:, columns] for own in self.responses])
-            self.mean[:, columns] = torch.einsum("c,crp->rp", self.shares.to(rows.dtype), rows)
-        self.inverse = pseudo_inverse(large_tensors.inner_products(self.probes, self.mean))
+        shares = self.shares.to(halves.dtype)
+        self.mean = Rows.from_blocks(
+            self.rank,
+            lambda *own: torch.einsum("c,crp->rp", shares, torch.stack(own)),
+            *self.responses,
+        )
+        self.inverse = pseudo_inverse(self.probes.gram(self.mean))
 
     def _count_noise(self, halves: Tensor) -> None:
         """Add up the noise and the distance from the mean; every probe has the same weight."""
@@ -137,29 +138,28 @@ class ClusterCurvature:
 
     def coordinates(self, displacements: Tensor) -> Tensor:
         """Return z (n, r) of `displacements` (n, P)."""
-        return large_tensors.inner_products(displacements, self.mean) @ self.inverse
+        return Rows(displacements).gram(self.mean) @ self.inverse
 
     def remainder(self, displacements: Tensor) -> Tensor:
         """Return d - U' z (n, P), what the probes do not reach of `displacements` (n, P)."""
-        result, z = large_tensors.copy(displacements), self.coordinates(displacements)
-        for columns in large_tensors.column_blocks(len(result) + self.rank, result.shape[1]):
-            result[:, columns] -= z @ self.probes[:, columns]
-        return result
+        z = self.coordinates(displacements)
+        result = Rows(displacements).copy()
+        return result.map_blocks(lambda d, probes: d - z @ probes, self.probes).tensor
 
     def shrunk(self, cluster: int, columns: slice = ALL) -> Tensor:
         """Return Y + w_c (Y_c - Y), (r, P), or a block of it."""
-        own = self.responses[cluster][:, columns]
-        return torch.lerp(self.mean[:, columns], own, float(self.factors[cluster]))
+        own = self.responses[cluster].tensor[:, columns]
+        return torch.lerp(self.mean.tensor[:, columns], own, float(self.factors[cluster]))
 
     def apply(self, displacements: Tensor, clusters: Tensor) -> Block:
         """Return H_c d (n, P) of `displacements` (n, P); row i uses the cluster `clusters[i]`."""
         z = self.coordinates(displacements)
 
         def block(columns: slice) -> Tensor:
-            result = z @ self.mean[:, columns]
+            result = z @ self.mean.tensor[:, columns]
             for c in set(clusters.tolist()):
                 rows = torch.nonzero(clusters == c)[:, 0]
-                own = z[rows] @ self.responses[c][:, columns] - result[rows]
+                own = z[rows] @ self.responses[c].tensor[:, columns] - result[rows]
                 result.index_add_(0, rows, own, alpha=float(self.factors[c]))
             return result
 
@@ -168,7 +168,7 @@ class ClusterCurvature:
     def apply_mean(self, displacements: Tensor) -> Block:
         """Return H d (n, P) with the mean curvature H."""
         z = self.coordinates(displacements)
-        return lambda columns: z @ self.mean[:, columns]
+        return lambda columns: z @ self.mean.tensor[:, columns]
 
 
 @dataclass

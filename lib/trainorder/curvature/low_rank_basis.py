@@ -14,6 +14,7 @@ from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.expansion.expansion import Expansion
 from trainorder.numerics import large_tensors
 from trainorder.numerics.gram import leading_remainder, orthonormal_basis, square_root
+from trainorder.numerics.rows import Rows
 
 
 def compress(
@@ -99,7 +100,7 @@ def _excited(
     for columns in large_tensors.column_blocks(rank * len(shares), len(metric)):
         for i, (bend, root) in enumerate(zip(curvature.at, roots, strict=True)):
             weight = times * root.T
-            common[i, :, columns] = weight @ (bend.mean[:, columns] / metric[columns])
+            common[i, :, columns] = weight @ (bend.mean.tensor[:, columns] / metric[columns])
             for c, share in enumerate(shares):
                 own[i, c, :, columns] = share * weight @ (bend.shrunk(c, columns) / metric[columns])
     return common.flatten(0, 1)
@@ -108,12 +109,10 @@ def _excited(
 def _cores(curvature: ClusterCurvature, basis: Tensor, metric: Tensor, readers: int) -> Tensor:
     """Return M (C, q, r) of the clusters, read by the functionals `basis` (q, P) over `metric`."""
     over = metric.reciprocal()
-    common = large_tensors.inner_products(
-        curvature.mean, basis, over
-    )  # not the mean of `own`, unevenly shrunk
+    common = curvature.mean.gram(Rows(basis), over)  # not the mean of `own`, unevenly shrunk
     own = torch.stack(
         [
-            torch.lerp(common, large_tensors.inner_products(rows, basis, over), float(factor))
+            torch.lerp(common, rows.gram(Rows(basis), over), float(factor))
             for rows, factor in zip(curvature.responses, curvature.factors, strict=True)
         ]
     )  # (C, n, q)
