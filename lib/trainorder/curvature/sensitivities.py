@@ -5,6 +5,7 @@ from torch import Tensor
 from trainorder.curvature.cluster_curvature import ClusterCurvature
 from trainorder.expansion.expansion import Expansion
 from trainorder.numerics import large_tensors
+from trainorder.numerics.rows import Rows
 from trainorder.training.problem import goal_gradients
 
 _GOAL_STEPS = 3  # places in the window at which the metrics' sensitivities are taken
@@ -27,13 +28,9 @@ def sensitivities(expansion: Expansion, curvature: ClusterCurvature) -> Tensor:
             state = path.state(t + 1, columns)
             pushed[:, columns] = optimizer.preconditioner(state) * rows[:, columns]
         if t in places:
-            taken.append(
-                large_tensors.scale_rows(
-                    large_tensors.copy(pushed), large_tensors.squared_norms(pushed).rsqrt()
-                )
-            )
+            taken.append(Rows(pushed).copy().scale(Rows(pushed).squared_norms().rsqrt()))
         rate = optimizer.learning_rate(path.first_step + t)
         curved = curvature.apply_mean(pushed)
         for columns in large_tensors.column_blocks(*rows.shape):
             rows[:, columns] -= rate * curved(columns)
-    return large_tensors.join(taken)
+    return Rows.concatenate(taken).tensor

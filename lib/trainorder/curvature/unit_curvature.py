@@ -23,7 +23,8 @@ from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.errors import UserError
 from trainorder.expansion.clusters import Clusters, draw_pools
 from trainorder.numerics import large_tensors
-from trainorder.numerics.gram import principal, pseudo_inverse
+from trainorder.numerics.gram import pseudo_inverse
+from trainorder.numerics.rows import Rows
 from trainorder.numerics.shrinkage import split_noise, weights
 from trainorder.storage.sealed_hdf5 import creating, opened, read_arrays
 from trainorder.training.optimizer import State
@@ -99,9 +100,9 @@ class ProbedExpansion:
 
 def leading(displacements: Tensor, metric: Tensor, count: int) -> Tensor:
     """Return the leading directions (n, P) of typical `displacements` (m, P), n <= `count`."""
-    directions = principal(displacements, metric, count)
-    reached = large_tensors.inner_products(displacements, directions, metric.square())
-    return large_tensors.scale_rows(directions, reached.square().mean(0).sqrt())
+    directions = Rows(displacements).principal(metric, count)
+    reached = Rows(displacements).gram(directions, metric.square())
+    return directions.scale(reached.square().mean(0).sqrt()).tensor
 
 
 def unit_pools(problem: Problem, size: int, seed: int) -> Clusters:
@@ -129,9 +130,7 @@ def own_responses(
     measure = Responses(problem, some, centre, probed.length)
     weight = large_tensors.copy(probed.metric).square_().reciprocal_()
     read = [
-        large_tensors.inner_products(
-            measure(direction[None]).flatten(0, 2), probed.model.basis, weight
-        )
+        Rows(measure(direction[None]).flatten(0, 2)).gram(Rows(probed.model.basis), weight)
         for direction in probed.directions
     ]
     halves: Tensor = torch.stack(read, dim=1).unflatten(0, (2, len(units)))
@@ -177,7 +176,7 @@ def with_unit_curvature(
     if not len(probed.directions):
         return model, torch.zeros(len(model.labels))
     cores = model.cores[len(model.probed_steps) // 2]
-    inside = large_tensors.inner_products(probed.directions, model.readers)
+    inside = Rows(probed.directions).gram(Rows(model.readers))
     own = halves.mean(0) - inside @ cores[model.labels].mT
     noise = torch.from_numpy(left_out) * split_noise(*halves.flatten(2).double())
     total = own.flatten(1).double().square().sum(1)
