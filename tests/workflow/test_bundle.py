@@ -20,9 +20,9 @@ from trainorder.workflow.bundle import CONFIG, unpack, write_bundle
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    made = synthetic.make(tmp_path_factory.mktemp("study"), random=12, calibration=10)
-    made.validate()
-    return made
+    study = synthetic.make(tmp_path_factory.mktemp("study"), random=12, calibration=10)
+    study.validate()
+    return study
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +63,10 @@ def test_an_archive_that_is_asked_to_estimate_is_one_line_that_says_why_not(arch
 
 def test_figures_of_an_unpacked_bundle_are_those_of_the_study(study, archive, tmp_path):
     folder = unpack(archive, tmp_path)
-    mine = draw_all(folder, tmp_path / "mine")
-    theirs = draw_all(study.results, tmp_path / "theirs")
-    assert [path.name for path in mine] == [path.name for path in theirs]
-    for one, other in zip(mine, theirs, strict=True):
+    redrawn = draw_all(folder, tmp_path / "mine")
+    original = draw_all(study.results, tmp_path / "theirs")
+    assert [path.name for path in redrawn] == [path.name for path in original]
+    for one, other in zip(redrawn, original, strict=True):
         assert one.read_bytes() == other.read_bytes(), f"{one.name} differs"
 
 
@@ -113,7 +113,7 @@ def test_what_is_no_bundle_is_one_line_and_leaves_nothing(case, tmp_path):
 
 
 def configured(path, config):
-    """Write a bundle of nothing but a configuration, in order but for what that says."""
+    """Write a bundle that contains only a configuration, valid except for its content."""
     listing = f"{hashlib.sha256(config).hexdigest()}  {CONFIG}\n".encode()
     entries = {f"results/a/{CONFIG}": config, SUMS: listing}
     return packed(path, [(name, content, tarfile.REGTYPE) for name, content in entries.items()])
@@ -154,7 +154,7 @@ def test_a_configuration_of_plain_values_is_unpacked_as_it_is(tmp_path):
 def test_a_damaged_archive_is_one_line(archive, tmp_path):
     broken = tmp_path / "broken.tar.gz"
     broken.write_bytes(archive.read_bytes()[:1000])
-    with pytest.raises(UserError, match="not readable as an archive"):
+    with pytest.raises(UserError, match=r"not readable as a \.tar\.gz archive"):
         unpack(broken, tmp_path)
 
 

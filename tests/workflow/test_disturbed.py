@@ -169,7 +169,7 @@ def test_running_out_of_memory_raises_one_line_and_a_rerun_completes(
     record = record_of(finished, tree, job)
     large = {**record, "params": replaced(record["params"], **LARGE[job])}
     ended = driver.run_job(tree, job, large, little_memory, 2**28)
-    assert_one_line(ended, "out of memory (", "ask for more (")
+    assert_one_line(ended, "out of memory (", "request more memory (")
     assert_nothing_wrong(tree.root, record, undisturbed)
     assert_completed(driver.run_job(tree, job, record), tree.root, record, undisturbed)
 

@@ -457,14 +457,14 @@ def test_copied_results_of_other_seeds_stop_snakemake_until_they_are_deleted(stu
     assert "warm" in plan, "other seeds do not rerun a study that ran here"
     other = study.root / "results/other"
     shutil.copytree(study.results, other)
-    message = "of another configuration, and not made here; delete results/other"
+    message = "computed elsewhere with another configuration; delete results/other"
     line = snakemake_error(study, *reseeded, "other.yaml")
     assert line.startswith("error: results/other/corpus.h5 and results/other/store/warm.h5: ")
     assert message in line
     shutil.rmtree(other)
     assert study.plan(*reseeded, "other.yaml").jobs == plan
     shutil.rmtree(study.root / ".snakemake")  # as after copying the results to another clone
-    assert "not made here; delete results/smoke" in snakemake_error(study, *reseeded)
+    assert "another configuration; delete results/smoke" in snakemake_error(study, *reseeded)
     assert study.plan(*SMOKE).jobs == {}, "results copied with their configuration are not accepted"
 
 

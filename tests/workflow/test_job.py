@@ -63,7 +63,7 @@ def test_the_job_of_another_step_is_one_line(by_hand, part):
     assert done.returncode == 1
     assert "Traceback" not in done.stderr, "a part of the job was read as a plain mapping"
     assert done.stderr.splitlines()[-1].startswith("error: ")
-    assert f"under `{part}`: this is a job of another rule" in done.stderr
+    assert f"under `{part}`, so it is a job of another rule" in done.stderr
 
 
 def test_a_step_runs_by_hand(by_hand, tmp_path):
@@ -182,11 +182,11 @@ def test_a_job_holds_as_much_by_hand_as_under_snakemake(snakemake, tmp_path, mon
     assert memory_budget._Memory.left <= 0.25e9
 
 
-@pytest.mark.parametrize("held", ["4", -1, None, float("nan"), float("inf")])
-def test_a_memory_that_is_none_is_one_line(by_hand, held):
-    done = by_hand(memory_gb=held)
+@pytest.mark.parametrize("memory_gb", ["4", -1, None, float("nan"), float("inf")])
+def test_an_invalid_memory_raises_one_line(by_hand, memory_gb):
+    done = by_hand(memory_gb=memory_gb)
     assert done.returncode == 1
-    assert done.stderr.endswith("job.json: memory_gb: expected a number that is not negative\n")
+    assert done.stderr.endswith("job.json: memory_gb: expected a number of at least 0\n")
     assert done.stderr.count("\n") == 1, done.stderr
 
 
@@ -244,7 +244,7 @@ def test_want_of_memory_of_a_gpu_is_one_line_with_a_remedy_of_its_own(snakemake,
     def main(job):
         raise RuntimeError(words)
 
-    with pytest.raises(SystemExit, match=r"^error: out of memory of the GPU \(CUDA") as caught:
+    with pytest.raises(SystemExit, match=r"^error: out of GPU memory \(CUDA") as caught:
         job_module.run(main, snakemake)
     assert "window.unit_size" in caught.value.code
     assert "mem_mb" not in caught.value.code, "memory of the processor is of no use"

@@ -96,7 +96,7 @@ def test_on_a_cluster_auto_raises_one_line(tmp_path):
     )
     [line] = [line for line in output.splitlines() if line.startswith("error:")]
     assert status == 1
-    assert "device: auto: on a cluster" in line
+    assert "device: auto cannot be used on a cluster" in line
 
 
 LARGE = {"hidden_size": 1024, "intermediate_size": 2560, "layers": 14, "heads": 16}

@@ -63,7 +63,7 @@ def test_the_corpus_does_not_depend_on_the_model_but_the_study_does():
 def test_stored_files_of_another_configuration_raise_unless_snakemake_made_them(folder):
     keys = StudyKeys("0" * 16, "1" * 16)
     write_arrays(folder / "results/copied/corpus.h5", "2" * 16, {})
-    with pytest.raises(UserError, match=r"results/copied/corpus.h5: of another configuration"):
+    with pytest.raises(UserError, match=r"results/copied/corpus.h5: computed elsewhere"):
         check_origin("results/copied", keys)
     check_origin("results/other", keys)
 
@@ -129,7 +129,7 @@ def test_the_given_configuration_stays_as_it_is():
     "cluster", [Invocation(ROOT, cores=None), Invocation(ROOT, 2, remote=True)]
 )
 def test_on_a_cluster_the_device_must_be_named(cluster):
-    with pytest.raises(UserError, match="device: auto: on a cluster, set cpu or cuda"):
+    with pytest.raises(UserError, match="device: auto cannot be used on a cluster"):
         settings(invocation=cluster, device="auto")
 
 

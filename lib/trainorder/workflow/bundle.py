@@ -75,14 +75,16 @@ def unpack(archive: Path, into: Path) -> Path:
         with tarfile.open(archive, "r:gz") as opened:
             contents = {entry.name: _content(archive, opened, entry) for entry in opened}
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        raise UserError(f"{archive}: not readable as an archive: {error}") from None
+        raise UserError(
+            f"{archive}: not readable as a .tar.gz archive: {error}; get the archive again"
+        ) from None
     folder = _folder(archive, contents)
     for name, wanted in _listed(archive, contents, folder).items():
         if hashlib.sha256(contents[name]).hexdigest() != wanted:
-            raise UserError(f"{archive}: {name} is damaged; fetch the archive again")
+            raise UserError(f"{archive}: {name} is damaged; get the archive again")
         path = into / name
         if path.exists() and sha256_file(path) != wanted:
-            raise UserError(f"{path}: a different file exists already; move its folder away first")
+            raise UserError(f"{path}: a different file exists already; move its folder away")
     _check_config(archive, contents, folder)
     for name, content in contents.items():
         with publish(into / name) as partial:
@@ -106,7 +108,9 @@ def _content(archive: Path, opened: tarfile.TarFile, entry: tarfile.TarInfo) -> 
 def _folder(archive: Path, contents: Mapping[str, Any]) -> PurePosixPath:
     folders = {PurePosixPath(*PurePosixPath(name).parts[:2]) for name in contents}
     if len(folders) != 1 or not (folder := folders.pop()).is_relative_to("results"):
-        raise UserError(f"{archive}: not a bundle of one study's results")
+        raise UserError(
+            f"{archive}: expected the results of one study; use a bundle of rule `bundle`"
+        )
     return folder
 
 
@@ -114,7 +118,7 @@ def _check_config(archive: Path, contents: Mapping[str, bytes], folder: PurePosi
     """Check that the configuration has plain values only: Snakemake evaluates others as code."""
     content = contents.get(f"{folder}/{CONFIG}")
     if content is None:
-        raise UserError(f"{archive}: has no {CONFIG}; expected a bundle of rule `bundle`")
+        raise UserError(f"{archive}: contains no {CONFIG}; expected a bundle of rule `bundle`")
     if "__use_yte__" in parsed(content, f"{archive}: {CONFIG}"):
         raise UserError(f"{archive}: {CONFIG} contains code (`__use_yte__`); not unpacked")
 
@@ -123,10 +127,12 @@ def _listed(archive: Path, contents: Mapping[str, bytes], folder: PurePosixPath)
     """Return the checksum of each file by its name in the archive; all files must be listed."""
     listing = contents.get(f"{folder}/{CHECKSUMS}")
     if listing is None:
-        raise UserError(f"{archive}: has no {CHECKSUMS}; expected a bundle of rule `bundle`")
+        raise UserError(f"{archive}: contains no {CHECKSUMS}; expected a bundle of rule `bundle`")
     rows = [line.split("  ", 1) for line in listing.decode(errors="replace").splitlines()]
     listed = {f"{folder}/{row[1]}": row[0] for row in rows if len(row) == 2}
     others = {name for name in contents if name != f"{folder}/{CHECKSUMS}"}
     if odd := sorted(others ^ listed.keys()):
-        raise UserError(f"{archive}: {odd[0]} is missing, or not listed in {CHECKSUMS}")
+        raise UserError(
+            f"{archive}: {odd[0]} is missing or not in {CHECKSUMS}; get the archive again"
+        )
     return listed

@@ -93,13 +93,13 @@ def _memory() -> Iterator[None]:
     except Exception as error:
         if _NO_GPU_MEMORY.search(str(error)):
             raise UserError(
-                f"out of memory of the GPU ({error}); make window.unit_size, "
-                "corpus.sequence_length or the model smaller, or use a larger GPU or device: cpu"
+                f"out of GPU memory ({error}); lower window.unit_size, corpus.sequence_length or "
+                "the model size, or use a larger GPU or device: cpu"
             ) from error
         if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
             raise UserError(
-                f"out of memory ({str(error) or 'Python'}); run fewer jobs at once, or ask for "
-                "more (`mem_mb` of the rule, on a cluster); `snakemake plan` shows what jobs need"
+                f"out of memory ({str(error) or 'Python'}); run fewer jobs at once, or "
+                "request more memory (`mem_mb` of the rule); `snakemake plan` shows what jobs need"
             ) from error
         raise
 
@@ -133,7 +133,7 @@ def _from_command_line() -> Job:
         raise UserError(f"{sys.argv[1]}: not a job file; expected mappings {', '.join(_PARTS)}")
     memory_gb = record.get(_MEMORY, DEFAULT_GB)
     if not isinstance(memory_gb, int | float) or not 0 <= memory_gb < math.inf:
-        raise UserError(f"{sys.argv[1]}: {_MEMORY}: expected a number that is not negative")
+        raise UserError(f"{sys.argv[1]}: {_MEMORY}: expected a number of at least 0")
     hold_at_most(memory_gb)
     inputs, outputs, params = (_Part(part, record[part]) for part in _PARTS)
     return Job(inputs, outputs, params)
@@ -148,8 +148,8 @@ class _Part(dict[str, Any]):
 
     def __missing__(self, key: str) -> Any:
         raise UserError(
-            f"{sys.argv[1]}: no `{key}` under `{self.name}`: this is a job of another rule; "
-            f"use one of the rule that runs {sys.argv[0]}"
+            f"{sys.argv[1]}: no `{key}` under `{self.name}`, so it is a job of another rule; "
+            f"use a job file of the rule that runs {sys.argv[0]}"
         )
 
 

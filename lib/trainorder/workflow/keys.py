@@ -73,6 +73,6 @@ def check_origin(results: str, keys: StudyKeys) -> None:
             foreign.append(path)
     if foreign:
         raise UserError(
-            f"{' and '.join(foreign)}: of another configuration, and not made here; delete "
-            f"{results} or choose another name for the study"
+            f"{' and '.join(foreign)}: computed elsewhere with another configuration; delete "
+            f"{results}, or choose another name for the study"
         )

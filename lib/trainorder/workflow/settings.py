@@ -436,8 +436,8 @@ class Settings:
     def _job_resources(self) -> JobResources:
         model = ModelConfig(**self.config["model"])
         parameters = most_parameters(model, self.config["corpus"]["vocabulary"])
-        held = vectors_mb(parameters, self.config["memory_gb"])
-        return JobResources(held, cuda=self.config["device"] == "cuda")
+        vectors = vectors_mb(parameters, self.config["memory_gb"])
+        return JobResources(vectors, cuda=self.config["device"] == "cuda")
 
     def resources(
         self, *, megabytes: int, minutes: int, vectors: bool = False, device: bool = False
@@ -508,8 +508,8 @@ def _device(invocation: Invocation) -> str:
     """
     if invocation.remote or invocation.cores is None:
         raise UserError(
-            "config: device: auto: on a cluster, set cpu or cuda: the nodes of its jobs may differ "
-            "from this machine"
+            "config: device: auto cannot be used on a cluster, whose nodes may differ from this "
+            "machine; set cpu or cuda"
         )
     from trainorder.training.device import resolved  # imports torch, which takes seconds
 

@@ -83,9 +83,9 @@ def _spread(validation: Any) -> str:
 
 def _best_order(curriculum: Any) -> str:
     """Return the winner of the search, and its gain over random orders."""
-    found = curriculum["winner"]
+    winner = curriculum["winner"]
     gains = curriculum["gains"]
-    text = f"{found}: {_gain(gains['random_mean'])} better than the mean random order"
+    text = f"{winner}: {_gain(gains['random_mean'])} better than the mean random order"
     equal = gains.get("same_compute")
     if equal is None or equal["value"] is None:
         return text
