@@ -89,12 +89,12 @@ def is_twice_differentiable(loss: Loss, theta: Tensor) -> bool:
     step = _step(theta, d, 1)
     difference = _slope(loss, theta, d, step)
     size = large_tensors.squared_norms(difference)
-    error = difference.sub_(exact)
-    squared_error = large_tensors.squared_norms(error)
+    residual = difference.sub_(exact)
+    squared_error = large_tensors.squared_norms(residual)
     if not squared_error > _TOLERANCE**2 * size:
         return True
     shorter = _slope(loss, theta, d, step / 10).sub_(exact)
-    if large_tensors.squared_norms(error.sub_(shorter)) > squared_error / 4:
+    if large_tensors.squared_norms(residual.sub_(shorter)) > squared_error / 4:
         return True
     _warn("autograd omits a part of the loss from the second derivative")
     return False
