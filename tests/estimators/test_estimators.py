@@ -131,12 +131,6 @@ METHODS = [
 ]
 
 
-# One object per case: pytest makes a module fixture again for a parameter that is another object.
-SAMPLE_ORDER_CASES = {
-    (kind, path): (kind, path) for kind in (*KINDS, PAIRS) for path in ("reference", "barycentre")
-}
-
-
 @pytest.fixture(scope="module")
 def sample_order(request, tmp_path_factory):
     """Return an expansion with one sequence per unit, built like that of a study."""
@@ -180,9 +174,7 @@ def orders(seed):
 @pytest.mark.parametrize(
     ("sample_order", "config"),
     [
-        pytest.param(
-            SAMPLE_ORDER_CASES[case.values[0], path], case.values[1], id=f"{path}-{case.id}"
-        )
+        pytest.param((case.values[0], path), case.values[1], id=f"{path}-{case.id}")
         for path in ("reference", "barycentre")
         for case in of_every_kind(METHODS)
     ],
