@@ -43,7 +43,10 @@ def published(tree):
 
 CORPUS = {  # params of the rule `corpus`, and parts of the error message
     "more units than text": ({"window__units": 10**5}, ["scripture", "window.units"]),
-    "larger units than text": ({"window__unit_size": 10**5}, ["`window`", "window.unit_size"]),
+    "larger units than text": (
+        {"window__unit_size": 10**5},
+        ["the window part", "window.unit_size"],
+    ),
     "more warm-up than text": ({"window__warmup_steps": 10**6}, ["window.warmup_steps"]),
     "more held-out than text": (
         {"corpus__heldout_sequences": 10**6},

@@ -92,7 +92,7 @@ def test_a_plan_of_another_study_raises_one_line(study):
     (study.results / "plan.json").write_text(
         json.dumps({"stages": {"table/of-contents": {}}, "study": "smoke"})
     )
-    with pytest.raises(SystemExit, match=r"error: .*table/of-contents: missing"):
+    with pytest.raises(SystemExit, match=r"error: .*table/of-contents: no cost record"):
         driver.main([str(study.results)])
     (study.results / "plan.json").unlink()
     with pytest.raises(SystemExit, match=r"plan.json: no such file; rerun rule `plan`"):
@@ -101,7 +101,9 @@ def test_a_plan_of_another_study_raises_one_line(study):
 
 def test_a_study_larger_than_the_disk_stops_before_a_job_runs(tmp_path):
     tree = work_tree(tmp_path)
-    (tmp_path / "huge.yaml").write_text("window: {units: 100000}\nmodel: {hidden_size: 4096}\n")
+    (tmp_path / "huge.yaml").write_text(
+        "window: {units: 100000}\nmodel: {hidden_size: 4096}\ncurriculum: null\n"
+    )
     status, output = tree.snakemake("plan", "--cores", "1", *SMOKE, str(Path("huge.yaml")))
     assert status != 0
     assert "Traceback" not in output

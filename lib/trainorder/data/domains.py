@@ -19,10 +19,12 @@ def domains_of(config: CorpusConfig) -> tuple[list[str], bool]:
     They are assumed if only the text states them: for JSON lines, parquet and hub datasets.
 
     Raises:
-        UserError: the metadata of a token file cannot be read.
+        UserError: no package holds a domain, or the metadata of a token file cannot be read.
 
     """
     if config.domains is not None:
+        if config.source == "packages":
+            archives.select(config.domains)
         return config.domains, False
     if config.source == "tokens":
         return read_labels(config.files[0]).domains, False
@@ -44,6 +46,7 @@ def check_domains(config: Mapping[str, Any]) -> None:
 
     """
     corpus = CorpusConfig(**config["corpus"])
+    domains_of(corpus)
     available, assumed = domains_of(replace(corpus, domains=None))
     if corpus.source == "files" and not assumed:
         _check_named("corpus.domains", corpus.domains or [], available, "domain")
