@@ -46,7 +46,6 @@ def check_domains(config: Mapping[str, Any]) -> None:
 
     """
     corpus = CorpusConfig(**config["corpus"])
-    domains_of(corpus)
     available, assumed = domains_of(replace(corpus, domains=None))
     if corpus.source == "files" and not assumed:
         _check_named("corpus.domains", corpus.domains or [], available, "domain")
