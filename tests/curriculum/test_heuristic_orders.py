@@ -16,7 +16,7 @@ def test_folds_go_easy_to_hard_over_and_over():
     actual = DIFFICULTY[folded(DIFFICULTY, 2)]
     assert (np.diff(actual[:4]) > 0).all()
     assert (np.diff(actual[4:]) > 0).all()
-    assert actual[4] < actual[3], "the second fold does not begin anew"
+    assert actual[4] < actual[3], "the second fold does not start at the easiest unit again"
 
 
 def test_zigzag_has_the_same_folds_without_jumps():
