@@ -555,6 +555,11 @@ class ShardsConfig:
     """Expensive estimators: taylor1, taylor2, subsample, and any with a tail."""
 
 
+def readout_count(curriculum: Mapping[str, Any] | None) -> int:
+    """Return how many times along the window losses are read: once at its end without a search."""
+    return int(curriculum["readouts"]) if curriculum else 1
+
+
 def orders_config(
     orders: Mapping[str, Any], estimators: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:

@@ -19,12 +19,10 @@ def domains_of(config: CorpusConfig) -> tuple[list[str], bool]:
     They are assumed if only the text states them: for JSON lines, parquet and hub datasets.
 
     Raises:
-        UserError: no package holds a domain, or the metadata of a token file cannot be read.
+        UserError: the metadata of a token file cannot be read.
 
     """
     if config.domains is not None:
-        if config.source == "packages":
-            archives.select(config.domains)
         return config.domains, False
     if config.source == "tokens":
         return read_labels(config.files[0]).domains, False
@@ -46,6 +44,8 @@ def check_domains(config: Mapping[str, Any]) -> None:
 
     """
     corpus = CorpusConfig(**config["corpus"])
+    if corpus.source == "packages":
+        archives.select(corpus.domains)  # raises for an unknown domain
     available, assumed = domains_of(replace(corpus, domains=None))
     if corpus.source == "files" and not assumed:
         _check_named("corpus.domains", corpus.domains or [], available, "domain")

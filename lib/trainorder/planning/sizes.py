@@ -17,6 +17,7 @@ from trainorder.config.sections import (
     OrdersConfig,
     WindowConfig,
     orders_config,
+    readout_count,
 )
 from trainorder.data.domains import domains_of
 from trainorder.data.tokenizer import load as load_tokenizer
@@ -73,8 +74,7 @@ class Sizes:
         self.counts = self.orders.counts
         if self.orders.custom is not None:
             self.counts["custom"] = len(read_orders(self.orders.custom, self.window))
-        curriculum = config["curriculum"]
-        self.R = curriculum["readouts"] if curriculum else 1
+        self.R = readout_count(config["curriculum"])
         self.pools = self._pools()
 
     def model(self, narrow: bool, device: torch.device | None = None) -> LanguageModel:

@@ -21,6 +21,7 @@ from trainorder.config.sections import (
     ModelConfig,
     WindowConfig,
     orders_config,
+    readout_count,
 )
 from trainorder.config.study_config import parse
 from trainorder.curriculum.feasibility import check_feasible
@@ -389,7 +390,7 @@ class Settings:
     @property
     def readouts(self) -> int:
         """How many times along the window truth and reduced model evaluate the losses."""
-        return self.config["curriculum"]["readouts"] if self.config["curriculum"] else 1
+        return readout_count(self.config["curriculum"])
 
     @property
     def orders(self) -> Config:
@@ -483,7 +484,7 @@ def _run_files(config: Mapping[str, Any]) -> list[str]:
     steps = window_checkpoints(run["checkpoints"], window)
     estimators = [EstimatorConfig(**entry) for entry in config["estimators"]]
     check_path_is_exact(run["checkpoints"], steps, estimators)
-    readouts = config["curriculum"]["readouts"] if config["curriculum"] else 1
+    readouts = readout_count(config["curriculum"])
     check_readouts(run["checkpoints"], steps, window, readouts)
     return checkpoint_files(run["checkpoints"], steps)
 
