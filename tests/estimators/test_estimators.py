@@ -67,7 +67,9 @@ def case(request, tmp_path_factory):
         yield about, states
 
 
-@pytest.mark.parametrize(("case", "config"), of_every_kind(CONFIGS), indirect=["case"])
+@pytest.mark.parametrize(
+    ("case", "config"), of_every_kind(CONFIGS), indirect=["case"], scope="module"
+)
 def test_the_reference_order_is_estimated_exactly_on_the_reference_path(config, case):
     about, states = case
     estimated = build_estimator(config, about).replay(torch.tensor([REFERENCE]), ignore)[0]
@@ -75,7 +77,9 @@ def test_the_reference_order_is_estimated_exactly_on_the_reference_path(config, 
     assert error < 1e-10, f"{config.name}: error {error:.1e} on the reference path itself"
 
 
-@pytest.mark.parametrize(("case", "config"), of_every_kind(CONFIGS), indirect=["case"])
+@pytest.mark.parametrize(
+    ("case", "config"), of_every_kind(CONFIGS), indirect=["case"], scope="module"
+)
 def test_every_step_is_observed_from_the_start_to_the_end(config, case):
     about, states = case
     schedules = torch.tensor(
@@ -92,7 +96,9 @@ def test_every_step_is_observed_from_the_start_to_the_end(config, case):
     assert torch.equal(seen[3], estimated), "the last observation is not the result"
 
 
-@pytest.mark.parametrize(("case", "config"), of_every_kind(CONFIGS[1:]), indirect=["case"])
+@pytest.mark.parametrize(
+    ("case", "config"), of_every_kind(CONFIGS[1:]), indirect=["case"], scope="module"
+)
 def test_another_order_has_another_estimate(config, case):
     about, states = case
     estimated = build_estimator(config, about).replay(torch.tensor([REFERENCE[::-1]]), ignore)[0]
@@ -179,6 +185,7 @@ def orders(seed):
         for case in of_every_kind(METHODS)
     ],
     indirect=["sample_order"],
+    scope="module",
 )
 def test_sample_order_is_estimated_by_every_method(config, sample_order):
     about, folder = sample_order

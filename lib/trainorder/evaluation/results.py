@@ -208,9 +208,9 @@ def _maps(folder: str | Path) -> Mapping[str, np.ndarray] | None:
 def _stores(folder: str | Path) -> Mapping[str, Any] | None:
     """Read `stores.json`, if the study has one, and check its fields."""
     file = result_files.STORES
-    content = _content_if_present(file, folder)
-    if content is None:
+    if not file.path(folder).exists():
         return None
+    content = _content(file, folder)
     try:
         complete = content.keys() >= {*file.fields} and all(
             record.keys() >= {*STORE_FIELDS} for record in content["stores"]

@@ -58,13 +58,13 @@ def publish(path: str | Path) -> Iterator[Path]:
 def _concerns_another_file(error: OSError, *own: Path) -> bool:
     """Return whether an error has another cause than writing one of the files `own`.
 
-    Errors of failed writes and of HDF5 contain no file name. The error number then tells whether
-    it was a write or a read.
+    Errors of failed writes and of HDF5 have no file name as a field. HDF5 has it in the text. Where
+    it is not there either, the error number tells whether it was a write or a read.
     """
     names = [name for name in (error.filename, error.filename2) if isinstance(name, str | Path)]
     if names:
         return not any(Path(name) in own for name in names)
-    return error.errno not in _WRITE_ERRORS
+    return error.errno not in _WRITE_ERRORS and not any(each.name in str(error) for each in own)
 
 
 @contextmanager
