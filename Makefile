@@ -38,7 +38,7 @@ $(ENV)/.package: $(ENV)/.requirements pyproject.toml
 	touch $@
 
 study: env
-	python -m trainorder.workflow.study $(ARGS)
+	python -m trainorder.workflow.make_study $(ARGS)
 
 # Two test files run at a time: tests of one file share their fixtures.
 test: env

@@ -8,7 +8,7 @@ from snakemake.utils import update_config
 
 from trainorder.workflow.resources import keep_freed_memory
 from trainorder.workflow.settings import Invocation, Settings, one_line_errors
-from trainorder.workflow.study import note_results
+from trainorder.workflow.make_study import note_results
 
 
 wildcard_constraints:

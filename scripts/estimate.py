@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from trainorder.config.sections import EstimatorConfig
-from trainorder.estimators.opening import opened_estimator
+from trainorder.estimators.open_estimator import opened_estimator
 from trainorder.evaluation.replaying import replay_orders
 from trainorder.expansion.store import Store
 from trainorder.numerics.countsketch import SparseJL

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from trainorder.config.sections import EstimatorConfig
 from trainorder.curvature.reduced_model import ReducedModel
-from trainorder.estimators.opening import opened_estimator
+from trainorder.estimators.open_estimator import opened_estimator
 from trainorder.expansion.store import Store
 from trainorder.memorization.estimates import (
     estimates_at_all_positions,

@@ -1,6 +1,6 @@
 """Joins the searches of a study and of its replicates."""
 
-from trainorder.curriculum.replicates import collect
+from trainorder.curriculum.replicate_gains import collect
 from trainorder.storage.formats import read_json, write_json
 from trainorder.workflow.job import Job, run
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from trainorder.config.methods import METHODS
 from trainorder.config.sections import EstimatorConfig
-from trainorder.curriculum.replicates import GAINS
+from trainorder.curriculum.replicate_gains import GAINS
 from trainorder.evaluation import validation
 from trainorder.evaluation.scores import IntervalSettings
 from trainorder.memorization.forgetting import forgetting

@@ -17,7 +17,7 @@ LIBRARY = sorted((ROOT / "lib").rglob("*.py"))
 ENTRY_POINTS = {  # the modules whose purpose is to write to the terminal
     "snakemake_logger_plugin_stages/__init__.py",
     "trainorder/workflow/job.py",
-    "trainorder/workflow/study.py",
+    "trainorder/workflow/make_study.py",
     "trainorder/workflow/summary.py",
 }
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

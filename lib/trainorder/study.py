@@ -19,7 +19,7 @@ from trainorder.curriculum.search import Proposal, proposals
 from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.data.metrics import metric_names
 from trainorder.errors import UserError
-from trainorder.estimators.opening import opened_estimator
+from trainorder.estimators.open_estimator import opened_estimator
 from trainorder.evaluation.conformal_intervals import interval_ends, is_beyond
 from trainorder.evaluation.replaying import BATCH_NUMBERS
 from trainorder.evaluation.result_files import CHECKSUMS

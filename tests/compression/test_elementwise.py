@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from spectra import STEPS, UNITS, decay, error, table
-from trainorder.compression.anchors import Anchors
+from trainorder.compression.anchor_codec import AnchorCodec
 from trainorder.compression.codec import DenseTable, compressed
 from trainorder.compression.dense import DenseCodec
 from trainorder.compression.float16 import Float16
@@ -49,14 +49,14 @@ def test_anchors_give_back_a_table_that_is_linear_in_t(inner):
     start, slope = table(decay(0.5)).gradient[:2]
     t = torch.arange(STEPS, dtype=torch.float64)[:, None, None]
     dense = DenseTable(start + t * slope)
-    store = compressed(Anchors(2, inner), dense)
+    store = compressed(AnchorCodec(2, inner), dense)
     assert error(store, dense) < (1e-14 if inner is None else 2**-11)
     assert store.arrays["step"].tolist() == [0, STEPS - 1]
 
 
 def test_anchors_are_exact_at_the_anchors():
     dense = table(decay(0.5))
-    store = compressed(Anchors(3), dense)
+    store = compressed(AnchorCodec(3), dense)
     for t in store.arrays["step"].tolist():
         assert torch.equal(store.at(t), dense.at(t))
     assert store.bytes == 3 * (UNITS * dense.gradient.shape[-1] * 8 + 8), "anchors and their steps"

@@ -24,7 +24,7 @@ from trainorder.config.loading import load_config
 from trainorder.config.reference import configuration_page, schema
 from trainorder.config.sections import EstimatorConfig
 from trainorder.config.study_config import parse
-from trainorder.estimators.build import build_estimator
+from trainorder.estimators.build_estimator import build_estimator
 from trainorder.evaluation.costs import precompute_stages
 from trainorder.planning.sizes import Sizes
 from trainorder.planning.stages import stages

@@ -24,7 +24,7 @@ from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.probing import Prober
 from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.curvature.reduction import reduce
-from trainorder.estimators.build import build_estimator
+from trainorder.estimators.build_estimator import build_estimator
 from trainorder.expansion.clusters import Clusters, draw_pools, label_clusters
 from trainorder.expansion.expansion import Expansion
 

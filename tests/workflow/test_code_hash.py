@@ -125,7 +125,8 @@ def test_every_data_file_of_the_package_is_named_by_a_module_beside_it():
 
 
 def test_no_module_imports_in_a_way_that_the_hash_does_not_follow():
-    by_descriptor = ROOT / "lib/trainorder/estimators/build.py"  # its modules are hashed by name
+    # The modules that it imports are hashed by the names in the descriptors.
+    by_descriptor = ROOT / "lib/trainorder/estimators/build_estimator.py"
     for path in {*ROOT.glob("lib/**/*.py"), *ROOT.glob("scripts/*.py")} - {by_descriptor}:
         for node in ast.walk(ast.parse(path.read_text())):
             relative = isinstance(node, ast.ImportFrom) and node.level > 0

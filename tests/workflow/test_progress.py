@@ -10,8 +10,8 @@ import textwrap
 
 import pytest
 
+from trainorder.workflow.make_study import note_results, run_study
 from trainorder.workflow.progress import Progress, duration
-from trainorder.workflow.study import note_results, run_study
 from workflow_tree import SMOKE, wait_until
 
 START = 1000.0  # seconds since the epoch
@@ -145,7 +145,7 @@ def test_ctrl_c_lets_snakemake_end_by_itself(tmp_path):
             raise SystemExit(7)
     """
     command = pretended(tmp_path, code)
-    run = f"from trainorder.workflow.study import run_study; exit(run_study([], {command}))"
+    run = f"from trainorder.workflow.make_study import run_study; exit(run_study([], {command}))"
     with subprocess.Popen(
         [sys.executable, "-c", run], cwd=tmp_path, start_new_session=True
     ) as process:
@@ -158,7 +158,7 @@ def test_ctrl_c_lets_snakemake_end_by_itself(tmp_path):
 @pytest.mark.study
 def test_a_finished_study_ends_with_its_summary(study):
     process = subprocess.run(
-        [sys.executable, "-m", "trainorder.workflow.study", "--cores", "1", *SMOKE],
+        [sys.executable, "-m", "trainorder.workflow.make_study", "--cores", "1", *SMOKE],
         cwd=study.root,
         env=study.environment(),
         capture_output=True,

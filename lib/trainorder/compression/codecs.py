@@ -1,6 +1,6 @@
 """The codecs that a study compares: each kind at several sizes."""
 
-from trainorder.compression.anchors import Anchors
+from trainorder.compression.anchor_codec import AnchorCodec
 from trainorder.compression.codec import Codec, rank_within
 from trainorder.compression.dense import DenseCodec
 from trainorder.compression.factored_int8 import FactoredInt8
@@ -34,8 +34,8 @@ def _anchors(steps: int) -> list[Codec]:
     counts = sorted({max(2, steps // share) for share in SHARES}, reverse=True)
     fitting = [count for count in counts if count < steps]
     return [
-        *(Anchors(count) for count in fitting),
-        *(Anchors(count, Int8()) for count in fitting),
+        *(AnchorCodec(count) for count in fitting),
+        *(AnchorCodec(count, Int8()) for count in fitting),
     ]
 
 

@@ -12,7 +12,7 @@ class Method:
         name: as in the configuration.
         summary: one line for the documentation.
         implementation: dotted name of its class. A class of rule `estimate` is a subclass of
-            `expansion.replay.Estimator` and is called as `estimators.build` describes.
+            `expansion.replay.Estimator` and is called as `estimators.build_estimator` describes.
         rule: the Snakemake rule that computes its outcomes: `estimate` replays, `predict` asks the
             reduced model, `ridge` and `proxy` are fitted on retrained orders.
         reads: kinds of files of the store that it reads: `path`, `table`, `curvature`, `reduced`.

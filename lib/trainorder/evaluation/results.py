@@ -210,7 +210,7 @@ def _stores(folder: str | Path) -> Mapping[str, Any] | None:
     file = result_files.STORES
     if not file.path(folder).exists():
         return None
-    content = _content(file, folder)
+    content: Mapping[str, Any] = _content(file, folder)
     try:
         complete = content.keys() >= {*file.fields} and all(
             record.keys() >= {*STORE_FIELDS} for record in content["stores"]

@@ -1,8 +1,8 @@
 """What the jobs of a study have in common: learning problem, optimizer and start of the window.
 
 Orders and the stored expansion are opened by `orders.order_book.OrderBook`, `expansion.store` and
-`estimators.opening`. They are not part of `Context`: a job's code hash covers all modules that its
-script imports, and an edit there must not rerun jobs that only train.
+`estimators.open_estimator`. They are not part of `Context`: a job's code hash covers all modules
+that its script imports, and an edit of these modules must not rerun jobs that only train.
 """
 
 from functools import cached_property

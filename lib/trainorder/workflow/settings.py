@@ -42,7 +42,7 @@ from trainorder.training.existing_run.checkpoint_files import (
 from trainorder.training.packaged_model import FILES
 from trainorder.workflow.code_hash import code_hash
 from trainorder.workflow.keys import StudyKeys, check_origin
-from trainorder.workflow.replicates import replicate
+from trainorder.workflow.replicate_config import replicate
 from trainorder.workflow.resources import JobResources, Request, most_parameters, vectors_mb
 
 Config = dict[str, Any]

@@ -1,4 +1,4 @@
-"""Runs a study with short output: `python -m trainorder.workflow.study [SNAKEMAKE ARGUMENTS]`.
+"""Runs a study with short output: `python -m trainorder.workflow.make_study [SNAKEMAKE ARGUMENTS]`.
 
 It runs Snakemake with one line per finished job, then writes `report.html`, then prints the
 summary. `make study` runs it. Plain `snakemake` runs the same study with Snakemake's own output.

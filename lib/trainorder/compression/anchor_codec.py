@@ -9,7 +9,7 @@ from trainorder.expansion.anchors import even_anchors
 from trainorder.numerics.interpolation import interpolated
 
 
-class Anchors(Codec):
+class AnchorCodec(Codec):
     """G[t] ~ G[a] + (t - a) / (b - a) (G[b] - G[a]) for neighbouring anchors a <= t < b.
 
     `gradient_table.Table` interpolates in the same way. Another codec stores the anchors; the two

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainorder.curriculum.replicates import collect
+from trainorder.curriculum.replicate_gains import collect
 
 
 def study(name, gain, schedule="cosine", rate=0.002):

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 
 from trainorder.config.sections import EstimatorConfig
 from trainorder.curvature.low_rank import LowRankExpansion
-from trainorder.estimators.build import build_estimator
+from trainorder.estimators.build_estimator import build_estimator
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.replay import Estimator
 from trainorder.expansion.store import Store
