@@ -41,7 +41,7 @@ def main(job: Job) -> None:
         job.output["probes"],
         {
             "rounds": [asdict(entry) for entry in prober.rounds],
-            "shrinkage": [bend.factors.tolist() for bend in curvature.at],
+            "shrinkage": [anchor.factors.tolist() for anchor in curvature.at],
             "basis": len(model.basis),
             "energy_lost": energy_lost,
             "anchors": model.anchors.tolist(),

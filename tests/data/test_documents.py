@@ -196,5 +196,5 @@ def test_an_unknown_domain_raises_with_the_known_domains(config):
         UserError, match="opera: not in source `files`; choose from sea, hill, town"
     ):
         documents(replace(config, domains=["sea", "opera"]), {})
-    with pytest.raises(UserError, match="opera: no package holds this domain; choose"):
+    with pytest.raises(UserError, match="opera: no package contains this domain; choose"):
         documents(replace(config, source="packages", domains=["opera"]), {})

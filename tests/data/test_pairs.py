@@ -1,4 +1,4 @@
-"""Pairs become sequences of which only the response is learnt."""
+"""Pairs become sequences; only the response is learnt."""
 
 import json
 from dataclasses import replace

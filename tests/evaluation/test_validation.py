@@ -321,7 +321,7 @@ FAULTS = {
             s.inputs.estimates[1], lambda a: rename(a, "order", "random-0000", "random-0001")),
         ["order0@reference/0.h5", "random-0001", "rule `estimate`"]),
     "truth shard left out": (
-        lambda s: s.inputs.truth.pop(), ["no truth of order", "rule `truth`"]),
+        lambda s: s.inputs.truth.pop(), ["has no true outcome", "rule `truth`"]),
     "baseline without shards": (
         lambda s: [s.inputs.estimates.remove(p) for p in s.inputs.estimates[:] if "/ridge/" in p],
         ["estimates/ridge", "rule `ridge`"]),

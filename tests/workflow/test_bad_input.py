@@ -191,7 +191,7 @@ PARSED = {  # the content of a config file, and the error line of Snakemake
     "out of range": ("optimizer: {beta1: 1.5}", "optimizer.beta1: must be less than 1"),
     "unknown domain": (
         "corpus: {domains: [opera]}",
-        "corpus.domains: opera: no package holds this domain",
+        "corpus.domains: opera: no package contains this domain",
     ),
     "unknown metric": (
         "curriculum: {objective: [{metric: heldout/opera, weight: 1.0}]}",

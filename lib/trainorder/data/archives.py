@@ -1,6 +1,6 @@
 """The pinned archives of text and of a pretrained model: download and verification.
 
-`packages` says what the archives of text hold and reads them.
+`packages` reads the archives of text.
 """
 
 import shutil
@@ -104,7 +104,7 @@ def select(domains: Sequence[str] | None) -> list[Archive]:
     """Return the archives of text for `domains`, in that sequence; None selects all of them.
 
     Raises:
-        UserError: no archive holds one of the domains.
+        UserError: a domain is in no archive.
 
     """
     known = {archive.domain: archive for archive in TEXTS}
@@ -112,14 +112,19 @@ def select(domains: Sequence[str] | None) -> list[Archive]:
     for domain in selected:
         if domain not in known:
             raise UserError(
-                f"config: corpus.domains: {domain}: no package holds this domain; "
+                f"config: corpus.domains: {domain}: no package contains this domain; "
                 f"choose from {', '.join(known)}"
             )
     return [known[domain] for domain in selected]
 
 
 def of_file(name: str) -> Archive:
-    """Return the pinned archive with the file name `name` (KeyError: there is none)."""
+    """Return the pinned archive with the file name `name`.
+
+    Raises:
+        KeyError: no archive has this name.
+
+    """
     return {pinned.archive: pinned for pinned in ARCHIVES}[name]
 
 
@@ -162,9 +167,9 @@ def _download(pinned: Archive, folder: Path) -> None:
     pin = f"{pinned.name}=={pinned.version}"
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{pin} --hash=sha256:{pinned.sha256}\n", encoding="utf-8")
-    # Not `--no-binary :all:`: pip would then build its build tools from source, too.
-    kind = ["--no-binary", pinned.name] if pinned.kind == "sdist" else ["--only-binary", ":all:"]
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", *kind]
+    # With `--no-binary :all:`, pip would build its build tools from source, too.
+    options = ["--no-binary", pinned.name] if pinned.kind == "sdist" else ["--only-binary", ":all:"]
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", *options]
     command += ["--disable-pip-version-check", "--no-input", "--retries", "2", "--quiet"]
     command += ["--dest", str(folder), "--requirement", str(requirements)]
     try:

@@ -22,7 +22,7 @@ from trainorder.errors import UserError
 Read = Callable[..., list[str]]  # maps row numbers, and a column, to texts
 Packs = dict[str, dict[str, Packed]]  # by domain and part
 
-_TRAINING_CHARACTERS = 2000  # of tokenizer training text, for each token of the vocabulary
+_TRAINING_CHARACTERS = 2000  # of training text for the tokenizer, for each token of the vocabulary
 _LEAST_SHARE = 1 / 8  # of the largest part's text: a small part still sees many documents
 _REMEDY = {
     HELDOUT: "corpus.heldout_sequences",
@@ -116,7 +116,7 @@ def _divided(
     if config.tokenizer is None:  # its training needs warm-up text, even without warm-up steps
         shares[WARMUP] = max(sequences.values())
     weights = characters
-    if config.pairs:  # each fills a sequence, whatever its length
+    if config.pairs:  # every pair fills one sequence, whatever its length
         weights = np.ones_like(characters)
     else:
         least = _LEAST_SHARE * max(shares.values())
@@ -154,7 +154,7 @@ class _Packer:
     seed: int
 
     def pack(self, domain: str, part: str, documents: _Documents) -> Packed:
-        """Return the sequences; a `UserError` if there is too little text."""
+        """Return the sequences; raise a `UserError` if there is too little text."""
         shape = (self.sizes.sequences[domain][part], self.config.sequence_length)
         try:
             if self.config.pairs:

@@ -43,7 +43,8 @@ def _domains(rows: "datasets.Dataset", config: CorpusConfig, where: str, default
     """Return the domain of each row: its domain column, or `default` if there is no such column."""
     if config.domain_column not in rows.column_names:
         return [default] * len(rows)
-    names = getattr(rows.features[config.domain_column], "names", None)  # of class labels
+    feature = rows.features[config.domain_column]
+    names = getattr(feature, "names", None)  # of class labels, which are stored as numbers
     values = rows[config.domain_column]
     if names is not None:
         values = [names[value] for value in values]

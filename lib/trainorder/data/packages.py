@@ -27,7 +27,7 @@ _HEADING = re.compile(
 _BYLINE = re.compile(r"\A.*?by William Shakespeare\s*", re.DOTALL)
 _SHORTEST_SCENE = 400  # characters; a shorter part is only a heading or a stage direction
 
-# Notes of the web edition, which are not words of the speaker.
+# Notes that the editors of the web edition added to the speeches.
 _EDITOR = re.compile(r"\[ ?(?:see app|read before|delivered|as delivered|app )[^\]]*\]", re.I)
 
 
@@ -53,11 +53,11 @@ def _chapters(archive: Path) -> Iterator[str]:
 
 
 def _scenes(archive: Path) -> Iterator[str]:
-    """Yield the scenes of Shakespeare's plays, and his poems whole.
+    """Yield the scenes of Shakespeare's plays, and his poems as wholes.
 
-    A work is cut at its act and scene headings, so that one part of the corpus holds passages of
-    many works. Title, cast and setting come before the first heading and are removed. The texts in
-    the archive have no Project Gutenberg header or footer.
+    A work is cut at its act and scene headings, so that every part of the corpus contains passages
+    of many works. Title, cast and setting come before the first heading and are removed. The texts
+    in the archive have no Project Gutenberg header or footer.
     """
     for work in _tar_texts(archive, _WORK):
         parts = _HEADING.split(_BYLINE.sub("", work, count=1))

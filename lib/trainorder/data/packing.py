@@ -27,7 +27,7 @@ class Packed:
 
     Attributes:
         sequences: (n, L) int32.
-        documents: number of documents that the sequences contain text of.
+        documents: number of documents with text in the sequences.
         cut: number of pairs that were cut.
 
     """
@@ -109,8 +109,8 @@ def pack(
     """Pack excerpts of documents, each followed by the end-of-text token, into sequences.
 
     All excerpts have the same size limit: the smallest that fills the sequences if every document
-    gives one excerpt, but at least `_SHORTEST` sequences. With many documents only the first ones
-    are used. With little text documents are used whole.
+    gives one excerpt, but at least `_SHORTEST` sequences. With many documents, only the first ones
+    are used. With little text, whole documents are used.
 
     Args:
         read: returns the texts of documents by number.

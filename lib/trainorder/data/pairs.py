@@ -1,4 +1,4 @@
-"""Pack pairs of prompt and response into sequences, of which only the response is learnt."""
+"""Pack pairs of prompt and response into sequences; only the response is learnt."""
 
 from collections.abc import Sequence
 

@@ -83,7 +83,7 @@ def _origin(domain: str, config: CorpusConfig) -> dict[str, Any]:
 
 
 def _files_of(domain: str, config: CorpusConfig) -> list[str]:
-    """Return the files that may hold text of a domain: the name of a .txt file is its domain."""
+    """Return the files that may have text of a domain: the name of a .txt file is its domain."""
     return [
         name for name in config.files if Path(name).suffix != ".txt" or Path(name).stem == domain
     ]

@@ -4,8 +4,8 @@ The corpus is one safetensors file with the integer tensors
 
     units (U, unit_size, L)    heldout (D, n, L)    warmup (N, L)
 
-`warmup` is needed only if the study trains the warm-up, in this sequence. The metadata contains as
-JSON `domains` (D names), `unit_domains` (for each unit a domain or `mixed`) and `vocabulary` (the
+`warmup` is needed only if the study trains the warm-up, in this sequence. The metadata contains, as
+JSON, `domains` (D names), `unit_domains` (for each unit a domain or `mixed`) and `vocabulary` (the
 number of tokens of the tokenizer). Sequences are used as they are.
 """
 

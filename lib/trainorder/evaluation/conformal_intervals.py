@@ -1,4 +1,4 @@
-"""Split-conformal prediction intervals of an estimate, and the range of estimates they hold for.
+"""Split-conformal prediction intervals, and the range of estimates for which they are calibrated.
 
 Vovk, Gammerman and Shafer 2005; Lei et al. 2018 (arXiv 1604.04173), section 2.2.
 """

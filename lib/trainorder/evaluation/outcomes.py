@@ -106,7 +106,7 @@ def read_truth(
     truth = _join(shards, names)
     if missing := sorted(set(names) - set(truth.orders)):
         where = Path(files[0]).parent if files else "truth"
-        raise UserError(f"{where}: no truth of order `{missing[0]}`; rerun rule `{rule}`")
+        raise UserError(f"{where}: order `{missing[0]}` has no true outcome; rerun rule `{rule}`")
     return truth
 
 
@@ -203,10 +203,10 @@ class _Shard:
     def check_against(self, truth: Outcomes) -> None:
         if set(self.arrays["metric"]) != set(truth.metrics):
             name = sorted(set(self.arrays["metric"]) ^ set(truth.metrics))[0]
-            raise self.error(f"metric `{name}` is not in both truth and estimates")
+            raise self.error(f"metric `{name}` is missing in the truth or in the estimates")
         rows = truth.sketch.shape[1]
         if len(self.arrays["order"]) and self.arrays["sketch"].shape[1:] != (rows,):
-            raise self.error(f"its sketches do not have {rows} rows like those of the truth")
+            raise self.error(f"its sketches do not have {rows} rows, as those of the truth have")
 
 
 def _join(
@@ -224,7 +224,7 @@ def _join(
     def gather(field: str) -> Floats:
         parts = [shards[shard].arrays[field][row] for shard, row in rows]
         if len({part.shape for part in parts}) > 1:
-            raise shards[-1].error(f"`{field}` has another width than in the other shards")
+            raise shards[-1].error(f"the width of `{field}` differs from that in the other shards")
         return np.stack(parts) if parts else np.empty((0, 0))
 
     def gather_metrics(field: str, empty: tuple[int, ...]) -> Floats:

@@ -1,4 +1,4 @@
-"""Reads metrics and losses off parameters."""
+"""Evaluates metrics and losses at given parameters."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from trainorder.training.problem import LanguageProblem
 def evaluate(problem: LanguageProblem, parameters: Tensor) -> np.ndarray:
     """Return the metrics (O, M), in nats per token, of parameters (O, P).
 
-    Rows that are one expanded row (stride 0) are evaluated once.
+    If all rows are views of one row (stride 0), it is evaluated once.
     """
     if parameters.stride(0) == 0:
         return np.tile(problem.evaluate(parameters[0]), (len(parameters), 1))

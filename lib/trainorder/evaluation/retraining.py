@@ -168,8 +168,8 @@ def _read_existing(
 ) -> _Trained:
     """Read the order that an existing run followed.
 
-    Losses between checkpoints are NaN: no truth is read from interpolated parameters. The order
-    does not count as an order, nor its time as evaluation: costs are per retrained order.
+    Losses between checkpoints are NaN, because the parameters there are interpolated. The costs
+    count neither this order nor the time of its evaluation, because they are per retrained order.
     """
     run = setup.existing_run
     assert run is not None

@@ -97,7 +97,7 @@ def _errors_before_end(
         return []
     if estimated.shape != true.shape:
         raise UserError(
-            f"estimates/{paired.name}: the trajectory of `{order}` has another shape than that of "
-            "the truth; rerun rule `estimate`"
+            f"estimates/{paired.name}: the trajectory of `{order}` has a different shape from that "
+            "of the truth; rerun rule `estimate`"
         )
     return [float(x) for x in relative_norm(estimated - true, true[-1] - end)[:-1]]

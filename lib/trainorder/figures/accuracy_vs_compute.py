@@ -15,7 +15,7 @@ from trainorder.figures import style
 
 METRIC = "heldout"
 _APART = 0.1  # share of the compute axis: marks that are nearer share a column of numbers
-_LINE = 0.045  # share of the order-LDS axis: smallest distance of the numbers in a column
+_LINE = 0.045  # share of the order-LDS axis: smallest distance between the numbers of a column
 
 
 class Mark(NamedTuple):
@@ -121,9 +121,8 @@ def labels(
 ) -> list[Label]:
     """Return the places of the numbers of the marks, in columns beside the marks.
 
-    adjustText was compared on the default study, and on the same study with almost equal costs: it
-    writes numbers on the bars of other marks, and its result depends on a time limit and on the
-    global random state, so that a figure is not the same each time.
+    The package adjustText is not used: it writes numbers on the bars of other marks. Its result
+    also depends on a time limit and on the global random state, so figures would not be stable.
 
     Among marks with similar compute, the cheaper half has its column on the left, the others on the
     right.

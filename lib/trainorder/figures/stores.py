@@ -25,7 +25,7 @@ PANELS = {
     "loss_error": "error of the held-out loss\n(nats per token)",
 }
 _PUBLISHED = "jl"  # the random projection of the published method
-_STANDS_FOR = {"nystrom": "taylor1", "reduced": "nystrom"}  # the estimator that a model reproduces
+_REPRODUCED = {"nystrom": "taylor1", "reduced": "nystrom"}  # the estimator that a model reproduces
 _MODEL_MARKERS = {"nystrom": "h", "reduced": "<"}
 _SINGLE = ("float16", "int8")  # kinds with one size only
 _COLOURS = {  # one colour for each family; dashes and markers for its members
@@ -140,7 +140,7 @@ def models(results: Results) -> dict[str, tuple[int, float]]:
     result = {}
     for name in results.estimators:
         method, _, path = name.partition("@")
-        whole = results.estimates.get(f"{_STANDS_FOR.get(method)}@{path}", {})
+        whole = results.estimates.get(f"{_REPRODUCED.get(method)}@{path}", {})
         common = [o for o in results.estimates[name] if o in whole and results.split(o) == "random"]
         if common:
             errors = [
@@ -163,7 +163,7 @@ def _models(axes: Axes, results: Results) -> None:
 
 def _model_handles(results: Results) -> list[Artist]:
     return [
-        Line2D([], [], **_model_look(name), label=f"{name}, against {_STANDS_FOR[method]}")
+        Line2D([], [], **_model_look(name), label=f"{name}, against {_REPRODUCED[method]}")
         for name in models(results)
         for method in [name.partition("@")[0]]
     ]

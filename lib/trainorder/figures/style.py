@@ -17,7 +17,7 @@ WIDTH = 10.0  # inches; the width of the report's text
 LOSS = "held-out loss (nats per token)"
 GREY = "0.6"
 
-# Splits differ in marker, fill and colour, so that any one of them is enough.
+# Splits differ in marker, fill and colour; each of these alone tells them apart.
 SPLITS: dict[str, dict[str, Any]] = {
     "calibration": {"marker": "o", "s": 9, "facecolor": GREY, "edgecolor": "none"},
     "random": {"marker": "o", "s": 20, "facecolor": "#31688e", "edgecolor": "none", "alpha": 0.8},

@@ -12,8 +12,9 @@ from trainorder.planning.sizes import Sizes
 from trainorder.planning.stage import Stage, Work
 from trainorder.planning.truth_stages import after_reference, truth_stage
 
-_PROPOSALS, _FIELD, _WAYS = 8, 6, 3  # searched orders; orders of the field; ways to move a unit
-_NEIGHBOURS, _BRED, _CLIMBS = 512, 200, 4  # scored together; bred a round; local searches
+_PROPOSALS, _HEURISTIC, _WAYS = 8, 6, 3  # searched orders; heuristic orders; ways to move a unit
+_NEIGHBOURS = 512  # orders that a local search scores in one round
+_CHILDREN, _SEARCHES = 200, 4  # new orders in a generation; local searches
 
 
 def curriculum_stages(s: Sizes) -> Iterator[Stage]:
@@ -23,11 +24,11 @@ def curriculum_stages(s: Sizes) -> Iterator[Stage]:
     c = CurriculumConfig(**s.config["curriculum"])
     q, r, _ = basis_sizes(s, "barycentre")
     free = not (c.pinned or c.quotas) and c.furthest is None
-    proposals = _PROPOSALS if free else _PROPOSALS - 2  # pairs of units know no constraints
-    field = _FIELD - (2 if s.corpus.source == "tokens" else 0)  # none by length without text
-    replayed = proposals + s.counts["structured"] + field
-    climbed = min(c.rounds, s.U) * _NEIGHBOURS  # until no neighbour is better
-    scored = c.random + _CLIMBS * climbed + (1 + c.rounds) * _BRED
+    proposals = _PROPOSALS if free else _PROPOSALS - 2  # the pair searches ignore constraints
+    heuristic = _HEURISTIC - (2 if s.corpus.source == "tokens" else 0)  # by length needs text
+    replayed = proposals + s.counts["structured"] + heuristic
+    neighbours = min(c.rounds, s.U) * _NEIGHBOURS  # until no neighbour is better
+    scored = c.random + _SEARCHES * neighbours + (1 + c.rounds) * _CHILDREN
     read = pattern_count(s) * (r + s.R * s.D)
     work: Work = defaultdict(float)
     work[Operation("forward", s.S)] += 2 * s.U
@@ -42,7 +43,7 @@ def curriculum_stages(s: Sizes) -> Iterator[Stage]:
         files=("curriculum/candidates.json",),
         rows=4 * replayed + q,
     )
-    orders = field + min(c.retrained, proposals)
+    orders = heuristic + min(c.retrained, proposals)
     yield truth_stage(s, "candidate_truth", ("propose",), orders, 2, s.R)
 
 

@@ -54,7 +54,7 @@ def _probes(s: Sizes, path: str, after: tuple[str, ...]) -> Stage:
     schedules = probes.SCHEDULES - 1  # the last one checks the error
     replayed = schedules * s.T * s.P
     rows = anchors * s.U + c.anchors * clusters * r
-    kept = FLOAT * s.P * (q + 2 * anchors + 1 + c.unit_directions)
+    stored = FLOAT * s.P * (q + 2 * anchors + 1 + c.unit_directions)
     work[Operation("update")] += replays * replayed + 2 * s.P * measured * clusters
     work[Operation("product")] += s.P * (
         (replays - 2) * schedules * s.T * 3 * r * c.anchors  # replays with curvature
@@ -62,14 +62,14 @@ def _probes(s: Sizes, path: str, after: tuple[str, ...]) -> Stage:
         + c.anchors * clusters * r * (r + q)
         + replays * (6 * schedules) ** 2
     )
-    work[Operation("hash")] += HASHES_PER_STORED_BYTE * kept
+    work[Operation("hash")] += HASHES_PER_STORED_BYTE * stored
     return Stage(
         f"probes/{path}",
         after,
         counts={"goals": s.D, "sequences": measured * pool},
         work=work,
         files=(f"store/{path}/probed.h5", f"store/{path}/probes.json"),
-        bytes=kept,
+        bytes=stored,
         rows=rows + 2 * c.anchors * (clusters + 1) * (r + 1) + 10 * schedules + 3 * q,
     )
 
@@ -99,7 +99,7 @@ def _curvature(s: Sizes, path: str) -> Stage:
     c, clusters = s.curvature, len(s.pools)
     q, r, anchors = basis_sizes(s, path)
     scales = 1 + 2 * FLOAT / BLOCK
-    made = int(
+    stored = int(
         s.P * ((r + (q - r) / 2) * scales + 4 * anchors)
         + FLOAT * q * (anchors * s.U + c.anchors * clusters * r + s.U * c.unit_directions)
     )
@@ -107,12 +107,12 @@ def _curvature(s: Sizes, path: str) -> Stage:
         f"curvature/{path}",
         (f"unit_curvature/{path}",),
         work={
-            Operation("hash"): 2 * HASHES_PER_STORED_BYTE * made,  # written and read back
+            Operation("hash"): 2 * HASHES_PER_STORED_BYTE * stored,  # written and read back
             # The error of rounding: two gradients of each unit, unrounded and rounded.
             Operation("product"): 2 * s.P * (2 * s.U * q + (c.unit_directions + 1) * r),
         },
         files=(f"store/{path}/curvature.h5", f"store/{path}/units.json"),
-        bytes=made,
+        bytes=stored,
         rows=2 * (q + 2 * anchors) + c.unit_directions + 8,
     )
 
@@ -123,7 +123,7 @@ def halves(size: int) -> list[int]:
 
 
 def pattern_count(s: Sizes) -> int:
-    """Return the matrices at a knot of the reduced model: the preconditioner and its patterns."""
+    """Return how many matrices a knot of the reduced model has: the preconditioner and patterns."""
     return 1 + (reduced.PATTERNS if s.optimizer.adaptive else 0)
 
 

@@ -10,7 +10,7 @@ from trainorder.planning.stage import HASHES_PER_STORED_BYTE, STATE_PASSES, Stag
 
 
 def expansion_stages(s: Sizes) -> Iterator[Stage]:
-    """Yield the stages `table`, `clusters` and `barycentre`, as far as estimators use them."""
+    """Yield the stages `table`, `clusters` and `barycentre`, those that an estimator uses."""
     curved = s.paths(lambda m: m.uses_curvature)
     if "reference" in s.paths(lambda m: m.uses_table):
         gradients = s.reference_anchors * s.U
@@ -43,21 +43,21 @@ def expansion_stages(s: Sizes) -> Iterator[Stage]:
 
 def _barycentre(s: Sizes) -> Stage:
     pooled = 0 if s.expansion.anchors == "all" else s.T - 1 + s.anchors
-    gradients, made = s.anchors * s.U, s.path_bytes + s.table_bytes("barycentre")
+    gradients, stored = s.anchors * s.U, s.path_bytes + s.table_bytes("barycentre")
     work = Work(float, {Operation("gradient", s.S): gradients})
     for pool in s.pools:
         for part in np.array_split(np.arange(pool), min(4, pool)):
             work[Operation("gradient", len(part))] += pooled
     # Moments in double precision: of the parts of the pools, and of the units at the anchors.
     work[Operation("update")] += s.P * (4 * len(s.pools) * pooled + gradients)
-    work[Operation("hash")] += STATE_PASSES * HASHES_PER_STORED_BYTE * made
+    work[Operation("hash")] += STATE_PASSES * HASHES_PER_STORED_BYTE * stored
     return Stage(
         "barycentre",
         ("clusters",),
         counts={"gradients": gradients, "sequences": pooled * sum(s.pools)},
         work=work,
         files=("store/barycentre/path.h5", "store/barycentre/table-0.h5"),
-        bytes=made,
-        scratch=made,
+        bytes=stored,
+        scratch=stored,
         rows=18 + 7 * len(s.pools),
     )

@@ -1,4 +1,4 @@
-"""The sizes that decide the costs of a study, as far as its configuration tells them."""
+"""The sizes that decide the costs of a study, computed from its configuration."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -118,7 +118,7 @@ class Sizes:
         return [min(self.expansion.pool, units * self.S) for units in members if units]
 
     def paths(self, fits: Callable[[Method], bool]) -> list[str]:
-        """Return the expansion paths of the estimators for whose method `fits` holds."""
+        """Return the expansion paths of the estimators with a method for which `fits` is true."""
         return sorted(
             {e.path for e in self.estimators if e.descriptor.takes_path and fits(e.descriptor)}
         )

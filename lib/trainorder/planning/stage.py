@@ -1,4 +1,4 @@
-"""What a stage of a study is, and what its work is counted in."""
+"""A stage of a study, and the units in which its work is counted."""
 
 from collections import defaultdict
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What each stage of a study does, as far as its configuration tells: passes, numbers, bytes.
+"""The passes, numbers and bytes of each stage of a study, computed from its configuration.
 
 The counts are those that the jobs write to `costs/`. The work is counted in the operations that
 `machine_speed` times: passes, and what replays and products of matrices add.
@@ -19,7 +19,7 @@ _IN_THE_STORE = ("reference", "table", "barycentre", "curvature", "reduced")
 
 
 def stages(sizes: Sizes) -> list[Stage]:
-    """Return the stages of a study; each comes after those that it waits for."""
+    """Return the stages of a study, each after the stages that it waits for."""
     precompute = [
         *training_stages(sizes),
         *expansion_stages(sizes),

@@ -13,7 +13,7 @@ from trainorder.training.optimizer import MOMENTS
 def training_stages(s: Sizes) -> Iterator[Stage]:
     """Yield the stages `corpus`, `warm`, `orders` and `reference`."""
     batch, length = s.window.sequences_per_step, s.corpus.sequence_length
-    # An existing run is read; only some of its steps are trained, to check it.
+    # An existing run is read. Only some of its steps are trained again, as a check.
     run = RunConfig(**s.config["run"]) if s.config["run"] else None
     warmup = 0 if run else s.window.warmup_steps
     steps = _checked_steps(run, s.window) if run else s.T

@@ -26,8 +26,8 @@ CONFIG, PROVENANCE = "config.yaml", "provenance.json"
 def write_bundle(results: Path, output: Path) -> None:
     """Publish the archive of the study in `results`; the same files give the same bytes.
 
-    It holds the files under `results/<study>/`, with the configuration, seeds, versions and machine
-    that they were made with, and a list of checksums as `sha256sum -c` reads it.
+    It contains the result files under `results/<study>/`, the configuration, seeds, versions and
+    machine of the study, and a list of checksums for `sha256sum -c`.
 
     Raises:
         UserError: the study is not complete.
@@ -90,7 +90,7 @@ def unpack(archive: Path, into: Path) -> Path:
         with publish(into / name) as partial:
             partial.write_bytes(content)
     now = time.time_ns()
-    for name in contents:  # equal ages, or Snakemake takes some files for outdated
+    for name in contents:  # with different ages, Snakemake would treat some files as outdated
         os.utime(into / name, ns=(now, now))
     return into / folder
 

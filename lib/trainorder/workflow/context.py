@@ -1,4 +1,4 @@
-"""What the jobs of a study have in common: learning problem, optimizer and start of the window.
+"""The objects that most jobs need: learning problem, optimizer and start of the window.
 
 Orders and the stored expansion are opened by `orders.order_book.OrderBook`, `expansion.store` and
 `estimators.open_estimator`. They are not part of `Context`: a job's code hash covers all modules
@@ -18,8 +18,8 @@ class Context:
     """The inputs and params of a job as objects; each is built at its first use.
 
     Attributes:
-        job: its input `corpus` and its params `problem`, `window`, `optimizer` and `key` are read,
-            those that the job has.
+        job: the job; its input `corpus` and its params `problem`, `window`, `optimizer` and `key`
+            are read when an attribute needs them.
 
     """
 

@@ -2,7 +2,7 @@
 
 A script defines `main(job)` and calls `run(main, globals().get("snakemake"))`. Under Snakemake the
 named inputs, outputs and params of the job come from its rule. They are also written to a JSON file
-beside its log, with the memory that it may hold, so that the same job can be run again by hand:
+beside its log, with its memory limit, so that the same job can be run again by hand:
 `python scripts/truth.py results/default/logs/truth-0.json`.
 """
 

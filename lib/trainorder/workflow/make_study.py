@@ -46,7 +46,7 @@ def run_study(arguments: Sequence[str], snakemake: Sequence[str]) -> int:
         if status or not note.exists() or _DRYRUN & set(arguments):
             return status
         results = Path(note.read_text(encoding="utf-8"))
-    if not (results / "validation.json").exists():  # only a part of the study was asked for
+    if not (results / "validation.json").exists():  # only a part of the study was requested
         return 0
     status = _status([*command, "--report", str(REPORT), *arguments], dict(os.environ))
     if status == 0:
@@ -71,7 +71,7 @@ def _status(command: Sequence[str], environment: dict[str, str]) -> int:
 
 @contextmanager
 def _signals_passed_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Leave Ctrl-C to the process, which the terminal sends it to as well; pass on SIGTERM."""
+    """Ignore Ctrl-C, which the terminal also sends to the process; pass on SIGTERM."""
 
     def ignore(number: int, frame: FrameType | None) -> None:
         pass

@@ -16,7 +16,7 @@ _NOTHING = "Nothing to be done"  # how Snakemake says that the study is finished
 @dataclass
 class _Job:
     rule: str
-    name: str  # what tells it from other jobs of the rule, apart from the number of its shard
+    name: str  # its wildcards other than the number of the shard
     start: float  # seconds since the epoch
 
 
@@ -29,7 +29,7 @@ class Progress:
         self._planned: Counter[str] = Counter()  # jobs by rule
         self._done: Counter[str] = Counter()
         self._running: dict[int, _Job] = {}
-        self._finished: list[str] = []  # lines that wait for the share done
+        self._finished: list[str] = []  # lines that are printed with the next share done
 
     def lines(self, record: LogRecord) -> list[str]:
         """Return the lines to print for a log record of Snakemake."""

@@ -95,7 +95,7 @@ class Settings:
 
     @classmethod
     def checked(cls, config: Mapping[str, Any], invocation: Invocation) -> "Settings":
-        """Return the settings of a configuration, once it and the files that it names are checked.
+        """Check a configuration and the files that it names, and return its settings.
 
         Raises:
             UserError: a key, a file, or a stored result does not fit.
@@ -380,9 +380,9 @@ class Settings:
 
     @property
     def reference_anchors(self) -> int | None:
-        """Number of anchors along the reference path; None: every step.
+        """Number of anchors along the reference path; None if every step is an anchor.
 
-        `auto` is every step there, as the published method needs neighbouring steps.
+        `auto` means every step here, because the published method needs neighbouring steps.
         """
         anchors = self.config["expansion"]["anchors"]
         return anchors if isinstance(anchors, int) else None
@@ -402,8 +402,8 @@ class Settings:
 
         Args:
             script: a file of the folder `scripts`.
-            estimators: those whose classes the script imports when it runs. Their classes and
-                descriptors count; an edit of another estimator changes nothing.
+            estimators: the estimators that the script imports when it runs. Only their classes and
+                descriptors count.
 
         """
         names = [estimator.descriptor.implementation for estimator in estimators]
@@ -476,7 +476,7 @@ def _check_orders(path: str | None, config: Mapping[str, Any]) -> None:
 
 
 def _run_files(config: Mapping[str, Any]) -> list[str]:
-    """Return the files of the existing run's checkpoints, once they are checked."""
+    """Check the checkpoints of the existing run and return their files."""
     run, window = config["run"], WindowConfig(**config["window"])
     if not run:
         return []
@@ -490,7 +490,7 @@ def _run_files(config: Mapping[str, Any]) -> list[str]:
 
 
 def _completed(config: Mapping[str, Any], invocation: Invocation) -> Config:
-    """Return the configuration with the device and the tokenizer that it leaves open."""
+    """Return the configuration with its open choices filled in: device and tokenizer."""
     completed = deepcopy(dict(config))
     if completed["device"] == "auto":
         completed["device"] = _device(invocation)
