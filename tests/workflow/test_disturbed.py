@@ -9,11 +9,12 @@ import os
 import shutil
 import signal
 from itertools import count
+from pathlib import Path
 
 import pytest
 
 from configs import replaced
-from forking import Driver, can_mount, jumping_clock, kill_at_publication, little_memory
+from forking import DRAWN, Driver, can_mount, jumping_clock, kill_at_publication, little_memory
 from trainorder.workflow.bundle import write_bundle
 from workflow_tree import RESULTS, Tree, assert_one_line, lasting
 
@@ -54,7 +55,13 @@ def record_of(finished, tree, job):
             "output": {"bundle": str(RESULTS / "smoke.tar.gz")},
             "params": {},
         }
-    return finished.job_elsewhere(job)
+    record = finished.job_elsewhere(job)
+    if job == "figures":
+        record["output"] = {
+            kind: [path for path in paths if Path(path).stem in DRAWN]
+            for kind, paths in record["output"].items()
+        }
+    return record
 
 
 def outputs(record):

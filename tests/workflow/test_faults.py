@@ -325,7 +325,7 @@ def test_snakemake_killed_and_resumed_on_one_core_gives_the_bytes_of_two(finishe
         orders = (tree.results / "orders.json").exists()
         return orders and any((tree.results / ".work").rglob("*.h5"))
 
-    process = tree.started(*study)
+    process = tree.started(*study, forks=False)
     try:
         wait_until(midway, process, timeout=600)
         os.kill(process.pid, signal.SIGKILL)  # the script of its job goes on
@@ -334,12 +334,12 @@ def test_snakemake_killed_and_resumed_on_one_core_gives_the_bytes_of_two(finishe
         before = {
             name: states(tree.results)[tree.results / name] for name in [*done, "orders.json"]
         }
-        status, output = tree.snakemake(*study)
+        status, output = tree.snakemake(*study, forks=False)
         assert status != 0, "two Snakemakes ran in one folder"
         assert "--unlock" in output
         status, output = tree.snakemake(*study, "--unlock")
         assert status == 0, output
-        status, output = tree.snakemake(*study, timeout=1200)
+        status, output = tree.snakemake(*study, timeout=1200, forks=False)
         assert status == 0, output
     finally:
         stop(process)
