@@ -1,4 +1,4 @@
-"""The configuration: whatever is wrong with it is said in one line that names the key."""
+"""An invalid configuration raises one line that names the key."""
 
 import copy
 import re
@@ -47,9 +47,9 @@ def hub(**values):
     return changed(corpus__source="hub", corpus__hub=values)
 
 
-def order0(**more):
-    """Return an estimator entry that is right but for `more`."""
-    return {"method": "order0", "path": "reference", **more}
+def order0(**keys):
+    """Return a valid entry of the estimator `order0`, with further keys."""
+    return {"method": "order0", "path": "reference", **keys}
 
 
 RUN = {"checkpoints": str(ROOT), "order": str(SCHEMA)}
@@ -62,7 +62,7 @@ def tokens(**values):
 
 
 def filed(**values):
-    """Return it with a file of tokens that is not there."""
+    """Return it with a token file that does not exist."""
     return tokens(corpus__files=["a.safetensors"], **values)
 
 
@@ -174,7 +174,7 @@ BAD = {
     "path empty": (estimators(order0(path="")), "order0: path", "barycentre"),
     "unknown path": (estimators(order0(path="mean")), "estimators[0].path", "barycentre"),
     "guard zero": (estimators(FUT | {"guard": 0}), "estimators[0].guard", "0"),
-    # more jobs than there is work
+    # more jobs than work
     "table shards above the anchors": (
         changed(expansion__anchors=4, shards__table=5),
         "shards.table",
@@ -192,12 +192,12 @@ BAD = {
         "reduced@barycentre",
     ),
     "a search in two epochs": (changed(window__epochs=2), "curriculum", "set window.epochs to 1"),
-    "a pinned unit that is not there": (
+    "a pinned unit that does not exist": (
         changed(curriculum__pinned=[{"unit": 32, "step": 0}]),
         "curriculum.pinned",
         "unit 32 does not exist; use a unit from 0 to 31",
     ),
-    "a step that is not there": (
+    "a step that does not exist": (
         changed(curriculum__pinned=[{"unit": 0, "step": 32}]),
         "curriculum.pinned",
         "step 32 does not exist",
@@ -207,7 +207,7 @@ BAD = {
         "curriculum.pinned",
         "twice",
     ),
-    "a quota of no span": (
+    "a quota of an empty span": (
         changed(curriculum__quotas=[{"domain": "code", "first": 9, "last": 3}]),
         "curriculum.quotas",
         "steps 9 to 3",
@@ -233,7 +233,7 @@ BAD = {
         "shards.truth",
         f"{ORDERS - FIT} orders",
     ),
-    "truth shards above the orders, those to fit on among them": (
+    "truth shards above the orders, including those to fit on": (
         changed(shards__truth=ORDERS + 1, estimators=[RIDGE]),
         "shards.truth",
         f"{ORDERS} orders",
@@ -380,12 +380,12 @@ BAD = {
         "curriculum.replicates",
         "set run to null",
     ),
-    "a run that is not there": (
+    "a run that does not exist": (
         filed(run={**RUN, "checkpoints": "absent"}, estimators=UNPROXIED),
         "run.checkpoints: absent",
         "no such folder",
     ),
-    "an order that is not there": (
+    "an order that does not exist": (
         filed(run={**RUN, "order": "absent.json"}, estimators=UNPROXIED),
         "run.order: absent.json",
         "no such file",
@@ -397,7 +397,7 @@ BAD = {
     ),
     "a path with a NUL": (changed(orders__custom="a\0.json"), "orders.custom: 'a", "'\\x00'"),
     "a path of two lines": (filed(run={**RUN, "order": "a\nb"}), "run.order: 'a", "'\\n'"),
-    "a folder that no system can name": (changed(model__source="\ud800"), "model.source", "rename"),
+    "a folder with an invalid name": (changed(model__source="\ud800"), "model.source", "rename"),
     "missing order file": (changed(orders__custom="absent.json"), "orders.custom", "absent.json"),
     "missing model": (
         changed(model__source="./absent", estimators=UNPROXIED),
@@ -413,11 +413,11 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", ["gpt2", "openai-community/gpt2", "resources/models/smollm2-135m"])
-def test_a_name_of_the_hub_or_of_the_packaged_model_is_no_missing_folder(name):
+def test_names_on_the_hub_and_the_packaged_model_need_no_folder(name):
     check_files(changed(model__source=name, estimators=UNPROXIED))
 
 
-def test_a_name_in_a_folder_that_is_here_is_none_of_the_hub(tmp_path, monkeypatch):
+def test_a_name_in_an_existing_folder_is_not_a_name_on_the_hub(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "models").mkdir()
     with pytest.raises(UserError, match=r"model.source: models/absent: no such folder"):
@@ -431,7 +431,7 @@ def check_all(config):
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_configuration_is_one_line_that_names_the_key(name):
+def test_an_invalid_configuration_raises_one_line_with_the_key(name):
     config, key, hint = BAD[name]
     with pytest.raises(UserError) as caught:
         check_all(config)
@@ -455,14 +455,14 @@ LONG = 5000 * "a"
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_path_that_is_too_long_is_one_of_no_file(config, key):
+def test_a_path_that_is_too_long_does_not_exist(config, key):
     with pytest.raises(UserError, match=rf"config: {key}: a{{5000}}\S*: no such"):
         check_all(config)
 
 
 UNGUARDED = FUT | {"guard": None}
 REDUCED = {"method": "reduced", "path": "barycentre"}
-ALIKE = {  # a configuration, and the estimators that are refused for one reason
+ALIKE = {  # a configuration, and the estimators that share one error
     "only the update of Adam": (
         changed(optimizer__name="sgd"),
         ["fut@reference", "fut-unguarded@reference", "fut++@reference"],
@@ -500,14 +500,14 @@ ALIKE = {  # a configuration, and the estimators that are refused for one reason
 
 
 @pytest.mark.parametrize("reason", ALIKE)
-def test_all_estimators_that_are_refused_for_one_reason_are_named_at_once(reason):
+def test_all_estimators_with_the_same_error_are_named_together(reason):
     config, expected = ALIKE[reason]
     with pytest.raises(UserError) as caught:
         parse(config)
     message = str(caught.value)
-    assert reason in message, f"refused for another reason: {message}"
+    assert reason in message, f"another error: {message}"
     named = ", ".join(expected)
-    assert named in message, f"who mends what is named is refused once more: {message}"
+    assert named in message, f"an estimator with the same error is not named: {message}"
     others = {EstimatorConfig(**entry).name for entry in config["estimators"]} - set(expected)
     for other in others:
         assert not re.search(rf"(^|[ ,]){re.escape(other)}([ ,;]|$)", message), message
@@ -526,19 +526,19 @@ def test_a_configuration_with_a_run_is_valid(tmp_path):
     parse(config)
 
 
-def test_every_estimator_but_the_published_ones_is_taken_under_sgd():
-    taken = [e for e in DEFAULT["estimators"] if not METHODS[e["method"]].expands_adam]
-    assert len(taken) < len(DEFAULT["estimators"])
-    parse(changed(optimizer__name="sgd", estimators=taken))
+def test_every_estimator_except_the_published_ones_is_allowed_under_sgd():
+    allowed = [e for e in DEFAULT["estimators"] if not METHODS[e["method"]].expands_adam]
+    assert len(allowed) < len(DEFAULT["estimators"])
+    parse(changed(optimizer__name="sgd", estimators=allowed))
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
-def test_each_preset_laid_over_the_default_is_valid(preset):
+def test_each_preset_over_the_default_is_valid(preset):
     parse(load_config(ROOT / "config.yaml", preset))
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
-def test_each_preset_is_a_study_of_its_own(preset):
+def test_each_preset_has_its_own_study_name(preset):
     assert load_config(preset)["study"] == preset.stem, "its results would mix with another study's"
 
 
@@ -568,11 +568,11 @@ def test_the_schema_and_the_default_configuration_have_the_same_keys():
     assert schema_keys(schema) == keys(DEFAULT)
 
 
-def test_every_section_of_the_schema_refuses_unknown_keys():
+def test_every_section_of_the_schema_forbids_unknown_keys():
     def check_closed(schema, where):
         if schema.get("type") == "object":
             extra = schema.get("additionalProperties")  # a schema, where the keys are a user's
-            assert extra is False or isinstance(extra, dict), f"{where} takes any key"
+            assert extra is False or isinstance(extra, dict), f"{where} accepts any key"
         for name, child in schema.get("properties", {}).items():
             check_closed(child, f"{where}.{name}")
         for child in [*filter(None, [schema.get("items")]), *schema.get("anyOf", [])]:
@@ -604,7 +604,7 @@ def test_a_later_file_overrides_single_keys(tmp_path):
         None,
     ],
 )
-def test_a_file_that_is_no_mapping_is_one_line_with_its_name(tmp_path, content):
+def test_a_file_without_a_mapping_raises_one_line_with_its_name(tmp_path, content):
     path = tmp_path / "mine.yaml"
     if content is not None:
         path.write_bytes(content)
@@ -628,7 +628,7 @@ ANYTHING = st.recursive(
 
 @settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(key=st.sampled_from(LEAVES), value=ANYTHING)
-def test_any_value_of_any_key_is_taken_or_refused_in_one_line(key, value):
+def test_any_value_of_any_key_is_valid_or_raises_one_line(key, value):
     message = ""
     try:
         parse(changed(**{key.replace(".", "__"): value}))
@@ -643,7 +643,7 @@ def test_steps_and_sequences_of_a_window():
     assert window.sequences_per_step == 6
 
 
-def test_estimator_names_tell_the_unguarded_variant_apart():
+def test_estimator_names_distinguish_the_unguarded_variant():
     assert EstimatorConfig("fut", "reference", guard=1.0).name == "fut@reference"
     assert EstimatorConfig("fut", "reference").name == "fut-unguarded@reference"
     assert EstimatorConfig("taylor1", "barycentre").name == "taylor1@barycentre"
@@ -651,12 +651,12 @@ def test_estimator_names_tell_the_unguarded_variant_apart():
     assert EstimatorConfig("ridge").name == "ridge"
 
 
-def test_only_the_dear_methods_are_scattered():
+def test_only_expensive_methods_are_divided_among_jobs():
     assert EstimatorConfig("taylor2", "reference").shards(4) == 4
     assert EstimatorConfig("order0", "reference", tail=1).shards(4) == 4
     assert EstimatorConfig("order0", "reference").shards(4) == 1
 
 
-def test_orders_to_fit_on_are_made_only_for_what_is_fitted():
+def test_orders_to_fit_on_exist_only_for_fitted_estimators():
     assert orders_config(DEFAULT["orders"], [order0()])["fit"] == 0
     assert orders_config(DEFAULT["orders"], [order0(), RIDGE]) == DEFAULT["orders"]

@@ -1,4 +1,4 @@
-"""A configuration key that nothing consumes fails here, before a user trusts it in vain."""
+"""Every configuration key is used by a rule or by the code."""
 
 import ast
 import dataclasses
@@ -41,11 +41,11 @@ SECTIONS = {
 
 def leaves(schema, prefix=()):
     """Return the path of every key of the schema that is not a section."""
-    found = []
+    paths = []
     for key, value in schema["properties"].items():
         path, section = (*prefix, key), section_of(value)
-        found += leaves(section, path) if "properties" in section and prefix == () else [path]
-    return found
+        paths += leaves(section, path) if "properties" in section and prefix == () else [path]
+    return paths
 
 
 def section_of(schema):
@@ -55,7 +55,7 @@ def section_of(schema):
 
 SCHEMA = yaml.safe_load((ROOT / "schemas" / "config.schema.yaml").read_text())
 LEAVES = leaves(SCHEMA)
-OF_NO_RESULT = [("memory_gb",)]  # every job reads it as it starts; a change reruns nothing
+NOT_IN_RULES = [("memory_gb",)]  # every job reads it as it starts; a change reruns nothing
 FIELDS = [
     (section, field.name)
     for section, kind in SECTIONS.items()
@@ -63,7 +63,7 @@ FIELDS = [
 ]
 
 
-def handed_over():
+def keys_of_rules():
     """Return the paths of keys, whole sections among them, that the rules read."""
     text = r'config((?:\[\s*["\']\w+["\']\s*\])+)'
     return {tuple(re.findall(r"\w+", keys)) for keys in re.findall(text, RULES)}
@@ -81,15 +81,15 @@ def reads(trees):
 
 def mentions(tree):
     """Return the string constants, arguments and names of a syntax tree."""
-    found = set()
+    names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.add(node.value)
+            names.add(node.value)
         elif isinstance(node, ast.arg):
-            found.add(node.arg)
+            names.add(node.arg)
         elif isinstance(node, ast.Attribute):
-            found.add(node.attr)
-    return found
+            names.add(node.attr)
+    return names
 
 
 def consuming_trees():
@@ -106,36 +106,34 @@ def consuming_trees():
 
 
 @pytest.mark.parametrize(
-    "leaf", [leaf for leaf in LEAVES if leaf not in OF_NO_RESULT], ids=".".join
+    "leaf", [leaf for leaf in LEAVES if leaf not in NOT_IN_RULES], ids=".".join
 )
-def test_every_key_is_handed_to_a_rule(leaf):
+def test_every_key_is_read_by_a_rule(leaf):
     covering = {leaf[: i + 1] for i in range(len(leaf))}
-    assert covering & handed_over(), (
-        f"no rule reads {'.'.join(leaf)}: a change of it reruns nothing"
-    )
+    assert covering & keys_of_rules(), f"no rule reads {'.'.join(leaf)}: changing it reruns nothing"
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=".".join)
 def test_every_field_is_read_by_the_code(field):
-    alone = field in handed_over()  # as a parameter of its own, under whatever name
+    alone = field in keys_of_rules()  # as its own parameter, under any name
     read = field[1] in reads(consuming_trees())
-    assert alone or read, f"{'.'.join(field)} is handed over and never read"
+    assert alone or read, f"{'.'.join(field)} is passed to a rule but never read"
 
 
 @pytest.mark.parametrize("leaf", [leaf for leaf in LEAVES if leaf[0] not in SECTIONS], ids=".".join)
 def test_every_other_key_is_named_where_it_is_used(leaf):
     named = set.union(set(), *(mentions(tree) for tree in consuming_trees()))
-    named |= {keys[-1] for keys in handed_over()}
-    assert leaf[-1] in named, f"{'.'.join(leaf)} is handed over and never read"
+    named |= {keys[-1] for keys in keys_of_rules()}
+    assert leaf[-1] in named, f"{'.'.join(leaf)} is passed to a rule but never read"
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_the_sections_have_the_fields_that_the_schema_has(section):
+def test_the_sections_have_the_fields_of_the_schema(section):
     schema = SCHEMA["properties"][section]
     keys = section_of(schema.get("items", schema))["properties"]
     assert {field.name for field in dataclasses.fields(SECTIONS[section])} == set(keys)
 
 
-def test_the_rules_read_no_key_that_the_schema_lacks():
+def test_the_rules_read_only_keys_of_the_schema():
     known = {leaf[: i + 1] for leaf in LEAVES for i in range(len(leaf))}
-    assert handed_over() <= known, f"unknown keys: {sorted(handed_over() - known)}"
+    assert keys_of_rules() <= known, f"unknown keys: {sorted(keys_of_rules() - known)}"

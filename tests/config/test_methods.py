@@ -39,14 +39,14 @@ def test_the_names_of_the_methods_are_unique_and_are_their_keys():
     ],
     ids=lambda config: config.name,
 )
-def test_a_name_is_parsed_into_the_estimator_that_it_was_written_for(config):
+def test_the_name_of_an_estimator_is_parsed_into_its_configuration(config):
     assert EstimatorConfig.from_name(config.name) == config
     assert method_of(config.name).name == config.method
     assert path_of(config.name) == config.path
 
 
 @pytest.mark.parametrize("name", ["", "magic@reference", "order0@mean", "fut-tail@reference"])
-def test_a_name_of_no_estimator_raises(name):
+def test_an_unknown_estimator_name_raises(name):
     with pytest.raises(UserError, match="unknown estimator"):
         parse_name(name)
 

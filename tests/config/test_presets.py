@@ -1,4 +1,4 @@
-"""The presets for larger models: what they are, and what they say of themselves."""
+"""The presets for larger models have the sizes that their comments state."""
 
 import re
 from collections import Counter
@@ -16,9 +16,10 @@ from trainorder.planning.stages import stages
 from trainorder.storage.formats import size_text
 
 LARGE = ("paper", "gpu", "finetune", "finetune_lora")
-# Of a GPU and its host, assumed with room to spare: floating-point operations a second, an eighth
-# to a sixth of an H100's peak in float32; numbers through AdamW, multiplications and bytes hashed
-# a second on 8 threads, all bound by memory; seconds until a job begins to compute.
+# A GPU and its host, assumed to be slower than they are. FLOPS: floating-point operations per
+# second, an eighth to a sixth of the peak of an H100 in float32. Numbers through AdamW,
+# multiplications and bytes hashed per second, on 8 threads and limited by memory. START: seconds
+# until a job begins to compute.
 FLOPS, UPDATES, PRODUCTS, HASHED, START = 10e12, 0.5e9, 20e9, 1e9, 15.0
 PASSES = {"forward": 2, "gradient": 6, "step": 6, "hvp": 12, "third": 24}  # by parameter and token
 
@@ -27,7 +28,7 @@ PASSES = {"forward": 2, "gradient": 6, "step": 6, "hvp": 12, "third": 24}  # by 
 def preset(tmp_path, monkeypatch):
     """Return a function from a preset to its configuration, without the packaged model.
 
-    Of that a folder has the shape alone, which is all that sizes follow from.
+    Its folder contains only a configuration, which determines the sizes.
     """
     monkeypatch.chdir(ROOT)
     LlamaConfig(
@@ -37,16 +38,16 @@ def preset(tmp_path, monkeypatch):
     ).save_pretrained(tmp_path)  # fmt: skip
 
     def read(name):
-        made = config(name)
-        if made["model"]["source"] is not None:
-            assert made["model"]["source"] == PACKAGED_MODEL_FOLDER
-            made["model"]["source"] = str(tmp_path)
-        return made
+        preset_config = config(name)
+        if preset_config["model"]["source"] is not None:
+            assert preset_config["model"]["source"] == PACKAGED_MODEL_FOLDER
+            preset_config["model"]["source"] = str(tmp_path)
+        return preset_config
 
     return read
 
 
-def test_paper_is_of_the_published_size(preset):
+def test_paper_has_the_published_size(preset):
     sizes = Sizes(preset("paper"))
     assert 0.19e9 < sizes.P < 0.21e9
     assert (sizes.T, sizes.U, sizes.k, sizes.window.epochs) == (256, 256, 1, 1)
@@ -54,7 +55,7 @@ def test_paper_is_of_the_published_size(preset):
     assert sizes.corpus.hub.subset == "wikitext-103-raw-v1"
 
 
-def test_gpu_is_of_its_size_and_on_the_packaged_texts(preset):
+def test_gpu_has_its_stated_size_and_the_packaged_texts(preset):
     sizes = Sizes(preset("gpu"))
     assert 10e6 < sizes.P < 50e6
     assert sizes.T == 64
@@ -77,15 +78,17 @@ def test_both_ways_of_fine_tuning_see_the_same_text(preset):
         assert first[section] == second[section]
 
 
-def counted(made):
-    """Return what a preset's stages count, in the words of its comment."""
-    sizes, found = Sizes(made), stages(Sizes(made))
-    disk, while_made = sum(stage.bytes for stage in found), max(stage.scratch for stage in found)
-    held, in_files = map(max, zip(*(vector_bytes(stage, sizes) for stage in found), strict=True))
+def size_comment(preset_config):
+    """Return the sizes of a preset's stages, in the words of its comment."""
+    sizes = Sizes(preset_config)
+    planned = stages(sizes)
+    disk, scratch = sum(stage.bytes for stage in planned), max(stage.scratch for stage in planned)
+    vectors = (vector_bytes(stage, sizes) for stage in planned)
+    in_memory, in_files = map(max, zip(*vectors, strict=True))
     return (
         f"{sizes.P / 1e6:.3g} million parameters, {size_text(disk)} of disk and "
-        f"{size_text(while_made)} more for a while, {size_text(held)} of vectors in the memory of "
-        f"a job and {size_text(in_files)} in its temporary files"
+        f"{size_text(scratch)} more for a while, {size_text(in_memory)} of vectors in the memory "
+        f"of a job and {size_text(in_files)} in its temporary files"
     )
 
 
@@ -96,8 +99,8 @@ def comment(name):
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_what_a_preset_says_that_it_takes_is_what_its_stages_count(preset, name):
-    assert counted(preset(name)) in comment(name), f"presets/{name}.yaml says something else"
+def test_the_comment_of_a_preset_states_its_sizes(preset, name):
+    assert size_comment(preset(name)) in comment(name), f"presets/{name}.yaml says something else"
 
 
 def assumed_rates(sizes):
@@ -114,12 +117,12 @@ def assumed_rates(sizes):
     return MachineSpeed(seconds, Counter(), 0, START)
 
 
-def test_gpu_takes_less_than_half_an_hour_by_its_counts(preset, tmp_path, monkeypatch):
-    made = preset("gpu")
+def test_gpu_is_planned_to_take_less_than_half_an_hour(preset, tmp_path, monkeypatch):
+    gpu = preset("gpu")
     monkeypatch.setattr(plan_module, "_machine_speed", lambda sizes, every: assumed_rates(sizes))
     for check in ("check_disk", "check_temporary"):
         monkeypatch.setattr(plan_module, check, lambda *_: None)
-    total = plan_module.plan(made, [], 16, tmp_path)["total"]
+    total = plan_module.plan(gpu, [], 16, tmp_path)["total"]
     assert total["wall_hours"] < 0.5
     assert f"{60 * total['wall_hours']:.0f} minutes" in comment("gpu")
 
@@ -128,12 +131,12 @@ LEFT_OUT = {"paper": (4e12, 50e12), "finetune": (150e9, None)}  # bytes in files
 
 
 @pytest.mark.parametrize("name", LEFT_OUT)
-def test_the_estimators_that_are_left_out_would_keep_too_much_in_files(preset, name):
-    made, (most, table) = preset(name), LEFT_OUT[name]
-    made["estimators"] = [{"method": "nystrom", "path": "barycentre"}]
-    sizes = Sizes(made)
+def test_the_omitted_estimators_would_need_too_much_disk(preset, name):
+    preset_config, (most, table) = preset(name), LEFT_OUT[name]
+    preset_config["estimators"] = [{"method": "nystrom", "path": "barycentre"}]
+    sizes = Sizes(preset_config)
     [probes] = [s for s in stages(sizes) if s.name == "probes/barycentre"]
     assert vector_bytes(probes, sizes)[1] > most
     if table is not None:
-        made["expansion"]["anchors"] = "all"
-        assert Sizes(made).table_bytes("reference") > table
+        preset_config["expansion"]["anchors"] = "all"
+        assert Sizes(preset_config).table_bytes("reference") > table

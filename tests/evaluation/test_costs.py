@@ -1,4 +1,4 @@
-"""Each estimator pays for the stages it rests on, once, and for no others."""
+"""The cost of an estimator includes each stage that it needs once, and no other stage."""
 
 import json
 
@@ -9,7 +9,8 @@ from trainorder.errors import UserError
 from trainorder.evaluation.costs import estimator_cost, read_costs
 
 CURVED = ("probes", "unit_curvature", "curvature")
-SPENT = {  # seconds of each stage's own work; powers of two, so that a sum tells its parts
+# Seconds of each stage's own work; powers of two, so that each sum has only one decomposition.
+SPENT = {
     "manifest": 1.0,
     "reference": 2.0,
     "table": 4.0,
@@ -73,7 +74,7 @@ def jobs_of(estimator):
 
 
 @pytest.mark.parametrize(("method", "path"), PRECOMPUTE, ids=lambda value: value or "none")
-def test_precompute_is_the_own_work_of_the_stages_below(method, path):
+def test_precompute_is_the_work_of_the_stages_that_an_estimator_needs(method, path):
     estimator = EstimatorConfig(method, path)
     cost = estimator_cost(estimator, jobs_of(estimator), RETRAINING, MANIFEST, ORDERS)
     expected = 0.5 + sum(SPENT[stage] for stage in PRECOMPUTE[method, path])
@@ -85,7 +86,7 @@ def test_precompute_is_the_own_work_of_the_stages_below(method, path):
     assert cost["total_retrainings"] * RETRAINING == pytest.approx(expected + 10 * each)
 
 
-def test_an_estimator_has_the_bytes_of_what_it_reads():
+def test_the_bytes_of_an_estimator_are_those_of_the_files_it_reads():
     def size(method):
         estimator = EstimatorConfig(method, "barycentre")
         return estimator_cost(estimator, jobs_of(estimator), RETRAINING, MANIFEST, ORDERS)["bytes"]
@@ -117,8 +118,8 @@ def test_stages_are_named_by_the_folders_of_their_records(tmp_path):
         path = tmp_path / f"costs/{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(job("precompute", 1.0)))
-    found = read_costs([tmp_path / f"costs/{name}.json" for name in names])
-    assert {stage: len(jobs) for stage, jobs in found.items()} == {
+    by_stage = read_costs([tmp_path / f"costs/{name}.json" for name in names])
+    assert {stage: len(jobs) for stage, jobs in by_stage.items()} == {
         "warm": 1,
         "table": 2,
         "curvature/barycentre": 1,

@@ -1,4 +1,4 @@
-"""Outcomes of replay and of training have one shape, whatever the batches."""
+"""Outcomes of replay and of training have the same shape for all batch sizes."""
 
 import numpy as np
 import pytest
@@ -79,45 +79,44 @@ def test_readouts_divide_a_training_and_do_not_change_it(tmp_path):
     assert np.array_equal(parts["along"][0, 0], first["value"][0]), "a readout is at another step"
 
 
-def test_orders_about_a_unit_report_its_loss(tmp_path):
+def test_the_loss_of_the_unit_of_interest_is_reported(tmp_path):
     problem, config, warm, _ = prepare()
     units = {ORDERS[0].name: [0], ORDERS[1].name: [1, 4]}
     sketch = SparseJL(problem.size, 64)
     training = real(warm, config, tmp_path, [6])
-    found = retrain_orders(problem, ORDERS, training, followed=[], sketch=sketch, units=units)[
-        "unit_loss"
-    ]
+    outcome = retrain_orders(problem, ORDERS, training, followed=[], sketch=sketch, units=units)
+    unit_loss = outcome["unit_loss"]
     state, _ = Checkpoints(tmp_path / "work", "1-0", 4).latest(0)
-    assert found.shape == (3, 6)
-    assert np.isfinite(found).tolist() == [
-        [i in wanted for i in range(6)] for wanted in ([0], [1, 4], [])
+    assert unit_loss.shape == (3, 6)
+    assert np.isfinite(unit_loss).tolist() == [
+        [unit in recorded for unit in range(6)] for recorded in ([0], [1, 4], [])
     ]
-    assert found[1, 4] == float(problem.loss(state.parameters, 4)), "the loss is of another unit"
+    assert unit_loss[1, 4] == float(problem.loss(state.parameters, 4)), "the loss of another unit"
 
 
-def test_replay_and_training_agree_on_what_they_report(tmp_path):
+def test_replay_and_training_return_the_same_arrays(tmp_path):
     problem, config, warm, states = prepare()
     sketch = SparseJL(problem.size, 64)
     training = real(warm, config, tmp_path, [6])
     true = retrain_orders(problem, ORDERS, training, followed=FOLLOWED, sketch=sketch, units={})
     with expansion(problem, states, config, tmp_path) as about:
-        found = replay_orders(Taylor2(about), problem, ORDERS, FOLLOWED, sketch)
-    assert found["order"] == true["order"] == [order.name for order in ORDERS]
-    assert found["metric"] == true["metric"] == ["heldout", "heldout/a", "heldout/b"]
-    assert found["trajectory_order"] == true["trajectory_order"] == FOLLOWED
+        estimated = replay_orders(Taylor2(about), problem, ORDERS, FOLLOWED, sketch)
+    assert estimated["order"] == true["order"] == [order.name for order in ORDERS]
+    assert estimated["metric"] == true["metric"] == ["heldout", "heldout/a", "heldout/b"]
+    assert estimated["trajectory_order"] == true["trajectory_order"] == FOLLOWED
     assert true["train_loss"].shape == (3, 6)
     for name in ("value", "sketch", "trajectory"):
-        assert found[name].shape == true[name].shape, f"{name} differs in shape"
-        assert np.allclose(found[name], true[name], rtol=0, atol=1e-4), f"{name} differs"
-    end = found["trajectory"][0, -1]
-    assert np.array_equal(end, found["sketch"][1]), "a trajectory does not end at its order's end"
+        assert estimated[name].shape == true[name].shape, f"{name} differs in shape"
+        assert np.allclose(estimated[name], true[name], rtol=0, atol=1e-4), f"{name} differs"
+    end = estimated["trajectory"][0, -1]
+    assert np.array_equal(end, estimated["sketch"][1]), "a trajectory ends elsewhere"
 
 
 RUN = [Order("reference", "reference", "reference", REFERENCE), *ORDERS[1:]]
 
 
-def of_a_run(problem, config, warm, states, folder, readouts):
-    """Return the outcome of RUN where the states of the reference are given."""
+def outcome_of_run(problem, config, warm, states, folder, readouts):
+    """Return the outcome of RUN, with the given states of the reference."""
     sketch, about = SparseJL(problem.size, 64), {"reference": [0, 3]}
     path.write_path(folder / "run.h5", "k", states.__getitem__, steps=6, anchors=np.arange(6))
     with opened(folder / "run.h5", "k", "reference") as file:
@@ -127,7 +126,7 @@ def of_a_run(problem, config, warm, states, folder, readouts):
         )
 
 
-def test_the_truth_of_a_run_s_order_is_what_training_it_gives_and_nothing_is_trained(tmp_path):
+def test_the_order_of_a_run_has_the_truth_of_training_without_being_trained(tmp_path):
     problem, config, warm, states = prepare()
     readouts, sketch = [2, 6], SparseJL(problem.size, 64)
     trained = retrain_orders(
@@ -139,31 +138,31 @@ def test_the_truth_of_a_run_s_order_is_what_training_it_gives_and_nothing_is_tra
         units={"reference": [0, 3]},
     )
     problem.meter.counts.clear()
-    found = of_a_run(problem, config, warm, states, tmp_path, readouts)
+    outcome = outcome_of_run(problem, config, warm, states, tmp_path, readouts)
     assert problem.meter.counts == {"orders": 2, "gradients": 12, "forwards": 3 * 2 * 2 + 6}
     assert not list((tmp_path / "work").glob("0-*")), "a trainer kept states of the reference"
-    assert found.keys() == trained.keys()
-    for name, mine in found.items():
-        theirs = trained[name]
-        if isinstance(theirs, list):
-            assert mine == theirs
+    assert outcome.keys() == trained.keys()
+    for name, values in outcome.items():
+        expected = trained[name]
+        if isinstance(expected, list):
+            assert values == expected
             continue
-        assert mine.shape == theirs.shape, f"{name} differs in shape"
-        assert np.array_equal(mine[1:], theirs[1:], equal_nan=True), f"others differ in {name}"
-        assert np.allclose(mine, theirs, rtol=0, atol=1e-6, equal_nan=True), f"{name} differs"
+        assert values.shape == expected.shape, f"{name} differs in shape"
+        assert np.array_equal(values[1:], expected[1:], equal_nan=True), f"{name} of others"
+        assert np.allclose(values, expected, rtol=0, atol=1e-6, equal_nan=True), f"{name} differs"
     end = problem.evaluate(states[-1].parameters)
-    assert np.array_equal(found["value"][0], end), "the truth is not that of the run's end"
+    assert np.array_equal(outcome["value"][0], end), "the truth is not that of the run's end"
     second = problem.evaluate(states[2].parameters)
-    assert np.array_equal(found["along"][0, 0], second), "a readout is of another state"
+    assert np.array_equal(outcome["along"][0, 0], second), "a readout is of another state"
 
 
-def test_a_run_that_diverged_is_one_line_that_names_the_step(tmp_path):
+def test_a_run_that_diverged_raises_one_line_with_the_step(tmp_path):
     problem, config, warm, states = prepare()
     states[3].parameters[:] = np.inf
     with pytest.raises(
         UserError, match=r"^order reference: step 3: a loss of the existing run"
     ) as error:
-        of_a_run(problem, config, warm, states, tmp_path, [6])
+        outcome_of_run(problem, config, warm, states, tmp_path, [6])
     assert "\n" not in str(error.value)
 
 
@@ -209,9 +208,9 @@ def test_a_gradient_is_clipped_as_a_whole_whatever_the_blocks(tmp_path, monkeypa
     assert torch.equal(whole, parts), "a block is clipped by its own norm"
 
 
-def test_nothing_followed_gives_an_empty_trajectory(tmp_path):
+def test_without_followed_orders_the_trajectory_is_empty(tmp_path):
     problem, config, _, states = prepare()
     with expansion(problem, states, config, tmp_path) as about:
-        found = replay_orders(FUT(about, 1.0), problem, ORDERS, [], SparseJL(problem.size, 64))
-    assert found["trajectory"].shape == (0, 7, 64)
-    assert torch.from_numpy(found["value"]).isfinite().all()
+        estimated = replay_orders(FUT(about, 1.0), problem, ORDERS, [], SparseJL(problem.size, 64))
+    assert estimated["trajectory"].shape == (0, 7, 64)
+    assert torch.from_numpy(estimated["value"]).isfinite().all()

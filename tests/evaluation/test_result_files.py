@@ -41,13 +41,13 @@ def test_the_docs_name_every_result_file_and_field(file):
     assert not missing, f"no page in docs/ describes {missing} of {file.name}"
 
 
-def test_a_table_without_a_column_is_one_line_that_names_file_and_rule(study):
+def test_a_table_without_a_column_raises_one_line_with_file_and_rule(study):
     TRUTH.path(study.results).write_text("order,metric\nreference,heldout\n")
     with pytest.raises(UserError, match=r"truth\.csv: .*'value'.*rerun rule `validate`"):
         Results.read(study.results)
 
 
-def test_stores_without_a_field_are_one_line_that_names_file_and_rule(study):
+def test_stores_without_a_field_raise_one_line_with_file_and_rule(study):
     path = STORES.path(study.results)
     content = json.loads(path.read_text())
     del content["stores"][0]["ratio"]

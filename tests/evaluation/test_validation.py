@@ -19,7 +19,7 @@ from trainorder.storage.sealed_hdf5 import write_arrays
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def validated(tmp_path_factory):
     study = synthetic.make(tmp_path_factory.mktemp("study"))
     return study, study.validate()
 
@@ -39,34 +39,34 @@ def table(study, estimator, metric="heldout"):
     true = {
         r["order"]: float(r["value"]) for r in rows(study.outputs.truth) if r["metric"] == metric
     }
-    found = {
+    estimated = {
         r["order"]: float(r["value"])
         for r in rows(study.outputs.estimates)
         if r["estimator"] == estimator and r["metric"] == metric
     }
-    return found, true
+    return estimated, true
 
 
-def test_rank_correlation_is_that_of_the_written_values(made):
-    study, summary = made
+def test_the_rank_correlation_is_computed_from_the_written_values(validated):
+    study, summary = validated
     for estimator in ("order0@reference", "taylor1@barycentre"):
         for metric in synthetic.METRICS:
-            found, true = table(study, estimator, metric)
-            names = [name for name in found if name.startswith("random-")]
-            expected = stats.spearmanr([found[n] for n in names], [true[n] for n in names])
+            estimated, true = table(study, estimator, metric)
+            names = [name for name in estimated if name.startswith("random-")]
+            expected = stats.spearmanr([estimated[n] for n in names], [true[n] for n in names])
             score = summary["estimators"][estimator]["order_lds"][metric]["random"]
             assert score["value"] == pytest.approx(expected.statistic), (
-                "rows of another order joined"
+                "an order was joined with the row of another one"
             )
             assert score["n"] == len(names)
             assert score["low"] <= score["value"] <= score["high"]
 
 
-def test_errors_are_those_of_the_written_values(made):
-    study, summary = made
-    found, true = table(study, "taylor1@reference")
-    names = [name for name in found if name.startswith("random-")]
-    error = np.array([found[n] - true[n] for n in names])
+def test_errors_are_computed_from_the_written_values(validated):
+    study, summary = validated
+    estimated, true = table(study, "taylor1@reference")
+    names = [name for name in estimated if name.startswith("random-")]
+    error = np.array([estimated[n] - true[n] for n in names])
     effect = np.array([true[n] - true["reference"] for n in names])
     score = summary["estimators"]["taylor1@reference"]
     assert score["mae"]["heldout"]["random"] == pytest.approx(np.abs(error).mean())
@@ -76,8 +76,8 @@ def test_errors_are_those_of_the_written_values(made):
     )
 
 
-def test_predicting_a_constant_has_relative_error_one_and_no_rank(made):
-    score = made[1]["estimators"]["constant@reference"]
+def test_predicting_a_constant_has_relative_error_one_and_no_rank(validated):
+    score = validated[1]["estimators"]["constant@reference"]
     assert score["order_lds"]["heldout"]["random"]["value"] is None
     assert score["relative_error"]["heldout"]["random"] == pytest.approx(1.0)
     assert score["parameter_error"]["random"]["mean"] == pytest.approx(1.0, rel=1e-5)
@@ -85,36 +85,38 @@ def test_predicting_a_constant_has_relative_error_one_and_no_rank(made):
     assert "the same for all" in score["verdict_reason"]
 
 
-def test_parameter_error_is_relative_to_the_displacement_from_the_reference(made):
-    score = made[1]["estimators"]["taylor1@barycentre"]["parameter_error"]["random"]
+def test_parameter_error_is_relative_to_the_displacement_from_the_reference(validated):
+    score = validated[1]["estimators"]["taylor1@barycentre"]["parameter_error"]["random"]
     assert score["mean"] == pytest.approx(0.14, rel=0.15), "not divided by the displacement?"
     assert score["low"] < score["mean"] < score["high"]
 
 
-def test_diverged_orders_are_counted_and_kept(made):
-    study, summary = made
+def test_diverged_orders_are_counted_and_kept(validated):
+    study, summary = validated
     score = summary["estimators"]["fut-unguarded@reference"]
-    found, _ = table(study, "fut-unguarded@reference")
-    assert len(found) == 75, "a diverged order was dropped from estimates.csv"
-    assert any(not math.isfinite(value) for value in found.values()), "a NaN was replaced"
+    estimated, _ = table(study, "fut-unguarded@reference")
+    assert len(estimated) == 75, "a diverged order was dropped from estimates.csv"
+    assert any(not math.isfinite(value) for value in estimated.values()), "a NaN was replaced"
     assert score["diverged"]["count"] == len(score["diverged"]["orders"]) == 74
-    assert score["order_lds"]["heldout"]["random"]["n"] == 48, "diverged ones left the correlation"
-    assert score["mae"]["heldout"]["random"] is None, "a mean over a NaN was made up"
+    assert score["order_lds"]["heldout"]["random"]["n"] == 48, "diverged orders are missing"
+    assert score["mae"]["heldout"]["random"] is None, "the mean over a NaN is not None"
     assert score["verdict"] == "not trusted"
     partly = summary["estimators"]["fut++@reference"]["diverged"]["orders"]
     limit = divergence_threshold(synthetic.VOCABULARY)
     assert partly == [n for n, v in table(study, "fut++@reference")[0].items() if v > limit]
 
 
-def test_intervals_come_from_the_calibration_orders_of_the_same_metric(made):
-    study, summary = made
+def test_intervals_come_from_the_calibration_orders_of_the_same_metric(validated):
+    study, summary = validated
     for metric in synthetic.METRICS:
-        found, true = table(study, "taylor1@reference", metric)
-        residuals = [found[n] - true[n] for n in found if n.startswith("calibration")]
+        estimated, true = table(study, "taylor1@reference", metric)
+        residuals = [estimated[n] - true[n] for n in estimated if n.startswith("calibration")]
         radius = conformal_radius(residuals, 0.9)
         score = summary["estimators"]["taylor1@reference"]
         assert score["interval_radius"][metric] == pytest.approx(radius)
-        inside = [abs(found[n] - true[n]) <= radius for n in found if n.startswith("random-")]
+        inside = [
+            abs(estimated[n] - true[n]) <= radius for n in estimated if n.startswith("random-")
+        ]
         share = binomial_share(sum(inside), len(inside), 0.95)
         assert score["coverage"][metric]["random"] == share._asdict()
         assert share.low < share.value <= share.high
@@ -134,8 +136,8 @@ def test_the_calibrated_range_is_that_of_the_calibration_estimates_and_their_rad
     ]
 
 
-def test_estimates_beyond_the_calibrated_range_are_flagged_and_counted(made):
-    study, summary = made
+def test_estimates_beyond_the_calibrated_range_are_flagged_and_counted(validated):
+    study, summary = validated
     flags = {}
     for row in rows(study.outputs.estimates):
         if row["metric"] == "heldout":
@@ -153,25 +155,25 @@ def test_estimates_beyond_the_calibrated_range_are_flagged_and_counted(made):
     assert uncalibrated["beyond"]["heldout"]["random"] is None
 
 
-def test_uncalibrated_estimators_say_so_and_what_to_do(made):
-    score = made[1]["estimators"]["taylor2@barycentre"]
+def test_an_uncalibrated_estimator_has_its_verdict_and_advice(validated):
+    score = validated[1]["estimators"]["taylor2@barycentre"]
     assert score["verdict"] == "not calibrated"
     assert "no calibration order" in score["verdict_reason"]
     assert "orders.calibration" in score["advice"]
 
 
 @pytest.mark.parametrize("name", ["ridge", "proxy"])
-def test_a_baseline_without_parameters_has_no_parameter_error_and_is_scored(made, name):
-    study, summary = made
+def test_a_baseline_without_parameters_has_no_parameter_error_and_is_scored(validated, name):
+    study, summary = validated
     score = summary["estimators"][name]
-    assert score["parameter_error"]["random"]["mean"] is None, "an error of parameters it lacks"
+    assert score["parameter_error"]["random"]["mean"] is None, "it estimates no parameters"
     assert score["order_lds"]["heldout"]["random"]["n"] == 48
-    assert score["diverged"]["count"] == 0, "a sketch that is no number was taken for divergence"
+    assert score["diverged"]["count"] == 0, "a sketch of NaN counts as diverged"
     assert name not in {row["estimator"] for row in rows(study.outputs.trajectories)}
 
 
-def test_orders_to_fit_on_are_retrained_and_in_no_score(made):
-    study, summary = made
+def test_orders_to_fit_on_are_retrained_and_in_no_score(validated):
+    study, summary = validated
     assert summary["orders"]["fit"] == 8
     assert "fit-0000" in {row["order"] for row in rows(study.outputs.truth)}
     assert not [r for r in rows(study.outputs.estimates) if r["order"].startswith("fit")]
@@ -180,14 +182,14 @@ def test_orders_to_fit_on_are_retrained_and_in_no_score(made):
         assert "fit" not in score["order_lds"]["heldout"]
 
 
-def test_the_study_has_the_verdict_of_its_best_calibrated_estimator(made):
-    summary = made[1]
+def test_the_study_has_the_verdict_of_its_best_calibrated_estimator(validated):
+    summary = validated[1]
     assert summary["best_estimator"] == "taylor1@barycentre"
     assert summary["verdict"] == summary["estimators"]["taylor1@barycentre"]["verdict"] == "trusted"
 
 
-def test_costs_are_in_retrainings(made):
-    study, summary = made
+def test_costs_are_in_retrainings(validated):
+    study, summary = validated
     costs = read_json(study.outputs.costs)
     assert costs["retraining_seconds"] == pytest.approx(1.6)
     assert costs["stages"]["truth"]["jobs"] == 4
@@ -205,8 +207,8 @@ def test_costs_are_in_retrainings(made):
     assert costs_of["taylor1@barycentre"]["precompute_retrainings"] == pytest.approx(64 / 1.6)
 
 
-def test_fitted_baselines_pay_for_the_retrainings_they_are_fitted_on(made):
-    costs = {name: score["cost"] for name, score in made[1]["estimators"].items()}
+def test_fitted_baselines_pay_for_the_retrainings_they_are_fitted_on(validated):
+    costs = {name: score["cost"] for name, score in validated[1]["estimators"].items()}
     ridge, proxy = costs["ridge"], costs["proxy"]
     assert ridge["precompute_retrainings"] == pytest.approx(8 + 0.5 / 1.6)
     assert ridge["per_order_retrainings"] == pytest.approx(0.001 / 1.6)
@@ -216,8 +218,8 @@ def test_fitted_baselines_pay_for_the_retrainings_they_are_fitted_on(made):
     assert ridge["bytes"] == proxy["bytes"] == 0
 
 
-def test_total_compute_is_that_of_all_orders_which_the_study_ranks(made):
-    summary = made[1]
+def test_total_compute_is_that_of_all_ranked_orders(validated):
+    summary = validated[1]
     for name, score in summary["estimators"].items():
         cost = score["cost"]
         each = cost["per_order_retrainings"] + (cost["evaluation_retrainings"] or 0)
@@ -229,28 +231,28 @@ def test_total_compute_is_that_of_all_orders_which_the_study_ranks(made):
     }
 
 
-def test_trajectories_end_in_the_orders_parameter_error(made):
-    study, summary = made
-    found = {}
+def test_trajectories_end_in_the_orders_parameter_error(validated):
+    study, summary = validated
+    errors = {}
     for row in rows(study.outputs.trajectories):
         if row["estimator"] == "taylor1@reference":
-            found.setdefault(row["order"], {})[int(row["step"])] = float(row["parameter_error"])
-    assert set(found["random-0000"]) == set(range(synthetic.STEPS + 1))
-    assert set(found["random-0002"]) == {synthetic.STEPS}, "every order has its end"
-    assert found["random-0000"][0] == pytest.approx(0, abs=1e-6)
-    ends = [along[synthetic.STEPS] for name, along in found.items() if name.startswith("random")]
+            errors.setdefault(row["order"], {})[int(row["step"])] = float(row["parameter_error"])
+    assert set(errors["random-0000"]) == set(range(synthetic.STEPS + 1))
+    assert set(errors["random-0002"]) == {synthetic.STEPS}, "an order has other rows than its end"
+    assert errors["random-0000"][0] == pytest.approx(0, abs=1e-6)
+    ends = [along[synthetic.STEPS] for name, along in errors.items() if name.startswith("random")]
     mean = summary["estimators"]["taylor1@reference"]["parameter_error"]["random"]["mean"]
     assert mean == pytest.approx(np.mean(ends))
 
 
-def test_json_holds_no_nan_and_csv_reads_back(made):
-    study, summary = made
+def test_json_contains_no_nan_and_csv_keeps_all_digits(validated):
+    study, summary = validated
     for path in (study.outputs.validation, study.outputs.costs):
 
-        def refuse(text, path=path):
-            raise AssertionError(f"{path} holds {text}")
+        def fail(text, path=path):
+            raise AssertionError(f"{path} contains {text}")
 
-        json.loads(Path(path).read_text(), parse_constant=refuse)
+        json.loads(Path(path).read_text(), parse_constant=fail)
     assert read_json(study.outputs.validation) == summary
     truth = {(r["order"], r["metric"]): float(r["value"]) for r in rows(study.outputs.truth)}
     with h5py.File(study.inputs.truth[0]) as file:
@@ -260,7 +262,7 @@ def test_json_holds_no_nan_and_csv_reads_back(made):
             assert truth[name, metric] == value, "digits were lost"
 
 
-def test_neither_the_order_of_shards_nor_of_metrics_matters(small):
+def test_the_sequence_of_shards_and_metrics_does_not_matter(small):
     first = small.validate()
     small.inputs.truth.reverse()
     small.inputs.estimates.reverse()
@@ -312,15 +314,15 @@ FAULTS = {
     "order of truth unknown": (
         lambda s: rewrite(s.inputs.truth[0], lambda a: rename(a, "order", "reference", "x")),
         ["truth/0.h5", "unknown order `x`", "rule `truth`"]),
-    "order of truth twice": (
+    "duplicate order in the truth": (
         lambda s: rewrite(
             s.inputs.truth[0], lambda a: rename(a, "order", "reference", "calibration-0000")),
         ["truth/0.h5", "calibration-0000", "rule `truth`"]),
-    "order estimated twice": (
+    "duplicate order in the estimates": (
         lambda s: rewrite(
             s.inputs.estimates[1], lambda a: rename(a, "order", "random-0000", "random-0001")),
         ["order0@reference/0.h5", "random-0001", "rule `estimate`"]),
-    "truth shard left out": (
+    "omitted truth shard": (
         lambda s: s.inputs.truth.pop(), ["has no true outcome", "rule `truth`"]),
     "baseline without shards": (
         lambda s: [s.inputs.estimates.remove(p) for p in s.inputs.estimates[:] if "/ridge/" in p],
@@ -368,7 +370,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_faulty_input_is_one_line_naming_file_and_rule(small, fault):
+def test_an_invalid_input_raises_one_line_with_file_and_rule(small, fault):
     spoil, expected = FAULTS[fault]
     small = copy.deepcopy(small)
     spoil(small)

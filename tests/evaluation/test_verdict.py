@@ -1,4 +1,4 @@
-"""The verdict follows its documented rule, and looks at calibration orders alone."""
+"""The verdict follows its documented rule, and uses only the calibration orders."""
 
 import pytest
 
@@ -22,9 +22,9 @@ from trainorder.evaluation.verdict import ADVICE, best_estimator, verdict
 )
 def test_verdict_follows_the_documented_rule(low, n, error, diverged, expected):
     rank = {"value": None if low is None else low + 0.05, "low": low, "high": 1.0, "n": n}
-    found = verdict(rank, error, diverged)
-    assert found.verdict == expected, found.reason
-    for sentence in (found.reason, found.advice):
+    result = verdict(rank, error, diverged)
+    assert result.verdict == expected, result.reason
+    for sentence in (result.reason, result.advice):
         assert sentence
         assert "\n" not in sentence
 
@@ -42,11 +42,11 @@ def test_the_best_estimator_is_chosen_without_the_held_back_orders():
     assert best_estimator({"a": score(0.9, 0.3, 0.0), "b": score(0.9, 0.2, 9.0)}) == "b"
 
 
-def test_each_verdict_has_advice_of_its_own():
+def test_each_verdict_has_its_own_advice():
     assert len(set(ADVICE.values())) == len(ADVICE) == 4
 
 
-def test_an_estimator_that_failed_its_calibration_is_no_better_than_one_without():
+def test_an_untrusted_estimator_is_preferred_to_an_uncalibrated_one():
     def score(verdict, low):
         return {"verdict": verdict, "order_lds": {"heldout": {"calibration": {"low": low}}}}
 
