@@ -1,6 +1,6 @@
 """The page of the two applications: searched orders and maps of positions, with replicates."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.page import interval, number, table
@@ -12,7 +12,7 @@ FIGURES = ("curriculum", "replicates", "memorization", "forgetting")
 BASELINES = {
     "random_mean": "the mean random order",
     "same_compute": "the expected best of as many random orders as the same compute retrains",
-    "field": "the best order of the field",
+    "field": "the best heuristic order",
 }
 QUANTITIES = {
     "own": "loss on the unit itself (memorization)",
@@ -34,7 +34,7 @@ def markdown(record: Record) -> str:
                 _picture("replicates", "Gains of searched orders, by study"),
                 _compute(record),
                 orders(record),
-                _picture("curriculum", "Searched orders and those of the field, retrained"),
+                _picture("curriculum", "Searched and heuristic orders, retrained"),
                 "## What a position does",
                 agreement(record),
                 _picture("memorization", "Maps of positions, estimated beside true"),
@@ -82,11 +82,11 @@ def gains(record: Record) -> str:
     ]
     confidence = record["replicates"]["confidence"]
     return (
-        f"{table(head, rows)}\n\nBy how much the best retrained searched order lies below, in nats "
-        f"per token of `heldout`: mean over studies with Student's {confidence:.0%} interval, and "
-        "in brackets the same in standard deviations of random orders, study by study. Negative: "
-        "the baseline is better. Verdicts: whether `nystrom`, which judges the search, may be used "
-        "in each study."
+        f"{table(head, rows)}\n\nA gain is the loss of the baseline minus that of the best "
+        "retrained searched order, in nats per token of `heldout`: the mean over studies with "
+        f"Student's {confidence:.0%} interval. In brackets: the gain of each study, in standard "
+        "deviations of random orders. If a gain is negative, the baseline is better. The verdicts "
+        "are those of `nystrom`, which judges the search, in each study."
     )
 
 
@@ -115,7 +115,7 @@ def orders(record: Record) -> str:
     rows = [
         [
             f"`{order['name']}`",
-            "a search" if order["kind"] == "searched" else "the field",
+            "search" if order["kind"] == "searched" else "heuristic",
             *(f"{estimate['value']:.4f}" for estimate in order["estimates"].values()),
             f"{order['true']:.4f}",
         ]
@@ -148,7 +148,7 @@ def agreement(record: Record) -> str:
     beside = table(
         ["training", *QUANTITIES.values()],
         [
-            [name, *(", ".join(number(v) for v in group["agreement"][q]) for q in QUANTITIES)]
+            [name, *(_numbers(group["agreement"][q]) for q in QUANTITIES)]
             for name, group in groups.items()
         ],
     )
@@ -172,15 +172,20 @@ def half_lives(record: Record) -> str:
         for life in [curve["half_life"]]
     ]
     head = ["units of", "n", "half-life (steps) [95 %]", "reached in resamples"]
-    names = list(record["forgetting"])
+    groups = record["replicates"]["groups"]
     beside = table(
-        ["training", *names],
+        ["units of", *groups],
         [
-            [name, *(", ".join(map(number, group["half_lives"].get(n, []))) for n in names)]
-            for name, group in record["replicates"]["groups"].items()
+            [domain, *(_numbers(g["half_lives"].get(domain, [])) for g in groups.values())]
+            for domain in record["forgetting"]
         ],
     )
     return (
-        f"{table(head, rows)}\n\nSteps until a unit's advantage on its own loss has halved; – "
-        "where it never does within the window. Study by study, in steps:\n\n" + beside
+        f"{table(head, rows)}\n\nThe half-life is the number of steps until a unit's advantage "
+        "on its own loss has halved; –: not within the window. Study by study, in steps:\n\n"
+        + beside
     )
+
+
+def _numbers(values: Sequence[float | None]) -> str:
+    return ", ".join(map(number, values))

@@ -16,8 +16,9 @@ Record = Mapping[str, Any]
 TITLES = {"regime": "# Where estimates hold", "ablation": "# Expansion path and anchors"}
 TEXTS = {
     "regime": "Small variants of the default study: learning rate, schedule, window, units per "
-    "step and warm-up change one at a time, and together in the hardest cases. Made by "
-    "`make regime`; verdicts use the calibration orders, correlations the random orders.",
+    "step and warm-up change one at a time, and together in the hardest cases. The first column "
+    "names the differences from the plain study. Made by `make regime`. Verdicts use the "
+    "calibration orders, correlations the random orders.",
     "ablation": "`nystrom` on the reference path and on the barycentre path, with K anchors of the "
     "gradient table, for three windows. Made by `make ablate`. The window of 256 "
     "steps is `presets/steps256.yaml`.",
@@ -35,42 +36,67 @@ def markdown(record: Record) -> str:
         f"{TEXTS[grid]} [{grid}.json]({grid}.json) contains the numbers and the whole "
         "configurations.",
         f"![Order-LDS by cell](../figures/{grid}.png)",
-        table(*_table(cells)),
+        _accuracy(grid, cells),
         *_notes(finished, cells),
+        _errors_and_costs(grid, cells),
         f"Measured on: {' / '.join(environments)}; "
         f"{config_text(*(cell['config'] for cell in cells))}.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _table(cells: Sequence[Record]) -> tuple[list[str], list[list[str]]]:
-    axes = list(cells[0]["values"])
-    head = [*axes, "std of the truth", "estimator", "order-LDS of `heldout` [95 %]", "n"]
-    head += ["relative error", "parameter error [95 %]", "precompute", "per order", "verdict"]
+def _accuracy(grid: str, cells: Sequence[Record]) -> str:
+    """Return the table of the accuracy of each estimator in each cell."""
+    head = ["training", "std of the truth", "estimator", "order-LDS of `heldout` [95 %]", "n"]
     rows = []
-    for cell in cells:
-        place = [str(cell["values"][axis]) for axis in axes]
+    for cell, training in zip(cells, _trainings(grid, cells), strict=True):
         if "estimators" not in cell:
-            rows.append([*place, *["–"] * 7, "training diverged"])
+            rows.append([training, *["–"] * 5, "training diverged"])
             continue
         for name, entry in cell["estimators"].items():
-            rows.append([*place, number(cell["spread"]), *_cells(name, entry)])
-    return head, rows
+            rank = entry["order_lds"]
+            rows.append(
+                [
+                    training,
+                    number(cell["spread"]),
+                    f"`{name}`",
+                    interval(rank),
+                    str(rank["n"]),
+                    number(entry["relative_error"]),
+                    entry["verdict"],
+                ]
+            )
+    return table([*head, "relative error", "verdict"], rows)
 
 
-def _cells(name: str, entry: Record) -> list[str]:
-    error, cost = entry["parameter_error"], entry["per_order_retrainings"]
-    moved = {"value": error["mean"], "low": error["low"], "high": error["high"]}
-    return [
-        f"`{name}`",
-        interval(entry["order_lds"]),
-        str(entry["order_lds"]["n"]),
-        number(entry["relative_error"]),
-        interval(moved) if error["n"] else "–",
-        number(entry["precompute_retrainings"]),
-        number(cost),
-        entry["verdict"],
+def _errors_and_costs(grid: str, cells: Sequence[Record]) -> str:
+    """Return the table of the parameter error and the costs of each estimator in each cell."""
+    head = ["training", "estimator", "parameter error [95 %]", "precompute", "per order"]
+    rows = []
+    for cell, training in zip(cells, _trainings(grid, cells), strict=True):
+        for name, entry in cell.get("estimators", {}).items():
+            error = entry["parameter_error"]
+            mean = {"value": error["mean"], "low": error["low"], "high": error["high"]}
+            rows.append(
+                [
+                    training,
+                    f"`{name}`",
+                    interval(mean) if error["n"] else "–",
+                    number(entry["precompute_retrainings"]),
+                    number(entry["per_order_retrainings"]),
+                ]
+            )
+    return table(head, rows)
+
+
+def _trainings(grid: str, cells: Sequence[Record]) -> list[str]:
+    """Return a description of each cell; in the regime grid, its differences from the first."""
+    plain = cells[0]["values"] if grid == "regime" else {}
+    differences = [
+        [f"{axis} = {value}" for axis, value in cell["values"].items() if value != plain.get(axis)]
+        for cell in cells
     ]
+    return [", ".join(texts) or "plain" for texts in differences]
 
 
 def _notes(finished: Sequence[Record], cells: Sequence[Record]) -> list[str]:
@@ -79,7 +105,7 @@ def _notes(finished: Sequence[Record], cells: Sequence[Record]) -> list[str]:
     sizes = sorted({cell["parameters"] for cell in finished})
     if sizes:
         text += f" Parameters: {', '.join(f'{size:,}' for size in sizes)}."
-    return [f"{text} Costs in retrainings; std in nats per token, over random orders."]
+    return [f"{text} Costs are in retrainings. The std is over random orders, in nats per token."]
 
 
 def draw(record: Record) -> Figure:

@@ -23,24 +23,35 @@ def page(record: Record) -> str:
 
 
 def targets(record: Record) -> str:
-    """Return the table of targets."""
-    studies = list(dict.fromkeys(name for row in record["rows"] for name in row["studies"]))
-    beside = list(record["beside"])
-    head = ["", "estimator", *studies, "mean [95 %]", "n", "std of the truth"]
-    head += [*beside, "target", ""]
-    rows = [_target(row, studies, beside) for row in record["rows"]]
-    return table(head, rows)
+    """Return the table of targets, and that of their numbers in each study."""
+    rows = record["rows"]
+    head = ["", "estimator", "mean [95 %]", "n", "std of the truth", "target", ""]
+    means = table(head, [_target(row) for row in rows])
+    return f"{means}\n\nStudy by study:\n\n{_by_study(record)}"
 
 
-def _target(row: Record, studies: Sequence[str], beside: Sequence[str]) -> list[str]:
+def _target(row: Record) -> list[str]:
     mean = row["mean"]
-    each = [value(row["studies"].get(name)) for name in studies]
-    others = [value(row["beside"].get(name)) for name in beside]
     passed = {True: "pass", False: "**fail**", None: "open"}[row["passed"]]
-    named = f"`{row['estimator']}`" if row["estimator"] else "–"
+    estimator = f"`{row['estimator']}`" if row["estimator"] else "–"
     name = f"{row['name']} ({row['note']})" if row["note"] else row["name"]
-    middle = [interval(mean), str(mean["n"]), number(mean["spread"])]
-    return [name, named, *each, *middle, *others, row["target"], passed]
+    numbers = [interval(mean), str(mean["n"]), number(mean["spread"])]
+    return [name, estimator, *numbers, row["target"], passed]
+
+
+def _by_study(record: Record) -> str:
+    rows = record["rows"]
+    studies = list(dict.fromkeys(name for row in rows for name in row["studies"]))
+    beside = list(record["beside"])
+    cells = [
+        [
+            row["name"],
+            *(value(row["studies"].get(name)) for name in studies),
+            *(value(row["beside"].get(name)) for name in beside),
+        ]
+        for row in rows
+    ]
+    return table(["", *studies, *beside], cells)
 
 
 def footnote(record: Record) -> str:
@@ -80,14 +91,11 @@ def _beside(record: Record, name: str) -> str:
 
 
 def _estimators(entries: Mapping[str, Record]) -> str:
-    head = ["estimator", "seeds", "order-LDS of `heldout` [95 %]", "n", "std of the truth"]
-    head += ["single domains, median", "mean error", "parameter error", "coverage"]
-    head += ["precompute", "per order", "all ranked orders", "bytes"]
-    rows = []
+    """Return two tables: ranks and coverage, then errors and costs."""
+    ranks, errors = [], []
     for name, entry in entries.items():
         rank, single = entry["order_lds"]["mean"], entry["domain_order_lds"]["mean"]
-        costs = ("precompute_retrainings", "order_retrainings", "total_retrainings")
-        rows.append(
+        ranks.append(
             [
                 f"`{name}`",
                 str(len(entry["studies"])),
@@ -95,13 +103,21 @@ def _estimators(entries: Mapping[str, Record]) -> str:
                 str(rank["n"]),
                 number(rank["spread"]),
                 interval(single),
-                *(number(entry[key]) for key in ("mae", "parameter_error")),
                 number(entry["coverage"]["value"]),
-                *(number(entry[key]) for key in costs),
+            ]
+        )
+        costs = ("precompute_retrainings", "order_retrainings", "total_retrainings")
+        errors.append(
+            [
+                f"`{name}`",
+                *(number(entry[key]) for key in ("mae", "parameter_error", *costs)),
                 "–" if not entry["bytes"] else f"{entry['bytes']:.3g}",
             ]
         )
-    return table(head, rows)
+    head = ["estimator", "seeds", "order-LDS of `heldout` [95 %]", "n", "std of the truth"]
+    accuracy = table([*head, "single domains, median", "coverage"], ranks)
+    head = ["estimator", "mean error", "parameter error", "precompute", "per order"]
+    return f"{accuracy}\n\n{table([*head, 'all ranked orders', 'bytes'], errors)}"
 
 
 def speed(performance: Record) -> str:

@@ -47,23 +47,24 @@ def markdown(
         config: the whole configuration of the study.
 
     """
-    head = ["stage", "counts", "seconds: planned", "actual", "factor", "disk: planned", "actual"]
-    head += ["memory: planned", "actual"]
+    head = ["stage", "counts", "seconds", "factor of seconds", "disk", "memory"]
     lines = deviations(comparison)
+    verdict = "These numbers do not agree:" if lines else "All numbers agree."
     parts = [
         "# Planned and actual costs",
         f"`snakemake plan` of study `{record['study']}` ({record['parameters']:,} parameters, "
-        f"{record['threads']} threads per job) against the costs that its jobs wrote. Seconds "
-        "are summed over the jobs of a stage and do not include imports. Made by "
+        f"{record['threads']} threads per job) against the costs that its jobs wrote. Each cell "
+        "is planned / actual. Seconds are summed over the jobs of a stage and do not include "
+        "imports. Made by "
         f"`python -m bench.plan results/{record['study']}`. "
         f"{environment_text(record['provenance'])}; "
         f"{config_text(config)}.",
         table(head, [_row(stage, pairs) for stage, pairs in comparison.items()]),
         f"Planned and actual numbers should agree within a factor of {WITHIN:g}: counts, seconds "
         f"above {SMALL['seconds']:g} s, disk above {size_text(SMALL['bytes'])} and memory above "
-        f"{size_text(SMALL['peak_bytes'])}. {'Exceptions:' if lines else 'They do.'} The costs "
-        "of a step of `fut` and `fut++`, and of a byte of the store, were fitted to this study on "
-        "two machines, so the agreement is partly a fit.",
+        f"{size_text(SMALL['peak_bytes'])}. The costs of a step of `fut` and `fut++`, and "
+        "of a byte of the store, were fitted to this study on two machines, so the agreement is "
+        f"partly a fit. {verdict}",
     ]
     if lines:
         parts.append("\n".join(f"* {line}" for line in lines))
@@ -83,12 +84,14 @@ def _row(stage: str, pairs: Mapping[str, Pair]) -> list[str]:
     return [
         f"`{stage}`",
         "; ".join(other) or "exact",
-        number(seconds.planned),
-        number(seconds.actual),
+        f"{number(seconds.planned)} / {number(seconds.actual)}",
         number(seconds.factor),
-        *(size_text(value) for value in (pairs["bytes"].planned, pairs["bytes"].actual)),
-        *(size_text(value) for value in (pairs["peak_bytes"].planned, pairs["peak_bytes"].actual)),
+        *(_sizes(pairs[kind]) for kind in ("bytes", "peak_bytes")),
     ]
+
+
+def _sizes(pair: Pair) -> str:
+    return f"{size_text(pair.planned)} / {size_text(pair.actual)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

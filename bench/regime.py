@@ -93,7 +93,7 @@ def _regime(
         "rate": "x 1/4" if "learning_rate" in optimizer else "x 1",
         "schedule": optimizer.get("schedule", "as configured"),
         "T": steps,
-        "units a step": units_per_step,
+        "units per step": units_per_step,
         "start": "warm" if warm else "scratch",
     }
     return Cell(Study(f"regime-{name}", layer=layer), name.replace("-", ", "), values)

@@ -1,4 +1,4 @@
-"""The orders of the field are permutations that go the way their names say."""
+"""The heuristic orders are permutations in the sequence that their names state."""
 
 import numpy as np
 

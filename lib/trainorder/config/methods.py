@@ -152,7 +152,7 @@ _ALL = (
     ),
     Method(
         name="reduced",
-        summary="the replay of nystrom in reduced coordinates: thousands of orders a second",
+        summary="the replay of nystrom in reduced coordinates: thousands of orders per second",
         implementation="trainorder.curvature.reduced_model.ReducedModel",
         rule="predict",
         reads=("reduced",),
