@@ -194,7 +194,7 @@ def replays(setting: Setting) -> dict[str, Any]:
     model = LowRankExpansion.load(setting.store("barycentre/curvature.h5"), key, setting.start)
     about = Expansion(setting.problem, expansion.optimizer, expansion.path, None)
     bandwidth = copy_bandwidth()
-    rank, size = len(model.readers) + len(model.basis), model.basis.shape[1]
+    rank, size = len(model.readers) + len(model.basis), model.basis.size
     estimators: dict[str, tuple[ExactReplay, int]] = {
         "order0": (Order0(expansion), order0_bytes(size, setting.window.units, ORDERS)),
         "nystrom": (Nystrom(about, model), nystrom_bytes(size, rank, ORDERS)),

@@ -1,9 +1,9 @@
-"""Probes the curvature of the clusters along a path, and compresses it with the gradient table."""
+"""Probes the curvature of the clusters and joins it with the table in a low-rank expansion."""
 
 from dataclasses import asdict
 
 from trainorder.config.sections import CurvatureConfig
-from trainorder.curvature.low_rank_basis import compress
+from trainorder.curvature.build_low_rank import build_low_rank
 from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.probing import Prober
 from trainorder.curvature.unit_curvature import ProbedExpansion, leading
@@ -32,7 +32,7 @@ def main(job: Job) -> None:
             prober = Prober(expansion, clusters, schedules, config.anchors)
             curvature = prober.run(config)
             displacements = prober.displacements()
-            model, energy_lost = compress(
+            model, energy_lost = build_low_rank(
                 expansion, curvature, clusters.labels, displacements, prober.metric, config.basis
             )
             directions = leading(displacements, prober.metric, config.unit_directions)
@@ -41,7 +41,7 @@ def main(job: Job) -> None:
         job.output["probes"],
         {
             "rounds": [asdict(entry) for entry in prober.rounds],
-            "shrinkage": [anchor.factors.tolist() for anchor in curvature.at],
+            "shrinkage": [at.factors.tolist() for at in curvature.at],
             "basis": len(model.basis),
             "energy_lost": energy_lost,
             "anchors": model.anchors.tolist(),

@@ -1,9 +1,9 @@
 """Reduces the low-rank expansion to a few megabytes that replay whole schedules."""
 
+from trainorder.curvature.build_reduced_model import SCHEDULES, build_reduced_model
 from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.curvature.preconditioner_metric import second_moment_scale
 from trainorder.curvature.probe_schedules import probe_schedules
-from trainorder.curvature.reduction import SCHEDULES, reduce
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.path import opened_path
 from trainorder.workflow.context import Context
@@ -20,7 +20,9 @@ def main(job: Job) -> None:
         expansion = Expansion(problem, context.optimizer, path, None)
         with job.meter.time("precompute"):
             metric = second_moment_scale(expansion)
-            reduced = reduce(expansion, model, schedules, metric, window.readouts(p["readouts"]))
+            reduced = build_reduced_model(
+                expansion, model, schedules, metric, window.readouts(p["readouts"])
+            )
     reduced.save(job.output["reduced"], key)
 
 

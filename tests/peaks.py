@@ -15,13 +15,13 @@ import torch
 from safetensors.torch import save_file
 
 from trainorder.config.sections import CurvatureConfig, ModelConfig, OptimizerConfig
+from trainorder.curvature.build_low_rank import build_low_rank
+from trainorder.curvature.build_reduced_model import build_reduced_model
 from trainorder.curvature.low_rank import LowRankExpansion
-from trainorder.curvature.low_rank_basis import compress
 from trainorder.curvature.low_rank_rounding import rounding
 from trainorder.curvature.preconditioner_metric import second_moment_scale
 from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.probing import Prober
-from trainorder.curvature.reduction import reduce
 from trainorder.curvature.unit_curvature import (
     ProbedExpansion,
     leading,
@@ -196,13 +196,13 @@ def table(folder, layers):
 
 
 def probes(folder, layers):
-    """Probe the curvature of clusters and compress it together with the table."""
+    """Probe the curvature of clusters and build the low-rank expansion with the table."""
     schedules = probe_schedules((WINDOW, PER_STEP), UNITS, 0, 4)
     with expansion(folder, layers) as about:
         prober = Prober(about, clusters(), schedules, CURVATURE.anchors)
         curvature = prober.run(CURVATURE)
         displacements, metric = prober.displacements(), prober.metric
-        model, _ = compress(about, curvature, LABELS, displacements, metric, CURVATURE.basis)
+        model, _ = build_low_rank(about, curvature, LABELS, displacements, metric, CURVATURE.basis)
         directions = leading(displacements, metric, CURVATURE.unit_directions)
         ProbedExpansion(model, metric, directions, prober.length).save(folder / "probed.h5", "k")
 
@@ -212,8 +212,8 @@ def curvature(folder, layers):
     probed = ProbedExpansion.load(folder / "probed.h5", "k", start(folder))
     with expansion(folder, layers) as about:
         pools = unit_pools(about.problem, CURVATURE.unit_sequences, 0)
-        centre = about.path.parameters(probed.step)
-        halves = own_responses(about.problem, centre, probed, pools, np.arange(UNITS))
+        theta = about.path.parameters(probed.step)
+        halves = own_responses(about.problem, theta, probed, pools, np.arange(UNITS))
     model, _ = with_unit_curvature(probed, halves, pools.missing_shares(SEQUENCES))
     model.save(folder / "curvature.h5", "k")
     rounding(model, low_rank(folder), probed.directions, probed.metric, probed.step)
@@ -229,7 +229,7 @@ def reduced(folder, layers):
     schedules = probe_schedules((WINDOW, PER_STEP), UNITS, 0, 4)
     model = low_rank(folder)
     with expansion(folder, layers) as about:
-        reduce(about, model, schedules, second_moment_scale(about), [1, WINDOW])
+        build_reduced_model(about, model, schedules, second_moment_scale(about), [1, WINDOW])
 
 
 ESTIMATORS = {

@@ -8,8 +8,8 @@ import torch
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from trainorder.config.sections import ModelConfig, OptimizerConfig
+from trainorder.curvature.build_low_rank import build_low_rank
 from trainorder.curvature.cluster_curvature import ClusterCurvature, CurvatureAlongPath, Responses
-from trainorder.curvature.low_rank_basis import compress
 from trainorder.curvature.preconditioner_metric import second_moment_scale
 from trainorder.data.corpus import Corpus
 from trainorder.expansion.anchors import Anchors, even_anchors
@@ -19,6 +19,7 @@ from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.gradient_table import Table, write_rows, write_table
 from trainorder.expansion.path import StoredPath, write_path
 from trainorder.numerics.derivatives import taylor_gradients
+from trainorder.numerics.rows import Rows
 from trainorder.storage.sealed_hdf5 import opened
 from trainorder.training.checkpoints import Checkpoints
 from trainorder.training.meter import Meter
@@ -327,11 +328,11 @@ def every_sequence(problem, labels):
 
 
 def curvature_along(about, clusters, probes=None, anchors=1):
-    """Return the curvature at `anchors` steps of a path, from `probes` or all unit vectors."""
+    """Return the curvature at `anchors` steps of a path, from `probes` (n, P) or unit vectors."""
     problem, steps = about.problem, about.path.steps
     places = np.array([steps * (2 * i + 1) // (2 * anchors) for i in range(anchors)])
     dtype = about.path.parameters(0).dtype
-    probes = torch.eye(problem.size, dtype=dtype) if probes is None else probes
+    probes = Rows(torch.eye(problem.size, dtype=dtype) if probes is None else probes)
     along = CurvatureAlongPath(places, [ClusterCurvature(problem, clusters) for _ in places])
     for t, curvature in zip(places, along.at, strict=True):
         responses = Responses(problem, clusters, about.path.parameters(int(t)), 0.1)
@@ -343,10 +344,10 @@ def low_rank(about, clusters, size=10**6, probes=None, anchors=1):
     """Return the low-rank expansion about a path and the share of the energy outside its basis."""
     generator = torch.Generator().manual_seed(5)
     displacements = torch.randn(20, about.problem.size, generator=generator, dtype=torch.float64)
-    displacements = displacements.to(about.path.parameters(0).dtype)
+    displacements = Rows(displacements.to(about.path.parameters(0).dtype))
     along = curvature_along(about, clusters, probes, anchors)
     metric = second_moment_scale(about)
-    return compress(about, along, clusters.labels, displacements, metric, size)
+    return build_low_rank(about, along, clusters.labels, displacements, metric, size)
 
 
 def warm_without_memory(problem):

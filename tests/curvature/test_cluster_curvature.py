@@ -1,4 +1,4 @@
-"""Responses are Hessian-vector products, and what probes span is known exactly."""
+"""Responses are Hessian-vector products, and the curvature is exact in the span of the probes."""
 
 import numpy as np
 import pytest
@@ -17,6 +17,17 @@ LABELS = np.array([0, 1, 2, 0, 1, 2])
 def normal(*shape, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def rows(n, seed=0):
+    """Return `n` random vectors of eight parameters."""
+    return Rows(normal(n, 8, seed=seed))
+
+
+def measured(problem, clusters, theta, length, directions):
+    """Return the responses (2, C, n, P) of both halves to `directions` (n, P)."""
+    responses = Responses(problem, clusters, theta, length)(Rows(directions))
+    return responses.tensor.unflatten(0, (2, clusters.count, len(directions)))
 
 
 def hessians(problem, labels):
@@ -47,10 +58,10 @@ def test_responses_to_a_quadratic_loss_are_its_hessian_times_the_direction(
     problem, clusters, length
 ):
     directions = normal(4, 8) * torch.tensor([[1.0], [1e-3], [1e3], [1.0]])
-    found = Responses(problem, clusters, problem.start, length)(directions).mean(0)
+    responses = measured(problem, clusters, problem.start, length, directions).mean(0)
     own, _ = hessians(problem, LABELS)
-    for c, rows in enumerate(found):
-        assert relative_error(rows, directions @ own[c]) < 1e-8, f"H_c d is off for cluster {c}"
+    for c, response in enumerate(responses):
+        assert relative_error(response, directions @ own[c]) < 1e-8, f"H_c d is off for cluster {c}"
 
 
 def test_responses_of_a_language_model_are_those_of_its_dense_hessian():
@@ -59,7 +70,7 @@ def test_responses_of_a_language_model_are_those_of_its_dense_hessian():
     theta = problem.model.parameters()
     directions = normal(2, problem.size)
     pools = every_sequence(problem, labels)
-    found = Responses(problem, pools, theta, 1e-4)(directions)
+    responses = measured(problem, pools, theta, 1e-4, directions)
     for c in range(2):
         dense = torch.stack(
             [
@@ -67,86 +78,87 @@ def test_responses_of_a_language_model_are_those_of_its_dense_hessian():
                 for u in np.flatnonzero(labels == c)
             ]
         ).mean(0)
-        assert relative_error(found[:, c].mean(0), directions @ dense) < 1e-3, (
-            f"cluster {c} responds as another's text does"
+        assert relative_error(responses[:, c].mean(0), directions @ dense) < 1e-3, (
+            f"cluster {c} has the response of another cluster"
         )
 
 
-def test_of_no_direction_there_is_no_response(problem, clusters):
-    found = Responses(problem, clusters, problem.start, 0.1)(torch.zeros(1, 8, dtype=torch.float64))
-    assert not found.any()
+def test_a_zero_direction_has_a_zero_response(problem, clusters):
+    zero = torch.zeros(1, 8, dtype=torch.float64)
+    assert not measured(problem, clusters, problem.start, 0.1, zero).any()
 
 
 def test_probes_of_the_whole_space_give_every_cluster_its_own_hessian(problem, clusters):
-    curvature = probed(problem, clusters, normal(8, 8))
-    deltas, which = normal(6, 8, seed=1), torch.tensor([2, 0, 1, 1, 0, 2])
+    curvature = probed(problem, clusters, rows(8))
+    deltas, which = rows(6, seed=1), torch.tensor([2, 0, 1, 1, 0, 2])
     own, mean = hessians(problem, LABELS)
     expected = torch.stack([own[c] @ d for c, d in zip(which, deltas, strict=True)])
     assert relative_error(curvature.apply(deltas, which)(ALL), expected) < 1e-8
-    assert relative_error(curvature.apply_mean(deltas)(ALL), deltas @ mean) < 1e-8
+    assert relative_error(curvature.apply_mean(deltas)(ALL), deltas.tensor @ mean) < 1e-8
 
 
 def test_probes_added_in_rounds_are_as_good_as_at_once(problem, clusters):
-    probes = normal(6, 8)
+    probes = rows(6)
     at_once = probed(problem, clusters, probes)
     responses = Responses(problem, clusters, problem.start, 0.1)
     rounds = ClusterCurvature(problem, clusters)
     for part in (probes[:1], probes[1:4], probes[4:]):
         rounds.add(part, responses(part))
     assert rounds.rank == 6
-    deltas, which = normal(6, 8, seed=1), torch.tensor([2, 0, 1, 1, 0, 2])
+    deltas, which = rows(6, seed=1), torch.tensor([2, 0, 1, 1, 0, 2])
     assert (
         relative_error(rounds.apply(deltas, which)(ALL), at_once.apply(deltas, which)(ALL)) < 1e-10
     )
 
 
-def test_what_the_probes_span_is_recovered_and_leaves_no_remainder(problem, clusters):
-    probes = normal(3, 8)
+def test_combinations_of_probes_have_exact_coordinates_and_no_remainder(problem, clusters):
+    probes = rows(3)
     curvature = probed(problem, clusters, probes)
     z = normal(5, 3, seed=1)
-    assert relative_error(curvature.coordinates(z @ probes), z) < 1e-8, "coordinates are off"
-    left = curvature.remainder(probes)
-    assert float(left.norm() / probes.norm()) < 1e-8, "the remainder of a probe is not nothing"
+    assert relative_error(curvature.coordinates(probes.combine(z)), z) < 1e-8
+    remainder = curvature.remainder(probes).tensor
+    assert float(remainder.norm() / probes.tensor.norm()) < 1e-8, "a probe has a remainder"
 
 
 def test_the_remainder_is_orthogonal_to_the_probes_in_the_metric_of_the_mean(problem, clusters):
-    probes = normal(3, 8)
+    probes = rows(3)
     curvature = probed(problem, clusters, probes)
-    deltas = normal(5, 8, seed=1)
+    deltas = rows(5, seed=1)
     _, mean = hessians(problem, LABELS)
-    left = curvature.remainder(deltas)
-    scale = float((deltas @ mean @ probes.T).norm())
-    assert float((left @ mean @ probes.T).norm()) < 1e-8 * scale, "stiff directions are left out"
-
-
-def test_the_mean_curvature_that_probes_give_is_symmetric_and_positive(problem, clusters):
-    curvature = probed(problem, clusters, normal(3, 8))
-    found = curvature.apply_mean(torch.eye(8, dtype=torch.float64))(ALL)
-    assert torch.allclose(found, found.T, atol=1e-9), "a Hessian is symmetric"
-    assert float(torch.linalg.eigvalsh((found + found.T) / 2).min()) > -1e-9
-    _, mean = hessians(problem, LABELS)
-    assert float(torch.linalg.eigvalsh(mean - (found + found.T) / 2).min()) > -1e-8, (
-        "probes add curvature that is not there"
+    products, expected = (
+        each.tensor @ mean @ probes.tensor.T for each in (curvature.remainder(deltas), deltas)
     )
+    assert float(products.norm()) < 1e-8 * float(expected.norm())
 
 
-def test_identical_halves_have_no_noise_and_are_believed(problem):
-    curvature = probed(problem, Clusters(LABELS, draw_pools(LABELS, 4, 4, 0)), normal(3, 8))
+def test_the_modelled_mean_curvature_is_symmetric_positive_and_at_most_the_true_one(
+    problem, clusters
+):
+    curvature = probed(problem, clusters, rows(3))
+    dense = curvature.apply_mean(Rows(torch.eye(8, dtype=torch.float64)))(ALL)
+    assert torch.allclose(dense, dense.T, atol=1e-9), "a Hessian is symmetric"
+    assert float(torch.linalg.eigvalsh((dense + dense.T) / 2).min()) > -1e-9
+    _, mean = hessians(problem, LABELS)
+    assert float(torch.linalg.eigvalsh(mean - (dense + dense.T) / 2).min()) > -1e-8
+
+
+def test_identical_halves_have_no_noise_and_are_not_shrunk(problem):
+    curvature = probed(problem, Clusters(LABELS, draw_pools(LABELS, 4, 4, 0)), rows(3))
     assert curvature.factors.tolist() == [1, 1, 1]
     assert all(torch.equal(curvature.shrunk(c), curvature.responses[c].tensor) for c in range(3))
 
 
-def test_a_pool_of_every_sequence_has_no_noise_however_its_halves_differ():
+def test_a_pool_of_every_sequence_has_no_noise_even_if_its_halves_differ():
     problem = Polynomial(6, size=8, noise=3.0)
-    curvature = probed(problem, every_sequence(problem, LABELS), normal(3, 8))
+    curvature = probed(problem, every_sequence(problem, LABELS), rows(3))
     assert curvature.factors.tolist() == [1, 1, 1]
 
 
 def test_noise_shrinks_clusters_towards_their_mean():
     problem = Polynomial(6, size=8, sequences=20, noise=3.0, kinds=1, spread=0.0)
     clusters = Clusters(LABELS, draw_pools(LABELS, 20, 4, 0))
-    curvature = probed(problem, clusters, normal(4, 8))
-    assert float(curvature.factors.max()) < 0.7, "noise alone is believed"
+    curvature = probed(problem, clusters, rows(4))
+    assert float(curvature.factors.max()) < 0.7, "pure noise has a large weight"
     _, mean = hessians(problem, LABELS)
     expected = curvature.probes.tensor @ mean
     for c in range(3):
@@ -155,35 +167,35 @@ def test_noise_shrinks_clusters_towards_their_mean():
 
 
 def test_a_pool_of_one_sequence_has_two_equal_halves(problem):
-    pools = draw_pools(LABELS, problem.sequences, 1, 0)
-    halves = Responses(problem, Clusters(LABELS, pools), problem.start, 0.1)(normal(2, 8))
+    clusters = Clusters(LABELS, draw_pools(LABELS, problem.sequences, 1, 0))
+    halves = measured(problem, clusters, problem.start, 0.1, normal(2, 8))
     assert torch.equal(halves[0], halves[1])
 
 
 @pytest.mark.parametrize("rank", [1, 4, 6])
-def test_pseudo_inverse_is_that_of_the_positive_part(rank):
+def test_the_pseudo_inverse_is_that_of_the_positive_part(rank):
     root = normal(rank, 6)
     matrix = root.T @ root
     expected = np.linalg.pinv(matrix.numpy(), rcond=1e-6, hermitian=True)
     assert np.allclose(pseudo_inverse(matrix).numpy(), expected, rtol=1e-8, atol=1e-10)
     assert torch.allclose(pseudo_inverse(matrix), pseudo_inverse(matrix).T)
     negative = normal(1, 6, seed=1)
-    negative -= negative @ torch.linalg.pinv(root) @ root  # orthogonal to all that is positive
-    found = pseudo_inverse(matrix - negative.T @ negative)
-    assert np.allclose(found.numpy(), expected, rtol=1e-6, atol=1e-8), (
-        "a direction of negative curvature is given a metric"
+    negative -= negative @ torch.linalg.pinv(root) @ root  # orthogonal to the positive part
+    inverse = pseudo_inverse(matrix - negative.T @ negative)
+    assert np.allclose(inverse.numpy(), expected, rtol=1e-6, atol=1e-8), (
+        "a direction of negative curvature contributes"
     )
 
 
-def test_between_the_steps_that_were_probed_curvature_is_interpolated(problem, clusters):
-    probes = normal(8, 8)
+def test_the_curvature_is_interpolated_between_the_probed_steps(problem, clusters):
+    probes = rows(8)
     one, two = (probed(problem, clusters, probes) for _ in range(2))
-    two.add(probes[:0], torch.empty(2, 3, 0, 8, dtype=torch.float64))
+    two.add(probes[:0], Rows(torch.empty(0, 8, dtype=torch.float64)))
     two.responses = [Rows(3 * rows.tensor) for rows in two.responses]
     two.mean, two.inverse = Rows(3 * two.mean.tensor), two.inverse / 3
     along = CurvatureAlongPath(np.array([2, 6]), [one, two])
-    deltas, which = normal(2, 8, seed=1), torch.tensor([0, 1])
+    deltas, which = rows(2, seed=1), torch.tensor([0, 1])
     base = one.apply(deltas, which)(ALL)
     for t, factor in [(0, 1), (2, 1), (3, 1.5), (6, 3), (9, 3)]:
-        found = along.apply(t, deltas, which)(ALL)
-        assert relative_error(found, factor * base) < 1e-8, f"step {t} is off"
+        at_step = along.apply(t, deltas, which)(ALL)
+        assert relative_error(at_step, factor * base) < 1e-8, f"step {t} is off"

@@ -1,4 +1,4 @@
-"""The reduced model is the replay, as far as the preconditioner is that of its patterns."""
+"""The reduced model gives the losses of the replay, up to the rank of the preconditioner."""
 
 import numpy as np
 import pytest
@@ -19,10 +19,10 @@ from problems import (
     warm_state,
     warm_without_memory,
 )
+from trainorder.curvature.build_reduced_model import build_reduced_model
 from trainorder.curvature.preconditioner_metric import second_moment_scale
 from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.reduced_model import ReducedModel
-from trainorder.curvature.reduction import reduce
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.expansion.clusters import Clusters, draw_pools
 from trainorder.numerics.derivatives import gradient
@@ -35,7 +35,7 @@ def reduced(about, model, units_per_step=1, count=40, readouts=None, **options):
     steps = about.path.steps
     schedules = probe_schedules((steps, units_per_step), about.problem.units, 0, count)
     metric = second_moment_scale(about)
-    return reduce(about, model, schedules, metric, readouts or [steps], **options)
+    return build_reduced_model(about, model, schedules, metric, readouts or [steps], **options)
 
 
 def expanded(about, ends, curvature, t=None):
@@ -63,7 +63,7 @@ def fixed_preconditioner(kind, problem):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("units_per_step", [1, 2])
 @pytest.mark.parametrize("path", ["reference", "barycentre"])
-def test_of_a_fixed_preconditioner_it_is_the_replay(path, units_per_step, kind, tmp_path):
+def test_with_a_fixed_preconditioner_it_equals_the_replay(path, units_per_step, kind, tmp_path):
     problem = Polynomial(UNITS, size=SIZE, noise=0.0)
     warm, config = fixed_preconditioner(kind, problem)
     steps = UNITS // units_per_step
@@ -77,18 +77,18 @@ def test_of_a_fixed_preconditioner_it_is_the_replay(path, units_per_step, kind, 
     schedules[-1] = schedules[-1, :1]  # some units are left out
     with context as about:
         model, _ = low_rank(about, every_sequence(problem, np.arange(UNITS)))
-        found = reduced(about, model, units_per_step, patterns=0).predict(schedules)
+        losses = reduced(about, model, units_per_step, patterns=0).predict(schedules)
         ends = Nystrom(about, model).replay(schedules, ignore)
         expected = expanded(about, ends, problem.square.mean(0))
     spread = (expected - expected.mean(0)).norm()
-    assert float(spread) > 1e-2, "all orders end alike here"
-    error = float((found - expected).norm() / spread)
-    assert error < 1e-4, f"it strays from the replay by {error:.1e} of what orders differ by"
+    assert float(spread) > 1e-2, "all orders have the same losses here"
+    error = float((losses - expected).norm() / spread)
+    assert error < 1e-4, f"the error is {error:.1e} of the spread of the orders"
 
 
 @pytest.fixture(scope="module")
 def fixed(tmp_path_factory):
-    """Return a case with a fixed preconditioner: reduced model, orders, and their true replay."""
+    """Return a case with a fixed preconditioner: expansion, reduced model, orders, replays."""
     problem = Polynomial(UNITS, size=SIZE, noise=0.0)
     warm, changes = warm_without_memory(problem)
     config = optimizer_config(learning_rate=0.1, weight_decay=0.05, **changes)
@@ -96,38 +96,38 @@ def fixed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fixed")
     with barycentre(problem, warm, UNITS, 1, config, folder) as about:
         model, _ = low_rank(about, every_sequence(problem, np.arange(UNITS)))
-        made = reduced(about, model, patterns=0, readouts=[2, 4, UNITS])
+        small = reduced(about, model, patterns=0, readouts=[2, 4, UNITS])
         Nystrom(about, model).replay(schedules, lambda t, theta: seen.update({t: theta.clone()}))
-        yield about, made, schedules, seen
+        yield about, small, schedules, seen
 
 
-def deviation(found, expected):
-    """Return the error as a share of what the orders differ by."""
+def relative_to_spread(losses, expected):
+    """Return the error of the losses as a share of the spread of the orders."""
     spread = (expected - expected.mean(0)).norm()
-    assert float(spread) > 1e-3, "all orders end alike here"
-    return float((found - expected).norm() / spread)
+    assert float(spread) > 1e-3, "all orders have the same losses here"
+    return float((losses - expected).norm() / spread)
 
 
 def test_goals_are_read_along_the_window(fixed):
-    about, made, schedules, seen = fixed
-    found = made.along(schedules)
+    about, small, schedules, seen = fixed
+    losses = small.along(schedules)
     for place, t in enumerate([2, 4, UNITS]):
         expected = expanded(about, seen[t], about.problem.square.mean(0), t)
-        error = deviation(found[:, place], expected)
-        assert error < 1e-4, f"after {t} updates the losses are off by {error:.1e} of their spread"
-    assert torch.equal(found[:, -1], made.predict(schedules)), "the end is not the last readout"
+        error = relative_to_spread(losses[:, place], expected)
+        assert error < 1e-4, f"after {t} updates the error is {error:.1e} of the spread"
+    assert torch.equal(losses[:, -1], small.predict(schedules)), "the end is not the last readout"
 
 
 def test_units_are_read_with_their_own_curvature(fixed):
-    about, made, schedules, seen = fixed
+    about, small, schedules, seen = fixed
     problem, end = about.problem, about.path.parameters(UNITS)
     moves, columns = seen[UNITS] - end, []
     for unit in range(UNITS):
         slope = gradient(lambda x, u=unit: problem.loss(x, u), end)
         second = torch.einsum("oi,ij,oj->o", moves, problem.square[unit], moves) / 2
         columns.append(problem.loss(end, unit) + moves @ slope + second)
-    error = deviation(made.units(schedules), torch.stack(columns, 1))
-    assert error < 1e-4, f"the units' losses are off by {error:.1e} of their spread"
+    error = relative_to_spread(small.units(schedules), torch.stack(columns, 1))
+    assert error < 1e-4, f"the error of the units' losses is {error:.1e} of their spread"
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def case(tmp_path_factory):
         yield about, low_rank(about, clusters)[0]
 
 
-def test_patterns_bring_it_nearer_to_the_replay(case):
+def test_patterns_make_it_more_exact(case):
     about, model = case
     schedules = probe_schedules((12, 1), UNITS, 3, 30)
     ends = Nystrom(about, model).replay(schedules, ignore)
@@ -154,29 +154,29 @@ def test_patterns_bring_it_nearer_to_the_replay(case):
         for count in (0, 1, 4)
     ]
     assert errors[2] < errors[0], f"patterns of the preconditioner do not help: {errors}"
-    assert errors[2] < 0.3, f"the reduced model is no replay: {errors}"
+    assert errors[2] < 0.3, f"large errors with four patterns: {errors}"
 
 
 @pytest.mark.parametrize("kind", ["sgd", "sgd with momentum"])
-def test_under_sgd_it_is_the_replay_without_patterns(kind, tmp_path):
+def test_with_sgd_it_equals_the_replay_and_has_no_patterns(kind, tmp_path):
     problem = Polynomial(UNITS, size=40, noise=0.2)
     config = optimizer_config(learning_rate=0.02, weight_decay=0.1, **KINDS[kind])
     warm = warm_state(problem, problem.start, config, steps=20)
     schedules = probe_schedules((12, 1), UNITS, 3, 30)
     with barycentre(problem, warm, 12, 1, config, tmp_path) as about:
         model, _ = low_rank(about, Clusters(LABELS, draw_pools(LABELS, 4, 4, 0)))
-        made = reduced(about, model)
+        small = reduced(about, model)
         ends = Nystrom(about, model).replay(schedules, ignore)
         expected = expanded(about, ends, symmetric(mean_curvature(model)))
-    assert made.responses.shape == (UNITS, 0), "there are patterns of what never changes"
-    assert deviation(made.predict(schedules), expected) < 1e-6
+    assert small.responses.shape == (UNITS, 0), "a constant preconditioner has patterns"
+    assert relative_to_spread(small.predict(schedules), expected) < 1e-6
 
 
 def mean_curvature(model):
-    """Return the mean over units of the modelled curvature (P, P) at the last place probed."""
+    """Return the mean over units of the modelled curvature (P, P) at the last probed step."""
     share = torch.bincount(model.labels).double() / UNITS
     mean = torch.einsum("c,cij->ij", share, model.cores[-1, :, : len(model.readers)])
-    return model.readers.T @ mean @ model.readers
+    return model.readers.tensor.T @ mean @ model.readers.tensor
 
 
 def symmetric(matrix):
@@ -189,43 +189,43 @@ def test_predictions_do_not_depend_on_the_batch(case, monkeypatch):
     schedules = probe_schedules((12, 1), UNITS, 3, 23)
     whole = small.predict(schedules)
     monkeypatch.setattr("trainorder.curvature.reduced_model.BATCH", 5)
-    assert torch.allclose(small.predict(schedules), whole, rtol=1e-12), "orders of a batch mix"
+    assert torch.allclose(small.predict(schedules), whole, rtol=1e-12), "orders are mixed up"
     alone = torch.cat([small.predict(schedules[i : i + 1]) for i in range(23)])
     assert torch.allclose(alone, whole, rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_more_patterns_than_units_can_show_are_nothing(dtype, tmp_path):
+def test_patterns_beyond_the_rank_of_the_preconditioners_are_zero(dtype, tmp_path):
     problem, config = Polynomial(UNITS, size=40).to(dtype), optimizer_config(learning_rate=0.02)
     warm = warm_state(problem, problem.start, config, steps=20)
     with barycentre(problem, warm, 6, 1, config, tmp_path) as about:
         model, _ = low_rank(about, every_sequence(problem, LABELS))
         # after a single step there are as many preconditioners as units
-        found = [reduced(about, model, patterns=count) for count in (UNITS, 20)]
-    for each in found:
+        models = [reduced(about, model, patterns=count) for count in (UNITS, 20)]
+    for each in models:
         for name in ("steps", "drifts", "responses"):
             values = getattr(each, name)
             assert values.dtype == dtype
-            assert torch.isfinite(values).all(), f"{name} of empty patterns"
-            assert float(values.abs().max()) < 1e5, f"{name} of empty patterns explode"
-    few, many = (each.predict(probe_schedules((6, 1), UNITS, 3, 4)) for each in found)
+            assert torch.isfinite(values).all(), f"{name} is not finite"
+            assert float(values.abs().max()) < 1e5, f"{name} is too large"
+    few, many = (each.predict(probe_schedules((6, 1), UNITS, 3, 4)) for each in models)
     assert few.dtype == dtype
-    assert torch.allclose(few, many, rtol=1e-2), "patterns that are none change the estimates"
+    assert torch.allclose(few, many, rtol=1e-2), "more patterns change the estimates"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_was_saved_is_read_back(kind, tmp_path):
+def test_a_saved_model_is_read_back(kind, tmp_path):
     problem, config = Polynomial(UNITS, size=40), optimizer_config(weight_decay=0.1, **KINDS[kind])
     warm = warm_state(problem, problem.start, config, steps=20)
     with barycentre(problem, warm, 12, 1, config, tmp_path) as about:
-        made = reduced(about, low_rank(about, every_sequence(problem, LABELS))[0])
-    made.save(tmp_path / "reduced.h5", "k")
-    found = ReducedModel.load(tmp_path / "reduced.h5", "k")
-    assert found.goals == made.goals == ["a", "b"]
+        small = reduced(about, low_rank(about, every_sequence(problem, LABELS))[0])
+    small.save(tmp_path / "reduced.h5", "k")
+    loaded = ReducedModel.load(tmp_path / "reduced.h5", "k")
+    assert loaded.goals == small.goals == ["a", "b"]
     schedules = probe_schedules((12, 1), UNITS, 3, 4)
-    assert torch.equal(found.predict(schedules), made.predict(schedules))
-    for name, value in vars(made).items():
-        assert type(getattr(found, name)) is type(value), f"{name} comes back as another type"
+    assert torch.equal(loaded.predict(schedules), small.predict(schedules))
+    for name, value in vars(small).items():
+        assert type(getattr(loaded, name)) is type(value), f"{name} has another type"
 
 
 def test_goals_of_a_language_model_are_its_domains_at_the_end_of_the_path(tmp_path):
@@ -235,7 +235,7 @@ def test_goals_of_a_language_model_are_its_domains_at_the_end_of_the_path(tmp_pa
     with barycentre(problem, warm, 3, 2, config, tmp_path) as about:
         probes = torch.randn(3, problem.size, dtype=torch.float64)
         model, _ = low_rank(about, every_sequence(problem, labels), probes=probes)
-        found = reduced(about, model, 2)
+        small = reduced(about, model, 2)
         end = problem.evaluate(about.path.parameters(3))
-    assert found.goals == ["a", "b"]
-    assert np.allclose(found.losses[-1].numpy(), end[1:], rtol=1e-12), "the goals are mixed up"
+    assert small.goals == ["a", "b"]
+    assert np.allclose(small.losses[-1].numpy(), end[1:], rtol=1e-12), "the goals are mixed up"

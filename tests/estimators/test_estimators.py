@@ -18,12 +18,12 @@ from problems import (
 from trainorder.config.methods import METHODS as DESCRIPTORS
 from trainorder.config.methods import method_names
 from trainorder.config.sections import CurvatureConfig, EstimatorConfig
+from trainorder.curvature.build_low_rank import build_low_rank
+from trainorder.curvature.build_reduced_model import build_reduced_model
 from trainorder.curvature.low_rank import LowRankExpansion
-from trainorder.curvature.low_rank_basis import compress
 from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.probing import Prober
 from trainorder.curvature.reduced_model import ReducedModel
-from trainorder.curvature.reduction import reduce
 from trainorder.estimators.build_estimator import build_estimator
 from trainorder.expansion.clusters import Clusters, draw_pools, label_clusters
 from trainorder.expansion.expansion import Expansion
@@ -159,9 +159,9 @@ def sample_order(request, tmp_path_factory):
         prober = Prober(about, clusters, schedules, 1)
         along = prober.run(CurvatureConfig("domains", 1, 6, 0.01, 20, 0, 1))
         moves = prober.displacements()
-        model, _ = compress(about, along, labels, moves, prober.metric, 20)
+        model, _ = build_low_rank(about, along, labels, moves, prober.metric, 20)
         model.save(folder / "curvature.h5", "k")
-        reduced = reduce(
+        reduced = build_reduced_model(
             about, model, probe_schedules((STEPS, STEP), UNITS, 0, 16), prober.metric, [STEPS]
         )
         reduced.save(folder / "reduced.h5", "k")

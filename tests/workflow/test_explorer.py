@@ -19,9 +19,9 @@ from problems import (
     optimizer_config,
     warm_state,
 )
+from trainorder.curvature.build_reduced_model import build_reduced_model
 from trainorder.curvature.preconditioner_metric import second_moment_scale
 from trainorder.curvature.probe_schedules import probe_schedules
-from trainorder.curvature.reduction import reduce
 from trainorder.explorer import page as explorer
 from trainorder.study import Study
 
@@ -102,7 +102,7 @@ def test_the_page_replays_each_optimizer_as_python_does(kind, browser, tmp_path)
     warm, schedules = warm_state(problem, problem.start, config), probe_schedules((3, 2), 6, 0, 20)
     with barycentre(problem, warm, 3, 2, config, tmp_path) as about:
         model, _ = low_rank(about, every_sequence(problem, np.arange(6)))
-        reduced = reduce(about, model, schedules, second_moment_scale(about), [2, 3])
+        reduced = build_reduced_model(about, model, schedules, second_moment_scale(about), [2, 3])
     browser.get("about:blank")
     script = (Path(explorer.__file__).parent / "reduced.js").read_text()
     call = "return predictLosses(decodeModel(arguments[0]), arguments[1]);"

@@ -19,7 +19,7 @@ from trainorder.numerics import large_tensors
 from trainorder.numerics.derivatives import gradient
 from trainorder.numerics.gram import pseudo_inverse
 from trainorder.numerics.interpolation import bracket, interpolated
-from trainorder.numerics.rows import Rows
+from trainorder.numerics.rows import Rows, blocks
 from trainorder.numerics.shrinkage import split_noise, weights
 from trainorder.training.optimizer import ALL
 from trainorder.training.problem import Problem
@@ -35,38 +35,44 @@ class Responses:
 
     def __init__(self, problem: Problem, clusters: Clusters, theta: Tensor, length: float) -> None:
         """Evaluate the gradients at `theta` (P,); `length` is |e d|."""
-        self.problem, self.clusters = problem, clusters
+        self.problem = problem
         self.length = length
         self._pools = clusters.halves()
         self._theta = large_tensors.copy(theta)
-        self._base = large_tensors.empty(2, clusters.count, problem.size, dtype=theta.dtype)
-        for c in range(clusters.count):
-            self._halves(c, theta, self._base[:, c])
+        base = Rows.empty(2 * clusters.count, problem.size, dtype=theta.dtype)
+        self._base = self._write_gradients(theta, base)
 
-    def _halves(self, cluster: int, theta: Tensor, result: Tensor) -> None:
-        """Write the gradients of both halves of a pool at `theta` to `result` (2, P)."""
-        for half, rows in enumerate(self._pools[cluster]):
-            if len(rows):
-                result[half] = gradient(partial(self.problem.sample_loss, rows=rows), theta)
-                self.problem.meter.add("sequences", len(rows))
-            else:  # a pool of one sequence has one half, and its noise is unknown
-                result[half] = result[0]
-            large_tensors.release_pages()
+    def _write_gradients(self, theta: Tensor, result: Rows) -> Rows:
+        """Write the gradients at `theta` to `result` (2 C, P): all first halves, then the second.
 
-    def __call__(self, directions: Tensor) -> Tensor:
-        """Return the responses (2, C, n, P) of both halves to `directions` (n, P)."""
-        shape = (2, self.clusters.count, *directions.shape)
-        result = large_tensors.empty(*shape, dtype=directions.dtype)
-        for i, direction in enumerate(tqdm(directions, desc="responses", mininterval=2)):
-            step = self.length / (
-                float(direction.norm()) or 1.0
-            )  # a zero direction has a zero response
-            theta = torch.add(self._theta, direction, alpha=step)
-            for c in range(self.clusters.count):
-                self._halves(c, theta, result[:, c, i])
-                result[:, c, i].sub_(self._base[:, c]).div_(step)
-                large_tensors.release_pages()
+        A pool of one sequence has only one half. Its gradient is written twice, because the noise
+        is unknown.
+        """
+        for c, pool in enumerate(self._pools):
+            for half, sequences in enumerate(pool):
+                if len(sequences):
+                    loss = partial(self.problem.sample_loss, rows=sequences)
+                    result[half * len(self._pools) + c] = gradient(loss, theta)
+                    self.problem.meter.add("sequences", len(sequences))
+                else:
+                    result[half * len(self._pools) + c] = result[c]
         return result
+
+    def __call__(self, directions: Rows) -> Rows:
+        """Return the responses (2 C n, P) to `directions` (n, P).
+
+        Row (h C + c) n + i is the response of half h of the pool of cluster c to direction i.
+        """
+        n = len(directions)
+        responses = Rows.empty(len(self._base) * n, directions.size, dtype=directions.dtype)
+        for i, direction in enumerate(tqdm(directions, desc="responses", mininterval=2)):
+            norm = float(direction.norm())
+            step = self.length / (norm or 1.0)  # a zero direction has a zero response
+            moved = torch.add(self._theta, direction, alpha=step)
+            gradients = self._write_gradients(moved, responses[i::n])
+            for block, base in blocks(gradients, self._base):
+                block.sub_(base).div_(step)
+        return responses
 
 
 class ClusterCurvature:
@@ -99,21 +105,20 @@ class ClusterCurvature:
         """r, the number of probes."""
         return len(self.probes)
 
-    def add(self, probes: Tensor, halves: Tensor) -> None:
-        """Add `probes` (n, P) with the responses of both halves of the pools, (2, C, n, P).
+    def add(self, probes: Rows, responses: Rows) -> None:
+        """Add `probes` (n, P) with their `responses` (2 C n, P), which are overwritten.
 
-        `halves[0]` is overwritten by the mean of both halves.
+        The responses are those of both halves of the pools, as `Responses` returns them.
         """
-        self.probes = Rows.concatenate([self.probes, Rows(probes)])
-        self._count_noise(halves)
-        for columns in large_tensors.column_blocks(halves.shape[:3].numel(), halves.shape[3]):
-            halves[0, ..., columns] = halves[..., columns].mean(0)
+        self.probes = Rows.concatenate([self.probes, probes])
+        first, second = responses.split(2)
+        self._count_noise(first, second)
+        own = first.map_blocks(lambda a, b: (a + b) / 2, second).split(len(self.responses))
         self.responses = [
-            Rows.concatenate([known, Rows(new)])
-            for known, new in zip(self.responses, halves[0], strict=True)
+            Rows.concatenate([known, new]) for known, new in zip(self.responses, own, strict=True)
         ]
         self.factors = weights(self._noise, self._total, self.shares)
-        shares = self.shares.to(halves.dtype)
+        shares = self.shares.to(responses.dtype)
         self.mean = Rows.from_blocks(
             self.rank,
             lambda *own: torch.einsum("c,crp->rp", shares, torch.stack(own)),
@@ -121,54 +126,57 @@ class ClusterCurvature:
         )
         self.inverse = pseudo_inverse(self.probes.gram(self.mean))
 
-    def _count_noise(self, halves: Tensor) -> None:
-        """Add up the noise and the distance from the mean; every probe has the same weight."""
-        noise, total, scale = (
-            torch.zeros(halves.shape[1:3], dtype=torch.float64) for _ in range(3)
-        )
-        for columns in large_tensors.column_blocks(halves.shape[:3].numel(), halves.shape[3]):
-            first, second = halves[..., columns]
-            own = (first + second) / 2
-            common = torch.einsum("c,cnp->np", self.shares.to(own.dtype), own)
-            noise += split_noise(first, second)
-            total += ((own - common) ** 2).sum(-1)
+    def _count_noise(self, first: Rows, second: Rows) -> None:
+        """Add the noise and the squared distance from the mean of the responses of two halves.
+
+        Both are relative to the squared responses, so that every probe has the same weight.
+        """
+        clusters = len(self.responses)
+        shape = (clusters, len(first) // clusters)
+        noise, total, scale = (torch.zeros(shape, dtype=torch.float64) for _ in range(3))
+        for block in blocks(first, second):
+            a, b = (half.unflatten(0, shape) for half in block)
+            own = (a + b) / 2
+            mean = torch.einsum("c,cnp->np", self.shares.to(own.dtype), own)
+            noise += split_noise(a, b)
+            total += ((own - mean) ** 2).sum(-1)
             scale += own.square().sum(-1)
         self._noise += self._missing_shares * (noise / scale.sum(0)).sum(1)
         self._total += (total / scale.sum(0)).sum(1)
 
-    def coordinates(self, displacements: Tensor) -> Tensor:
+    def coordinates(self, displacements: Rows) -> Tensor:
         """Return z (n, r) of `displacements` (n, P)."""
-        return Rows(displacements).gram(self.mean) @ self.inverse
+        return displacements.gram(self.mean) @ self.inverse
 
-    def remainder(self, displacements: Tensor) -> Tensor:
-        """Return d - U' z (n, P), what the probes do not reach of `displacements` (n, P)."""
+    def remainder(self, displacements: Rows) -> Rows:
+        """Return d - U' z (n, P), the part of `displacements` (n, P) that the probes miss."""
         z = self.coordinates(displacements)
-        result = Rows(displacements).copy()
-        return result.map_blocks(lambda d, probes: d - z @ probes, self.probes).tensor
+        return displacements.copy().map_blocks(lambda d, probes: d - z @ probes, self.probes)
 
     def shrunk(self, cluster: int, columns: slice = ALL) -> Tensor:
-        """Return Y + w_c (Y_c - Y), (r, P), or a block of it."""
-        own = self.responses[cluster].tensor[:, columns]
-        return torch.lerp(self.mean.tensor[:, columns], own, float(self.factors[cluster]))
+        """Return Y + w_c (Y_c - Y), (r, P), or some of its columns."""
+        own = self.responses[cluster].block(columns)
+        return torch.lerp(self.mean.block(columns), own, float(self.factors[cluster]))
 
-    def apply(self, displacements: Tensor, clusters: Tensor) -> Block:
+    def apply(self, displacements: Rows, clusters: Tensor) -> Block:
         """Return H_c d (n, P) of `displacements` (n, P); row i uses the cluster `clusters[i]`."""
         z = self.coordinates(displacements)
+        mean = self.mean.combination(z)
+        members = {c: torch.nonzero(clusters == c)[:, 0] for c in sorted(set(clusters.tolist()))}
+        own = {c: self.responses[c].combination(z[rows]) for c, rows in members.items()}
 
         def block(columns: slice) -> Tensor:
-            result = z @ self.mean.tensor[:, columns]
-            for c in set(clusters.tolist()):
-                rows = torch.nonzero(clusters == c)[:, 0]
-                own = z[rows] @ self.responses[c].tensor[:, columns] - result[rows]
-                result.index_add_(0, rows, own, alpha=float(self.factors[c]))
+            result = mean(columns)
+            for c, rows in members.items():
+                change = own[c](columns) - result[rows]
+                result.index_add_(0, rows, change, alpha=float(self.factors[c]))
             return result
 
         return block
 
-    def apply_mean(self, displacements: Tensor) -> Block:
-        """Return H d (n, P) with the mean curvature H."""
-        z = self.coordinates(displacements)
-        return lambda columns: z @ self.mean.tensor[:, columns]
+    def apply_mean(self, displacements: Rows) -> Block:
+        """Return H d (n, P) of `displacements` (n, P) with the mean curvature H."""
+        return self.mean.combination(self.coordinates(displacements))
 
 
 @dataclass
@@ -194,7 +202,7 @@ class CurvatureAlongPath:
         """The curvature at the probed step nearest to the middle of the window."""
         return self.at[len(self.at) // 2]
 
-    def apply(self, t: int, displacements: Tensor, clusters: Tensor) -> Block:
+    def apply(self, t: int, displacements: Rows, clusters: Tensor) -> Block:
         """Return H_c d at step `t`, interpolated; see `ClusterCurvature.apply`."""
         low, high, _ = bracket(self.steps, t)
         at = {place: self.at[place].apply(displacements, clusters) for place in {low, high}}

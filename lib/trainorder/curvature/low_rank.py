@@ -28,14 +28,9 @@ from trainorder.curvature.low_rank_storage import (
     write_encoded,
 )
 from trainorder.expansion.replay import Block, sum_over_units
-from trainorder.numerics import large_tensors
 from trainorder.numerics.interpolation import interpolated
-from trainorder.numerics.quantize import (
-    dequantized,
-    halved,
-    quantized,
-    unhalved,
-)
+from trainorder.numerics.quantize import dequantized, halved, quantized, unhalved
+from trainorder.numerics.rows import Rows, blocks
 from trainorder.storage.sealed_hdf5 import creating, opened
 from trainorder.training.optimizer import ALL, State
 
@@ -50,7 +45,7 @@ class LowRankExpansion:
         anchors: (K,) steps.
         anchor_parameters: (K, P) parameters of the path at the anchors.
         mean: (K, P) mean gradient of the units at the anchors.
-        basis: Q, (q, P), the rows that displacements are read with first.
+        basis: Q, (q, P); the first r rows are the readers.
         coefficients: a, (K, U, q).
         probed_steps: (A,) steps at which the curvature was probed.
         cores: M at those steps, (A, C, q, r).
@@ -64,9 +59,9 @@ class LowRankExpansion:
     start: State
     steps: int
     anchors: np.ndarray
-    anchor_parameters: Tensor
-    mean: Tensor
-    basis: Tensor
+    anchor_parameters: Rows
+    mean: Rows
+    basis: Rows
     coefficients: Tensor
     probed_steps: np.ndarray
     cores: Tensor
@@ -87,21 +82,21 @@ class LowRankExpansion:
 
     def parameters(self, t: int, columns: slice = ALL) -> Tensor:
         """Return the path's parameters (P,) before step `t`, interpolated between anchors."""
-        return self._between(self.anchor_parameters, t, columns)
+        return self._interpolated(self.anchor_parameters, t, columns)
 
-    def _between(self, rows: Tensor, t: int, columns: slice = ALL) -> Tensor:
-        return interpolated(self.anchors, t, lambda place: rows[place, ..., columns])
+    def _interpolated(self, rows: Rows, t: int, columns: slice) -> Tensor:
+        return interpolated(self.anchors, t, lambda anchor: rows[anchor][columns])
 
     def mean_gradient(self, t: int, columns: slice = ALL) -> Tensor:
         """Return gbar_t (P,), or a block of it, interpolated between anchors."""
-        return self._between(self.mean, t, columns)
+        return self._interpolated(self.mean, t, columns)
 
     def coordinates(self, t: int, units: Tensor) -> Tensor:
         """Return the coordinates (O, q) of the units' gradients at the path, `units` (O, k)."""
-        return self._between(self.coefficients, t)[units].mean(1)
+        return interpolated(self.anchors, t, self.coefficients.__getitem__)[units].mean(1)
 
     @property
-    def readers(self) -> Tensor:
+    def readers(self) -> Rows:
         """Q_r, (r, P)."""
         return self.basis[: self.cores.shape[-1]]
 
@@ -133,26 +128,24 @@ class LowRankExpansion:
         """Return Q_r d (O, r) of `parameters` (O, P) at step `t`."""
         readers = self.readers
         result = parameters.new_zeros(len(parameters), len(readers))
-        for columns in large_tensors.column_blocks(sum(result.shape), parameters.shape[1]):
-            deltas = parameters[:, columns] - self.parameters(t, columns)
-            result += deltas @ readers[:, columns].T
+        path = partial(self.parameters, t)
+        for theta, path_theta, reader in blocks(Rows(parameters), path, readers):
+            result += (theta - path_theta) @ reader.T
         return result
 
     def curvature(self, t: int, units: Tensor, parameters: Tensor) -> Block:
         """Return the modelled H_c d, (O, P), for `units` (O, k) at `parameters` (O, P)."""
-        inside = self.curvature_coordinates(t, units, self.displacement_coordinates(t, parameters))
-        return lambda columns: inside @ self.basis[:, columns]
+        read = self.displacement_coordinates(t, parameters)
+        return self.basis.combination(self.curvature_coordinates(t, units, read))
 
     def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
         """Return the modelled gradients, (O, P), of `units` (O, k) at `parameters` (O, P)."""
-        inside = self.coordinates(t, units)
+        coordinates = self.coordinates(t, units)
         if t:  # at the start there is no displacement
-            inside = inside + self.curvature_coordinates(
-                t, units, self.displacement_coordinates(t, parameters)
-            )
-        return lambda columns: (inside @ self.basis[:, columns]).add_(
-            self.mean_gradient(t, columns)
-        )
+            read = self.displacement_coordinates(t, parameters)
+            coordinates = coordinates + self.curvature_coordinates(t, units, read)
+        deviation = self.basis.combination(coordinates)
+        return lambda columns: deviation(columns).add_(self.mean_gradient(t, columns))
 
     def save(self, path: str | Path, key: str) -> None:
         """Publish as a sealed file of study `key`."""
@@ -168,9 +161,9 @@ class LowRankExpansion:
         with creating(path, key, steps=self.steps) as file:
             for name, array in arrays.items():
                 file.create_dataset(name, data=array, fletcher32=True)
+            start, writers = self.start.parameters, self.basis[len(self.readers) :]
             write_encoded(file, "reader", self.readers, quantized)
-            write_encoded(file, "writer", self.basis[len(self.readers) :], to_half_bytes)
-            start = self.start.parameters
+            write_encoded(file, "writer", writers, to_half_bytes)
             write_encoded(file, "centre", self.anchor_parameters, lambda rows: halved(rows - start))
             write_encoded(file, "mean", self.mean, halved)
 
@@ -186,26 +179,29 @@ class LowRankExpansion:
         with opened(path, key, "curvature") as file:
             small = ("anchor", "label", "coefficient", "bend", "core", "own", "own_read")
             arrays = {name: np.asarray(file[name]) for name in small}
-            counts = {name: len(file[name]) for name in ("reader", "writer", "centre")}
-            basis = large_tensors.empty(counts["reader"] + counts["writer"], size, dtype=dtype)
-            centre, mean = (large_tensors.empty(counts["centre"], size, dtype=dtype) for _ in "cm")
+            readers, writers, anchors = (len(file[name]) for name in ("reader", "writer", "centre"))
+            basis = Rows.empty(readers + writers, size, dtype=dtype)
+            anchor_parameters = Rows.empty(anchors, size, dtype=dtype)
+            mean = Rows.empty(anchors, size, dtype=dtype)
             read_encoded(file, "reader", basis, dequantized)
-            read_encoded(file, "writer", basis[counts["reader"] :], partial(from_half_bytes, size))
-            read_encoded(file, "centre", centre, lambda *part: unhalved(*part) + start.parameters)
+            read_encoded(file, "writer", basis[readers:], partial(from_half_bytes, size))
+            read_encoded(
+                file, "centre", anchor_parameters, lambda *part: unhalved(*part) + start.parameters
+            )
             read_encoded(file, "mean", mean, unhalved)
             steps = int(file.attribute("steps"))
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         return cls(
-            start,
-            steps,
-            arrays["anchor"],
-            centre,
-            mean,
-            basis,
-            tensors["coefficient"],
-            arrays["bend"],
-            tensors["core"],
-            tensors["label"],
-            tensors["own"],
-            tensors["own_read"],
+            start=start,
+            steps=steps,
+            anchors=arrays["anchor"],
+            anchor_parameters=anchor_parameters,
+            mean=mean,
+            basis=basis,
+            coefficients=tensors["coefficient"],
+            probed_steps=arrays["bend"],
+            cores=tensors["core"],
+            labels=tensors["label"],
+            unit_corrections=tensors["own"],
+            unit_readers=tensors["own_read"],
         )

@@ -1,41 +1,56 @@
 """The error that the rounding of a low-rank expansion causes."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from trainorder.curvature.low_rank import LowRankExpansion
-from trainorder.numerics import large_tensors
+from trainorder.numerics.rows import Rows, blocks
 
 
 def rounding(
-    exact: LowRankExpansion, kept: LowRankExpansion, directions: Tensor, metric: Tensor, t: int
+    exact: LowRankExpansion, rounded: LowRankExpansion, directions: Rows, metric: Tensor, t: int
 ) -> dict[str, float | None]:
-    """Return how far `kept`, which was rounded, is off `exact` at step `t`, relative to it.
+    """Return the relative error of the rounded expansion at step `t`, for `table` and `curvature`.
 
-    `table` is of what the units' gradients on the path differ by from their mean; `curvature` of
-    what a displacement adds to them, one for each unit, drawn along `directions` (n, P), each as
-    long as displacements reach along it: None without any. Both are ratios of root mean squares
-    over the units, in the norm of the preconditioner, |g / `metric`|.
+    `table` compares the differences of the units' gradients on the path from their mean.
+    `curvature` compares how a displacement changes the gradients; one displacement per unit is
+    drawn along `directions`. Both errors are ratios of root mean squares over the units, in the
+    norm of the preconditioner, |g / `metric`|.
+
+    Args:
+        exact: before rounding.
+        rounded: after rounding.
+        directions: (n, P), each as long as displacements reach along it; if n is 0, `curvature` is
+            None.
+        metric: (P,), see `second_moment_scale`.
+        t: step of the window.
+
     """
     units = torch.arange(len(exact.labels))[:, None]
     generator = torch.Generator().manual_seed(0)
     drawn = torch.randn(len(units), len(directions), generator=generator, dtype=metric.dtype)
-    inside = []
-    for model in (exact, kept):  # (2, U, q) of table and curvature
-        off = torch.sub(exact.parameters(t), model.parameters(t))[None]
-        moved = drawn @ large_tensors.inner_products(directions, model.readers)
-        moved += large_tensors.inner_products(off, model.readers)
-        inside.append(
-            torch.stack([model.coordinates(t, units), model.curvature_coordinates(t, units, moved)])
-        )
-    size, error = (torch.zeros(2, dtype=torch.float64) for _ in "se")
-    for columns in large_tensors.column_blocks(4 * len(units) + 2 * len(exact.basis), len(metric)):
-        true, found = (
-            rows @ model.basis[:, columns]
-            for rows, model in zip(inside, (exact, kept), strict=True)
-        )
-        found[0] += kept.mean_gradient(t, columns) - exact.mean_gradient(t, columns)
-        for total, rows in ((size, true), (error, found - true)):
-            total += (rows / metric[columns]).double().square().sum((1, 2))
-    ratios = [float((off / of).sqrt()) if of else None for off, of in zip(error, size, strict=True)]
-    return dict(zip(("table", "curvature"), ratios, strict=True))
+    coordinates = []
+    for model in (exact, rounded):  # (2, U, q) of table and curvature
+        off_path = Rows(torch.sub(exact.parameters(t), model.parameters(t))[None])
+        read = drawn @ directions.gram(model.readers) + off_path.gram(model.readers)
+        curvature = model.curvature_coordinates(t, units, read)
+        coordinates.append(torch.stack([model.coordinates(t, units), curvature]))
+    size, error = torch.zeros(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
+    for true, approximate, true_mean, approximate_mean, scale in blocks(
+        exact.basis.combination(coordinates[0]),
+        rounded.basis.combination(coordinates[1]),
+        partial(exact.mean_gradient, t),
+        partial(rounded.mean_gradient, t),
+        metric,
+        at_once=4 * len(units) + 2 * len(exact.basis),
+    ):
+        approximate[0] += approximate_mean - true_mean
+        size += (true / scale).double().square().sum((1, 2))
+        error += ((approximate - true) / scale).double().square().sum((1, 2))
+    table, curvature_error = (
+        float((wrong / whole).sqrt()) if whole else None
+        for wrong, whole in zip(error, size, strict=True)
+    )
+    return {"table": table, "curvature": curvature_error}

@@ -1,4 +1,4 @@
-"""Encoded datasets of the file of a low-rank expansion: bytes, half-bytes and scaled halves."""
+"""Encoded datasets in the file of a low-rank expansion: bytes, half-bytes and scaled float16."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,6 @@ import h5py
 import torch
 from torch import Tensor
 
-from trainorder.numerics import large_tensors
 from trainorder.numerics.quantize import (
     FEW_LEVELS,
     dequantized,
@@ -14,6 +13,7 @@ from trainorder.numerics.quantize import (
     quantized,
     unpacked,
 )
+from trainorder.numerics.rows import Rows
 from trainorder.storage.sealed_hdf5 import create_rows
 
 Encode = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -26,28 +26,26 @@ def to_half_bytes(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def from_half_bytes(size: int, pairs: Tensor, scale: Tensor) -> Tensor:
-    """Return the rows (n, `size`) that half-bytes and scales stand for."""
+    """Return the rows (n, `size`) from the results of `to_half_bytes`."""
     return dequantized(unpacked(pairs, size), scale)
 
 
-def write_encoded(file: h5py.File, name: str, rows: Tensor, encode: Encode) -> None:
-    """Add `rows` (n, P), encoded one at a time, and their scales."""
+def write_encoded(file: h5py.File, name: str, rows: Rows, encode: Encode) -> None:
+    """Add `rows` (n, P), encoded one at a time, as dataset `name`, and their scales."""
     datasets = [
         create_rows(file, part, (len(rows), *like.shape[1:]), like.numpy().dtype.str)
-        for part, like in zip((name, f"{name}_scale"), encode(rows[:0]), strict=True)
+        for part, like in zip((name, f"{name}_scale"), encode(rows[:0].tensor), strict=True)
     ]
-    for i in range(len(rows)):
-        for dataset, part in zip(datasets, encode(rows[i : i + 1]), strict=True):
+    for i, row in enumerate(rows):
+        for dataset, part in zip(datasets, encode(row[None]), strict=True):
             dataset[i] = part[0].numpy()
-        large_tensors.release_pages()
 
 
 def read_encoded(
-    file: h5py.File, name: str, rows: Tensor, decode: Callable[[Tensor, Tensor], Tensor]
+    file: h5py.File, name: str, rows: Rows, decode: Callable[[Tensor, Tensor], Tensor]
 ) -> None:
-    """Fill the first of `rows` (n, P) with what was encoded."""
+    """Read what `write_encoded` added into the first of `rows` (n, P), one at a time."""
     codes, scales = file[name], file[f"{name}_scale"]
     for i in range(len(codes)):
         part = (torch.from_numpy(dataset[i : i + 1]) for dataset in (codes, scales))
         rows[i] = decode(*part)[0]
-        large_tensors.release_pages()

@@ -85,21 +85,23 @@ class ReducedModel:
         return torch.cat(first)
 
     def at_end(self) -> dict[str, Tensor | np.ndarray]:
-        """Return the arrays that `predict` reads: those of the class, of the end's goals alone.
+        """Return only the arrays that `predict` needs, for replays outside of Python.
 
-        `steps` is (K, q, (1 + J) f) with f = r + D, `losses` (D,); `bend` (r, r) is the mean core.
+        They have the names and shapes of the attributes, but only the columns of the goals at the
+        end: `steps` is (K, q, (1 + J) f) with f = r + D, and `losses` is (D,). `mean_core` (r, r)
+        is the mean curvature of the units at the end.
         """
         goals, r = len(self.goals), self.rank
         last = r + goals * (len(self.readouts) - 1)
         kept = torch.cat([torch.arange(r), torch.arange(last, last + goals)])
-        names = ("knots", "rates", "decay", "corrections", "coupled", "beta", "coefficients")
+        names = ["knots", "rates", "decay", "corrections", "coupled", "beta", "coefficients"]
+        names += ["probed_steps", "cores", "responses"]
         return {
-            **{name: getattr(self, name) for name in (*names, "cores", "responses")},
-            "bends": self.probed_steps,
+            **{name: getattr(self, name) for name in names},
             "steps": self.steps.unflatten(2, self.drifts.shape[1:])[..., kept].flatten(2),
             "drifts": self.drifts[..., kept],
             "losses": self.losses[-1],
-            "bend": self._mean_core(int(self.readouts[-1])),
+            "mean_core": self._mean_core(int(self.readouts[-1])),
         }
 
     def _read(self, schedules: Tensor, places: Sequence[int]) -> Tensor:
@@ -186,21 +188,3 @@ class ReducedModel:
             values[field.name] = torch.from_numpy(array) if field.type is Tensor else array
         values["goals"] = list(values["goals"])
         return cls(**values)
-
-
-@dataclass
-class Knot:
-    """What replays of random schedules show before the update of one step.
-
-    Attributes:
-        t: the step.
-        preconditioner: Dbar, (P,).
-        patterns: p_j, (J, P).
-        deviations: alpha of each replay, (O, J).
-
-    """
-
-    t: int
-    preconditioner: Tensor
-    patterns: Tensor
-    deviations: Tensor

@@ -15,6 +15,7 @@ from trainorder.expansion.replay import Block, ExactReplay
 from trainorder.numerics import large_tensors
 from trainorder.numerics.derivatives import gradient
 from trainorder.numerics.interpolation import interpolated
+from trainorder.numerics.rows import Rows, blocks
 from trainorder.numerics.shrinkage import split_noise
 
 _DISPLACEMENTS = 6  # that the weight is estimated from
@@ -57,18 +58,17 @@ class Subsample(ExactReplay):
             self._path_gradients = self._at_anchors()
             self.weight = self._estimated_weight(seed)
 
-    def _at_anchors(self) -> Tensor:
-        """Return the gradients (K, U, P) of the first n sequences of every unit on the path."""
+    def _at_anchors(self) -> list[Rows]:
+        """Return the gradients, K of (U, P), of the first n sequences of every unit on the path."""
         path, problem = self.expansion.path, self.expansion.problem
-        shape = (len(self._anchors), problem.units)
-        rows = (
+        gradients = (
             self._gradient(torch.tensor([unit]), theta)
             for theta in map(path.parameters, self._anchors.tolist())
             for unit in range(problem.units)
         )
-        flat = large_tensors.stack(rows, (shape[0] * shape[1], problem.size), self.expansion.dtype)
-        result: Tensor = flat.unflatten(0, shape)
-        return result
+        n = len(self._anchors) * problem.units
+        rows = Rows.stack(gradients, n, problem.size, self.expansion.dtype)
+        return rows.split(len(self._anchors))
 
     def _gradient(self, units: Tensor, theta: Tensor, half: slice = slice(None)) -> Tensor:
         """Return the mean gradient (P,) of the first n sequences of `units` (k,), or of half."""
@@ -88,11 +88,10 @@ class Subsample(ExactReplay):
         for units, theta in zip(schedules[:, middle], displaced, strict=True):
             halves = self._halves(units, theta, middle)
             low_rank = self.model.curvature(middle, units[None], theta[None])
-            for columns in large_tensors.column_blocks(2, len(theta)):
-                changes = halves[:, columns] / metric[columns]
+            for gradients, modelled, scale in blocks(halves, low_rank, metric):
+                changes = gradients / scale
                 noise += missing_share * float(split_noise(*changes))
-                expected = low_rank(columns)[0] / metric[columns]
-                total += float(((changes.mean(0) - expected) ** 2).sum())
+                total += float(((changes.mean(0) - modelled[0] / scale) ** 2).sum())
         if not total:  # no displacement, or the low-rank curvature predicts all changes
             return 1 - missing_share
         return max(0.0, 1 - noise / total)
@@ -111,24 +110,25 @@ class Subsample(ExactReplay):
         Nystrom(expansion, model).replay(schedules, observe)
         return schedules, copies[0]
 
-    def _halves(self, units: Tensor, theta: Tensor, step: int) -> Tensor:
-        """Return how each half of the sequences changes its gradient from the path to `theta`."""
+    def _halves(self, units: Tensor, theta: Tensor, step: int) -> Rows:
+        """Return the gradient changes (2, P) of both halves of the sequences, path to `theta`."""
         path_parameters = self.model.parameters(step)
-        halves = large_tensors.empty(2, len(theta), dtype=theta.dtype)
-        for row, half in zip(halves, (slice(0, None, 2), slice(1, None, 2)), strict=True):
-            row.copy_(self._gradient(units, theta, half))
-            row.sub_(self._gradient(units, path_parameters, half))
-        return halves
+        changes = Rows.empty(2, len(theta), dtype=theta.dtype)
+        for i, half in enumerate((slice(0, None, 2), slice(1, None, 2))):
+            changes[i] = self._gradient(units, theta, half)
+            changes[i] -= self._gradient(units, path_parameters, half)
+        return changes
 
     def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
         """Differentiate n sequences of each unit at `parameters`, and correct what is cached."""
         rows = (self._gradient(*one) for one in zip(units, parameters, strict=True))
-        sampled = large_tensors.stack(rows, parameters.shape, parameters.dtype)
+        n, size = parameters.shape
+        sampled = Rows.stack(rows, n, size, parameters.dtype)
         low_rank = self.model.curvature(t, units, parameters) if self.weight < 1 else None
 
         def block(columns: slice) -> Tensor:
             result = self.expansion.block(columns).gradients(t, units)
-            change = sampled[:, columns] - self._on_path(t, units, columns)
+            change = sampled.block(columns) - self._on_path(t, units, columns)
             result.add_(change, alpha=self.weight)
             if low_rank is None:
                 return result
@@ -140,7 +140,7 @@ class Subsample(ExactReplay):
         """Return the mean gradient (O, n) of the sequences of `units` (O, k) on the path."""
 
         def at(anchor: int) -> Tensor:
-            return self._path_gradients[anchor][:, columns][units].mean(1)
+            return self._path_gradients[anchor].block(columns)[units].mean(1)
 
         return interpolated(self._anchors, t, at)
 

@@ -44,7 +44,7 @@ function predictLosses(model, schedule) {
   const nu = new Float64Array(f);
   for (let t = 0; t < steps; t += 1) {
     const force = new Float64Array(q), share = 1 / schedule[t].length;
-    const core = between(model.cores, model.bends.values, t);
+    const core = between(model.cores, model.probed_steps.values, t);
     for (let p = 0; p < patterns; p += 1) alpha[p] *= b2;
     for (const unit of schedule[t]) {
       const base = (t * units + unit) * q;
@@ -76,7 +76,7 @@ function predictLosses(model, schedule) {
   return model.goals.map((_, goal) => {
     let second = 0;
     for (let i = 0; i < r; i += 1) {
-      for (let j = 0; j < r; j += 1) second += y[i] * model.bend.values[i * r + j] * y[j];
+      for (let j = 0; j < r; j += 1) second += y[i] * model.mean_core.values[i * r + j] * y[j];
     }
     return model.losses.values[goal] + y[r + goal] + second / 2;
   });

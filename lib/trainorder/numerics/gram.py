@@ -8,7 +8,7 @@ the dtype of the vectors.
 import torch
 from torch import Tensor
 
-from trainorder.numerics import large_tensors
+from trainorder.numerics.rows import Rows, blocks
 
 _RANK_TOLERANCE = 1e-3  # smaller eigenvalues, relative to the largest, are treated as noise
 
@@ -37,7 +37,7 @@ def pseudo_inverse(matrix: Tensor) -> Tensor:
     return inverse
 
 
-def principal(rows: Tensor, metric: Tensor, count: int) -> Tensor:
+def principal(rows: Rows, metric: Tensor, count: int) -> Rows:
     """Return up to `count` principal directions (n, P) of `rows` (m, P).
 
     They are orthogonal and of unit length in the norm |metric * x|, strongest first.
@@ -49,38 +49,34 @@ def principal(rows: Tensor, metric: Tensor, count: int) -> Tensor:
 
     """
     squared = metric.square()
-    values, combined = eigenvalues_and_vectors(large_tensors.inner_products(rows, rows, squared))
+    values, vectors = eigenvalues_and_vectors(rows.gram(weight=squared))
     kept = values > 1e-10 * values.max()
-    leading = combined[:, kept].flip(1)[:, :count].to(rows.dtype)
-    directions = large_tensors.combine(leading.T, rows)
-    return large_tensors.scale_rows(
-        directions, large_tensors.squared_norms(directions, squared).rsqrt()
-    )
+    leading = vectors[:, kept].flip(1)[:, :count].to(rows.dtype)
+    directions = rows.combine(leading.T)
+    return directions.scale(directions.squared_norms(squared).rsqrt())
 
 
-def orthonormal_basis(rows: Tensor) -> Tensor:
+def orthonormal_basis(rows: Rows) -> Rows:
     """Return an orthonormal basis (m, P) of the span of `rows` (n, P), principal directions first.
 
     The Gram matrix is summed in float64. For float32 rows this is as exact as a singular value
     decomposition of the rows, and many times faster.
     """
     exact = torch.zeros(len(rows), len(rows), dtype=torch.float64)
-    for columns in large_tensors.column_blocks(*rows.shape):
-        block = rows[:, columns].double()
-        exact += block @ block.T
-    values, combined = eigenvalues_and_vectors(exact)
+    for (block,) in blocks(rows):
+        doubled = block.double()
+        exact += doubled @ doubled.T
+    values, vectors = eigenvalues_and_vectors(exact)
     floor = (len(rows) * torch.finfo(rows.dtype).eps) ** 2  # relative energy of rounding noise
     kept = values > values[-1] * max(floor, len(rows) * torch.finfo(exact.dtype).eps)
-    weights = (combined[:, kept] / values[kept].sqrt()).T.flip(0)
-    result = large_tensors.empty(len(weights), rows.shape[1], dtype=rows.dtype)
-    for columns in large_tensors.column_blocks(sum(weights.shape), rows.shape[1]):
-        result[:, columns] = (weights @ rows[:, columns].double()).to(rows.dtype)
-    return result
+    weights = (vectors[:, kept] / values[kept].sqrt()).T.flip(0)
+    basis = Rows.empty(len(weights), rows.size, dtype=rows.dtype)
+    return basis.fill(lambda block: weights @ block.double(), rows, at_once=len(basis) + len(rows))
 
 
 def leading_remainder(
-    rows: Tensor, weight: Tensor, given: Tensor, size: int
-) -> tuple[Tensor, Tensor, float]:
+    rows: Rows, weight: Tensor, given: Rows, size: int
+) -> tuple[Tensor, Rows, float]:
     """Return the leading directions of the remainder of `rows` after projection on `given`.
 
     `rows` is overwritten by the remainder, rows - (rows given') given.
@@ -97,17 +93,17 @@ def leading_remainder(
         both.
 
     """
-    energy = float(weight.square() @ large_tensors.squared_norms(rows))
-    inside = large_tensors.inner_products(rows, given)
-    gram = rows.new_zeros(len(rows), len(rows))
-    for columns in large_tensors.column_blocks(len(rows) + len(given), rows.shape[1]):
-        rows[:, columns] -= inside @ given[:, columns]
-        gram += rows[:, columns] @ rows[:, columns].T
-    values, combined = eigenvalues_and_vectors(weight[:, None] * gram * weight)
-    values, combined = values.flip(0).clamp(min=0), combined.flip(1)
+    energy = float(weight.square() @ rows.squared_norms())
+    inside = rows.gram(given)
+    gram = torch.zeros(len(rows), len(rows), dtype=rows.dtype)
+    for block, given_block in blocks(rows, given):
+        block.sub_(inside @ given_block)
+        gram += block @ block.T
+    values, vectors = eigenvalues_and_vectors(weight[:, None] * gram * weight)
+    values, vectors = values.flip(0).clamp(min=0), vectors.flip(1)
     count = min(size, int((values > energy * torch.finfo(rows.dtype).eps).sum()))
-    basis = large_tensors.combine(combined[:, :count].T.to(rows.dtype) * weight, rows)
-    large_tensors.scale_rows(basis, large_tensors.squared_norms(basis).rsqrt())
+    basis = rows.combine(vectors[:, :count].T.to(rows.dtype) * weight)
+    basis.scale(basis.squared_norms().rsqrt())
     return inside, basis, float(values[count:].sum()) / energy
 
 

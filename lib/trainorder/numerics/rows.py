@@ -1,17 +1,20 @@
 """`Rows`: a few vectors of very many parameters, in memory or in temporary files.
 
 The methods compute over blocks of columns and release mapped pages after each block. So they need
-little memory, and give the same bits wherever the numbers lie. See `numerics.large_tensors`.
+little memory, and give the same bits wherever the numbers are stored. See `numerics.large_tensors`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, overload
 
 import h5py
 import torch
 from torch import Tensor
 
-from trainorder.numerics import gram, large_tensors
+from trainorder.numerics import large_tensors
+
+Columns = Callable[[slice], Any]  # returns the columns of something that a slice selects
 
 
 @dataclass(frozen=True)
@@ -38,18 +41,13 @@ class Rows:
     tensor: Tensor
 
     @classmethod
-    def zeros(cls, n: int, size: int, dtype: torch.dtype = torch.float32) -> "Rows":
-        """Return `n` vectors of `size` zeros.
+    def empty(cls, n: int, size: int, dtype: torch.dtype = torch.float32) -> "Rows":
+        """Return `n` vectors of `size` arbitrary numbers.
 
         Raises:
             UserError: neither the memory budget nor the disk has room for them.
 
         """
-        return cls(large_tensors.zeros(n, size, dtype=dtype))
-
-    @classmethod
-    def empty(cls, n: int, size: int, dtype: torch.dtype = torch.float32) -> "Rows":
-        """Return `n` vectors of `size` arbitrary numbers; raises as `zeros` does."""
         return cls(large_tensors.empty(n, size, dtype=dtype))
 
     @classmethod
@@ -68,9 +66,9 @@ class Rows:
         return cls(large_tensors.join([part.tensor for part in parts]))
 
     @classmethod
-    def read(cls, dataset: h5py.Dataset, *index: int) -> "Rows":
-        """Read the vectors (n, P) of a dataset at `index`, one at a time."""
-        return cls(large_tensors.read(dataset, *index))
+    def read(cls, dataset: h5py.Dataset) -> "Rows":
+        """Read the vectors (n, P) of a dataset, one at a time."""
+        return cls(large_tensors.read(dataset))
 
     @classmethod
     def from_blocks(cls, n: int, function: Callable[..., Tensor], *operands: "Rows") -> "Rows":
@@ -82,23 +80,50 @@ class Rows:
             operands: one or more; the result has the dtype of the last one.
 
         """
-        last = operands[-1].tensor
-        result = cls.empty(n, last.shape[1], dtype=last.dtype)
-        for columns in large_tensors.column_blocks(sum(map(len, operands)), last.shape[1]):
-            result.tensor[:, columns] = function(*(rows.tensor[:, columns] for rows in operands))
-        return result
+        result = cls.empty(n, operands[-1].size, dtype=operands[-1].dtype)
+        return result.fill(function, *operands)
+
+    @property
+    def size(self) -> int:
+        """P, the number of parameters."""
+        return self.tensor.shape[1]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the numbers."""
+        return self.tensor.dtype
 
     def __len__(self) -> int:
         """Return n."""
         return len(self.tensor)
 
-    def __getitem__(self, row: int) -> Tensor:
-        """Return a vector (P,), which shares its numbers with these rows."""
-        return self.tensor[row]
+    @overload
+    def __getitem__(self, rows: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, rows: slice) -> "Rows": ...
+    def __getitem__(self, rows: int | slice) -> "Tensor | Rows":
+        """Return a vector (P,), or some of the vectors; both share their numbers with these."""
+        return Rows(self.tensor[rows]) if isinstance(rows, slice) else self.tensor[rows]
+
+    def __setitem__(self, row: int, vector: Tensor) -> None:
+        """Overwrite a vector with `vector` (P,)."""
+        self.tensor[row] = vector
+        large_tensors.release_pages()
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Yield the vectors (P,)."""
-        return iter(self.tensor)
+        """Yield the vectors (P,), which share their numbers with these rows."""
+        for vector in self.tensor:
+            yield vector
+            large_tensors.release_pages()
+
+    def split(self, parts: int) -> list["Rows"]:
+        """Return `parts` groups of n / `parts` consecutive vectors, sharing their numbers."""
+        n = len(self) // parts
+        return [self[i * n : (i + 1) * n] for i in range(parts)]
+
+    def block(self, columns: slice) -> Tensor:
+        """Return some columns (n, b) of all vectors, which share their numbers with these rows."""
+        return self.tensor[:, columns]
 
     def copy(self) -> "Rows":
         """Return a copy."""
@@ -123,34 +148,72 @@ class Rows:
         """Return the linear combinations `weights` (m, n) times these rows, (m, P)."""
         return Rows(large_tensors.combine(weights, self.tensor))
 
-    def principal(self, metric: Tensor, count: int) -> "Rows":
-        """Return up to `count` principal directions; see `numerics.gram.principal`."""
-        return Rows(gram.principal(self.tensor, metric, count))
+    def combination(self, weights: Tensor) -> Callable[[slice], Tensor]:
+        """Return a function that computes only some columns (m, b) of `combine(weights)`."""
+        return lambda columns: weights @ self.tensor[:, columns]
 
     def scale(self, factors: Tensor) -> "Rows":
         """Multiply each vector in place by its own factor (n,), and return these rows."""
         large_tensors.scale_rows(self.tensor, factors)
         return self
 
-    def map_blocks(self, function: Callable[..., Tensor], *operands: "Rows | Tensor") -> "Rows":
-        """Replace the columns in place by `function` of them, and return these rows.
+    def fill(
+        self,
+        function: Callable[..., Tensor],
+        *operands: "Rows | Tensor | Columns",
+        at_once: int | None = None,
+    ) -> "Rows":
+        """Overwrite the columns with `function` of the same columns of `operands`.
 
         Args:
-            function: takes a block (n, b) of these rows and of each operand, and returns (n, b).
-            operands: rows (m, P), or vectors (P,).
+            function: takes a block of each operand and returns (n, b).
+            operands: as in `blocks`.
+            at_once: as in `blocks`; by default n if no operand is rows.
+
+        Returns:
+            These rows.
 
         """
-        tensors = [each.tensor if isinstance(each, Rows) else each for each in operands]
-        count = len(self) + sum(len(each) for each in tensors if each.ndim > 1)
-        for columns in large_tensors.column_blocks(count, self.tensor.shape[1]):
-            blocks = (each[..., columns] for each in tensors)
-            self.tensor[:, columns] = function(self.tensor[:, columns], *blocks)
+        at_once = at_once or _count(operands) or len(self)
+        for block, *others in blocks(self, *operands, at_once=at_once):
+            block.copy_(function(*others))
         return self
 
-    def subtract(self, vector: Tensor) -> "Rows":
-        """Subtract a `vector` (P,) from each in place, and return these rows."""
-        return self.map_blocks(torch.sub, vector)
+    def map_blocks(
+        self, function: Callable[..., Tensor], *operands: "Rows | Tensor | Columns"
+    ) -> "Rows":
+        """Overwrite the columns with `function` of them and those of `operands`; see `fill`."""
+        return self.fill(function, self, *operands)
 
     def write(self, file: h5py.File, name: str) -> None:
         """Add the vectors to a file as dataset `name`, one at a time."""
         large_tensors.write(file, name, self.tensor)
+
+
+def blocks(
+    *operands: Rows | Tensor | Columns, at_once: int | None = None
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the same columns of all `operands`, one block of columns after the other.
+
+    Changes of a block of rows or of a vector in place change the operand.
+
+    Args:
+        operands: rows (m, P) give blocks (m, b); vectors (P,) give (b,); functions are called with
+            the slice of the columns. One or more are not functions.
+        at_once: the number of vectors for which there is memory to be; the width b, and with it
+            the rounding of sums over blocks, depends on this number and P alone. By default it is
+            the number of all operands that are rows.
+
+    """
+    parts = [each.block if isinstance(each, Rows) else each for each in operands]
+    size = next(_size(each) for each in operands if isinstance(each, Rows | Tensor))
+    for columns in large_tensors.column_blocks(at_once or _count(operands), size):
+        yield tuple(part[columns] if isinstance(part, Tensor) else part(columns) for part in parts)
+
+
+def _count(operands: Iterable[Rows | Tensor | Columns]) -> int:
+    return sum(len(each) for each in operands if isinstance(each, Rows))
+
+
+def _size(operand: Rows | Tensor) -> int:
+    return operand.size if isinstance(operand, Rows) else len(operand)

@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
+from trainorder.curvature import build_reduced_model as reduced
 from trainorder.curvature import probe_schedules as probes
-from trainorder.curvature import reduction as reduced
 from trainorder.numerics.quantize import BLOCK
 from trainorder.planning.machine_speed import Operation
 from trainorder.planning.sizes import FLOAT, Sizes

@@ -1,0 +1,250 @@
+"""Builds the reduced model: a whole replay in a few hundred numbers a schedule.
+
+With the low-rank expansion g = gbar_t + Q'(a_{t,s} + M_s Q_r d), the momentum is mbar + Q' mu
+without an approximation. mbar is the momentum of the gradients gbar_t, and
+
+    mu <- b1 mu + (1 - b1) (a + M y),    y = F d.
+
+The rows of F are those of Q_r and the gradients, at the path, of the losses that are read. With
+Adam's preconditioner D_t = 1 / (sqrt(v_hat) + eps) of the schedule, a step of Adam is
+
+    y <- (1 - eta lambda) y - eta [F diag(D_t) (mbar + Q' mu) / c1 - F (update of the path)].
+
+Only D_t is not linear. It is taken to first order, D_t = Dbar_t (1 + sum_j alpha_j p_j): Dbar_t is
+its mean over replays of random schedules, and p_j are the principal patterns of its relative
+deviations in these replays. The coefficients follow
+
+    alpha <- b2 alpha + R[s],
+
+because the squared gradients of a unit stay in v as long as v remembers; R, (U, J), is fitted to
+the same replays. So F diag(Dbar p_j) Q' are small matrices, which are tabulated at a few knots
+in t. The losses follow from y: those of the goals after some steps, and those of the units at the
+end. Their first order is exact; the second order takes the mean core, or that of the unit.
+
+For SGD, D = 1 / (1 - b1) for all schedules, so J = 0 and all is linear. The weight decay is a part
+of the gradient: lambda theta_t is added to the gradients of mbar, and lambda d adds
+nu <- b1 nu + lambda y to the bracket.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainorder.curvature.low_rank import LowRankExpansion
+from trainorder.curvature.low_rank_replay import LowRankReplay
+from trainorder.curvature.reduced_model import ReducedModel
+from trainorder.expansion.expansion import Expansion
+from trainorder.numerics import large_tensors
+from trainorder.numerics.gram import eigenvalues_and_vectors
+from trainorder.numerics.rows import Rows, blocks
+from trainorder.training.problem import Problem, goal_gradients, unit_gradients
+
+PATTERNS = 2  # number of patterns of the preconditioner's deviations
+SCHEDULES = 64  # number of random schedules that are replayed to see the deviations
+
+
+@dataclass
+class Knot:
+    """The preconditioners in replays of random schedules, before the update of one step.
+
+    Attributes:
+        t: the step.
+        preconditioner: Dbar, (P,).
+        patterns: p_j, (J, P).
+        deviations: alpha of each replay, (O, J).
+
+    """
+
+    t: int
+    preconditioner: Tensor
+    patterns: Rows
+    deviations: Tensor
+
+
+def build_reduced_model(
+    expansion: Expansion,
+    model: LowRankExpansion,
+    schedules: Tensor,
+    metric: Tensor,
+    readouts: Sequence[int],
+    patterns: int = PATTERNS,
+) -> ReducedModel:
+    """Return the reduced model of `model`, whose path is that of `expansion`.
+
+    Args:
+        expansion: the path with its moments, and the problem.
+        model: the low-rank expansion about the path.
+        schedules: (O, T, k) random schedules to replay for the preconditioner.
+        metric: (P,), see `second_moment_scale`.
+        readouts: (R,) updates after which the goals are to be read; the last is T.
+        patterns: J.
+
+    """
+    path, problem, optimizer = expansion.path, expansion.problem, expansion.optimizer
+    steps = model.anchors
+    if optimizer.adaptive:
+        knots = _adaptive_knots(expansion, model, schedules, metric, patterns)
+    else:
+        knots = _constant_knots(expansion, steps, len(schedules))
+    end = path.parameters(path.steps)
+    goals = [Rows(goal_gradients(problem, path.parameters(t))) for t in readouts]
+    functionals = Rows.concatenate([model.readers, *goals, Rows(unit_gradients(problem, end))])
+    momenta = _momenta(expansion, model, steps).split(len(steps))
+    matrices, drifts = [], []
+    for knot, momentum in zip(knots, momenta, strict=True):
+        scaled = knot.patterns.copy().map_blocks(torch.mul, knot.preconditioner)
+        weights = [knot.preconditioner, *scaled]  # Dbar p_j, with p_0 = 1
+        matrices.append(torch.stack([functionals.gram(model.basis, row) for row in weights]))
+        drift = torch.stack([functionals.gram(momentum, row)[:, 0] for row in weights])
+        drift[0] -= functionals.gram(_path_update(expansion, knot.t))[:, 0]
+        drifts.append(drift)
+    updates = [path.first_step + t for t in range(path.steps)]
+    rates = np.array([optimizer.learning_rate(step) for step in updates])
+    table = [model.coordinates(t, torch.arange(problem.units)[:, None]) for t in range(path.steps)]
+    return ReducedModel(
+        knots=steps,
+        rates=rates,
+        decay=1 - rates * optimizer.decoupled,
+        corrections=np.array([optimizer.bias_corrections(step)[0] for step in updates]),
+        coupled=np.array(optimizer.coupled),
+        beta=np.array(optimizer.betas),
+        coefficients=torch.stack(table),
+        probed_steps=model.probed_steps,
+        cores=(
+            model.cores[:, model.labels] + model.unit_corrections.mT @ model.unit_readers
+        ).mT.contiguous(),
+        steps=torch.stack(matrices).permute(0, 3, 1, 2).flatten(2).contiguous(),
+        drifts=torch.stack(drifts),
+        responses=_unit_responses(knots, schedules, problem.units, optimizer.betas[1]),
+        goals=list(problem.goals),
+        readouts=np.array(readouts),
+        losses=torch.stack([_goal_losses(problem, path.parameters(t)) for t in readouts]),
+        unit_losses=_unit_losses(problem, end),
+    )
+
+
+def _goal_losses(problem: Problem, theta: Tensor) -> Tensor:
+    with torch.no_grad():
+        return torch.stack([problem.goal_loss(theta, g) for g in range(len(problem.goals))])
+
+
+def _unit_losses(problem: Problem, theta: Tensor) -> Tensor:
+    with torch.no_grad():
+        return torch.stack([problem.loss(theta, unit) for unit in range(problem.units)])
+
+
+def _path_update(expansion: Expansion, t: int) -> Rows:
+    """Return P m (1, P) of the path's own update at step `t`."""
+    path, optimizer = expansion.path, expansion.optimizer
+    return Rows.empty(1, expansion.problem.size, dtype=expansion.dtype).fill(
+        lambda state: optimizer.preconditioner(state) * optimizer.average(state),
+        partial(path.state, t + 1),
+    )
+
+
+def _momenta(expansion: Expansion, model: LowRankExpansion, steps: np.ndarray) -> Rows:
+    """Return mbar (K, P), the momentum of the mean gradients, after the updates of `steps`.
+
+    The momentum of the barycentre path is the same; that of the reference path is not, because it
+    follows the gradients of the reference order.
+    """
+    path, optimizer = expansion.path, expansion.optimizer
+    momenta = Rows.empty(len(steps), expansion.problem.size, dtype=model.basis.dtype)
+    for columns in large_tensors.column_blocks(1, momenta.size):
+        momentum = optimizer.average(model.start.columns(columns)).clone()
+        for t in range(int(steps[-1]) + 1):
+            gradient = model.mean_gradient(t, columns)
+            if optimizer.coupled:
+                gradient = gradient.add(path.parameters(t, columns), alpha=optimizer.coupled)
+            momentum.lerp_(gradient, 1 - optimizer.betas[0])
+            momenta.block(columns)[steps == t] = momentum
+    return momenta
+
+
+class _RecordingReplay(LowRankReplay):
+    """A replay that records the preconditioners (O, P) of the updates at some steps."""
+
+    def __init__(self, expansion: Expansion, model: LowRankExpansion, steps: np.ndarray) -> None:
+        super().__init__(expansion, model)
+        self.recorded_steps = {int(t) + 1 for t in steps}
+        self.preconditioners: dict[int, Rows] = {}
+
+    def follow(self, state, schedules, first, observe):  # type: ignore[no-untyped-def]
+        optimizer = self.expansion.optimizer
+
+        def record(t: int, parameters: Tensor) -> None:
+            if t in self.recorded_steps:
+                n, size = parameters.shape
+                rows = Rows.empty(n, size, dtype=parameters.dtype)
+                self.preconditioners[t] = rows.fill(optimizer.preconditioner, state.columns)
+            observe(t, parameters)
+
+        super().follow(state, schedules, first, record)
+
+
+def _adaptive_knots(
+    expansion: Expansion, model: LowRankExpansion, schedules: Tensor, metric: Tensor, count: int
+) -> list[Knot]:
+    """Return the preconditioners' mean and principal deviations at each anchor of `model`."""
+    about = Expansion(expansion.problem, expansion.optimizer, model, None)
+    replay = _RecordingReplay(about, model, model.anchors)
+    replay.replay(schedules, lambda t, parameters: None)
+    knots = []
+    for t in model.anchors.tolist():
+        rows = replay.preconditioners.pop(t + 1)
+        mean = large_tensors.empty(rows.size, dtype=rows.dtype)
+        for block, mean_block in blocks(rows, mean):
+            mean_block.copy_(block.mean(0))
+            block.div_(mean_block).sub_(1)  # the relative deviations
+        values, vectors = eigenvalues_and_vectors(rows.gram(weight=metric.square()))
+        leading = values.flip(0)[:count]
+        is_used = leading > 1e-6 * leading.clamp(min=0).sum()  # few units give few patterns
+        lengths = leading.where(is_used, torch.inf).sqrt().to(rows.dtype)
+        coefficients = vectors.flip(1)[:, :count].to(rows.dtype)
+        patterns = rows.combine((coefficients / lengths).T)
+        deviations = coefficients * lengths.where(is_used, 0.0)
+        knots.append(Knot(t, mean, patterns, deviations))
+    return _aligned(knots, metric)
+
+
+def _constant_knots(expansion: Expansion, steps: np.ndarray, replays: int) -> list[Knot]:
+    """Return the knots of a preconditioner that is the same for all schedules."""
+    knots = []
+    for t in steps.tolist():
+        own = expansion.optimizer.preconditioner(expansion.path.state(t + 1))
+        no_patterns = Rows.empty(0, len(own), dtype=own.dtype)
+        knots.append(Knot(t, own, no_patterns, own.new_zeros(replays, 0)))
+    return knots
+
+
+def _aligned(knots: list[Knot], metric: Tensor) -> list[Knot]:
+    """Rotate the patterns of each knot towards those before, so that they can be interpolated."""
+    aligned = knots[:1]
+    for knot in knots[1:]:
+        left, _, right = torch.linalg.svd(knot.patterns.gram(aligned[-1].patterns, metric.square()))
+        rotation = left @ right
+        patterns = knot.patterns.combine(rotation.T)
+        aligned.append(Knot(knot.t, knot.preconditioner, patterns, knot.deviations @ rotation))
+    return aligned
+
+
+def _unit_responses(knots: list[Knot], schedules: Tensor, units: int, beta2: float) -> Tensor:
+    """Return R (U, J), the ridge fit of alpha_t = sum_{s <= t} b2^(t - s) R[unit of s]."""
+    rows, targets = [], []
+    for knot in knots:
+        member = torch.nn.functional.one_hot(schedules[:, : knot.t + 1], units).double().mean(2)
+        kernel = beta2 ** torch.arange(knot.t, -1, -1, dtype=torch.float64)
+        rows.append(torch.einsum("s,osu->ou", kernel, member))
+        targets.append(knot.deviations.double())
+    design, target = torch.cat(rows), torch.cat(targets)
+    design = design - torch.cat([row.mean(0).expand_as(row) for row in rows])
+    gram = design.T @ design
+    ridge = 1e-2 * gram.diagonal().mean() * torch.eye(units, dtype=gram.dtype)
+    fitted = torch.linalg.solve(gram + ridge, design.T @ target)
+    fitted = fitted - fitted.mean(0)  # the mean of all units gives the mean preconditioner
+    responses: Tensor = fitted.to(knots[0].deviations.dtype)
+    return responses
