@@ -1,8 +1,8 @@
 """Low-rank curvature: the Hessians of clusters of units along probe directions.
 
-`H_c d = Y_c z` with the responses Y_c = H_c U of the clusters c to probes U, and the coordinates
-z = (U' H U)^+ (H U)' d taken in the metric of the mean curvature H. An orthogonal projection onto U
-would leave the stiff directions that it drops undamped. See `docs/method`, "Curvature of clusters".
+`H_c d = Y_c z` with the responses Y_c = H_c U of the clusters c to probes U. The coordinates
+z = (U' H U)^+ (H U)' d are taken in the metric of the mean curvature H: an orthogonal projection
+onto U would not damp the stiff directions outside of U. See `docs/method`, "Curvature of clusters".
 """
 
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ from trainorder.training.problem import Problem
 class Responses:
     """H_c d of every cluster c by finite differences: [g_c(theta + e d) - g_c(theta)] / e.
 
-    The one-sided difference costs one gradient. The step |e d| is as long as real displacements, so
-    that the result is the mean curvature over that distance. Each pool of sequences is split into
-    two halves; their difference gives the sampling noise.
+    The one-sided difference costs one gradient. The step |e d| is as long as a typical displacement
+    in a replay, so that the result is the mean curvature over that distance. Each pool of sequences
+    is split into two halves; their difference gives the sampling noise.
     """
 
     def __init__(self, problem: Problem, clusters: Clusters, theta: Tensor, length: float) -> None:
@@ -78,12 +78,12 @@ class Responses:
 class ClusterCurvature:
     """The model H_c d = [Y + w_c (Y_c - Y)] z of every cluster's curvature at one step.
 
-    z are the coordinates of d in the probes. Each cluster's response Y_c is shrunk towards the mean
-    response Y according to the noise of its pool. A pool of all sequences has no noise.
+    z are the coordinates of d in the probes. The response Y_c of each cluster is shrunk towards the
+    mean response Y according to the noise of its pool. A pool of all sequences has no noise.
 
     Attributes:
         probes: U, (r, P).
-        responses: Y_c, C of (r, P), as measured.
+        responses: Y_c, C of (r, P), before shrinkage.
         mean: Y, (r, P), the responses of the mean curvature.
         shares: (C,) weights of the clusters in the mean.
         factors: w_c, (C,), in [0, 1]; 1 keeps the cluster's own response.
@@ -185,7 +185,7 @@ class CurvatureAlongPath:
 
     Attributes:
         steps: (A,) the steps, increasing.
-        at: the curvature at each.
+        at: the curvature at each of the steps.
 
     """
 

@@ -1,16 +1,18 @@
 """The low-rank expansion: the gradient table and the curvature in one small shared basis.
 
-With basis rows q_i (Q is q x P), anchors in t and displacement d from the path,
+With basis rows q_i (Q is q x P) and a displacement d from the path, the gradient G[t, u] + H_u d
+of unit u of cluster c is modelled by
 
-    g(t, u, d) = gbar_t + Q' [a_{t,u} + (M_c + D_u' E) Q_r d],    c the cluster of unit u,
+    g(t, u, d) = gbar_t + Q' [a_{t,u} + (M_c + D_u' E) Q_r d].
 
-a low-rank model of `G[t, u] + H_u d`. The first r rows Q_r span the responses of the mean
-curvature, Ybar, which read a displacement: M_c = R_c' (U' H U)^+ Rbar with R_c and Rbar the
-coordinates of the responses of the cluster and of the mean. D_u' E is what the unit's own curvature
-adds (`curvature.unit_curvature`). The other rows are only written with: the principal directions
-of what Q_r leaves of the table's deviations and of the responses, as far as replays use them. All
-are orthonormal in the norm of the preconditioner. Q_r is kept as bytes, the others as half-bytes;
-`rounding` measures what that costs.
+The first r rows Q_r, the readers, span the responses Ybar of the mean curvature and read the
+displacement: M_c = R_c' (U' H U)^+ Rbar, with the coordinates R_c and Rbar of the responses of the
+cluster and of the mean. D_u' E is the unit's own curvature (`curvature.unit_curvature`). The other
+rows, the writers, are principal directions of the parts of the table's deviations and of the
+responses that Q_r does not span (`curvature.build_low_rank`). All rows are orthonormal in the norm
+of the preconditioner. gbar, a and the path are stored at anchors and interpolated between.
+
+In the file, readers are bytes and writers are half-bytes; `low_rank_rounding` measures the error.
 """
 
 from dataclasses import dataclass
@@ -37,11 +39,11 @@ from trainorder.training.optimizer import ALL, State
 
 @dataclass
 class LowRankExpansion:
-    """A low-rank expansion, which is also an `ExpansionPath`.
+    """A low-rank expansion. It is also an `ExpansionPath`.
 
     Attributes:
         start: the state before the window.
-        steps: T.
+        steps: T, the number of steps of the window.
         anchors: (K,) steps.
         anchor_parameters: (K, P) parameters of the path at the anchors.
         mean: (K, P) mean gradient of the units at the anchors.
@@ -50,9 +52,9 @@ class LowRankExpansion:
         probed_steps: (A,) steps at which the curvature was probed.
         cores: M at those steps, (A, C, q, r).
         labels: (U,) int64, cluster of each unit.
-        unit_corrections: D, (U, n, q), responses of the units minus those of their clusters;
-            n may be 0.
-        unit_readers: E, (n, r), reads what they respond to.
+        unit_corrections: D, (U, n, q), responses of the units to n directions, minus those of
+            their clusters; n is 0 without unit curvature.
+        unit_readers: E, (n, r), gives the coordinates in these directions.
 
     """
 
@@ -75,7 +77,7 @@ class LowRankExpansion:
         return self.start.step
 
     def state(self, t: int, columns: slice = ALL) -> State:
-        """Return the state before the window; the path's later moments are not kept."""
+        """Return the state before the window; `t` must be 0, because later moments are not kept."""
         if t:
             raise ValueError("a low-rank expansion keeps no moments along the path")
         return self.start.columns(columns)
@@ -126,9 +128,8 @@ class LowRankExpansion:
 
     def displacement_coordinates(self, t: int, parameters: Tensor) -> Tensor:
         """Return Q_r d (O, r) of `parameters` (O, P) at step `t`."""
-        readers = self.readers
+        readers, path = self.readers, partial(self.parameters, t)
         result = parameters.new_zeros(len(parameters), len(readers))
-        path = partial(self.parameters, t)
         for theta, path_theta, reader in blocks(Rows(parameters), path, readers):
             result += (theta - path_theta) @ reader.T
         return result
@@ -169,10 +170,10 @@ class LowRankExpansion:
 
     @classmethod
     def load(cls, path: str | Path, key: str | None, start: State) -> "LowRankExpansion":
-        """Read what `save` published, about the state before the window.
+        """Read what `save` published; `start` is the state before the window.
 
         Raises:
-            UserError: missing, damaged, or of another study.
+            UserError: the file is missing, damaged or from another study.
 
         """
         size, dtype = len(start.parameters), start.parameters.dtype

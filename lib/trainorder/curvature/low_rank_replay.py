@@ -1,4 +1,4 @@
-"""Replay with the low-rank expansion: order 1 with the curvature of each unit's cluster."""
+"""Replay with the low-rank expansion: order 1 with the curvature of clusters and units."""
 
 from torch import Tensor
 
@@ -8,13 +8,13 @@ from trainorder.expansion.replay import Block, ExactReplay
 
 
 class LowRankReplay(ExactReplay):
-    """g_t = gbar_t + Q' (a_{t,s} + M_c Q d), see `curvature.low_rank`."""
+    """g_t = gbar_t + Q' [a_{t,s} + (M_c + D_s' E) Q_r d], see `curvature.low_rank`."""
 
     def __init__(self, expansion: Expansion, model: LowRankExpansion) -> None:
-        """Expand about the path of `model`, which is that of `expansion`."""
+        """Expand about the path of `model`, which must be the path of `expansion`."""
         super().__init__(expansion)
         self.model = model
 
     def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
-        """Evaluate the low-rank expansion."""
+        """Return the gradients (O, P) of the low-rank expansion."""
         return self.model.gradients(t, units, parameters)

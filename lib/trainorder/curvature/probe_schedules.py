@@ -1,17 +1,17 @@
-"""Random schedules that are replayed to see where replays go."""
+"""Random schedules that are replayed to see typical displacements."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
-SCHEDULES = 33  # random schedules that are replayed; the last one checks the error
-_STREAM = 101  # stream of random numbers; `orders` uses small numbers
+SCHEDULES = 33  # number of schedules; the last one checks the error
+_STREAM = 101  # number of the random stream; `orders` uses small numbers
 
 
 def probe_schedules(
     shape: tuple[int, int], units: int, seed: int, count: int = SCHEDULES
 ) -> Tensor:
-    """Return `count` random schedules (n, T, k) of `shape` (T, k) that are used for probing only.
+    """Return `count` random schedules (n, T, k) of `shape` (T, k), for probing only.
 
     Each epoch is a new permutation of the units.
     """

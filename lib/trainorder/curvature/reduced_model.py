@@ -1,4 +1,7 @@
-"""The reduced model: a whole replay in a few hundred numbers a schedule."""
+"""The reduced model: a whole replay in a few hundred numbers a schedule.
+
+`curvature.build_reduced_model` explains the formulas and builds it.
+"""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -23,22 +26,23 @@ class ReducedModel:
     """The reduced model of a study.
 
     Attributes:
-        knots: (K,) steps at which the matrices are tabulated; interpolated between.
-        rates: (T,) learning rates, decay: (T,) 1 - eta lambda, corrections: (T,) 1 - b1^(step + 1);
-            for SGD, decay and corrections are 1.
-        coupled: () lambda, where it is a part of the gradient; else 0.
+        knots: (K,) steps at which the matrices are tabulated; they are interpolated between.
+        rates: (T,) learning rates.
+        decay: (T,) 1 - eta lambda; 1 for SGD.
+        corrections: (T,) 1 - b1^(step + 1); 1 for SGD.
+        coupled: () lambda if weight decay is a part of the gradient, else 0.
         beta: (2,) b1 and b2.
         coefficients: a, (T, U, q).
         probed_steps: (A,) steps at which the curvature was probed.
         cores: M', (A, U, r, q), of the units.
-        steps: F diag(Dbar p_j) Q', (K, q, (1 + J) f): p_0 = 1; the products of mu with all of
-            them; f = r + R D + U.
-        drifts: F diag(Dbar p_j) mbar, (K, 1 + J, f), less the path's own for j = 0.
+        steps: [F diag(Dbar p_j) Q']', (K, q, (1 + J) f), for p_0 = 1 and J patterns, with
+            f = r + R D + U.
+        drifts: F diag(Dbar p_j) mbar, (K, 1 + J, f), minus F (update of the path) for j = 0.
         responses: R, (U, J).
-        goals: their D names.
-        readouts: (R,) updates after which the goals are read; the last is all T of them.
-        losses: (R, D) of the goals at the path.
-        unit_losses: (U,) at the path's end.
+        goals: the D names of the goals.
+        readouts: (R,) numbers of updates after which the goals are read; the last is T.
+        losses: (R, D) losses of the goals at the path.
+        unit_losses: (U,) losses of the units at the end of the path.
 
     """
 
@@ -61,7 +65,7 @@ class ReducedModel:
 
     @property
     def rank(self) -> int:
-        """r, the directions in which displacements are read."""
+        """r, the number of directions in which displacements are read."""
         return self.cores.shape[2]
 
     def predict(self, schedules: Tensor) -> Tensor:
@@ -129,7 +133,7 @@ class ReducedModel:
     def _replayed(
         self, schedules: Tensor, columns: Tensor, after: Collection[int]
     ) -> Iterator[tuple[int, Tensor]]:
-        """Yield y (O, r + n) after some updates: the readers, then `columns` of the losses."""
+        """Yield t and y (O, r + n) for t in `after`: the readers, then `columns` of the losses."""
         count, steps, _ = schedules.shape
         r = self.rank
         kept = torch.cat([torch.arange(r), r + columns])
@@ -158,7 +162,7 @@ class ReducedModel:
                 yield t + 1, y
 
     def _step(self, t: int, mu: Tensor, alpha: Tensor, matrix: Tensor, drift: Tensor) -> Tensor:
-        """Return the rate times F (update of the schedules less that of the path), (O, f)."""
+        """Return the rate times F (update of the schedules minus that of the path), (O, f)."""
         pushed = (mu @ matrix).view(len(mu), *drift.shape) + drift
         scale = float(self.rates[t] / self.corrections[t])
         return (pushed[:, 0] + torch.einsum("oj,ojf->of", alpha, pushed[:, 1:])) * scale
@@ -177,7 +181,7 @@ class ReducedModel:
         """Read what `save` published.
 
         Raises:
-            UserError: missing, damaged, or of another study.
+            UserError: the file is missing, damaged or from another study.
 
         """
         names = [_STORED_NAMES.get(field.name, field.name) for field in fields(cls)]

@@ -85,13 +85,13 @@ def run_barycentre(
         anchor = centred is None
         if centred is not None:
             moments = centred.at(state.parameters)
-            anchor = anchors.take(t, sketch(moments.groups).numpy())
+            anchor = anchors.take(t, sketch(moments.groups.tensor).numpy())
         if anchor:
             chosen.append(t)
             moments = _anchor_moments(problem, state.parameters, checkpoints, t, key)
             if clusters is not None:
                 centred = CentredMoments(problem, clusters, moments, state.parameters)
-                anchors.start(sketch(centred.anchor.groups).numpy())
+                anchors.start(sketch(centred.anchor.groups.tensor).numpy())
         barycentre_step(moments, optimizer, state, problem.units, units_per_step)
         _check_finite(state, t, optimizer)
         checkpoints.save(state)

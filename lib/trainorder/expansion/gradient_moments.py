@@ -11,6 +11,7 @@ from torch import Tensor
 from trainorder.expansion.clusters import Clusters
 from trainorder.numerics import large_tensors
 from trainorder.numerics.derivatives import gradient
+from trainorder.numerics.rows import Rows, blocks
 from trainorder.training.problem import Problem
 
 _PARTS = 4  # of a pool: their spread tells the variance of one sequence
@@ -18,17 +19,24 @@ _PARTS = 4  # of a pool: their spread tells the variance of one sequence
 
 @dataclass
 class Moments:
-    """Mean and variance over units of the units' gradients, (P,) float64 each."""
+    """Mean and variance over units of the units' gradients.
+
+    Attributes:
+        mean: (P,) float64.
+        variance: (P,) float64.
+        groups: (C, P), the mean gradient of each cluster; C is 0 if the moments are exact.
+
+    """
 
     mean: Tensor
     variance: Tensor
-    groups: Tensor  # (C, P): the mean gradient of each cluster; (0, P) where none is known
+    groups: Rows
 
     @classmethod
     def empty(cls, clusters: int, size: int, dtype: torch.dtype) -> "Moments":
         """Return moments of 0, to be filled; the groups are of `dtype`."""
         mean, variance = large_tensors.zeros(2, size, dtype=torch.float64)
-        return cls(mean, variance, large_tensors.empty(clusters, size, dtype=dtype))
+        return cls(mean, variance, Rows.empty(clusters, size, dtype=dtype))
 
 
 def exact_moments(gradients: Iterable[Tensor]) -> Moments:
@@ -36,16 +44,15 @@ def exact_moments(gradients: Iterable[Tensor]) -> Moments:
     rows = iter(gradients)
     row, units = next(rows, None), 0
     moments = Moments.empty(0, 0 if row is None else len(row), torch.float64)
-    mean, square = moments.mean, moments.variance
     while row is not None:
-        for columns in large_tensors.column_blocks(1, len(mean)):
-            g = row[columns].double()
-            mean[columns] += g
-            square[columns] += g**2
+        for block, mean, square in blocks(row, moments.mean, moments.variance):
+            g = block.double()
+            mean += g
+            square += g**2
         row, units = next(rows, None), units + 1
-    for columns in large_tensors.column_blocks(1, len(mean)):
-        mean[columns] /= units
-        square[columns] = (square[columns] / units - mean[columns] ** 2).clamp(min=0)
+    for mean, square in blocks(moments.mean, moments.variance):
+        mean /= units
+        square.div_(units).sub_(mean**2).clamp_(min=0)
     return moments
 
 
@@ -62,19 +69,20 @@ def pooled_moments(problem: Problem, clusters: Clusters, theta: Tensor) -> Momen
     rows = [_part_gradients(problem, theta, parts) for parts in pools]
     counts = [[float(len(part)) for part in parts] for parts in pools]
     moments = Moments.empty(clusters.count, problem.size, theta.dtype)
-    for columns in large_tensors.column_blocks(2 * sum(map(len, rows)), problem.size):
-        blocks = [part[:, columns].double() for part in rows]
-        mean, variance, groups = _pooled(clusters, problem.sequences, counts, blocks)
-        moments.mean[columns], moments.variance[columns] = mean, variance
-        moments.groups[:, columns] = groups.to(theta.dtype)
+    targets = (moments.mean, moments.variance, moments.groups)
+    for mean, variance, groups, *block in blocks(*targets, *rows, at_once=2 * sum(map(len, rows))):
+        doubled = [part.double() for part in block]
+        pooled = _pooled(clusters, problem.sequences, counts, doubled)
+        for target, values in zip((mean, variance, groups), pooled, strict=True):
+            target.copy_(values)
     return moments
 
 
-def _part_gradients(problem: Problem, theta: Tensor, parts: Sequence[np.ndarray]) -> Tensor:
+def _part_gradients(problem: Problem, theta: Tensor, parts: Sequence[np.ndarray]) -> Rows:
     """Return the gradients (n, P) of the parts of a pool."""
     problem.meter.add("sequences", sum(map(len, parts)))
     rows = (gradient(partial(problem.sample_loss, rows=part), theta) for part in parts)
-    return large_tensors.stack(rows, (len(parts), problem.size), theta.dtype)
+    return Rows.stack(rows, len(parts), problem.size, theta.dtype)
 
 
 def _pooled(
@@ -118,10 +126,10 @@ class CentredMoments:
         """Return the moments at `theta` (P,); their groups are the pools' own."""
         now = pooled_moments(self.problem, self.clusters, theta)
         exact, anchor = self.exact, self.anchor
-        for columns in large_tensors.column_blocks(1, len(theta)):
-            now.mean[columns] += exact.mean[columns] - anchor.mean[columns]
-            known = exact.variance[columns]
-            variance = known + now.variance[columns] - anchor.variance[columns]
+        for mean, exact_mean, anchor_mean in blocks(now.mean, exact.mean, anchor.mean):
+            mean += exact_mean - anchor_mean
+        for now_variance, known, before in blocks(now.variance, exact.variance, anchor.variance):
+            variance = known + now_variance - before
             # where the pools give a negative variance, keep the variance of the anchor
-            now.variance[columns] = torch.where(variance > 0, variance, known)
+            now_variance.copy_(torch.where(variance > 0, variance, known))
         return now
