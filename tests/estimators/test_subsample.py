@@ -122,14 +122,14 @@ def test_the_weight_minimizes_the_error_of_gradient_changes(tmp_path):
         model, _ = low_rank(about, every_sequence(problem, np.zeros(UNITS, np.int64)))
         metric = second_moment_scale(about)
         rng = torch.Generator().manual_seed(0)
-        centre, best, results = model.parameters(3), {}, {}
+        path_theta, best, results = model.parameters(3), {}, {}
         for size in (2, 4, 6):
             estimator = Subsample(about, model, size, 0)
             across = along = 0.0
             for unit in units * 5:
-                theta = centre + 0.1 * torch.randn(30, generator=rng, dtype=torch.float64)
+                theta = path_theta + 0.1 * torch.randn(30, generator=rng, dtype=torch.float64)
                 part, true = (
-                    (change(problem, first_sequences(unit, n), theta, centre)) / metric
+                    (change(problem, first_sequences(unit, n), theta, path_theta)) / metric
                     for n in (size, 8)
                 )
                 low_rank_change = model.curvature(3, unit[None], theta[None])(ALL)[0] / metric
@@ -142,9 +142,11 @@ def test_the_weight_minimizes_the_error_of_gradient_changes(tmp_path):
         )
 
 
-def change(problem, rows, theta, centre):
-    """Return the change of the gradient of some sequences from `centre` to `theta`."""
-    before, after = (gradient(lambda x: problem.sample_loss(x, rows), at) for at in (centre, theta))
+def change(problem, rows, theta, path_theta):
+    """Return the change of the gradient of some sequences from `path_theta` to `theta`."""
+    before, after = (
+        gradient(lambda x: problem.sample_loss(x, rows), at) for at in (path_theta, theta)
+    )
     return after - before
 
 

@@ -131,8 +131,8 @@ def displacement(
     if result is None:
         result = large_tensors.empty(*parameters.shape, dtype=parameters.dtype)
     for columns in large_tensors.column_blocks(*parameters.shape):
-        centre = expansion.block(columns).parameters(t)
-        torch.sub(parameters[:, columns], centre, out=result[:, columns])
+        theta = expansion.block(columns).parameters(t)
+        torch.sub(parameters[:, columns], theta, out=result[:, columns])
     return result
 
 
