@@ -87,7 +87,7 @@ class Study:
         return Results.read(self.results)
 
     def job(self, rule: str) -> dict[str, Any]:
-        """Return the job record of a rule, which lies beside its log.
+        """Return the job record of a rule from the file beside its log.
 
         Raises:
             UserError: the rule did not run.

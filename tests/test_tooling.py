@@ -93,7 +93,7 @@ def test_every_direct_dependency_is_locked_to_a_version_it_allows():
             assert requirement.specifier.contains(locked[name]), f"{requirement}: {locked[name]}"
 
 
-def test_the_lock_holds_the_dependencies_of_what_it_holds():
+def test_the_lock_contains_all_dependencies_of_its_packages():
     locked = lock()
     for name in sorted(locked):
         try:
@@ -139,7 +139,7 @@ def test_the_version_is_the_same_everywhere():
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(ROOT / "lib")))
-def test_every_module_says_what_it_is(path):
+def test_every_module_has_a_docstring(path):
     assert ast.get_docstring(ast.parse(path.read_text())), f"{path}: no docstring"
 
 
@@ -154,7 +154,7 @@ def test_only_entry_points_print(path):
     assert "print" not in names, f"{path}: the library must not print; return the text instead"
 
 
-def test_the_library_knows_nothing_of_snakemake():
+def test_no_module_of_the_library_imports_snakemake():
     for path in LIBRARY:
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -79,5 +79,5 @@ def test_a_study_without_replicates_raises_one_line(study_folder, tmp_path, monk
         applications.collect(Study("full"))
 
 
-def test_what_is_kept_is_plain_json(record):
+def test_the_record_is_plain_json(record):
     assert json.loads(json.dumps(record)) == record

@@ -93,7 +93,7 @@ def test_collecting_runs_nothing_and_gives_the_same(finished, top):
     assert read_json(top / "results/bench/bench.json") == first
 
 
-def test_a_study_that_is_missing_is_one_line(finished, top):
+def test_a_missing_study_raises_one_line(finished, top):
     bench.main([])
     (top / "results/wider/validation.json").unlink()
     with pytest.raises(SystemExit) as ended:
@@ -101,7 +101,7 @@ def test_a_study_that_is_missing_is_one_line(finished, top):
     assert str(ended.value).startswith("error: results/wider/validation.json: no such file")
 
 
-def test_a_study_that_fails_is_one_line_and_the_next_is_not_begun(finished, top, monkeypatch):
+def test_a_failed_study_raises_one_line_and_the_next_is_not_started(finished, top, monkeypatch):
     def fail(study, cores):
         finished.append(study.name)
         raise UserError(f"study {study.name}: boom")
@@ -112,7 +112,7 @@ def test_a_study_that_fails_is_one_line_and_the_next_is_not_begun(finished, top,
     assert finished == ["default"]
 
 
-def test_collecting_without_a_measurement_is_one_line(finished, top):
+def test_collecting_without_a_measurement_raises_one_line(finished, top):
     with pytest.raises(SystemExit, match=r"error: .*performance.json: no such file"):
         bench.main(["--collect"])
 
@@ -187,7 +187,7 @@ def test_quoting_without_a_benchmark_raises_one_line(quote):
         quote.main()
 
 
-def test_a_study_that_lost_a_file_is_one_line(top):
+def test_a_study_without_a_file_raises_one_line(top):
     write_json(top / "results/mine/validation.json", {})
     with pytest.raises(UserError, match=r"results/mine/.*: no such file; rerun rule"):
         Study("mine").read()

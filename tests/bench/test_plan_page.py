@@ -26,7 +26,7 @@ def stage(**pairs):
     }
 
 
-def test_a_stage_as_planned_is_no_deviation():
+def test_a_stage_as_planned_is_not_listed():
     comparison = {"truth": stage(), "warm": stage(gradients=(10, 10 * WITHIN))}
     assert deviations(comparison) == []
     assert "All numbers agree." in markdown(RECORD, comparison, CONFIG)
@@ -63,7 +63,7 @@ NOT_JUDGED = {
 
 
 @pytest.mark.parametrize("case", NOT_JUDGED)
-def test_small_numbers_are_no_deviation(case):
+def test_small_numbers_are_not_listed(case):
     assert deviations({"warm": stage(**NOT_JUDGED[case])}) == []
 
 

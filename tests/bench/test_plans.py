@@ -59,14 +59,14 @@ def test_no_two_studies_share_a_folder():
     assert len(set(names)) == len(names)
 
 
-def test_the_studies_of_the_mean_differ_in_their_seeds_and_in_what_the_first_has_besides(top):
+def test_the_studies_of_the_mean_differ_in_seeds_and_extra_estimators(top):
     configs = [study.config() for study in bench.SEEDS.values()]
     assert [set(config["seeds"].values()) for config in configs] == [{0}, {1}, {2}]
     own = {"study": "", "seeds": {}, "estimators": [], "curriculum": None, "memorization": None}
     for config in configs[1:]:
         assert {**config, **own} == {**configs[0], **own}
         for entry in config["estimators"]:
-            assert entry in configs[0]["estimators"], "the mean would be over unlike estimators"
+            assert entry in configs[0]["estimators"], "the mean would be over different estimators"
 
 
 def test_the_longer_window_is_twice_the_default_one(top):

@@ -33,7 +33,7 @@ def test_a_cell_differs_from_the_plain_one_in_one_or_two_axes(top):
         assert sum(cell.values[axis] != plain[axis] for axis in plain) == 2, cell.label
 
 
-def test_every_cell_of_the_regime_takes_as_many_sequences_a_step(top):
+def test_every_cell_of_the_regime_has_the_same_sequences_per_step(top):
     for cell in regime.regime_cells():
         window = cell.study.config()["window"]
         assert window["unit_size"] * window["units_per_step"] == regime.UNIT_SIZE
@@ -103,7 +103,7 @@ def test_the_cell_with_the_largest_tables_runs_one_job_at_once(ran, top):
     assert cores["ablation-steps64-anchors-5"] == 4
 
 
-def test_a_cell_that_diverged_is_shown_as_such_and_another_failure_ends_it(ran, top, monkeypatch):
+def test_a_diverged_cell_is_shown_and_another_failure_ends_the_grid(ran, top, monkeypatch):
     def fail(study, cores, targets):
         if study.name == "regime-constant":
             raise error

@@ -1,4 +1,4 @@
-"""The rows: the choice uses no random order, and each target is judged by its measurement."""
+"""The rows of the benchmark: the choice of the estimator, and the judgement of each target."""
 
 import copy
 import dataclasses
@@ -44,19 +44,19 @@ def test_the_cost_of_an_order_is_that_of_replay_and_evaluation_by_that_of_both(o
 def test_the_best_cheap_estimator_is_chosen_by_calibration_orders(one):
     assert best_within(one, 1 / 20) == "nystrom@barycentre"
 
-    def other_way_round(scores):
+    def reverse_calibration(scores):
         ranks = [scores[f"{m}@barycentre"]["order_lds"]["heldout"] for m in ("nystrom", "reduced")]
         ranks[0]["calibration"]["value"], ranks[1]["calibration"]["value"] = 0.1, 0.9
 
-    assert best_within({"s": with_scores(one["seed0"], other_way_round)}, 1 / 20) == (
+    assert best_within({"s": with_scores(one["seed0"], reverse_calibration)}, 1 / 20) == (
         "reduced@barycentre"
     )
 
 
-def test_the_choice_never_looks_at_random_orders(one):
+def test_the_choice_does_not_use_random_orders(one):
     before = best_within(one, 1 / 20), best_within(one, 1 / 4, ["subsample"])
 
-    def spoil(scores):
+    def reverse_random(scores):
         for name, score in scores.items():
             good = 1.0 if name in ("order0@reference", "reduced@barycentre") else -1.0
             for metric in score["order_lds"]:
@@ -64,11 +64,14 @@ def test_the_choice_never_looks_at_random_orders(one):
             for field in ("mae", "bias", "relative_error", "coverage"):
                 score[field] = None
 
-    spoilt = with_scores(one["seed0"], spoil)
-    blind = dataclasses.replace(spoilt, truth={}, estimates={}, flagged={}, trajectories={})
-    assert (best_within({"s": blind}, 1 / 20), best_within({"s": blind}, 1 / 4, ["subsample"])) == (
-        before
+    changed = with_scores(one["seed0"], reverse_random)
+    without_random = dataclasses.replace(
+        changed, truth={}, estimates={}, flagged={}, trajectories={}
     )
+    assert (
+        best_within({"s": without_random}, 1 / 20),
+        best_within({"s": without_random}, 1 / 4, ["subsample"]),
+    ) == (before)
 
 
 def test_expensive_fitted_or_hardly_calibrated_estimators_are_not_chosen(one):
@@ -98,9 +101,9 @@ def test_a_cost_counts_in_the_mean_over_seeds(tmp_path, one):
 def test_the_rank_of_one_metric_is_that_of_validation(seeds):
     results = seeds["seed0"]
     drawn = median_rank(results, "nystrom@barycentre", ["heldout"], stream=7)
-    said = results.score("nystrom@barycentre")["order_lds"]["heldout"]["random"]
-    assert drawn.value == pytest.approx(said["value"])
-    assert drawn.n == said["n"]
+    expected = results.score("nystrom@barycentre")["order_lds"]["heldout"]["random"]
+    assert drawn.value == pytest.approx(expected["value"])
+    assert drawn.n == expected["n"]
     points = [p for p in results.points("nystrom@barycentre") if p.split == "random"]
     x, y = ([getattr(p, side) for p in points] for side in ("estimated", "true"))
     again = bootstrap_rank_correlation(x, y, 2000, 0.95, 7)
@@ -118,15 +121,15 @@ def test_the_rank_of_domains_is_their_median(seeds):
 def test_diverged_estimates_rank_worst_and_are_not_covered(seeds):
     results = seeds["seed0"]
     drawn = median_rank(results, "fut-unguarded@reference", ["heldout"], 0)
-    said = results.score("fut-unguarded@reference")["order_lds"]["heldout"]["random"]
-    assert drawn.value == pytest.approx(said["value"])
+    expected = results.score("fut-unguarded@reference")["order_lds"]["heldout"]["random"]
+    assert drawn.value == pytest.approx(expected["value"])
     assert covered(results, "constant@reference", 0).value is not None
 
 
 def test_coverage_is_the_mean_over_the_metrics(seeds):
     results = seeds["seed0"]
-    said = results.score("nystrom@barycentre")["coverage"]
-    shares = [said[metric]["random"]["value"] for metric in results.metrics]
+    expected = results.score("nystrom@barycentre")["coverage"]
+    shares = [expected[metric]["random"]["value"] for metric in results.metrics]
     drawn = covered(results, "nystrom@barycentre", 0)
     assert drawn.value == pytest.approx(np.mean(shares))
     assert drawn.n == 48 * len(shares)
@@ -166,7 +169,7 @@ def test_the_interval_of_the_mean_is_narrower_than_that_of_a_seed(all_rows):
     assert row.mean.high - row.mean.low < np.mean(widths)
 
 
-def test_the_random_orders_of_the_chosen_one_are_reported_even_where_another_is_better(one):
+def test_the_chosen_estimator_is_reported_even_if_another_one_is_better(one):
     points = {"order0@barycentre": 1.0, "nystrom@barycentre": None}
     truth = one["seed0"].truth
     estimates = dict(one["seed0"].estimates)

@@ -42,21 +42,21 @@ def test_the_key_changes_with_the_code(top):
 
 @pytest.fixture
 def snakemake(top, monkeypatch):
-    """Replace Snakemake by something that prints `said.text` and returns `said.status`."""
+    """Replace Snakemake by a function that prints `fake.text` and returns `fake.status`."""
 
-    class Said:
+    class Fake:
         text, status, command = "", 0, ()
 
-    said = Said()
+    fake = Fake()
 
-    def fake(command, stdout, **_):
-        said.command = command
-        stdout.write(said.text)
+    def run_fake(command, stdout, **_):
+        fake.command = command
+        stdout.write(fake.text)
         stdout.flush()
-        return subprocess.CompletedProcess(command, said.status)
+        return subprocess.CompletedProcess(command, fake.status)
 
-    monkeypatch.setattr("bench.studies.subprocess.run", fake)
-    return said
+    monkeypatch.setattr("bench.studies.subprocess.run", run_fake)
+    return fake
 
 
 def test_targets_are_relative_to_the_results_unless_they_are_rules(snakemake):
@@ -69,7 +69,7 @@ def test_targets_are_relative_to_the_results_unless_they_are_rules(snakemake):
     ]  # fmt: skip
 
 
-def test_all_cores_are_taken_unless_told_otherwise(snakemake):
+def test_all_cores_are_used_by_default(snakemake):
     run(Study("mine"))
     assert str(os.cpu_count()) in snakemake.command
 

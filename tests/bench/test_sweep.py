@@ -36,18 +36,18 @@ def test_the_best_rate_has_a_worse_one_within_a_factor_of_sqrt_2_on_either_side(
     assert rates[place + 1] < best * 1.5
 
 
-def test_the_search_ends_where_losses_fall_for_ever():
+def test_the_search_ends_if_losses_always_fall():
     losses = sweep.search(1e-3, lambda rate: {"heldout": -math.log(rate)})
     assert len(losses) <= 3 + sweep.EXTENSIONS + 2
 
 
-def test_a_rate_at_which_training_diverges_is_no_best_one():
+def test_a_rate_at_which_training_diverges_is_not_the_best():
     losses = sweep.search(1e-3, curve(8e-4, diverging=1.9e-3))
     assert losses[2e-3] is None
     assert sweep.best(losses) < 1.9e-3
 
 
-def test_the_configured_rate_is_among_them():
+def test_the_configured_rate_is_measured():
     assert 3.3e-3 in sweep.search(3.3e-3, curve(1e-3))
 
 
@@ -117,7 +117,7 @@ def test_a_training_that_diverges_is_recorded_and_any_other_failure_is_not(
         sweep.measured(sweep.study_of("", 2.0), 1)
 
 
-def test_a_run_that_diverged_is_shown_as_such():
+def test_a_diverged_training_is_shown():
     losses = [{"learning_rate": 1e-3, "heldout": 3.0}, {"learning_rate": 1.0, "diverged": True}]
     entry = {
         "preset": "config.yaml",

@@ -1,4 +1,4 @@
-"""Tables whose matrix has a known spectrum."""
+"""Tables with a matrix of known spectrum."""
 
 import torch
 
@@ -27,7 +27,7 @@ def decay(power, count=ROWS):
 
 
 def decoded(store):
-    """Return the whole table that a store stands for, (STEPS, UNITS, P)."""
+    """Return the decoded table of a store, (STEPS, UNITS, P)."""
     return torch.stack([store.at(t) for t in range(STEPS)])
 
 

@@ -1,4 +1,4 @@
-"""What holds for every store."""
+"""Properties that every store has."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_each_store_is_compared_once():
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=label)
-def test_gradients_come_back_in_the_shape_and_type_they_had(codec):
+def test_decoding_keeps_shape_and_dtype(codec):
     store = compressed(codec, DENSE)
     for t in range(STEPS):
         assert store.at(t).shape == DENSE.at(t).shape
@@ -36,7 +36,7 @@ def test_gradients_come_back_in_the_shape_and_type_they_had(codec):
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=label)
-def test_bytes_are_those_of_the_arrays_as_numpy_would_save_them(codec):
+def test_bytes_are_those_of_the_stored_arrays(codec):
     store = compressed(codec, DENSE)
     assert store.bytes == sum(np.asarray(array).nbytes for array in store.arrays.values())
 
@@ -50,7 +50,7 @@ def test_encoding_twice_gives_the_same_numbers(codec):
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=label)
-def test_encoding_leaves_the_table_as_it_was(codec):
+def test_encoding_does_not_change_the_table(codec):
     dense = table(decay(1.0), torch.float32)
     decoded(compressed(codec, dense)).mul_(2)
     assert torch.equal(dense.gradient, DENSE.gradient)
@@ -65,7 +65,7 @@ def test_factors_of_the_rank_that_fits_take_no_more_than_their_share(ratio):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_gradient_that_is_not_finite_is_one_line(bad):
+def test_a_gradient_that_is_not_finite_raises_one_line(bad):
     gradient = DENSE.gradient.clone()
     gradient[2, 3, 7] = bad
     with pytest.raises(UserError, match=r"unit 3 at step 2 is not finite"):

@@ -1,4 +1,4 @@
-"""The comparison of stores: what is exact, what is whole, what JSON can hold."""
+"""The comparison of stores: exact stores, large tables, and the JSON content."""
 
 import json
 import math
@@ -62,7 +62,7 @@ def test_the_reference_is_not_replayed_and_the_rest_are(content):
     assert content["orders"] == [f"calibration-{i:04d}" for i in range(3)]
 
 
-def test_errors_are_those_of_replays_made_by_hand(case, content):
+def test_errors_are_those_of_separate_replays(case, content):
     problem, about = case
     schedules = torch.from_numpy(np.stack([order.schedule for order in orders()[1:]]))
     ends = Order0(about).replay(schedules, lambda t, theta: None)
@@ -76,7 +76,7 @@ def test_errors_are_those_of_replays_made_by_hand(case, content):
         )
 
 
-def test_half_precision_hardly_moves_a_replay_and_a_transposed_projection_does(content):
+def test_half_precision_hardly_changes_a_replay_and_a_transposed_projection_does(content):
     [half] = records(content, "float16")
     assert half["parameter_error"] < 0.01
     assert all(record["parameter_error"] > 0.3 for record in records(content, "jl"))
@@ -89,11 +89,11 @@ def test_projections_keep_distances_far_better_than_gradients(content):
                 assert record["distance_error"] < 0.5 * record["table_error"]
 
 
-def test_json_can_hold_the_content(content):
+def test_the_content_can_be_written_as_json(content):
     json.dumps(content, allow_nan=False)
 
 
-def test_a_table_too_large_to_hold_is_compared_over_its_first_steps(case, monkeypatch):
+def test_a_large_table_is_compared_over_its_first_steps(case, monkeypatch):
     problem, about = case
     step_bytes = 6 * problem.size * 8
     monkeypatch.setattr(comparison, "LARGEST_BYTES", 4 * step_bytes + 1)
@@ -105,7 +105,7 @@ def test_a_table_too_large_to_hold_is_compared_over_its_first_steps(case, monkey
     assert (content["steps"], content["stores"]) == (0, [])
 
 
-def test_between_anchors_stores_are_read_as_the_table_is(tmp_path):
+def test_stores_are_interpolated_between_anchors(tmp_path):
     problem, config = language_problem(), optimizer_config()
     warm = warm_state(problem, problem.model.parameters(), config)
     states = torch_states(problem, warm, REFERENCE, config)
@@ -115,7 +115,7 @@ def test_between_anchors_stores_are_read_as_the_table_is(tmp_path):
         ends = Order0(about).replay(schedules, lambda t, theta: None)
         moved = (ends - about.path.parameters(6)).norm(dim=1)
     assert (content["anchors"], content["steps"]) == (3, 6)
-    assert content["dense_bytes"] == 3 * 6 * problem.size * 8, "only what is stored counts"
+    assert content["dense_bytes"] == 3 * 6 * problem.size * 8, "a step that is not stored counts"
     assert content["displacement"] == pytest.approx(float(moved.mean()), rel=1e-12)
     [dense] = records(content, "dense")
     assert all(dense[field] == 0 for field in FIELDS)
@@ -123,24 +123,24 @@ def test_between_anchors_stores_are_read_as_the_table_is(tmp_path):
 
 def test_relative_errors_are_those_of_the_dense_formula():
     generator = torch.Generator().manual_seed(0)
-    true, found = torch.randn(2, 2, 5, 20000, generator=generator, dtype=torch.float64)
-    found = true + 0.1 * found
+    true, decoded = torch.randn(2, 2, 5, 20000, generator=generator, dtype=torch.float64)
+    decoded = true + 0.1 * decoded
     squares = Squares()
     for t in range(2):
-        squares.add(true[t], gram(true[t]), found[t], found[t])
-    products = [rows @ rows.mT for rows in (true, found)]
-    distances = [torch.cdist(rows, rows)[:, *np.triu_indices(5, 1)] for rows in (true, found)]
+        squares.add(true[t], gram(true[t]), decoded[t], decoded[t])
+    products = [rows @ rows.mT for rows in (true, decoded)]
+    distances = [torch.cdist(rows, rows)[:, *np.triu_indices(5, 1)] for rows in (true, decoded)]
     expected = {
-        "table_error": float((found - true).norm() / true.norm()),
+        "table_error": float((decoded - true).norm() / true.norm()),
         "inner_product_error": float((products[1] - products[0]).norm() / products[0].norm()),
         "distance_error": float((distances[1] / distances[0] - 1).square().mean().sqrt()),
     }
     assert squares.as_dict() == pytest.approx(expected, rel=1e-9)
 
 
-def test_a_store_that_diverges_has_no_number():
+def test_a_diverged_store_has_no_errors():
     squares = Squares()
     bad = torch.full((3, 4), math.inf)
     squares.add(torch.ones(3, 4), gram(torch.ones(3, 4)), bad, bad)
     assert squares.as_dict()["table_error"] is None
-    assert squares.as_dict()["distance_error"] is None, "no two gradients are apart"
+    assert squares.as_dict()["distance_error"] is None, "all gradients are equal"

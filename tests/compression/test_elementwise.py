@@ -19,7 +19,7 @@ def test_dense_is_exact():
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
-def test_halves_keep_eleven_bits_at_any_scale(scale):
+def test_float16_keeps_eleven_bits_at_any_scale(scale):
     dense = DenseTable(table(decay(0.5), torch.float32).gradient * scale)
     store = compressed(Float16(), dense)
     assert error(store, dense) < 2**-11
@@ -27,14 +27,14 @@ def test_halves_keep_eleven_bits_at_any_scale(scale):
 
 
 @pytest.mark.parametrize("size", [256, 400, 513])
-def test_bytes_are_off_by_at_most_half_a_level_of_their_block(size):
+def test_int8_errs_by_at_most_half_a_level_of_its_block(size):
     dense = table(decay(0.5), torch.float32, size=size)
     store = compressed(Int8(), dense)
     for t in range(STEPS):
-        for g, found in zip(dense.at(t), store.at(t), strict=True):
-            for block, kept in zip(g.split(256), found.split(256), strict=True):
+        for g, decoded in zip(dense.at(t), store.at(t), strict=True):
+            for block, decoded_block in zip(g.split(256), decoded.split(256), strict=True):
                 level = float(block.abs().max()) / 127
-                assert float((kept - block).abs().max()) <= level / 2 * (1 + 1e-5)
+                assert float((decoded_block - block).abs().max()) <= level / 2 * (1 + 1e-5)
     assert store.bytes == STEPS * UNITS * (size + 4 * -(-size // 256))
 
 
@@ -45,7 +45,7 @@ def test_gradients_of_zeros_stay_zeros(codec):
 
 
 @pytest.mark.parametrize("inner", [None, Float16()], ids=["plain", "float16"])
-def test_anchors_give_back_a_table_that_is_linear_in_t(inner):
+def test_anchors_recover_a_table_that_is_linear_in_t(inner):
     start, slope = table(decay(0.5)).gradient[:2]
     t = torch.arange(STEPS, dtype=torch.float64)[:, None, None]
     dense = DenseTable(start + t * slope)

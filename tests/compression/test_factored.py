@@ -23,7 +23,7 @@ def best(singular, rank):
 
 @pytest.mark.parametrize("dtype", EXACT, ids=str)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_table_of_that_rank_is_kept_exactly(kind, dtype):
+def test_a_table_of_low_rank_is_stored_exactly(kind, dtype):
     dense = table([3.0, 2.0, 1.0, 0.5, 0.2, 0.1], dtype)
     assert error(compressed(kind(RANK), dense), dense) < EXACT[dtype]
 
@@ -37,12 +37,12 @@ def test_full_rank_is_exact(kind, dtype):
 
 @pytest.mark.parametrize("dtype", EXACT, ids=str)
 @pytest.mark.parametrize("power", [0.3, 1.0, 3.0])
-def test_low_rank_is_the_best_there_is(power, dtype):
+def test_low_rank_has_the_smallest_possible_error(power, dtype):
     dense = table(decay(power), dtype)
     left, values, right = torch.linalg.svd(dense.matrix.double(), full_matrices=False)
     oracle = (left[:, :RANK] * values[:RANK]) @ right[:RANK]
-    found = decoded(compressed(LowRank(RANK), dense)).flatten(0, 1).double()
-    assert float((found - oracle).norm() / oracle.norm()) < EXACT[dtype]
+    matrix = decoded(compressed(LowRank(RANK), dense)).flatten(0, 1).double()
+    assert float((matrix - oracle).norm() / oracle.norm()) < EXACT[dtype]
     assert error(compressed(LowRank(RANK), dense), dense) == pytest.approx(
         best(decay(power), RANK), rel=1e-3
     )
@@ -52,10 +52,10 @@ def test_low_rank_is_the_best_there_is(power, dtype):
 def test_the_range_finder_is_near_the_best_and_never_below(power):
     """Halko et al. 2011, theorem 10.5: E error^2 <= (1 + k / (p - 1)) best(k)^2 at rank k + p."""
     dense = table(decay(power))
-    found = error(compressed(RangeFinder(RANK), dense), dense)
-    kept, over = RANK // 2, RANK - RANK // 2
-    bound = (1 + kept / (over - 1)) ** 0.5 * best(decay(power), kept)
-    assert best(decay(power), RANK) <= found < 1.3 * bound
+    actual = error(compressed(RangeFinder(RANK), dense), dense)
+    rank, oversampling = RANK // 2, RANK - RANK // 2
+    bound = (1 + rank / (oversampling - 1)) ** 0.5 * best(decay(power), rank)
+    assert best(decay(power), RANK) <= actual < 1.3 * bound
 
 
 @pytest.mark.parametrize("power", [1.0, 3.0])
@@ -65,8 +65,8 @@ def test_the_single_pass_is_within_a_small_factor_of_the_best(power):
     Tropp et al. 2019, section 5, for k = 2 r + 1 and s = 2 k + 1.
     """
     dense = table(decay(power))
-    found = error(compressed(SinglePass(RANK), dense), dense)
-    assert best(decay(power), RANK) <= found < 6**0.5 * best(decay(power), RANK)
+    actual = error(compressed(SinglePass(RANK), dense), dense)
+    assert best(decay(power), RANK) <= actual < 6**0.5 * best(decay(power), RANK)
 
 
 @pytest.mark.parametrize("dtype", EXACT, ids=str)
@@ -82,12 +82,12 @@ def test_the_stores_own_estimate_brackets_its_true_error(kind, power, dtype):
     assert estimate.value == pytest.approx(true, rel=0.35)
 
 
-def test_estimates_are_unbiased_enough_to_tell_a_spoilt_store_from_a_good_one():
+def test_the_estimate_detects_wrong_factors():
     dense = table(decay(1.0))
     codec = RangeFinder(RANK)
     store = compressed(codec, dense)
-    spoilt = {**store.arrays, "right": -store.arrays["right"]}
-    assert codec.estimate(dense, spoilt).low > codec.estimate(dense, store.arrays).value
+    wrong = {**store.arrays, "right": -store.arrays["right"]}
+    assert codec.estimate(dense, wrong).low > codec.estimate(dense, store.arrays).value
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -105,7 +105,7 @@ def test_one_pass_holds_three_sketches_and_two_passes_cannot_stream():
 
 
 @pytest.mark.parametrize("kind", [LowRank, SinglePass])
-def test_factors_as_bytes_add_little_to_the_error_of_the_rank(kind):
+def test_quantized_factors_add_little_to_the_error(kind):
     dense = table(decay(1.0), torch.float32)
     full, small = compressed(kind(RANK), dense), compressed(FactoredInt8(kind(RANK)), dense)
     assert error(small, dense) < error(full, dense) + 0.01

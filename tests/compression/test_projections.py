@@ -21,27 +21,29 @@ def dense():
 
 @pytest.mark.parametrize("ratio", [8, 32])
 @pytest.mark.parametrize("kind", KINDS)
-def test_inner_products_of_sketches_stand_for_those_of_gradients(kind, ratio, dense):
+def test_inner_products_of_sketches_approximate_those_of_gradients(kind, ratio, dense):
     store = compressed(kind(ratio), dense)
     for t in range(STEPS):
         rows, features = dense.at(t), store.features(t)
-        true, found = rows @ rows.T, features @ features.T
+        true, approximate = rows @ rows.T, features @ features.T
         norms = true.diagonal().sqrt()
-        off = ((found - true) / (norms[:, None] * norms)).abs().max()
-        assert off < 4.5 * (ratio / SIZE) ** 0.5 * 2**0.5, "beyond four and a half deviations"
+        error_of_products = ((approximate - true) / (norms[:, None] * norms)).abs().max()
+        assert error_of_products < 4.5 * (ratio / SIZE) ** 0.5 * 2**0.5, (
+            "beyond four and a half deviations"
+        )
 
 
 @pytest.mark.parametrize("ratio", [8, 32])
-def test_the_transpose_is_off_by_more_than_the_table_itself(ratio, dense):
-    found = error(compressed(JL(ratio, TRANSPOSE), dense), dense)
-    assert found == pytest.approx(ratio**0.5, rel=0.15), "E |S^T S x - x|^2 ~ P / k |x|^2"
+def test_the_error_of_the_transpose_exceeds_the_table(ratio, dense):
+    actual = error(compressed(JL(ratio, TRANSPOSE), dense), dense)
+    assert actual == pytest.approx(ratio**0.5, rel=0.15), "E |S^T S x - x|^2 ~ P / k |x|^2"
 
 
 @pytest.mark.parametrize("ratio", [8, 32])
 @pytest.mark.parametrize("kind", KINDS)
-def test_least_squares_gives_back_hardly_more_than_its_share_of_directions(kind, ratio, dense):
-    found = error(compressed(kind(ratio), dense), dense)
-    assert found == pytest.approx((1 - 1 / ratio) ** 0.5, abs=0.02)
+def test_least_squares_recovers_its_share_of_directions(kind, ratio, dense):
+    actual = error(compressed(kind(ratio), dense), dense)
+    assert actual == pytest.approx((1 - 1 / ratio) ** 0.5, abs=0.02)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -49,13 +51,13 @@ def test_least_squares_explains_the_sketch(kind, dense):
     """S x' = S x: read back and sketched again, nothing changes."""
     codec = kind(8)
     store = compressed(codec, dense)
-    found = torch.stack([store.at(t) for t in range(STEPS)])
-    again = codec.encode(type(dense)(found))
+    recovered = torch.stack([store.at(t) for t in range(STEPS)])
+    again = codec.encode(type(dense)(recovered))
     if kind is not SparseProjection:  # the last block is cut to the parameters there are
-        again["sketch"], kept = again["sketch"][:, :, :-1], store.arrays["sketch"][:, :, :-1]
+        again["sketch"], sketch = again["sketch"][:, :, :-1], store.arrays["sketch"][:, :, :-1]
     else:
-        kept = store.arrays["sketch"]
-    assert torch.allclose(again["sketch"], kept, atol=1e-10)
+        sketch = store.arrays["sketch"]
+    assert torch.allclose(again["sketch"], sketch, atol=1e-10)
 
 
 def test_least_squares_is_the_pseudo_inverse():

@@ -59,7 +59,7 @@ def results(folder):
     return Results.read(folder)
 
 
-def test_an_estimator_that_the_study_does_not_have_is_one_line(results):
+def test_an_unknown_estimator_raises_one_line(results):
     with pytest.raises(UserError, match=r"unknown estimator `magic`; this study has .*@"):
         results.score("magic")
 
@@ -204,14 +204,14 @@ def texts(figure):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_verdict_that_warns_stands_wherever_its_estimator_is_named(results, name):
+def test_a_warning_verdict_is_shown_wherever_its_estimator_is_named(results, name):
     for estimator in results.estimators:
         verdict = results.score(estimator)["verdict"]
         if verdict not in ("not trusted", "not calibrated") or name == "cost_table":
             continue  # the table has a column of them
         for text in texts(FIGURES[name](results)):
             named = re.search(rf"(^|\s){re.escape(estimator)}(\s|$)", text)
-            assert not named or verdict in text, f"{estimator} is named without a word of warning"
+            assert not named or verdict in text, f"{estimator} is named without a warning"
 
 
 def test_trusted_estimators_carry_no_warning(results):
@@ -249,7 +249,7 @@ def test_baselines_without_parameters_are_in_no_figure_of_parameters(results):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_study_of_nothing_but_a_fitted_baseline_is_drawn(results, name, tmp_path):
+def test_a_study_with_only_a_fitted_baseline_is_drawn(results, name, tmp_path):
     score = {"ridge": results.score("ridge")}
     bare = replace(
         results,
@@ -259,7 +259,7 @@ def test_a_study_of_nothing_but_a_fitted_baseline_is_drawn(results, name, tmp_pa
     assert style.save(FIGURES[name](bare), tmp_path, name)
 
 
-def test_accuracy_stands_at_each_estimators_total_compute(results):
+def test_each_estimator_is_drawn_at_its_total_compute(results):
     figure = FIGURES["accuracy_vs_compute"](results)
     [axes] = figure.axes
     actual = {line.get_gid(): line.get_xydata()[0] for line in axes.lines if line.get_gid()}
@@ -277,14 +277,14 @@ def test_accuracy_stands_at_each_estimators_total_compute(results):
 
 
 def boxes(figure):
-    """Return the boxes of the numbers of a figure's marks in pixels, their lines left out."""
+    """Return the boxes of the numbers of a figure's marks in pixels, without their lines."""
     figure.draw_without_rendering()
     return {text.get_text(): Text.get_window_extent(text) for text in figure.axes[0].texts}
 
 
 @pytest.mark.parametrize("alike", [False, True])
-def test_the_number_of_every_mark_can_be_read_and_stands_at_it(results, alike):
-    """With the costs of the study, and with all but the same, where marks stand in one another."""
+def test_the_number_of_every_mark_is_legible_and_near_its_mark(results, alike):
+    """Check the costs of the study, and almost equal costs, for which the marks overlap."""
     shown = results
     if alike:
         scores = copy.deepcopy(results.validation["estimators"])
@@ -294,23 +294,27 @@ def test_the_number_of_every_mark_can_be_read_and_stands_at_it(results, alike):
     figure = FIGURES["accuracy_vs_compute"](shown)
     actual, [axes] = boxes(figure), figure.axes
     for (one, box), (other, beside) in itertools.combinations(actual.items(), 2):
-        assert not box.overlaps(beside), f"{one} is written over {other}"
+        assert not box.overlaps(beside), f"{one} overlaps {other}"
     for number, mark in enumerate(accuracy_vs_compute.marks(shown), 1):
         place = axes.transData.transform((mark.total, mark.height))
         for written, box in actual.items():
             assert not box.contains(*place), f"{written} hides the mark of {number}"
-        assert tuple(axes.texts[number - 1].xy) == (mark.total, mark.height), "a line to another"
+        assert tuple(axes.texts[number - 1].xy) == (mark.total, mark.height), (
+            "the line leads to another mark"
+        )
         assert axes.bbox.y0 <= actual[str(number)].y0, "written below the axes"
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=12))
-def test_numbers_of_a_column_stand_apart_and_are_not_moved_for_nothing(wanted):
-    places = accuracy_vs_compute.spread(wanted, (-2.0, 2.0), 0.05)
-    assert np.diff(sorted(places)).min(initial=1.0) > 0.2 - 1e-9, "two are written over each other"
-    assert [places[i] for i in np.argsort(wanted, kind="stable")] == sorted(places), "lines cross"
-    if np.diff(sorted(wanted)).min(initial=1.0) >= 0.2:
-        assert places == pytest.approx(wanted), "moved without need"
+def test_numbers_of_a_column_do_not_overlap_and_move_only_if_necessary(preferred):
+    places = accuracy_vs_compute.spread(preferred, (-2.0, 2.0), 0.05)
+    assert np.diff(sorted(places)).min(initial=1.0) > 0.2 - 1e-9, "two numbers overlap"
+    assert [places[i] for i in np.argsort(preferred, kind="stable")] == sorted(places), (
+        "lines cross"
+    )
+    if np.diff(sorted(preferred)).min(initial=1.0) >= 0.2:
+        assert places == pytest.approx(preferred), "a number was moved unnecessarily"
     assert min(places) >= -1.9
     assert max(places) <= 1.9 + 1e-9, "written beyond the axes"
 
@@ -330,7 +334,7 @@ def test_stores_are_drawn_at_their_bytes_with_the_published_one_marked(results):
         assert tuple(published) == (record["bytes"], record[field])
 
 
-def test_kept_models_are_drawn_against_what_they_stand_for(results, tmp_path):
+def test_stored_models_are_compared_with_the_estimators_they_reproduce(results, tmp_path):
     low_rank = replace(Results.read(make_study(tmp_path).results), stores=results.stores)
     actual = stores.models(low_rank)
     assert set(actual) == {"nystrom@barycentre", "reduced@barycentre"}
@@ -350,12 +354,12 @@ def test_without_a_part_all_other_figures_are_drawn(folder, tmp_path, monkeypatc
         if name.split(".")[0] != missing:
             (tmp_path / name).write_bytes((folder / name).read_bytes())
     drawn = {path.stem for path in draw_all(tmp_path, tmp_path / "figures")}
-    gone = {name for name, need in NEEDS.items() if need == missing}
-    gone |= {"memorization", "forgetting"} if missing == "memorization" else set()
-    assert drawn == set(FIGURES) - gone
+    not_drawn = {name for name, need in NEEDS.items() if need == missing}
+    not_drawn |= {"memorization", "forgetting"} if missing == "memorization" else set()
+    assert drawn == set(FIGURES) - not_drawn
 
 
-def test_a_table_too_large_for_a_comparison_of_stores_is_said_so(results):
+def test_the_figure_says_that_the_table_is_too_large_to_compare(results):
     none = replace(results, stores={**results.stores, "stores": []})
     figure = FIGURES["stores"](none)
     assert not figure.axes
@@ -363,7 +367,7 @@ def test_a_table_too_large_for_a_comparison_of_stores_is_said_so(results):
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"stores": [{}]}', "null"])
-def test_a_broken_file_of_stores_is_one_line(folder, tmp_path, text):
+def test_an_invalid_stores_file_raises_one_line(folder, tmp_path, text):
     for name in [*FILES, "orders.json"]:
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     (tmp_path / "stores.json").write_text(text)
@@ -371,7 +375,7 @@ def test_a_broken_file_of_stores_is_one_line(folder, tmp_path, text):
         Results.read(tmp_path)
 
 
-def test_figures_say_which_study_they_are_of(results):
+def test_figures_name_their_study(results):
     for name, draw in FIGURES.items():
         label = draw(results).get_supxlabel()
         verdict = f"verdict {results.validation['verdict']}"
@@ -379,7 +383,7 @@ def test_figures_say_which_study_they_are_of(results):
             assert part in label, f"{name} does not say {part}"
 
 
-def test_a_missing_or_broken_result_file_is_one_line(folder, tmp_path):
+def test_a_missing_or_invalid_result_file_raises_one_line(folder, tmp_path):
     for name in [*FILES, "orders.json"]:
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     (tmp_path / "truth.csv").write_text("order,metric,value\nreference,heldout,much\n")
@@ -390,7 +394,7 @@ def test_a_missing_or_broken_result_file_is_one_line(folder, tmp_path):
         draw_all(tmp_path, Path(tmp_path) / "figures")
 
 
-def test_searched_orders_are_drawn_where_retraining_put_them(results):
+def test_searched_orders_are_drawn_at_their_true_objective(results):
     [axes] = FIGURES["curriculum"](results).axes
     actual = {
         str(mark.get_gid()): mark.get_offsets()[0][0]
@@ -406,7 +410,7 @@ def test_searched_orders_are_drawn_where_retraining_put_them(results):
         assert actual[f"estimated {order['name']}"] == estimate
 
 
-def test_maps_are_drawn_beside_their_truth_in_one_scale(results):
+def test_estimated_and_true_maps_have_one_colour_scale(results):
     figure = FIGURES["memorization"](results)
     images = {image.get_gid(): image for axes in figure.axes for image in axes.images}
     rows = np.argsort(results.memorization["unit_domains"], kind="stable")
@@ -418,7 +422,7 @@ def test_maps_are_drawn_beside_their_truth_in_one_scale(results):
         assert len(ends) == 1, f"maps of {quantity} have colours of their own"
 
 
-def test_forgetting_curves_stand_at_their_ages(results):
+def test_forgetting_curves_are_drawn_at_their_ages(results):
     figure = FIGURES["forgetting"](results)
     curves = results.memorization["forgetting"]
     lines = {line.get_gid(): line for axes in figure.axes for line in axes.lines if line.get_gid()}

@@ -1,4 +1,4 @@
-"""A figure is saved whole or not at all."""
+"""A figure is saved completely or not at all."""
 
 import resource
 
@@ -10,7 +10,7 @@ from trainorder.figures import style
 
 @pytest.fixture
 def longest():
-    """Return a function that lets no file grow beyond some bytes, as a disk that is full."""
+    """Return a function that limits the size of files, as a full disk does."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -22,7 +22,7 @@ def drawn():
     return figure
 
 
-def test_wherever_the_disk_is_full_a_figure_is_one_line_and_leaves_nothing(tmp_path, longest):
+def test_a_full_disk_raises_one_line_and_leaves_no_part_of_a_figure(tmp_path, longest):
     paths = style.save(drawn(), tmp_path, "whole")
     size = min(path.stat().st_size for path in paths)
     for room in range(0, size, max(1, size // 40)):

@@ -1,4 +1,4 @@
-"""Orders in CSV read like orders in JSON; an error is one line."""
+"""Orders are read from CSV as from JSON; an invalid file raises one line."""
 
 import json
 
@@ -30,7 +30,7 @@ def read(folder, text, name="mine.csv"):
 
 
 def same(one, other):
-    """Whether two lists of orders are the same."""
+    """Return whether two lists of orders are the same."""
     return [(o.name, o.kind, o.split, o.schedule.tolist()) for o in one] == [
         (o.name, o.kind, o.split, o.schedule.tolist()) for o in other
     ]
@@ -48,7 +48,7 @@ def test_orders_read_the_same_from_csv_as_from_json(folder, schedules, free):
     assert same(read(folder, text), read(folder, json.dumps(entries), "mine.json"))
 
 
-def test_a_row_is_read_in_the_order_of_training(folder):
+def test_the_places_of_a_row_are_in_the_order_of_training(folder):
     [order] = read(folder, PLACES + "mine,5,4,3,2,1,0\n")
     assert order.schedule.tolist() == [[5, 4], [3, 2], [1, 0]]
 
@@ -68,16 +68,16 @@ def test_one_row_may_be_free_where_others_are_permutations(folder):
     ],
     ids=["by a spreadsheet", "blanks", "quoted", "other headings"],
 )
-def test_what_spreadsheets_add_changes_nothing(folder, text):
+def test_what_spreadsheets_add_is_ignored(folder, text):
     assert same(read(folder, text), read(folder, PLACES + "mine,0,1,2,3,4,5\n"))
 
 
-def test_the_ending_tells_csv_from_json_in_capitals_too(folder):
+def test_the_file_ending_may_be_in_capitals(folder):
     [order] = read(folder, PLACES + "mine,0,1,2,3,4,5\n", "MINE.CSV")
     assert np.array_equal(order.schedule.ravel(), np.arange(6))
 
 
-BAD = {  # the text, and what the line says beside the file's name
+BAD = {  # the text, and parts of the error message
     "empty": ("", ["no orders"]),
     "blank": ("\n ,\n", ["no orders"]),
     "only a heading": (PLACES, ["no orders"]),
@@ -120,17 +120,17 @@ BAD = {  # the text, and what the line says beside the file's name
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_csv_is_one_line_that_names_the_file_and_the_order(folder, case):
+def test_invalid_csv_raises_one_line_with_the_file_and_the_order(folder, case):
     text, expected = BAD[case]
     with pytest.raises(UserError) as caught:
         read(folder, text)
     message = str(caught.value)
     for part in (str(folder / "mine.csv"), *expected):
-        assert part in message, f"the line does not say {part!r}: {message}"
+        assert part in message, f"{part!r} is missing: {message}"
     assert "\n" not in message
 
 
-def test_a_missing_file_reads_as_it_does_for_json(folder):
+def test_a_missing_file_raises_the_same_error_as_for_json(folder):
     for name in ("absent.csv", "absent.json"):
         with pytest.raises(UserError, match=rf"{name}: no such file$"):
             read_orders(folder / name, WINDOW)

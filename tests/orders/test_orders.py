@@ -1,4 +1,4 @@
-"""Schedules: what each kind of order is, how far two are apart, and what a user's own may be."""
+"""The kinds of orders, the distance of two schedules, and orders from a user's file."""
 
 import itertools
 import json
@@ -43,17 +43,17 @@ SHAPES = [{}, {"units_per_step": 2}, {"epochs": 2}, {"units_per_step": 4, "epoch
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_every_order_visits_each_unit_once_an_epoch(shape):
+def test_every_order_visits_each_unit_once_per_epoch(shape):
     for order in study_book(**shape).values():
         assert order.schedule.shape == (window(**shape).steps, shape.get("units_per_step", 1))
         counts = np.bincount(order.schedule.ravel(), minlength=UNITS)
         assert (counts == shape.get("epochs", 1)).all(), order.name
 
 
-def test_there_are_as_many_orders_of_each_split_as_the_configuration_says():
+def test_each_split_has_the_configured_number_of_orders():
     splits = [order.split for order in study_book().values()]
     counted = {split: splits.count(split) for split in dict.fromkeys(splits)}
-    assert counted == CONFIG.counts, "the check of shards would let a job have no order"
+    assert counted == CONFIG.counts, "the check of shards allows a job without orders"
 
 
 def test_the_reference_comes_first_and_names_are_distinct():
@@ -65,7 +65,7 @@ def test_the_reference_comes_first_and_names_are_distinct():
     assert len({order.name for order in orders.values()}) == len(orders)
 
 
-def test_a_given_reference_is_the_reference_and_what_is_made_from_it_and_no_random_order():
+def test_a_given_reference_changes_the_structured_but_not_the_random_orders():
     given = np.arange(UNITS)[:, None]
     drawn = study_book()
     orders = study_orders(CONFIG, window(), 0, DOMAINS, LOSSES, given)
@@ -100,7 +100,7 @@ def test_the_order_of_a_run_is_the_only_one_of_its_file(tmp_path):
     ],
     ids=["two", "free", "no permutation", "short", "none"],
 )  # fmt: skip
-def test_an_order_that_no_run_went_in_is_one_line(tmp_path, orders, message):
+def test_an_order_that_cannot_be_that_of_a_run_raises_one_line(tmp_path, orders, message):
     (tmp_path / "order.json").write_text(json.dumps({"orders": orders}))
     with pytest.raises(UserError, match=message) as error:
         read_reference(tmp_path / "order.json", window())
@@ -109,10 +109,10 @@ def test_an_order_that_no_run_went_in_is_one_line(tmp_path, orders, message):
 
 def test_random_orders_differ_from_each_other_and_between_splits():
     drawn = [tuple(o.schedule.ravel()) for o in study_book().values() if o.kind == "random"]
-    assert len(set(drawn)) == len(drawn), "two random orders share their stream"
+    assert len(set(drawn)) == len(drawn), "two random orders are equal"
 
 
-def test_the_same_seed_gives_the_same_orders_and_another_seed_others():
+def test_the_same_seed_gives_the_same_orders_and_another_seed_other_ones():
     def schedules(seed):
         return {name: order.schedule.tolist() for name, order in study_book(seed).items()}
 
@@ -120,12 +120,12 @@ def test_the_same_seed_gives_the_same_orders_and_another_seed_others():
     assert schedules(1) != schedules(2)
 
 
-def test_more_orders_leave_those_there_as_they_were():
+def test_more_orders_do_not_change_the_first_ones():
     more = OrdersConfig(calibration=5, random=9, fit=7, block_sizes=[4, 8], custom=None)
     larger = study_orders(more, window(), 0, DOMAINS, LOSSES)
     for name in larger.keys() & study_book().keys():
         same = np.array_equal(larger[name].schedule, study_book()[name].schedule)
-        assert same, f"{name} depends on how many orders there are"
+        assert same, f"{name} depends on the number of orders"
 
 
 def test_reversed_is_the_reference_backwards():
@@ -135,7 +135,7 @@ def test_reversed_is_the_reference_backwards():
     assert orders["reversed"].as_dict(orders["reference"])["kendall"] == 1.0
 
 
-def test_orders_by_domain_have_one_block_a_domain():
+def test_orders_by_domain_have_one_block_per_domain():
     for name, domains in (
         ("domain-sorted", ["hill", "mixed", "sea"]),
         ("domain-sorted-reversed", ["sea", "mixed", "hill"]),
@@ -186,7 +186,7 @@ def test_kendall_distance_is_that_of_scipy(a, b):
     assert distance == kendall_distance(np.array(b)[:, None], np.array(a)[:, None])
 
 
-def test_kendall_distance_leaves_out_pairs_of_one_step():
+def test_kendall_distance_omits_pairs_of_one_step():
     one = np.array([[0, 1], [2, 3]])
     assert kendall_distance(one, np.array([[1, 0], [3, 2]])) == 0.0
     assert kendall_distance(one, np.array([[2, 3], [0, 1]])) == 1.0
@@ -239,7 +239,7 @@ def test_orders_to_fit_on_are_never_estimated():
     assert [order.name for order in orders.fit] == ["fit-0000", "fit-0001"]
 
 
-def test_a_baseline_is_retrained_on_what_it_is_fitted_on_and_estimates_and_on_nothing_else():
+def test_the_proxy_is_retrained_only_on_orders_that_it_is_fitted_on_or_estimates():
     orders, bounds = study_book(), {"calibration": 0, "random": 1, "structured": 0}
     names = [order.name for order in orders.to_retrain(bounds)]
     assert names == ["fit-0000", "fit-0001", "reference", "random-0000"]
@@ -247,7 +247,7 @@ def test_a_baseline_is_retrained_on_what_it_is_fitted_on_and_estimates_and_on_no
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 40])
-def test_followed_orders_are_no_more_than_asked_for_and_half_structured(count):
+def test_half_of_the_followed_orders_are_structured(count):
     orders = study_book()
     names = orders.followed(count)
     assert len(names) <= count
@@ -268,14 +268,14 @@ def written(tmp_path, content):
 
 @pytest.mark.parametrize("schedule", [FLAT, STEPS], ids=["flat", "by step"])
 @pytest.mark.parametrize("wrap", [lambda o: o, lambda o: [o], lambda o: {"orders": [o]}])
-def test_a_users_order_may_be_flat_or_by_step_alone_or_in_a_list(tmp_path, schedule, wrap):
+def test_a_custom_schedule_may_be_flat_or_a_list_of_steps(tmp_path, schedule, wrap):
     path = written(tmp_path, wrap({"name": "mine", "schedule": schedule}))
     [order] = read_orders(path, window(4, 2))
     assert (order.name, order.split) == ("mine", "custom")
     assert order.schedule.tolist() == STEPS
 
 
-def test_a_free_order_may_repeat_and_leave_out_units(tmp_path):
+def test_a_free_order_may_repeat_and_omit_units(tmp_path):
     path = written(tmp_path, {"name": "mine", "kind": "free", "schedule": [0, 0, 1, 1]})
     [order] = read_orders(path, window(4, 2))
     assert order.schedule.tolist() == [[0, 0], [1, 1]]
@@ -291,7 +291,7 @@ BAD = {
     "a number": (3, "no orders"),
     "empty list": ([], "no orders"),
     "empty mapping of orders": ({"orders": []}, "no orders"),
-    "orders is no list": ({"orders": {"name": "mine"}}, "no orders"),
+    "orders is not a list": ({"orders": {"name": "mine"}}, "no orders"),
     "not an object": ([FLAT], "order 0: needs the keys"),
     "no schedule": ([{"name": "mine"}], "order 'mine': needs the keys"),
     "empty object": ({}, "no orders"),
@@ -319,7 +319,10 @@ BAD = {
         '{"name": "mine", "schedule": [0, 0, 0, 0], "schedule": [3, 1, 0, 2]}',
         "duplicate key 'schedule' in one object",
     ),
-    "a name that no file can hold": ({"name": "a\ud800", "schedule": FLAT}, "contains '\\ud800'"),
+    "a name that is not valid Unicode": (
+        {"name": "a\ud800", "schedule": FLAT},
+        "contains '\\ud800'",
+    ),
     "a name of two lines": ({"name": "a\nb", "schedule": FLAT}, "`name` contains '\\n'"),
     "a huge number": (one([3, 1, 0, 2**70]), "whole numbers"),
     "a large number": (one([3, 1, 0, 2**62]), "does not exist"),
@@ -330,7 +333,7 @@ BAD = {
     "too deep": (one([[[3, 1], [0, 2]]]), "1 x 2 x 2 places"),
     "unknown unit": (one([3, 1, 0, 4]), "unit 4 does not exist; expected units 0..3"),
     "negative unit": (one([3, 1, 0, -1]), "unit -1 does not exist"),
-    "no permutation": (one([3, 1, 0, 0]), "not a permutation: unit 0 occurs 2 times"),
+    "not a permutation": (one([3, 1, 0, 0]), "not a permutation: unit 0 occurs 2 times"),
     "unknown kind": (one(FLAT, kind="Free"), "`kind` is 'Free'"),
     "kind is a list": (one(FLAT, kind=["free"]), "`kind` is ['free']"),
     "misspelt key": (one(FLAT, knd="free"), "unknown key 'knd'"),
@@ -340,7 +343,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_order_is_one_line_that_names_the_file_and_the_order(tmp_path, case):
+def test_an_invalid_order_raises_one_line_with_the_file_and_the_order(tmp_path, case):
     content, expected = BAD[case]
     path = written(tmp_path, content)
     with pytest.raises(UserError) as caught:
@@ -357,8 +360,8 @@ SCHEDULE = list(range(UNITS))
 
 
 @pytest.mark.parametrize("name", [*study_book(), "random-0", "random-9999", "block-64"])
-def test_no_order_of_a_user_has_a_name_that_a_study_gives(tmp_path, name):
-    """Of any study: with a larger one the same file would raise after its text was changed."""
+def test_names_that_a_study_gives_are_reserved(tmp_path, name):
+    """Names that only a larger study gives are reserved too, so a file is valid for all studies."""
     path = written(tmp_path, {"name": name, "schedule": SCHEDULE})
     for read in (lambda: read_orders(path, window()), lambda: Order.from_json(path)):
         with pytest.raises(UserError, match=f"'{name}': the name is reserved .* the study; rename"):
@@ -377,7 +380,7 @@ def test_the_order_of_a_run_may_be_called_as_the_study_calls_it(tmp_path):
     assert read_reference(path, window()).ravel().tolist() == SCHEDULE
 
 
-def test_custom_orders_stand_beside_the_study_s_own(tmp_path):
+def test_custom_orders_are_added_to_those_of_the_study(tmp_path):
     path = written(tmp_path, {"name": "mine", "schedule": SCHEDULE})
     config = replace(CONFIG, custom=str(path))
     names = list(study_orders(config, window(), 0, DOMAINS, LOSSES))

@@ -16,15 +16,15 @@ def finished(tmp_path_factory, worker_id):
     """
     top = tmp_path_factory.getbasetemp()
     top = top if worker_id == "master" else top.parent
-    tree, made = Tree(top / "finished"), top / "finished.made"
+    tree, marker = Tree(top / "finished"), top / "finished.marker"
     with open(top / "finished.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not made.exists():
+        if not marker.exists():
             shutil.rmtree(tree.root, ignore_errors=True)
             work_tree(tree.root)
             status, output = tree.snakemake("--cores", "2", *SMOKE, timeout=1200)
             assert status == 0, output
-            made.touch()
+            marker.touch()
     return tree
 
 

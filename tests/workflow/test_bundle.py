@@ -1,4 +1,4 @@
-"""A bundle holds the results whole, and takes nothing else out of an archive."""
+"""A bundle contains all results, and unpacking an archive writes nothing else."""
 
 import hashlib
 import io
@@ -32,7 +32,7 @@ def archive(study, tmp_path_factory):
     return path
 
 
-def test_everything_comes_back_byte_by_byte(study, archive, tmp_path):
+def test_all_files_are_restored_byte_by_byte(study, archive, tmp_path):
     folder = unpack(archive, tmp_path)
     assert folder == tmp_path / "results" / "synthetic"
     for file in RESULT_FILES:
@@ -44,7 +44,7 @@ def test_everything_comes_back_byte_by_byte(study, archive, tmp_path):
     assert "estimators:" in (folder / "config.yaml").read_text()
 
 
-def test_the_checksums_are_those_that_sha256sum_reads(archive, tmp_path):
+def test_sha256sum_accepts_the_checksums(archive, tmp_path):
     folder = unpack(archive, tmp_path)
     checked = subprocess.run(["sha256sum", "-c", CHECKSUMS], cwd=folder, capture_output=True)
     assert checked.returncode == 0, checked.stdout
@@ -55,7 +55,7 @@ def test_the_same_results_give_the_same_bytes(study, archive, tmp_path):
     assert (tmp_path / "again.tar.gz").read_bytes() == archive.read_bytes()
 
 
-def test_an_archive_that_is_asked_to_estimate_is_one_line_that_says_why_not(archive, tmp_path):
+def test_an_estimate_on_an_archive_raises_one_line_with_the_reason(archive, tmp_path):
     study = Study.open(unpack(archive, tmp_path))
     with pytest.raises(UserError, match="unpacked from an archive, which has no gradient store"):
         study.estimate(study.orders.reference)
@@ -63,8 +63,8 @@ def test_an_archive_that_is_asked_to_estimate_is_one_line_that_says_why_not(arch
 
 def test_figures_of_an_unpacked_bundle_are_those_of_the_study(study, archive, tmp_path):
     folder = unpack(archive, tmp_path)
-    redrawn = draw_all(folder, tmp_path / "mine")
-    original = draw_all(study.results, tmp_path / "theirs")
+    redrawn = draw_all(folder, tmp_path / "redrawn")
+    original = draw_all(study.results, tmp_path / "original")
     assert [path.name for path in redrawn] == [path.name for path in original]
     for one, other in zip(redrawn, original, strict=True):
         assert one.read_bytes() == other.read_bytes(), f"{one.name} differs"
@@ -83,7 +83,7 @@ def packed(path, entries):
 SUMS = f"results/a/{CHECKSUMS}"
 BAD = {
     "an absolute path": [("/tmp/x", b"x", tarfile.REGTYPE)],
-    "a path out of the folder": [("results/../../x", b"x", tarfile.REGTYPE)],
+    "a path outside the folder": [("results/../../x", b"x", tarfile.REGTYPE)],
     "a link": [("results/a/x", b"", tarfile.SYMTYPE)],
     "a device": [("results/a/x", b"", tarfile.CHRTYPE)],
     "two studies": [("results/a/x", b"x", tarfile.REGTYPE), ("results/b/x", b"", tarfile.REGTYPE)],
@@ -100,7 +100,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_is_no_bundle_is_one_line_and_leaves_nothing(case, tmp_path):
+def test_an_invalid_archive_raises_one_line_and_writes_nothing(case, tmp_path):
     file = packed(tmp_path / "bad.tar.gz", BAD[case])
     target = tmp_path / "target"
     target.mkdir()
@@ -120,23 +120,23 @@ def configured(path, config):
 
 
 CODE = b'study: ?__import__("os").system("touch owned")\n'
-UNFIT = {  # a configuration, and what the line says
+UNFIT = {  # a configuration, and part of the error message
     "code": (b"__use_yte__: true\n" + CODE, "contains code"),
     "code under an escaped key": (b'"\\x5f_use_yte__": true\n' + CODE, "contains code"),
     "code under a merged key": (b"a: &a {__use_yte__: true}\n<<: *a\n" + CODE, "contains code"),
-    "a name of Python's": (b"study: !!python/name:os.system\n", "cannot be read as YAML"),
+    "a Python object": (b"study: !!python/name:os.system\n", "cannot be read as YAML"),
     "a list": (b"- a\n", "expected a mapping"),
     "text": (b"a", "expected a mapping"),
     "nothing": (b"", "expected a mapping"),
-    "no YAML": (b"a: [\n", "cannot be read as YAML"),
-    "no date": (b"a: 2001-99-99\n", "cannot be read as YAML"),
+    "not YAML": (b"a: [\n", "cannot be read as YAML"),
+    "an invalid date": (b"a: 2001-99-99\n", "cannot be read as YAML"),
     "too deep": (b"[" * 100_000, "cannot be read as YAML"),
     "another encoding": ("__use_yte__: true".encode("utf-16"), "cannot be read as YAML"),
 }
 
 
 @pytest.mark.parametrize("case", UNFIT)
-def test_no_configuration_that_holds_code_or_is_none_is_unpacked(case, tmp_path):
+def test_an_invalid_configuration_or_one_with_code_is_not_unpacked(case, tmp_path):
     config, expected = UNFIT[case]
     file = configured(tmp_path / "bad.tar.gz", config)
     with pytest.raises(UserError) as raised:
@@ -146,12 +146,12 @@ def test_no_configuration_that_holds_code_or_is_none_is_unpacked(case, tmp_path)
     assert not (tmp_path / "target").exists(), "something was unpacked"
 
 
-def test_a_configuration_of_plain_values_is_unpacked_as_it_is(tmp_path):
+def test_a_configuration_of_plain_values_is_unpacked_unchanged(tmp_path):
     folder = unpack(configured(tmp_path / "good.tar.gz", CODE), tmp_path / "target")
     assert (folder / CONFIG).read_bytes() == CODE  # text to Snakemake, too
 
 
-def test_a_damaged_archive_is_one_line(archive, tmp_path):
+def test_a_damaged_archive_raises_one_line(archive, tmp_path):
     broken = tmp_path / "broken.tar.gz"
     broken.write_bytes(archive.read_bytes()[:1000])
     with pytest.raises(UserError, match=r"not readable as a \.tar\.gz archive"):

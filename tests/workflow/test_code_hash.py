@@ -51,7 +51,7 @@ def hash_of(tmp_path, monkeypatch):
 
 
 def test_the_same_code_elsewhere_has_the_same_hash(hash_of):
-    assert hash_of() == hash_of(), "the hash depends on where the clone lies"
+    assert hash_of() == hash_of(), "the hash depends on the folder of the clone"
 
 
 def test_comments_layout_and_docstrings_do_not_count(hash_of):

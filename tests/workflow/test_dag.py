@@ -13,13 +13,13 @@ PRESETS = sorted(path.name for path in (ROOT / "presets").glob("*.yaml"))
 pytestmark = pytest.mark.study
 
 
-def test_the_smoke_study_leaves_every_file_of_the_contract(finished):
+def test_the_smoke_study_writes_every_documented_file(finished):
     named = re.findall(r"^\| `([^`]+)`", (ROOT / "docs/architecture.md").read_text(), re.M)
     files = [name for name in named if re.fullmatch(r"[\w/.-]+\.(json|csv|h5)", name)]
     assert "validation.json" in {path.name for path in finished.results.iterdir()}
     for name in files:
         pattern = name.replace("table-N", "table-*").replace("N.h5", "*.h5")
-        assert list(finished.results.glob(pattern)), f"no {name} was made"
+        assert list(finished.results.glob(pattern)), f"{name} was not written"
     for suffix in ("pdf", "png"):
         assert list(finished.results.glob(f"figures/*.{suffix}"))
 
@@ -52,7 +52,7 @@ def test_the_default_study_can_be_planned_from_nothing(finished):
 
 
 def everything(jobs):
-    """Whether a plan holds the stages that every study has."""
+    """Return whether a plan contains the stages that every study has."""
     stages = {"corpus", "warm", "orders", "reference", "manifest", "estimate", "truth"}
     return set(jobs) >= stages | {"validate", "figures"}
 
@@ -96,13 +96,13 @@ EDITS = {  # a file of the library, an edit that changes what it does, the rules
 
 @pytest.fixture(scope="module")
 def downstream(finished):
-    """Return, by rule, the rules that read what it makes, directly or through other rules."""
+    """Return, by rule, the rules that read its outputs, directly or through other rules."""
     status, graph = finished.snakemake(*SMOKE, "--rulegraph", "dot")
     assert status == 0, graph
     names = dict(re.findall(r'(\d+)\[label = "(\w+)"', graph))
     readers = {name: set() for name in names.values()}
-    for made, reader in re.findall(r"(\d+) -> (\d+)", graph):
-        readers[names[made]].add(names[reader])
+    for writer, reader in re.findall(r"(\d+) -> (\d+)", graph):
+        readers[names[writer]].add(names[reader])
     return {rule: closure(rule, readers) - {"all"} for rule in readers}
 
 
@@ -150,4 +150,4 @@ def test_editing_comments_and_docstrings_reruns_nothing(study):
 def test_validation_of_the_same_files_gives_the_same_bytes(study):
     before = contents(study.results)
     assert by_hand(study, "validate", study.job("validate")).code == 0
-    assert contents(study.results) == before, "validation draws from a stream of its own each time"
+    assert contents(study.results) == before, "validation draws other random numbers each time"

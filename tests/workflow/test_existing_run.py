@@ -279,11 +279,11 @@ def test_the_path_is_linear_between_checkpoints(every_second):
     study, states = every_second
     path, _ = path_of(study)
     for name in MOMENTS:
-        kept = stacked(states, name)
-        assert np.array_equal(path[name][::2], kept[::2]), "a checkpoint is not on the path"
-        middle = (kept[:-2:2] + kept[2::2]) / 2
+        exact = stacked(states, name)
+        assert np.array_equal(path[name][::2], exact[::2]), "a checkpoint is not on the path"
+        middle = (exact[:-2:2] + exact[2::2]) / 2
         assert np.allclose(path[name][1::2], middle, rtol=1e-5, atol=1e-9)
-        assert not np.allclose(middle, kept[1::2], rtol=1e-3, atol=1e-9), (
+        assert not np.allclose(middle, exact[1::2], rtol=1e-3, atol=1e-9), (
             "the run is linear, so the test is empty"
         )
 

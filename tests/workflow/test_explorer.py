@@ -185,10 +185,10 @@ def notes(page):
 
 
 def test_a_retrained_value_outside_its_interval_is_marked(browser, finished, tmp_path):
-    """Check the page as it is, and with intervals that are a thousand times narrower."""
-    whole = (finished.results / "explorer.html").read_text(encoding="utf-8")
-    narrow = re.sub(r'("radius": ?\{)([^}]*)(\})', shrunk, whole)
-    for name, text in (("whole", whole), ("narrow", narrow)):
+    """Check the page, and a page with intervals that are a thousand times narrower."""
+    page = (finished.results / "explorer.html").read_text(encoding="utf-8")
+    narrow = re.sub(r'("radius": ?\{)([^}]*)(\})', shrunk, page)
+    for name, text in (("page", page), ("narrow", narrow)):
         path = tmp_path / f"{name}.html"
         path.write_text(text, encoding="utf-8")
         browser.get(path.as_uri())

@@ -1,4 +1,4 @@
-"""A script runs under Snakemake and by hand, and a user's mistake is one line, not a traceback."""
+"""A script runs under Snakemake and by hand, and a user error is one line without a traceback."""
 
 import json
 import subprocess
@@ -58,7 +58,7 @@ def by_hand(tmp_path):
 
 
 @pytest.mark.parametrize("part", ["input", "params"])
-def test_the_job_of_another_step_is_one_line(by_hand, part):
+def test_the_job_file_of_another_rule_raises_one_line(by_hand, part):
     done = by_hand(**{part: {}})
     assert done.returncode == 1
     assert "Traceback" not in done.stderr, "a part of the job was read as a plain mapping"
@@ -66,14 +66,14 @@ def test_the_job_of_another_step_is_one_line(by_hand, part):
     assert f"under `{part}`, so it is a job of another rule" in done.stderr
 
 
-def test_a_step_runs_by_hand(by_hand, tmp_path):
+def test_a_job_runs_by_hand(by_hand, tmp_path):
     done = by_hand()
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out.txt").read_text() == "TEXT"
     assert json.loads((tmp_path / "cost.json").read_text())["counts"] == {"gradients": 3}
 
 
-def test_a_users_mistake_is_one_line_and_status_1(by_hand, tmp_path):
+def test_a_user_error_is_one_line_with_status_1(by_hand, tmp_path):
     done = by_hand(params={"mood": "user"})
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -99,7 +99,7 @@ def test_a_bug_keeps_its_traceback(by_hand):
         '{"input": [], "output": 1, "params": 0}',
     ],
 )
-def test_a_bad_job_file_is_one_line_with_its_name(by_hand, content):
+def test_an_invalid_job_file_raises_one_line_with_its_name(by_hand, content):
     done = by_hand(content=content)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1, done.stderr
@@ -107,7 +107,7 @@ def test_a_bad_job_file_is_one_line_with_its_name(by_hand, content):
 
 
 @pytest.mark.parametrize("arguments", [[], ["a", "b"], ["absent.json"]])
-def test_a_wrong_command_line_is_one_line(by_hand, arguments):
+def test_a_wrong_command_line_raises_one_line(by_hand, arguments):
     done = by_hand(arguments=arguments)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
@@ -115,7 +115,7 @@ def test_a_wrong_command_line_is_one_line(by_hand, arguments):
 
 
 class Named(list):
-    """Stands for Snakemake's lists of named files and parameters."""
+    """Imitates Snakemake's lists of named files and parameters."""
 
     def __init__(self, **named):
         super().__init__(named.values())
@@ -160,7 +160,7 @@ def test_what_is_printed_goes_to_the_log(snakemake, tmp_path, capfd):
     assert capfd.readouterr().out == ""
 
 
-def test_a_job_under_snakemake_leaves_the_file_that_repeats_it(snakemake, tmp_path, monkeypatch):
+def test_a_job_under_snakemake_writes_the_file_that_repeats_it(snakemake, tmp_path, monkeypatch):
     jobs = []
     job_module.run(jobs.append, snakemake)
     monkeypatch.setattr(sys, "argv", ["step.py", str(tmp_path / "logs" / "step.json")])
@@ -169,7 +169,7 @@ def test_a_job_under_snakemake_leaves_the_file_that_repeats_it(snakemake, tmp_pa
     assert (again.input, again.output, again.params) == (first.input, first.output, first.params)
 
 
-def test_a_job_holds_as_much_by_hand_as_under_snakemake(snakemake, tmp_path, monkeypatch):
+def test_the_memory_limit_is_the_same_by_hand_and_under_snakemake(snakemake, tmp_path, monkeypatch):
     monkeypatch.setattr(memory_budget._Memory, "most", memory_budget._Memory.most)
     monkeypatch.setattr(memory_budget._Memory, "left", memory_budget._Memory.left)
     snakemake.config["memory_gb"] = 0.25
@@ -190,7 +190,7 @@ def test_an_invalid_memory_raises_one_line(by_hand, memory_gb):
     assert done.stderr.count("\n") == 1, done.stderr
 
 
-def test_a_users_mistake_is_in_the_log_and_on_the_terminal(snakemake, tmp_path):
+def test_a_user_error_is_in_the_log_and_on_the_terminal(snakemake, tmp_path):
     def main(job):
         raise UserError("no such file")
 
@@ -223,7 +223,7 @@ OUT_OF_MEMORY = {
 
 
 @pytest.mark.parametrize("who", OUT_OF_MEMORY)
-def test_want_of_memory_is_one_line_that_says_what_to_do(snakemake, tmp_path, who):
+def test_too_little_memory_raises_one_line_with_the_remedy(snakemake, tmp_path, who):
     def main(job):
         raise OUT_OF_MEMORY[who]
 
@@ -240,18 +240,18 @@ def test_want_of_memory_is_one_line_that_says_what_to_do(snakemake, tmp_path, wh
         "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
     ],
 )
-def test_want_of_memory_of_a_gpu_is_one_line_with_a_remedy_of_its_own(snakemake, words):
+def test_too_little_gpu_memory_raises_one_line_with_another_remedy(snakemake, words):
     def main(job):
         raise RuntimeError(words)
 
     with pytest.raises(SystemExit, match=r"^error: out of GPU memory \(CUDA") as caught:
         job_module.run(main, snakemake)
     assert "window.unit_size" in caught.value.code
-    assert "mem_mb" not in caught.value.code, "memory of the processor is of no use"
+    assert "mem_mb" not in caught.value.code, "more memory of the host does not help"
     assert "\n" not in caught.value.code
 
 
-def test_a_log_that_the_disk_has_no_room_for_stops_no_step(snakemake, monkeypatch, capfd):
+def test_a_full_disk_for_the_log_does_not_stop_the_job(snakemake, monkeypatch, capfd):
     snakemake.log = ["/dev/full"]
     monkeypatch.setattr(job_module, "write_text", lambda *_: None)
     done = []
@@ -267,7 +267,7 @@ def test_a_log_that_the_disk_has_no_room_for_stops_no_step(snakemake, monkeypatc
     assert capfd.readouterr().err == ""
 
 
-def test_a_log_that_cannot_be_opened_is_one_line(snakemake, tmp_path):
+def test_a_log_that_cannot_be_opened_raises_one_line(snakemake, tmp_path):
     (tmp_path / "logs" / "step.log").mkdir(parents=True)
     with pytest.raises(SystemExit, match=r"^error: .*step.log: cannot be written: Is a directory"):
         job_module.run(lambda job: None, snakemake)

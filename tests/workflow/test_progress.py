@@ -1,4 +1,4 @@
-"""`make study` prints one line per finished job, and errors whole."""
+"""`make study` prints one line per finished job, and complete errors."""
 
 import logging
 import os
@@ -19,15 +19,15 @@ START = 1000.0  # seconds since the epoch
 
 def record(event, seconds=0.0, level=logging.INFO, message="", **values):
     """Return a log record as Snakemake makes it, `seconds` after the start."""
-    made = logging.LogRecord("snakemake", level, "", 0, message, (), None)
-    made.created = START + seconds
-    vars(made).update(values, event=event)
-    return made
+    log_record = logging.LogRecord("snakemake", level, "", 0, message, (), None)
+    log_record.created = START + seconds
+    vars(log_record).update(values, event=event)
+    return log_record
 
 
 def lines(*records):
-    progress = Progress(lambda made: str(made.msg))
-    return [line for made in records for line in progress.lines(made)]
+    progress = Progress(lambda log_record: str(log_record.msg))
+    return [line for log_record in records for line in progress.lines(log_record)]
 
 
 def info(job, rule, seconds=0.0, **wildcards):
@@ -84,7 +84,7 @@ def test_a_failed_job_is_named_with_its_log():
     assert lines(error) == ["Rule truth failed; its log: logs/truth-0.log"]
 
 
-def test_other_errors_and_warnings_are_shown_whole():
+def test_other_errors_and_warnings_are_shown_completely():
     messages = ["MissingInputException in rule corpus:\nMissing input files", "low disk space"]
     records = [
         record("error", level=logging.ERROR, message=messages[0]),
@@ -188,7 +188,7 @@ def test_a_job_that_runs_again_is_one_line(study):
 
 
 @pytest.mark.study
-def test_a_failed_job_leaves_its_line_and_its_log_on_the_terminal(study):
+def test_a_failed_job_is_reported_with_its_error_and_its_log(study):
     (study.results / "explorer.html").unlink()
     (study.results / "store/barycentre/reduced.h5").write_bytes(b"damaged")
     status, output = study.snakemake(

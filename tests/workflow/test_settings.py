@@ -77,7 +77,7 @@ def test_every_estimator_has_its_jobs_and_its_costs():
     assert len(set(study.cost_files)) == len(study.cost_files)
 
 
-def test_costs_of_stages_that_no_estimator_needs_are_not_asked_for():
+def test_costs_of_stages_that_no_estimator_needs_are_not_requested():
     study = settings(
         estimators=[{"method": "taylor1", "path": "reference"}], curriculum=None, memorization=None
     )
@@ -119,7 +119,7 @@ def test_tokens_have_no_tokenizer():
     assert study.tokenizer_files == []
 
 
-def test_the_given_configuration_stays_as_it_is():
+def test_the_given_configuration_is_not_changed():
     given = config("smoke", device="auto")
     assert Settings.checked(given, HERE).config["device"] in ("cpu", "cuda")
     assert given["device"] == "auto"
@@ -150,7 +150,7 @@ def test_a_user_error_ends_the_process_with_one_line():
         raise UserError("a mistake")
 
 
-def test_replicates_have_seeds_of_their_own_and_only_the_estimators_of_the_search():
+def test_replicates_have_other_seeds_and_only_the_estimators_of_the_search():
     study = settings("full")
     assert study.replicates
     assert len({other["study"] for other in study.replicates}) == len(study.replicates)

@@ -85,17 +85,17 @@ def test_the_study_is_up_to_date_with_and_without_orders_to_estimate(estimated):
     assert tree.plan(*SMOKE, "--config", "orders=other.json").jobs == {"what_if": 1}
 
 
-def test_orders_do_not_move_the_keys_of_a_configuration(estimated):
+def test_orders_to_estimate_do_not_change_the_sequence_of_keys(estimated):
     tree, _, _ = estimated
     study = Study.open(tree.results)
-    kept = (tree.root / "config.yaml").read_text()
+    original = (tree.root / "config.yaml").read_text()
     # without --configfile, `orders` would be the first key that Snakemake meets
     (tree.root / "config.yaml").write_text(yaml.safe_dump(dict(study.config), sort_keys=False))
     try:
         assert tree.plan().jobs == {}
         plan = tree.plan("--config", "orders=other.json")
     finally:
-        (tree.root / "config.yaml").write_text(kept)
+        (tree.root / "config.yaml").write_text(original)
     assert plan.jobs == {"what_if": 1}, (
         "the order of keys changed, and Snakemake compares params as text"
     )

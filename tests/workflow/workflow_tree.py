@@ -92,7 +92,7 @@ class Tree:
         )
 
     def job(self, name):
-        """Return the job record that lies beside the log of a job."""
+        """Return the job record from the file beside the log of a job."""
         return json.loads((self.results / "logs" / f"{name}.json").read_text())
 
     def job_elsewhere(self, name):
@@ -164,8 +164,8 @@ def lasting(name, content, estimators):
     """Return a result file without the parts that differ each time, such as timings."""
     if name in ("estimates.csv", "trajectories.csv"):
         rows = list(csv.DictReader(io.StringIO(content.decode())))
-        kept = [row for row in rows if estimators is None or row["estimator"] in estimators]
-        return json.dumps([untimed(row) for row in kept]).encode()
+        selected = [row for row in rows if estimators is None or row["estimator"] in estimators]
+        return json.dumps([untimed(row) for row in selected]).encode()
     if name in ("curriculum.json", "candidates.json", "memorization.json"):
         value = untimed(json.loads(content))
         if estimators is not None:  # a study of only these estimators has another configuration
@@ -208,7 +208,7 @@ def states(results):
 
 
 def wait_until(condition, process, timeout=300):
-    """Wait until `condition()` holds; fail if the process ends first."""
+    """Wait until `condition()` is true; fail if the process ends first."""
     end = time.monotonic() + timeout
     while not condition():
         assert process.poll() is None, "the process ended before the condition was met"
@@ -245,7 +245,7 @@ SCRIPTS = {
 def by_hand(tree, rule, record):
     """Run the script of a rule on a job record, in this process to import the libraries once.
 
-    An exception that is no message for the user is raised here.
+    An exception other than an error for the user is raised again.
     """
     path, script = tree.root / "by-hand.json", SCRIPTS.get(rule, rule)
     path.write_text(json.dumps(record))

@@ -155,24 +155,24 @@ def _clusters(sorted_marks: Sequence[Mark], gap: float) -> Iterator[list[Mark]]:
         yield group
 
 
-def spread(wanted: Sequence[float], ends: tuple[float, float], line: float) -> list[float]:
-    """Return the places nearest to `wanted` that keep a distance from each other, within `ends`.
+def spread(preferred: Sequence[float], ends: tuple[float, float], line: float) -> list[float]:
+    """Return the places nearest to `preferred` that keep a distance from each other, within `ends`.
 
     The sum of squared moves is smallest (isotonic regression).
 
     Args:
-        wanted: places, in any order; the result has the same order.
+        preferred: places, in any order; the result has the same order.
         ends: ends of the axis.
         line: smallest distance, as a share of the axis.
 
     """
     gap = line * (ends[1] - ends[0])
-    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    order = sorted(range(len(preferred)), key=lambda i: preferred[i])
     if not order:
         return []
-    shifts = isotonic_regression([wanted[i] - rank * gap for rank, i in enumerate(order)]).x
-    lowest, highest = ends[0] + gap / 2, ends[1] - (len(wanted) - 0.5) * gap
-    places = [0.0] * len(wanted)
+    shifts = isotonic_regression([preferred[i] - rank * gap for rank, i in enumerate(order)]).x
+    lowest, highest = ends[0] + gap / 2, ends[1] - (len(preferred) - 0.5) * gap
+    places = [0.0] * len(preferred)
     for rank, (i, shift) in enumerate(zip(order, shifts.tolist(), strict=True)):
         places[i] = max(lowest, min(shift, highest)) + rank * gap
     return places
