@@ -80,7 +80,7 @@ def test_a_search_and_maps_do_not_warn_about_read_only_schedules(study):
     assert study.maps()
 
 
-def test_an_opened_study_keeps_as_much_in_memory_as_its_configuration_says(study):
+def test_an_opened_study_has_the_memory_limit_of_its_configuration(study):
     path = study.folder / "validation.json"
     record = json.loads(path.read_text())
     kept = [large_tensors.zeros(1000)]
@@ -94,7 +94,7 @@ def test_an_opened_study_keeps_as_much_in_memory_as_its_configuration_says(study
         assert in_files == (gigabytes < 1), f"{gigabytes} GB: earlier vectors count"
 
 
-def test_a_job_that_opens_a_study_keeps_its_own_limit_of_memory(study):
+def test_a_job_that_opens_a_study_keeps_its_own_memory_limit(study):
     memory_budget.hold_at_most(1)
     Study.read(study.folder)
     assert memory_budget._Memory.most == 1e9
@@ -126,18 +126,18 @@ def two_reduced(study):
     return study
 
 
-def test_each_of_two_reduced_models_answers_to_its_own_name(two_reduced):
+def test_each_of_two_reduced_models_is_selected_by_its_name(two_reduced):
     for name, loss in (("reduced@barycentre", 1.0), ("reduced@reference", 2.0)):
         estimate = two_reduced.estimate(two_reduced.orders.reference, name)
         assert estimate.estimator == name
         assert estimate.values["heldout"].value == loss, f"{name} is estimated by the other one"
 
 
-def test_of_two_reduced_models_the_one_about_the_barycentre_serves_searches_and_maps(two_reduced):
+def test_searches_and_maps_use_the_reduced_model_on_the_barycentre_path(two_reduced):
     assert two_reduced.reduced.loss == 1.0
 
 
-def test_a_method_of_two_estimators_raises_and_names_both(two_reduced):
+def test_an_ambiguous_method_raises_and_names_both_estimators(two_reduced):
     with pytest.raises(UserError, match="name one of reduced@barycentre, reduced@reference"):
         two_reduced.estimate(two_reduced.orders.reference, "reduced")
 

@@ -59,7 +59,7 @@ def test_the_page_shows_the_figures_that_are_copied(record):
         assert f"../figures/full-{name}.png" in markdown(record)
 
 
-def test_the_page_says_machine_and_versions(record):
+def test_the_page_contains_machine_and_versions(record):
     assert f"torch {record['versions']['torch']}" in markdown(record)
 
 

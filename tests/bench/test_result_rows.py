@@ -222,7 +222,7 @@ def test_without_a_measurement_the_row_is_open(seeds):
     assert rows.speed_row("seed0", 5000.0).passed is True
 
 
-def test_a_row_of_no_estimator_fails_and_says_why(seeds):
+def test_a_row_without_an_estimator_fails_with_a_reason(seeds):
     def drop(scores):
         for score in scores.values():
             score["cost"]["per_order_retrainings"] = 1.0

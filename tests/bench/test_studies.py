@@ -11,7 +11,7 @@ from bench.studies import Study, run, seeded
 from trainorder.errors import UserError
 
 
-def test_the_layer_of_a_study_lies_over_its_preset_and_that_over_the_default(top):
+def test_the_layer_overrides_the_preset_and_the_preset_the_default(top):
     study = Study("mine", "smoke", {"optimizer": {"learning_rate": 0.5}})
     assert [str(path) for path in study.write()] == [
         "presets/smoke.yaml", "results/bench/configs/mine.yaml"

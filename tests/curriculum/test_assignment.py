@@ -33,11 +33,11 @@ def cost(schedules):
     ],
 )
 def test_the_linear_assignment_is_the_best_of_all_orders_that_meet_the_constraints(constraints):
-    made = Constraints(REFERENCE, DOMAINS, **constraints)
-    actual = linear_assignment(EFFECTS, made)
-    meeting = ALL[made.violations(ALL) == 0]
-    assert made.violations(actual[None])[0] == 0
-    assert np.isclose(cost(actual[None])[0], cost(meeting).min()), "a better order was missed"
+    limits = Constraints(REFERENCE, DOMAINS, **constraints)
+    actual = linear_assignment(EFFECTS, limits)
+    allowed = ALL[limits.violations(ALL) == 0]
+    assert limits.violations(actual[None])[0] == 0
+    assert np.isclose(cost(actual[None])[0], cost(allowed).min()), "a better order was missed"
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_the_linear_assignment_is_the_best_of_all_orders_that_meet_the_constrain
         {"quotas": [Quota("sky", 0, 0, least=1)]},
     ],
 )
-def test_constraints_that_no_order_meets_are_one_line(constraints):
+def test_constraints_that_no_order_meets_raise_one_line(constraints):
     with pytest.raises(UserError, match="no order meets pinned, quotas and furthest together"):
         linear_assignment(EFFECTS, Constraints(REFERENCE, DOMAINS, **constraints))
 

@@ -1,4 +1,4 @@
-"""Different orders go on to a better estimate, and the best of them to real training."""
+"""The expensive estimator scores all different orders, and the best of them are retrained."""
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def test_the_expensive_estimate_decides_which_are_retrained():
     assert other.search == {"method": "assignment, local search", "scored": 10, "seconds": 0.5}
 
 
-def test_baselines_say_by_how_much_they_break_the_constraints_and_which_are_new():
+def test_heuristic_candidates_have_violations_and_are_retrained_if_new():
     constraints = Constraints(FIRST, ["a"] * 4, pinned={0: 0, 1: 1})
     orders = {"same": FIRST, "reversed": SECOND}
     actual = heuristic_candidates(orders, constraints, {"expensive": first_unit}, ["reversed"])
@@ -45,7 +45,7 @@ def test_baselines_say_by_how_much_they_break_the_constraints_and_which_are_new(
     assert actual[1].estimates == {"expensive": -3.0}
 
 
-def test_a_candidate_stands_in_its_file_as_an_order_does():
+def test_the_record_of_a_candidate_is_that_of_an_order():
     [best, _] = searched_candidates(PROPOSALS, "cheap", "expensive", first_unit, 1)
     record = best.as_dict(Order("reference", "reference", "reference", FIRST))
     assert (record["name"], record["kind"], record["split"]) == ("genetic", SEARCHED, "curriculum")

@@ -1,4 +1,4 @@
-"""Constraints count what breaks them, and allow what does not."""
+"""Constraints count the units that break them, and allow all other places."""
 
 import numpy as np
 import pytest
@@ -33,11 +33,11 @@ def test_without_constraints_every_order_is_allowed():
         ({"pinned": {0: 0}, "quotas": [Quota("sea", 0, 0, least=2)]}, 2),
     ],
 )
-def test_the_reversed_order_breaks_as_many_as_it_does(constraints, broken):
+def test_violations_of_the_reversed_order_are_counted(constraints, broken):
     actual = Constraints(REFERENCE, DOMAINS, **constraints)
     assert actual.violations(REFERENCE[::-1][None]).tolist() == [broken]
 
 
-def test_a_pin_wins_only_where_the_distance_allows_it():
+def test_a_pin_beyond_the_furthest_move_leaves_no_place():
     both = Constraints(REFERENCE, DOMAINS, pinned={0: 2}, furthest=1)
     assert not both.allowed()[0].any(), "a pin that is too far leaves no place"

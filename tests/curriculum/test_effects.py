@@ -33,7 +33,7 @@ def schedules(count, seed=0, units=UNITS, width=WIDTH):
     return rows.reshape(count, -1, width)
 
 
-def test_additive_effects_are_recovered_up_to_what_no_assignment_depends_on():
+def test_additive_effects_are_recovered_except_for_terms_that_all_orders_share():
     expected = np.random.default_rng(1).normal(size=(UNITS, UNITS // WIDTH))
     sample = schedules(40000)
     scores = expected[np.arange(UNITS), places(sample)].sum(axis=1)
@@ -68,7 +68,7 @@ def test_pairwise_effects_are_recovered_with_their_range():
 
 
 def primal_weights(where, kernel, scores):
-    """Return the ridge weights from the normal equations of the pairs, as the textbook has them."""
+    """Return the ridge weights from the normal equations of the pairs."""
     units = where.shape[1]
     pairs = np.triu_indices(units, 1)
     features = kernel[where[:, pairs[0]], where[:, pairs[1]]]

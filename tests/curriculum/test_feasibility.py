@@ -44,7 +44,7 @@ def test_a_quota_for_more_units_than_the_domain_has_raises(domain, count):
         check_feasible(config(curriculum__quotas=quotas))
 
 
-def test_where_the_domains_are_unknown_no_quota_is_counted():
+def test_quotas_are_not_checked_if_the_domains_are_unknown():
     quotas = [{"domain": "any", "first": 0, "last": 31, "least": 30}]
     changes = {"corpus__source": "hub", "corpus__hub": {"name": "x", "split": "train"}}
     check_feasible(config(curriculum__quotas=quotas, **changes))

@@ -1,4 +1,4 @@
-"""The winner is the best by real training, against what chance gives for the same compute."""
+"""The winner is the best retrained order; gains compare it with the expected best by chance."""
 
 from itertools import combinations
 
@@ -39,7 +39,7 @@ def test_the_expected_best_is_the_mean_over_all_draws(n):
     assert expected_best(values, n) == pytest.approx(np.mean(draws))
 
 
-def test_more_draws_than_there_are_values_give_the_best_of_all():
+def test_more_draws_than_values_give_the_best_value():
     assert expected_best([3.0, 1.0, 2.0], 10) == 1.0
 
 
@@ -53,7 +53,7 @@ def test_retraining_decides_who_wins():
     assert comparison()["best_of_field"] == "zigzag"
 
 
-def test_gains_are_what_the_winner_lies_below_the_others():
+def test_a_gain_is_the_loss_of_a_baseline_minus_that_of_the_winner():
     gains = comparison()["gains"]
     assert gains["random_mean"]["value"] == pytest.approx(4.5 - 2.0)
     assert gains["field"]["value"] == pytest.approx(2.8 - 2.0)
@@ -66,10 +66,10 @@ def test_gains_are_what_the_winner_lies_below_the_others():
 def test_compute_counts_precompute_search_and_retraining():
     compute = comparison()["compute"]
     assert compute["total_retrainings"] == pytest.approx(2.2)
-    assert compute["random_orders_for_it"] == 3, "a part of a retraining buys none"
+    assert compute["random_orders_for_it"] == 3, "a fraction of a retraining counts as one"
 
 
-def test_every_order_has_both_numbers_where_it_was_retrained():
+def test_every_retrained_order_has_estimate_and_truth():
     orders = {order["name"]: order for order in comparison()["orders"]}
     assert orders["genetic"]["estimates"]["expensive"] == {"value": 1.0, "low": 0.5, "high": 1.5}
     assert orders["genetic"]["true"] == 2.5

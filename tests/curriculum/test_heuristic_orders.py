@@ -12,7 +12,7 @@ from trainorder.curriculum.heuristic_orders import (
 DIFFICULTY = np.array([3.0, 1.0, 4.0, 1.5, 5.0, 9.0, 2.0, 6.0])
 
 
-def test_folds_go_easy_to_hard_over_and_over():
+def test_each_fold_goes_from_easy_to_hard():
     actual = DIFFICULTY[folded(DIFFICULTY, 2)]
     assert (np.diff(actual[:4]) > 0).all()
     assert (np.diff(actual[4:]) > 0).all()
@@ -26,7 +26,7 @@ def test_zigzag_has_the_same_folds_without_jumps():
     assert set(actual[:4]) == set(DIFFICULTY[folded(DIFFICULTY, 2)][:4])
 
 
-def test_where_documents_end_nowhere_there_are_no_orders_by_length():
+def test_without_document_lengths_there_are_no_orders_by_length():
     known = heuristic_orders(DIFFICULTY, DIFFICULTY / 2, DIFFICULTY)
     unknown = heuristic_orders(DIFFICULTY, DIFFICULTY / 2, None)
     assert known.keys() - unknown.keys() == {"short-to-long", "long-to-short"}
@@ -34,11 +34,11 @@ def test_where_documents_end_nowhere_there_are_no_orders_by_length():
         assert np.array_equal(visits, known[name])
 
 
-def test_every_order_of_the_field_is_a_permutation_that_its_name_describes():
+def test_every_heuristic_order_is_a_permutation_that_its_name_describes():
     later = DIFFICULTY - np.arange(8) / 10  # unit 7 learns most
     actual = heuristic_orders(DIFFICULTY, later, lengths=DIFFICULTY[::-1])
     for name, visits in actual.items():
-        assert sorted(visits) == list(range(8)), f"{name} is no permutation"
+        assert sorted(visits) == list(range(8)), f"{name} is not a permutation"
     assert actual["short-to-long"][0] == np.argmin(DIFFICULTY[::-1])
     assert actual["long-to-short"][0] == np.argmax(DIFFICULTY[::-1])
     assert actual["most-learnable-first"][0] == 7

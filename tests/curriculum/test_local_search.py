@@ -1,4 +1,4 @@
-"""Local search goes downhill, and stays within the constraints."""
+"""Local search lowers the score within the constraints."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ DOMAINS = ["sea"] * 12
 
 
 def misplaced(schedules):
-    """Return how far units are from the step of half their number; the reference has 0."""
+    """Return the sum of distances of units from their reference steps (unit // 2); 0 is best."""
     return np.abs(places(schedules) - np.arange(12) // 2).sum(axis=1).astype(float)
 
 
@@ -22,14 +22,14 @@ def test_neighbours_are_permutations_that_differ_in_a_stretch():
     assert reversed_all.any(), "no stretch is as long as the whole order"
 
 
-def test_it_finds_the_order_that_all_moves_lead_to():
+def test_the_search_finds_the_best_order():
     start = np.random.default_rng(5).permutation(12).reshape(-1, 2)
     free = Constraints(REFERENCE, DOMAINS)
     actual = local_search(misplaced, start, free, np.random.default_rng(0), 256, 100)
     assert misplaced(actual[None])[0] == 0
 
 
-def test_it_keeps_to_the_constraints_that_its_start_meets():
+def test_the_search_meets_the_constraints():
     start = REFERENCE[::-1].copy()
     pinned = Constraints(REFERENCE, DOMAINS, pinned={10: 0, 11: 0})
     actual = local_search(misplaced, start, pinned, np.random.default_rng(0), 256, 100)

@@ -22,6 +22,6 @@ def test_heldout_is_the_mean_of_the_domains():
     assert np.allclose(mixed.of_domains(["sea", "land"], domains), [1, 1])
 
 
-def test_an_unknown_metric_is_one_line_that_names_those_there_are():
+def test_an_unknown_metric_raises_one_line_with_the_known_metrics():
     with pytest.raises(UserError, match=r"no metric `heldout/sky`.*heldout/sea, heldout/land"):
         Objective({"heldout/sky": 1.0}).of(METRICS, np.zeros((1, 3)))

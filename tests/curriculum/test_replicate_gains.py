@@ -1,4 +1,4 @@
-"""Studies that differ in seeds alone are one group."""
+"""Studies that differ only in their seeds form one group."""
 
 import pytest
 
@@ -31,7 +31,7 @@ STUDIES = [
 ]
 
 
-def test_groups_are_named_by_what_differs():
+def test_groups_are_named_by_their_differences():
     groups = collect(STUDIES, [maps(i) for i in range(5)], 0.95)
     assert list(groups) == ["cosine", "constant", "cosine, rate 0.001"]
     assert groups["cosine"]["studies"] == ["a", "b", "c"]
@@ -39,7 +39,7 @@ def test_groups_are_named_by_what_differs():
     assert groups["cosine"]["agreement"] == {"own": [0.0, 0.1, 0.2]}, "another map than presence"
 
 
-def test_a_domain_that_a_study_has_no_units_of_has_no_half_life_there():
+def test_a_domain_without_units_has_no_half_life():
     groups = collect(STUDIES[:2], [maps(1, code=2), maps(3)], 0.95)
     assert groups["cosine"]["half_lives"] == {"all": [1, 3], "code": [2, None]}
 
@@ -51,6 +51,6 @@ def test_the_interval_is_student_s_over_studies():
     assert gain["high"] - gain["value"] == pytest.approx(4.302653 / 3**0.5, rel=1e-6)
 
 
-def test_of_one_study_there_is_no_interval():
+def test_one_study_has_no_interval():
     gain = collect(STUDIES, [], 0.95)["constant"]["gains"]["field"]
     assert (gain["value"], gain["low"], gain["high"], gain["n"]) == (1.0, None, None, 1)

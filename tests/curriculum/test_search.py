@@ -1,4 +1,4 @@
-"""Every method proposes an order that meets the constraints; the better ones win."""
+"""Every method proposes an order that meets the constraints; the best one comes first."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ EFFECTS = np.random.default_rng(0).normal(size=(UNITS, UNITS))
 
 
 def score(schedules):
-    """Return an additive score with a little of something else."""
+    """Return a score that is additive except for a small term."""
     where = places(schedules)
     return EFFECTS[np.arange(UNITS), where].sum(axis=1) + 0.1 * np.sin(where[:, 0] * where[:, 1])
 
@@ -22,13 +22,13 @@ def score(schedules):
 @pytest.mark.parametrize(
     "constraints", [{}, {"pinned": {0: 9, 3: 3}, "quotas": [Quota("sea", 0, 4, least=3)]}]
 )
-def test_all_proposals_meet_the_constraints_and_are_scored_as_they_are(constraints):
-    made = Constraints(REFERENCE, DOMAINS, **constraints)
-    actual = proposals(score, made, 800, 10, 0)
+def test_all_proposals_meet_the_constraints_and_have_their_own_score(constraints):
+    limits = Constraints(REFERENCE, DOMAINS, **constraints)
+    actual = proposals(score, limits, 800, 10, 0)
     methods = [proposal.method for proposal in actual]
     assert {"best of random", "local search", "assignment", "genetic"} <= set(methods)
     for proposal in actual:
-        assert made.violations(proposal.schedule[None])[0] == 0, f"{proposal.method} breaks them"
+        assert limits.violations(proposal.schedule[None])[0] == 0, f"{proposal.method} breaks them"
         assert proposal.score == score(proposal.schedule[None])[0]
     assert [p.score for p in actual] == sorted(p.score for p in actual)
     by_method = {proposal.method: proposal.score for proposal in actual}
@@ -36,13 +36,13 @@ def test_all_proposals_meet_the_constraints_and_are_scored_as_they_are(constrain
     assert by_method["assignment"] < by_method["best of random"], "additive effects are not used"
 
 
-def test_random_orders_are_all_different_where_few_meet_the_constraints():
+def test_random_orders_differ_even_if_few_orders_meet_the_constraints():
     tight = Constraints(REFERENCE, DOMAINS, furthest=2)
     actual = random_orders(tight, 40, np.random.default_rng(0))
     assert not tight.violations(actual).any()
     assert len(np.unique(actual.reshape(40, -1), axis=0)) > 20
 
 
-def test_without_an_order_that_meets_the_constraints_there_is_one_line():
+def test_a_search_without_an_allowed_order_raises_one_line():
     with pytest.raises(UserError, match="no order meets pinned, quotas and furthest together"):
         proposals(score, Constraints(REFERENCE, DOMAINS, pinned={0: 0, 1: 0}), 20, 2, 0)

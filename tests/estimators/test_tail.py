@@ -47,7 +47,7 @@ def estimator(about, method, tail):
     return build_estimator(EstimatorConfig(method, "reference", tail=tail), about)
 
 
-def test_what_takes_a_tail_is_what_replays_exactly(case):
+def test_only_exact_replays_take_a_tail(case):
     replaying = [name for name, method in DESCRIPTORS.items() if method.rule == "estimate"]
     exact = {name for name in replaying if issubclass(implementation(name), ExactReplay)}
     tails = {name for name in replaying if DESCRIPTORS[name].takes_tail}
@@ -64,7 +64,7 @@ def test_a_tail_as_long_as_the_window_equals_retraining(method, case):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_tail_is_torch_from_the_state_that_the_estimate_had_reached(method, case):
+def test_the_tail_is_training_from_the_state_that_the_estimate_reached(method, case):
     about, config, _ = case
     replayed = estimator(about, method, 1)
     follow, followed, reached = replayed.follow, [], []

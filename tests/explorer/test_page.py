@@ -1,4 +1,4 @@
-"""The page is well-formed HTML whatever the names of the study contain."""
+"""The page is well-formed HTML for any names in the study."""
 
 import json
 import sys

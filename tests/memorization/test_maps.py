@@ -1,4 +1,4 @@
-"""Maps hold effects of the right unit, position and text."""
+"""Maps contain the effects of the right unit, position and text."""
 
 import numpy as np
 import pytest
@@ -36,27 +36,27 @@ def test_presence_is_insertion_less_absence():
 
 
 def arrays(rng, steps=3):
-    made = {"own_base": rng.random(2), "heldout_base": rng.random((2, 3))}
+    inputs = {"own_base": rng.random(2), "heldout_base": rng.random((2, 3))}
     for move in MOVES:
-        made[f"own_{move}"] = rng.random((2, steps))
-        made[f"heldout_{move}"] = rng.random((2, steps, 3))
-    return made
+        inputs[f"own_{move}"] = rng.random((2, steps))
+        inputs[f"heldout_{move}"] = rng.random((2, steps, 3))
+    return inputs
 
 
 def test_true_maps_of_all_cells_are_the_estimated_ones():
-    made = arrays(np.random.default_rng(0))
-    made["heldout_base"][1] = made["heldout_base"][0]  # one reference order for all units
-    expected = estimated_maps(made, DOMAINS, UNITS)
+    inputs = arrays(np.random.default_rng(0))
+    inputs["heldout_base"][1] = inputs["heldout_base"][0]  # one reference order for all units
+    expected = estimated_maps(inputs, DOMAINS, UNITS)
     records = [{"name": "reference", "units": [0, 1]}]
-    rows, losses = [made["heldout_base"][0]], [made["own_base"]]
+    rows, losses = [inputs["heldout_base"][0]], [inputs["own_base"]]
     for move in MOVES:
         for unit in (0, 1):
             for step in range(3):
                 name = f"{move}{unit}{step}"
                 records.append({"name": name, "kind": move, "units": [unit], "step": step})
-                rows.append(made[f"heldout_{move}"][unit, step])
+                rows.append(inputs[f"heldout_{move}"][unit, step])
                 losses.append(
-                    np.where(np.arange(2) == unit, made[f"own_{move}"][unit, step], np.nan)
+                    np.where(np.arange(2) == unit, inputs[f"own_{move}"][unit, step], np.nan)
                 )
     value = np.column_stack([np.mean(rows, axis=1), rows])
     empty = np.empty((len(rows), 0))
@@ -71,7 +71,7 @@ def test_true_maps_of_all_cells_are_the_estimated_ones():
     assert np.isfinite(part).sum() == 1, "a cell that was not retrained has a value"
 
 
-def test_agreement_is_of_the_retrained_cells_alone():
+def test_agreement_uses_only_the_retrained_cells():
     estimated = np.arange(20.0).reshape(4, 5)
     true = np.where(estimated % 2 == 0, estimated + 1, np.nan)
     actual = agreement(estimated, true, 200, 0.95, 0)
@@ -81,6 +81,6 @@ def test_agreement_is_of_the_retrained_cells_alone():
     assert actual["relative_mse"] == pytest.approx(1 / np.nanvar(true))
 
 
-def test_of_no_cells_there_is_no_agreement():
+def test_without_retrained_cells_there_is_no_agreement():
     actual = agreement(np.zeros((2, 2)), np.full((2, 2), np.nan), 200, 0.95, 0)
     assert actual["value"] is actual["mse"] is actual["relative_mse"] is None

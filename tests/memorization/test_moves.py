@@ -1,4 +1,4 @@
-"""Units are put where they should be, and nothing else is disturbed."""
+"""A move places a unit at its step and keeps the sequence of the others."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ DOMAINS = ["sea", "land", "sea", "sea", "sky"]
 
 @pytest.mark.parametrize("schedule", [PLAIN, WIDE])
 @pytest.mark.parametrize("move", [swapped, inserted])
-def test_a_moved_unit_stands_at_its_step_and_each_unit_is_there_once(schedule, move):
+def test_a_moved_unit_is_at_its_step_and_each_unit_occurs_once(schedule, move):
     for unit in range(schedule.size):
         for step in range(len(schedule)):
             actual = move(schedule, unit, step)
@@ -41,7 +41,7 @@ def test_an_insertion_keeps_the_order_of_the_others():
     assert actual == [2, 3, 1, 0, 4]
 
 
-def test_a_swap_touches_two_units_alone():
+def test_a_swap_moves_only_two_units():
     assert swapped(PLAIN, 2, 0).reshape(-1).tolist() == [2, 1, 0, 3, 4]
 
 
@@ -52,7 +52,7 @@ def test_absence_is_insertion_with_another_unit_in_the_place():
     assert np.count_nonzero(actual == 0) == 2
 
 
-def test_stand_ins_are_the_next_of_the_domain_and_never_the_unit_itself():
+def test_a_substitute_is_the_next_unit_of_the_domain_and_never_the_unit_itself():
     # 3, 1, 0, 2, 4: sea is 3, 0, 2; land and sky have one unit each
     assert substitutes(PLAIN, DOMAINS).tolist() == [2, 0, 3, 0, 3]
 
@@ -76,6 +76,6 @@ def test_drawn_cells_spread_over_units_and_steps(count):
             assert counts.max() - counts.min() <= 3, f"uneven: {counts}"
 
 
-def test_more_cells_than_there_are_gives_all():
+def test_a_request_for_too_many_cells_gives_all():
     assert len(stratified(3, 4, 100, 1)) == 12
     assert np.array_equal(stratified(6, 6, 9, 3), stratified(6, 6, 9, 3))

@@ -122,7 +122,7 @@ def test_partial_files_are_ignored(checkpoints):
     assert checkpoints.latest(2)[0].step == 2
 
 
-def test_another_key_has_none_of_these_states(checkpoints, tmp_path):
+def test_states_of_another_key_are_not_used(checkpoints, tmp_path):
     checkpoints.save(state(2))
     assert Checkpoints(tmp_path, "0123456789abcdef", every=2).latest(2) is None
 

@@ -74,7 +74,7 @@ def test_the_script_itself_counts(hash_of):
     assert hash_of(step=MODULES["step.py"].replace("train(job)", "train(job + 1)")) != hash_of()
 
 
-def test_a_string_that_is_no_docstring_counts(hash_of):
+def test_a_string_other_than_a_docstring_counts(hash_of):
     one = MODULES["rates.py"] + 'NAME = "a"\n'
     assert hash_of(rates=one) != hash_of(rates=one.replace('"a"', '"b"'))
 

@@ -1,10 +1,10 @@
 """Storage of many parameter vectors: in memory up to a budget, in temporary files beyond it.
 
 `empty` and `zeros` return an ordinary tensor (..., P). If the memory budget of the process
-(`numerics.memory_budget`) is used up, the numbers lie in an unnamed file in the folder for
+(`numerics.memory_budget`) is used up, the numbers are in an unnamed file in the folder for
 temporary files, which is mapped into memory. `column_blocks` gives the pages of all mapped files
 back after every block of columns. So a computation over blocks needs little memory, and gives the
-same result wherever the numbers lie.
+same result wherever the numbers are stored.
 """
 
 import mmap

@@ -79,7 +79,7 @@ def test_checkpoints_that_do_not_fit_raise_with_the_path(tmp_path, case):
     assert str(error.value).startswith(str(tmp_path))
 
 
-def test_a_run_that_is_no_folder_raises(tmp_path):
+def test_a_run_that_is_not_a_folder_raises(tmp_path):
     (tmp_path / "run").touch()
     with pytest.raises(UserError, match=r"run: cannot be read: Not a directory; make it readable"):
         window_checkpoints(tmp_path / "run", WINDOW)
