@@ -41,8 +41,10 @@ study: env
 	python -m trainorder.workflow.make_study $(ARGS)
 
 # Two test files run at a time: tests of one file share their fixtures.
+TWO_FILES := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
 test: env
-	python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	python -m pytest $(TWO_FILES) $(ARGS)
 
 test-slurm: env
 	python -m pytest -m slurm $(ARGS)
@@ -58,7 +60,7 @@ lint: env
 
 # Everything but the tests that run a study or take more than a few seconds.
 check: env
-	python -m pytest --numprocesses 2 --dist loadfile -m "not slurm and not study and not slow" $(ARGS)
+	python -m pytest $(TWO_FILES) -m "not slurm and not study and not slow" $(ARGS)
 
 # Offline, with warnings as errors.
 docs: env

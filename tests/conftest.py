@@ -12,3 +12,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when numpy and torch are i
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))  # contains `bench`
+
+
+def pytest_collection_modifyitems(items):
+    """Put files that run studies first, so that no long file is left for one process at the end."""
+    files = {item.path for item in items if item.get_closest_marker("study")}
+    items.sort(key=lambda item: item.path not in files)
