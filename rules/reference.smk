@@ -1,6 +1,8 @@
 # With an existing run, its checkpoints are read and nothing is trained.
 WARM, REFERENCE = (
-    ("run_start.py", "run_path.py") if config["run"] else ("warm.py", "reference.py")
+    ("existing_run_start.py", "existing_run_path.py")
+    if config["run"]
+    else ("warm.py", "reference.py")
 )
 
 

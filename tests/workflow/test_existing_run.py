@@ -85,7 +85,7 @@ class ByHand:
         )  # fmt: skip
 
     def warm(self):
-        script = "run_start" if self.run else "warm"
+        script = "existing_run_start" if self.run else "warm"
         return self.job(script, {"corpus": self.file("corpus.h5")}, {"warm": "h5"},
                          checkpoint_every=100)  # fmt: skip
 
@@ -98,7 +98,7 @@ class ByHand:
     def reference(self):
         inputs = {name: self.file(f"{name}.h5") for name in ("corpus", "warm")}
         inputs["orders"] = self.file("orders.json")
-        script = "run_path" if self.run else "reference"
+        script = "existing_run_path" if self.run else "reference"
         return self.job(script, inputs, {"path": "h5"}, anchors=None)
 
     def truth(self, shards, readouts=1):

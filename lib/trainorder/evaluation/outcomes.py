@@ -9,9 +9,9 @@ rows:
 * `sketch` (O, k): sketches of the final parameters;
 * `trajectory_order` (n,): names of the followed orders, and `trajectory` (n, T+1, k): sketches of
   their parameters before each step and at the end;
-* only after real retraining: `train_loss` (O, T), `along` (O, R, M), the metrics after each of R
-  readouts (the last one is the end), and `unit_loss` (O, U), the final losses of the units that an
-  order is about, NaN for all other units.
+* only after real retraining: `train_loss` (O, T); `along` (O, R, M), the metrics after each of R
+  readouts, the last one at the end; and `unit_loss` (O, U), the final losses of the units that an
+  order is about (NaN for all other units).
 
 Each file holds the orders of one job (a shard).
 """
