@@ -20,7 +20,7 @@ class LogHandler(LogHandlerBase):
         self.progress = Progress(self.format)
 
     def emit(self, record: LogRecord) -> None:
-        """Print what a record is worth."""
+        """Print the lines for a log record."""
         dryrun = self.common_settings.dryrun
         lines = [self.format(record)] if dryrun else self.progress.lines(record)
         for line in filter(None, lines):
@@ -38,12 +38,12 @@ class LogHandler(LogHandlerBase):
 
     @property
     def has_filter(self) -> bool:
-        """It has no filter of its own."""
+        """It has no filter."""
         return False
 
     @property
     def has_formatter(self) -> bool:
-        """It has no formatter of its own; errors look as in Snakemake."""
+        """It has no formatter; errors look as in Snakemake."""
         return False
 
     @property

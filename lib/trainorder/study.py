@@ -136,7 +136,7 @@ class Study:
 
     @classmethod
     def read(cls, folder: str | Path) -> "Study":
-        """Open the study in `folder`, without a new limit of memory.
+        """Open the study in `folder`, without a new memory limit.
 
         For jobs of the workflow, which have set the limit already; otherwise like `open`.
         """

@@ -60,7 +60,7 @@ def test_the_table_joins_all_shards(study):
 def test_a_path_that_the_manifest_does_not_list_raises(study):
     *_, store = study
     with (
-        pytest.raises(UserError, match="no path file of path barycentre"),
+        pytest.raises(UserError, match="no file of kind `path` for path `barycentre`"),
         store.path("barycentre"),
     ):
         pass

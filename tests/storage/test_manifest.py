@@ -169,5 +169,5 @@ def test_a_manifest_of_another_study_raises(manifest):
 
 def test_an_expansion_path_that_is_not_listed_raises(tmp_path, files):
     write_manifest(tmp_path / "manifest.json", KEY, "code", files[:3])
-    with pytest.raises(UserError, match="no table file of path barycentre"):
+    with pytest.raises(UserError, match="no file of kind `table` for path `barycentre`"):
         shards(tmp_path / "manifest.json", KEY, "barycentre", "table")

@@ -135,7 +135,7 @@ def _check_shards(config: "Config") -> None:
 
 
 def _check_estimators(config: "Config") -> None:
-    """Check each estimator. All that are wrong for one reason are named in one line."""
+    """Check each estimator. One line names all estimators with the same error."""
     wrong: dict[str, list[str]] = {}
     names: set[str] = set()
     for entry in config.estimators:
@@ -155,7 +155,7 @@ def _duplicates(entry: EstimatorConfig, names: set[str]) -> Iterator[str]:
 
 
 def _key_errors(entry: EstimatorConfig, config: "Config") -> Iterator[str]:
-    """Yield what is wrong with the keys of an estimator; `{names}` stands for its name."""
+    """Yield the errors in the keys of an estimator, with `{names}` in place of its name."""
     method, where = entry.descriptor, "estimators: {names}"
     fit = config.orders.fit
     if method.takes_path and not entry.path:

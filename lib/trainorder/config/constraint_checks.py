@@ -68,7 +68,7 @@ def _check_quotas_together(quotas: Sequence[QuotaConfig], window: WindowConfig) 
     """Check each span that begins with one quota and ends with one: it must have enough places."""
     for first in sorted({quota.first for quota in quotas}):
         for last in sorted({quota.last for quota in quotas if quota.last >= first}):
-            least: dict[str, int] = {}  # units that must lie inside, by domain
+            least: dict[str, int] = {}  # units that must be inside, by domain
             for quota in quotas:
                 if first <= quota.first and quota.last <= last:
                     domain = quota.domain

@@ -40,7 +40,7 @@ def parse_name(name: str) -> Mapping[str, Any]:
     A name does not state the value of `guard`.
 
     Raises:
-        UserError: it is no name of an estimator.
+        UserError: no estimator can have this name.
 
     """
     methods = "|".join(re.escape(method) for method in sorted(METHODS, key=len, reverse=True))
@@ -65,7 +65,7 @@ def method_of(name: str) -> Method:
     """Return the method of the estimator called `name`.
 
     Raises:
-        UserError: it is no name of an estimator.
+        UserError: no estimator can have this name.
 
     """
     return METHODS[parse_name(name)["method"]]
@@ -75,7 +75,7 @@ def path_of(name: str) -> str:
     """Return the expansion path of the estimator called `name`; empty for fitted baselines.
 
     Raises:
-        UserError: it is no name of an estimator.
+        UserError: no estimator can have this name.
 
     """
     return str(parse_name(name)["path"])

@@ -41,7 +41,7 @@ def missing_key(config: Mapping[str, Any], root: type) -> str | None:
     """Return the line about the first key that a section lacks, or None.
 
     Sections with defaults must be complete, because the rules read them as plain mappings. Entries
-    of lists, and sections that are null by default, may leave out keys that have a default.
+    of lists, and sections that are null by default, may omit keys that have a default.
     """
     for key in fields(root):
         if key.name not in config:

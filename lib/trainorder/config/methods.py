@@ -19,7 +19,7 @@ class Method:
         takes_guard: whether the key `guard` bounds its corrections.
         takes_size: whether the key `size` says how many sequences of each unit it differentiates.
         takes_tail: whether the last steps can use true gradients, which the key `tail` counts.
-        needs_tail: whether it is nothing but a tail, so that the key `tail` is required.
+        needs_tail: whether it consists of a tail only, so the key `tail` is required.
         fitted: whether it is fitted on the orders of split `fit`; it then has no expansion path.
         estimates_parameters: False if it estimates metrics only.
         expands_adam: whether it expands the update of Adam (the published method), so that no other
@@ -27,7 +27,7 @@ class Method:
         ignores_order: whether all orders have the same estimate.
         derivative_order: order of the derivatives of the gradient that it computes in each replay:
             1 counts a Hessian-vector product per unit and step, 2 adds a third derivative.
-        expensive: whether its orders are scattered over the jobs of `shards.estimate`.
+        expensive: whether its orders are divided among the jobs of `shards.estimate`.
         update_cost: time of one number in one replayed step, in AdamW updates; measured on the
             default study (mean of two machines).
         training_stage: stage whose jobs train a model per order; empty if the replay is the cost.
@@ -182,7 +182,7 @@ METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 
 
 def method_names(fits: Callable[[Method], bool]) -> tuple[str, ...]:
-    """Return the names of the methods for which `fits` holds."""
+    """Return the names of the methods for which `fits` is true."""
     return tuple(name for name, method in METHODS.items() if fits(method))
 
 

@@ -419,7 +419,7 @@ class EstimatorConfig:
         """Return the estimator called `name`, on all orders; a name states no value of `guard`.
 
         Raises:
-            UserError: it is no name of an estimator.
+            UserError: no estimator can have this name.
 
         """
         return cls(**parse_name(name))

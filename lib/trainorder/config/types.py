@@ -1,4 +1,4 @@
-"""Types of configuration values: "8" is no number, True and 8.0 are no integers."""
+"""Types of configuration values: "8" is not a number; True and 8.0 are not integers."""
 
 import re
 from typing import Annotated
@@ -12,8 +12,10 @@ CLOSED = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 def _check_path(path: str) -> str:
-    if odd := re.search(f"[{{}}{UNPRINTABLE}]", path):
-        raise ValueError(f"{path!r} contains {odd[0]!r}, which Snakemake paths cannot; rename it")
+    if invalid := re.search(f"[{{}}{UNPRINTABLE}]", path):
+        raise ValueError(
+            f"{path!r} contains {invalid[0]!r}, which Snakemake paths cannot; rename it"
+        )
     return path
 
 

@@ -1,4 +1,4 @@
-"""The estimator that a configuration entry describes."""
+"""Builds the estimator that a configuration entry describes."""
 
 from functools import cache
 from importlib import import_module
@@ -38,7 +38,7 @@ def build_estimator(
         config: an estimator whose method has the rule `estimate`.
         expansion: problem, optimizer, path and gradient table.
         model: the low-rank curvature, for the methods that read it.
-        seed: of the random numbers that an estimator of a part of each unit draws.
+        seed: seed of estimators that draw random numbers.
 
     """
     method = config.descriptor

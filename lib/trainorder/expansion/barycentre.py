@@ -55,8 +55,8 @@ def run_barycentre(
 ) -> np.ndarray:
     """Compute the barycentre path and its gradient table; resume after an interruption.
 
-    At an anchor the gradient of every unit is computed, for the path and for the table; between
-    anchors the path is advanced from the pools alone.
+    At an anchor, the gradient of every unit is computed for the path and for the table. Between
+    anchors, only the pools are used.
 
     Args:
         problem: the units' losses.
@@ -65,8 +65,8 @@ def run_barycentre(
         start: the state before the window.
         units_per_step: k.
         anchors: decides which steps are anchors.
-        checkpoints: keeps the state before every step and the last; `anchor_file` beside them the
-            table.
+        checkpoints: stores the state before every step and the last one. The gradients at the
+            anchors are stored beside them, see `anchor_file`.
         key: the study key that the anchors' files carry.
 
     Returns:
@@ -99,14 +99,14 @@ def run_barycentre(
 
 
 def anchor_file(checkpoints: Checkpoints, t: int) -> Path:
-    """Return where the table row of anchor `t` lies until the path is complete."""
+    """Return the file of the gradients at anchor `t`, which is used until the path is complete."""
     return checkpoints.folder / f"anchor-{t:06d}.h5"
 
 
 def anchor_gradients(
     checkpoints: Checkpoints, anchors: np.ndarray, key: str
 ) -> Iterator[Iterator[Tensor]]:
-    """Yield, for each anchor of a path that was run, its gradients: U of (P,), one at a time."""
+    """Yield the gradients at each anchor of a finished path: U of (P,), one at a time."""
     for t in anchors.tolist():
         with opened(anchor_file(checkpoints, t), key, "barycentre") as file:
             rows = file["gradient"]

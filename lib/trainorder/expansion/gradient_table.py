@@ -18,7 +18,7 @@ from trainorder.storage.sealed_hdf5 import create_rows, creating, opened
 from trainorder.training.optimizer import ALL
 from trainorder.training.problem import Problem, each_gradient
 
-HELD_NUMBERS = 2**23  # of an anchor at most, where the last few anchors stay in memory
+HELD_NUMBERS = 2**23  # largest anchor for which the last few anchors are cached in memory
 
 
 def create_table(file: h5py.File, anchors: np.ndarray, units: int, like: Tensor) -> h5py.Dataset:
@@ -36,7 +36,7 @@ def write_rows(
     like: Tensor,
     rows: Iterable[Iterable[Tensor]],
 ) -> None:
-    """Publish a shard from gradients that are there already: U of (P,) for each anchor."""
+    """Publish a shard of computed gradients, U of (P,) for each anchor."""
     with creating(shard, key) as file:
         table = create_table(file, anchors, units, like)
         for row, gradients in enumerate(rows):
@@ -58,21 +58,21 @@ def write_table(
 
 
 class GradientTable(Protocol):
-    """Anything that gradients can be read from, a step at a time."""
+    """A source of gradients that is read one step at a time."""
 
     def at(self, t: int) -> Tensor:
         """Return the gradients (U, P) at step `t`."""
         ...
 
     def rows(self, t: int, units: Tensor, columns: slice = ALL) -> Tensor:
-        """Return a copy of those of `units` (n,), (n, P) or a block of it."""
+        """Return a copy of the gradients of `units` (n,): (n, P), or a block of its columns."""
         return self.at(t)[units, columns]
 
 
 class Table(GradientTable):
     """The gradient table read from opened shards, interpolated linearly between anchors.
 
-    Of a large one nothing stays in memory, and only what is asked for is read.
+    Rows are read when they are requested. Large tables are not cached in memory.
     """
 
     def __init__(self, files: Sequence[h5py.File]) -> None:
@@ -88,7 +88,7 @@ class Table(GradientTable):
         return interpolated(self.anchors, t, lambda place: self._anchor(int(self.anchors[place])))
 
     def rows(self, t: int, units: Tensor, columns: slice = ALL) -> Tensor:
-        """Return a copy of those of `units` (n,), (n, P) or a block of it."""
+        """Return a copy of the gradients of `units` (n,): (n, P), or a block of its columns."""
         return interpolated(
             self.anchors, t, lambda place: self._rows(int(self.anchors[place]), units, columns)
         )

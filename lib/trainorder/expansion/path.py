@@ -18,7 +18,7 @@ from trainorder.storage.manifest import RULES
 from trainorder.storage.sealed_hdf5 import create_rows, creating, opened
 from trainorder.training.optimizer import ALL, MOMENTS, State
 
-_HELD_NUMBERS = 2**20  # of parameters at most, where the last few states stay in memory
+_HELD_NUMBERS = 2**20  # largest state for which the last few states are cached in memory
 
 
 class ExpansionPath(Protocol):
@@ -51,7 +51,7 @@ class ExpansionPath(Protocol):
 class StoredPath:
     """States theta_0 .. theta_T with their moments, read from an open file one at a time.
 
-    Of a large model nothing stays in memory, so that a block of the parameters takes no more.
+    States of a large model are not cached, so reading a block takes only the memory of the block.
     """
 
     def __init__(self, file: h5py.File) -> None:
@@ -68,8 +68,7 @@ class StoredPath:
     def state(self, t: int, columns: slice = ALL) -> State:
         """Return the state before step `t` of the window; `t` = T is the end.
 
-        Tensors are (P,), or those of a block of `columns`; shared between calls: not to be changed
-        in place.
+        Tensors are (P,), or a block of `columns`. Calls share them, so do not change them in place.
         """
         if self.size > _HELD_NUMBERS:
             return self._read(t, columns)
@@ -123,7 +122,7 @@ def write_path(
 ) -> None:
     """Publish a path from `states(t)`, t = 0 .. `steps`, and the `anchors` of its table.
 
-    `exact` lists the t whose state training reached; None if all of them are.
+    `exact` lists the t with a state that training reached; None for all t.
     """
     first = states(0)
     with creating(path, key, first_step=first.step) as file:

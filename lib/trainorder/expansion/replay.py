@@ -19,7 +19,7 @@ from trainorder.numerics import large_tensors
 from trainorder.numerics.derivatives import gradient
 from trainorder.training.optimizer import ALL, State
 
-CHUNK_NUMBERS = 2**20  # numbers in a scratch tensor of element-wise work: about a processor cache
+CHUNK_NUMBERS = 2**20  # numbers in a scratch tensor of element-wise work: about a CPU cache
 Observe = Callable[[int, Tensor], None]
 Block = Callable[[slice], Tensor]  # the (O, n) of n columns, out of (O, P)
 
@@ -88,7 +88,7 @@ class ExactReplay(Estimator):
                 optimizer.apply(part.rows(rows).columns(inside), block[rows, inside])
 
     def _clip_scale(self, shape: Sequence[int], gradients: Block) -> Tensor | None:
-        """Return what the gradient of each order is scaled by, (O, 1), if there is clipping."""
+        """Return the factor of the gradient of each order, (O, 1), if gradients are clipped."""
         if self.expansion.optimizer.config.gradient_clip is None:
             return None
         norms = [gradients(columns).norm(dim=1) for columns in large_tensors.column_blocks(*shape)]
@@ -115,7 +115,7 @@ def whole(gradients: Tensor) -> Block:
 def parts(orders: int, size: int) -> list[tuple[slice, slice]]:
     """Divide (`orders`, `size`) numbers into rows and columns, so that scratch tensors stay small.
 
-    A long order is divided by itself; of short ones several stay together.
+    A long order is divided alone; several short orders are divided together.
     """
     if size > CHUNK_NUMBERS:
         blocks = [slice(start, start + CHUNK_NUMBERS) for start in range(0, size, CHUNK_NUMBERS)]

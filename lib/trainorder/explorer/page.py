@@ -95,7 +95,7 @@ def page(
 
 
 def embedded_json(record: Mapping[str, Any]) -> str:
-    """Return JSON that can stand in a `script` element, whatever the names in it contain.
+    """Return JSON for a `script` element; the names in it may contain anything.
 
     `</script` would end the element, and `<!--` with `<script` would keep it from ending, so every
     `<` is written as its escape.

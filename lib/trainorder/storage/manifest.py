@@ -117,7 +117,8 @@ def shards(manifest: Path, key: str, expansion: str, kind: str) -> list[Path]:
         raise UserError(f"{manifest}: belongs to another study; {remedy}")
     if not entries:
         raise UserError(
-            f"{manifest}: lists no {kind} file of path {expansion}; rerun rule `manifest`"
+            f"{manifest}: lists no file of kind `{kind}` for path `{expansion}`; "
+            "rerun rule `manifest`"
         )
     for entry in entries:
         file, rule = manifest.parent / entry["file"], RULES[expansion, kind]
