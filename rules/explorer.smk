@@ -1,4 +1,4 @@
-# A page to move units on, for studies with a reduced model.
+# The page in which readers move units, for studies with a reduced model.
 rule explorer:
     input:
         **RESULT_FILES,

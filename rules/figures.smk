@@ -11,7 +11,7 @@ FIGURES = {
     "cost_table": ("Cost", "Cost of each estimator"),
     "accuracy_vs_compute": ("Cost", "Accuracy at equal compute"),
 }
-# Further result files that the figures read, in studies that have them.
+# Further result files, in studies that have them.
 FURTHER = []
 if settings.has_stores:
     FURTHER.append(rules.stores.output.stores)

@@ -16,7 +16,7 @@ rule positions:
         seed=config["seeds"]["order"],
         code=settings.code("positions.py"),
     message:
-        "Drawing the positions that are retrained"
+        "Sampling the positions to retrain"
     script:
         "../scripts/positions.py"
 

@@ -1,4 +1,4 @@
-# What the study will cost; it runs only on request, before anything else of the study.
+# The planned costs of the study. It runs only on request, before all other rules.
 import shutil
 
 

@@ -1,4 +1,4 @@
-# The search again with other seeds, schedules and rates: each replicate is a module of its own.
+# The search again with other seeds, schedules and rates: each replicate is its own module.
 for number, replicate in enumerate(settings.replicates, start=1):
     MODULE = f"r{number}_"
 

@@ -36,7 +36,7 @@ rule validate:
         "../scripts/validate.py"
 
 
-# What figures and explorer read of every study.
+# Files that the figures and the explorer read in every study.
 RESULT_FILES = {
     "validation": rules.validate.output.validation,
     "truth": rules.validate.output.truth,

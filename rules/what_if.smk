@@ -1,7 +1,7 @@
 # Estimates of the user's own orders on the finished study; it runs only on request.
 rule what_if:
     input:
-        # The files that a study is opened from and that its estimators read.
+        # The files that `Study` and its estimators read.
         results=rules.validate.output,
         orders=rules.orders.output.orders,
         corpus=rules.corpus.output.corpus,
