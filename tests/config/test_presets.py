@@ -87,7 +87,7 @@ def size_comment(preset_config):
     in_memory, in_files = map(max, zip(*vectors, strict=True))
     return (
         f"{sizes.P / 1e6:.3g} million parameters, {size_text(disk)} of disk and "
-        f"{size_text(scratch)} more for a while, {size_text(in_memory)} of vectors in the memory "
+        f"{size_text(scratch)} more while it runs, {size_text(in_memory)} of vectors in the memory "
         f"of a job and {size_text(in_files)} in its temporary files"
     )
 

@@ -80,8 +80,8 @@ def draw(results: Results) -> Figure:
 
 def label(results: Results, content: Mapping[str, Any]) -> str:
     """Return the line under the figure."""
-    steps, whole = content["steps"], content["window_steps"]
-    part = "" if steps == whole else f"first {steps} of {whole} steps, "
+    steps, all_steps = content["steps"], content["window_steps"]
+    part = "" if steps == all_steps else f"first {steps} of {all_steps} steps, "
     return results.label(f"{part}order0 about the {content['path']} path")
 
 
@@ -140,11 +140,13 @@ def models(results: Results) -> dict[str, tuple[int, float]]:
     result = {}
     for name in results.estimators:
         method, _, path = name.partition("@")
-        whole = results.estimates.get(f"{_REPRODUCED.get(method)}@{path}", {})
-        common = [o for o in results.estimates[name] if o in whole and results.split(o) == "random"]
+        original = results.estimates.get(f"{_REPRODUCED.get(method)}@{path}", {})
+        common = [
+            o for o in results.estimates[name] if o in original and results.split(o) == "random"
+        ]
         if common:
             errors = [
-                abs(results.estimates[name][order]["heldout"] - whole[order]["heldout"])
+                abs(results.estimates[name][order]["heldout"] - original[order]["heldout"])
                 for order in common
             ]
             result[name] = (int(results.score(name)["cost"]["bytes"]), statistics.fmean(errors))

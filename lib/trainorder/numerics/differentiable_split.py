@@ -13,9 +13,9 @@ from torch import Tensor
 from trainorder.numerics import large_tensors
 
 
-def split(whole: Tensor, sizes: list[int]) -> tuple[Tensor, ...]:
-    """Return views of the parts of `whole` (P,); `sizes` are their lengths and sum to P."""
-    parts: tuple[Tensor, ...] = _Split.apply(whole, sizes)  # type: ignore[no-untyped-call]
+def split(vector: Tensor, sizes: list[int]) -> tuple[Tensor, ...]:
+    """Return views of the parts of `vector` (P,); `sizes` are their lengths and sum to P."""
+    parts: tuple[Tensor, ...] = _Split.apply(vector, sizes)  # type: ignore[no-untyped-call]
     return parts
 
 
@@ -23,8 +23,8 @@ class _Split(torch.autograd.Function):
     """The split; its backward pass joins the gradients of the parts."""
 
     @staticmethod
-    def forward(ctx: Any, whole: Tensor, sizes: list[int]) -> tuple[Tensor, ...]:
-        parts: tuple[Tensor, ...] = whole.split(sizes)
+    def forward(ctx: Any, vector: Tensor, sizes: list[int]) -> tuple[Tensor, ...]:
+        parts: tuple[Tensor, ...] = vector.split(sizes)
         return parts
 
     @staticmethod
@@ -45,6 +45,6 @@ class _Join(torch.autograd.Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, whole: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, vector: Tensor) -> tuple[Tensor, ...]:
         sizes: list[int] = ctx.sizes
-        return split(whole, sizes)
+        return split(vector, sizes)

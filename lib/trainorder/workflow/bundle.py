@@ -79,11 +79,11 @@ def unpack(archive: Path, into: Path) -> Path:
             f"{archive}: not readable as a .tar.gz archive: {error}; get the archive again"
         ) from None
     folder = _folder(archive, contents)
-    for name, wanted in _listed(archive, contents, folder).items():
-        if hashlib.sha256(contents[name]).hexdigest() != wanted:
+    for name, expected in _listed(archive, contents, folder).items():
+        if hashlib.sha256(contents[name]).hexdigest() != expected:
             raise UserError(f"{archive}: {name} is damaged; get the archive again")
         path = into / name
-        if path.exists() and sha256_file(path) != wanted:
+        if path.exists() and sha256_file(path) != expected:
             raise UserError(f"{path}: a different file exists already; move its folder away")
     _check_config(archive, contents, folder)
     for name, content in contents.items():
@@ -131,8 +131,8 @@ def _listed(archive: Path, contents: Mapping[str, bytes], folder: PurePosixPath)
     rows = [line.split("  ", 1) for line in listing.decode(errors="replace").splitlines()]
     listed = {f"{folder}/{row[1]}": row[0] for row in rows if len(row) == 2}
     others = {name for name in contents if name != f"{folder}/{CHECKSUMS}"}
-    if odd := sorted(others ^ listed.keys()):
+    if unmatched := sorted(others ^ listed.keys()):
         raise UserError(
-            f"{archive}: {odd[0]} is missing or not in {CHECKSUMS}; get the archive again"
+            f"{archive}: {unmatched[0]} is missing or not in {CHECKSUMS}; get the archive again"
         )
     return listed
