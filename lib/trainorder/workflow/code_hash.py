@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from trainorder.storage.provenance import digest
 
@@ -27,7 +28,7 @@ def code_hash(script: str | Path, *names: str) -> str:
 
     """
     starts = [Path(script).resolve(), *(file for name in names for file in _module_files(name))]
-    return digest([_file_hash(path) for path in sorted(_closure(starts))])
+    return digest([_content(path).hash for path in sorted(_closure(starts))])
 
 
 def _closure(starts: Iterable[Path]) -> frozenset[Path]:
@@ -37,47 +38,43 @@ def _closure(starts: Iterable[Path]) -> frozenset[Path]:
         path = queue.pop()
         if path not in seen:
             seen.add(path)
-            queue.extend(_used(path))
+            queue.extend(_content(path).used)
     return frozenset(seen)
 
 
-@cache
-def _used(path: Path) -> tuple[Path, ...]:
-    """Return the modules that a module imports, and the data files beside it that it names."""
-    if path.suffix != ".py":
-        return ()
-    nodes = list(ast.walk(_tree(path)))
-    modules = {module for name in _imported(nodes) for module in _module_files(name)}
-    return tuple(sorted(modules | _data_files(path, nodes)))
+class _Content(NamedTuple):
+    """The hash of a file, the modules that it imports and the data files that it names."""
+
+    hash: str
+    used: tuple[Path, ...]
 
 
 @cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-
-
-@cache
-def _file_hash(path: Path) -> str:
+def _content(path: Path) -> _Content:
     content = path.read_bytes()
+    used: tuple[Path, ...] = ()
     if path.suffix == ".py":
-        tree = ast.parse(content)
-        _remove_docstrings(tree)
-        _remove_error_texts(tree)
+        tree = ast.parse(content, filename=str(path))
+        nodes = list(ast.walk(tree))
+        modules = {module for name in _imported(nodes) for module in _module_files(name)}
+        used = tuple(sorted(modules | _data_files(path, nodes)))
+        _remove_docstrings(nodes)
+        _remove_error_texts(nodes)
         if path == PACKAGE / DESCRIPTORS:
             _remove_descriptors(tree)
         content = ast.dump(tree).encode()
-    return hashlib.sha256(content).hexdigest()
+    return _Content(hashlib.sha256(content).hexdigest(), used)
 
 
-def _remove_docstrings(tree: ast.Module) -> None:
-    for node in ast.walk(tree):
+def _remove_docstrings(nodes: list[ast.AST]) -> None:
+    for node in nodes:
         body = getattr(node, "body", None)
         if isinstance(body, list):  # not only the first statement: fields have docstrings, too
             body[:] = [statement for statement in body if not _is_docstring(statement)]
 
 
-def _remove_error_texts(tree: ast.Module) -> None:
-    for node in ast.walk(tree):
+def _remove_error_texts(nodes: list[ast.AST]) -> None:
+    for node in nodes:
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             node.exc.args = [
                 argument
@@ -110,14 +107,15 @@ def _imported(nodes: list[ast.AST]) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _module_files(name: str) -> list[Path]:
+@cache
+def _module_files(name: str) -> tuple[Path, ...]:
     """Return the files of a module of the package and of the packages that contain it."""
     parts = name.split(".")
     if parts[0] != PACKAGE.name:
-        return []
+        return ()
     heads = [PACKAGE.joinpath(*parts[1:i]) for i in range(1, len(parts) + 1)]
     files = [file for head in heads for file in (head / "__init__.py", head.with_suffix(".py"))]
-    return [path for path in files if path.is_file()]
+    return tuple(path for path in files if path.is_file())
 
 
 def _data_files(path: Path, nodes: list[ast.AST]) -> set[Path]:
