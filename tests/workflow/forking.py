@@ -23,7 +23,7 @@ from types import SimpleNamespace
 
 from workflow_tree import RESULTS, ROOT, SCRIPTS, Ended
 
-DRAWN = {"order_lds", "curriculum"}  # the figures that a job draws
+DRAWN = {"true_spread", "forgetting"}  # the figures that a job draws
 OWN_MOUNTS = ("unshare", "--mount", *(() if os.geteuid() == 0 else ("--map-root-user",)))
 
 
