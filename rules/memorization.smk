@@ -59,7 +59,7 @@ rule position_maps:
             megabytes=1500,
             minutes=60,
             vectors=True,
-            device=settings.maps_method != "reduced",
+            device=settings.maps_rule != "predict",
         ),
     params:
         problem=settings.problem,

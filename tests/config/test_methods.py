@@ -23,6 +23,11 @@ def test_a_method_reads_the_store_or_is_fitted(method):
     assert method.summary
 
 
+def test_a_method_reproduces_a_method_that_exists():
+    unknown = {m.reproduces for m in METHODS.values()} - {"", *METHODS}
+    assert not unknown, f"the figure of the stores would compare with unknown methods {unknown}"
+
+
 def test_the_names_of_the_methods_are_unique_and_are_their_keys():
     assert [method.name for method in METHODS.values()] == list(METHODS)
 

@@ -2,7 +2,8 @@
 
 The imports take 2 to 5 seconds of a processor, and a smoke study has 60 jobs. Snakemake starts a
 job as `PYTHON SCRIPT`. Here PYTHON is a small program that passes its arguments, environment and
-open files to the server and waits for the fork. If the program ends, so does the fork.
+open files to the server and waits for the fork. If the program ends, so does the fork. The rule
+`corpus` starts as usual: libraries of hubs read the environment when they are imported.
 `test_snakemake_killed_and_resumed_on_one_core_gives_the_bytes_of_two` starts its jobs as users do
 and compares every file with a study of forks.
 """
@@ -31,7 +32,7 @@ IMPORTED = (  # by jobs, beside the library, which a test may have changed
 )  # fmt: skip
 PYTHON = """#!{python} -SE
 import json, os, signal, socket, sys
-if not sys.argv[1].endswith(".py"):
+if not sys.argv[1].endswith(".py") or sys.argv[1].endswith(".corpus.py"):
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 request = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
 with socket.socket(socket.AF_UNIX) as server:
@@ -130,6 +131,7 @@ def run(files, arguments, folder, environment):
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # else that of the server
     added = environment.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:1] = [str(Path(arguments[0]).parent), *filter(None, added)]
     sys.argv = arguments

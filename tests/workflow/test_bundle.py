@@ -14,7 +14,7 @@ import synthetic
 from trainorder import Study
 from trainorder.errors import UserError
 from trainorder.evaluation.result_files import CHECKSUMS, RESULT_FILES
-from trainorder.figures import draw_all
+from trainorder.figures import FIGURES, draw_all
 from trainorder.workflow.bundle import CONFIG, unpack, write_bundle
 
 
@@ -61,7 +61,11 @@ def test_an_estimate_on_an_archive_raises_one_line_with_the_reason(archive, tmp_
         study.estimate(study.orders.reference)
 
 
-def test_figures_of_an_unpacked_bundle_are_those_of_the_study(study, archive, tmp_path):
+def test_figures_of_an_unpacked_bundle_are_those_of_the_study(
+    study, archive, tmp_path, monkeypatch
+):
+    drawn = {name: FIGURES[name] for name in ("overview", "true_spread", "forgetting")}
+    monkeypatch.setattr("trainorder.figures.FIGURES", drawn)  # all take a minute
     folder = unpack(archive, tmp_path)
     redrawn = draw_all(folder, tmp_path / "redrawn")
     original = draw_all(study.results, tmp_path / "original")

@@ -62,11 +62,14 @@ class Tree:
         Args:
             arguments: those of Snakemake.
             output: a file or a pipe.
-            before: a command prefix, such as `setpriv` with its options.
-            forks: whether jobs are forks of one process, which starts them faster (`job_server`).
+            before: a command prefix, such as `setpriv` with its options; it prevents forks.
+            forks: whether jobs are forks of one process, which starts them faster (`job_server`);
+                their process has other privileges than Snakemake, and torch in memory.
 
         """
-        snakemake = ("-c", SNAKEMAKE, job_server.python()) if forks else ("-m", "snakemake")
+        snakemake = (
+            ("-c", SNAKEMAKE, job_server.python()) if forks and not before else ("-m", "snakemake")
+        )
         return subprocess.Popen(
             [*before, sys.executable, *snakemake, *arguments],
             cwd=self.root,

@@ -34,6 +34,7 @@ class Method:
         training_precompute: stages that prepare these trainings.
         search_role: `screen` if it scores the thousands of orders of a search, `confirm` if it
             scores the best of them again.
+        reproduces: the method that it reproduces from fewer bytes; empty if there is none.
 
     """
 
@@ -56,6 +57,7 @@ class Method:
     training_stage: str = ""
     training_precompute: tuple[str, ...] = ()
     search_role: str = ""
+    reproduces: str = ""
 
     @property
     def takes_path(self) -> bool:
@@ -140,6 +142,7 @@ _ALL = (
         reads=("curvature",),
         takes_tail=True,
         search_role="confirm",
+        reproduces="taylor1",
     ),
     Method(
         name="subsample",
@@ -158,6 +161,7 @@ _ALL = (
         reads=("reduced",),
         estimates_parameters=False,
         search_role="screen",
+        reproduces="nystrom",
     ),
     Method(
         name="ridge",

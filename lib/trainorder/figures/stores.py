@@ -3,6 +3,7 @@
 The low-rank and the reduced model, which contain more than the table, are shown beside them.
 """
 
+import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
+from trainorder.config.methods import METHODS
 from trainorder.evaluation.results import Results
 from trainorder.figures import style
 from trainorder.storage.formats import size_text
@@ -25,8 +27,8 @@ PANELS = {
     "loss_error": "error of the held-out loss\n(nats per token)",
 }
 _PUBLISHED = "jl"  # the random projection of the published method
-_REPRODUCED = {"nystrom": "taylor1", "reduced": "nystrom"}  # the estimator that a model reproduces
-_MODEL_MARKERS = {"nystrom": "h", "reduced": "<"}
+_REPRODUCED = {name: method.reproduces for name, method in METHODS.items() if method.reproduces}
+_MODEL_MARKERS = dict(zip(_REPRODUCED, itertools.cycle("h<>p8"), strict=False))
 _SINGLE = ("float16", "int8")  # kinds with one size only
 _COLOURS = {  # one colour for each family; dashes and markers for its members
     "dense": "0.2",

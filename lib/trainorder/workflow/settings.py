@@ -272,9 +272,9 @@ class Settings:
         return SEARCH_PATH
 
     @property
-    def maps_method(self) -> str | None:
-        """The method that estimates the maps of positions, if the study has maps."""
-        return self.maps.method if self.maps else None
+    def maps_rule(self) -> str | None:
+        """The rule of the method that estimates the maps of positions, if the study has maps."""
+        return self.maps.descriptor.rule if self.maps else None
 
     @property
     def maps_path(self) -> str | None:
