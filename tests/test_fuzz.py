@@ -26,6 +26,8 @@ from trainorder.errors import UserError
 from trainorder.orders.user_files import read_orders
 from trainorder.storage import sealed_hdf5 as store
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "schemas/config.schema.yaml"
 CONFIG = load_config(ROOT / "config.yaml")

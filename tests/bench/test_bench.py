@@ -15,6 +15,8 @@ from trainorder.errors import UserError
 from trainorder.storage.formats import read_json, write_json
 from workflow_tree import ROOT
 
+pytestmark = pytest.mark.slow
+
 MEASURED = {
     "study": "default", "parameters": 345_696, "steps": 32, "units": 32, "sequences_per_unit": 8,
     "threads": 1, "peak_bytes": 500_000_000,

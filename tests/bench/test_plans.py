@@ -7,6 +7,8 @@ from bench.studies import Study
 from trainorder.config.study_config import parse
 from workflow_tree import work_tree
 
+pytestmark = pytest.mark.slow
+
 PLANNED = [
     bench.SEEDS["default-seed2"],
     *bench.BESIDE.values(),

@@ -8,6 +8,8 @@ from trainorder.errors import DivergedError, UserError
 from trainorder.evaluation.results import Results
 from trainorder.storage.formats import read_json
 
+pytestmark = pytest.mark.slow
+
 
 def layers(cells):
     return {cell.label: cell.study.config() for cell in cells}

@@ -76,6 +76,7 @@ def package(tmp_path):
     return package
 
 
+@pytest.mark.slow
 def test_the_estimator_of_the_page_appears_everywhere(package, tmp_path):
     (tmp_path / "my_study.yaml").write_text(code_block("my_study.yaml"))
     paths = os.pathsep.join([str(package.parent), str(ROOT / "tests")])

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from trainorder.curriculum.constraints import places
 from trainorder.curriculum.effects import (
@@ -18,6 +19,7 @@ UNITS, WIDTH = 8, 2
 PEAK = """
 import resource
 import numpy as np
+import pytest
 from trainorder.curriculum.effects import pairwise_effects
 rng = np.random.default_rng(0)
 schedules = np.stack([rng.permutation(256) for _ in range(1024)]).reshape(1024, 256, 1)
@@ -101,6 +103,7 @@ def test_predictions_are_sums_over_pairs():
     assert np.allclose(PairwiseEffects(weights, kernel, 0.0).predict(where), expected)
 
 
+@pytest.mark.slow
 def test_256_units_take_less_than_500_megabytes():
     done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 500_000, f"{int(done.stdout) / 1000:.0f} MB"

@@ -19,6 +19,7 @@ def score(schedules):
     return EFFECTS[np.arange(UNITS), where].sum(axis=1) + 0.1 * np.sin(where[:, 0] * where[:, 1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "constraints", [{}, {"pinned": {0: 9, 3: 3}, "quotas": [Quota("sea", 0, 4, least=3)]}]
 )

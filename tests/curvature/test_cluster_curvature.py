@@ -64,6 +64,7 @@ def test_responses_to_a_quadratic_loss_are_its_hessian_times_the_direction(
         assert relative_error(response, directions @ own[c]) < 1e-8, f"H_c d is off for cluster {c}"
 
 
+@pytest.mark.slow
 def test_responses_of_a_language_model_are_those_of_its_dense_hessian():
     problem = language_problem(units=6, unit_size=2)
     labels = np.array([0, 0, 0, 1, 1, 1])

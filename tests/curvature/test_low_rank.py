@@ -51,6 +51,7 @@ def displaced(model, t, moves):
     return model.parameters(t) + moves, torch.tensor([[0, 3]] * (len(moves) - 1) + [[4, 2]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("anchors", [1, 2])
 @pytest.mark.parametrize("t", [1, 2, 3, 6])
 def test_the_full_basis_gives_the_table_and_the_curvature(case, anchors, t):

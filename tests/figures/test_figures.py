@@ -68,6 +68,7 @@ def digests(folder):
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_without_torch_and_the_same_by_two_processes(folder, tmp_path):
     drawn = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", "-c", DRAW, folder, tmp_path / "alone"],
@@ -203,6 +204,7 @@ def texts(figure):
     return [text.get_text() for text in figure.findobj(Text)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_warning_verdict_is_shown_wherever_its_estimator_is_named(results, name):
     for estimator in results.estimators:

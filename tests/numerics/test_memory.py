@@ -17,6 +17,8 @@ from trainorder.expansion.gradient_table import HELD_NUMBERS
 from trainorder.expansion.path import _HELD_NUMBERS
 from trainorder.numerics.memory_budget import VECTORS_HELD
 
+pytestmark = pytest.mark.slow
+
 BOUND = VECTORS_HELD  # in parameter vectors; less than the number of units
 CONSTANT = 1.5e9  # bytes; stated in docs/trust.md
 FLOAT = 4  # bytes

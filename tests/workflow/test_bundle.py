@@ -17,6 +17,8 @@ from trainorder.evaluation.result_files import CHECKSUMS, RESULT_FILES
 from trainorder.figures import FIGURES, draw_all
 from trainorder.workflow.bundle import CONFIG, unpack, write_bundle
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):

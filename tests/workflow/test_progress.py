@@ -14,6 +14,8 @@ from trainorder.workflow.make_study import note_results, run_study
 from trainorder.workflow.progress import Progress, duration
 from workflow_tree import SMOKE, wait_until
 
+pytestmark = pytest.mark.slow
+
 START = 1000.0  # seconds since the epoch
 
 

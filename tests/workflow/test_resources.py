@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+import pytest
 import torch
 
 from configs import config
@@ -18,6 +19,8 @@ import json, sys
 from pathlib import Path
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import ConfigSettings, ResourceSettings
+
+pytestmark = pytest.mark.slow
 
 with SnakemakeApi() as api:
     settings = ConfigSettings(config=json.loads(sys.argv[1]))
