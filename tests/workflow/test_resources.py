@@ -14,13 +14,13 @@ from trainorder.numerics.memory_budget import VECTORS_HELD
 from trainorder.planning.sizes import FLOAT, Sizes
 from workflow_tree import ROOT, SMOKE, Tree, work_tree
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import json, sys
 from pathlib import Path
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import ConfigSettings, ResourceSettings
-
-pytestmark = pytest.mark.slow
 
 with SnakemakeApi() as api:
     settings = ConfigSettings(config=json.loads(sys.argv[1]))
