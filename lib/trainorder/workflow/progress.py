@@ -53,7 +53,7 @@ class Progress:
         first = not self._planned
         self._planned = Counter({rule: n for rule, n in stats.items() if rule != "total"})
         jobs = sum(n for rule, n in self._planned.items() if rule != "all")
-        return [f"{jobs} jobs to run"] if first else []
+        return [f"{jobs} {'job' if jobs == 1 else 'jobs'} to run"] if first else []
 
     def _start(self, values: Mapping[str, Any]) -> None:
         wildcards = dict(values["wildcards"])
