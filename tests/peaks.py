@@ -85,14 +85,14 @@ CHECKPOINTS = (0, 2, WINDOW)
 
 
 def problem(layers):
-    """Return a model with 1.8 million parameters per layer, on random tokens."""
+    """Return a model with 3.3 million parameters per layer, on random tokens."""
     rng = np.random.default_rng(0)
     warmup, units, heldout = (
         rng.integers(0, VOCABULARY, (*shape, LENGTH)).astype(np.int32)
         for shape in ((1,), (UNITS, SEQUENCES), (1, 1))
     )
     corpus = Corpus(["a"], VOCABULARY, warmup, units, ["a"] * UNITS, heldout)
-    config = ModelConfig(hidden_size=384, intermediate_size=1056, layers=layers, heads=6)
+    config = ModelConfig(hidden_size=512, intermediate_size=1408, layers=layers, heads=8)
     model = LanguageModel(config, VOCABULARY, LENGTH, 0, torch.float32)
     return LanguageProblem(model, corpus, Meter())
 
@@ -296,7 +296,7 @@ def main(folder):
 
 def problem_size(layers):
     """Return the number of parameters; the device `meta` allocates no memory."""
-    config = ModelConfig(hidden_size=384, intermediate_size=1056, layers=layers, heads=6)
+    config = ModelConfig(hidden_size=512, intermediate_size=1408, layers=layers, heads=8)
     with torch.device("meta"):
         return LanguageModel(config, VOCABULARY, LENGTH, 0, torch.float32).size
 
