@@ -17,7 +17,6 @@ MEASURED = ROOT / "docs/measured"
 OUTDATED = {
     "docs/measured/ablation.md",
     "docs/measured/applications.md",
-    "docs/measured/plan.md",
     "docs/measured/regime.md",
     "docs/measured/sweep.md",
 }
