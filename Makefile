@@ -12,8 +12,8 @@ export PATH := $(CURDIR)/$(ENV)/bin:$(PATH)
 help:
 	@echo "make env           install everything into $(ENV); the other targets do this first"
 	@echo "make study         run the study into results/ and build report.html"
-	@echo "make check         linters, types and unit tests, no study"
-	@echo "make test          all tests, including a smoke study (half an hour on 2 cores)"
+	@echo "make check         linters, types and unit tests, no study (3 minutes)"
+	@echo "make test          all tests, including a smoke study (20 minutes on 2 cores)"
 	@echo "make lint          linters and types only"
 	@echo "make docs          build the documentation into build/docs"
 	@echo "make slurm         install SLURM (root, Debian); make test-slurm runs a study on it (30 minutes)"

@@ -11,6 +11,8 @@ from trainorder import Order, Study
 from trainorder.errors import UserError
 from trainorder.numerics import large_tensors, memory_budget
 
+pytestmark = pytest.mark.slow
+
 
 class ByPosition:
     """A reduced model of one domain, whose loss weighs each unit by its place."""

@@ -15,6 +15,8 @@ from low_rank_study import make_study
 from trainorder.evaluation.results import Results
 from trainorder.numerics.resampling import bootstrap_rank_correlation
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def seeds(tmp_path_factory):

@@ -12,6 +12,8 @@ from trainorder.data import packages
 from trainorder.data.build import build
 from trainorder.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 
