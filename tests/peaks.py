@@ -63,7 +63,7 @@ from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import MOMENTS, AdamW, State
 from trainorder.training.problem import LanguageProblem
 
-LAYERS = (1, 4)  # of the two models
+LAYERS = (1, 3)  # of the two models
 WINDOW, PER_STEP = 3, 2
 UNITS = WINDOW * PER_STEP  # a whole anchor of the table in memory would exceed the bound
 SEQUENCES, LENGTH, VOCABULARY = 3, 3, 64  # few tokens: activations are small

@@ -8,7 +8,14 @@ import pytest
 
 import synthetic
 from trainorder.errors import UserError
-from trainorder.evaluation.result_files import RESULT_FILES, STORES, TRUTH
+from trainorder.evaluation.result_files import (
+    CURRICULUM,
+    MEMORIZATION,
+    REPLICATES,
+    RESULT_FILES,
+    STORES,
+    TRUTH,
+)
 from trainorder.evaluation.results import Results
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -53,4 +60,12 @@ def test_stores_without_a_field_raise_one_line_with_file_and_rule(study):
     del content["stores"][0]["ratio"]
     path.write_text(json.dumps(content))
     with pytest.raises(UserError, match=r"stores\.json: .*rerun rule `stores`"):
+        Results.read(study.results)
+
+
+@pytest.mark.parametrize("file", [STORES, CURRICULUM, MEMORIZATION, REPLICATES])
+@pytest.mark.parametrize("text", ["null", "[]", "1"])
+def test_an_optional_file_without_fields_raises_one_line_with_file_and_rule(study, file, text):
+    file.path(study.results).write_text(text)
+    with pytest.raises(UserError, match=rf"{file.name}: .*rerun rule `{file.rule}`"):
         Results.read(study.results)

@@ -33,7 +33,9 @@ def peaks(tmp_path_factory):
     """Return the peak resident bytes of each job on two models, and the numbers of parameters."""
     script = Path(__file__).parents[1] / "peaks.py"
     # malloc returns freed blocks to the system at once, so that the peak counts only live memory.
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+    # Large pages make this faster.
+    malloc = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20), "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+    environment = {**os.environ, **malloc}
     command = [sys.executable, str(script), str(tmp_path_factory.mktemp("peaks"))]
     process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr

@@ -4,23 +4,22 @@ A driver imports the library once and forks a process for each job, which runs t
 Snakemake. A fault is a function of this module that the process calls first.
 """
 
-import ctypes
 import gc
 import json
 import os
 import pkgutil
 import resource
-import runpy
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import traceback
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
+from job_server import run_and_end
 from workflow_tree import RESULTS, ROOT, SCRIPTS, Ended
 
 DRAWN = {"true_spread", "forgetting"}  # the figures that a job draws
@@ -161,22 +160,8 @@ def forked(folder, terminal, log, script, record, fault, arguments):
     output = os.open(terminal, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    code = 1
-    try:
-        globals()[fault](*arguments)
-        runpy.run_path(
-            script,
-            {"snakemake": SimpleNamespace(**record, log=[log], config={"memory_gb": 4})},
-            "__main__",
-        )
-        code = 0
-    except SystemExit as end:
-        print(end.code, file=sys.stderr)
-    except BaseException:
-        traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    return ctypes.CDLL(None).exit(code)  # as Python exits, but without finalizing its modules
+    record = SimpleNamespace(**record, log=[log], config={"memory_gb": 4})
+    return run_and_end(script, {"snakemake": record}, partial(globals()[fault], *arguments))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ The imports take 2 to 5 seconds of a processor, and a smoke study has 60 jobs. S
 job as `PYTHON SCRIPT`. Here PYTHON is a small program that passes its arguments, environment and
 open files to the server and waits for the fork. If the program ends, so does the fork. The rule
 `corpus` starts as usual: libraries of hubs read the environment when they are imported.
-`test_snakemake_killed_and_resumed_on_one_core_gives_the_bytes_of_two` starts its jobs as users do
-and compares every file with a study of forks.
+`test_snakemake_killed_and_resumed_on_one_core_gives_the_bytes_of_two` starts the jobs before its
+kill as users do and compares every file with a study of forks.
 """
 
 import atexit
@@ -124,7 +124,7 @@ def end(selector, client, child, ended):
 
 
 def run(files, arguments, folder, environment):
-    """Run a script as `python SCRIPT ...` would, and end this process."""
+    """Run a script as `python SCRIPT ...` would, then end this process."""
     for standard, file in enumerate(files):
         os.dup2(file, standard)
         os.close(file)
@@ -135,9 +135,15 @@ def run(files, arguments, folder, environment):
     added = environment.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:1] = [str(Path(arguments[0]).parent), *filter(None, added)]
     sys.argv = arguments
+    run_and_end(arguments[0])
+
+
+def run_and_end(script, variables=None, first=lambda: None):
+    """Call `first`, run a script with global `variables`, and end as Python would after it."""
     code = 1
     try:
-        runpy.run_path(arguments[0], run_name="__main__")
+        first()
+        runpy.run_path(script, variables, "__main__")
         code = 0
     except SystemExit as error:
         if isinstance(error.code, str):
@@ -148,7 +154,7 @@ def run(files, arguments, folder, environment):
         traceback.print_exc()
     sys.stdout.flush()
     sys.stderr.flush()
-    ctypes.CDLL(None).exit(code)  # as Python exits, but without finalizing its modules
+    ctypes.CDLL(None).exit(code)  # does not finalize modules, which takes long
 
 
 if __name__ == "__main__":

@@ -339,7 +339,7 @@ def test_snakemake_killed_and_resumed_on_one_core_gives_the_bytes_of_two(finishe
         assert "--unlock" in output
         status, output = tree.snakemake(*study, "--unlock")
         assert status == 0, output
-        status, output = tree.snakemake(*study, timeout=1200, forks=False)
+        status, output = tree.snakemake(*study, timeout=1200)
         assert status == 0, output
     finally:
         stop(process)

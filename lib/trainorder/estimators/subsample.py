@@ -115,8 +115,8 @@ class Subsample(ExactReplay):
         path_parameters = self.model.parameters(step)
         changes = Rows.empty(2, len(theta), dtype=theta.dtype)
         for i, half in enumerate((slice(0, None, 2), slice(1, None, 2))):
-            changes[i] = self._gradient(units, theta, half)
-            changes[i] -= self._gradient(units, path_parameters, half)
+            change = self._gradient(units, theta, half)
+            changes[i] = change.sub_(self._gradient(units, path_parameters, half))
         return changes
 
     def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:

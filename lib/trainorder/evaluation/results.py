@@ -196,7 +196,17 @@ def _content(file: ResultFile, folder: str | Path) -> Any:
 
 
 def _content_if_present(file: ResultFile, folder: str | Path) -> Mapping[str, Any] | None:
-    return _content(file, folder) if file.path(folder).exists() else None
+    """Read a file that a study may lack; a file with the content `null` is an error."""
+    if not file.path(folder).exists():
+        return None
+    content: Mapping[str, Any] = _content(file, folder)
+    if not isinstance(content, dict):
+        raise _incomplete(file, folder)
+    return content
+
+
+def _incomplete(file: ResultFile, folder: str | Path) -> UserError:
+    return UserError(f"{file.path(folder)}: fields are missing; rerun rule `{file.rule}`")
 
 
 def _maps(folder: str | Path) -> Mapping[str, np.ndarray] | None:
@@ -208,9 +218,9 @@ def _maps(folder: str | Path) -> Mapping[str, np.ndarray] | None:
 def _stores(folder: str | Path) -> Mapping[str, Any] | None:
     """Read `stores.json`, if the study has one, and check its fields."""
     file = result_files.STORES
-    if not file.path(folder).exists():
+    content = _content_if_present(file, folder)
+    if content is None:
         return None
-    content: Mapping[str, Any] = _content(file, folder)
     try:
         complete = content.keys() >= {*file.fields} and all(
             record.keys() >= {*STORE_FIELDS} for record in content["stores"]
@@ -218,7 +228,7 @@ def _stores(folder: str | Path) -> Mapping[str, Any] | None:
     except (AttributeError, TypeError):
         complete = False
     if not complete:
-        raise UserError(f"{file.path(folder)}: fields are missing; rerun rule `{file.rule}`")
+        raise _incomplete(file, folder)
     return content
 
 
