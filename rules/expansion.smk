@@ -24,6 +24,35 @@ rule table:
         "../scripts/table.py"
 
 
+rule residuals:
+    input:
+        corpus=rules.corpus.output.corpus,
+        orders=rules.orders.output.orders,
+        path=rules.reference.output.path,
+    output:
+        residuals=f"{RESULTS}/store/reference/residuals.h5",
+        cost=f"{RESULTS}/costs/residuals.json",
+    log:
+        f"{RESULTS}/logs/residuals.log",
+    conda:
+        "../envs/study.yaml"
+    threads: config["threads"]
+    resources:
+        **settings.model_resources(minutes=60),
+    params:
+        problem=settings.problem,
+        window=config["window"],
+        optimizer=config["optimizer"],
+        sizes=settings.residual_sizes,
+        seed=config["seeds"]["order"],
+        key=KEY,
+        code=settings.code("residuals.py"),
+    message:
+        "Measuring the residuals of subsamples along the reference run"
+    script:
+        "../scripts/residuals.py"
+
+
 rule clusters:
     input:
         corpus=rules.corpus.output.corpus,
@@ -208,6 +237,10 @@ rule manifest:
         tables=[
             table for path in settings.table_paths for table in settings.tables(path)
         ],
+        residuals=expand(
+            f"{RESULTS}/store/{{path}}/residuals.h5",
+            path=settings.paths_read("residuals"),
+        ),
         curvature=expand(
             f"{RESULTS}/store/{{path}}/curvature.h5",
             path=settings.paths_read("curvature"),

@@ -32,6 +32,7 @@ from trainorder.curvature.unit_curvature import (
 from trainorder.data.corpus import Corpus
 from trainorder.errors import UserError
 from trainorder.estimators.constant import Constant
+from trainorder.estimators.corrected import Corrected
 from trainorder.estimators.fut import FUT, FUTPlusPlus
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.estimators.order0 import Order0
@@ -45,6 +46,7 @@ from trainorder.expansion.barycentre import anchor_gradients, run_barycentre
 from trainorder.expansion.clusters import Clusters, draw_pools
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.gradient_table import Table, write_rows, write_table
+from trainorder.expansion.known_run import KnownRun
 from trainorder.expansion.path import StoredPath, write_path
 from trainorder.numerics import memory_budget
 from trainorder.numerics.countsketch import SparseJL
@@ -195,6 +197,15 @@ def table(folder, layers):
         write_table(folder / "table.h5", "k", problem(layers), path, path.anchors)
 
 
+def residuals(folder, layers):
+    """Measure the residuals of subsamples along the path."""
+    with opened(folder / "path.h5", "k", "reference") as file:
+        about = Expansion(problem(layers), optimizer(), StoredPath(file), None)
+        scale = second_moment_scale(about)
+        known = KnownRun.measure(about.problem, about.path, ORDER.schedule, [2], scale, 0)
+    known.save(folder / "residuals.h5", "k")
+
+
 def probes(folder, layers):
     """Probe the curvature of clusters and build the low-rank expansion with the table."""
     schedules = probe_schedules((WINDOW, PER_STEP), UNITS, 0, 4)
@@ -250,7 +261,10 @@ LOW_RANK = {
 def estimate(folder, layers, method):
     """Replay one order, with its trajectory, and evaluate the final parameters."""
     with expansion(folder, layers) as about:
-        if method in LOW_RANK:
+        if method == "corrected":
+            run = KnownRun.load(folder / "residuals.h5", "k", 2)
+            estimator = Corrected(about, run, 2, 0)
+        elif method in LOW_RANK:
             estimator = LOW_RANK[method](about, low_rank(folder))
         else:
             estimator = ESTIMATORS[method](about)
@@ -276,13 +290,13 @@ def peak(work, *arguments):
     return int(size)
 
 
-JOBS = (train, existing, table, barycentre, probes, curvature, reduced)
+JOBS = (train, existing, table, residuals, barycentre, probes, curvature, reduced)
 
 
 def main(folder):
     """Run the jobs for both models in `folder` and print the peaks."""
     torch.set_num_threads(1)
-    methods = [*ESTIMATORS, *LOW_RANK]
+    methods = [*ESTIMATORS, *LOW_RANK, "corrected"]
     peaks = {name: [] for name in ("parameters", *(job.__name__ for job in JOBS), *methods)}
     for layers in LAYERS:
         peaks["parameters"].append(problem_size(layers))

@@ -19,7 +19,7 @@ def test_the_implementation_of_a_method_exists(method):
 @pytest.mark.parametrize("method", METHODS.values(), ids=lambda method: method.name)
 def test_a_method_reads_the_store_or_is_fitted(method):
     assert bool(method.reads) != method.fitted
-    assert set(method.reads) <= {"path", "table", "curvature", "reduced"}
+    assert set(method.reads) <= {"path", "table", "residuals", "curvature", "reduced"}
     assert method.summary
 
 

@@ -198,7 +198,7 @@ def test_sample_order_is_estimated_by_every_method(config, sample_order):
         if config.method == "nystrom":  # it uses neither path nor table
             about = Expansion(about.problem, about.optimizer, model, None)
         seen = []
-        estimator = build_estimator(config, about, model)
+        estimator = build_estimator(config, about, model=model)
         estimated = estimator.replay(schedules, lambda t, parameters: seen.append(t))
         assert seen == list(range(STEPS + 1))
         assert estimated.shape == (4, about.problem.size)

@@ -14,6 +14,7 @@ SPENT = {
     "manifest": 1.0,
     "reference": 2.0,
     "table": 4.0,
+    "residuals": 512.0,
     "clusters": 8.0,
     "barycentre": 16.0,
     **{f"{stage}/reference": 32.0 / 8**i for i, stage in enumerate(CURVED)},
@@ -26,6 +27,7 @@ ORDERS = {"reference": 1, "calibration": 4, "random": 6, "fit": FIT, "structured
 PRECOMPUTE = {
     ("constant", "reference"): ["manifest", "reference"],
     ("order0", "reference"): ["manifest", "reference", "table"],
+    ("corrected", "reference"): ["manifest", "reference", "residuals"],
     ("taylor1", "barycentre"): ["manifest", "clusters", "barycentre"],
     ("recency", "barycentre"): ["manifest", "clusters", "barycentre"],
     ("nystrom", "reference"): [

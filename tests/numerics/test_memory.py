@@ -22,10 +22,10 @@ pytestmark = pytest.mark.slow
 BOUND = VECTORS_HELD  # in parameter vectors; less than the number of units
 CONSTANT = 1.5e9  # bytes; stated in docs/trust.md
 FLOAT = 4  # bytes
-TRAINING = ("train", "existing", "table", "barycentre")
+TRAINING = ("train", "existing", "table", "residuals", "barycentre")
 CURVATURE = ("probes", "curvature", "reduced")
 ESTIMATORS = ("constant", "order0", "fut", "fut++", "taylor1", "taylor2", "nystrom", "subsample")
-JOBS = (*TRAINING, *CURVATURE, *ESTIMATORS, "recency")
+JOBS = (*TRAINING, *CURVATURE, *ESTIMATORS, "corrected", "recency")
 
 
 @pytest.fixture(scope="module")

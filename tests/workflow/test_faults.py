@@ -60,6 +60,11 @@ STORED = [  # a file, the rule that writes it, and the jobs that read it
     ),
     ("store/reference/table-0.h5", "table", ["manifest", "estimate-order0@reference-0"]),
     ("store/reference/table-1.h5", "table", ["manifest", "estimate-fut@reference-0", "stores"]),
+    (
+        "store/reference/residuals.h5",
+        "residuals",
+        ["manifest", "estimate-corrected1@reference-0"],
+    ),
     ("store/barycentre/path.h5", "barycentre", ["manifest", "estimate-taylor1@barycentre-0"]),
     ("store/barycentre/table-0.h5", "barycentre", ["manifest", "estimate-order0@barycentre-0"]),
     ("store/clusters.h5", "clusters", ["barycentre", "probes-barycentre"]),

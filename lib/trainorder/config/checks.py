@@ -164,6 +164,8 @@ def _key_errors(entry: EstimatorConfig, config: "Config") -> Iterator[str]:
         yield f"{where}: path: fitted baselines take no path; remove this key"
     if method.fitted and fit < MIN_FIT:
         yield f"orders.fit: {fit} orders to fit {{names}} on; set it to at least {MIN_FIT}"
+    if method.needs_run and entry.path not in ("", "reference"):
+        yield f"{where}: path: no run consumed units along {entry.path}; set it to reference"
     if entry.guard is not None and not method.takes_guard:
         yield f"{where}: guard: only {_those(lambda m: m.takes_guard)} take one; remove this key"
 
@@ -174,8 +176,12 @@ def _size_errors(entry: EstimatorConfig, config: "Config") -> Iterator[str]:
         yield f"{where}: size: only {_those(lambda m: m.takes_size)} takes a size; remove this key"
     if method.takes_size and entry.size is None:
         yield f"{where}: size: missing key; set the number of sequences of each unit"
-    if (entry.size or 0) > config.window.unit_size:
-        yield f"{where}: size: units have only {config.window.unit_size} sequences"
+    window, size = config.window, entry.size or 0
+    if method.needs_run and window.unit_size == 1:
+        if size > window.units_per_step:
+            yield f"{where}: size: steps have only {window.units_per_step} units of one sequence"
+    elif size > window.unit_size:
+        yield f"{where}: size: units have only {window.unit_size} sequences"
 
 
 def _tail_errors(entry: EstimatorConfig, config: "Config") -> Iterator[str]:

@@ -15,7 +15,8 @@ class Method:
             `expansion.replay.Estimator` and is called as `estimators.build_estimator` describes.
         rule: the Snakemake rule that computes its outcomes: `estimate` replays, `predict` asks the
             reduced model, `ridge` and `proxy` are fitted on retrained orders.
-        reads: kinds of files of the store that it reads: `path`, `table`, `curvature`, `reduced`.
+        reads: kinds of files of the store that it reads: `path`, `table`, `residuals`, `curvature`,
+            `reduced`.
         takes_guard: whether the key `guard` bounds its corrections.
         takes_size: whether the key `size` says how many sequences of each unit it differentiates.
         takes_tail: whether the last steps can use true gradients, which the key `tail` counts.
@@ -63,6 +64,11 @@ class Method:
     def takes_path(self) -> bool:
         """Whether it expands about a path, which the key `path` names."""
         return not self.fitted
+
+    @property
+    def needs_run(self) -> bool:
+        """Whether its path must be that of a real training: it reads what the training consumed."""
+        return "residuals" in self.reads
 
     @property
     def uses_curvature(self) -> bool:
@@ -149,6 +155,15 @@ _ALL = (
         summary="true gradients of a part of each unit, low-rank curvature for the rest",
         implementation="trainorder.estimators.subsample.Subsample",
         reads=("path", "table", "curvature"),
+        takes_size=True,
+        takes_tail=True,
+        expensive=True,
+    ),
+    Method(
+        name="corrected",
+        summary="gradients of a part of each unit, corrected by those of the reference run",
+        implementation="trainorder.estimators.corrected.Corrected",
+        reads=("path", "residuals"),
         takes_size=True,
         takes_tail=True,
         expensive=True,

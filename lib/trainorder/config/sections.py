@@ -397,7 +397,8 @@ class EstimatorConfig:
     tail: Natural = 0
     """Last steps that use true gradients."""
     size: Positive | None = None
-    """For subsample: sequences of each unit that are differentiated."""
+    """For subsample and corrected: sequences of each unit that are differentiated. For corrected on
+    units of one sequence: units of each step."""
     orders: dict[SplitName, Natural] = field(default_factory=dict)
     """Largest number of orders of each split that it runs on. Default: all."""
 
@@ -428,6 +429,14 @@ class EstimatorConfig:
     def descriptor(self) -> Method:
         """The facts about its method."""
         return METHODS[self.method]
+
+    def residual_size(self, unit_size: int) -> int:
+        """Return for which size of a subsample it reads residuals.
+
+        Where units have one sequence it samples the units of a step. The residual of a unit is then
+        its whole gradient, which a subsample of size 0 misses.
+        """
+        return (self.size or 0) if unit_size > 1 else 0
 
     def shards(self, configured: int) -> int:
         """Return how many jobs share its orders: `configured` if a replay is expensive, else 1."""
@@ -552,7 +561,7 @@ class ShardsConfig:
     curvature: Positive = 1
     """The units' own curvature."""
     estimate: Positive = 1
-    """Expensive estimators: taylor1, taylor2, subsample, and any with a tail."""
+    """Expensive estimators: taylor1, taylor2, subsample, corrected, and any with a tail."""
 
 
 def readout_count(curriculum: Mapping[str, Any] | None) -> int:

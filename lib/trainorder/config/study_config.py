@@ -51,6 +51,7 @@ def _default_estimators() -> list[EstimatorConfig]:
         {"method": "taylor2", "path": "barycentre", "orders": two},
         {"method": "nystrom", "path": "barycentre"},
         {"method": "subsample", "path": "barycentre", "size": 10},
+        {"method": "corrected", "path": "reference", "size": 10},
         {"method": "reduced", "path": "barycentre"},
         {
             "method": "recency",

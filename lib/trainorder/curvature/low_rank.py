@@ -23,13 +23,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainorder.curvature.low_rank_storage import (
+from trainorder.expansion.replay import Block, sum_over_units
+from trainorder.numerics.encoded_rows import (
     from_half_bytes,
     read_encoded,
     to_half_bytes,
     write_encoded,
 )
-from trainorder.expansion.replay import Block, sum_over_units
 from trainorder.numerics.interpolation import interpolated
 from trainorder.numerics.quantize import dequantized, halved, quantized, unhalved
 from trainorder.numerics.rows import Rows, blocks

@@ -8,6 +8,7 @@ from trainorder.config.methods import METHODS
 from trainorder.config.sections import EstimatorConfig
 from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.expansion.expansion import Expansion
+from trainorder.expansion.known_run import KnownRun
 from trainorder.expansion.replay import Estimator, ExactReplay
 
 
@@ -25,19 +26,22 @@ def implementation(method: str) -> type[Estimator]:
 def build_estimator(
     config: EstimatorConfig,
     expansion: Expansion,
+    *,
     model: LowRankExpansion | None = None,
+    run: KnownRun | None = None,
     seed: int = 0,
 ) -> Estimator:
     """Return the estimator that `config` describes, about `expansion`.
 
     Its class is called with the expansion and with the keyword arguments that its descriptor asks
-    for: `model` if it reads the curvature, `guard` if it takes a guard, `size` and `seed` if it
-    takes a size.
+    for: `model` if it reads the curvature, `run` if it reads residuals, `guard` if it takes a
+    guard, `size` and `seed` if it takes a size.
 
     Args:
         config: an estimator whose method has the rule `estimate`.
         expansion: problem, optimizer, path and gradient table.
         model: the low-rank curvature, for the methods that read it.
+        run: the known run, for the methods that read its residuals.
         seed: seed of estimators that draw random numbers.
 
     """
@@ -45,6 +49,8 @@ def build_estimator(
     arguments: dict[str, Any] = {}
     if "curvature" in method.reads:
         arguments["model"] = model
+    if method.needs_run:
+        arguments["run"] = run
     if method.takes_guard:
         arguments["guard"] = config.guard
     if method.takes_size:

@@ -7,6 +7,7 @@ from trainorder.config.sections import EstimatorConfig
 from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.estimators.build_estimator import build_estimator
 from trainorder.expansion.expansion import Expansion
+from trainorder.expansion.known_run import KnownRun
 from trainorder.expansion.replay import Estimator
 from trainorder.expansion.store import Store
 from trainorder.training.optimizer import Optimizer
@@ -29,7 +30,7 @@ def opened_estimator(
         problem: the learning problem.
         optimizer: the study's optimizer.
         store: the store that the estimator reads.
-        seed: `seeds.order`, for the probes of `subsample`.
+        seed: `seeds.order`, for estimators that draw random numbers.
 
     Raises:
         UserError: a file is missing, damaged or belongs to another study.
@@ -43,7 +44,12 @@ def opened_estimator(
         if "curvature" in needs:
             [file] = store.files(config.path, "curvature")
             model = LowRankExpansion.load(file, store.key, store.start())
+        run = None
+        if "residuals" in needs:
+            [file] = store.files(config.path, "residuals")
+            run = KnownRun.load(file, store.key, config.residual_size(problem.sequences))
         about = path if path is not None else model  # a low-rank model holds the states of its path
         if about is None:
             raise ValueError(f"`{config.method}` reads neither a path nor the low-rank curvature")
-        yield build_estimator(config, Expansion(problem, optimizer, about, table), model, seed)
+        expansion = Expansion(problem, optimizer, about, table)
+        yield build_estimator(config, expansion, model=model, run=run, seed=seed)

@@ -105,6 +105,7 @@ def stored_bytes(manifest: Mapping[str, Any]) -> dict[str, int]:
     return {
         "reference": shard_bytes(manifest, "reference", ["path"]),
         "table": shard_bytes(manifest, "reference", ["table"]),
+        "residuals": shard_bytes(manifest, "reference", ["residuals"]),
         "barycentre": shard_bytes(manifest, "barycentre", ["path", "table"]),
         **{
             f"{kind}/{path}": shard_bytes(manifest, path, [kind])
@@ -211,6 +212,8 @@ def precompute_stages(estimator: EstimatorConfig) -> list[str]:
     stages = ["manifest", "barycentre" if barycentre else "reference"]
     if not barycentre and method.uses_table:
         stages.append("table")
+    if method.needs_run:
+        stages.append("residuals")
     if barycentre or curved:
         stages.append("clusters")
     if curved:

@@ -73,7 +73,12 @@ def _replay_work(
         q, r, anchors = basis_sizes(s, e.path)
         work[Operation("product")] += orders * approximated * s.P * (q + r)
         rows += q + 2 * anchors
-    if e.size is not None:
+    if e.size is not None and method.needs_run:
+        evaluated = e.size if s.S == 1 else e.size * s.k
+        passes["sequences"] += evaluated * orders * approximated
+        work[Operation("gradient", evaluated)] += orders * approximated
+        rows += s.T * s.k
+    elif e.size is not None:
         passes["sequences"] += _subsampled(s, e, e.size, orders * approximated, jobs, work)
         rows += s.table_anchors(e.path) * s.U
     return {kind: n for kind, n in passes.items() if n}, work, rows

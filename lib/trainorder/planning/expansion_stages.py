@@ -1,16 +1,18 @@
-"""The stages of the expansion: gradient table, clusters and barycentre."""
+"""The stages of the expansion: gradient table, residuals, clusters and barycentre."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
+from trainorder.numerics.quantize import BLOCK
 from trainorder.planning.machine_speed import Operation
-from trainorder.planning.sizes import Sizes
+from trainorder.planning.sizes import FLOAT, Sizes
 from trainorder.planning.stage import HASHES_PER_STORED_BYTE, STATE_PASSES, Stage, Work
 
 
 def expansion_stages(s: Sizes) -> Iterator[Stage]:
-    """Yield the stages `table`, `clusters` and `barycentre`, those that an estimator uses."""
+    """Yield the stages `table`, `residuals`, `clusters`, `barycentre` that an estimator uses."""
     curved = s.paths(lambda m: m.uses_curvature)
     if "reference" in s.paths(lambda m: m.uses_table):
         gradients = s.reference_anchors * s.U
@@ -27,6 +29,8 @@ def expansion_stages(s: Sizes) -> Iterator[Stage]:
             bytes=s.table_bytes("reference"),
             rows=8,
         )
+    if s.paths(lambda m: m.needs_run):
+        yield _residuals(s)
     barycentre = "barycentre" in s.paths(lambda m: m.takes_path)
     if barycentre or curved:
         by_gradients = s.U if isinstance(s.curvature.clusters, int) else 0
@@ -39,6 +43,25 @@ def expansion_stages(s: Sizes) -> Iterator[Stage]:
         )
     if barycentre:
         yield _barycentre(s)
+
+
+def _residuals(s: Sizes) -> Stage:
+    sizes = {e.residual_size(s.S) for e in s.estimators if e.descriptor.needs_run}
+    visits = s.T * s.k  # of a run that consumes every unit
+    work = Work(float)
+    for first, last in pairwise(sorted({0, *sizes, s.S})):
+        work[Operation("gradient", last - first)] += visits
+    stored = visits * len(sizes) * (s.P + FLOAT * -(-s.P // BLOCK))
+    work[Operation("hash")] += HASHES_PER_STORED_BYTE * (s.path_bytes + stored)
+    return Stage(
+        "residuals",
+        ("reference",),
+        counts={"sequences": visits * s.S},
+        work=work,
+        files=("store/reference/residuals.h5",),
+        bytes=stored,
+        rows=visits * len(sizes) + len(sizes) + 5,
+    )
 
 
 def _barycentre(s: Sizes) -> Stage:

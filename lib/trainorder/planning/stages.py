@@ -15,7 +15,7 @@ from trainorder.planning.stores_stages import stores_stages
 from trainorder.planning.training_stages import training_stages
 from trainorder.planning.truth_stages import truth_stages
 
-_IN_THE_STORE = ("reference", "table", "barycentre", "curvature", "reduced")
+_IN_THE_STORE = ("reference", "table", "residuals", "barycentre", "curvature", "reduced")
 
 
 def stages(sizes: Sizes) -> list[Stage]:

@@ -11,6 +11,7 @@ from trainorder.storage.sealed_hdf5 import SCHEMA_VERSION, opened, sealed_hash
 RULES = {
     ("reference", "path"): "reference",
     ("reference", "table"): "table",
+    ("reference", "residuals"): "residuals",
     ("barycentre", "path"): "barycentre",
     ("barycentre", "table"): "barycentre",
     ("reference", "curvature"): "curvature",
@@ -18,7 +19,13 @@ RULES = {
     ("reference", "reduced"): "reduced",
     ("barycentre", "reduced"): "reduced",
 }
-_ROWS = {"path": "parameters", "table": "step", "curvature": "anchor", "reduced": "knots"}
+_ROWS = {
+    "path": "parameters",
+    "table": "step",
+    "residuals": "units",
+    "curvature": "anchor",
+    "reduced": "knots",
+}
 
 
 def write_manifest(path: Path, key: str, code: str, files: Sequence[Path]) -> None:
@@ -99,7 +106,7 @@ def shards(manifest: Path, key: str, expansion: str, kind: str) -> list[Path]:
         manifest: the manifest file.
         key: the study key that the manifest must have.
         expansion: the name of the expansion path, `reference` or `barycentre`.
-        kind: `path`, `table`, `curvature` or `reduced`.
+        kind: `path`, `table`, `residuals`, `curvature` or `reduced`.
 
     Raises:
         UserError: the manifest is damaged or belongs to another study, or a file is missing or

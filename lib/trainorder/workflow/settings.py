@@ -241,6 +241,7 @@ class Settings:
         needs: dict[str, Callable[[Method], bool]] = {
             "path": lambda method: method.takes_path,
             "table": lambda method: method.uses_table,
+            "residuals": lambda method: method.needs_run,
             "curvature": lambda method: method.uses_curvature,
             "reduced": lambda method: "reduced" in method.reads,
         }
@@ -255,6 +256,13 @@ class Settings:
     def table_paths(self) -> list[str]:
         """Expansion paths with a gradient table; rule `barycentre` always makes its table."""
         return sorted({*self.paths_read("table"), *({"barycentre"} & {*self.paths_read("path")})})
+
+    @property
+    def residual_sizes(self) -> list[int]:
+        """Sizes of the subsamples whose residuals estimators read."""
+        unit_size = self.config["window"]["unit_size"]
+        corrected = (e for e in self.replaying if e.descriptor.needs_run)
+        return sorted({estimator.residual_size(unit_size) for estimator in corrected})
 
     @property
     def has_stores(self) -> bool:

@@ -159,8 +159,8 @@ def check_path_is_exact(
 ) -> None:
     """Check that no estimator needs states of the reference path that the run has not stored.
 
-    The reduced model computes the updates along its path from the moments, which are only
-    interpolated between checkpoints.
+    The reduced model computes the updates along its path from the moments, and residuals are
+    gradients at the run's parameters. Both are only interpolated between checkpoints.
 
     Args:
         folder: the run.
@@ -168,13 +168,16 @@ def check_path_is_exact(
         estimators: the estimators of the study.
 
     Raises:
-        UserError: a reduced estimator on the reference path, but no checkpoint at every step.
+        UserError: an estimator that needs all states, but no checkpoint at every step.
 
     """
     if steps[1] - steps[0] > 1:
         for estimator in estimators:
-            if "reduced" in estimator.descriptor.reads and estimator.path == "reference":
+            method = estimator.descriptor
+            needs_states = method.needs_run or "reduced" in method.reads
+            if needs_states and estimator.path == "reference":
+                remedy = "remove it" if method.needs_run else "use path: barycentre"
                 raise UserError(
                     f"config: estimators: {estimator.name}: needs a checkpoint at every step, but "
-                    f"those of {folder} are {steps[1] - steps[0]} apart; use path: barycentre"
+                    f"those of {folder} are {steps[1] - steps[0]} apart; {remedy}"
                 )

@@ -1,4 +1,4 @@
-"""Encoded datasets in the file of a low-rank expansion: bytes, half-bytes and scaled float16."""
+"""Encoded vectors in a file: bytes, half-bytes and scaled float16, each with its scales."""
 
 from collections.abc import Callable
 

@@ -1,0 +1,84 @@
+"""`corrected`: gradients of a few sequences of each unit, corrected where a known run has more."""
+
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainorder.expansion.expansion import Expansion
+from trainorder.expansion.known_run import KnownRun
+from trainorder.expansion.replay import Block, ExactReplay
+from trainorder.numerics.derivatives import gradient
+from trainorder.numerics.rows import Rows
+
+
+class Corrected(ExactReplay):
+    """g_t = mean over units u of step t of  g_b(gamma, u) + [g_u(P_u) - g_b(P_u)].
+
+    g_b is the gradient of b of the unit's sequences, and P_u is where the known run consumed the
+    unit. The bracket is the residual of the subsample there. The estimate is exact along the known
+    run and for whole units, and unbiased over the draw of the subsamples. Its error is the sampling
+    noise of b sequences of the change of the gradient from P_u to gamma. Several visits of a unit
+    are combined by the weights of `combination_weights`.
+
+    With units of one sequence, b of the units of a step are evaluated instead:
+    g_t = mean over all units of g_u(P_u) + mean over the b units of [g_u(gamma) - g_u(P_u)].
+
+    Attributes:
+        run: the known run, with the residuals of subsamples of this size.
+        size: b.
+        seed: of the units that are evaluated, if units have one sequence.
+
+    """
+
+    def __init__(self, expansion: Expansion, run: KnownRun, size: int, seed: int) -> None:
+        super().__init__(expansion)
+        self.run, self.size, self.seed = run, size, seed
+        [self._residuals] = run.residuals.values()
+
+    def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
+        """Differentiate the subsamples at `parameters`, and add the residuals of known visits."""
+        evaluated = self._evaluated(t, units)
+        each = zip(units, evaluated, parameters, strict=True)
+        rows = (self._sampled(row[mask], theta) for row, mask, theta in each)
+        count, size = parameters.shape
+        sampled = Rows.stack(rows, count, size, parameters.dtype)
+        visits, weights = self.run.visits_near(units, parameters)
+        weights = (weights * self._shares(evaluated, weights.dtype)[..., None]).flatten(1)
+
+        def block(columns: slice) -> Tensor:
+            result, residuals = sampled.block(columns).clone(), self._residuals.block(columns)
+            for visit, weight in zip(visits.flatten(1).T, weights.T, strict=True):
+                result.addcmul_(residuals[visit], weight[:, None])
+            return result
+
+        return block
+
+    @property
+    def _units_are_sampled(self) -> bool:
+        """Whether the units of a step are sampled, instead of the sequences of each unit."""
+        return self.expansion.problem.sequences == 1
+
+    def _evaluated(self, t: int, units: Tensor) -> Tensor:
+        """Return which of `units` (O, k) are evaluated at step `t`, a boolean tensor (O, k)."""
+        if not self._units_are_sampled:
+            return torch.ones_like(units, dtype=torch.bool)
+        # The same random ranks for all orders, so that orders with equal steps get equal gradients.
+        ranks = np.random.default_rng([self.seed, t]).permutation(self.expansion.problem.units)
+        places = torch.from_numpy(ranks)[units].argsort(dim=1, stable=True).argsort(dim=1)
+        return places < self.size
+
+    def _sampled(self, units: Tensor, theta: Tensor) -> Tensor:
+        """Return the mean gradient (P,) of the subsamples of `units` (n,) at `theta` (P,)."""
+        problem = self.expansion.problem
+        rows = self.run.sequences(units, min(self.size, problem.sequences))
+        problem.meter.add("sequences", len(rows))
+        return gradient(partial(problem.sample_loss, rows=rows), theta)
+
+    def _shares(self, evaluated: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return the factor of each unit's residual in the gradient of its step, (O, k)."""
+        shares = torch.full(evaluated.shape, 1 / evaluated.shape[1], dtype=dtype)
+        if self._units_are_sampled:  # the residual is the whole gradient, so it is also subtracted
+            shares -= evaluated.to(dtype) / self.size
+        return shares

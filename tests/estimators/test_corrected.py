@@ -1,0 +1,208 @@
+"""`corrected` is exact for whole units and along the known run, and unbiased over the draw."""
+
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+import torch
+
+from problems import (
+    HORIZON,
+    KINDS,
+    Polynomial,
+    ignore,
+    language_problem,
+    optimizer_config,
+    relative_error,
+    torch_states,
+    warm_state,
+)
+from trainorder.estimators.corrected import Corrected
+from trainorder.expansion.expansion import Expansion
+from trainorder.expansion.known_run import KnownRun
+from trainorder.expansion.path import StoredPath, write_path
+from trainorder.numerics.rows import Rows
+from trainorder.storage.sealed_hdf5 import opened
+from trainorder.training.optimizer import build_optimizer
+
+UNITS = 6
+OPTIMIZERS = {**KINDS, "adamw, clipped": {"gradient_clip": 0.5}}
+RUNS = {  # schedules of known runs, and other orders of the same shape
+    "one unit a step": (
+        [[0], [1], [2], [3], [4], [5]],
+        [[[5], [2], [0], [4], [1], [3]], [[3]] * 6],
+    ),
+    "two units a step": (
+        [[0, 1], [2, 3], [4, 5]],
+        [[[5, 2], [0, 4], [1, 3]], [[2, 2], [0, 4], [5, 3]]],
+    ),
+    "two epochs": (
+        [[0, 1], [2, 3], [4, 5], [1, 0], [5, 3], [2, 4]],
+        [[[5, 2], [0, 4], [1, 3], [3, 5], [0, 1], [2, 4]]],
+    ),
+    "units that the run left out": ([[0], [1], [2], [0]], [[[5], [3], [4], [1]]]),
+}
+
+
+class Case:
+    """A problem, the states of a known run and an expansion about them."""
+
+    def __init__(self, problem, schedule, config, folder):
+        start = problem.start if isinstance(problem, Polynomial) else problem.model.parameters()
+        self.problem, self.config = problem, config
+        self.schedule = np.array(schedule)
+        self.warm = warm_state(problem, start, config)
+        self.states = torch_states(problem, self.warm, self.schedule, config)
+        steps = len(self.schedule)
+        write_path(
+            folder / "path.h5", "k", self.states.__getitem__, steps=steps, anchors=np.arange(steps)
+        )
+        self.file = folder / "path.h5"
+
+    def measured(self, path, size, seed=0):
+        """Return the known run with the residuals of one size."""
+        stored = size if self.problem.sequences > 1 else 0
+        scale = torch.ones(self.problem.size, dtype=torch.float64)
+        return KnownRun.measure(self.problem, path, self.schedule, [stored], scale, seed)
+
+    def replay(self, schedules, size, seed=0):
+        """Return the final parameters of `schedules`, (O, P)."""
+        with opened(self.file, "k", "reference") as file:
+            path = StoredPath(file)
+            expansion = Expansion(
+                self.problem, build_optimizer(self.config, HORIZON), path, table=None
+            )
+            estimator = Corrected(expansion, self.measured(path, size, seed), size, seed)
+            return estimator.replay(torch.tensor(schedules), ignore)
+
+    def truth(self, schedule):
+        """Return the final parameters of torch's own training, (P,)."""
+        return torch_states(self.problem, self.warm, schedule, self.config)[-1].parameters
+
+
+def polynomial(sequences=3, degree=3):
+    return Polynomial(UNITS, degree=degree, sequences=sequences)
+
+
+@pytest.mark.parametrize("changes", OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
+@pytest.mark.parametrize(("run", "orders"), RUNS.values(), ids=RUNS.keys())
+def test_with_whole_units_it_equals_retraining(run, orders, changes, tmp_path):
+    case = Case(polynomial(), run, optimizer_config(learning_rate=0.005, **changes), tmp_path)
+    for row, order in zip(case.replay(orders, size=3), orders, strict=True):
+        error = relative_error(row, case.truth(order))
+        assert error < 1e-9, f"error {error:.1e} against torch's retraining"
+
+
+def test_with_whole_units_of_a_language_model_it_equals_retraining(tmp_path):
+    run, orders = RUNS["two units a step"]
+    case = Case(language_problem(UNITS, 3), run, optimizer_config(), tmp_path)
+    for row, order in zip(case.replay(orders, size=3), orders, strict=True):
+        assert relative_error(row, case.truth(order)) < 1e-9
+
+
+@pytest.mark.parametrize("sequences", [1, 3])
+@pytest.mark.parametrize("changes", OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
+@pytest.mark.parametrize("run", [run for run, _ in RUNS.values()], ids=RUNS.keys())
+def test_the_order_of_the_known_run_is_exact(run, changes, sequences, tmp_path):
+    config = optimizer_config(learning_rate=0.005, weight_decay=0.1, **changes)
+    case = Case(polynomial(sequences), run, config, tmp_path)
+    [end] = case.replay([run], size=1)
+    error = relative_error(end, case.states[-1].parameters)
+    assert error < 1e-8, f"error {error:.1e}: the residuals are not those of the run's own states"
+
+
+@pytest.mark.parametrize("sequences", [1, 3])
+def test_another_order_is_not_exact_with_a_part_of_the_sequences(sequences, tmp_path):
+    run, [order, _] = RUNS["two units a step"]
+    case = Case(polynomial(sequences), run, optimizer_config(learning_rate=0.02), tmp_path)
+    error = relative_error(case.replay([order], size=1)[0], case.truth(order))
+    assert error > 1e-6, "the subsamples were whole units, so the other tests prove nothing"
+
+
+def test_units_of_one_sequence_are_exact_if_all_units_of_a_step_are_evaluated(tmp_path):
+    run, orders = RUNS["two units a step"]
+    case = Case(polynomial(sequences=1), run, optimizer_config(learning_rate=0.02), tmp_path)
+    for row, order in zip(case.replay(orders, size=2), orders, strict=True):
+        assert relative_error(row, case.truth(order)) < 1e-9
+
+
+def test_on_a_quadratic_it_is_unbiased_over_all_draws(tmp_path, monkeypatch):
+    # With SGD on quadratic losses, and each unit at one step, the end of the run is multilinear in
+    # the independent errors of the units' curvatures. Their means are zero, so that of the end is.
+    problem = Polynomial(3, degree=2, sequences=3)
+    config = optimizer_config(learning_rate=0.02, **KINDS["sgd with momentum"])
+    case = Case(problem, [[0], [1], [2]], config, tmp_path)
+    order = [[2], [0], [1]]
+    ends = []
+    draws = [draw for draw in permutations(range(3)) if draw[1] < draw[2]]  # by the first one
+    for drawn in product(draws, repeat=3):
+        monkeypatch.setattr(
+            "trainorder.expansion.known_run.drawn_sequences",
+            lambda *_, drawn=drawn: np.array(drawn),
+        )
+        ends.append(case.replay([order], size=1)[0])
+    ends, truth = torch.stack(ends), case.truth(order)
+    assert len(ends) == 27
+    assert float(ends.std(0).max()) > 1e-4, "the draw does not matter"
+    error = relative_error(ends.mean(0), truth)
+    assert error < 1e-12, f"the mean over all draws is off by {error:.1e}"
+
+
+def test_the_error_falls_as_the_size_grows(tmp_path):
+    problem = Polynomial(UNITS, size=12, sequences=8, noise=0.6)
+    case = Case(problem, [[u] for u in range(UNITS)], optimizer_config(), tmp_path)
+    rng = np.random.default_rng(0)
+    orders = [rng.permutation(UNITS)[:, None].tolist() for _ in range(8)]
+    truth = torch.stack([case.truth(order) for order in orders])
+    errors = [
+        np.mean([float((case.replay(orders, n, seed) - truth).norm()) for seed in range(4)])
+        for n in (1, 2, 4, 8)
+    ]
+    assert errors[0] > errors[1] > errors[2] > errors[3], errors
+
+
+def test_orders_are_replayed_together_as_alone(tmp_path):
+    run, orders = RUNS["two epochs"]
+    case = Case(polynomial(), run, optimizer_config(), tmp_path)
+    both = case.replay([*orders, run], size=2)
+    for row, order in zip(both, [*orders, run], strict=True):
+        assert torch.equal(row, case.replay([order], size=2)[0])
+
+
+def test_of_two_visits_the_nearer_one_counts_more(tmp_path):
+    run, _ = RUNS["two epochs"]
+    case = Case(polynomial(), run, optimizer_config(learning_rate=0.05), tmp_path)
+    with opened(case.file, "k", "reference") as file:
+        known = case.measured(StoredPath(file), size=1)
+    near = case.states[1].parameters[None]
+    visits, weights = known.visits_near(torch.tensor([[2]]), near)
+    assert known.steps[visits[0, 0]].tolist() == [1, 5]
+    assert weights[0, 0].tolist() == [1, 0], "the point of the visit itself has not all the weight"
+
+
+def test_stored_residuals_have_the_error_of_their_codes(tmp_path):
+    case = Case(polynomial(), RUNS["one unit a step"][0], optimizer_config(), tmp_path)
+    with opened(case.file, "k", "reference") as file:
+        path = StoredPath(file)
+        scale = torch.full((case.problem.size,), 2.0, dtype=torch.float64)
+        known = KnownRun.measure(case.problem, path, case.schedule, [1, 2], scale, seed=3)
+    known.save(tmp_path / "residuals.h5", "k")
+    for size in (1, 2):
+        loaded = KnownRun.load(tmp_path / "residuals.h5", "k", size)
+        exact, [stored] = known.residuals[size].tensor, loaded.residuals.values()
+        limit = exact.abs().amax(1, keepdim=True) / 127 / 2 * 1.001
+        assert ((stored.tensor - exact).abs() <= limit).all()
+        assert isinstance(stored, Rows)
+        for name in ("steps", "units", "drawn"):
+            assert np.array_equal(getattr(loaded, name), getattr(known, name)), name
+        assert torch.equal(loaded.points, known.points)
+        assert torch.equal(loaded.scale, known.scale)
+
+
+def test_each_sequence_is_differentiated_once(tmp_path):
+    case = Case(polynomial(4), RUNS["two units a step"][0], optimizer_config(), tmp_path)
+    before = case.problem.meter.counts["sequences"]
+    with opened(case.file, "k", "reference") as file:
+        scale = torch.ones(case.problem.size, dtype=torch.float64)
+        KnownRun.measure(case.problem, StoredPath(file), case.schedule, [1, 2, 4], scale, 0)
+    assert case.problem.meter.counts["sequences"] - before == UNITS * 4
