@@ -7,7 +7,8 @@ PIP := $(ENV)/bin/python -m pip --disable-pip-version-check
 
 export PATH := $(CURDIR)/$(ENV)/bin:$(PATH)
 
-.PHONY: help env study test check test-slurm slurm lint docs bench sweep regime ablate applications clean
+.PHONY: help env study test check test-slurm slurm lint docs bench sweep regime ablate \
+  transfer applications clean
 
 help:
 	@echo "make env           install everything into $(ENV); the other targets do this first"
@@ -20,6 +21,7 @@ help:
 	@echo "make bench         the benchmark studies, their tables and timings (2 hours; can be resumed)"
 	@echo "make sweep         find the best learning rate"
 	@echo "make regime        accuracy by training regime; make ablate: by part of the estimators"
+	@echo "make transfer      the estimator of one known run on other seeds, windows, batches, schedules (1 hour)"
 	@echo "make applications  searched orders and position maps in seven trainings (over 1 hour)"
 	@echo "make clean         remove the environment and caches, and keep the results"
 
@@ -77,6 +79,9 @@ regime: env
 
 ablate: env
 	python -m bench.regime --ablation $(ARGS)
+
+transfer: env
+	python -m bench.transfer $(ARGS)
 
 applications: env
 	python -m bench.applications $(ARGS)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from bench.studies import FOLDER, Study, environment, run, say
@@ -10,8 +11,8 @@ from trainorder.evaluation.results import Results
 from trainorder.storage.formats import read_json, write_json
 
 SCRIPTS = (
-    *("corpus", "warm", "orders", "reference", "table", "clusters", "barycentre", "curvature"),
-    *("reduced", "manifest", "truth", "estimate", "predict", "validate"),
+    *("corpus", "warm", "orders", "reference", "table", "residuals", "clusters", "barycentre"),
+    *("curvature", "reduced", "manifest", "truth", "estimate", "predict", "validate"),
 )
 
 
@@ -33,6 +34,11 @@ class Cell:
     cores: int = 0
 
 
+def finished(grid: str, cells: Sequence[Cell]) -> list[dict[str, Any]]:
+    """Return the records of the cells that were measured with their present configuration."""
+    return [_record(grid, cell) for cell in cells if _is_measured(grid, cell)]
+
+
 def measured(grid: str, cells: Sequence[Cell], cores: int | None) -> list[dict[str, Any]]:
     """Return the record of each cell, measured now or cached.
 
@@ -42,16 +48,27 @@ def measured(grid: str, cells: Sequence[Cell], cores: int | None) -> list[dict[s
         UserError: a study failed, but not because training diverged.
 
     """
-    records = []
     for number, cell in enumerate(cells, start=1):
-        kept, key = FOLDER / grid / f"{cell.study.name}.json", cell.study.key(SCRIPTS)
-        if not kept.is_file() or read_json(kept)["key"] != key:
+        if not _is_measured(grid, cell):
             say(f"{number} of {len(cells)}: {cell.label}")
             limit = min(cores, cell.cores) if cores and cell.cores else cores or cell.cores or None
-            write_json(kept, {"key": key, "cell": _measure(cell.study, limit)})
-        record = read_json(kept)["cell"]
-        records.append({"label": cell.label, "values": dict(cell.values), **record})
-    return records
+            record = {"key": cell.study.key(SCRIPTS), "cell": _measure(cell.study, limit)}
+            write_json(_kept(grid, cell), record)
+    return [_record(grid, cell) for cell in cells]
+
+
+def _kept(grid: str, cell: Cell) -> Path:
+    return FOLDER / grid / f"{cell.study.name}.json"
+
+
+def _is_measured(grid: str, cell: Cell) -> bool:
+    kept = _kept(grid, cell)
+    return kept.is_file() and read_json(kept)["key"] == cell.study.key(SCRIPTS)
+
+
+def _record(grid: str, cell: Cell) -> dict[str, Any]:
+    record = read_json(_kept(grid, cell))["cell"]
+    return {"label": cell.label, "values": dict(cell.values), **record}
 
 
 def _measure(study: Study, cores: int | None) -> dict[str, Any]:
@@ -89,6 +106,7 @@ def _entry(score: Mapping[str, Any]) -> dict[str, Any]:
         "calibration_order_lds": score["order_lds"]["heldout"]["calibration"],
         "relative_error": score["relative_error"]["heldout"]["random"],
         "parameter_error": score["parameter_error"]["random"],
+        "coverage": score["coverage"]["heldout"]["random"],
         "diverged": score["diverged"]["count"],
         "verdict": score["verdict"],
         "precompute_retrainings": cost["precompute_retrainings"],
