@@ -105,6 +105,7 @@ def _entry(score: Mapping[str, Any]) -> dict[str, Any]:
         "order_lds": score["order_lds"]["heldout"]["random"],
         "calibration_order_lds": score["order_lds"]["heldout"]["calibration"],
         "relative_error": score["relative_error"]["heldout"]["random"],
+        "raw_relative_error": score["raw_relative_error"]["heldout"]["random"],
         "parameter_error": score["parameter_error"]["random"],
         "coverage": score["coverage"]["heldout"]["random"],
         "diverged": score["diverged"]["count"],

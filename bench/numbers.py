@@ -57,9 +57,9 @@ def mean_of(values: Iterable[float | None]) -> float | None:
 
 
 def pairs(results: Results, estimator: str, metric: str) -> tuple[Floats, Floats]:
-    """Return estimated and true metric of the random orders, (n,) each."""
+    """Return raw estimated and true metric of the random orders, (n,) each."""
     points = [p for p in results.points(estimator, metric) if p.split == "random"]
-    return np.array([p.estimated for p in points]), np.array([p.true for p in points])
+    return np.array([p.raw for p in points]), np.array([p.true for p in points])
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,12 @@ def covered(results: Results, estimator: str, stream: int) -> Drawn:
     """
     inside = []
     for metric in results.metrics:
-        radius = results.score(estimator)["interval_radius"][metric]
-        if radius is None:
+        recalibration = results.recalibration(estimator, metric)
+        if recalibration.rank is None:
             return Drawn(None, np.full(RESAMPLES, np.nan), 0)
-        estimated, true = pairs(results, estimator, metric)
-        with np.errstate(invalid="ignore"):
-            inside.append(np.abs(estimated - true) <= radius)
+        raw, true = pairs(results, estimator, metric)
+        _, low, high = recalibration.estimates(raw).T
+        inside.append((low <= true) & (true <= high))
     shares = np.mean(inside, axis=0)
     index = np.random.default_rng(stream).integers(len(shares), size=(RESAMPLES, len(shares)))
     return Drawn(float(shares.mean()), shares[index].mean(1), len(shares) * len(inside))

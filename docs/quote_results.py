@@ -7,14 +7,12 @@ python docs/quote_results.py --applications     # `make applications`, from docs
 
 import json
 import shutil
-import statistics
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from trainorder.config.config_hash import config_text
-from trainorder.evaluation.results import Results
 
 DOCS = Path(__file__).parent
 TOP = DOCS.parent
@@ -100,21 +98,6 @@ def all_estimators(validation: Mapping[str, Any]) -> str:
     return table([*head, "precompute", "per order", "verdict"], rows)
 
 
-def error_of_the_mean(results: Path, name: str) -> float:
-    """Return the error of an estimator over that of the mean of the calibration orders.
-
-    The relative error of `validation.json` takes the loss of the reference order instead of the
-    mean, which is easier to beat where that loss is far from the mean.
-    """
-    study = Results.read(results)
-    truth = {order: values["heldout"] for order, values in study.truth.items()}
-    estimates = {order: values["heldout"] for order, values in study.estimates[name].items()}
-    mean = statistics.fmean(truth[o] for o in truth if study.split(o) == "calibration")
-    orders = [order for order in estimates if study.split(order) == "random"]
-    error = sum(abs(estimates[order] - truth[order]) for order in orders)
-    return error / sum(abs(mean - truth[order]) for order in orders)
-
-
 def source(validation: Mapping[str, Any]) -> str:
     """Return the line with the study, its configuration and the spread of the truth."""
     provenance, spread = validation["provenance"], validation["spread"]["heldout"]["random"]
@@ -151,11 +134,7 @@ def quote_study(results: Path) -> None:
     """Quote a study in the README and on the page about estimators, and copy its figure."""
     validation = json.loads((results / "validation.json").read_text(encoding="utf-8"))
     shutil.copyfile(results / "figures" / FIGURE, DOCS / "figures" / FIGURE)
-    against_mean = (
-        f"Against the mean of the calibration orders, the relative error of `{DEFAULT}` is "
-        f"{number(error_of_the_mean(results, DEFAULT))}."
-    )
-    parts = [front_page(validation), f"{source(validation)} {against_mean}"]
+    parts = [front_page(validation), source(validation)]
     between(TOP / "README.md", "results", "\n\n".join(parts))
     parts = [all_estimators(validation), source(validation), measured_on(validation)]
     between(DOCS / "choose_estimator.md", "estimators", "\n\n".join(parts))

@@ -6,9 +6,15 @@ from pathlib import Path
 from trainorder.config.estimator_names import SCREENING, SEARCH_ESTIMATORS
 from trainorder.config.sections import CurriculumConfig
 from trainorder.curriculum.candidates import SEARCHED
-from trainorder.curriculum.gains import Compute, compare, objective_radius, true_objective
+from trainorder.curriculum.gains import (
+    Compute,
+    compare,
+    objective_recalibration,
+    true_objective,
+)
 from trainorder.curriculum.objective import Objective
 from trainorder.evaluation.outcomes import read_truth
+from trainorder.evaluation.recalibration import Recalibration
 from trainorder.evaluation.results import Results
 from trainorder.storage.formats import read_json, write_json
 from trainorder.workflow.job import Job, run
@@ -36,7 +42,7 @@ def main(job: Job) -> None:
         [*candidates["orders"], *candidates["others"]],
         true,
         [record["name"] for record in random],
-        _radii(config, objective, results, calibration, p["coverage"]),
+        _recalibrations(config, objective, results, calibration, p["coverage"]),
         _compute(job, results, len(searched)),
     )
     write_json(
@@ -61,22 +67,22 @@ def main(job: Job) -> None:
     write_json(job.output["winners"], {"orders": winners})
 
 
-def _radii(
+def _recalibrations(
     config: CurriculumConfig,
     objective: Objective,
     results: Results,
     calibration: Sequence[str],
     coverage: float,
-) -> dict[str, float | None]:
-    """Return the radius of each estimator's intervals; None for an objective along the window."""
+) -> dict[str, Recalibration]:
+    """Return the recalibration of each estimator, which an objective along the window has not."""
     if config.readouts != 1:
-        return dict.fromkeys(SEARCH_ESTIMATORS)
+        return dict.fromkeys(SEARCH_ESTIMATORS, Recalibration())
     return {
-        name: objective_radius(
+        name: objective_recalibration(
             objective,
             results.metrics,
             results.truth,
-            results.estimates[name],
+            results.raw[name],
             calibration,
             coverage,
         )

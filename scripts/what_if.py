@@ -13,7 +13,7 @@ from trainorder.storage.formats import write_csv
 from trainorder.study import Estimate, Study
 from trainorder.workflow.job import Job, run
 
-HEADER = ("estimator", "verdict", "order", "metric", "value", "low", "high", "beyond")
+HEADER = ("estimator", "verdict", "order", "metric", "raw", "value", "low", "high", "beyond")
 
 
 def main(job: Job) -> None:
@@ -34,7 +34,7 @@ def rows(estimates: Sequence[Estimate]) -> Iterator[Sequence[Any]]:
             beyond = None if value.beyond is None else int(value.beyond)
             yield (
                 *(estimate.estimator, estimate.verdict, estimate.order, metric),
-                *(value.value, value.low, value.high, beyond),
+                *(value.raw, value.value, value.low, value.high, beyond),
             )
 
 

@@ -20,7 +20,8 @@ from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.data.metrics import metric_names
 from trainorder.errors import UserError
 from trainorder.estimators.open_estimator import opened_estimator
-from trainorder.evaluation.conformal_intervals import interval_ends, is_beyond
+from trainorder.evaluation.calibrated_range import is_beyond
+from trainorder.evaluation.recalibration import Recalibration
 from trainorder.evaluation.replaying import BATCH_NUMBERS
 from trainorder.evaluation.result_files import CHECKSUMS
 from trainorder.evaluation.results import Results
@@ -47,14 +48,16 @@ class Value:
     """An estimated metric, in nats per token.
 
     Attributes:
-        value: the estimate.
+        raw: what the estimator gives.
+        value: the estimate: `raw`, recalibrated on the calibration orders.
         low: lower end of the prediction interval; None without calibration.
         high: upper end of the prediction interval; None without calibration.
-        beyond: whether the estimate is outside the range of the calibration orders; None without
+        beyond: whether `raw` is outside the range of the calibration orders; None without
             calibration.
 
     """
 
+    raw: float
     value: float
     low: float | None
     high: float | None
@@ -278,10 +281,13 @@ class Study:
             return
         config = self._config(estimator or self.default_estimator)
         score = self.results.score(config.name)
-        radii, ranges = score["interval_radius"], score["calibrated_range"]
+        ranges = score["calibrated_range"]
+        recalibrations = {
+            name: self.results.recalibration(config.name, name) for name in self.metrics
+        }
         for order, (metrics, theta) in zip(checked, self._ends(config, checked), strict=True):
             values = {
-                name: _value(float(value), radii[name], ranges[name])
+                name: _value(float(value), recalibrations[name], ranges[name])
                 for name, value in zip(metric_names(self.problem.goals), metrics, strict=True)
             }
             yield Estimate(
@@ -434,6 +440,6 @@ class Study:
         return matches[0]
 
 
-def _value(value: float, radius: float | None, limits: Sequence[float] | None) -> Value:
-    beyond = is_beyond(value, limits) if limits is not None else None
-    return Value(value, *interval_ends(value, radius), beyond)
+def _value(raw: float, recalibration: Recalibration, limits: Sequence[float] | None) -> Value:
+    beyond = is_beyond(raw, limits) if limits is not None else None
+    return Value(raw, *recalibration.estimate(raw), beyond)

@@ -63,12 +63,12 @@ def test_the_choice_does_not_use_random_orders(one):
             good = 1.0 if name in ("order0@reference", "reduced@barycentre") else -1.0
             for metric in score["order_lds"]:
                 score["order_lds"][metric]["random"] = {"value": good, "low": good, "high": good}
-            for field in ("mae", "bias", "relative_error", "coverage"):
+            for field in ("mae", "bias", "relative_error", "raw_relative_error", "coverage"):
                 score[field] = None
 
     changed = with_scores(one["seed0"], reverse_random)
     without_random = dataclasses.replace(
-        changed, truth={}, estimates={}, flagged={}, trajectories={}
+        changed, truth={}, estimates={}, raw={}, flagged={}, trajectories={}
     )
     assert (
         best_within({"s": without_random}, 1 / 20),
@@ -107,7 +107,7 @@ def test_the_rank_of_one_metric_is_that_of_validation(seeds):
     assert drawn.value == pytest.approx(expected["value"])
     assert drawn.n == expected["n"]
     points = [p for p in results.points("nystrom@barycentre") if p.split == "random"]
-    x, y = ([getattr(p, side) for p in points] for side in ("estimated", "true"))
+    x, y = ([getattr(p, side) for p in points] for side in ("raw", "true"))
     again = bootstrap_rank_correlation(x, y, 2000, 0.95, 7)
     assert (drawn.number().low, drawn.number().high) == pytest.approx((again.low, again.high))
 
@@ -174,13 +174,13 @@ def test_the_interval_of_the_mean_is_narrower_than_that_of_a_seed(all_rows):
 def test_the_chosen_estimator_is_reported_even_if_another_one_is_better(one):
     points = {"order0@barycentre": 1.0, "nystrom@barycentre": None}
     truth = one["seed0"].truth
-    estimates = dict(one["seed0"].estimates)
+    raw = dict(one["seed0"].raw)
     for name, scale in points.items():  # order0 is perfect on random orders, nystrom the reverse
-        estimates[name] = {
+        raw[name] = {
             order: {metric: (x if scale else -x) for metric, x in truth[order].items()}
-            for order in estimates[name]
+            for order in raw[name]
         }
-    changed = dataclasses.replace(one["seed0"], estimates=estimates)
+    changed = dataclasses.replace(one["seed0"], raw=raw)
     row = rows.all_rows({"s": changed}, {}, "steps64", None)[0]
     assert row.estimator == "nystrom@barycentre"
     assert row.mean.value == pytest.approx(-1)

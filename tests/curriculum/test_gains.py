@@ -9,11 +9,12 @@ from trainorder.curriculum.gains import (
     Compute,
     compare,
     expected_best,
-    objective_radius,
+    objective_recalibration,
     true_objective,
 )
 from trainorder.curriculum.objective import Objective
 from trainorder.evaluation.outcomes import Outcomes
+from trainorder.evaluation.recalibration import Recalibration
 
 RANDOM = {f"random-{i}": value for i, value in enumerate([5.0, 3.0, 4.0, 6.0])}
 
@@ -44,8 +45,10 @@ def test_more_draws_than_values_give_the_best_value():
 
 
 def comparison(**changes):
+    recalibration = Recalibration.fitted([*range(9)], [2 * x + 1 for x in range(9)], 0.9)
     compute = Compute(1.0, 0.2, 1)
-    return compare(CANDIDATES, TRUE, list(RANDOM), {"expensive": 0.5, **changes}, compute)
+    recalibrations = {"expensive": recalibration, **changes}
+    return compare(CANDIDATES, TRUE, list(RANDOM), recalibrations, compute)
 
 
 def test_retraining_decides_who_wins():
@@ -71,10 +74,13 @@ def test_compute_counts_precompute_search_and_retraining():
 
 def test_every_retrained_order_has_estimate_and_truth():
     orders = {order["name"]: order for order in comparison()["orders"]}
-    assert orders["genetic"]["estimates"]["expensive"] == {"value": 1.0, "low": 0.5, "high": 1.5}
+    assert orders["genetic"]["estimates"]["expensive"] == pytest.approx(
+        {"raw": 1.0, "value": 3.0, "low": 3.0, "high": 3.0}
+    ), "not recalibrated"
     assert orders["genetic"]["true"] == 2.5
     assert orders["assignment"]["true"] is None
-    assert comparison(expensive=None)["orders"][0]["estimates"]["expensive"]["low"] is None
+    unknown = comparison(expensive=Recalibration())["orders"][0]["estimates"]["expensive"]
+    assert unknown == {"raw": 1.0, "value": 1.0, "low": None, "high": None}
 
 
 def test_the_objective_is_averaged_over_the_readouts():
@@ -84,10 +90,23 @@ def test_the_objective_is_averaged_over_the_readouts():
     assert true_objective(Objective({"heldout": 2.0}), truth) == {"a": 4.0}
 
 
-def test_the_radius_is_that_of_the_objective_not_of_its_parts():
-    metrics = ["heldout", "heldout/x"]
-    truth = {f"c{i}": {"heldout": 0.0, "heldout/x": 0.0} for i in range(9)}
-    estimates = {name: {"heldout": 1.0, "heldout/x": -1.0} for name in truth}
+def test_the_objective_is_recalibrated_as_a_whole_not_its_parts():
+    metrics, rng = ["heldout", "heldout/x"], np.random.default_rng(0)
+    names = [f"c{i}" for i in range(9)]
+    values = rng.standard_normal((9, 2))
+    errors = 5 * rng.standard_normal(9)
+    truth = {
+        n: dict(zip(metrics, v.tolist(), strict=True)) for n, v in zip(names, values, strict=True)
+    }
+    raw = {  # errors of the parts cancel in the sum
+        name: {"heldout": value["heldout"] + error, "heldout/x": value["heldout/x"] - error}
+        for (name, value), error in zip(truth.items(), errors, strict=True)
+    }
     objective = Objective({"heldout": 1.0, "heldout/x": 1.0})
-    assert objective_radius(objective, metrics, truth, estimates, [*truth, "unknown"], 0.9) == 0.0
-    assert objective_radius(objective, metrics, truth, {}, list(truth), 0.9) is None
+
+    def fitted(raw):
+        return objective_recalibration(objective, metrics, truth, raw, [*names, "unknown"], 0.9)
+
+    assert fitted(raw).slope == pytest.approx(1)
+    assert fitted(raw).estimate(7.0) == pytest.approx((7.0, 7.0, 7.0))
+    assert fitted({}) == Recalibration()

@@ -11,7 +11,7 @@ from scipy import stats
 
 import synthetic
 from trainorder.errors import UserError
-from trainorder.evaluation.conformal_intervals import calibrated_range, conformal_radius, is_beyond
+from trainorder.evaluation.recalibration import Recalibration
 from trainorder.evaluation.scores import divergence_threshold
 from trainorder.numerics.resampling import binomial_share
 from trainorder.storage.formats import read_json
@@ -34,13 +34,13 @@ def rows(path):
         return list(csv.DictReader(handle))
 
 
-def table(study, estimator, metric="heldout"):
+def table(study, estimator, metric="heldout", column="value"):
     """Return estimated and true values by order, read from the CSV files."""
     true = {
         r["order"]: float(r["value"]) for r in rows(study.outputs.truth) if r["metric"] == metric
     }
     estimated = {
-        r["order"]: float(r["value"])
+        r["order"]: float(r[column])
         for r in rows(study.outputs.estimates)
         if r["estimator"] == estimator and r["metric"] == metric
     }
@@ -51,7 +51,7 @@ def test_the_rank_correlation_is_computed_from_the_written_values(validated):
     study, summary = validated
     for estimator in ("order0@reference", "taylor1@barycentre"):
         for metric in synthetic.METRICS:
-            estimated, true = table(study, estimator, metric)
+            estimated, true = table(study, estimator, metric, "raw")
             names = [name for name in estimated if name.startswith("random-")]
             expected = stats.spearmanr([estimated[n] for n in names], [true[n] for n in names])
             score = summary["estimators"][estimator]["order_lds"][metric]["random"]
@@ -65,21 +65,59 @@ def test_the_rank_correlation_is_computed_from_the_written_values(validated):
 def test_errors_are_computed_from_the_written_values(validated):
     study, summary = validated
     estimated, true = table(study, "taylor1@reference")
-    names = [name for name in estimated if name.startswith("random-")]
-    error = np.array([estimated[n] - true[n] for n in names])
-    effect = np.array([true[n] - true["reference"] for n in names])
+    raw, _ = table(study, "taylor1@reference", column="raw")
     score = summary["estimators"]["taylor1@reference"]
-    assert score["mae"]["heldout"]["random"] == pytest.approx(np.abs(error).mean())
-    assert score["bias"]["heldout"]["random"] == pytest.approx(error.mean())
-    assert score["relative_error"]["heldout"]["random"] == pytest.approx(
-        np.abs(error).mean() / np.abs(effect).mean()
-    )
+    calibration = [name for name in true if name.startswith("calibration-")]
+    for split in ("random", "calibration"):
+        names = [name for name in estimated if name.startswith(split)]
+        error = np.array([estimated[n] - true[n] for n in names])
+        raw_error = np.array([raw[n] - true[n] for n in names])
+        no_effect = [np.mean([true[c] for c in calibration if c != n]) for n in names]
+        effect = np.abs(np.array(no_effect) - [true[n] for n in names]).mean()
+        assert score["mae"]["heldout"][split] == pytest.approx(np.abs(error).mean())
+        assert score["bias"]["heldout"][split] == pytest.approx(error.mean(), abs=1e-12)
+        assert score["relative_error"]["heldout"][split] == pytest.approx(
+            np.abs(error).mean() / effect
+        ), f"{split}: not over the error of the mean of the other calibration orders"
+        assert score["raw_relative_error"]["heldout"][split] == pytest.approx(
+            np.abs(raw_error).mean() / effect
+        )
+
+
+def test_written_estimates_are_recalibrated_on_the_calibration_orders(validated):
+    study, summary = validated
+    for metric in synthetic.METRICS:
+        estimated, true = table(study, "order0@reference", metric)
+        raw, _ = table(study, "order0@reference", metric, "raw")
+        names = [name for name in estimated if name.startswith("calibration-")]
+        x, y = (np.array([values[n] for n in names]) for values in (raw, true))
+        fitted = Recalibration.fitted(x, y, 0.9)
+        record = summary["estimators"]["order0@reference"]["recalibration"][metric]
+        assert record == fitted.record(), "fitted on other orders or on another metric"
+        for order, value in estimated.items():
+            if order in names:
+                others = np.arange(len(names)) != names.index(order)
+                fitted_without = Recalibration.fitted(x[others], y[others], 0.9)
+                expected = fitted_without.estimate(raw[order]).value
+            else:
+                expected = fitted.estimate(raw[order]).value
+            assert value == pytest.approx(expected, abs=1e-12), order
+
+
+def test_an_uncalibrated_estimator_is_not_recalibrated(validated):
+    study, summary = validated
+    for metric in synthetic.METRICS:
+        estimated, _ = table(study, "taylor2@barycentre", metric)
+        assert estimated == table(study, "taylor2@barycentre", metric, "raw")[0]
+        score = summary["estimators"]["taylor2@barycentre"]
+        assert score["relative_error"] == score["raw_relative_error"]
 
 
 def test_predicting_a_constant_has_relative_error_one_and_no_rank(validated):
     score = validated[1]["estimators"]["constant@reference"]
     assert score["order_lds"]["heldout"]["random"]["value"] is None
-    assert score["relative_error"]["heldout"]["random"] == pytest.approx(1.0)
+    for split in ("calibration", "random", "structured"):
+        assert score["relative_error"]["heldout"][split] == pytest.approx(1.0)
     assert score["parameter_error"]["random"]["mean"] == pytest.approx(1.0, rel=1e-5)
     assert score["verdict"] == "not trusted"
     assert "the same for all" in score["verdict_reason"]
@@ -94,7 +132,7 @@ def test_parameter_error_is_relative_to_the_displacement_from_the_reference(vali
 def test_diverged_orders_are_counted_and_kept(validated):
     study, summary = validated
     score = summary["estimators"]["fut-unguarded@reference"]
-    estimated, _ = table(study, "fut-unguarded@reference")
+    estimated, _ = table(study, "fut-unguarded@reference", column="raw")
     assert len(estimated) == 75, "a diverged order was dropped from estimates.csv"
     assert any(not math.isfinite(value) for value in estimated.values()), "a NaN was replaced"
     assert score["diverged"]["count"] == len(score["diverged"]["orders"]) == 74
@@ -103,20 +141,28 @@ def test_diverged_orders_are_counted_and_kept(validated):
     assert score["verdict"] == "not trusted"
     partly = summary["estimators"]["fut++@reference"]["diverged"]["orders"]
     limit = divergence_threshold(synthetic.VOCABULARY)
-    assert partly == [n for n, v in table(study, "fut++@reference")[0].items() if v > limit]
+    raw, _ = table(study, "fut++@reference", column="raw")
+    assert partly == [n for n, v in raw.items() if v > limit]
 
 
 def test_intervals_come_from_the_calibration_orders_of_the_same_metric(validated):
     study, summary = validated
     for metric in synthetic.METRICS:
-        estimated, true = table(study, "taylor1@reference", metric)
-        residuals = [estimated[n] - true[n] for n in estimated if n.startswith("calibration")]
-        radius = conformal_radius(residuals, 0.9)
+        raw, true = table(study, "taylor1@reference", metric, "raw")
         score = summary["estimators"]["taylor1@reference"]
-        assert score["interval_radius"][metric] == pytest.approx(radius)
-        inside = [
-            abs(estimated[n] - true[n]) <= radius for n in estimated if n.startswith("random-")
-        ]
+        fitted = Recalibration.from_record(score["recalibration"][metric])
+        inside = []
+        for row in rows(study.outputs.estimates):
+            order = row["order"]
+            if (row["estimator"], row["metric"]) != ("taylor1@reference", metric):
+                continue
+            if order.startswith("calibration"):
+                assert row["low"] == row["high"] == "", "an interval that contains its own truth"
+                continue
+            ends = float(row["low"]), float(row["high"])
+            assert ends == pytest.approx(fitted.estimate(raw[order])[1:], abs=1e-12)
+            if order.startswith("random-"):
+                inside.append(ends[0] <= true[order] <= ends[1])
         share = binomial_share(sum(inside), len(inside), 0.95)
         assert score["coverage"][metric]["random"] == share._asdict()
         assert share.low < share.value <= share.high
@@ -124,16 +170,6 @@ def test_intervals_come_from_the_calibration_orders_of_the_same_metric(validated
         if row["estimator"].startswith("taylor2"):
             assert row["low"] == row["high"] == "", "an interval without calibration orders"
     assert "calibration" not in score["coverage"]["heldout"], "coverage on its own calibration"
-
-
-def test_the_calibrated_range_is_that_of_the_calibration_estimates_and_their_radius():
-    assert calibrated_range(np.array([4.0, 4.2, 4.1]), 0.05) == pytest.approx([3.95, 4.25])
-    assert calibrated_range(np.array([4.0, np.nan]), 0.05) is None
-    assert calibrated_range(np.array([4.0]), None) is None
-    assert [is_beyond(x, [3.95, 4.25]) for x in (3.95, 4.25, 3.9, np.nan, np.inf)] == [
-        *[False, False],
-        *[True, True, True],
-    ]
 
 
 def test_estimates_beyond_the_calibrated_range_are_flagged_and_counted(validated):
@@ -144,10 +180,14 @@ def test_estimates_beyond_the_calibrated_range_are_flagged_and_counted(validated
             flags.setdefault(row["estimator"], {})[row["order"]] = row["beyond"]
     score = summary["estimators"]["order0@barycentre"]
     low, high = score["calibrated_range"]["heldout"]
-    for order, value in table(study, "order0@barycentre")[0].items():
+    for order, value in table(study, "order0@barycentre", column="raw")[0].items():
         assert flags["order0@barycentre"][order] == str(int(not low <= value <= high)), order
     counted = score["beyond"]["heldout"]
-    assert counted["structured"] == 3, "sorted and hard-to-easy orders are far off the random ones"
+    for order in ("domain-sorted", "domain-sorted-reversed", "hard-to-easy"):
+        assert flags["order0@barycentre"][order] == "1", f"{order} is far off the random orders"
+    structured = [*synthetic.STRUCTURED, *(f"block-{size}" for size in synthetic.BLOCKS)]
+    flagged = [order for order in structured if flags["order0@barycentre"][order] == "1"]
+    assert counted["structured"] == len(flagged)
     assert counted["calibration"] == 0
     assert set(flags["taylor2@barycentre"].values()) == {""}, "a range without calibration"
     uncalibrated = summary["estimators"]["taylor2@barycentre"]

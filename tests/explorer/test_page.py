@@ -60,7 +60,7 @@ def test_hostile_names_stay_data(results, name):
     hostile = replace(results, validation={**results.validation, "study": name})
     text = page(model, hostile, [name] * 32, {name: [[0]]})
     scripts = Scripts(text).elements
-    assert len(scripts) == 3, "a name opened or closed a script element"
+    assert len(scripts) == 4, "a name opened or closed a script element"
     attributes, data = scripts[0]
     assert attributes["id"] == "record"
     record = json.loads("".join(data))

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from trainorder.evaluation.conformal_intervals import conformal_radius
 from trainorder.numerics.resampling import (
     binomial_share,
     bootstrap_mean,
@@ -77,26 +76,6 @@ def test_bootstrap_mean_agrees_with_the_standard_error():
     assert interval.value == pytest.approx(values.mean())
     assert (interval.high - interval.low) / 2 == pytest.approx(1.96 * values.std() / 20, rel=0.1)
     assert bootstrap_mean([1.0, np.inf, 2.0], 100, 0.95, 0) == (None, None, None, 3)
-
-
-def test_conformal_radius_is_the_documented_order_statistic():
-    residuals = [-9.0, 1, 2, 3, 4, 5, 6, 7, 8]  # (9 + 1) * 0.9 = 9: the largest
-    assert conformal_radius(residuals, 0.9) == 9.0, "the rank or the sign is wrong"
-    assert conformal_radius(residuals, 0.5) == 5.0
-    assert conformal_radius(residuals[:8], 0.9) is None, "eight orders are too few for 90%"
-    assert conformal_radius([], 0.5) is None
-    assert conformal_radius([*residuals[:8], np.nan], 0.9) == np.inf, "a diverged order was dropped"
-
-
-@pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9])
-def test_conformal_interval_covers_exchangeable_orders(coverage):
-    rng = np.random.default_rng(0)
-    covered = []
-    for _ in range(2000):
-        residuals = rng.standard_t(3, 20) + 0.5
-        covered.append(abs(residuals[-1]) <= conformal_radius(residuals[:-1], coverage))
-    share = np.mean(covered)
-    assert coverage - 0.03 <= share <= coverage + 0.05 + 0.03, f"covers {share}, not {coverage}"
 
 
 @pytest.mark.parametrize(("k", "n"), [(9, 10), (45, 48), (24, 48), (0, 5), (5, 5)])

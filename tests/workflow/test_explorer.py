@@ -22,6 +22,7 @@ from problems import (
 from trainorder.curvature.build_reduced_model import build_reduced_model
 from trainorder.curvature.preconditioner_metric import second_moment_scale
 from trainorder.curvature.probe_schedules import probe_schedules
+from trainorder.evaluation.recalibration import Recalibration
 from trainorder.explorer import page as explorer
 from trainorder.study import Study
 
@@ -72,26 +73,31 @@ def state(page):
 
 
 def expected(finished, schedule):
-    """Return the losses that Python computes from the same file, in double precision."""
-    reduced = Study.open(finished.results).reduced
+    """Return the estimates that Python computes from the same files, in double precision."""
+    study = Study.open(finished.results)
+    reduced = study.reduced
     for name, value in vars(reduced).items():
         if isinstance(value, torch.Tensor):
             setattr(reduced, name, value.double())
     losses = reduced.predict(torch.tensor(schedule)[None])[0].tolist()
     mean = sum(losses) / len(losses)
     names = [f"heldout/{goal}" for goal in reduced.goals]
-    return {"heldout": mean, **dict(zip(names, losses, strict=True))}
+    raw = {"heldout": mean, **dict(zip(names, losses, strict=True))}
+    return {
+        metric: study.results.recalibration("reduced@barycentre", metric).estimate(value)
+        for metric, value in raw.items()
+    }
 
 
 def check(page, finished):
     shown, computed = state(page), expected(finished, state(page)["schedule"])
     assert set(shown["estimates"]) == set(computed)
-    for metric, value in computed.items():
-        assert abs(shown["estimates"][metric] - value) < CLOSE, (
+    for metric, estimate in computed.items():
+        assert shown["estimates"][metric] == pytest.approx(estimate._asdict(), abs=CLOSE), (
             f"{metric} differs from the value of Python"
         )
         cell = page.find_element("css selector", f'td[data-metric="{metric}"]')
-        assert cell.text == f"{value:.4f}", f"the table shows a wrong {metric}"
+        assert cell.text == f"{estimate.value:.4f}", f"the table shows a wrong {metric}"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -111,6 +117,19 @@ def test_the_page_replays_each_optimizer_as_python_does(kind, browser, tmp_path)
             script + call, explorer.model_record(reduced), schedule.tolist()
         )
         assert shown == pytest.approx(reduced.predict(schedule[None])[0].tolist(), abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [0, 8, 24])
+def test_the_page_recalibrates_as_python_does(n, browser):
+    rng = np.random.default_rng(n)
+    true = rng.standard_normal(n)
+    fitted = Recalibration.fitted(true + rng.standard_normal(n), true, 0.9)
+    script = (Path(explorer.__file__).parent / "recalibration.js").read_text()
+    call = "return recalibrated(arguments[0], arguments[1]);"
+    browser.get("about:blank")
+    for raw in (-9.0, 0.25, 9.0):
+        shown = browser.execute_script(script + call, fitted.record(), raw)
+        assert shown == pytest.approx(fitted.estimate(raw)._asdict(), abs=1e-12)
 
 
 def test_the_page_opens_on_the_reference_order_without_an_error(page, finished):
@@ -134,7 +153,7 @@ def test_a_drag_moves_a_unit_and_shows_what_python_computes(page, finished):
     flat = [unit for step in before["schedule"] for unit in step]
     flat.insert(4, flat.pop(0))
     assert [unit for step in after["schedule"] for unit in step] == flat
-    assert after["estimates"] != before["estimates"], "the drag changed no number"
+    assert after["raw"] != before["raw"], "the drag changed no number"
     check(page, finished)
 
 
@@ -178,16 +197,16 @@ def notes(page):
         estimates, truth = state(page)["estimates"], record["truth"].get(name)
         for row in page.find_elements("css selector", "#estimates tr"):
             metric = row.find_element("tag name", "th").text
-            radius = record["radius"][metric]
-            missed = bool(truth) and radius is not None
-            missed = missed and abs(truth[metric] - estimates[metric]) > radius + CLOSE
+            low, high = estimates[metric]["low"], estimates[metric]["high"]
+            missed = bool(truth) and low is not None
+            missed = missed and not low - CLOSE <= truth[metric] <= high + CLOSE
             yield "outside the interval" in row.text, missed, f"{name}: {row.text}"
 
 
 def test_a_retrained_value_outside_its_interval_is_marked(browser, finished, tmp_path):
     """Check the page, and a page with intervals that are a thousand times narrower."""
     page = (finished.results / "explorer.html").read_text(encoding="utf-8")
-    narrow = re.sub(r'("radius": ?\{)([^}]*)(\})', shrunk, page)
+    narrow = re.sub(r'("residual": ?\[)([^]]*)(\])', shrunk, page)
     for name, text in (("page", page), ("narrow", narrow)):
         path = tmp_path / f"{name}.html"
         path.write_text(text, encoding="utf-8")

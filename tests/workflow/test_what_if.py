@@ -42,8 +42,9 @@ def test_the_table_contains_the_estimates_of_the_python_interface(estimated):
         expected = study.estimate(order)
         for metric, value in expected.values.items():
             row = row_of[order.name, metric]
-            numbers = [float(row[name]) for name in ("value", "low", "high")]
-            assert numbers == pytest.approx([value.value, value.low, value.high], abs=1e-6)
+            numbers = [float(row[name]) for name in ("raw", "value", "low", "high")]
+            expected_numbers = [value.raw, value.value, value.low, value.high]
+            assert numbers == pytest.approx(expected_numbers, abs=1e-6)
             assert row["beyond"] == str(int(value.beyond))
             assert (row["estimator"], row["verdict"]) == (expected.estimator, expected.verdict)
 

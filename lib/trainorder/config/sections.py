@@ -547,7 +547,7 @@ class ValidationConfig:
     confidence: Probability = 0.95
     """Confidence of the bootstrap intervals."""
     coverage: Probability = 0.9
-    """Coverage of the conformal intervals."""
+    """Coverage of the prediction intervals."""
 
 
 @dataclass(frozen=True, config=CLOSED)

@@ -9,8 +9,8 @@ import numpy as np
 
 from trainorder.curriculum.candidates import FIELD, SEARCHED
 from trainorder.curriculum.objective import Objective
-from trainorder.evaluation.conformal_intervals import conformal_radius, interval_ends
 from trainorder.evaluation.outcomes import Outcomes
+from trainorder.evaluation.recalibration import Recalibration
 
 
 @dataclass(frozen=True)
@@ -51,44 +51,44 @@ def true_objective(objective: Objective, truth: Outcomes) -> dict[str, float]:
     return dict(zip(truth.orders, values.tolist(), strict=True))
 
 
-def objective_radius(
+def objective_recalibration(
     objective: Objective,
     metrics: Sequence[str],
     truth: Mapping[str, Mapping[str, float]],
-    estimates: Mapping[str, Mapping[str, float]],
+    raw: Mapping[str, Mapping[str, float]],
     calibration: Sequence[str],
     coverage: float,
-) -> float | None:
-    """Return the split-conformal radius of an estimated objective at the end of the window.
+) -> Recalibration:
+    """Return the recalibration of an estimated objective at the end of the window.
 
     Args:
         objective: objective of the search.
         metrics: metrics of the study.
         truth: true value by order and metric.
-        estimates: values of one estimator by order and metric.
+        raw: raw estimates of one estimator by order and metric.
         calibration: names of the calibration orders; orders without an estimate do not count.
         coverage: probability that the interval aims at, in (0, 1).
 
     Returns:
-        The radius, or None if no calibration order was estimated or they are too few.
+        The recalibration; it changes nothing if the calibration orders are too few.
 
     """
     both = [
-        [[values[name][metric] for metric in metrics] for values in (estimates, truth)]
+        [[values[name][metric] for metric in metrics] for values in (raw, truth)]
         for name in calibration
-        if name in estimates
+        if name in raw
     ]
     if not both:
-        return None
+        return Recalibration()
     values = objective.of(metrics, np.array(both))
-    return conformal_radius(values[:, 0] - values[:, 1], coverage)
+    return Recalibration.fitted(values[:, 0], values[:, 1], coverage)
 
 
 def compare(
     candidates: Sequence[Mapping[str, Any]],
     true: Mapping[str, float],
     random: Sequence[str],
-    radii: Mapping[str, float | None],
+    recalibrations: Mapping[str, Recalibration],
     compute: Compute,
 ) -> dict[str, Any]:
     """Return the winner, all candidates with estimate and truth, and the gains over baselines.
@@ -100,11 +100,11 @@ def compare(
         candidates: records of `candidates.json`.
         true: true objective by order.
         random: names of the retrained random orders.
-        radii: conformal radius by estimator, or None.
+        recalibrations: recalibration of the estimated objective, by estimator.
         compute: compute of the search.
 
     """
-    orders = [_order(candidate, true, radii) for candidate in candidates]
+    orders = [_order(candidate, true, recalibrations) for candidate in candidates]
     retrained = [order for order in orders if order["true"] is not None]
     winner = min((o for o in retrained if o["kind"] == SEARCHED), key=lambda o: o["true"])
     best_field = min((o for o in retrained if o["kind"] == FIELD), key=lambda o: o["true"])
@@ -142,12 +142,14 @@ def compare(
 
 
 def _order(
-    candidate: Mapping[str, Any], true: Mapping[str, float], radii: Mapping[str, float | None]
+    candidate: Mapping[str, Any],
+    true: Mapping[str, float],
+    recalibrations: Mapping[str, Recalibration],
 ) -> dict[str, Any]:
-    estimates = {}
-    for estimator, value in candidate["estimates"].items():
-        low, high = interval_ends(value, radii.get(estimator))
-        estimates[estimator] = {"value": value, "low": low, "high": high}
+    estimates = {
+        estimator: {"raw": raw, **recalibrations[estimator].estimate(raw)._asdict()}
+        for estimator, raw in candidate["estimates"].items()
+    }
     return {
         "name": candidate["name"],
         "kind": candidate["kind"],

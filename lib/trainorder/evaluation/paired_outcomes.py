@@ -1,6 +1,6 @@
 """One estimator's outcomes beside the true outcomes of the same orders."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +19,10 @@ class PairedOutcomes:
         estimate: all its outcomes, the reference included.
         orders: O names.
         splits: (O,) the split of each order.
-        value: (O, M) estimated metrics.
+        value: (O, M) estimated metrics, as the estimator gives them (raw).
         true: (O, M) true metrics.
-        reference: (M,) true metrics of the reference order.
+        no_effect: (O, M) what "the order has no effect" predicts: the mean true metrics of the
+            study's calibration orders, without the order itself; NaN without calibration orders.
         parameter_error: (O,) distance of estimated and true final parameters, over the distance
             of the true ones from the reference's; NaN where it is undefined.
 
@@ -33,7 +34,7 @@ class PairedOutcomes:
     splits: np.ndarray
     value: Floats
     true: Floats
-    reference: Floats
+    no_effect: Floats
     parameter_error: Floats
 
     def rows_of(self, split: str) -> np.ndarray:
@@ -73,9 +74,20 @@ def pair_with_truth(
         splits=np.array([splits[order] for order in orders]),
         value=estimate.value[estimate_rows],
         true=truth.value[true_rows],
-        reference=truth.value[reference],
+        no_effect=_means_without(orders, truth, splits),
         parameter_error=error if has_parameters else np.full_like(error, np.nan),
     )
+
+
+def _means_without(orders: Sequence[str], truth: Outcomes, splits: Mapping[str, str]) -> Floats:
+    """Return for each order the mean truth (M,) of the calibration orders other than itself."""
+    calibration = np.array([splits[order] == "calibration" for order in truth.orders], bool)
+    means = np.full((len(orders), len(truth.metrics)), np.nan)
+    for row, order in enumerate(orders):
+        others = calibration & (np.array(truth.orders) != order)
+        if others.any():
+            means[row] = truth.value[others].mean(axis=0)
+    return means
 
 
 def relative_norm(difference: Floats, base: Floats) -> Floats:

@@ -42,7 +42,10 @@ TRUTH_LOSSES = ResultFile("truth_losses.csv", "validate", ("order", "step", "los
 ESTIMATES = ResultFile(
     "estimates.csv",
     "validate",
-    ("estimator", "order", "metric", "value", "low", "high", "beyond", "seconds"),
+    (
+        *("estimator", "order", "metric", "raw", "value", "low", "high"),
+        *("beyond", "seconds"),
+    ),
 )
 TRAJECTORIES = ResultFile(
     "trajectories.csv", "validate", ("estimator", "order", "step", "parameter_error")

@@ -10,6 +10,7 @@ import numpy as np
 
 from trainorder.errors import UserError
 from trainorder.evaluation import result_files
+from trainorder.evaluation.recalibration import Recalibration
 from trainorder.evaluation.result_files import STORE_FIELDS, ResultFile
 from trainorder.evaluation.verdict import NOT_CALIBRATED, NOT_TRUSTED
 from trainorder.orders.order import REFERENCE
@@ -22,12 +23,16 @@ WARNING_VERDICTS = (NOT_TRUSTED, NOT_CALIBRATED)  # shown wherever such an estim
 
 @dataclass(frozen=True)
 class Point:
-    """One order with its split, and its estimated and true metric in nats per token."""
+    """One order with its split, and its estimated and true metric in nats per token.
+
+    `estimated` is recalibrated; `raw` is the estimate before that, which ranks orders.
+    """
 
     order: str
     split: str
     estimated: float
     true: float
+    raw: float
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,8 @@ class Results:
         costs: content of `costs.json`.
         orders: records of `orders.json` by order name.
         truth: true value by order and metric.
-        estimates: estimated value by estimator, order and metric.
+        estimates: recalibrated estimate by estimator, order and metric.
+        raw: raw estimate by estimator, order and metric.
         flagged: 1 where an estimate is beyond the calibrated range, else 0 (NaN without a range),
             by estimator, order and metric.
         trajectories: parameter error by estimator, order and step.
@@ -56,6 +62,7 @@ class Results:
     orders: Mapping[str, Mapping[str, Any]]
     truth: Mapping[str, Mapping[str, float]]
     estimates: Mapping[str, Mapping[str, Mapping[str, float]]]
+    raw: Mapping[str, Mapping[str, Mapping[str, float]]]
     flagged: Mapping[str, Mapping[str, Mapping[str, float]]]
     trajectories: Mapping[str, Mapping[str, Mapping[int, float]]]
     stores: Mapping[str, Any] | None = None
@@ -80,6 +87,7 @@ class Results:
             orders=read_records(result_files.ORDERS.path(folder)),
             truth=_nested(result_files.TRUTH, folder, "value", ("order", "metric")),
             estimates=_nested(estimates, folder, "value", by_estimator),
+            raw=_nested(estimates, folder, "raw", by_estimator),
             flagged=_nested(estimates, folder, "beyond", by_estimator, number=_flag),
             trajectories={
                 estimator: {
@@ -142,10 +150,20 @@ class Results:
         """Return the estimated and the true value of every order except the reference."""
         estimates = self.estimates.get(estimator, {})
         return [
-            Point(order, self.split(order), values[metric], self.truth[order][metric])
+            Point(
+                order=order,
+                split=self.split(order),
+                estimated=values[metric],
+                true=self.truth[order][metric],
+                raw=self.raw[estimator][order][metric],
+            )
             for order, values in estimates.items()
             if order != REFERENCE
         ]
+
+    def recalibration(self, estimator: str, metric: str = "heldout") -> Recalibration:
+        """Return how raw estimates of a metric are recalibrated."""
+        return Recalibration.from_record(self.score(estimator)["recalibration"][metric])
 
     def diverged(self, estimator: str) -> frozenset[str]:
         """Return the orders on which an estimator diverged."""

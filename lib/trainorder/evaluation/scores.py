@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from trainorder.evaluation.conformal_intervals import calibrated_range, conformal_radius, is_beyond
+from trainorder.evaluation.calibrated_range import calibrated_range, is_beyond
 from trainorder.evaluation.outcomes import SCORED_SPLITS, Floats, Outcomes
 from trainorder.evaluation.paired_outcomes import PairedOutcomes
+from trainorder.evaluation.recalibration import Recalibration
 from trainorder.evaluation.verdict import MAIN_METRIC, Verdict, verdict
 from trainorder.numerics.resampling import (
     Interval,
@@ -21,8 +23,8 @@ from trainorder.numerics.resampling import (
 
 # Fields of an estimator's entry of `validation.json` that hold a mapping by metric.
 _BY_METRIC = (
-    *("order_lds", "mae", "relative_error", "bias", "interval_radius", "calibrated_range"),
-    *("beyond", "coverage"),
+    *("order_lds", "mae", "relative_error", "raw_relative_error", "bias", "coverage"),
+    *("calibrated_range", "beyond", "recalibration"),
 )
 
 
@@ -33,7 +35,7 @@ class IntervalSettings:
     Attributes:
         resamples: number of bootstrap resamples.
         confidence: probability of the bootstrap intervals.
-        coverage: probability of the conformal intervals.
+        coverage: probability of the prediction intervals.
         seed: of the resampling.
 
     """
@@ -79,28 +81,33 @@ def estimator_scores(
 def _metric_scores(
     paired: PairedOutcomes, column: int, splits: Sequence[str], settings: IntervalSettings
 ) -> dict[str, Any]:
-    """Return the scores of one metric: its interval, and its errors by split."""
-    value, true = paired.value[:, column], paired.true[:, column]
+    """Return the scores of one metric: its recalibration, and its errors by split.
+
+    Ranks are those of the raw estimates, because a slope of 0 would make all estimates equal.
+    """
+    raw, true = paired.value[:, column], paired.true[:, column]
+    calibration = paired.splits == "calibration"
+    recalibration = Recalibration.fitted(raw[calibration], true[calibration], settings.coverage)
+    limits = calibrated_range(raw[calibration]) if recalibration.left_out else None
+    value, low, high = recalibration.estimates(raw, calibration).T
     with np.errstate(invalid="ignore"):
-        residual = value - true
-    calibration = paired.rows_of("calibration")
-    radius = finite(conformal_radius(residual[calibration], settings.coverage))
-    limits = calibrated_range(value[calibration], radius)
+        error, raw_error, effect = (x - true for x in (value, raw, paired.no_effect[:, column]))
     scores: dict[str, Any] = {name: {} for name in _BY_METRIC}
-    scores |= {"interval_radius": radius, "calibrated_range": limits}
+    scores |= {"calibrated_range": limits, "recalibration": recalibration.record()}
     for split in splits:
         rows = paired.rows_of(split)
-        error = residual[rows]
-        effect = np.abs(true[rows] - paired.reference[column])
         scores["order_lds"][split] = bootstrap_rank_correlation(
-            value[rows], true[rows], settings.resamples, settings.confidence, settings.seed
+            raw[rows], true[rows], settings.resamples, settings.confidence, settings.seed
         )._asdict()
-        scores["mae"][split] = finite_mean(np.abs(error))
-        scores["bias"][split] = finite_mean(error)
-        scores["relative_error"][split] = _ratio(finite_mean(np.abs(error)), finite_mean(effect))
-        scores["beyond"][split] = limits and sum(is_beyond(x, limits) for x in value[rows])
+        scores["mae"][split] = finite_mean(np.abs(error[rows]))
+        scores["bias"][split] = finite_mean(error[rows])
+        scores["relative_error"][split] = _error_ratio(error[rows], effect[rows])
+        scores["raw_relative_error"][split] = _error_ratio(raw_error[rows], effect[rows])
+        scores["beyond"][split] = limits and sum(is_beyond(x, limits) for x in raw[rows])
         if split != "calibration":
-            scores["coverage"][split] = _coverage(error, radius, settings)
+            inside = (low[rows] <= true[rows]) & (true[rows] <= high[rows])
+            has_intervals = recalibration.rank is not None
+            scores["coverage"][split] = _coverage(inside, has_intervals, settings)
     return scores
 
 
@@ -109,18 +116,20 @@ def finite_mean(values: Floats) -> float | None:
     return finite(values.mean()) if len(values) and np.isfinite(values).all() else None
 
 
-def _ratio(above: float | None, below: float | None) -> float | None:
+def _error_ratio(errors: Floats, effects: Floats) -> float | None:
+    """Return mean |error| / mean |effect|; None where it is undefined."""
+    above, below = finite_mean(np.abs(errors)), finite_mean(np.abs(effects))
     return None if above is None or not below else finite(above / below)
 
 
-def _coverage(error: Floats, radius: float | None, settings: IntervalSettings) -> dict[str, Any]:
+def _coverage(
+    inside: NDArray[np.bool_], has_intervals: bool, settings: IntervalSettings
+) -> dict[str, Any]:
     """Return the share of orders whose interval contains the truth, with its own interval."""
-    n = len(error)
-    if radius is None:
+    n = len(inside)
+    if not has_intervals:
         return Interval(None, None, None, n)._asdict()
-    with np.errstate(invalid="ignore"):
-        covered = int(np.count_nonzero(np.abs(error) <= radius))
-    return binomial_share(covered, n, settings.confidence)._asdict()
+    return binomial_share(int(np.count_nonzero(inside)), n, settings.confidence)._asdict()
 
 
 def _parameter_error(errors: Floats, settings: IntervalSettings) -> dict[str, Any]:

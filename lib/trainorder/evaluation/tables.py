@@ -8,11 +8,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from trainorder.errors import UserError
 from trainorder.evaluation import result_files
-from trainorder.evaluation.conformal_intervals import interval_ends, is_beyond
+from trainorder.evaluation.calibrated_range import is_beyond
 from trainorder.evaluation.outcomes import Floats, Outcomes
 from trainorder.evaluation.paired_outcomes import PairedOutcomes, relative_norm
+from trainorder.evaluation.recalibration import Recalibration
+from trainorder.numerics.resampling import finite
 from trainorder.orders.order import REFERENCE
 from trainorder.storage.formats import write_csv
 
@@ -52,20 +56,40 @@ def write_estimates(
     metrics: Sequence[str],
     scores: Mapping[str, Any],
 ) -> None:
-    """Write `estimates.csv`: every estimate with its interval."""
+    """Write `estimates.csv`: every estimate, raw and recalibrated, with its interval."""
 
     def rows() -> Iterator[tuple[Any, ...]]:
         for paired in pairs:
             estimate, score = paired.estimate, scores[paired.name]
-            radii, ranges = score["interval_radius"], score["calibrated_range"]
             seconds = score["cost"]["seconds_per_order"]
-            for order, values in zip(estimate.orders, estimate.value.tolist(), strict=True):
-                for metric, value in zip(metrics, values, strict=True):
-                    ends, limits = interval_ends(value, radii[metric]), ranges[metric]
-                    beyond = None if limits is None else int(is_beyond(value, limits))
-                    yield paired.name, order, metric, value, *ends, beyond, seconds
+            recalibrated = _recalibrated(paired, score["recalibration"], metrics)
+            for row, order in enumerate(estimate.orders):
+                for column, metric in enumerate(metrics):
+                    raw, limits = float(estimate.value[row, column]), score["calibrated_range"]
+                    value, *ends = recalibrated[row, column].tolist()
+                    beyond = int(is_beyond(raw, limits[metric])) if limits[metric] else None
+                    yield (
+                        *(paired.name, order, metric, raw, value),
+                        *(finite(end) for end in ends),
+                        *(beyond, seconds),
+                    )
 
     write_csv(path, result_files.ESTIMATES.fields, rows())
+
+
+def _recalibrated(
+    paired: PairedOutcomes, records: Mapping[str, Any], metrics: Sequence[str]
+) -> Floats:
+    """Return (O, M, 3): value, low and high of all estimates, the reference order included."""
+    names = {paired.orders[row] for row in paired.rows_of("calibration")}
+    calibration = np.array([order in names for order in paired.estimate.orders], dtype=bool)
+    return np.stack(
+        [
+            Recalibration.from_record(records[metric]).estimates(raw, calibration)
+            for metric, raw in zip(metrics, paired.estimate.value.T, strict=True)
+        ],
+        axis=1,
+    )
 
 
 def write_trajectories(path: str, pairs: Sequence[PairedOutcomes], truth: Outcomes) -> None:

@@ -44,7 +44,8 @@ def verdict(correlation: Mapping[str, Any], relative_error: float | None, diverg
 
     Args:
         correlation: value, low, high and n of the `heldout` order-LDS over calibration orders.
-        relative_error: mean absolute error over the mean absolute true effect, same orders.
+        relative_error: mean absolute error over that of "the order has no effect", same orders;
+            each order is left out of the calibration that both errors are computed with.
         diverged: number of calibration orders on which the estimate diverged.
 
     """

@@ -1,5 +1,6 @@
 "use strict";
-// The page: blocks that the user drags, and a table of estimates. It needs reduced.js.
+// The page: blocks that the user drags, and a table of estimates. It needs reduced.js and
+// recalibration.js.
 
 (function start() {
   const record = JSON.parse(document.getElementById("record").textContent);
@@ -21,8 +22,9 @@
     return rows;
   }
 
-  // Tests and other scripts read this: the schedule, and the estimates by metric.
-  const state = { schedule: [], estimates: {} };
+  // Tests and other scripts read this: the schedule, and by metric the estimate with its interval
+  // ({ value, low, high }) and the raw estimate.
+  const state = { schedule: [], estimates: {}, raw: {} };
   window.explorer = state;
 
   function moved(from, to) {
@@ -98,8 +100,12 @@
   function estimate() {
     const losses = predictLosses(model, state.schedule);
     const mean = losses.reduce((a, b) => a + b, 0) / losses.length;
-    state.estimates = { heldout: mean };
-    model.goals.forEach((goal, i) => { state.estimates[`heldout/${goal}`] = losses[i]; });
+    state.raw = { heldout: mean };
+    model.goals.forEach((goal, i) => { state.raw[`heldout/${goal}`] = losses[i]; });
+    state.estimates = {};
+    for (const [metric, raw] of Object.entries(state.raw)) {
+      state.estimates[metric] = recalibrated(record.recalibration[metric], raw);
+    }
   }
 
   function table() {
@@ -107,21 +113,20 @@
     const truth = record.truth[name];
     body.replaceChildren();
     let beyond = false;
-    for (const [metric, value] of Object.entries(state.estimates)) {
+    for (const [metric, { value, low, high }] of Object.entries(state.estimates)) {
       const row = document.createElement("tr");
-      const radius = record.radius[metric], range = record.range[metric];
-      const out = range !== null && (value < range[0] || value > range[1]);
+      const raw = state.raw[metric], range = record.range[metric];
+      const out = range !== null && (raw < range[0] || raw > range[1]);
       beyond = beyond || out;
       cell(row, metric, "th");
       cell(row, value.toFixed(4)).dataset.metric = metric;
-      cell(row, radius === null ? "–"
-        : `${(value - radius).toFixed(4)} to ${(value + radius).toFixed(4)}`);
+      cell(row, low === null ? "–" : `${low.toFixed(4)} to ${high.toFixed(4)}`);
       const change = value - record.reference[metric];
       const shown = Math.abs(change).toFixed(4);
       cell(row, `${change < 0 && Number(shown) > 0 ? "−" : "+"}${shown}`);
       cell(row, truth ? truth[metric].toFixed(4) : "not retrained");
-      // The calibration order that gives the radius lies on the edge of the interval, not outside.
-      const missed = truth && radius !== null && Math.abs(truth[metric] - value) > radius + 1e-6;
+      // A calibration order that gives an end of its own interval is on this end, not outside.
+      const missed = truth && low !== null && (truth[metric] < low - 1e-6 || truth[metric] > high + 1e-6);
       cell(row, [out && "outside the calibrated range", missed && "retrained: outside the interval"].filter(Boolean).join("; "));
       body.append(row);
     }

@@ -72,7 +72,7 @@ def page(
         "unit_domains": unit_domains,
         "units_per_step": len(results.orders[REFERENCE]["schedule"][0]),
         "orders": offered(ranked, more),
-        "radius": score["interval_radius"],
+        "recalibration": score["recalibration"],
         "range": score["calibrated_range"],
         "truth": results.truth,
         "reference": results.estimates[ESTIMATOR][REFERENCE],
@@ -89,6 +89,7 @@ def page(
             "label": _text(results.label()),
             "record": embedded_json(record),
             "reduced_js": (_FOLDER / "reduced.js").read_text(encoding="utf-8"),
+            "recalibration_js": (_FOLDER / "recalibration.js").read_text(encoding="utf-8"),
             "explorer_js": (_FOLDER / "explorer.js").read_text(encoding="utf-8"),
         }
     )

@@ -21,18 +21,24 @@ def draw_loss(results: Results) -> Figure:
         name: {point.order: abs(point.estimated - point.true) for point in results.points(name)}
         for name in results.estimators
     }
-    effect = [
-        abs(values["heldout"] - results.truth["reference"]["heldout"])
-        for order, values in results.truth.items()
-        if results.split(order) == "random"
-    ]
     return _draw(
         results,
         errors,
-        yardstick=float(np.median(effect)) if effect else math.nan,
-        meaning="median effect of a random order",
+        yardstick=_median_effect(results),
+        meaning="median error of the mean of calibration orders",
         ylabel="|estimated − true| held-out loss\n(nats per token)",
     )
+
+
+def _median_effect(results: Results) -> float:
+    """Return the median |truth - mean of the calibration orders| of random orders, or NaN."""
+    true = {
+        split: [v["heldout"] for o, v in results.truth.items() if results.split(o) == split]
+        for split in ("calibration", "random")
+    }
+    if not all(true.values()):
+        return math.nan
+    return float(np.median(np.abs(np.array(true["random"]) - np.mean(true["calibration"]))))
 
 
 def draw_parameters(results: Results) -> Figure:

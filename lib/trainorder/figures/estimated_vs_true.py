@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,6 +15,7 @@ from trainorder.figures import style
 
 METRIC = "heldout"
 _COLUMNS = 4
+_BAND = 50  # points at which the ends of the intervals are drawn
 _REACH = 1.0  # estimates further from the true range than this, in ranges, are drawn at the edge
 
 
@@ -50,7 +52,7 @@ def draw(results: Results, structured: bool) -> Figure:
 def _line_handles() -> list[Artist]:
     return [
         Line2D([], [], color="0.2", linewidth=0.8, label="estimated = true"),
-        Patch(facecolor="0.88", label="calibrated interval"),
+        Patch(facecolor="0.88", label="interval"),
         style.ring_handle("beyond the calibrated range"),
         style.edge_handle("off scale or diverged"),
     ]
@@ -86,12 +88,7 @@ def _panel(
     axes.set_xlim(low, high)
     axes.set_ylim(bottom, top)
 
-    radius = results.score(name)["interval_radius"][METRIC]
-    if radius is not None:
-        axes.fill_between(
-            [low, high], [low - radius, high - radius], [low + radius, high + radius],
-            color="0.88", linewidth=0, zorder=0,
-        )  # fmt: skip
+    _intervals(axes, results, name, (bottom, top))
     axes.plot([low, high], [low, high], color="0.2", linewidth=0.8, zorder=1)
     for split, look in style.SPLITS.items():
         chosen = [point for point in near if point.split == split]
@@ -117,3 +114,21 @@ def _panel(
     axes.set_title(f"{name}\n{title}\n{score['verdict']}", loc="left", fontsize=8.5, pad=8)
     axes.set_xlabel(f"true (nats per token)\n{note}" if note else "true (nats per token)")
     axes.locator_params(nbins=4)
+
+
+def _intervals(axes: Axes, results: Results, name: str, ends: tuple[float, float]) -> None:
+    """Draw the interval of every estimate between `ends`, as a band along the true values."""
+    recalibration = results.recalibration(name, METRIC)
+    if recalibration.rank is None:
+        return
+    if recalibration.slope == 0:  # all estimates are equal, and have one interval
+        value, low, high = recalibration.estimates(np.zeros(1))[0]
+        axes.plot(
+            [low, high], [value, value],
+            color="0.88", linewidth=6, solid_capstyle="butt", zorder=0,
+        )  # fmt: skip
+        return
+    estimated = np.linspace(*ends, _BAND)
+    raw = (estimated - recalibration.intercept) / recalibration.slope
+    _, low, high = recalibration.estimates(raw).T
+    axes.fill_betweenx(estimated, low, high, color="0.88", linewidth=0, zorder=0)

@@ -137,18 +137,17 @@ def _curve(axes: Axes, name: str, records: Sequence[Record], field: str, publish
 def models(results: Results) -> dict[str, tuple[int, float]]:
     """Return bytes and mean error of `heldout` of each stored model, by name of the estimator.
 
-    The error is the difference from the estimator that the model reproduces, over random orders.
+    The error is the difference of raw estimates from those of the estimator that the model
+    reproduces, over random orders.
     """
     result = {}
     for name in results.estimators:
         method, _, path = name.partition("@")
-        original = results.estimates.get(f"{_REPRODUCED.get(method)}@{path}", {})
-        common = [
-            o for o in results.estimates[name] if o in original and results.split(o) == "random"
-        ]
+        original = results.raw.get(f"{_REPRODUCED.get(method)}@{path}", {})
+        common = [o for o in results.raw[name] if o in original and results.split(o) == "random"]
         if common:
             errors = [
-                abs(results.estimates[name][order]["heldout"] - original[order]["heldout"])
+                abs(results.raw[name][order]["heldout"] - original[order]["heldout"])
                 for order in common
             ]
             result[name] = (int(results.score(name)["cost"]["bytes"]), statistics.fmean(errors))
