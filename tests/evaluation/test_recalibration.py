@@ -6,7 +6,7 @@ from math import ceil, floor
 import numpy as np
 import pytest
 
-from trainorder.evaluation.recalibration import Recalibration, interval_rank, shrunk_line
+from trainorder.evaluation.recalibration import NOISE, Recalibration, interval_rank, shrunk_line
 from trainorder.evaluation.verdict import MIN_CALIBRATION
 
 LEVEL, SPREAD = 3.3, 0.003  # of the true metric over orders, in nats per token
@@ -32,7 +32,7 @@ def reference_line(x, y):
     (slope, _), covariance = np.polyfit(x - x.mean(), y, 1, cov="unscaled")
     residual = y - y.mean() - slope * (x - x.mean())
     noise = covariance[0, 0] * (residual**2).sum() / (len(x) - 2)
-    slope = max(slope, 0) * max(0, 1 - noise / slope**2)
+    slope = max(slope, 0) * max(0, 1 - NOISE**2 * noise / slope**2)
     return y.mean() - slope * x.mean(), slope
 
 

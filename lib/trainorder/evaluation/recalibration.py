@@ -20,6 +20,11 @@ from numpy.typing import ArrayLike, NDArray
 from trainorder.evaluation.verdict import MIN_CALIBRATION
 from trainorder.numerics.resampling import Floats, finite
 
+# Standard errors below which a slope is taken for noise. With 1, the error of useless estimators of
+# the default study was above 1.05 times that of "the order has no effect" in up to 6 % of random
+# choices of 24 calibration orders, with 2 in at most 1.3 %; the good ones did not change.
+NOISE = 2.0
+
 
 class Line(NamedTuple):
     """The map from a raw estimate x to intercept + slope x."""
@@ -167,12 +172,13 @@ class Recalibration:
 def shrunk_line(x: Floats, y: Floats) -> Line:
     """Return the line of y on x by least squares, with a slope that is shrunk by its noise.
 
-        slope = b max(0, 1 - s^2 / b^2),    0 if b is negative
+        slope = b max(0, 1 - (NOISE s)^2 / b^2),    0 if b is negative
 
-    with b the slope by least squares and s its standard error. For one regressor this is the
-    factor adjusted R^2 / R^2 of Copas (1983, Regression, Prediction and Shrinkage, J. R. Statist.
-    Soc. B 45), which van Houwelingen and le Cessie (1990) call heuristic shrinkage. A negative
-    slope is noise: it would mean that an estimator ranks orders in reverse.
+    with b the slope by least squares and s its standard error: the non-negative garrote of one
+    regressor (Breiman 1995, Better Subset Regression Using the Nonnegative Garrote, Technometrics
+    37). With NOISE = 1 it is the factor adjusted R^2 / R^2 of Copas (1983, Regression, Prediction
+    and Shrinkage, J. R. Statist. Soc. B 45). A negative slope is noise: it would mean that an
+    estimator ranks orders in reverse.
 
     Args:
         x: (n,) finite values, n at least 3.
@@ -188,7 +194,7 @@ def shrunk_line(x: Floats, y: Floats) -> Line:
     if b <= 0:
         return Line(mean_y, 0.0)
     noise = float(((dy - b * dx) ** 2).sum()) / (len(x) - 2) / moment
-    slope = b * max(0.0, 1 - noise / b**2)
+    slope = b * max(0.0, 1 - NOISE**2 * noise / b**2)
     return Line(mean_y - slope * mean_x, slope)
 
 
