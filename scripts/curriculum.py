@@ -74,7 +74,7 @@ def _recalibrations(
     calibration: Sequence[str],
     coverage: float,
 ) -> dict[str, Recalibration]:
-    """Return the recalibration of each estimator, which an objective along the window has not."""
+    """Return the recalibration of each estimator; an objective along the window has none."""
     if config.readouts != 1:
         return dict.fromkeys(SEARCH_ESTIMATORS, Recalibration())
     return {
