@@ -132,7 +132,7 @@ def test_each_of_two_reduced_models_is_selected_by_its_name(two_reduced):
     for name, loss in (("reduced@barycentre", 1.0), ("reduced@reference", 2.0)):
         estimate = two_reduced.estimate(two_reduced.orders.reference, name)
         assert estimate.estimator == name
-        assert estimate.values["heldout"].value == loss, f"{name} is estimated by the other one"
+        assert estimate.values["heldout"].raw == loss, f"{name} is estimated by the other one"
 
 
 def test_searches_and_maps_use_the_reduced_model_on_the_barycentre_path(two_reduced):

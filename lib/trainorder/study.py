@@ -353,6 +353,8 @@ class Study:
     ) -> list[Proposal]:
         """Return the orders that several searches propose with the reduced model, the best first.
 
+        Their scores are raw objectives, without the recalibration of `estimate`.
+
         Args:
             objective: weight of each metric; the weighted sum is minimized.
             constraints: which orders are allowed; None for all.

@@ -97,10 +97,10 @@ def test_a_search_lowers_the_estimate_of_its_objective(opened):
     proposals = opened.search({"heldout/code": 1.0}, random=300, rounds=3)
     assert [p.score for p in proposals] == sorted(p.score for p in proposals)
     order = Order("best", "searched", "custom", proposals[0].schedule)
-    value = opened.estimate(order, "reduced").values["heldout/code"].value
-    assert value == pytest.approx(proposals[0].score, abs=1e-5)
+    raw = opened.estimate(order, "reduced").values["heldout/code"].raw
+    assert raw == pytest.approx(proposals[0].score, abs=1e-5)
     reference = opened.estimate(opened.orders["reference"], "reduced")
-    assert value < reference.values["heldout/code"].value
+    assert raw < reference.values["heldout/code"].raw
 
 
 def test_maps_have_all_units_and_steps_and_are_zero_at_the_reference(opened):
