@@ -69,6 +69,7 @@ def filed(**values):
 FUT = {"method": "fut", "path": "reference", "guard": 1.0}
 BARYCENTRE = {"method": "taylor1", "path": "barycentre"}
 RIDGE = {"method": "ridge"}
+CORRECTED = {"method": "corrected", "path": "reference", "size": 4}
 PAIRS = {"corpus__prompt_column": "question", "corpus__response_column": "answer"}
 
 BAD = {
@@ -291,6 +292,26 @@ BAD = {
         estimators({"method": "recency", "path": "barycentre"}),
         "recency@barycentre: tail",
         "missing",
+    ),
+    "corrected without a run": (
+        estimators(CORRECTED | {"path": "barycentre"}),
+        "corrected4@barycentre: path",
+        "set it to reference",
+    ),
+    "corrected without a size": (
+        estimators({"method": "corrected", "path": "reference"}),
+        "corrected@reference: size",
+        "missing",
+    ),
+    "corrected with more than a unit": (
+        estimators(CORRECTED | {"size": 65}),
+        "corrected65@reference: size",
+        "only 64 sequences",
+    ),
+    "corrected with more than a step of units": (
+        changed(window__unit_size=1, window__units_per_step=2, estimators=[CORRECTED]),
+        "corrected4@reference: size",
+        "only 2 units",
     ),
     "guard on another method": (estimators(order0(guard=1.0)), "guard", "order0@reference"),
     "fut of another optimizer": (

@@ -129,3 +129,7 @@ def test_the_reduced_model_on_interpolated_states_raises():
     check_path_is_exact("run", [10, 12], [reduced[1], EstimatorConfig("order0", "reference")])
     with pytest.raises(UserError, match="reduced@reference: needs a checkpoint at every step"):
         check_path_is_exact("run", [10, 12], reduced)
+    corrected = [EstimatorConfig("corrected", "reference", size=1)]
+    check_path_is_exact("run", [10, 11, 12], corrected)
+    with pytest.raises(UserError, match=r"corrected1@reference: .* 2 apart; remove it"):
+        check_path_is_exact("run", [10, 12], corrected)
