@@ -73,7 +73,7 @@ def estimators(record: Record) -> str:
     """Return the table of all estimators and baselines of the default study."""
     retrain = next(study["retrain_all"] for study in record["studies"].values())
     title = (
-        "Every estimator, averaged over the seeds that have it. Costs are in retrainings; "
+        "Every estimator, averaged over the seeds that have it. Costs are counted in retrainings; "
         f"retraining and evaluating {retrain['orders']} orders costs "
         f"{retrain['total_retrainings']:.1f}."
     )

@@ -26,7 +26,7 @@ CHOSEN = "nystrom@barycentre"  # the recommended estimator for a new study
 YARDSTICK = "taylor1@barycentre"
 REDUCED = "reduced@barycentre"
 CHEAP, SUBSAMPLED = 1 / 20, 1 / 4  # largest cost per order, in retrainings
-GROWTH = 1.1  # factor that timing noise may add to a cost
+GROWTH = 1.1  # factor that one more anchor may add to a cost
 BYTES = 4  # per number of the gradient table
 
 
@@ -172,7 +172,7 @@ def precompute_row(seeds: Studies, beside: Studies, longer: str) -> Row:
     return plain_row(
         f"precomputation in retrainings, `{longer}` beside", CHOSEN, by_seed, others,
         "at most 40, and not growing with T", passed,
-        f"not growing: at the longer window at most {GROWTH:g} times the mean, for noise",
+        f"not growing: at the longer window at most {GROWTH:g} times the mean",
     )  # fmt: skip
 
 

@@ -41,9 +41,14 @@ def rank(scores: Mapping[str, Any]) -> str:
 
 def cost(retrainings: float) -> str:
     """Return a cost in retrainings, rounded to what matters."""
-    if retrainings < 0.001:
+    if 0 < retrainings < 0.001:
         return "< 0.001"
     return f"{retrainings:.0f}" if retrainings >= 10 else f"{retrainings:.2g}"
+
+
+def per_order(costs: Mapping[str, Any]) -> str:
+    """Return the cost of an order in retrainings, with the seconds that it took."""
+    return f"{cost(costs['per_order_retrainings'])} ({costs['seconds_per_order']:.1g} s)"
 
 
 def number(value: float | None) -> str:
@@ -71,7 +76,7 @@ def front_page(validation: Mapping[str, Any]) -> str:
                     rank(scores),
                     number(scores["relative_error"]["heldout"]["random"]),
                     cost(scores["cost"]["precompute_retrainings"]),
-                    cost(scores["cost"]["per_order_retrainings"]),
+                    per_order(scores["cost"]),
                 ]
             )
     head = ["estimator", "order-LDS [95 %]", "relative error", "precompute", "per order"]
@@ -90,7 +95,7 @@ def all_estimators(validation: Mapping[str, Any]) -> str:
                 number(scores["relative_error"]["heldout"]["random"]),
                 number(moved["mean"]) if moved["n"] else "–",
                 cost(costs["precompute_retrainings"]),
-                cost(costs["per_order_retrainings"]),
+                per_order(costs),
                 scores["verdict"],
             ]
         )
@@ -104,8 +109,9 @@ def source(validation: Mapping[str, Any]) -> str:
     everything = validation["retrain_all"]
     return (
         f"Study `{validation['study']}`, {config_text(provenance['config'])}. Costs are "
-        f"in retrainings; retraining and evaluating all {everything['orders']} random orders costs "
-        f"{cost(everything['total_retrainings'])}. The true held-out loss of random orders has "
+        "counted in retrainings, with measured seconds; retraining and evaluating all "
+        f"{everything['orders']} random orders costs {cost(everything['total_retrainings'])}. The "
+        "true held-out loss of random orders has "
         f"mean {spread['mean']:.3f} and standard deviation {spread['std']:.4f} nats per token."
     )
 

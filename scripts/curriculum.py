@@ -13,6 +13,7 @@ from trainorder.curriculum.gains import (
     true_objective,
 )
 from trainorder.curriculum.objective import Objective
+from trainorder.evaluation.costs import Retraining, read_costs
 from trainorder.evaluation.outcomes import read_truth
 from trainorder.evaluation.recalibration import Recalibration
 from trainorder.evaluation.results import Results
@@ -92,10 +93,11 @@ def _recalibrations(
 
 def _compute(job: Job, results: Results, retrained: int) -> Compute:
     """Return what the search cost, in retrainings."""
-    seconds = read_json(job.input["cost"], "propose")["seconds"]
+    sequences, parameters = results.costs["retraining_sequences"], results.validation["parameters"]
+    retraining = Retraining(sequences, parameters)
     return Compute(
         precompute=results.score(SCREENING)["cost"]["precompute_retrainings"],
-        search=sum(seconds.values()) / results.costs["retraining_seconds"],
+        search=retraining.counted(read_costs([job.input["cost"]])["propose"]),
         retrained=retrained,
     )
 

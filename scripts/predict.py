@@ -20,7 +20,7 @@ def main(job: Job) -> None:
     schedules = torch.from_numpy(np.stack([order.schedule for order in orders]))
     with job.meter.time("replay"):
         losses = reduced.predict(schedules).double().numpy()
-    job.meter.add("orders", len(orders))
+    job.meter.orders += len(orders)
     values = np.concatenate([losses.mean(1, keepdims=True), losses], axis=1)
     estimates = outcome_without_parameters(
         orders, metric_names(reduced.goals), values, p["sketch_rows"]

@@ -24,7 +24,7 @@ def main(job: Job) -> None:
         label="order reference",
     )
     job.meter.seconds["training"] += trained.seconds
-    job.meter.add("gradients", schedule.size)
+    job.meter.add("gradients", schedule.size * problem.sequences, span="training")
     write_path(
         job.output["path"],
         context.key,

@@ -21,7 +21,7 @@ def main(job: Job) -> None:
     with job.meter.time("replay"):
         features = position_features([order.schedule for order in estimated], domains)
         values = model.predict(features)
-    job.meter.add("orders", len(estimated))
+    job.meter.orders += len(estimated)
     estimates = outcome_without_parameters(estimated, truth.metrics, values, p["sketch_rows"])
     write_arrays(job.output["estimate"], p["key"], estimates, estimator=config.name)
 

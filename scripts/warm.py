@@ -21,7 +21,8 @@ def main(job: Job) -> None:
         label="warm-up",
     )
     job.meter.seconds["training"] += trained.seconds
-    job.meter.add("gradients", window.warmup_steps * window.units_per_step)
+    sequences = window.warmup_steps * window.sequences_per_step
+    job.meter.add("gradients", sequences, span="training")
     write_state(job.output["warm"], context.key, trained.state)
     checkpoints.clear()
 

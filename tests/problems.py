@@ -25,7 +25,7 @@ from trainorder.training.checkpoints import Checkpoints
 from trainorder.training.meter import Meter
 from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import State, build_optimizer
-from trainorder.training.problem import LanguageProblem
+from trainorder.training.problem import LanguageProblem, count_loss
 
 HORIZON = 40
 KINDS = {  # optimizers, as changes of a configuration
@@ -106,14 +106,19 @@ class Polynomial:
         return self
 
     def loss(self, theta, unit):
+        count_loss(self.meter, theta, self.sequences)
+        return self._loss(theta, unit)
+
+    def _loss(self, theta, unit):
         value = self.linear[unit] @ theta + theta @ self.square[unit] @ theta / 2
         if self.degree == 3:
             value = value + torch.einsum("ijk,i,j,k->", self.cube[unit], theta, theta, theta) / 6
         return value
 
     def sample_loss(self, theta, rows):
+        count_loss(self.meter, theta, len(rows))
         losses = [
-            self.loss(theta, unit)
+            self._loss(theta, unit)
             + self.slopes[unit, sequence] @ theta
             + theta @ self.hessians[unit, sequence] @ theta / 2
             for unit, sequence in rows.tolist()
@@ -121,7 +126,8 @@ class Polynomial:
         return torch.stack(losses).mean()
 
     def goal_loss(self, theta, goal):
-        return ((theta - self.targets[goal]) ** 2).sum() / 2 + self.loss(theta, goal) / 4
+        count_loss(self.meter, theta, 1)
+        return ((theta - self.targets[goal]) ** 2).sum() / 2 + self._loss(theta, goal) / 4
 
 
 def language_problem(units=6, unit_size=2, seed=0, dtype=torch.float64, device=None, pairs=False):

@@ -44,6 +44,15 @@ ESTIMATORS = [
     ("proxy", "", None, None, 0.002, 0.0, np.nan, 0.0),
 ]
 TAILS = {"recency": 8}
+PARAMETERS = 345_696
+NARROW = PARAMETERS // 8  # of the proxy
+RETRAINING = 256  # sequences of the window
+EVALUATION = 24  # sequences of an evaluation
+REPLAYED = {  # passes of one order, by method; the other methods replay without any
+    "taylor1": {"gradients": RETRAINING, "hvps": RETRAINING},
+    "taylor2": dict.fromkeys(("gradients", "hvps", "third_derivatives"), RETRAINING),
+    "recency": {"gradients": RETRAINING // 4},
+}
 
 
 @dataclass(frozen=True)
@@ -137,14 +146,30 @@ def _shard(path, rows, records, value, sketch, path_to, extra, **attributes):
     write_arrays(path, KEY, arrays, **attributes)
 
 
-def _cost(path: Path, wall: float, orders: int = 0, **seconds: float) -> str:
+def cost_record(
+    path: Path,
+    wall: float,
+    orders: int = 0,
+    counts: dict | None = None,
+    parameters: int = PARAMETERS,
+    **seconds: float,
+) -> str:
+    """Write a cost record; `counts` are the sequences by span and kind."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    counts = {"gradients": 32, "forwards": 10} | ({"orders": orders} if orders else {})
     record = {
-        "wall_seconds": wall, "peak_bytes": 400 * 2**20, "counts": counts, "seconds": seconds
+        "wall_seconds": wall, "peak_bytes": 400 * 2**20, "orders": orders, "counts": counts or {},
+        "seconds": seconds, "parameters": parameters,
     }  # fmt: skip
     path.write_text(json.dumps(record))
     return str(path)
+
+
+def retrained(orders: int) -> dict:
+    """Return the counts of retraining and evaluating some orders."""
+    return {
+        "training": {"gradients": RETRAINING * orders},
+        "evaluation": {"losses": EVALUATION * orders},
+    }
 
 
 def make(
@@ -160,7 +185,7 @@ def make(
         json.dumps({"study": "synthetic", "steps": STEPS, "units": 32, "orders": records})
     )
     (results / "corpus.json").write_text(json.dumps({"tokenizer": {"vocabulary": VOCABULARY}}))
-    write_arrays(results / "store/warm.h5", KEY, {"parameters": np.zeros(345_696, np.float32)})
+    write_arrays(results / "store/warm.h5", KEY, {"parameters": np.zeros(PARAMETERS, np.float32)})
     _write_manifest(results)
     _write_stores(results)
     _write_curriculum(results, records)
@@ -185,10 +210,11 @@ def make(
         )  # fmt: skip
         truth.append(str(path))
         costs.append(
-            _cost(
+            cost_record(
                 results / f"costs/truth/{number}.json",
                 90,
                 len(rows),
+                retrained(len(rows)),
                 training=1.6 * len(rows),
                 evaluation=0.08 * len(rows),
             )
@@ -258,8 +284,13 @@ def _write_estimator(results, estimator, row, records, estimated, displacement, 
             spans = {"precompute": 0.5} | (
                 {"replay": 0.001 * len(part)} if row[0] == "ridge" else {}
             )
+        counts = {}
+        if not METHODS[row[0]].fitted:
+            counts["evaluation"] = {"losses": EVALUATION * len(part)}
+            each = REPLAYED.get(row[0], {})
+            counts["replay"] = {kind: n * len(part) for kind, n in each.items()}
         path = results / f"costs/estimate/{estimator.name}/{number}.json"
-        costs.append(_cost(path, 9, len(part), **spans))
+        costs.append(cost_record(path, 9, len(part), counts, **spans))
     return paths, costs
 
 
@@ -392,16 +423,23 @@ def _write_memorization(results: Path) -> None:
 
 
 def _stage_costs(results: Path) -> list[str]:
-    walls = {"corpus": 20.0, "orders": 0.5, "manifest": 3.0}
-    costs = [_cost(results / f"costs/{stage}.json", wall) for stage, wall in walls.items()]
-    trained = {"warm": 12.0, "reference": 2.0, "proxy_warm": 4.0}  # loading takes the same time
-    for stage, seconds in trained.items():
+    def add(stage, wall, orders=0, counts=None, parameters=PARAMETERS, **seconds):
         path = results / f"costs/{stage}.json"
-        costs.append(_cost(path, 2 * seconds, training=seconds))
-    costs.append(_cost(results / "costs/barycentre.json", 65.0, precompute=60.0))
-    costs.append(_cost(results / "costs/clusters.json", 5.0, precompute=1.0))
+        costs.append(cost_record(path, wall, orders, counts, parameters, **seconds))
+
+    costs: list[str] = []
+    add("corpus", 20.0)
+    add("orders", 0.5, counts={"other": {"losses": RETRAINING}})
+    add("manifest", 3.0)
+    steps = {"gradients": 8 * RETRAINING}
+    add("warm", 24.0, counts={"training": steps}, training=12.0)  # loading takes the same time
+    add("reference", 4.0, counts={"training": {"gradients": RETRAINING}}, training=2.0)
+    add("proxy_warm", 8.0, counts={"training": steps}, parameters=NARROW, training=4.0)
+    add("barycentre", 65.0, counts={"precompute": {"gradients": 10 * RETRAINING}}, precompute=60.0)
+    add("clusters", 5.0, precompute=1.0)
     for i in range(2):
-        costs.append(_cost(results / f"costs/table/{i}.json", 30.0, precompute=28.0))
-        path = results / f"costs/proxy_orders/{i}.json"
-        costs.append(_cost(path, 50, 40, training=0.4 * 40, evaluation=0.02 * 40))
+        shard = {"precompute": {"gradients": 16 * RETRAINING}}
+        add(f"table/{i}", 30.0, counts=shard, precompute=28.0)
+        spans = {"training": 0.4 * 40, "evaluation": 0.02 * 40}
+        add(f"proxy_orders/{i}", 50.0, 40, retrained(40), NARROW, **spans)
     return costs

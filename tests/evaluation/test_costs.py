@@ -6,10 +6,11 @@ import pytest
 
 from trainorder.config.sections import EstimatorConfig
 from trainorder.errors import UserError
-from trainorder.evaluation.costs import estimator_cost, read_costs
+from trainorder.evaluation.costs import Retraining, estimator_cost, read_costs
 
 CURVED = ("probes", "unit_curvature", "curvature")
-# Seconds of each stage's own work; powers of two, so that each sum has only one decomposition.
+# Gradients and seconds of each stage's own work; powers of two, so that each sum has only one
+# decomposition.
 SPENT = {
     "manifest": 1.0,
     "reference": 2.0,
@@ -22,7 +23,8 @@ SPENT = {
     "reduced/barycentre": 128.0,
     "proxy_warm": 256.0,
 }
-FIT, RETRAINING, PROXY = 10, 1000.0, 100.0
+FIT, PROXY = 10, 100.0
+RETRAINING = Retraining(sequences=1000, parameters=8, seconds=1000.0)
 ORDERS = {"reference": 1, "calibration": 4, "random": 6, "fit": FIT, "structured": 3}
 PRECOMPUTE = {
     ("constant", "reference"): ["manifest", "reference"],
@@ -59,11 +61,15 @@ MANIFEST = {
 
 
 def job(span, seconds, orders=0, **more):
+    """Return a cost record: gradients and losses that cost one gradient per second."""
+    spans = {span: seconds, **more}
     return {
         "wall_seconds": 5000.0,
         "peak_bytes": 1,
-        "counts": {"orders": orders} if orders else {},
-        "seconds": {span: seconds, **more},
+        "orders": orders,
+        "counts": {name: {"gradients": n / 2, "losses": 3 * n / 2} for name, n in spans.items()},
+        "seconds": spans,
+        "parameters": RETRAINING.parameters,
     }
 
 
@@ -80,12 +86,24 @@ def test_precompute_is_the_work_of_the_stages_that_an_estimator_needs(method, pa
     estimator = EstimatorConfig(method, path)
     cost = estimator_cost(estimator, jobs_of(estimator), RETRAINING, MANIFEST, ORDERS)
     expected = 0.5 + sum(SPENT[stage] for stage in PRECOMPUTE[method, path])
-    expected += FIT * RETRAINING * (method in ("ridge", "proxy")) + FIT * PROXY * (
-        method == "proxy"
-    )
-    assert cost["precompute_retrainings"] * RETRAINING == pytest.approx(expected)
+    expected += FIT * 1000 * (method in ("ridge", "proxy")) + FIT * PROXY * (method == "proxy")
+    assert cost["precompute_seconds"] == pytest.approx(expected)
+    assert cost["precompute_retrainings"] * 1000 == pytest.approx(expected)
     each = 3.0 + (PROXY if method == "proxy" else 7.0)
-    assert cost["total_retrainings"] * RETRAINING == pytest.approx(expected + 10 * each)
+    assert cost["total_retrainings"] * 1000 == pytest.approx(expected + 10 * each)
+
+
+def test_a_narrower_model_counts_less_by_its_parameters():
+    records = [job("training", 1000.0)]
+    assert RETRAINING.counted(records) == 1
+    records[0]["parameters"] = 2
+    assert RETRAINING.counted(records, "training") == 1 / 4
+    assert RETRAINING.counted(records, "evaluation") == 0
+
+
+def test_a_job_without_a_model_costs_no_retraining():
+    record = {**job("replay", 0.0), "counts": {}, "parameters": None}
+    assert RETRAINING.counted([record]) == 0
 
 
 def test_the_bytes_of_an_estimator_are_those_of_the_files_it_reads():
@@ -98,12 +116,12 @@ def test_the_bytes_of_an_estimator_are_those_of_the_files_it_reads():
     ]
 
 
-def test_a_job_without_a_span_counts_with_its_wall_time():
+def test_a_job_without_a_span_takes_its_wall_time():
     estimator = EstimatorConfig("constant", "reference")
     jobs = jobs_of(estimator)
     jobs["manifest"][0]["seconds"] = {}
     cost = estimator_cost(estimator, jobs, RETRAINING, MANIFEST, ORDERS)
-    assert cost["precompute_retrainings"] * RETRAINING == pytest.approx(5002.5)
+    assert cost["precompute_seconds"] == pytest.approx(5002.5)
 
 
 def test_a_missing_stage_names_its_rule():

@@ -1,5 +1,7 @@
 """Outcomes of replay and of training have the same shape for all batch sizes."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -139,7 +141,13 @@ def test_the_order_of_a_run_has_the_truth_of_training_without_being_trained(tmp_
     )
     problem.meter.counts.clear()
     outcome = outcome_of_run(problem, config, warm, states, tmp_path, readouts)
-    assert problem.meter.counts == {"orders": 2, "gradients": 12, "forwards": 3 * 2 * 2 + 6}
+    assert problem.meter.orders == 3 + 2, "the order of the run was counted, too"
+    sequences, heldout = problem.sequences, problem.corpus.heldout.shape[:2]
+    assert problem.meter.counts == {
+        "training": {"gradients": 2 * 6 * sequences},
+        "evaluation": {"losses": 2 * 2 * math.prod(heldout)},
+        "other": {"losses": 2 * math.prod(heldout) + (6 + 2) * sequences},
+    }
     assert not list((tmp_path / "work").glob("0-*")), "a trainer kept states of the reference"
     assert outcome.keys() == trained.keys()
     for name, values in outcome.items():

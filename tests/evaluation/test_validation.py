@@ -232,29 +232,55 @@ def test_costs_are_in_retrainings(validated):
     study, summary = validated
     costs = read_json(study.outputs.costs)
     assert costs["retraining_seconds"] == pytest.approx(1.6)
+    assert costs["retraining_sequences"] == synthetic.RETRAINING
     assert costs["stages"]["truth"]["jobs"] == 4
-    assert costs["stages"]["table"]["retrainings"] == pytest.approx(2 * 30 / 1.6)
+    assert costs["stages"]["table"]["retrainings"] == 32
+    assert costs["stages"]["proxy_warm"]["retrainings"] == 1, "the proxy is 8 times smaller"
+    assert costs["stages"]["orders"]["retrainings"] == 1 / 3, "a loss costs a third of a gradient"
+    assert costs["stages"]["table"]["wall_seconds"] == 60
     assert costs["stages"]["table"]["bytes"] == 2 * 708_000_000
     costs_of = {name: score["cost"] for name, score in summary["estimators"].items()}
     table_too = costs_of["order0@reference"]
-    assert table_too["precompute_retrainings"] == pytest.approx((2 + 3 + 56) / 1.6), (
+    assert table_too["precompute_retrainings"] == 1 + 32, "path or table lost"
+    assert table_too["precompute_seconds"] == pytest.approx(2 + 3 + 56), (
         "path, table or manifest lost, or the loading of a job counted"
     )
-    assert table_too["per_order_retrainings"] == pytest.approx(0.02 / 1.6), "not replay per order"
+    assert table_too["per_order_retrainings"] == 0, "a replay of stored gradients has no passes"
+    assert table_too["seconds_per_order"] == pytest.approx(0.02), "not replay per order"
     assert table_too["bytes"] == 137_000_000 + 2 * 708_000_000
     assert costs_of["taylor1@reference"]["bytes"] == 137_000_000, "Taylor reads no table"
-    assert costs_of["constant@reference"]["precompute_retrainings"] == pytest.approx(5 / 1.6)
-    assert costs_of["taylor1@barycentre"]["precompute_retrainings"] == pytest.approx(64 / 1.6)
+    assert costs_of["constant@reference"]["precompute_retrainings"] == 1
+    assert costs_of["taylor1@barycentre"]["precompute_retrainings"] == 10
+    assert costs_of["taylor1@barycentre"]["per_order_retrainings"] == 1 + 2
+    assert costs_of["taylor2@barycentre"]["per_order_retrainings"] == pytest.approx(1 + 2 + 14 / 3)
+
+
+def test_counted_costs_do_not_depend_on_seconds(small):
+    """A slower machine changes the seconds of a study and nothing else."""
+    fast = small.validate()["estimators"]
+    slower = {"wall_seconds": 7, "seconds": 3}
+    for path in small.inputs.costs:
+        record = read_json(path)
+        record["wall_seconds"] *= slower["wall_seconds"]
+        record["seconds"] = {span: s * slower["seconds"] for span, s in record["seconds"].items()}
+        Path(path).write_text(json.dumps(record))
+    for name, score in small.validate()["estimators"].items():
+        for field, value in fast[name]["cost"].items():
+            timed = "seconds" in field
+            assert (score["cost"][field] == value) != timed or value == 0, f"{name}: {field}"
 
 
 def test_fitted_baselines_pay_for_the_retrainings_they_are_fitted_on(validated):
     costs = {name: score["cost"] for name, score in validated[1]["estimators"].items()}
     ridge, proxy = costs["ridge"], costs["proxy"]
-    assert ridge["precompute_retrainings"] == pytest.approx(8 + 0.5 / 1.6)
-    assert ridge["per_order_retrainings"] == pytest.approx(0.001 / 1.6)
-    assert proxy["precompute_retrainings"] == pytest.approx(8 + (4 + 8 * 0.4 + 0.5) / 1.6)
-    assert proxy["per_order_retrainings"] == pytest.approx(0.4 / 1.6)
-    assert proxy["evaluation_retrainings"] == pytest.approx(0.02 / 1.6)
+    assert ridge["precompute_retrainings"] == 8
+    assert ridge["precompute_seconds"] == pytest.approx(8 * 1.6 + 0.5)
+    assert ridge["per_order_retrainings"] == ridge["evaluation_retrainings"] == 0
+    assert ridge["seconds_per_order"] == pytest.approx(0.001)
+    assert proxy["precompute_retrainings"] == 8 + 8 / 8 + 1
+    assert proxy["precompute_seconds"] == pytest.approx(8 * 1.6 + 4 + 8 * 0.4 + 0.5)
+    assert proxy["per_order_retrainings"] == 1 / 8
+    assert proxy["evaluation_retrainings"] == 1 / 32 / 8
     assert ridge["bytes"] == proxy["bytes"] == 0
 
 
@@ -267,7 +293,7 @@ def test_total_compute_is_that_of_all_ranked_orders(validated):
         assert cost["total_retrainings"] == pytest.approx(total), name
     assert summary["retrain_all"] == {
         "orders": 64,
-        "total_retrainings": pytest.approx(64 * (1 + 0.08 / 1.6)),
+        "total_retrainings": 64 * (1 + 1 / 32),
     }
 
 
@@ -401,7 +427,7 @@ FAULTS = {
         ["costs/corpus.json", "rule `corpus`"]),
     "no retraining timed": (
         lambda s: [
-            edit_json(path, lambda c: c["counts"].clear())
+            edit_json(path, lambda c: c.update(orders=0))
             for path in s.inputs.costs if "costs/truth" in path],
         ["no retraining was timed", "rule `truth`"]),
     "vocabulary lost": (

@@ -53,7 +53,7 @@ def test_counts_are_linear_in_the_number_of_random_orders():
         for kind, n in more[name].counts.items():
             differences = (n - few[name].counts[kind], most[name].counts[kind] - n)
             assert differences[0] == differences[1], f"{name}: {kind} is not linear in the orders"
-    assert more["truth"].retrainings - few["truth"].retrainings == 10
+    assert more["truth"].orders - few["truth"].orders == 10
     assert more["truth"].bytes > few["truth"].bytes
 
 
@@ -68,7 +68,7 @@ def test_custom_orders_are_counted(tmp_path):
     plain, custom = (
         by_name(config(orders__custom=file)) for file in (None, str(tmp_path / "custom.json"))
     )
-    assert custom["truth"].retrainings == plain["truth"].retrainings + 3
+    assert custom["truth"].orders == plain["truth"].orders + 3
 
 
 def test_stages_that_no_estimator_needs_are_not_planned():
@@ -84,8 +84,10 @@ def test_the_number_of_gradients_is_proportional_to_the_number_of_anchors():
     few, every = (
         by_name(config(expansion__anchors=anchors))["barycentre"] for anchors in (4, "all")
     )
-    assert every.counts["gradients"] == few.counts["gradients"] * 32 / 4
-    assert every.counts["sequences"] == 0, "pools are read although every step is an anchor"
+    assert every.counts["gradients"] == 32 * 32 * 64, "pools are read, but every step is an anchor"
+    sizes = Sizes(config(expansion__anchors=4))
+    pooled = (sizes.T - 1 + 4) * sum(sizes.pools)
+    assert few.counts["gradients"] == 4 * 32 * 64 + pooled
 
 
 def test_under_sgd_no_replays_measure_the_preconditioner():
@@ -144,17 +146,16 @@ def test_domains_and_vocabulary_are_read_from_the_tokens_file(run_keys):
 def test_with_an_existing_run_only_the_truth_of_other_orders_is_trained(run_keys):
     run, none = by_name(config(**run_keys)), by_name(config(**{**run_keys, "run": None}))
     for name, checked in (("warm", 0), ("reference", 2 * INTERVAL)):
-        assert sum(run[name].counts.values()) == checked, f"{name} is planned to train"
+        assert sum(run[name].counts.values()) == checked * 64, f"{name} is planned to train"
         steps = (n for unit, n in run[name].work.items() if unit.kind == "step")
         assert sum(steps) == checked
         assert run[name].bytes == none[name].bytes
-    assert run["reference"].retrainings == 0
     for name in ("truth", "position_truth"):
         with_run, trained = run[name], none[name]
-        assert with_run.retrainings == with_run.counts["orders"] == trained.retrainings - 1
-        assert trained.counts["gradients"] - with_run.counts["gradients"] == UNITS
-        forwards = with_run.counts["forwards"] - trained.counts["forwards"]
-        assert forwards == UNITS, "the losses of the steps of the run are not counted"
+        assert with_run.orders == trained.orders - 1
+        assert trained.counts["gradients"] - with_run.counts["gradients"] == UNITS * 64
+        losses = with_run.counts["losses"] - trained.counts["losses"]
+        assert losses == UNITS * 64, "the losses of the steps of the run are not counted"
         assert with_run.bytes == trained.bytes
         assert with_run.after == ("reference",)
     assert run["candidate_truth"].after == ("propose",)
@@ -162,5 +163,5 @@ def test_with_an_existing_run_only_the_truth_of_other_orders_is_trained(run_keys
 
 def test_orders_by_length_are_not_planned_without_text(run_keys):
     tokens, text = by_name(config(**run_keys)), by_name(config(window__units=UNITS))
-    retrained = [study["candidate_truth"].retrainings for study in (tokens, text)]
+    retrained = [study["candidate_truth"].orders for study in (tokens, text)]
     assert retrained[1] - retrained[0] == 2

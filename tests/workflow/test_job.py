@@ -25,7 +25,9 @@ def main(job):
         raise UserError("corpus.files: no such\\n  file")
     if job.params["mood"] == "bug":
         raise ZeroDivisionError
-    job.meter.add("gradients", 3)
+    with job.meter.time("precompute"):
+        job.meter.add("gradients", 3)
+    job.meter.add("losses", 2)
     Path(job.output["result"]).write_text(Path(job.input["text"]).read_text().upper())
 
 
@@ -70,7 +72,8 @@ def test_a_job_runs_by_hand(by_hand, tmp_path):
     done = by_hand()
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out.txt").read_text() == "TEXT"
-    assert json.loads((tmp_path / "cost.json").read_text())["counts"] == {"gradients": 3}
+    cost = json.loads((tmp_path / "cost.json").read_text())
+    assert cost["counts"] == {"other": {"losses": 2}, "precompute": {"gradients": 3}}
 
 
 def test_a_user_error_is_one_line_with_status_1(by_hand, tmp_path):

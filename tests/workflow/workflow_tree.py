@@ -154,7 +154,9 @@ def contents(results, estimators=None):
     content = {}
     for path in sorted(results.rglob("*")):
         name = path.relative_to(results)
-        if not path.is_file() or name.parts[0] in TIMED or name.name == "costs.json":
+        if not path.is_file() or name.parts[0] in TIMED:
+            continue
+        if estimators is not None and name.name == "costs.json":  # it has the costs of all stages
             continue
         if name.suffix == ".partial":  # not published when a job was killed
             continue
@@ -169,7 +171,7 @@ def lasting(name, content, estimators):
         rows = list(csv.DictReader(io.StringIO(content.decode())))
         selected = [row for row in rows if estimators is None or row["estimator"] in estimators]
         return json.dumps([untimed(row) for row in selected]).encode()
-    if name in ("curriculum.json", "candidates.json", "memorization.json"):
+    if name in ("curriculum.json", "candidates.json", "memorization.json", "costs.json"):
         value = untimed(json.loads(content))
         if estimators is not None:  # a study of only these estimators has another configuration
             value.pop("provenance", None)
@@ -186,10 +188,13 @@ def lasting(name, content, estimators):
 
 
 def untimed(value):
-    """Return nested values without the costs."""
+    """Return nested values without seconds and memory; counted costs stay."""
     if isinstance(value, dict):
-        timed = ("cost", "seconds", "retraining_seconds", "retrain_all", "compute", "same_compute")
-        return {key: untimed(inner) for key, inner in value.items() if key not in timed}
+        return {
+            key: untimed(inner)
+            for key, inner in value.items()
+            if key != "peak_bytes" and "seconds" not in key
+        }
     return [untimed(inner) for inner in value] if isinstance(value, list) else value
 
 

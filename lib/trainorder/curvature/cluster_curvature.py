@@ -53,7 +53,6 @@ class Responses:
                 if len(sequences):
                     loss = partial(self.problem.sample_loss, rows=sequences)
                     result[half * len(self._pools) + c] = gradient(loss, theta)
-                    self.problem.meter.add("sequences", len(sequences))
                 else:
                     result[half * len(self._pools) + c] = result[c]
         return result

@@ -74,7 +74,6 @@ class Subsample(ExactReplay):
         """Return the mean gradient (P,) of the first n sequences of `units` (k,), or of half."""
         problem = self.expansion.problem
         rows = first_sequences(units, self.size)[half]
-        problem.meter.add("sequences", len(rows))
         return gradient(partial(problem.sample_loss, rows=rows), theta)
 
     def _estimated_weight(self, seed: int) -> float:

@@ -3,6 +3,7 @@
 They show what expansions of order 1 and 2 can reach; both cost more than retraining.
 """
 
+from collections.abc import Iterable, Iterator
 from functools import cached_property, partial
 
 from torch import Tensor
@@ -32,28 +33,38 @@ class Taylor(ExactReplay):
             terms = expand(
                 partial(problem.loss, unit=unit),
                 theta,
-                (displacement(self.expansion, t, parameters[row][None])[0] for row in rows),
+                self._displacements(t, (parameters[row][None] for row in rows)),
                 self.order,
             )
             for row, term in zip(rows, terms, strict=True):
                 result[row].add_(term, alpha=1 / units.shape[1])
                 del term  # frees its memory before the next one is computed
                 large_tensors.release_pages()
-            self._count(len(orders))
         return whole(result)
+
+    def _displacements(self, t: int, parameters: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Yield the displacements (P,) of `parameters` (1, P), and count their derivatives.
+
+        A displacement of zero needs no derivative, and differences of gradients count themselves.
+        """
+        for one in parameters:
+            delta = displacement(self.expansion, t, one)[0]
+            if self._by_autograd and delta.any():
+                self._count("hvps")
+                if self.order > 1:
+                    self._count("third_derivatives")
+            yield delta
 
     @cached_property
     def _by_autograd(self) -> bool:
         """Whether autograd can differentiate the model twice, tested at the window's beginning."""
+        self._count("hvps")
         loss = partial(self.expansion.problem.loss, unit=0)
         return is_twice_differentiable(loss, self.expansion.parameters(0))
 
-    def _count(self, displacements: int) -> None:
-        meter = self.expansion.problem.meter
-        meter.add("gradients")
-        meter.add("hvps", displacements)
-        if self.order > 1:
-            meter.add("third_derivatives", displacements)
+    def _count(self, kind: str) -> None:
+        problem = self.expansion.problem
+        problem.meter.add(kind, problem.sequences)
 
 
 class Taylor1(Taylor):

@@ -1,7 +1,12 @@
-"""Sums the costs of a study's jobs: seconds, retrainings and bytes."""
+"""Sums the costs of a study's jobs: retrainings, seconds and bytes.
+
+Costs in retrainings are counted: the arithmetic of the passes through the model, divided by that of
+the gradients of one retraining. They are the same on every machine. See `docs/method`, "Cost".
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +14,7 @@ from trainorder.config.sections import EstimatorConfig
 from trainorder.errors import UserError
 from trainorder.orders.order import FIT
 from trainorder.storage.formats import read_json
+from trainorder.training.passes import products
 
 Jobs = dict[str, list[dict[str, Any]]]
 
@@ -31,8 +37,8 @@ def read_costs(files: Iterable[str | Path]) -> Jobs:
         record = read_json(file, rule)
         try:
             # Sum once here, so that the error for a malformed record names its file.
-            float(record["wall_seconds"]) + float(record["peak_bytes"])
-            sum(record["counts"].values()) + sum(record["seconds"].values())
+            float(record["wall_seconds"]) + float(record["peak_bytes"]) + record["orders"]
+            sum(record["seconds"].values()) + _arithmetic(record)
         except (KeyError, TypeError, AttributeError, ValueError):
             raise UserError(f"{file}: not a cost record; rerun rule `{rule}`") from None
         jobs.setdefault(stage, []).append(record)
@@ -52,6 +58,38 @@ def gpus(jobs: Jobs) -> dict[str, list[str]]:
     return {"gpus": sorted(names)} if names else {}
 
 
+@dataclass(frozen=True)
+class Retraining:
+    """One retraining of the window: the unit of cost.
+
+    Attributes:
+        sequences: the sequences whose gradients it computes.
+        parameters: trained parameters of the model.
+        seconds: of its training, measured; 0 if it is not known.
+
+    """
+
+    sequences: int
+    parameters: int
+    seconds: float = 0.0
+
+    def counted(self, records: Iterable[Mapping[str, Any]], *spans: str) -> float:
+        """Return the counted cost of jobs in retrainings, in some spans or in all of them.
+
+        A pass through the narrower model of `proxy` costs less by the ratio of the parameters,
+        because the multiply-adds for a token are proportional to them (see `training.passes`).
+        """
+        unit = products({"gradients": self.sequences}) * self.parameters
+        return sum(_arithmetic(record, *spans) for record in records) / unit
+
+
+def _arithmetic(record: Mapping[str, Any], *spans: str) -> int:
+    """Return the arithmetic of a job's passes: forward passes of a sequence times parameters."""
+    counts = record["counts"]
+    passes = sum(products(counts.get(span, {})) for span in spans or counts)
+    return passes * record["parameters"] if passes else 0
+
+
 def retraining_seconds(jobs: Jobs) -> float:
     """Return the seconds of one retraining: training time per order, averaged over truth jobs.
 
@@ -59,37 +97,44 @@ def retraining_seconds(jobs: Jobs) -> float:
         UserError: no retraining was timed.
 
     """
-    orders = sum(job["counts"].get("orders", 0) for job in jobs.get("truth", []))
+    orders = sum(job["orders"] for job in jobs.get("truth", []))
     seconds = sum(job["seconds"].get("training", 0.0) for job in jobs.get("truth", []))
     if orders <= 0 or seconds <= 0:
         raise UserError(
-            "costs/truth: no retraining was timed, so costs have no unit; rerun rule `truth`"
+            "costs/truth: no retraining was timed, so its seconds are unknown; rerun rule `truth`"
         )
     return float(seconds / orders)
 
 
-def stage_costs(jobs: Jobs, retraining: float, stored: Mapping[str, int]) -> dict[str, Any]:
+def stage_costs(jobs: Jobs, retraining: Retraining, stored: Mapping[str, int]) -> dict[str, Any]:
     """Return the `stages` of `costs.json`.
 
     Args:
         jobs: cost records by stage.
-        retraining: seconds of one retraining.
+        retraining: the unit of cost.
         stored: bytes that a stage wrote, for the stages where they are known.
 
     """
-    stages = {}
-    for stage, records in jobs.items():
-        wall = float(sum(job["wall_seconds"] for job in records))
-        stages[stage] = {
-            "jobs": len(records),
-            "wall_seconds": wall,
-            "retrainings": wall / retraining,
-            "peak_bytes": max(job["peak_bytes"] for job in records),
-            "counts": _total(job["counts"] for job in records),
-            "seconds": _total(job["seconds"] for job in records),
+    return {
+        stage: {
+            **stage_totals(records),
+            "retrainings": retraining.counted(records),
             "bytes": stored.get(stage),
         }
-    return stages
+        for stage, records in jobs.items()
+    }
+
+
+def stage_totals(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the sums over the jobs of a stage, and the largest memory."""
+    return {
+        "jobs": len(records),
+        "wall_seconds": float(sum(job["wall_seconds"] for job in records)),
+        "peak_bytes": max(job["peak_bytes"] for job in records),
+        "orders": sum(job["orders"] for job in records),
+        "counts": _total(counts for job in records for counts in job["counts"].values()),
+        "seconds": _total(job["seconds"] for job in records),
+    }
 
 
 def _total(counts: Iterable[Mapping[str, float]]) -> dict[str, float]:
@@ -137,16 +182,18 @@ def shard_bytes(manifest: Mapping[str, Any], path: str, kinds: Sequence[str]) ->
 def estimator_cost(
     estimator: EstimatorConfig,
     jobs: Jobs,
-    retraining: float,
+    retraining: Retraining,
     manifest: Mapping[str, Any],
     orders: Mapping[str, int],
 ) -> dict[str, Any]:
     """Return the cost of an estimator: precompute, per order, total, and bytes in the store.
 
+    The numbers of retrainings are counted; the seconds beside them are measured.
+
     Args:
         estimator: the estimator.
         jobs: cost records by stage.
-        retraining: seconds of one retraining.
+        retraining: the unit of cost.
         manifest: content of the store's manifest.
         orders: number of orders of the study by split.
 
@@ -154,22 +201,25 @@ def estimator_cost(
         UserError: a stage that the estimator needs has no cost record.
 
     """
-    precompute = _precompute_seconds(estimator, jobs, retraining, orders.get(FIT, 0)) / retraining
+    fit = orders.get(FIT, 0)
+    precompute = _precompute_retrainings(estimator, jobs, retraining, fit)
     stage, span = f"estimate/{estimator.name}", "replay"
     method = estimator.descriptor
     if method.training_stage:
         stage, span = method.training_stage, "training"
-    each = _seconds_per_order(jobs.get(stage, []), span)
-    evaluation = _seconds_per_order(jobs.get(stage, []), "evaluation")
+    records = jobs.get(stage, [])
+    each = _retrainings_per_order(records, retraining, span)
+    evaluation = _retrainings_per_order(records, retraining, "evaluation")
     total = None
-    if each is not None:
-        total = precompute + (each + (evaluation or 0.0)) / retraining * ranked(orders)
+    if each is not None and evaluation is not None:
+        total = precompute + (each + evaluation) * ranked(orders)
     return {
         "precompute_retrainings": precompute,
-        "per_order_retrainings": None if each is None else each / retraining,
-        "evaluation_retrainings": None if evaluation is None else evaluation / retraining,
+        "per_order_retrainings": each,
+        "evaluation_retrainings": evaluation,
         "total_retrainings": total,
-        "seconds_per_order": each,
+        "precompute_seconds": _precompute_seconds(estimator, jobs, retraining.seconds, fit),
+        "seconds_per_order": _seconds_per_order(records, span),
         "bytes": shard_bytes(manifest, estimator.path, method.reads),
     }
 
@@ -179,17 +229,31 @@ def ranked(orders: Mapping[str, int]) -> int:
     return orders.get("calibration", 0) + orders.get("random", 0)
 
 
-def retrain_all(jobs: Jobs, orders: Mapping[str, int]) -> dict[str, float]:
+def retrain_all(jobs: Jobs, retraining: Retraining, orders: Mapping[str, int]) -> dict[str, float]:
     """Return the cost of retraining and evaluating all ranked orders."""
-    evaluation = _seconds_per_order(jobs["truth"], "evaluation") or 0.0
-    each = 1 + evaluation / retraining_seconds(jobs)
-    return {"orders": ranked(orders), "total_retrainings": each * ranked(orders)}
+    evaluation = _retrainings_per_order(jobs["truth"], retraining, "evaluation") or 0.0
+    return {"orders": ranked(orders), "total_retrainings": (1 + evaluation) * ranked(orders)}
+
+
+def _precompute_retrainings(
+    estimator: EstimatorConfig, jobs: Jobs, retraining: Retraining, fit: int
+) -> float:
+    """Return what is computed once, with `fit` true retrainings for a fitted estimator."""
+    method = estimator.descriptor
+    cost = retraining.counted(jobs.get(f"estimate/{estimator.name}", []), "precompute")
+    if method.fitted:
+        cost += fit
+    if method.training_stage:
+        records = _jobs(jobs, method.training_stage, estimator)
+        cost += fit * (_retrainings_per_order(records, retraining, "training") or 0.0)
+    stages = precompute_stages(estimator)
+    return cost + sum(retraining.counted(_jobs(jobs, name, estimator)) for name in stages)
 
 
 def _precompute_seconds(
     estimator: EstimatorConfig, jobs: Jobs, retraining: float, fit: int
 ) -> float:
-    """Return the seconds spent once, with `fit` true retrainings for a fitted estimator."""
+    """Return the seconds of what `_precompute_retrainings` counts."""
     own = jobs.get(f"estimate/{estimator.name}", [])
     seconds = sum(float(job["seconds"].get("precompute", 0.0)) for job in own)
     method = estimator.descriptor
@@ -241,7 +305,14 @@ def _spent(job: Mapping[str, Any]) -> float:
     return float(spans.get("precompute", spans.get("training", job["wall_seconds"])))
 
 
+def _retrainings_per_order(
+    records: Sequence[Mapping[str, Any]], retraining: Retraining, span: str
+) -> float | None:
+    orders = sum(record["orders"] for record in records)
+    return retraining.counted(records, span) / orders if orders else None
+
+
 def _seconds_per_order(records: Sequence[Mapping[str, Any]], span: str) -> float | None:
-    orders = sum(record["counts"].get("orders", 0) for record in records)
+    orders = sum(record["orders"] for record in records)
     seconds = sum(record["seconds"].get(span, 0.0) for record in records)
     return float(seconds / orders) if orders else None

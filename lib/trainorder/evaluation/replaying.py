@@ -43,7 +43,7 @@ def replay_orders(
         _replay_batch(estimator, problem, orders[start : start + size], followed, sketch)
         for start in range(0, len(orders), size)
     ]
-    problem.meter.add("orders", len(orders))
+    problem.meter.orders += len(orders)
     return joined_outcome(problem.metrics, orders, followed, parts)
 
 

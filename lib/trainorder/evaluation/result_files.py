@@ -58,7 +58,9 @@ VALIDATION = ResultFile(
         *("spread", "divergence_threshold", "retrain_all", "estimators", "provenance"),
     ),
 )
-COSTS = ResultFile("costs.json", "validate", ("retraining_seconds", "stages"))
+COSTS = ResultFile(
+    "costs.json", "validate", ("retraining_sequences", "retraining_seconds", "stages")
+)
 STORES = ResultFile(
     "stores.json",
     "stores",

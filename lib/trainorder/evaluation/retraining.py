@@ -78,8 +78,9 @@ def retrain_orders(
             trained = _read_existing(problem, order, setup, sketch_along)
         else:
             trained = _retrained(problem, order, place, setup, sketch_along)
-            problem.meter.add("orders")
-            problem.meter.add("gradients", order.schedule.size)
+            problem.meter.orders += 1
+            sequences = order.schedule.size * problem.sequences
+            problem.meter.add("gradients", sequences, span="training")
         parts.append(_part(problem, trained, sketch, units.get(order.name, ())))
         del trained  # its parameters, before the next order is trained
     only_true = {
@@ -168,8 +169,8 @@ def _read_existing(
 ) -> _Trained:
     """Read the order that an existing run followed.
 
-    Losses between checkpoints are NaN, because the parameters there are interpolated. The costs
-    count neither this order nor the time of its evaluation, because they are per retrained order.
+    Losses between checkpoints are NaN, because the parameters there are interpolated. Its
+    evaluation is outside the span `evaluation`, because costs are per retrained order.
     """
     run = setup.existing_run
     assert run is not None
@@ -190,9 +191,8 @@ def _read_existing(
             losses.append(math.nan)
         elif t < run.steps:
             with torch.no_grad():
-                losses.append(float(problem.model.loss(theta, problem.batch(order.schedule[t]))))
+                losses.append(float(problem.batch_loss(theta, order.schedule[t])))
             numbers.append(losses[-1])
-            problem.meter.add("forwards", len(order.schedule[t]))
         if not np.isfinite(numbers).all():
             raise UserError(
                 f"order {order.name}: step {t}: a loss of the existing run is not finite, so it "

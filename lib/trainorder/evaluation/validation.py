@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections import EstimatorConfig, WindowConfig
 from trainorder.errors import UserError
 from trainorder.evaluation import costs
 from trainorder.evaluation.outcomes import read_estimates, read_order_records, read_truth
@@ -110,7 +110,10 @@ def validate(
 
     jobs = costs.read_costs(inputs.costs)
     manifest = read_json(inputs.manifest, "manifest")
-    retraining = costs.retraining_seconds(jobs)
+    window, parameters = WindowConfig(**config["window"]), _parameters(inputs.warm, key)
+    retraining = costs.Retraining(
+        window.steps * window.sequences_per_step, parameters, costs.retraining_seconds(jobs)
+    )
     estimator_costs = {
         estimator.name: costs.estimator_cost(estimator, jobs, retraining, manifest, counts)
         for estimator in estimators
@@ -128,12 +131,12 @@ def validate(
         "verdict": scores[best]["verdict"],
         "best_estimator": best,
         "metrics": truth.metrics,
-        "parameters": _parameters(inputs.warm, key),
+        "parameters": parameters,
         "orders": counts,
         "reference": by_metric(truth.metrics, truth.value[truth.rows([REFERENCE])[0]]),
         "spread": true_spread(truth, splits),
         "divergence_threshold": divergence_threshold(vocabulary),
-        "retrain_all": costs.retrain_all(jobs, counts),
+        "retrain_all": costs.retrain_all(jobs, retraining, counts),
         "estimators": scores,
         "provenance": {
             "versions": provenance.versions(),
@@ -150,7 +153,8 @@ def validate(
     write_json(
         outputs.costs,
         {
-            "retraining_seconds": retraining,
+            "retraining_sequences": retraining.sequences,
+            "retraining_seconds": retraining.seconds,
             "stages": costs.stage_costs(jobs, retraining, stored),
         },
     )

@@ -118,7 +118,8 @@ def _anchor_moments(
 ) -> Moments:
     """Return the exact moments at an anchor; its gradients are computed once, and kept.
 
-    A file of them that cannot be read counts as absent.
+    A file of them that cannot be read counts as absent. The gradients in a file that an interrupted
+    job left are counted as computed, so that costs do not depend on interruptions.
     """
 
     def kept() -> Moments:
@@ -126,7 +127,7 @@ def _anchor_moments(
         return moments
 
     try:
-        return kept()
+        moments = kept()
     except UserError:
         with creating(anchor_file(checkpoints, t), key) as made:
             shape, dtype = (problem.units, problem.size), theta.numpy().dtype.str
@@ -135,6 +136,8 @@ def _anchor_moments(
                 rows[unit] = g.numpy()
                 del g  # not held while the next one is computed
         return kept()
+    problem.meter.add("gradients", problem.units * problem.sequences)
+    return moments
 
 
 def _check_finite(state: State, t: int, optimizer: Optimizer) -> None:

@@ -80,7 +80,6 @@ def pooled_moments(problem: Problem, clusters: Clusters, theta: Tensor) -> Momen
 
 def _part_gradients(problem: Problem, theta: Tensor, parts: Sequence[np.ndarray]) -> Rows:
     """Return the gradients (n, P) of the parts of a pool."""
-    problem.meter.add("sequences", sum(map(len, parts)))
     rows = (gradient(partial(problem.sample_loss, rows=part), theta) for part in parts)
     return Rows.stack(rows, len(parts), problem.size, theta.dtype)
 

@@ -73,7 +73,7 @@ def draw(results: Results) -> Figure:
         _draw_label(axes, mark, number, label)
     axes.set_xlabel(
         f"total compute for {everything['orders']} orders: precompute, replay and evaluation "
-        "(retrainings)"
+        "(retrainings, counted)"
     )
     axes.set_ylabel(f"order-LDS of {METRIC}, random orders")
     confidence = results.validation["provenance"]["config"]["validation"]["confidence"]

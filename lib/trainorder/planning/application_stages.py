@@ -38,7 +38,7 @@ def curriculum_stages(s: Sizes) -> Iterator[Stage]:
     yield Stage(
         "propose",
         ("reduced/barycentre",),
-        counts={"forwards": 2 * s.U + replayed * s.R * s.D},
+        counts={"losses": 2 * s.U * s.S + replayed * s.R * s.D * s.H},
         work=work,
         files=("curriculum/candidates.json",),
         rows=4 * replayed + q,
@@ -54,13 +54,16 @@ def memorization_stages(s: Sizes) -> Iterator[Stage]:
     m = MemorizationConfig(**s.config["memorization"])
     cells = min(m.retrained, s.U * s.T)
     orders = 1 + _WAYS * cells
-    yield truth_stage(s, "position_truth", after_reference(s), orders, s.shards["truth"], 1)
+    own = s.U + _WAYS * cells  # the reference gives the loss of every unit
+    yield truth_stage(
+        s, "position_truth", after_reference(s), orders, s.shards["truth"], 1, unit_losses=own
+    )
     q, r, _ = basis_sizes(s, "barycentre")
     moved = s.U + _WAYS * s.U * s.T
     counts: dict[str, int] = {}
     work: Work = defaultdict(float)
     if method_of(m.estimator).estimates_parameters:
-        counts = {"forwards": moved * s.D}
+        counts = {"losses": moved * (s.D * s.H + s.S)}
         work[Operation("forward", s.H)] += moved * s.D
         work[Operation("forward", s.S)] += moved
         work[Operation("update")] += moved * s.T * s.P

@@ -66,7 +66,7 @@ def _probes(s: Sizes, path: str, after: tuple[str, ...]) -> Stage:
     return Stage(
         f"probes/{path}",
         after,
-        counts={"goals": s.D, "sequences": measured * pool},
+        counts={"gradients": s.D * s.H + measured * pool},
         work=work,
         files=(f"store/{path}/probed.h5", f"store/{path}/probes.json"),
         bytes=stored,
@@ -87,7 +87,7 @@ def _unit_curvature(s: Sizes, path: str) -> Stage:
         f"unit_curvature/{path}",
         (f"probes/{path}",),
         s.shards["curvature"],
-        counts={"sequences": own * each},
+        counts={"gradients": own * each},
         work=work,
         files=(f"store/{path}/units/*.h5",),
         bytes=2 * FLOAT * s.U * c.unit_directions * q,
@@ -133,9 +133,10 @@ def _reduced(s: Sizes, path: str) -> Stage:
     schedules = reduced.SCHEDULES if s.optimizer.adaptive else 0  # replayed
     replayed = schedules * s.T
     work: Work = defaultdict(float)
-    for kind in ("gradient", "forward"):
+    for kind in ("gradient", "forward"):  # of every unit, and of every goal at the readouts
         work[Operation(kind, s.S)] += s.U
         work[Operation(kind, s.H)] += s.R * s.D
+    read = s.U * s.S + s.R * s.D * s.H
     work[Operation("update")] += s.P * (replayed + 3 * anchors * (schedules + functionals))
     work[Operation("product")] += s.P * (
         replayed * (r + q) + anchors * (patterns * functionals * q + schedules**2)
@@ -145,7 +146,7 @@ def _reduced(s: Sizes, path: str) -> Stage:
     return Stage(
         f"reduced/{path}",
         (f"curvature/{path}",),
-        counts={"goals": s.R * s.D, "gradients": s.U},
+        counts={"gradients": read, "losses": read},
         work=work,
         files=(f"store/{path}/reduced.h5",),
         bytes=FLOAT * numbers,

@@ -30,7 +30,8 @@ def estimate_stage(s: Sizes, estimator: EstimatorConfig) -> Stage:
         f"estimate/{estimator.name}",
         after,
         jobs,
-        {**passes, **({} if trained else {"orders": orders})},
+        passes,
+        orders=0 if trained else orders,
         work=work,
         files=(f"estimates/{estimator.name}/*.h5",),
         bytes=outcome_bytes(s, orders, followed),
@@ -48,10 +49,10 @@ def _replay_work(
         return {}, work, 0.0
     batches = [batch for n in spread(orders, jobs) for batch in _batches(s, n)]
     evaluated = len(batches) if method.ignores_order else orders
-    passes = Counter({"forwards": evaluated * s.D})
+    passes = Counter({"losses": evaluated * s.D * s.H})
     work[Operation("forward", s.H)] += evaluated * s.D
     approximated = 0 if method.needs_tail else s.T - e.tail
-    passes["gradients"] += orders * e.tail * s.k
+    units = Counter({"gradients": orders * e.tail * s.k})  # differentiated as a whole
     updates = e.tail if method.needs_tail else s.T
     work[Operation("update")] += orders * s.P * (method.update_cost * updates + 1)
     work[Operation("hash")] += HASHES_PER_STORED_BYTE * jobs * s.path_bytes
@@ -62,24 +63,28 @@ def _replay_work(
     if method.derivative_order:
         # A unit that several orders visit at the same step is differentiated once for all.
         visited = sum(s.U * (1 - (1 - s.k / s.U) ** batch) for batch in batches)
-        passes["gradients"] += round(approximated * visited)
-        passes["hvps"] += orders * approximated * s.k
+        units["gradients"] += round(approximated * visited)
+        if approximated:  # each job compares H d with a difference of gradients
+            units += Counter({"gradients": 3 * jobs, "hvps": jobs})
+        moved = max(0, approximated - 1)  # at the first step no order is away from the path
+        units["hvps"] += orders * moved * s.k
         if method.derivative_order > 1:
-            passes["third_derivatives"] += orders * approximated * s.k
-    work[Operation("gradient", s.S)] += passes["gradients"]
-    work[Operation("hvp", s.S)] += passes["hvps"]
-    work[Operation("third", s.S)] += passes["third_derivatives"]
+            units["third_derivatives"] += orders * moved * s.k
+    work[Operation("gradient", s.S)] += units["gradients"]
+    work[Operation("hvp", s.S)] += units["hvps"]
+    work[Operation("third", s.S)] += units["third_derivatives"]
+    passes.update({kind: n * s.S for kind, n in units.items()})
     if method.uses_curvature:
         q, r, anchors = basis_sizes(s, e.path)
         work[Operation("product")] += orders * approximated * s.P * (q + r)
         rows += q + 2 * anchors
     if e.size is not None and method.needs_run:
         evaluated = e.size if s.S == 1 else e.size * s.k
-        passes["sequences"] += evaluated * orders * approximated
+        passes["gradients"] += evaluated * orders * approximated
         work[Operation("gradient", evaluated)] += orders * approximated
         rows += s.T * s.k
     elif e.size is not None:
-        passes["sequences"] += _subsampled(s, e, e.size, orders * approximated, jobs, work)
+        passes["gradients"] += _subsampled(s, e, e.size, orders * approximated, jobs, work)
         rows += s.table_anchors(e.path) * s.U
     return {kind: n for kind, n in passes.items() if n}, work, rows
 

@@ -20,7 +20,7 @@ def expansion_stages(s: Sizes) -> Iterator[Stage]:
             "table",
             ("reference",),
             s.shards["table"],
-            {"gradients": gradients},
+            {"gradients": gradients * s.S},
             work={
                 Operation("gradient", s.S): gradients,
                 Operation("hash"): HASHES_PER_STORED_BYTE * s.table_bytes("reference"),
@@ -37,7 +37,7 @@ def expansion_stages(s: Sizes) -> Iterator[Stage]:
         yield Stage(
             "clusters",
             ("warm",),
-            counts={"gradients": by_gradients},
+            counts={"gradients": by_gradients * s.S},
             work={Operation("gradient", s.S): by_gradients},
             files=("store/clusters.h5",),
         )
@@ -77,7 +77,7 @@ def _barycentre(s: Sizes) -> Stage:
     return Stage(
         "barycentre",
         ("clusters",),
-        counts={"gradients": gradients, "sequences": pooled * sum(s.pools)},
+        counts={"gradients": gradients * s.S + pooled * sum(s.pools)},
         work=work,
         files=("store/barycentre/path.h5", "store/barycentre/table-0.h5"),
         bytes=stored,

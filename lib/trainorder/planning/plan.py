@@ -8,6 +8,7 @@ from typing import Any
 import psutil
 import torch
 
+from trainorder.evaluation.costs import Retraining
 from trainorder.planning.disk_check import (
     check_disk,
     check_temporary,
@@ -20,6 +21,7 @@ from trainorder.planning.stage import Stage
 from trainorder.planning.stages import stages
 from trainorder.storage.provenance import machine, versions
 from trainorder.training.device import prepared
+from trainorder.training.meter import OTHER
 
 NOT_PLANNED = (
     "time: reading and packing the text, validation, figures, explorer and report (about a minute "
@@ -140,9 +142,9 @@ def _entry(stage: Stage, speed: MachineSpeed, sizes: Sizes) -> Record:
     )
     return {
         "jobs": stage.jobs,
+        "orders": stage.orders,
         "counts": {kind: n for kind, n in stage.counts.items() if n},
-        "unit_gradients": _unit_gradients(stage, sizes),
-        "retrainings": stage.retrainings,
+        "retrainings": retrainings(stage, sizes),
         "bytes": stage.bytes,
         "peak_bytes": int(speed.base + max(passes, default=0) + in_memory),
         "vector_file_bytes": in_files,
@@ -152,11 +154,12 @@ def _entry(stage: Stage, speed: MachineSpeed, sizes: Sizes) -> Record:
     }
 
 
-def _unit_gradients(stage: Stage, sizes: Sizes) -> int:
-    """Return the gradients of a stage, counted in gradients of a unit by their amount of text."""
-    counts = stage.counts
-    single = counts.get("sequences", 0) + counts.get("goals", 0) * sizes.H
-    return counts.get("gradients", 0) + round(single / sizes.S)
+def retrainings(stage: Stage, sizes: Sizes) -> float:
+    """Return the counted cost of a stage in retrainings of the window."""
+    window = sizes.window
+    unit = Retraining(window.steps * window.sequences_per_step, sizes.P)
+    parameters = sizes.narrow_P if stage.narrow else sizes.P
+    return unit.counted([{"counts": {OTHER: stage.counts}, "parameters": parameters}])
 
 
 def _work_seconds(stage: Stage, speed: MachineSpeed) -> float:
@@ -167,7 +170,7 @@ def _total(entries: Iterable[Record]) -> Record:
     summands, counts = list(entries), Counter[str]()
     for entry in summands:
         counts.update(entry["counts"])
-    kinds = ("jobs", "unit_gradients", "retrainings", "bytes", "work_seconds", "seconds")
+    kinds = ("jobs", "orders", "retrainings", "bytes", "work_seconds", "seconds")
     return {
         **{kind: sum(entry[kind] for entry in summands) for kind in kinds},
         "counts": dict(sorted(counts.items())),

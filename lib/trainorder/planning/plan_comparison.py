@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trainorder.errors import UserError
-from trainorder.evaluation.costs import read_costs, stage_costs
+from trainorder.evaluation.costs import read_costs, stage_totals
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ def compare_with_study(record: Mapping[str, Any], results: Path) -> dict[str, di
         UserError: a stage has no cost record, or a cost record is not readable.
 
     """
-    costs = stage_costs(read_costs(sorted(results.glob("costs/**/*.json"))), 1.0, {})
+    jobs = read_costs(sorted(results.glob("costs/**/*.json")))
     pairs = {}
     for name, entry in record["stages"].items():
-        if name not in costs:
+        if name not in jobs:
             raise UserError(
                 f"{results}/costs/{name}: no cost record; finish the study that was planned"
             )
-        pairs[name] = _pairs(entry, costs[name], results)
+        pairs[name] = _pairs(entry, stage_totals(jobs[name]), results)
     return {**pairs, "total": _total(list(pairs.values()))}
 
 
@@ -60,6 +60,7 @@ def _pairs(entry: Mapping[str, Any], cost: Mapping[str, Any], results: Path) -> 
             kind: Pair(planned.get(kind, 0), actual.get(kind, 0))
             for kind in sorted({*planned, *actual})
         },
+        "orders": Pair(entry["orders"], cost["orders"]),
         "seconds": Pair(entry["work_seconds"], cost["wall_seconds"]),
         "bytes": Pair(entry["bytes"], sum(path.stat().st_size for path in files)),
         "peak_bytes": Pair(entry["peak_bytes"], cost["peak_bytes"]),

@@ -26,7 +26,7 @@ def plan_table(record: Mapping[str, Any]) -> str:
         "",
         f"About {total['hours']:.3g} CPU hours: {total['wall_hours']:.3g} hours on "
         f"{record['cores']} cores, {record['threads']} threads per job. Disk: {disk}.",
-        "Gradients are counted per unit, or per equal amount of text.",
+        "Gradients and HVPs are counted in sequences, and all passes together in retrainings.",
     ]
     if total["peak_bytes"] > record["machine_bytes"]:
         lines.append(
@@ -42,13 +42,17 @@ def _row(name: str, entry: Mapping[str, Any]) -> list[str]:
     return [
         name,
         str(entry["jobs"]),
-        f"{entry['unit_gradients']:,}",
+        f"{entry['counts'].get('gradients', 0):,}",
         f"{entry['counts'].get('hvps', 0):,}",
-        f"{entry['retrainings']:,}",
+        _retrainings(entry["retrainings"]),
         size_text(entry["bytes"]),
         size_text(entry["peak_bytes"]),
         time_text(entry["seconds"]),
     ]
+
+
+def _retrainings(cost: float) -> str:
+    return f"{cost:,.0f}" if cost >= 1000 else f"{cost:.3g}"
 
 
 def _aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -21,8 +21,9 @@ class Stage:
         name: as in `costs.json`.
         after: the stages that its jobs wait for.
         jobs: number of jobs that share the work.
-        counts: passes, as the jobs count them.
-        retrainings: real trainings of the window with the study's model.
+        counts: sequences that pass through the model, by kind, as the jobs count them.
+        orders: number of orders that are trained or estimated.
+        narrow: whether the model is the proxy.
         work: number of operations of each kind.
         files: patterns of the files that it writes, relative to the results of the study.
         bytes: of these files.
@@ -35,7 +36,8 @@ class Stage:
     after: tuple[str, ...] = ()
     jobs: int = 1
     counts: Mapping[str, int] = field(default_factory=dict)
-    retrainings: int = 0
+    orders: int = 0
+    narrow: bool = False
     work: Mapping[Operation, float] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     bytes: int = 0

@@ -33,7 +33,7 @@ def stores_stages(s: Sizes) -> Iterator[Stage]:
     yield Stage(
         "stores",
         ("manifest",),
-        counts={"forwards": forwards},
+        counts={"losses": forwards * s.H},
         work={
             Operation("forward", s.H): forwards,
             Operation("hash"): HASHES_PER_STORED_BYTE * s.table_bytes("reference"),

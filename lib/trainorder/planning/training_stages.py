@@ -23,7 +23,7 @@ def training_stages(s: Sizes) -> Iterator[Stage]:
     yield Stage(
         "warm",
         ("corpus",),
-        counts={"gradients": warmup * s.k},
+        counts={"gradients": warmup * batch},
         work={Operation("step", batch): warmup},
         files=("store/warm.h5",),
         bytes=len(MOMENTS) * FLOAT * s.P,
@@ -32,7 +32,7 @@ def training_stages(s: Sizes) -> Iterator[Stage]:
     yield Stage(
         "orders",
         ("warm",),
-        counts={"forwards": s.U},
+        counts={"losses": s.U * s.S},
         work={Operation("forward", s.S): s.U},
         files=("orders.json",),
         rows=8,
@@ -40,8 +40,7 @@ def training_stages(s: Sizes) -> Iterator[Stage]:
     yield Stage(
         "reference",
         ("orders",),
-        counts={"gradients": steps * s.k},
-        retrainings=0 if run else 1,
+        counts={"gradients": steps * batch},
         work={
             Operation("step", batch): steps,
             Operation("hash"): STATE_PASSES * HASHES_PER_STORED_BYTE * s.path_bytes,

@@ -19,7 +19,8 @@ def truth_stages(s: Sizes) -> Iterator[Stage]:
     yield Stage(
         "proxy_warm",
         ("corpus",),
-        counts={"gradients": steps * s.k},
+        counts={"gradients": steps * batch},
+        narrow=True,
         work={Operation("step", batch, narrow=True): steps},
         files=("proxy/warm.h5",),
         bytes=len(MOMENTS) * FLOAT * s.narrow_P,
@@ -30,7 +31,9 @@ def truth_stages(s: Sizes) -> Iterator[Stage]:
         "proxy_orders",
         ("proxy_warm", "orders"),
         s.shards["truth"],
-        {"forwards": orders * s.D, "gradients": orders * s.T * s.k, "orders": orders},
+        {"losses": orders * s.D * s.H, "gradients": orders * s.T * batch},
+        orders=orders,
+        narrow=True,
         work={
             Operation("step", batch, narrow=True): orders * s.T,
             Operation("forward", s.H, narrow=True): orders * s.D,
@@ -54,6 +57,7 @@ def truth_stage(
     jobs: int,
     readouts: int,
     followed: int = 0,
+    unit_losses: int = 0,
 ) -> Stage:
     """Return a stage that retrains orders.
 
@@ -65,11 +69,12 @@ def truth_stage(
         jobs: number of jobs that share them.
         readouts: evaluations along the window.
         followed: orders whose parameters are sketched along the window.
+        unit_losses: losses of single units at the end, of all orders together.
 
     """
     folder = {"candidate_truth": "curriculum/", "position_truth": "memorization/"}.get(name, "")
     read = int("reference" in after)  # the order of an existing run is evaluated, not trained
-    trained, losses = orders - read, read * s.T * s.k
+    trained, losses = orders - read, read * s.T * s.k + unit_losses
     work = Work(float, {Operation("step", s.window.sequences_per_step): trained * s.T})
     work[Operation("forward", s.H)] += orders * readouts * s.D
     work[Operation("forward", s.S)] += losses
@@ -79,11 +84,10 @@ def truth_stage(
         after,
         jobs,
         {
-            "forwards": orders * readouts * s.D + losses,
-            "gradients": trained * s.T * s.k,
-            "orders": trained,
+            "losses": orders * readouts * s.D * s.H + losses * s.S,
+            "gradients": trained * s.T * s.k * s.S,
         },
-        retrainings=trained,
+        orders=trained,
         work=work,
         files=(f"{folder}truth/*.h5",),
         bytes=outcome_bytes(s, orders, followed) + 8 * orders * (s.T + s.U),

@@ -6,41 +6,54 @@ import time
 from collections import Counter, defaultdict
 from typing import Any
 
+OTHER = "other"  # the span of passes outside every timed span
+
 
 class Meter:
     """Counter of passes through the model and timer of named spans.
 
     Attributes:
-        counts: number of passes by kind: `gradients`, `hvps` (Hessian-vector products),
-            `third_derivatives` and `forwards`. One gradient is one forward and one backward pass
-            through the sequences of one unit.
+        counts: sequences that passed through the model, by span and kind; the kinds are those of
+            `training.passes`: `losses`, `gradients`, `hvps` and `third_derivatives`.
         seconds: wall seconds by span.
+        orders: number of orders that were trained or estimated.
+        parameters: number of trained parameters of the model; None without a model.
         gpu: the name of the GPU; None on a CPU.
 
     """
 
     def __init__(self) -> None:
         """Start the timer of `wall_seconds`."""
-        self.counts: Counter[str] = Counter()
+        self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.orders = 0
+        self.parameters: int | None = None
         self.gpu: str | None = None
+        self._span = OTHER
         self._start = time.perf_counter()
 
-    def add(self, kind: str, n: int = 1) -> None:
-        """Count `n` passes of `kind`."""
-        self.counts[kind] += n
+    def add(self, kind: str, sequences: int, span: str | None = None) -> None:
+        """Count a pass of `kind` through `sequences`, in `span` or the one that is being timed."""
+        self.counts[span or self._span][kind] += sequences
+
+    @property
+    def total(self) -> Counter[str]:
+        """Sequences by kind, summed over the spans."""
+        return sum(self.counts.values(), Counter())
 
     def time(self, span: str) -> "_Span":
-        """Return a context manager that adds its wall seconds to `seconds[span]`."""
+        """Return a context manager that times `span`: its seconds, and the passes inside it."""
         return _Span(self, span)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the wall seconds since the start, peak bytes, counts, seconds and GPU for JSON."""
+        """Return the cost record of the job for JSON; `docs/results.md` describes its fields."""
         return {
             "wall_seconds": time.perf_counter() - self._start,
             "peak_bytes": peak_bytes(),
-            "counts": dict(sorted(self.counts.items())),
+            "orders": self.orders,
+            "counts": {span: dict(sorted(n.items())) for span, n in sorted(self.counts.items())},
             "seconds": dict(sorted(self.seconds.items())),
+            "parameters": self.parameters,
             **({"gpu": self.gpu} if self.gpu else {}),
         }
 
@@ -50,10 +63,12 @@ class _Span:
         self.meter, self.name = meter, name
 
     def __enter__(self) -> None:
+        self.outer, self.meter._span = self.meter._span, self.name
         self.start = time.perf_counter()
 
     def __exit__(self, *_: object) -> None:
         self.meter.seconds[self.name] += time.perf_counter() - self.start
+        self.meter._span = self.outer
 
 
 def peak_bytes() -> int:

@@ -28,7 +28,7 @@ class Problem(Protocol):
         size: P, the number of trained parameters.
         units: U, the number of units.
         sequences: sequences per unit.
-        meter: counter of passes.
+        meter: counter of passes; the losses count themselves, see `count_loss`.
 
     """
 
@@ -65,7 +65,7 @@ class LanguageProblem:
 
     def __post_init__(self) -> None:
         """Store the tokens as tensors on the device of the model."""
-        self.size = self.model.size
+        self.size = self.meter.parameters = self.model.size
         self.units, self.sequences = self.corpus.units.shape[:2]
         self._tokens = self._on_device(self.corpus.units)
         self._heldout = self._on_device(self.corpus.heldout)
@@ -124,7 +124,7 @@ class LanguageProblem:
 
     def loss(self, theta: Tensor, unit: int) -> Tensor:
         """Return the mean loss of `unit` at `theta` (P,) in nats per token."""
-        return self.model.loss(theta, self._tokens[unit])
+        return self._loss(theta, self._tokens[unit])
 
     def sample_loss(self, theta: Tensor, rows: np.ndarray) -> Tensor:
         """Return the mean loss of n sequences at `theta` (P,) in nats per token.
@@ -132,11 +132,19 @@ class LanguageProblem:
         `rows` is (n, 2) int64: the unit and the index of the sequence within the unit.
         """
         units, sequences = torch.from_numpy(rows).T
-        return self.model.loss(theta, self._tokens[units, sequences])
+        return self._loss(theta, self._tokens[units, sequences])
+
+    def batch_loss(self, theta: Tensor, units: np.ndarray) -> Tensor:
+        """Return the mean loss of `units` (k,) at `theta` (P,) in nats per token."""
+        return self._loss(theta, self.batch(units))
 
     def goal_loss(self, theta: Tensor, goal: int) -> Tensor:
         """Return the held-out loss of domain number `goal` at `theta` (P,) in nats per token."""
-        return self.model.loss(theta, self._heldout[goal])
+        return self._loss(theta, self._heldout[goal])
+
+    def _loss(self, theta: Tensor, tokens: Tensor) -> Tensor:
+        count_loss(self.meter, theta, len(tokens))
+        return self.model.loss(theta, tokens)
 
     def batch(self, units: np.ndarray) -> Tensor:
         """Return the sequences (k * unit_size, L) int64 of `units` (k,)."""
@@ -159,8 +167,7 @@ class LanguageProblem:
         sequence of `metrics`.
         """
         with torch.no_grad():
-            losses = [float(self.model.loss(theta, tokens)) for tokens in self._heldout]
-        self.meter.add("forwards", len(losses))
+            losses = [float(self.goal_loss(theta, goal)) for goal in range(len(self.goals))]
         return np.array([float(np.mean(losses)), *losses])
 
     def unit_losses(self, theta: Tensor) -> np.ndarray:
@@ -172,7 +179,6 @@ class LanguageProblem:
         """
         with torch.no_grad():
             losses = [float(self.loss(theta, unit)) for unit in range(self.units)]
-        self.meter.add("forwards", len(losses))
         for unit, loss in enumerate(losses):
             if not math.isfinite(loss):
                 raise DivergedError(
@@ -181,11 +187,20 @@ class LanguageProblem:
         return np.array(losses)
 
 
+def count_loss(meter: Meter, theta: Tensor, sequences: int) -> None:
+    """Count a loss of `sequences` at `theta` (P,): as a gradient if autograd records it.
+
+    Every recorded loss is differentiated once. Further derivatives are counted where they are
+    computed.
+    """
+    is_recorded = theta.requires_grad and torch.is_grad_enabled()
+    meter.add("gradients" if is_recorded else "losses", sequences)
+
+
 def each_gradient(problem: Problem, theta: Tensor) -> Iterator[Tensor]:
     """Yield the gradient (P,) of each unit's loss at `theta` (P,)."""
     for unit in range(problem.units):
         yield gradient(partial(problem.loss, unit=unit), theta)
-        problem.meter.add("gradients")
 
 
 def unit_gradients(problem: Problem, theta: Tensor) -> Tensor:
@@ -197,6 +212,5 @@ def unit_gradients(problem: Problem, theta: Tensor) -> Tensor:
 def goal_gradients(problem: Problem, theta: Tensor) -> Tensor:
     """Return the gradients (D, P) of the losses of all D goals at `theta` (P,)."""
     goals = range(len(problem.goals))
-    problem.meter.add("goals", len(goals))
     rows = (gradient(partial(problem.goal_loss, goal=goal), theta) for goal in goals)
     return large_tensors.stack(rows, (len(goals), problem.size), theta.dtype)

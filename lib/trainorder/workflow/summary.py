@@ -3,6 +3,7 @@
 FOLDER holds the results of the study, for instance `results/default`.
 """
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,12 +53,16 @@ def summary(results: Results, folder: Path, report: Path | None = None) -> list[
 
 
 def cheapest_estimator(results: Results) -> str:
-    """Return the estimator with the lowest cost per order, of those with the study's verdict."""
+    """Return the estimator with the lowest cost per order, of those with the study's verdict.
+
+    Of estimators that replay without the model, it is the one with the fewest seconds.
+    """
     verdict = results.validation["verdict"]
 
-    def cost(name: str) -> float:
-        each = results.score(name)["cost"]["per_order_retrainings"]
-        return float("inf") if each is None else float(each)
+    def cost(name: str) -> tuple[float, float]:
+        spent = results.score(name)["cost"]
+        each, seconds = spent["per_order_retrainings"], spent["seconds_per_order"]
+        return (math.inf, math.inf) if each is None else (float(each), float(seconds))
 
     best = str(results.validation["best_estimator"])
     same = [name for name in results.estimators if results.score(name)["verdict"] == verdict]
@@ -65,10 +70,10 @@ def cheapest_estimator(results: Results) -> str:
 
 
 def _cost(cost: dict[str, Any]) -> str:
-    """Return the cost of an estimator, in retrainings of the window."""
-    each = cost["per_order_retrainings"]
-    per_order = "unknown" if each is None else f"{each:.2g}"
-    return f"{cost['precompute_retrainings']:.3g} retrainings to precompute, {per_order} per order"
+    """Return the cost of an estimator, in retrainings of the window, and its seconds."""
+    each, seconds = cost["per_order_retrainings"], cost["seconds_per_order"]
+    per_order = "unknown" if each is None else f"{each:.2g} per order ({seconds:.2g} s)"
+    return f"{cost['precompute_retrainings']:.3g} retrainings to precompute, {per_order}"
 
 
 def _spread(validation: Any) -> str:

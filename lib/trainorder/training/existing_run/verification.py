@@ -54,11 +54,7 @@ def check_run(
     """
     for start, end in checked_spans(states.steps, len(schedule)):
         first, past = start - states.first_step, end - states.first_step
-        problem.meter.add("gradients", schedule[first:past].size)
-        losses = [
-            partial(problem.model.loss, tokens=problem.batch(units))
-            for units in schedule[first:past]
-        ]
+        losses = [partial(problem.batch_loss, units=units) for units in schedule[first:past]]
         _check_span(states, first, losses, optimizer, tolerance)
 
 

@@ -1,0 +1,213 @@
+"""Every pass through the model is counted, in the span that a job times."""
+
+from collections import Counter
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from problems import (
+    HORIZON,
+    barycentre,
+    ignore,
+    language_problem,
+    low_rank,
+    optimizer_config,
+    warm_state,
+)
+from trainorder.compression.comparison import compare_codecs
+from trainorder.config.methods import METHODS
+from trainorder.config.sections import CurvatureConfig, EstimatorConfig
+from trainorder.curvature.build_reduced_model import build_reduced_model
+from trainorder.curvature.preconditioner_metric import second_moment_scale
+from trainorder.curvature.probe_schedules import probe_schedules
+from trainorder.curvature.probing import Prober
+from trainorder.curvature.unit_curvature import ProbedExpansion, leading, own_responses, unit_pools
+from trainorder.estimators.build_estimator import build_estimator
+from trainorder.evaluation.replaying import (
+    replay_orders,
+    replayed_readouts,
+    replayed_unit_losses,
+)
+from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
+from trainorder.expansion.clusters import Clusters, draw_pools, gradient_clusters
+from trainorder.expansion.gradient_table import write_table
+from trainorder.numerics.countsketch import SparseJL
+from trainorder.numerics.rows import Rows
+from trainorder.orders.order import Order
+from trainorder.training.checkpoints import Checkpoints
+from trainorder.training.passes import products
+
+UNITS, SEQUENCES, HELDOUT = 6, 4, 2 * 3  # held-out sequences: of two domains
+LABELS = np.array([0, 1, 0, 1, 0, 1])
+SCHEDULES = [[[5], [2], [0], [4], [1], [3]], [[1], [0], [2], [3], [5], [4]]]
+ORDERS = [
+    Order(name, "random", "calibration", np.array(schedule))
+    for name, schedule in zip(("one", "other"), SCHEDULES, strict=True)
+]
+CURVATURE = CurvatureConfig("domains", 1, 8, 0.0, 40, 3, 2)
+
+
+class Case:
+    """A language problem with all that the numerical routines of the rules need."""
+
+    def __init__(self, about, clusters, warm, config):
+        self.about, self.clusters, self.warm, self.config = about, clusters, warm, config
+        self.problem, self.theta = about.problem, about.path.parameters(3)
+        self.model, _ = low_rank(about, clusters, size=40, probes=self.directions(6))
+        self.metric = second_moment_scale(about)
+        self.sketch = SparseJL(self.problem.size, 64)
+        self.schedules = probe_schedules((UNITS, 1), UNITS, 0, 5)
+
+    def directions(self, n):
+        generator = torch.Generator().manual_seed(n)
+        return torch.randn(n, self.problem.size, generator=generator, dtype=torch.float64)
+
+    def estimator(self, method, **options):
+        entry = EstimatorConfig(method, "barycentre", **options)
+        return build_estimator(entry, self.about, self.model)
+
+
+def retrain(case, folder):
+    def checkpoints(order, readout):
+        return Checkpoints(folder / "trained", f"{order}-{readout}", 4)
+
+    setup = TrainingSetup(case.warm, case.config, HORIZON, [3, 6], checkpoints)
+    units = {"other": [1, 4]}
+    retrain_orders(case.problem, ORDERS, setup, followed=[], sketch=case.sketch, units=units)
+
+
+def run_barycentre(case, folder):
+    args = (case.problem, case.warm, UNITS, 1, case.config, folder, case.clusters)
+    with barycentre(*args, given=np.array([0, 3])):
+        pass
+
+
+def measure_units(case, folder):
+    directions = leading(Rows(case.directions(20)), case.metric, 2)
+    probed = ProbedExpansion(case.model, case.metric, directions, 0.1)
+    pools = unit_pools(case.problem, CURVATURE.unit_sequences, 0)
+    own_responses(case.problem, case.theta, probed, pools, np.array([1, 4]))
+
+
+def reduce_model(case, folder):
+    build_reduced_model(case.about, case.model, case.schedules, case.metric, [3, 6])
+
+
+def replay(case, folder, method, **options):
+    estimator = case.estimator(method, **options)
+    replay_orders(estimator, case.problem, ORDERS, [], case.sketch)
+
+
+def evaluate_moves(case, folder):
+    schedules, units = torch.tensor(SCHEDULES), np.array([2, 5])
+    replayed_unit_losses(case.estimator("nystrom"), case.problem, schedules, units)
+
+
+OPTIONS = {"subsample": {"size": 2}, "recency": {"tail": 2}, "order0": {"tail": 1}}
+REPLAYED = [name for name, method in METHODS.items() if method.rule == "estimate"]
+ROUTINES = {  # by rule
+    "orders": lambda case, _: case.problem.unit_losses(case.theta),
+    "truth": retrain,
+    "table": lambda case, folder: write_table(
+        folder / "table.h5", "k", case.problem, case.about.path, np.array([1, 4])
+    ),
+    "clusters": lambda case, _: gradient_clusters(case.problem, case.theta, 2, 0),
+    "barycentre": run_barycentre,
+    "probes": lambda case, _: Prober(case.about, case.clusters, case.schedules, 1).run(CURVATURE),
+    "unit_curvature": measure_units,
+    "reduced": reduce_model,
+    "stores": lambda case, _: compare_codecs(case.problem, case.about, ORDERS),
+    "propose": lambda case, _: replayed_readouts(
+        case.estimator("nystrom"), case.problem, torch.tensor(SCHEDULES), [3, 6]
+    ),
+    "position_maps": evaluate_moves,
+    **{name: partial(replay, method=name, **OPTIONS.get(name, {})) for name in REPLAYED},
+}
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    problem, config = language_problem(UNITS, SEQUENCES), optimizer_config(learning_rate=1e-3)
+    warm = warm_state(problem, problem.model.parameters(), config)
+    clusters = Clusters(LABELS, draw_pools(LABELS, SEQUENCES, 5, 0))
+    folder = tmp_path_factory.mktemp("case")
+    with barycentre(problem, warm, UNITS, 1, config, folder, clusters) as about:
+        yield Case(about, clusters, warm, config)
+
+
+@pytest.fixture
+def passed(case):
+    """Return the sequences that pass through the module itself, by kind."""
+    passed = Counter()
+
+    def count(module, arguments, output):
+        kind = "gradients" if output.logits.requires_grad else "losses"
+        passed[kind] += len(arguments[0])
+
+    hook = case.problem.model.module.register_forward_hook(count)
+    case.problem.meter.counts.clear()
+    yield passed
+    hook.remove()
+
+
+@pytest.mark.parametrize("rule", ROUTINES)
+def test_every_sequence_that_passes_through_the_model_is_counted(rule, case, passed, tmp_path):
+    ROUTINES[rule](case, tmp_path)
+    counted = case.problem.meter.total
+    further = ("hvps", "third_derivatives")
+    assert {kind: n for kind, n in counted.items() if kind not in further} == dict(passed)
+    assert passed, "the routine evaluates no model"
+
+
+@pytest.mark.parametrize(("method", "tolerance"), [("taylor1", 0), ("taylor2", 0.08)])
+def test_counted_derivatives_are_the_operations_that_torch_counts(method, tolerance, case):
+    problem, estimator = case.problem, case.estimator(method)
+    with FlopCounterMode(display=False) as one, torch.no_grad():
+        problem.loss(case.theta, 0)
+    problem.meter.counts.clear()
+    with FlopCounterMode(display=False) as all_passes:
+        estimator.replay(torch.tensor(SCHEDULES), ignore)
+    counted = products(problem.meter.total) * one.get_total_flops() / SEQUENCES
+    measured = all_passes.get_total_flops()
+    assert counted <= measured <= (1 + tolerance) * counted
+
+
+SPANS = {  # sequences by span and kind, of two orders
+    "constant": {"evaluation": {"losses": HELDOUT}},
+    "nystrom": {"evaluation": {"losses": 2 * HELDOUT}},
+    "recency": {
+        "replay": {"gradients": 2 * 2 * SEQUENCES},
+        "evaluation": {"losses": 2 * HELDOUT},
+    },
+    "subsample": {
+        "precompute": {"gradients": 2 * (UNITS * UNITS + 6 * 2)},
+        "replay": {"gradients": 2 * 2 * UNITS},
+        "evaluation": {"losses": 2 * HELDOUT},
+    },
+    "truth": {
+        "training": {"gradients": 2 * UNITS * SEQUENCES},
+        "evaluation": {"losses": 2 * 2 * HELDOUT},
+        "other": {"losses": 2 * SEQUENCES},
+    },
+}
+
+
+@pytest.mark.parametrize("rule", SPANS)
+def test_passes_are_counted_in_the_span_that_is_timed(rule, case, tmp_path):
+    case.problem.meter.counts.clear()
+    ROUTINES[rule](case, tmp_path)
+    assert case.problem.meter.counts == SPANS[rule]
+
+
+def test_a_unit_is_differentiated_once_for_all_orders_that_visit_it_at_a_step(case):
+    meter = case.problem.meter
+    meter.counts.clear()
+    same = torch.tensor([SCHEDULES[0]] * 3)
+    case.estimator("taylor2").replay(same, ignore)
+    check = {"gradients": 3, "hvps": 1}  # whether the model has second derivatives
+    moved = 3 * (UNITS - 1)  # at the first step no order is away from the path
+    units = Counter(gradients=UNITS, hvps=moved, third_derivatives=moved) + Counter(check)
+    assert meter.total == {kind: n * SEQUENCES for kind, n in units.items()}
