@@ -10,17 +10,17 @@ METRIC = "heldout"
 # heading, share of the width
 COLUMNS = (
     ("estimator", 0.17),
-    ("precompute\n(retrainings)", 0.095),
-    ("per order\n(retrainings)", 0.095),
+    ("precompute\n(retrainings)", 0.11),
+    ("per order\n(retrainings)", 0.11),
     ("per order\n(seconds)", 0.08),
-    ("store\nread", 0.075),
-    ("order-LDS\nrandom orders", 0.165),
-    ("n", 0.035),
-    ("mean |error|\n(nats/token)", 0.1),
+    ("store\nread", 0.07),
+    ("order-LDS\nrandom orders", 0.155),
+    ("n", 0.03),
+    ("mean |error|\n(nats/token)", 0.095),
     ("relative\nerror", 0.07),
     ("parameter\nerror", 0.085),
     ("diverged\norders", 0.08),
-    ("verdict", 0.12),
+    ("verdict", 0.105),
 )
 
 
