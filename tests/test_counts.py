@@ -34,6 +34,7 @@ from trainorder.evaluation.replaying import (
 from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
 from trainorder.expansion.clusters import Clusters, draw_pools, gradient_clusters
 from trainorder.expansion.gradient_table import write_table
+from trainorder.expansion.known_run import KnownRun
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.numerics.rows import Rows
 from trainorder.orders.order import Order
@@ -59,7 +60,13 @@ class Case:
         self.model, _ = low_rank(about, clusters, size=40, probes=self.directions(6))
         self.metric = second_moment_scale(about)
         self.sketch = SparseJL(self.problem.size, 64)
+        self.run = self.known_run()
         self.schedules = probe_schedules((UNITS, 1), UNITS, 0, 5)
+
+    def known_run(self):
+        schedule = np.arange(UNITS)[:, None]
+        scale = torch.ones(self.problem.size, dtype=torch.float64)
+        return KnownRun.measure(self.problem, self.about.path, schedule, [2], scale, 0)
 
     def directions(self, n):
         generator = torch.Generator().manual_seed(n)
@@ -67,7 +74,7 @@ class Case:
 
     def estimator(self, method, **options):
         entry = EstimatorConfig(method, "barycentre", **options)
-        return build_estimator(entry, self.about, self.model)
+        return build_estimator(entry, self.about, model=self.model, run=self.run)
 
 
 def retrain(case, folder):
@@ -106,7 +113,12 @@ def evaluate_moves(case, folder):
     replayed_unit_losses(case.estimator("nystrom"), case.problem, schedules, units)
 
 
-OPTIONS = {"subsample": {"size": 2}, "recency": {"tail": 2}, "order0": {"tail": 1}}
+OPTIONS = {
+    "subsample": {"size": 2},
+    "corrected": {"size": 2},
+    "recency": {"tail": 2},
+    "order0": {"tail": 1},
+}
 REPLAYED = [name for name, method in METHODS.items() if method.rule == "estimate"]
 ROUTINES = {  # by rule
     "orders": lambda case, _: case.problem.unit_losses(case.theta),
@@ -114,6 +126,7 @@ ROUTINES = {  # by rule
     "table": lambda case, folder: write_table(
         folder / "table.h5", "k", case.problem, case.about.path, np.array([1, 4])
     ),
+    "residuals": lambda case, _: case.known_run(),
     "clusters": lambda case, _: gradient_clusters(case.problem, case.theta, 2, 0),
     "barycentre": run_barycentre,
     "probes": lambda case, _: Prober(case.about, case.clusters, case.schedules, 1).run(CURVATURE),
@@ -184,6 +197,10 @@ SPANS = {  # sequences by span and kind, of two orders
     },
     "subsample": {
         "precompute": {"gradients": 2 * (UNITS * UNITS + 6 * 2)},
+        "replay": {"gradients": 2 * 2 * UNITS},
+        "evaluation": {"losses": 2 * HELDOUT},
+    },
+    "corrected": {
         "replay": {"gradients": 2 * 2 * UNITS},
         "evaluation": {"losses": 2 * HELDOUT},
     },

@@ -73,7 +73,6 @@ class Corrected(ExactReplay):
         """Return the mean gradient (P,) of the subsamples of `units` (n,) at `theta` (P,)."""
         problem = self.expansion.problem
         rows = self.run.sequences(units, min(self.size, problem.sequences))
-        problem.meter.add("sequences", len(rows))
         return gradient(partial(problem.sample_loss, rows=rows), theta)
 
     def _shares(self, evaluated: Tensor, dtype: torch.dtype) -> Tensor:

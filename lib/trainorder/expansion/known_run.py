@@ -193,7 +193,6 @@ def subsample_residuals(
     means = {0: torch.zeros_like(theta)} if 0 in sizes else {}  # of the subsamples' gradients
     for first, last in pairwise(sorted({0, *sizes, len(drawn)})):
         rows = np.stack([np.full(last - first, unit), drawn[first:last]], axis=1)
-        problem.meter.add("sequences", len(rows))
         total.add_(gradient(partial(problem.sample_loss, rows=rows), theta), alpha=last - first)
         if last in sizes:
             means[last] = total / last

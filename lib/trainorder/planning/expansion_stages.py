@@ -56,7 +56,7 @@ def _residuals(s: Sizes) -> Stage:
     return Stage(
         "residuals",
         ("reference",),
-        counts={"sequences": visits * s.S},
+        counts={"gradients": visits * s.S},
         work=work,
         files=("store/reference/residuals.h5",),
         bytes=stored,
