@@ -74,7 +74,7 @@ def test_a_name_instead_of_an_order_raises_one_line(opened):
 def test_the_metrics_are_those_of_the_estimated_parameters(opened):
     estimate = opened.estimate(opened.orders["reversed"], "nystrom@barycentre")
     losses = opened.problem.evaluate(estimate.parameters)
-    assert [value.value for value in estimate.values.values()] == losses.tolist()
+    assert [value.raw for value in estimate.values.values()] == losses.tolist()
 
 
 def test_an_order_of_the_user_is_read_checked_and_estimated(opened, tmp_path):
