@@ -21,6 +21,8 @@ rule plan:
         cores=workflow.resource_settings.cores or os.cpu_count(),
         # The plan is made again when the free space has changed.
         free=shutil.disk_usage(".").free,
+        # Or when predictability has been measured.
+        predictability=settings.measured_predictability,
         code=settings.code("plan.py"),
         methods=settings.descriptors,
     message:

@@ -3,6 +3,7 @@ rule validate:
         orders=rules.orders.output.orders,
         corpus=rules.corpus.output.summary,
         warm=rules.warm.output.warm,
+        predictability=rules.predictability.output.predictability,
         manifest=rules.manifest.output.manifest,
         truth=expand(rules.truth.output.truth, shard=settings.truth_shards),
         estimates=settings.estimate_files,

@@ -10,6 +10,7 @@ from trainorder.config.methods import METHODS
 from trainorder.config.sections import EstimatorConfig
 from trainorder.curriculum.replicate_gains import GAINS
 from trainorder.evaluation import validation
+from trainorder.evaluation.predictability import Response, predictability_record
 from trainorder.evaluation.scores import IntervalSettings
 from trainorder.memorization.forgetting import forgetting
 from trainorder.memorization.maps import MAPS, QUANTITIES
@@ -186,6 +187,7 @@ def make(
     )
     (results / "corpus.json").write_text(json.dumps({"tokenizer": {"vocabulary": VOCABULARY}}))
     write_arrays(results / "store/warm.h5", KEY, {"parameters": np.zeros(PARAMETERS, np.float32)})
+    _write_predictability(results)
     _write_manifest(results)
     _write_stores(results)
     _write_curriculum(results, records)
@@ -230,7 +232,8 @@ def make(
     store = results / "store"
     inputs = validation.ValidationInputs(
         orders=str(results / "orders.json"), corpus=str(results / "corpus.json"),
-        warm=str(store / "warm.h5"), manifest=str(store / "manifest.json"),
+        warm=str(store / "warm.h5"), predictability=str(results / "predictability.json"),
+        manifest=str(store / "manifest.json"),
         truth=truth, estimates=estimates, costs=costs,
     )  # fmt: skip
     outputs = validation.ValidationOutputs(
@@ -305,6 +308,15 @@ def _bounded(records, bounds):
             remaining[record["split"]] -= 1
             chosen.append(i)
     return chosen
+
+
+def _write_predictability(results: Path) -> None:
+    responses = [Response(0.06, 0.1, growth, 0.99) for growth in (0.6, 0.7, 0.65)]
+    record = predictability_record(
+        responses, study="synthetic", first_steps=4, gradients=172, retrainings=5.375,
+        confidence=0.95,
+    )  # fmt: skip
+    (results / "predictability.json").write_text(json.dumps(record))
 
 
 def _write_manifest(results: Path) -> None:
@@ -430,6 +442,7 @@ def _stage_costs(results: Path) -> list[str]:
     costs: list[str] = []
     add("corpus", 20.0)
     add("orders", 0.5, counts={"other": {"losses": RETRAINING}})
+    add("predictability", 9.0)
     add("manifest", 3.0)
     steps = {"gradients": 8 * RETRAINING}
     add("warm", 24.0, counts={"training": steps}, training=12.0)  # loading takes the same time

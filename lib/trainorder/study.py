@@ -21,6 +21,7 @@ from trainorder.data.metrics import metric_names
 from trainorder.errors import UserError
 from trainorder.estimators.open_estimator import opened_estimator
 from trainorder.evaluation.calibrated_range import is_beyond
+from trainorder.evaluation.predictability import Predictability
 from trainorder.evaluation.recalibration import Recalibration
 from trainorder.evaluation.replaying import BATCH_NUMBERS
 from trainorder.evaluation.result_files import CHECKSUMS
@@ -159,6 +160,20 @@ class Study:
     def metrics(self) -> list[str]:
         """Names of the metrics, `heldout` first."""
         return self.results.metrics
+
+    @property
+    def predictability(self) -> Predictability:
+        """Growth of small changes over the window, and what it means for estimates.
+
+        Raises:
+            UserError: the study was made by a version that did not measure it.
+
+        Examples:
+            >>> study = Study.open("results/default")  # doctest: +SKIP
+            >>> print(study.predictability.as_text())  # doctest: +SKIP
+
+        """
+        return self.results.predictability
 
     @property
     def window(self) -> WindowConfig:

@@ -75,7 +75,7 @@ def test_stages_that_no_estimator_needs_are_not_planned():
     entries = [{"method": "constant", "path": "reference"}]
     names = set(by_name(config(estimators=entries, curriculum=None, memorization=None)))
     assert names == {
-        *("corpus", "warm", "orders", "reference", "manifest", "truth"),
+        *("corpus", "warm", "orders", "predictability", "reference", "manifest", "truth"),
         "estimate/constant@reference",
     }
 

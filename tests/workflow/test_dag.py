@@ -54,7 +54,12 @@ def test_the_default_study_can_be_planned_from_nothing(finished):
 def everything(jobs):
     """Return whether a plan contains the stages that every study has."""
     stages = {"corpus", "warm", "orders", "reference", "manifest", "estimate", "truth"}
-    return set(jobs) >= stages | {"validate", "figures"}
+    return set(jobs) >= stages | {"predictability", "validate", "figures"}
+
+
+def test_predictability_needs_no_expansion_and_no_truth(finished):
+    plan = finished.plan("predictability", "--config", "study=planned")
+    assert set(plan.jobs) - {"fetch"} == {"corpus", "warm", "orders", "predictability"}
 
 
 def test_the_report_is_built_offline(finished, tmp_path):

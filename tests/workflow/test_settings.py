@@ -82,7 +82,10 @@ def test_costs_of_stages_that_no_estimator_needs_are_not_requested():
         estimators=[{"method": "taylor1", "path": "reference"}], curriculum=None, memorization=None
     )
     stages = {path.split("/")[3].removesuffix(".json") for path in study.cost_files}
-    assert stages == {"corpus", "warm", "orders", "reference", "manifest", "truth", "estimate"}
+    assert stages == {
+        *("corpus", "warm", "orders", "predictability", "reference", "manifest", "truth"),
+        "estimate",
+    }
     assert study.table_paths == []
     assert study.expansion_paths == ["reference"]
     assert not study.has_stores

@@ -37,6 +37,14 @@ ORDERS = ResultFile(
 CORPUS = ResultFile(
     "corpus.json", "corpus", ("source", "tokenizer", "sequence_length", "units", "domains")
 )
+PREDICTABILITY = ResultFile(
+    "predictability.json",
+    "predictability",
+    (
+        *("study", "growth", "linearity", "expectation", "reason", "first_steps", "directions"),
+        "cost",
+    ),
+)
 TRUTH = ResultFile("truth.csv", "validate", ("order", "metric", "value"))
 TRUTH_LOSSES = ResultFile("truth_losses.csv", "validate", ("order", "step", "loss"))
 ESTIMATES = ResultFile(
@@ -55,7 +63,8 @@ VALIDATION = ResultFile(
     "validate",
     (
         *("study", "verdict", "best_estimator", "metrics", "parameters", "orders", "reference"),
-        *("spread", "divergence_threshold", "retrain_all", "estimators", "provenance"),
+        *("predictability", "spread", "divergence_threshold", "retrain_all", "estimators"),
+        "provenance",
     ),
 )
 COSTS = ResultFile(
@@ -102,9 +111,9 @@ BARYCENTRE_UNITS = ResultFile("store/barycentre/units.json", "curvature", part="
 
 # In the sequence in which the archive of a study lists them.
 RESULT_FILES = (
-    *(ORDERS, CORPUS, TRUTH, TRUTH_LOSSES, ESTIMATES, TRAJECTORIES, VALIDATION, COSTS, STORES),
-    *(CURRICULUM, WINNERS, MEMORIZATION, MAPS, REPLICATES, REFERENCE_UNITS, BARYCENTRE_UNITS),
-    EXPLORER,
+    *(ORDERS, CORPUS, PREDICTABILITY, TRUTH, TRUTH_LOSSES, ESTIMATES, TRAJECTORIES, VALIDATION),
+    *(COSTS, STORES, CURRICULUM, WINNERS, MEMORIZATION, MAPS, REPLICATES, REFERENCE_UNITS),
+    *(BARYCENTRE_UNITS, EXPLORER),
 )
 # What `results.Results` reads, and so what figures and the explorer are drawn from.
 READ_ALWAYS = (VALIDATION, TRUTH, ESTIMATES, TRAJECTORIES, COSTS, ORDERS)

@@ -10,6 +10,7 @@ import numpy as np
 
 from trainorder.errors import UserError
 from trainorder.evaluation import result_files
+from trainorder.evaluation.predictability import Predictability
 from trainorder.evaluation.recalibration import Recalibration
 from trainorder.evaluation.result_files import STORE_FIELDS, ResultFile
 from trainorder.evaluation.verdict import NOT_CALIBRATED, NOT_TRUSTED
@@ -115,6 +116,16 @@ class Results:
         """Names of the metrics, `heldout` first."""
         return list(self.validation["metrics"])
 
+    @property
+    def predictability(self) -> Predictability:
+        """How predictable the training is.
+
+        Raises:
+            UserError: the study was made by a version that did not measure it.
+
+        """
+        return Predictability.of(self.validation.get("predictability"))
+
     def score(self, estimator: str) -> Mapping[str, Any]:
         """Return an estimator's entry of `validation.json`.
 
@@ -181,8 +192,10 @@ class Results:
         counts = ", ".join(
             f"{n} {split}" for split, n in self.validation["orders"].items() if split != REFERENCE
         )
+        growth = (self.validation.get("predictability") or {}).get("growth") or {}
+        grown = f", growth {growth['value']:.2g}" if growth.get("value") is not None else ""
         parts = [
-            f"study {self.validation['study']}, verdict {self.validation['verdict']}",
+            f"study {self.validation['study']}, verdict {self.validation['verdict']}{grown}",
             f"{_size(self.validation['parameters'])} parameters",
             f"T = {self.steps} steps",
             f"seeds {seeds}",

@@ -13,6 +13,7 @@ from trainorder.errors import UserError
 from trainorder.evaluation import costs
 from trainorder.evaluation.outcomes import read_estimates, read_order_records, read_truth
 from trainorder.evaluation.paired_outcomes import pair_with_truth
+from trainorder.evaluation.predictability import Predictability
 from trainorder.evaluation.scores import (
     IntervalSettings,
     by_metric,
@@ -42,6 +43,7 @@ class ValidationInputs:
         orders: `orders.json`.
         corpus: `corpus.json`, for the size of the vocabulary.
         warm: `store/warm.h5`, for the number of parameters.
+        predictability: `predictability.json`.
         manifest: `store/manifest.json`.
         truth: the truth shards.
         estimates: the estimate shards of all estimators.
@@ -52,6 +54,7 @@ class ValidationInputs:
     orders: str
     corpus: str
     warm: str
+    predictability: str
     manifest: str
     truth: list[str]
     estimates: list[str]
@@ -134,6 +137,7 @@ def validate(
         "parameters": parameters,
         "orders": counts,
         "reference": by_metric(truth.metrics, truth.value[truth.rows([REFERENCE])[0]]),
+        "predictability": _predictability(inputs.predictability),
         "spread": true_spread(truth, splits),
         "divergence_threshold": divergence_threshold(vocabulary),
         "retrain_all": costs.retrain_all(jobs, retraining, counts),
@@ -160,6 +164,14 @@ def validate(
     )
     write_json(outputs.validation, summary)
     return summary
+
+
+def _predictability(path: str) -> dict[str, Any]:
+    """Return the predictability of the study, without its single directions."""
+    record = read_json(path, "predictability")
+    Predictability.of(record)  # checks the fields
+    shown = ("growth", "linearity", "expectation", "reason", "cost")
+    return {name: record[name] for name in shown}
 
 
 def _vocabulary(path: str) -> int:

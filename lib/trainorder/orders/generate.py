@@ -10,7 +10,8 @@ from trainorder.orders.order import FIT, REFERENCE, Order
 from trainorder.orders.order_book import OrderBook
 from trainorder.orders.user_files import read_orders
 
-_REFERENCE_STREAM, _CALIBRATION_STREAM, _RANDOM_STREAM, _BLOCK_STREAM, _FIT_STREAM = range(5)
+_REFERENCE_STREAM, _CALIBRATION_STREAM, _RANDOM_STREAM = range(3)
+_BLOCK_STREAM, _FIT_STREAM, _FURTHER_STREAM = range(3, 6)
 
 
 def study_orders(
@@ -60,6 +61,18 @@ def study_orders(
 def reference_schedule(window: WindowConfig, seed: int) -> np.ndarray:
     """Return the random schedule (T, k) of the reference order; `seed` is `seeds.order`."""
     return _Draw(window, seed).shuffled(_REFERENCE_STREAM, 0).reshape(window.steps, -1)
+
+
+def further_schedules(window: WindowConfig, seed: int, count: int) -> list[np.ndarray]:
+    """Return `count` random schedules (T, k) that are no orders of the study.
+
+    `seed` is `seeds.order`.
+    """
+    draw = _Draw(window, seed)
+    return [
+        draw.shuffled(_FURTHER_STREAM, i).reshape(window.steps, -1).astype(np.int64)
+        for i in range(count)
+    ]
 
 
 def _structured(

@@ -8,7 +8,9 @@ from typing import Any
 import psutil
 import torch
 
+from trainorder.evaluation import result_files
 from trainorder.evaluation.costs import Retraining
+from trainorder.evaluation.predictability import Predictability
 from trainorder.planning.disk_check import (
     check_disk,
     check_temporary,
@@ -19,6 +21,7 @@ from trainorder.planning.machine_speed import MachineSpeed, measure_speed
 from trainorder.planning.sizes import Sizes
 from trainorder.planning.stage import Stage
 from trainorder.planning.stages import stages
+from trainorder.storage.formats import read_json
 from trainorder.storage.provenance import machine, versions
 from trainorder.training.device import prepared
 from trainorder.training.meter import OTHER
@@ -80,11 +83,19 @@ def plan(
             "hours": total["seconds"] / 3600,
             "wall_hours": max(total["seconds"] / slots, chain) / 3600,
         },
+        "predictability": _measured_predictability(results),
         "machine_bytes": psutil.virtual_memory().total,
         "assumed": assumed(sizes),
         "left_out": list(NOT_PLANNED),
         "provenance": {"versions": versions(), "machine": machine()},
     }
+
+
+def _measured_predictability(results: Path) -> str | None:
+    """Return the predictability of the study in words, if it has been measured."""
+    file = result_files.PREDICTABILITY
+    path = file.path(results)
+    return Predictability.of(read_json(path, file.rule)).as_text() if path.exists() else None
 
 
 def _machine_speed(sizes: Sizes, studies: Iterable[Sequence[Stage]]) -> MachineSpeed:

@@ -28,6 +28,8 @@ def plan_table(record: Mapping[str, Any]) -> str:
         f"{record['cores']} cores, {record['threads']} threads per job. Disk: {disk}.",
         "Gradients and HVPs are counted in sequences, and all passes together in retrainings.",
     ]
+    known = record["predictability"] or "not measured; run `snakemake predictability`"
+    lines.append(f"Predictability: {known}.")
     if total["peak_bytes"] > record["machine_bytes"]:
         lines.append(
             f"WARNING: a job may need {size_text(total['peak_bytes'])} of memory; "

@@ -1,8 +1,9 @@
-"""The stages that read the text and train: corpus, warm, orders and reference."""
+"""The stages that read the text and train: corpus, warm, orders, predictability, reference."""
 
 from collections.abc import Iterator
 
 from trainorder.config.sections import RunConfig, WindowConfig
+from trainorder.evaluation import perturbed_training
 from trainorder.planning.machine_speed import Operation
 from trainorder.planning.sizes import FLOAT, Sizes
 from trainorder.planning.stage import HASHES_PER_STORED_BYTE, STATE_PASSES, Stage
@@ -11,7 +12,7 @@ from trainorder.training.optimizer import MOMENTS
 
 
 def training_stages(s: Sizes) -> Iterator[Stage]:
-    """Yield the stages `corpus`, `warm`, `orders` and `reference`."""
+    """Yield the stages `corpus`, `warm`, `orders`, `predictability` and `reference`."""
     batch, length = s.window.sequences_per_step, s.corpus.sequence_length
     # An existing run is read. Only some of its steps are trained again, as a check.
     run = RunConfig(**s.config["run"]) if s.config["run"] else None
@@ -36,6 +37,19 @@ def training_stages(s: Sizes) -> Iterator[Stage]:
         work={Operation("forward", s.S): s.U},
         files=("orders.json",),
         rows=8,
+    )
+    perturbed = perturbed_training.trained_steps(s.T)
+    yield Stage(
+        "predictability",
+        ("orders",),
+        counts={"gradients": perturbed * s.k},
+        retrainings=1 + perturbed_training.DIRECTIONS + perturbed_training.LARGE_RUNS,
+        work={
+            Operation("gradient", s.S): perturbed * s.k,
+            Operation("update"): perturbed * s.P,
+        },
+        files=("predictability.json",),
+        rows=14,
     )
     yield Stage(
         "reference",

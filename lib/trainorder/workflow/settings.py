@@ -30,8 +30,9 @@ from trainorder.data.domains import check_domains
 from trainorder.errors import UserError
 from trainorder.estimators.baselines.proxy import narrowed
 from trainorder.evaluation.costs import precompute_stages
-from trainorder.evaluation.result_files import CHECKSUMS
+from trainorder.evaluation.result_files import CHECKSUMS, PREDICTABILITY
 from trainorder.orders.user_files import read_orders, read_reference
+from trainorder.storage.formats import sha256_file
 from trainorder.storage.provenance import digest
 from trainorder.training.existing_run.checkpoint_files import (
     check_path_is_exact,
@@ -336,7 +337,8 @@ class Settings:
     def cost_files(self) -> list[str]:
         """The costs of truth, of estimates, and of the stages that both need."""
         needed = {stage for e in self.estimators.values() for stage in precompute_stages(e)}
-        stages = ["corpus", "warm", "orders", "reference", "manifest", *sorted(needed)]
+        always = ("corpus", "warm", "orders", "predictability", "reference", "manifest")
+        stages = [*always, *sorted(needed)]
         jobs = [job for stage in dict.fromkeys(stages) for job in self._jobs(stage)]
         jobs += [f"truth/{shard}" for shard in self.truth_shards]
         jobs += [f"estimate/{job}" for job in self._estimate_jobs]
@@ -359,6 +361,12 @@ class Settings:
         return [stage] if shards is None else [f"{stage}/{shard}" for shard in shards]
 
     # Parameters of scripts
+
+    @property
+    def measured_predictability(self) -> str | None:
+        """A hash of `predictability.json`, which the plan shows; None if there is none yet."""
+        path = PREDICTABILITY.path(self.results)
+        return sha256_file(path) if path.exists() else None
 
     @cached_property
     def keys(self) -> StudyKeys:

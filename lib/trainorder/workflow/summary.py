@@ -41,6 +41,7 @@ def summary(results: Results, folder: Path, report: Path | None = None) -> list[
     cheapest = cheapest_estimator(results)
     if cheapest != best:
         rows.append(Row("cheapest", f"{cheapest}: {_cost(results.score(cheapest)['cost'])}"))
+    rows.append(Row("predictability", results.predictability.as_text()))
     rows.append(Row("spread", _spread(validation)))
     if results.curriculum is not None:
         rows.append(Row("best order", _best_order(results.curriculum)))

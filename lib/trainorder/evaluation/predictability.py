@@ -1,0 +1,164 @@
+"""Predictability: whether order effects can be estimated at all, measured before the estimates.
+
+`perturbed_training` measures it, rule `predictability` writes it to `predictability.json`, and
+everything that shows it reads it with `Predictability.of`. Nothing here imports torch.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from trainorder.errors import UserError
+from trainorder.evaluation import result_files
+from trainorder.numerics.resampling import Interval, finite, student_mean
+
+# Provisional: from three trainings (a cosine, a constant rate, a start from scratch).
+PREDICTABLE_GROWTH, UNPREDICTABLE_GROWTH = 1.2, 10.0
+PREDICTABLE = "predictable: changes of the order die out, so estimates can hold"
+HARD = "hard: changes of the order grow, so only the more exact estimators can hold"
+UNPREDICTABLE = "unpredictable: changes of the order grow out of control; retrain instead"
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Response:
+    """How training responds to a change of the parameters in one direction d.
+
+    Attributes:
+        size: |d|, the norm of what a random order changes in its first steps.
+        factor: e, the small change relative to d.
+        growth: |response to e d| / |e d|; infinite if a training diverged.
+        linearity: the cosine of the responses to d and to e d; None if d itself was not trained,
+            or if a response is 0 or not finite.
+
+    """
+
+    size: float
+    factor: float
+    growth: float
+    linearity: float | None
+
+
+@dataclass(frozen=True)
+class Predictability:
+    """How predictable a training is.
+
+    Attributes:
+        growth: geometric mean over directions, with Student's interval of the mean logarithm; the
+            value is None if a perturbed training diverged, or if no order changes anything.
+        linearity: mean over the directions in which it was measured, with Student's interval.
+        expectation: what growth means for estimates, in words.
+        reason: why growth has no value; None if it has one.
+        retrainings: what the measurement cost.
+
+    """
+
+    growth: Interval
+    linearity: Interval
+    expectation: str
+    reason: str | None
+    retrainings: float
+
+    @classmethod
+    def of(cls, record: Any) -> "Predictability":
+        """Return the predictability in the content of `predictability.json`.
+
+        The field `predictability` of `validation.json` has the same form.
+
+        Raises:
+            UserError: a field is missing or malformed.
+
+        """
+        try:
+            return cls(
+                Interval(**record["growth"]),
+                Interval(**record["linearity"]),
+                str(record["expectation"]),
+                record["reason"],
+                float(record["cost"]["retrainings"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            file = result_files.PREDICTABILITY
+            raise UserError(
+                f"{file.name}: a field is missing or malformed ({error!r}); "
+                f"rerun rule `{file.rule}`"
+            ) from None
+
+    def as_text(self) -> str:
+        """Return growth, linearity and what they mean, in one line."""
+        numbers = [f"growth {_text(self.growth)}"] if self.reason is None else [self.reason]
+        if self.linearity.value is not None:
+            numbers.append(f"linearity {_text(self.linearity)}")
+        return f"{', '.join(numbers)}; {self.expectation}"
+
+
+def _text(interval: Interval) -> str:
+    value, low, high = interval[:3]
+    ends = f" [{low:.2g}, {high:.2g}]" if low is not None and high is not None else ""
+    return f"{value:.2g}{ends}"
+
+
+def predictability_record(
+    responses: Sequence[Response],
+    *,
+    study: str,
+    first_steps: int,
+    gradients: int,
+    retrainings: float,
+    confidence: float,
+) -> dict[str, Any]:
+    """Return the content of `predictability.json`.
+
+    Args:
+        responses: of all directions; none if no order changes anything.
+        study: name of the study.
+        first_steps: the steps in which random orders differ from the reference.
+        gradients: number of gradients of units that were computed.
+        retrainings: the same in retrainings of the window.
+        confidence: probability of the intervals, in (0, 1).
+
+    """
+    growth = _growth([response.growth for response in responses], confidence)
+    linearities = [r.linearity for r in responses if r.linearity is not None]
+    diverged = sum(math.isinf(response.growth) for response in responses)
+    reason = None
+    if diverged:
+        reason = f"diverged in {diverged} of {len(responses)} perturbed trainings"
+    elif not responses:
+        reason = f"random orders change no parameter in their first {first_steps} steps"
+    return {
+        "study": study,
+        "growth": growth._asdict(),
+        "linearity": student_mean(linearities, confidence)._asdict(),
+        "expectation": expectation(growth.value, diverged=diverged > 0),
+        "reason": reason,
+        "first_steps": first_steps,
+        "directions": [
+            {name: finite(number) for name, number in asdict(response).items()}
+            for response in responses
+        ],
+        "cost": {"gradients": gradients, "retrainings": retrainings},
+    }
+
+
+def _growth(values: Sequence[float], confidence: float) -> Interval:
+    """Return the geometric mean, and Student's interval of the mean logarithm."""
+    if not np.isfinite(values).all():
+        return Interval(None, None, None, len(values))
+    logarithms = student_mean(np.log(np.maximum(values, np.finfo(float).tiny)), confidence)
+    value, low, high = (None if x is None else math.exp(x) for x in logarithms[:3])
+    return Interval(value, low, high, len(values))
+
+
+def expectation(growth: float | None, *, diverged: bool = False) -> str:
+    """Return in words what a growth means for estimates of order effects."""
+    if diverged:
+        return UNPREDICTABLE
+    if growth is None:
+        return UNKNOWN
+    if growth <= PREDICTABLE_GROWTH:
+        return PREDICTABLE
+    return HARD if growth <= UNPREDICTABLE_GROWTH else UNPREDICTABLE

@@ -1,0 +1,39 @@
+"""Measures how a small change of the parameters grows over the window."""
+
+import sys
+
+from trainorder.evaluation.perturbed_training import DIRECTIONS, first_steps, responses
+from trainorder.evaluation.predictability import Predictability, predictability_record
+from trainorder.orders.generate import further_schedules
+from trainorder.orders.order_book import OrderBook
+from trainorder.storage.formats import write_json
+from trainorder.workflow.context import Context
+from trainorder.workflow.job import Job, run
+
+
+def main(job: Job) -> None:
+    p, context = job.params, Context(job)
+    reference = OrderBook.load(job.input["orders"]).reference.schedule
+    with job.meter.time("training"):
+        measured = responses(
+            context.problem,
+            context.optimizer,
+            context.start(),
+            reference,
+            further_schedules(context.window, p["seed"], DIRECTIONS),
+        )
+    gradients = job.meter.counts["gradients"]
+    record = predictability_record(
+        measured,
+        study=p["study"],
+        first_steps=first_steps(len(reference)),
+        gradients=gradients,
+        retrainings=gradients / reference.size,
+        confidence=p["confidence"],
+    )
+    write_json(job.output["predictability"], record)
+    # For the terminal of the user: estimates need it before they start.
+    print(f"predictability: {Predictability.of(record).as_text()}", file=sys.__stdout__, flush=True)
+
+
+run(main, globals().get("snakemake"))
