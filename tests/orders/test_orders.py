@@ -12,7 +12,7 @@ from scipy.stats import kendalltau
 
 from trainorder.config.sections import OrdersConfig, WindowConfig
 from trainorder.errors import UserError
-from trainorder.orders.generate import study_orders
+from trainorder.orders.generate import further_schedules, study_orders
 from trainorder.orders.kendall import kendall_distance
 from trainorder.orders.order import Order
 from trainorder.orders.order_book import OrderBook, read_records
@@ -394,3 +394,17 @@ def test_a_name_instead_of_an_order_raises():
     with pytest.raises(UserError, match=r"'reversed' is not an order; .*study\.orders") as caught:
         check_order("reversed", window())
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_further_schedules_fill_the_window_and_are_no_orders_of_the_study(epochs):
+    shape = window(units_per_step=2, epochs=epochs)
+    further = further_schedules(shape, 3, 4)
+    config = OrdersConfig(calibration=4, random=4, fit=4, block_sizes=[], custom=None)
+    study = study_orders(config, shape, 3, ["a"] * UNITS, np.zeros(UNITS))
+    known = {order.schedule.tobytes() for order in study.values()}
+    for schedule in further:
+        assert schedule.shape == study.reference.schedule.shape
+        assert sorted(schedule.flat) == sorted(study.reference.schedule.flat)
+        assert schedule.tobytes() not in known, "the directions use the stream of other orders"
+    assert len({schedule.tobytes() for schedule in further}) == 4

@@ -21,7 +21,8 @@ from workflow_tree import RESULTS, Tree, assert_one_line, lasting
 pytestmark = pytest.mark.study
 
 JOBS = [  # one job of every rule that needs no network
-    *("corpus", "warm", "orders", "clusters", "reference", "table-1", "residuals", "barycentre"),
+    *("corpus", "warm", "orders", "predictability", "clusters", "reference", "table-1"),
+    *("residuals", "barycentre"),
     *("probes-barycentre", "unit_curvature-barycentre-1", "curvature-barycentre"),
     *("reduced-barycentre", "manifest", "truth-0", "stores", "proxy"),
     *("estimate-nystrom@barycentre-0", "predict-reduced@barycentre", "ridge", "validate"),

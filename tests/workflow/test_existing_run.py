@@ -101,6 +101,14 @@ class ByHand:
         script = "existing_run_path" if self.run else "reference"
         return self.job(script, inputs, {"path": "h5"}, anchors=None)
 
+    def predictability(self):
+        """Return the content of `predictability.json`."""
+        inputs = {name: self.file(f"{name}.h5") for name in ("corpus", "warm")}
+        inputs["orders"] = self.file("orders.json")
+        outputs = {"predictability": "json"}
+        done(self.job("predictability", inputs, outputs, confidence=0.9, seed=0, study="s"))
+        return json.loads(Path(self.file("predictability.json")).read_text())
+
     def truth(self, shards, readouts=1):
         inputs = {name: self.file(f"{name}.h5") for name in ("corpus", "warm")}
         inputs |= {"orders": self.file("orders.json"), "path": self.stored_path()}
@@ -211,6 +219,13 @@ def test_the_path_consists_of_the_exact_states_of_the_run(every_step):
     for name in MOMENTS:
         assert np.array_equal(path[name], stacked(states, name)), f"{name} differs from the run"
         assert torch.equal(getattr(warm, name), getattr(states[0], name))
+
+
+def test_an_existing_run_is_as_predictable_as_the_training_that_made_it(every_second, trained):
+    run, own = every_second[0].predictability(), trained.predictability()
+    assert run["growth"]["n"] == own["growth"]["n"] > 1
+    assert run["growth"]["value"] == pytest.approx(own["growth"]["value"], rel=0.02)
+    assert run["cost"] == own["cost"]
 
 
 def test_no_job_trains_and_the_corpus_has_no_warm_up(every_step):

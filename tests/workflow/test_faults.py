@@ -52,7 +52,7 @@ def remove(path):
 DAMAGES = [truncate, flip_a_byte, remove, of_another_study]
 STORED = [  # a file, the rule that writes it, and the jobs that read it
     ("corpus.h5", "corpus", ["warm", "table-0", "truth-0", "estimate-constant@reference-0"]),
-    ("store/warm.h5", "warm", ["orders", "reference", "barycentre", "truth-0"]),
+    ("store/warm.h5", "warm", ["orders", "predictability", "reference", "barycentre", "truth-0"]),
     (
         "store/reference/path.h5",
         "reference",
@@ -118,6 +118,7 @@ def test_a_damaged_file_stops_the_job_that_reads_it(damageable, tmp_path, file, 
 @pytest.mark.parametrize(
     ("file", "rule", "job"),
     [
+        ("orders.json", "orders", "predictability"),
         ("orders.json", "orders", "reference"),
         ("orders.json", "orders", "truth-0"),
         ("orders.json", "orders", "estimate-order0@reference-0"),
@@ -129,6 +130,7 @@ def test_a_damaged_file_stops_the_job_that_reads_it(damageable, tmp_path, file, 
         ("store/manifest.json", "manifest", "stores"),
         ("costs/truth/0.json", "truth", "validate"),
         ("corpus.json", "corpus", "validate"),
+        ("predictability.json", "predictability", "validate"),
     ],
 )
 @pytest.mark.parametrize("damage", [truncate, remove])
