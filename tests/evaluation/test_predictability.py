@@ -14,6 +14,7 @@ from trainorder.evaluation.predictability import (
     UNPREDICTABLE,
     Predictability,
     Response,
+    number_text,
     predictability_record,
 )
 from trainorder.evaluation.result_files import PREDICTABILITY
@@ -64,7 +65,14 @@ def test_linearity_is_the_mean_over_the_directions_that_have_one():
 def test_words_follow_the_thresholds(growth, words):
     result = shown(growth, growth)
     assert result.expectation == words
-    assert result.as_text() == f"growth {growth:.2g} [{growth:.2g}, {growth:.2g}]; {words}"
+    text = number_text(growth)
+    assert result.as_text() == f"growth {text} [{text}, {text}]; {words}"
+
+
+def test_numbers_have_the_digits_that_matter():
+    assert [number_text(x) for x in (0.604, 0.996, 19.2, 12345.0)] == [
+        *("0.60", "1.00", "19.2", "1.23e+04")
+    ]
 
 
 def test_a_diverged_training_has_a_reason_and_no_growth():
@@ -72,7 +80,7 @@ def test_a_diverged_training_has_a_reason_and_no_growth():
     assert result.growth[:3] == (None, None, None)
     assert result.reason == "diverged in 1 of 3 perturbed trainings"
     assert result.expectation == UNPREDICTABLE
-    assert result.as_text().startswith("diverged in 1 of 3 perturbed trainings, linearity 0.9; ")
+    assert result.as_text().startswith("diverged in 1 of 3 perturbed trainings, linearity 0.90; ")
     assert record(math.inf)["directions"][0]["growth"] is None
 
 

@@ -89,16 +89,20 @@ class Predictability:
 
     def as_text(self) -> str:
         """Return growth, linearity and what they mean, in one line."""
-        numbers = [f"growth {_text(self.growth)}"] if self.reason is None else [self.reason]
+        numbers = [f"growth {_text(self.growth)}" if self.reason is None else self.reason]
         if self.linearity.value is not None:
             numbers.append(f"linearity {_text(self.linearity)}")
         return f"{', '.join(numbers)}; {self.expectation}"
 
 
 def _text(interval: Interval) -> str:
-    value, low, high = interval[:3]
-    ends = f" [{low:.2g}, {high:.2g}]" if low is not None and high is not None else ""
-    return f"{value:.2g}{ends}"
+    value, low, high = (None if end is None else number_text(end) for end in interval[:3])
+    return f"{value} [{low}, {high}]" if low is not None else f"{value}"
+
+
+def number_text(number: float) -> str:
+    """Return a growth or a linearity as text."""
+    return f"{number:.2f}" if abs(number) < 10 else f"{number:.3g}"
 
 
 def predictability_record(

@@ -10,7 +10,7 @@ import numpy as np
 
 from trainorder.errors import UserError
 from trainorder.evaluation import result_files
-from trainorder.evaluation.predictability import Predictability
+from trainorder.evaluation.predictability import Predictability, number_text
 from trainorder.evaluation.recalibration import Recalibration
 from trainorder.evaluation.result_files import STORE_FIELDS, ResultFile
 from trainorder.evaluation.verdict import NOT_CALIBRATED, NOT_TRUSTED
@@ -192,8 +192,8 @@ class Results:
         counts = ", ".join(
             f"{n} {split}" for split, n in self.validation["orders"].items() if split != REFERENCE
         )
-        growth = (self.validation.get("predictability") or {}).get("growth") or {}
-        grown = f", growth {growth['value']:.2g}" if growth.get("value") is not None else ""
+        growth = (self.validation.get("predictability") or {}).get("growth", {}).get("value")
+        grown = "" if growth is None else f", growth {number_text(growth)}"
         parts = [
             f"study {self.validation['study']}, verdict {self.validation['verdict']}{grown}",
             f"{_size(self.validation['parameters'])} parameters",
