@@ -69,6 +69,13 @@ def test_words_follow_the_thresholds(growth, words):
     assert result.as_text() == f"growth {text} [{text}, {text}]; {words}"
 
 
+def test_a_training_is_predictable_only_if_the_whole_interval_is():
+    wide = shown(0.8, 0.7, 1.1)
+    assert wide.growth.value < 1.2 < wide.growth.high
+    assert wide.expectation == HARD
+    assert shown(1.1).expectation == PREDICTABLE, "one direction has no interval"
+
+
 def test_numbers_have_the_digits_that_matter():
     assert [number_text(x) for x in (0.604, 0.996, 19.2, 12345.0)] == [
         *("0.60", "1.00", "19.2", "1.23e+04")

@@ -18,7 +18,7 @@ from trainorder.numerics.resampling import Interval, finite, student_mean
 # Provisional: from three trainings (a cosine, a constant rate, a start from scratch).
 PREDICTABLE_GROWTH, UNPREDICTABLE_GROWTH = 1.2, 10.0
 PREDICTABLE = "predictable: changes of the order die out, so estimates can hold"
-HARD = "hard: changes of the order grow, so only the more exact estimators can hold"
+HARD = "hard: changes of the order last or grow, so only the more exact estimators can hold"
 UNPREDICTABLE = "unpredictable: changes of the order grow out of control; retrain instead"
 UNKNOWN = "unknown"
 
@@ -137,7 +137,7 @@ def predictability_record(
         "study": study,
         "growth": growth._asdict(),
         "linearity": student_mean(linearities, confidence)._asdict(),
-        "expectation": expectation(growth.value, diverged=diverged > 0),
+        "expectation": expectation(growth, diverged=diverged > 0),
         "reason": reason,
         "first_steps": first_steps,
         "directions": [
@@ -157,12 +157,16 @@ def _growth(values: Sequence[float], confidence: float) -> Interval:
     return Interval(value, low, high, len(values))
 
 
-def expectation(growth: float | None, *, diverged: bool = False) -> str:
-    """Return in words what a growth means for estimates of order effects."""
+def expectation(growth: Interval, *, diverged: bool = False) -> str:
+    """Return in words what a growth means for estimates of order effects.
+
+    A training counts as predictable only if the upper end of the interval, if there is one, is.
+    """
     if diverged:
         return UNPREDICTABLE
-    if growth is None:
+    if growth.value is None:
         return UNKNOWN
-    if growth <= PREDICTABLE_GROWTH:
-        return PREDICTABLE
-    return HARD if growth <= UNPREDICTABLE_GROWTH else UNPREDICTABLE
+    if growth.value > UNPREDICTABLE_GROWTH:
+        return UNPREDICTABLE
+    highest = growth.value if growth.high is None else growth.high
+    return PREDICTABLE if highest <= PREDICTABLE_GROWTH else HARD
