@@ -22,13 +22,13 @@ def main(job: Job) -> None:
             reference,
             further_schedules(context.window, p["seed"], DIRECTIONS),
         )
-    gradients = job.meter.counts["gradients"]
+    gradients, window = job.meter.total["gradients"], context.window
     record = predictability_record(
         measured,
         study=p["study"],
         first_steps=first_steps(len(reference)),
         gradients=gradients,
-        retrainings=gradients / reference.size,
+        retrainings=gradients / (window.steps * window.sequences_per_step),
         confidence=p["confidence"],
     )
     write_json(job.output["predictability"], record)

@@ -135,7 +135,6 @@ def train(problem: Problem, optimizer: Optimizer, state: State, schedule: np.nda
         total.zero_()
         for unit in units:
             total += gradient(partial(problem.loss, unit=unit), state.parameters)
-            problem.meter.add("gradients")
             large_tensors.release_pages()
         optimizer.update(state, total.div_(len(units)))
 

@@ -120,7 +120,7 @@ def predictability_record(
         responses: of all directions; none if no order changes anything.
         study: name of the study.
         first_steps: the steps in which random orders differ from the reference.
-        gradients: number of gradients of units that were computed.
+        gradients: number of sequences whose gradient was computed.
         retrainings: the same in retrainings of the window.
         confidence: probability of the intervals, in (0, 1).
 

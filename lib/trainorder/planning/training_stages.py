@@ -42,8 +42,7 @@ def training_stages(s: Sizes) -> Iterator[Stage]:
     yield Stage(
         "predictability",
         ("orders",),
-        counts={"gradients": perturbed * s.k},
-        retrainings=1 + perturbed_training.DIRECTIONS + perturbed_training.LARGE_RUNS,
+        counts={"gradients": perturbed * batch},
         work={
             Operation("gradient", s.S): perturbed * s.k,
             Operation("update"): perturbed * s.P,
