@@ -11,7 +11,17 @@ from trainorder.evaluation.results import Results
 from trainorder.storage.formats import read_json, write_json
 
 SCRIPTS = (
-    *("corpus", "warm", "orders", "reference", "table", "residuals", "clusters", "barycentre"),
+    *(
+        "corpus",
+        "warm",
+        "orders",
+        "predictability",
+        "reference",
+        "table",
+        "residuals",
+        "clusters",
+        "barycentre",
+    ),
     *("curvature", "reduced", "manifest", "truth", "estimate", "predict", "validate"),
 )
 
@@ -91,6 +101,7 @@ def summary(results: Results) -> dict[str, Any]:
         "parameters": validation["parameters"],
         "steps": results.steps,
         "spread": spread["std"],
+        "growth": validation["predictability"]["growth"],
         "mean": spread["mean"],
         "retraining_seconds": results.costs["retraining_seconds"],
         "estimators": {name: _entry(results.score(name)) for name in results.estimators},

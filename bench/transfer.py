@@ -33,8 +33,10 @@ def cells() -> list[Cell]:
         _cell("best-rate", "its best rate", optimizer={"learning_rate": 4.0e-3}),
         *(_cell(f"steps{steps}", f"T = {steps}", steps=steps) for steps in (64, 128, 256)),
         _cell("batch256", "256 sequences per step", sizes=(8, 16, 32), unit_size=LARGE_BATCH),
-        _cell("constant", "constant rate", optimizer={"schedule": "constant"}, mixed=0.0),
-        _cell("constant-mixed", "constant rate, mixed", {"schedule": "constant"}, mixed=1.0),
+        _cell("constant", "constant rate, domain batches", {"schedule": "constant"}, mixed=0.0),
+        _cell(
+            "constant-mixed", "constant rate, mixed batches", {"schedule": "constant"}, mixed=1.0
+        ),
         _cell("scratch", "from scratch", warmup=0),
     ]
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.page import number, table
+from bench.page import interval, number, table
 from bench.studies import environment_text
 from trainorder.config.config_hash import config_text
 from trainorder.figures.style import rank_text
@@ -20,7 +20,14 @@ TEXT = (
     "[transfer.json](transfer.json) has all numbers and the whole configurations."
 )
 HEAD = (
-    *("study", "growth", "estimator", "order-LDS [95 %]", "relative error (raw)", "per order"),
+    *(
+        "study",
+        "growth [95 %]",
+        "estimator",
+        "order-LDS [95 %]",
+        "relative error (raw)",
+        "per order",
+    ),
     "verdict",
 )
 
@@ -47,7 +54,7 @@ def _rows(cell: Record) -> list[list[str]]:
     return [
         [
             cell["label"],
-            number(cell["growth"]["value"]),
+            interval(cell["growth"]),
             f"`{name}`",
             rank_text(entry["order_lds"]),
             f"{number(entry['relative_error'])} ({number(entry['raw_relative_error'])})",

@@ -46,8 +46,8 @@ def test_each_study_changes_the_default_in_what_its_name_says(top):
         *(64, 128, 256)
     ]
     assert configs["from scratch"]["window"]["warmup_steps"] == 0
-    assert configs["constant rate"]["optimizer"]["schedule"] == "constant"
-    assert configs["constant rate, mixed"]["window"]["mixed_fraction"] == 1.0
+    assert configs["constant rate, domain batches"]["optimizer"]["schedule"] == "constant"
+    assert configs["constant rate, mixed batches"]["window"]["mixed_fraction"] == 1.0
     plain = copy.deepcopy(configs["default, seed 0"])
     for label, config in configs.items():
         assert config["model"] == plain["model"], label

@@ -21,6 +21,7 @@ from trainorder.numerics.combination_weights import combination_weights
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.numerics.derivatives import gradient
 from trainorder.numerics.encoded_rows import read_encoded, write_encoded
+from trainorder.numerics.large_tensors import release_pages
 from trainorder.numerics.quantize import dequantized, quantized
 from trainorder.numerics.rows import Rows
 from trainorder.storage.sealed_hdf5 import creating, opened
@@ -86,8 +87,9 @@ class KnownRun:
         ):
             theta = path.parameters(t)
             points[visit] = sketch(theta * scale)
-            for b, residual in subsample_residuals(problem, theta, unit, drawn[unit], sizes):
-                residuals[b][visit] = residual
+            rows = {b: residual[visit] for b, residual in residuals.items()}
+            measure_residuals(problem, theta, unit, drawn[unit], rows)
+            release_pages()
         return cls(steps, units, drawn, residuals, points, scale)
 
     def save(self, path: Path, key: str) -> None:
@@ -171,10 +173,10 @@ def drawn_sequences(units: int, sequences: int, seed: int) -> np.ndarray:
     return rng.permuted(np.tile(np.arange(sequences), (units, 1)), axis=1)
 
 
-def subsample_residuals(
-    problem: Problem, theta: Tensor, unit: int, drawn: np.ndarray, sizes: Sequence[int]
-) -> list[tuple[int, Tensor]]:
-    """Return what subsamples of several sizes miss of a unit's gradient at `theta` (P,).
+def measure_residuals(
+    problem: Problem, theta: Tensor, unit: int, drawn: np.ndarray, rows: Mapping[int, Tensor]
+) -> None:
+    """Write into `rows` what subsamples of a unit miss of its gradient at `theta` (P,).
 
     The subsamples are nested, so each sequence is differentiated only once.
 
@@ -183,18 +185,17 @@ def subsample_residuals(
         theta: (P,).
         unit: the unit.
         drawn: (S,) its sequences; a subsample of size b is the first b of them.
-        sizes: of the subsamples, each at most S.
-
-    Returns:
-        The pairs (b, g_u - g_b), of a size and (P,).
+        rows: by size b, at most S, the vector (P,) that g_u - g_b overwrites.
 
     """
     total = torch.zeros_like(theta)
-    means = {0: torch.zeros_like(theta)} if 0 in sizes else {}  # of the subsamples' gradients
-    for first, last in pairwise(sorted({0, *sizes, len(drawn)})):
-        rows = np.stack([np.full(last - first, unit), drawn[first:last]], axis=1)
-        total.add_(gradient(partial(problem.sample_loss, rows=rows), theta), alpha=last - first)
-        if last in sizes:
-            means[last] = total / last
-    full = total.div_(len(drawn))
-    return [(b, means[b].neg_().add_(full)) for b in sizes]
+    if 0 in rows:
+        rows[0].zero_()
+    for first, last in pairwise(sorted({0, *rows, len(drawn)})):
+        sample = np.stack([np.full(last - first, unit), drawn[first:last]], axis=1)
+        total.add_(gradient(partial(problem.sample_loss, rows=sample), theta), alpha=last - first)
+        if last in rows:
+            torch.div(total, last, out=rows[last])
+    total.div_(len(drawn))
+    for mean in rows.values():
+        torch.sub(total, mean, out=mean)
