@@ -48,7 +48,7 @@ def cost(retrainings: float) -> str:
 
 def per_order(costs: Mapping[str, Any]) -> str:
     """Return the cost of an order in retrainings, with the seconds that it took."""
-    return f"{cost(costs['per_order_retrainings'])} ({costs['seconds_per_order']:.1g} s)"
+    return f"{cost(costs['per_order_retrainings'])} ({number(costs['seconds_per_order'])} s)"
 
 
 def number(value: float | None) -> str:
