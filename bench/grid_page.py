@@ -105,7 +105,7 @@ def _notes(finished: Sequence[Record], cells: Sequence[Record]) -> list[str]:
     sizes = sorted({cell["parameters"] for cell in finished})
     if sizes:
         text += f" Parameters: {', '.join(f'{size:,}' for size in sizes)}."
-    text += " Costs are counted in retrainings."
+    text += " Costs are in retrainings."
     return [f"{text} The std is over random orders, in nats per token."]
 
 

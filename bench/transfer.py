@@ -85,9 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run = [cell for cell in every if not wanted or cell.study.name in wanted]
     try:
         measured("transfer", run, chosen.cores)
-        record = {"cells": finished("transfer", every)}
+        shown = finished("transfer", every)
     except UserError as error:
         sys.exit(f"error: {error}")
+    labels = {cell["label"] for cell in shown}
+    missing = [cell.label for cell in every if cell.label not in labels]
+    record = {"cells": shown, "missing": missing}
     write_json(MEASURED / "transfer.json", record)
     write_text(MEASURED / "transfer.md", markdown(record))
     say(f"{MEASURED}/transfer.md")

@@ -42,6 +42,7 @@ def markdown(record: Record) -> str:
         table(list(HEAD), [row for cell in cells for row in _rows(cell)]),
         _worst(cells),
         _costs(cells),
+        *_missing(record["missing"]),
         f"Measured on: {' / '.join(environments)}; "
         f"{config_text(*(cell['config'] for cell in cells))}.",
     ]
@@ -83,6 +84,10 @@ def _worst(cells: Sequence[Record]) -> str:
         f"estimates, and of {least:.3f} in the worst row. The largest recalibrated relative error "
         f"is {largest:.2f}."
     )
+
+
+def _missing(labels: Sequence[str]) -> list[str]:
+    return [f"Not measured yet: {'; '.join(labels)}."] if labels else []
 
 
 def _costs(cells: Sequence[Record]) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import grid_page, regime, studies, sweep_page
+from bench import grid_page, regime, studies, sweep_page, transfer, transfer_page
 from bench.applications_page import markdown as applications_markdown
 from bench.studies import Study, seeded
 from trainorder.config.config_hash import config_hash
@@ -30,6 +30,12 @@ def grid(name):
     return [cell.study.config() for cell in regime.GRIDS[name]()]
 
 
+def transferred():
+    """Return the configurations of the studies that the page of transfer shows."""
+    shown = {cell["label"] for cell in read_json(MEASURED / "transfer.json")["cells"]}
+    return [cell.study.config() for cell in transfer.cells() if cell.label in shown]
+
+
 CURRENT = {  # the configurations of each page, as they are now
     "README.md": lambda: [[default()]],
     "docs/choose_estimator.md": lambda: [[default()]],
@@ -37,6 +43,7 @@ CURRENT = {  # the configurations of each page, as they are now
     "docs/measured/applications.md": lambda: [[load_config("config.yaml", "presets/full.yaml")]],
     "docs/measured/regime.md": lambda: [grid("regime")],
     "docs/measured/ablation.md": lambda: [grid("ablation")],
+    "docs/measured/transfer.md": lambda: [transferred()],
     "docs/measured/sweep.md": lambda: [
         [Study("sweep", preset, seeded(0)).config()] for preset in ("", "wider")
     ],
@@ -75,6 +82,7 @@ def test_every_measured_page_is_compared():
     [
         ("regime", grid_page.markdown),
         ("ablation", grid_page.markdown),
+        ("transfer", transfer_page.markdown),
         ("sweep", sweep_page.markdown),
         ("applications", applications_markdown),
     ],

@@ -59,11 +59,13 @@ def test_the_page_names_the_worst_coverage_and_error_and_leaves_out_the_baseline
         "cells": [
             cell("one", **{"corrected4@reference": entry(0.9, 0.5)}),
             cell("two", **{"corrected4@reference": entry(0.8, 0.7)}),
-        ]
+        ],
+        "missing": ["three", "four"],
     }
     page = markdown(record)
     assert "of 0.850 of 64 estimates, and of 0.800 in the worst row" in page
     assert "The largest recalibrated relative error is 0.70." in page
+    assert "Not measured yet: three; four." in page
     assert "constant@reference" not in page
     assert page.count("`corrected4@reference`") == 2
 
