@@ -20,9 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from trainorder.evaluation.verdict import MIN_CALIBRATION
 from trainorder.numerics.resampling import Floats, finite
 
-# Standard errors below which a slope is taken for noise. With 1, the error of useless estimators of
-# the default study was above 1.05 times that of "the order has no effect" in up to 6 % of random
-# choices of 24 calibration orders, with 2 in at most 1.3 %; the good ones did not change.
+# Standard errors below which a slope is taken for noise. With 1, the noise of few calibration orders
+# too often gives a useless estimator a slope, and its error exceeds that of "no effect".
 NOISE = 2.0
 
 
