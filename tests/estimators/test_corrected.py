@@ -65,7 +65,7 @@ class Case:
         scale = torch.ones(self.problem.size, dtype=torch.float64)
         return KnownRun.measure(self.problem, path, self.schedule, [stored], scale, seed)
 
-    def replay(self, schedules, size, seed=0):
+    def replay(self, schedules, size, seed=0, tail=0):
         """Return the final parameters of `schedules`, (O, P)."""
         with opened(self.file, "k", "reference") as file:
             path = StoredPath(file)
@@ -73,6 +73,7 @@ class Case:
                 self.problem, build_optimizer(self.config, HORIZON), path, table=None
             )
             estimator = Corrected(expansion, self.measured(path, size, seed), size, seed)
+            estimator.tail = tail
             return estimator.replay(torch.tensor(schedules), ignore)
 
     def truth(self, schedule):
@@ -117,6 +118,13 @@ def test_another_order_is_not_exact_with_a_part_of_the_sequences(sequences, tmp_
     case = Case(polynomial(sequences), run, optimizer_config(learning_rate=0.02), tmp_path)
     error = relative_error(case.replay([order], size=1)[0], case.truth(order))
     assert error > 1e-6, "the subsamples were whole units, so the other tests prove nothing"
+
+
+def test_a_tail_as_long_as_the_window_equals_retraining(tmp_path):
+    run, orders = RUNS["two epochs"]
+    case = Case(polynomial(), run, optimizer_config(learning_rate=0.02), tmp_path)
+    for row, order in zip(case.replay(orders, size=1, tail=len(run)), orders, strict=True):
+        assert relative_error(row, case.truth(order)) < 1e-9
 
 
 def test_units_of_one_sequence_are_exact_if_all_units_of_a_step_are_evaluated(tmp_path):
