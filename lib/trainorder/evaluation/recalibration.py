@@ -20,8 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from trainorder.evaluation.verdict import MIN_CALIBRATION
 from trainorder.numerics.resampling import Floats, finite
 
-# Standard errors below which a slope is taken for noise. With 1, the noise of few calibration orders
-# too often gives a useless estimator a slope, and its error exceeds that of "no effect".
+# Standard errors below which a slope is taken for noise. With 1, the noise of few calibration
+# orders too often gives a useless estimator a slope, and its error exceeds that of "no effect".
 NOISE = 2.0
 
 
