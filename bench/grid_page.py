@@ -30,7 +30,6 @@ def markdown(record: Record) -> str:
     """Return the page of a grid."""
     grid, cells = record["grid"], record["cells"]
     finished = [cell for cell in cells if "estimators" in cell]
-    environments = dict.fromkeys(environment_text(cell["made"]) for cell in cells)
     parts = [
         TITLES[grid],
         f"{TEXTS[grid]} [{grid}.json]({grid}.json) contains the numbers and the whole "
@@ -39,10 +38,18 @@ def markdown(record: Record) -> str:
         _accuracy(grid, cells),
         *_notes(finished, cells),
         _errors_and_costs(grid, cells),
-        f"Measured on: {' / '.join(environments)}; "
-        f"{config_text(*(cell['config'] for cell in cells))}.",
+        measured_on(cells),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def measured_on(cells: Sequence[Record]) -> str:
+    """Return the line with the machines, the versions and the configuration of a page's cells."""
+    environments = dict.fromkeys(environment_text(cell["made"]) for cell in cells)
+    return (
+        f"Measured on: {' / '.join(environments)}; "
+        f"{config_text(*(cell['config'] for cell in cells))}."
+    )
 
 
 def _accuracy(grid: str, cells: Sequence[Record]) -> str:
@@ -105,8 +112,7 @@ def _notes(finished: Sequence[Record], cells: Sequence[Record]) -> list[str]:
     sizes = sorted({cell["parameters"] for cell in finished})
     if sizes:
         text += f" Parameters: {', '.join(f'{size:,}' for size in sizes)}."
-    text += " Costs are in retrainings."
-    return [f"{text} The std is over random orders, in nats per token."]
+    return [f"{text} Costs are in retrainings. The std is over random orders, in nats per token."]
 
 
 def draw(record: Record) -> Figure:

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.grid_page import measured_on
 from bench.page import interval, number, table
-from bench.studies import environment_text
-from trainorder.config.config_hash import config_text
 from trainorder.figures.style import rank_text
 
 Record = Mapping[str, Any]
@@ -19,32 +18,28 @@ TEXT = (
     "estimates; that of raw estimates is in brackets. Made by `make transfer`; "
     "[transfer.json](transfer.json) has all numbers and the whole configurations."
 )
-HEAD = (
-    *(
-        "study",
-        "growth [95 %]",
-        "estimator",
-        "order-LDS [95 %]",
-        "relative error (raw)",
-        "per order",
-    ),
+HEAD = [
+    "study",
+    "growth [95 %]",
+    "estimator",
+    "order-LDS [95 %]",
+    "relative error (raw)",
+    "per order",
     "verdict",
-)
+]
 
 
 def markdown(record: Record) -> str:
     """Return the page of the finished studies."""
     cells = record["cells"]
-    environments = dict.fromkeys(environment_text(cell["made"]) for cell in cells)
     parts = [
         TITLE,
         TEXT,
-        table(list(HEAD), [row for cell in cells for row in _rows(cell)]),
+        table(HEAD, [row for cell in cells for row in _rows(cell)]),
         _worst(cells),
         _costs(cells),
         *_missing(record["missing"]),
-        f"Measured on: {' / '.join(environments)}; "
-        f"{config_text(*(cell['config'] for cell in cells))}.",
+        measured_on(cells),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -29,9 +29,8 @@ from torch import Tensor
 
 from trainorder.evaluation.predictability import Response
 from trainorder.numerics import large_tensors
-from trainorder.numerics.derivatives import gradient
 from trainorder.training.optimizer import Optimizer, State
-from trainorder.training.problem import Problem
+from trainorder.training.problem import Problem, add_mean_gradient
 from trainorder.training.trainer import diverged
 
 DIRECTIONS = 3  # random orders
@@ -133,10 +132,8 @@ def train(problem: Problem, optimizer: Optimizer, state: State, schedule: np.nda
     total = large_tensors.zeros(problem.size, dtype=state.parameters.dtype)
     for units in schedule.tolist():
         total.zero_()
-        for unit in units:
-            total += gradient(partial(problem.loss, unit=unit), state.parameters)
-            large_tensors.release_pages()
-        optimizer.update(state, total.div_(len(units)))
+        add_mean_gradient(problem, state.parameters, units, total)
+        optimizer.update(state, total)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ sequences miss of it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -124,6 +124,16 @@ class KnownRun:
         chosen = units.numpy()
         return np.stack([chosen.repeat(size), self.drawn[chosen, :size].ravel()], axis=1)
 
+    @cached_property
+    def _visited(self) -> list[np.ndarray]:
+        """The visits of each unit."""
+        return [np.flatnonzero(self.units == unit) for unit in range(len(self.drawn))]
+
+    @cached_property
+    def _sketch(self) -> SparseJL:
+        """The projection of `points`."""
+        return SparseJL(len(self.scale), self.points.shape[1])
+
     def visits_near(self, units: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Return the visits of `units` (O, k) and their weights at `parameters` (O, P).
 
@@ -132,16 +142,15 @@ class KnownRun:
             weights of a unit sum to 1, and unused places have weight 0.
 
         """
-        visited = [np.flatnonzero(self.units == unit) for unit in range(len(self.drawn))]
+        visited = self._visited
         most = max(map(len, visited))
         places = torch.tensor([[*row, *[row[0]] * (most - len(row))] for row in map(list, visited)])
         chosen = places[units]
         weights = torch.zeros(chosen.shape, dtype=parameters.dtype)
         weights[..., 0] = 1
         if most > 1:
-            sketch = SparseJL(parameters.shape[1], self.points.shape[1])
             for row, theta, weight in zip(units.tolist(), parameters, weights, strict=True):
-                differences = (self.points - sketch(theta * self.scale)).double()
+                differences = (self.points - self._sketch(theta * self.scale)).double()
                 for place, unit in enumerate(row):
                     near = differences[torch.from_numpy(visited[unit])]
                     combined = combination_weights((near @ near.T).numpy(), _PENALTY)

@@ -8,7 +8,6 @@ neither.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,8 +15,8 @@ from tqdm import trange
 
 from trainorder.expansion.expansion import Expansion
 from trainorder.numerics import large_tensors
-from trainorder.numerics.derivatives import gradient
 from trainorder.training.optimizer import ALL, State
+from trainorder.training.problem import add_mean_gradient
 
 CHUNK_NUMBERS = 2**20  # numbers in a scratch tensor of element-wise work: about a CPU cache
 Observe = Callable[[int, Tensor], None]
@@ -99,10 +98,7 @@ class ExactReplay(Estimator):
         problem = self.expansion.problem
         result = large_tensors.zeros(*parameters.shape, dtype=parameters.dtype)
         for row, theta, total in zip(units.tolist(), parameters, result, strict=True):
-            for unit in row:
-                total += gradient(partial(problem.loss, unit=unit), theta)
-                large_tensors.release_pages()
-            total /= len(row)
+            add_mean_gradient(problem, theta, row, total)
         return whole(result)
 
 

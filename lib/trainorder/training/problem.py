@@ -203,6 +203,14 @@ def each_gradient(problem: Problem, theta: Tensor) -> Iterator[Tensor]:
         yield gradient(partial(problem.loss, unit=unit), theta)
 
 
+def add_mean_gradient(problem: Problem, theta: Tensor, units: Sequence[int], total: Tensor) -> None:
+    """Write the mean gradient of `units` at `theta` (P,) into `total` (P,), which is zero."""
+    for unit in units:
+        total += gradient(partial(problem.loss, unit=unit), theta)
+        large_tensors.release_pages()
+    total /= len(units)
+
+
 def unit_gradients(problem: Problem, theta: Tensor) -> Tensor:
     """Return the gradients (U, P) of the losses of all units at `theta` (P,)."""
     shape = (problem.units, problem.size)
