@@ -5,6 +5,8 @@ rule propose:
         tokenizer=settings.tokenizer,
         warm=rules.warm.output.warm,
         orders=rules.orders.output.orders,
+        manifest=rules.manifest.output.manifest,
+        ladder=rules.ladder.output.ladder if settings.open_estimator else [],
         reduced=f"{RESULTS}/store/{settings.search_path}/reduced.h5",
         curvature=f"{RESULTS}/store/{settings.search_path}/curvature.h5",
     output:
@@ -22,9 +24,10 @@ rule propose:
         window=config["window"],
         optimizer=config["optimizer"],
         curriculum=config["curriculum"],
+        confirming=settings.entries.get(settings.search_estimators[1]),
         seed=config["seeds"]["order"],
         key=KEY,
-        code=settings.code("propose.py"),
+        code=settings.code("propose.py", *settings.confirming),
     message:
         "Searching for orders"
     script:
@@ -74,6 +77,7 @@ rule curriculum:
         **settings.resources(megabytes=1000, minutes=20),
     params:
         curriculum=config["curriculum"],
+        estimators=settings.search_estimators,
         coverage=config["validation"]["coverage"],
         key=KEY,
         code=settings.code("curriculum.py"),

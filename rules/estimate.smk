@@ -4,6 +4,7 @@ rule estimate:
         warm=rules.warm.output.warm,
         orders=rules.orders.output.orders,
         manifest=rules.manifest.output.manifest,
+        ladder=settings.ladder_file,
     output:
         estimate=f"{RESULTS}/estimates/{{estimator}}/{{shard}}.h5",
         cost=f"{RESULTS}/costs/estimate/{{estimator}}/{{shard}}.json",

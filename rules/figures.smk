@@ -13,6 +13,9 @@ FIGURES = {
 }
 # Further result files, in studies that have them.
 FURTHER = []
+if settings.open_estimator:
+    FURTHER.append(rules.ladder.output.ladder)
+    FIGURES["cost_accuracy_ladder"] = ("Cost", "Selection of the size")
 if settings.has_stores:
     FURTHER.append(rules.stores.output.stores)
     FIGURES["stores"] = ("Cost", "Stores of the gradient table")

@@ -3,6 +3,7 @@ rule what_if:
     input:
         # The files that `Study` and its estimators read.
         results=rules.validate.output,
+        ladder=rules.ladder.output.ladder if settings.open_estimator else [],
         orders=rules.orders.output.orders,
         corpus=rules.corpus.output.corpus,
         warm=rules.warm.output.warm,

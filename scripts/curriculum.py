@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainorder.config.estimator_names import SCREENING, SEARCH_ESTIMATORS
+from trainorder.config.estimator_names import SCREENING
 from trainorder.config.sections import CurriculumConfig
 from trainorder.curriculum.candidates import SEARCHED
 from trainorder.curriculum.gains import (
@@ -43,7 +43,7 @@ def main(job: Job) -> None:
         [*candidates["orders"], *candidates["others"]],
         true,
         [record["name"] for record in random],
-        _recalibrations(config, objective, results, calibration, p["coverage"]),
+        _recalibrations(p["estimators"], config, objective, results, calibration, p["coverage"]),
         _compute(job, results, len(searched)),
     )
     write_json(
@@ -53,7 +53,7 @@ def main(job: Job) -> None:
             "objective": config.weights,
             "readouts": config.readouts,
             "coverage": p["coverage"],
-            "verdicts": {name: results.score(name)["verdict"] for name in SEARCH_ESTIMATORS},
+            "verdicts": {name: results.score(name)["verdict"] for name in p["estimators"]},
             **comparison,
             "provenance": {
                 name: results.validation["provenance"][name]
@@ -69,6 +69,7 @@ def main(job: Job) -> None:
 
 
 def _recalibrations(
+    estimators: Sequence[str],
     config: CurriculumConfig,
     objective: Objective,
     results: Results,
@@ -77,7 +78,7 @@ def _recalibrations(
 ) -> dict[str, Recalibration]:
     """Return the recalibration of each estimator; an objective along the window has none."""
     if config.readouts != 1:
-        return dict.fromkeys(SEARCH_ESTIMATORS, Recalibration())
+        return dict.fromkeys(estimators, Recalibration())
     return {
         name: objective_recalibration(
             objective,
@@ -87,7 +88,7 @@ def _recalibrations(
             calibration,
             coverage,
         )
-        for name in SEARCH_ESTIMATORS
+        for name in estimators
     }
 
 

@@ -4,10 +4,12 @@ from pathlib import Path
 
 from trainorder.config.sections import EstimatorConfig
 from trainorder.estimators.open_estimator import opened_estimator
+from trainorder.evaluation.ladder import selected_config
 from trainorder.evaluation.replaying import replay_orders
 from trainorder.expansion.store import Store
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.orders.order_book import OrderBook
+from trainorder.storage.formats import read_json
 from trainorder.storage.sealed_hdf5 import write_arrays
 from trainorder.workflow.context import Context
 from trainorder.workflow.job import Job, run
@@ -16,7 +18,11 @@ from trainorder.workflow.job import Job, run
 def main(job: Job) -> None:
     p, context = job.params, Context(job)
     problem, orders = context.problem, OrderBook.load(job.input["orders"])
-    config = EstimatorConfig(**p["estimator"])
+    entry = EstimatorConfig(**p["estimator"])
+    config, replayed = entry, orders.bounded(entry.orders)
+    if ladder := job.input["ladder"]:  # it has replayed the calibration orders
+        config = selected_config(entry, read_json(ladder, "ladder"))
+        replayed = [order for order in replayed if order.split != "calibration"]
     store = Store(Path(job.input["manifest"]).parent, context.key)
     with opened_estimator(
         config, problem, context.optimizer, store=store, seed=p["seed"]
@@ -24,11 +30,11 @@ def main(job: Job) -> None:
         outcome = replay_orders(
             estimator,
             problem,
-            orders.bounded(config.orders)[p["shard"] :: p["shards"]],
+            replayed[p["shard"] :: p["shards"]],
             orders.followed(p["trajectories"]),
             SparseJL(problem.size, p["sketch_rows"]),
         )
-    write_arrays(job.output["estimate"], context.key, outcome, estimator=config.name)
+    write_arrays(job.output["estimate"], context.key, outcome, estimator=entry.name)
 
 
 run(main, globals().get("snakemake"))

@@ -1,13 +1,14 @@
 """Searches orders with the reduced model, and selects those that are worth retraining."""
 
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from trainorder.config.estimator_names import CONFIRMING, SCREENING
-from trainorder.config.sections import CurriculumConfig
+from trainorder.config.estimator_names import SCREENING
+from trainorder.config.sections import CurriculumConfig, EstimatorConfig
 from trainorder.curriculum.candidates import heuristic_candidates, searched_candidates
 from trainorder.curriculum.constraints import Constraints, Quota
 from trainorder.curriculum.heuristic_orders import document_lengths, heuristic_orders
@@ -16,11 +17,13 @@ from trainorder.curriculum.search import proposals
 from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.data.tokenizer import load as load_tokenizer
-from trainorder.estimators.nystrom import Nystrom
+from trainorder.estimators.open_estimator import opened_estimator
+from trainorder.evaluation.ladder import selected_config
 from trainorder.evaluation.replaying import replayed_readouts
-from trainorder.expansion.expansion import Expansion
+from trainorder.expansion.replay import Estimator
+from trainorder.expansion.store import Store
 from trainorder.orders.order_book import OrderBook
-from trainorder.storage.formats import write_json
+from trainorder.storage.formats import read_json, write_json
 from trainorder.workflow.context import Context
 from trainorder.workflow.job import Job, run
 
@@ -40,19 +43,14 @@ def main(job: Job) -> None:
     reduced = ReducedModel.load(job.input["reduced"], key)
     start = context.start()
     model = LowRankExpansion.load(job.input["curvature"], key, start)
-    nystrom = Nystrom(Expansion(problem, context.optimizer, model, None), model)
+    confirming = EstimatorConfig(**job.params["confirming"])
 
     def cheap(schedules: np.ndarray) -> np.ndarray:
         losses = reduced.along(torch.from_numpy(schedules)).double().numpy()
         return np.asarray(objective.of_domains(reduced.goals, losses).mean(axis=1))
 
-    def expensive(schedules: np.ndarray) -> np.ndarray:
-        values = replayed_readouts(nystrom, problem, torch.from_numpy(schedules), readouts)
-        return np.asarray(objective.of(problem.metrics, values).mean(axis=1))
-
     with job.meter.time("search"):
         proposed = proposals(cheap, constraints, config.random, config.rounds, job.params["seed"])
-    candidates = searched_candidates(proposed, SCREENING, CONFIRMING, expensive, config.retrained)
     heuristic = heuristic_orders(
         problem.unit_losses(start.parameters),
         problem.unit_losses(model.parameters(model.steps)),
@@ -64,8 +62,16 @@ def main(job: Job) -> None:
         **structured,
         **{name: visits.reshape(shape) for name, visits in heuristic.items()},
     }
-    estimators = {SCREENING: cheap, CONFIRMING: expensive}
-    candidates += heuristic_candidates(others, constraints, estimators, structured)
+    name = confirming.name
+    with _opened(job, context, confirming) as estimator:
+
+        def expensive(schedules: np.ndarray) -> np.ndarray:
+            values = replayed_readouts(estimator, problem, torch.from_numpy(schedules), readouts)
+            return np.asarray(objective.of(problem.metrics, values).mean(axis=1))
+
+        candidates = searched_candidates(proposed, SCREENING, name, expensive, config.retrained)
+        estimators = {SCREENING: cheap, name: expensive}
+        candidates += heuristic_candidates(others, constraints, estimators, structured)
     records = [
         (candidate.retrained, candidate.as_dict(orders.reference)) for candidate in candidates
     ]
@@ -78,6 +84,17 @@ def main(job: Job) -> None:
             "others": [record for retrained, record in records if not retrained],
         },
     )
+
+
+def _opened(
+    job: Job, context: Context, config: EstimatorConfig
+) -> AbstractContextManager[Estimator]:
+    """Return the estimator of the best orders, with the size that the ladder selected."""
+    if ladder := job.input["ladder"]:
+        config = selected_config(config, read_json(ladder, "ladder"))
+    store = Store(Path(job.input["manifest"]).parent, context.key)
+    seed = job.params["seed"]
+    return opened_estimator(config, context.problem, context.optimizer, store=store, seed=seed)
 
 
 def _document_lengths(job: Job, units: np.ndarray) -> np.ndarray | None:

@@ -189,6 +189,7 @@ def make(
     write_arrays(results / "store/warm.h5", KEY, {"parameters": np.zeros(PARAMETERS, np.float32)})
     _write_predictability(results)
     _write_manifest(results)
+    _write_ladder(results)
     _write_stores(results)
     _write_curriculum(results, records)
     _write_memorization(results)
@@ -335,6 +336,25 @@ def _write_manifest(results: Path) -> None:
                 }
             )
     (results / "store/manifest.json").write_text(json.dumps({"shards": shards}))
+
+
+def _write_ladder(results: Path) -> None:
+    """Write a ladder of three sizes, of which the last is trusted."""
+    verdicts = {2: "not trusted", 4: "rank only", 8: "trusted"}
+    levels = [
+        {
+            "size": size, "per_order_retrainings": size / 64,
+            "order_lds": {"value": 0.6 + size / 25, "low": 0.3 + size / 15, "high": 0.97, "n": 24},
+            "relative_error": 1 - size / 12, "verdict": verdict, "verdict_reason": "synthetic",
+        }
+        for size, verdict in verdicts.items()
+    ]  # fmt: skip
+    content = {
+        "study": "synthetic", "estimator": "corrected@reference", "levels": levels, "selected": 8,
+        "reason": "the smallest size that is trusted",
+        "next": {"size": 16, "per_order_retrainings": 0.25},
+    }  # fmt: skip
+    (results / "ladder.json").write_text(json.dumps(content))
 
 
 def _write_stores(results: Path) -> None:

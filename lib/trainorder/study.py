@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainorder.config.estimator_names import CONFIRMING, SCREENING, method_of
+from trainorder.config.estimator_names import SCREENING, method_of
 from trainorder.config.sections import EstimatorConfig, OptimizerConfig, WindowConfig
 from trainorder.curriculum.constraints import Constraints
 from trainorder.curriculum.objective import Objective
@@ -21,13 +21,14 @@ from trainorder.data.metrics import metric_names
 from trainorder.errors import UserError
 from trainorder.estimators.open_estimator import opened_estimator
 from trainorder.evaluation.calibrated_range import is_beyond
+from trainorder.evaluation.ladder import selected_config
 from trainorder.evaluation.predictability import Predictability
 from trainorder.evaluation.recalibration import Recalibration
 from trainorder.evaluation.replaying import BATCH_NUMBERS
 from trainorder.evaluation.result_files import CHECKSUMS
 from trainorder.evaluation.results import Results
 from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
-from trainorder.evaluation.verdict import best_estimator
+from trainorder.evaluation.verdict import selected_estimator
 from trainorder.expansion.store import Store
 from trainorder.memorization.estimates import estimates_at_all_positions, reduced_estimate
 from trainorder.memorization.maps import Maps, estimated_maps
@@ -41,7 +42,7 @@ from trainorder.training.meter import Meter
 from trainorder.training.optimizer import build_optimizer
 from trainorder.training.problem import LanguageProblem
 
-PREFERRED = CONFIRMING  # cheap, and close to the truth where it is trusted
+ADDED = "corrected@reference"  # what a study without estimators of further orders should add
 
 
 @dataclass(frozen=True)
@@ -232,9 +233,7 @@ class Study:
 
     @property
     def default_estimator(self) -> str:
-        """The estimator of `estimate`: `nystrom@barycentre` if the study has it, or else the best.
-
-        The best is the one with the best verdict on this study; `best_estimator` breaks ties.
+        """The estimator of `estimate`: the cheapest one with the best verdict on this study.
 
         Raises:
             UserError: no estimator of the study can estimate further orders.
@@ -244,11 +243,9 @@ class Study:
         if not names:
             raise UserError(
                 f"{self.folder}: no estimator of this study can estimate further orders; add "
-                f"`{PREFERRED}` to `estimators` of its configuration and run the study again"
+                f"`{ADDED}` to `estimators` of its configuration and run the study again"
             )
-        if PREFERRED in names:
-            return PREFERRED
-        return best_estimator({name: self.results.score(name) for name in names})
+        return selected_estimator({name: self.results.score(name) for name in names})
 
     def estimate(self, order: Order, estimator: str | None = None) -> Estimate:
         """Return the estimated result of training on `order`, recalibrated, with intervals.
@@ -321,6 +318,8 @@ class Study:
         store = self.store  # before the problem: its message is clearer for an unpacked archive
         optimizer = build_optimizer(self._optimizer_config, self.window.horizon)
         seed = self.config["seeds"]["order"]
+        if config.size_is_open:
+            config = selected_config(config, self.results.ladder or {})
         with opened_estimator(config, self.problem, optimizer, store=store, seed=seed) as estimator:
             for batch in schedules.split(max(1, BATCH_NUMBERS // self.problem.size)):
                 for theta in estimator.replay(batch, lambda t, parameters: None):

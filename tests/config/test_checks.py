@@ -298,10 +298,18 @@ BAD = {
         "corrected4@barycentre: path",
         "set it to reference",
     ),
-    "corrected without a size": (
-        estimators({"method": "corrected", "path": "reference"}),
+    "corrected without a size and calibration orders": (
+        estimators({"method": "corrected", "path": "reference", "orders": {"calibration": 0}}),
         "corrected@reference: size",
-        "missing",
+        "without calibration orders the ladder cannot select it",
+    ),
+    "two open sizes": (
+        estimators(
+            {"method": "corrected", "path": "reference"},
+            {"method": "corrected", "path": "reference", "tail": 2},
+        ),
+        "corrected@reference, corrected-tail2@reference: size",
+        "the ladder selects one size",
     ),
     "corrected with more than a unit": (
         estimators(CORRECTED | {"size": 65}),

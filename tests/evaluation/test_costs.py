@@ -83,14 +83,26 @@ def jobs_of(estimator):
 
 @pytest.mark.parametrize(("method", "path"), PRECOMPUTE, ids=lambda value: value or "none")
 def test_precompute_is_the_work_of_the_stages_that_an_estimator_needs(method, path):
-    estimator = EstimatorConfig(method, path)
+    estimator = EstimatorConfig(method, path, size=10 if method == "corrected" else None)
     cost = estimator_cost(estimator, jobs_of(estimator), RETRAINING, MANIFEST, ORDERS)
+    assert cost["selection_retrainings"] == 0, "no size is open, so nothing was selected"
     expected = 0.5 + sum(SPENT[stage] for stage in PRECOMPUTE[method, path])
     expected += FIT * 1000 * (method in ("ridge", "proxy")) + FIT * PROXY * (method == "proxy")
     assert cost["precompute_seconds"] == pytest.approx(expected)
     assert cost["precompute_retrainings"] * 1000 == pytest.approx(expected)
     each = 3.0 + (PROXY if method == "proxy" else 7.0)
     assert cost["total_retrainings"] * 1000 == pytest.approx(expected + 10 * each)
+
+
+def test_the_ladder_counts_all_sizes_and_the_calibration_orders_once():
+    estimator = EstimatorConfig("corrected", "reference")
+    tried = [job("size 2", 100.0, 4), job("size 4", 200.0, 4)]
+    jobs = jobs_of(estimator) | {"ladder": tried}
+    cost = estimator_cost(estimator, jobs, RETRAINING, MANIFEST, ORDERS)
+    assert cost["selection_retrainings"] * 1000 == pytest.approx(300)
+    without_calibration = ORDERS["random"] * (7.0 + 3.0)
+    expected = 1000 * cost["precompute_retrainings"] + 300 + without_calibration
+    assert cost["total_retrainings"] * 1000 == pytest.approx(expected)
 
 
 def test_a_narrower_model_counts_less_by_its_parameters():

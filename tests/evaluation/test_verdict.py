@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainorder.evaluation.verdict import ADVICE, best_estimator, verdict
+from trainorder.evaluation.verdict import ADVICE, best_estimator, selected_estimator, verdict
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,19 @@ def test_an_untrusted_estimator_is_preferred_to_an_uncalibrated_one():
     scores = {"a": score("not calibrated", None), "b": score("not trusted", 0.1)}
     assert best_estimator(scores) == "b"
     assert best_estimator(scores | {"c": score("rank only", 0.5)}) == "c"
+
+
+def test_the_selected_estimator_is_the_cheapest_of_the_best_verdict():
+    def score(verdict, total, low=0.9):
+        rank = {"heldout": {"calibration": {"low": low}}}
+        return {"verdict": verdict, "order_lds": rank, "cost": {"total_retrainings": total}}
+
+    scores = {
+        "unknown": score("trusted", None),
+        "dear": score("trusted", 40.0),
+        "cheap": score("trusted", 10.0),
+        "worse": score("rank only", 1.0),
+    }
+    assert selected_estimator(scores) == "cheap"
+    none = {"a": score("not calibrated", 1.0, None), "b": score("not trusted", 9.0, 0.1)}
+    assert selected_estimator(none) == "b", "no estimator can rank, so the cost does not matter"

@@ -33,7 +33,14 @@ from trainorder.figures.true_spread import order_kinds
 
 FILES = [
     *["validation.json", "truth.csv", "estimates.csv", "trajectories.csv", "costs.json"],
-    *["stores.json", "curriculum.json", "memorization.json", "memorization.h5", "replicates.json"],
+    *[
+        "ladder.json",
+        "stores.json",
+        "curriculum.json",
+        "memorization.json",
+        "memorization.h5",
+        "replicates.json",
+    ],
 ]
 DRAW = """
 import sys
@@ -109,8 +116,8 @@ def test_estimated_against_true_shows_the_files_values(results, structured):
 
 def test_the_overview_shows_the_published_the_recommended_and_an_exact_estimator(results):
     panels = overview.panels(results)
-    best = results.validation["best_estimator"]
-    assert [panel.estimator for panel in panels][:2] == ["fut@reference", best]
+    selected = results.validation["selected_estimator"]
+    assert [panel.estimator for panel in panels][:2] == ["fut@reference", selected]
     assert panels[2].estimator.startswith("taylor")
     figure = overview.draw(results)
     for axes, panel in zip(figure.axes, panels, strict=True):
@@ -253,11 +260,8 @@ def test_baselines_without_parameters_are_in_no_figure_of_parameters(results):
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_study_with_only_a_fitted_baseline_is_drawn(results, name, tmp_path):
     score = {"ridge": results.score("ridge")}
-    bare = replace(
-        results,
-        validation={**results.validation, "estimators": score, "best_estimator": "ridge"},
-        trajectories={},
-    )
+    only = {"estimators": score, "best_estimator": "ridge", "selected_estimator": "ridge"}
+    bare = replace(results, validation={**results.validation, **only}, trajectories={})
     assert style.save(FIGURES[name](bare), tmp_path, name)
 
 
@@ -334,6 +338,24 @@ def test_stores_are_drawn_at_their_bytes_with_the_published_one_marked(results):
         [published] = actual[f"{field}/published"]
         [record] = [r for r in results.stores["stores"] if r["store"] == "jl" and r["ratio"] == 32]
         assert tuple(published) == (record["bytes"], record[field])
+
+
+def test_the_ladder_shows_every_size_that_was_tried_and_shades_the_selected_one(results):
+    rank, error = FIGURES["cost_accuracy_ladder"](results).axes
+    levels = results.ladder["levels"]
+    costs = [level["per_order_retrainings"] for level in levels]
+    [selected] = [c["per_order_retrainings"] for c in levels if c["size"] == 8]
+    shown = {
+        rank: [c["order_lds"]["value"] for c in levels],
+        error: [c["relative_error"] for c in levels],
+    }
+    for panel, values in shown.items():
+        drawn = panel.lines[0]
+        assert list(drawn.get_xdata()) == costs
+        assert list(drawn.get_ydata()) == values
+        shade = panel.lines[-1]
+        assert shade.get_alpha() is not None
+        assert set(shade.get_xdata()) == {selected}, "another size than the selected one is shaded"
 
 
 def test_stored_models_are_compared_with_the_estimators_they_reproduce(results, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from trainorder import Order, Study
 from trainorder.errors import UserError
-from trainorder.evaluation.verdict import best_estimator
+from trainorder.evaluation.verdict import selected_estimator
 
 pytestmark = pytest.mark.study
 
@@ -49,19 +49,19 @@ def test_several_orders_are_estimated_as_each_alone(opened, monkeypatch, estimat
     assert list(opened.estimates([], estimator)) == []
 
 
-def test_the_default_estimator_is_cheap_or_else_the_best_for_further_orders(opened):
+def test_the_default_estimator_is_the_selected_one_of_those_for_further_orders(opened):
     def with_methods(methods):
         entries = [e for e in opened.config["estimators"] if e["method"] in methods]
         return replace(opened, config={**opened.config, "estimators": entries})
 
-    assert opened.default_estimator == "nystrom@barycentre"
+    assert opened.default_estimator == opened.results.validation["selected_estimator"]
     others = with_methods({"constant", "order0", "taylor1", "ridge", "proxy"})
     scores = {
         name: score
         for name, score in opened.results.validation["estimators"].items()
         if name.split("@")[0] in ("constant", "order0", "taylor1", "taylor1-tail2")
     }
-    assert others.default_estimator == best_estimator(scores)
+    assert others.default_estimator == selected_estimator(scores)
     with pytest.raises(UserError, match="no estimator of this study can estimate further orders"):
         with_methods({"ridge", "proxy"}).estimate(opened.orders["reference"])
 

@@ -4,9 +4,14 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from trainorder.config.constraint_checks import check_constraints
-from trainorder.config.estimator_names import PATHS, SEARCH_ESTIMATORS
+from trainorder.config.estimator_names import PATHS
 from trainorder.config.methods import Method, method_names
-from trainorder.config.sections import MIN_RANK, CurriculumConfig, EstimatorConfig
+from trainorder.config.sections import (
+    MIN_RANK,
+    CurriculumConfig,
+    EstimatorConfig,
+    search_estimators,
+)
 
 if TYPE_CHECKING:
     from trainorder.config.study_config import Config
@@ -125,7 +130,7 @@ def _check_shards(config: "Config") -> None:
             raise ValueError(f"shards.{key}: {jobs} jobs for {limit} {what}; use at most {limit}")
     del counts["fit"]  # retrained, not estimated
     for entry in config.estimators:
-        orders = sum(min(n, entry.orders.get(split, n)) for split, n in counts.items())
+        orders = entry.replayed(counts)
         jobs = entry.shards(config.shards.estimate)
         if jobs > orders:
             raise ValueError(
@@ -147,6 +152,11 @@ def _check_estimators(config: "Config") -> None:
             wrong[reasons[0]].append(entry.name)
     for reason, estimators in wrong.items():
         raise ValueError(reason.format(names=", ".join(estimators)))
+    if len(opened := [entry.name for entry in config.estimators if entry.size_is_open]) > 1:
+        raise ValueError(
+            f"estimators: {', '.join(opened)}: size: the ladder selects one size; set `size` in "
+            "all of them but one"
+        )
 
 
 def _duplicates(entry: EstimatorConfig, names: set[str]) -> Iterator[str]:
@@ -174,8 +184,10 @@ def _size_errors(entry: EstimatorConfig, config: "Config") -> Iterator[str]:
     method, where = entry.descriptor, "estimators: {names}"
     if not method.takes_size and entry.size is not None:
         yield f"{where}: size: only {_those(lambda m: m.takes_size)} takes a size; remove this key"
-    if method.takes_size and entry.size is None:
+    if method.takes_size and entry.size is None and not entry.size_is_open:
         yield f"{where}: size: missing key; set the number of sequences of each unit"
+    if entry.size_is_open and not entry.bounded(config.orders.counts)["calibration"]:
+        yield f"{where}: size: missing key; without calibration orders the ladder cannot select it"
     window, size = config.window, entry.size or 0
     if method.needs_run and window.unit_size == 1:
         if size > window.units_per_step:
@@ -224,7 +236,7 @@ def _check_applications(config: "Config") -> None:
     names = {entry.name for entry in config.estimators}
     needs: dict[str, tuple[str, ...]] = {}
     if config.curriculum:
-        needs["curriculum"] = SEARCH_ESTIMATORS
+        needs["curriculum"] = search_estimators(config.estimators)
     if config.memorization:
         needs["memorization"] = (config.memorization.estimator,)
     for section, estimators in needs.items():

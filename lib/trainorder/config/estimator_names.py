@@ -17,8 +17,7 @@ def _search_estimator(role: str) -> str:
 
 
 SCREENING = _search_estimator("screen")  # scores every order of a search
-CONFIRMING = _search_estimator("confirm")  # scores the best orders of a search again
-SEARCH_ESTIMATORS = (SCREENING, CONFIRMING)
+CONFIRMING = _search_estimator("confirm")  # scores the best orders again if no size is open
 
 
 def write_name(method: str, path: str, *, guard: float | None, size: int | None, tail: int) -> str:

@@ -13,7 +13,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from trainorder.config.estimator_names import PATHS, parse_name, write_name
+from trainorder.config.estimator_names import (
+    CONFIRMING,
+    PATHS,
+    SCREENING,
+    parse_name,
+    write_name,
+)
 from trainorder.config.methods import METHODS, Method
 from trainorder.config.types import (
     CLOSED,
@@ -398,7 +404,8 @@ class EstimatorConfig:
     """Last steps that use true gradients."""
     size: Positive | None = None
     """For subsample and corrected: sequences of each unit that are differentiated. For corrected on
-    units of one sequence: units of each step."""
+    units of one sequence: units of each step. Without it, corrected uses the size that the ladder
+    selects."""
     orders: dict[SplitName, Natural] = field(default_factory=dict)
     """Largest number of orders of each split that it runs on. Default: all."""
 
@@ -430,17 +437,74 @@ class EstimatorConfig:
         """The facts about its method."""
         return METHODS[self.method]
 
-    def residual_size(self, unit_size: int) -> int:
-        """Return for which size of a subsample it reads residuals.
+    @property
+    def size_is_open(self) -> bool:
+        """Whether the ladder selects its size."""
+        return self.descriptor.needs_run and self.size is None
 
-        Where units have one sequence it samples the units of a step. The residual of a unit is then
-        its whole gradient, which a subsample of size 0 misses.
+    def bounded(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """Return on how many orders of each split it runs, of `counts`."""
+        return {split: min(n, self.orders.get(split, n)) for split, n in counts.items()}
+
+    def replayed(self, counts: Mapping[str, int]) -> int:
+        """Return how many orders its jobs share, of `counts`.
+
+        The ladder has already replayed the calibration orders where it selects the size.
         """
-        return (self.size or 0) if unit_size > 1 else 0
+        left_out = {"calibration"} if self.size_is_open else set()
+        return sum(n for split, n in self.bounded(counts).items() if split not in left_out)
+
+    def residual_sizes(self, window: WindowConfig, ladder: "LadderConfig") -> list[int]:
+        """Return the sizes of subsamples whose residuals it may read: one, or those to try."""
+        sizes = ladder.sizes(window) if self.size is None else [self.size]
+        return sorted({residual_size(size, window.unit_size) for size in sizes})
 
     def shards(self, configured: int) -> int:
         """Return how many jobs share its orders: `configured` if a replay is expensive, else 1."""
         return configured if self.descriptor.expensive or self.tail > 0 else 1
+
+
+def search_estimators(estimators: Sequence[EstimatorConfig]) -> tuple[str, str]:
+    """Return the estimator that scores every order of a search, and that of the best orders.
+
+    The best orders are scored by the estimator whose size the ladder selects, if there is one.
+    """
+    open_size = [estimator.name for estimator in estimators if estimator.size_is_open]
+    return SCREENING, (open_size or [CONFIRMING])[0]
+
+
+@dataclass(frozen=True, config=CLOSED)
+class LadderConfig:
+    """The sizes that are tried for an estimator without `size`, until one is trusted."""
+
+    per_order: Annotated[Number, Field(gt=0, le=1)] = 0.34
+    """Largest cost of an estimate, in retrainings."""
+
+    def sizes(self, window: WindowConfig) -> list[int]:
+        """Return the sizes to try: 2, 4, 8, ... and the largest that `per_order` allows.
+
+        Examples:
+            >>> LadderConfig(per_order=0.34).sizes(WindowConfig(unit_size=64))
+            [2, 4, 8, 16, 21]
+
+        """
+        most = max(1, int(self.per_order * sampled_from(window)))
+        doubled = [2**power for power in range(1, most.bit_length()) if 2**power < most]
+        return [*doubled, most]
+
+
+def residual_size(size: int, unit_size: int) -> int:
+    """Return for which size of a subsample an estimator of this size reads residuals.
+
+    Where units have one sequence it samples the units of a step. The residual of a unit is then its
+    whole gradient, which a subsample of size 0 misses.
+    """
+    return size if unit_size > 1 else 0
+
+
+def sampled_from(window: WindowConfig) -> int:
+    """Return of how many a size takes a part: a unit's sequences, or a step's units of one."""
+    return window.unit_size if window.unit_size > 1 else window.units_per_step
 
 
 @dataclass(frozen=True, config=CLOSED)

@@ -17,6 +17,7 @@ from trainorder.config.sections import (
     CurvatureConfig,
     EstimatorConfig,
     ExpansionConfig,
+    LadderConfig,
     MemorizationConfig,
     ModelConfig,
     OptimizerConfig,
@@ -51,7 +52,7 @@ def _default_estimators() -> list[EstimatorConfig]:
         {"method": "taylor2", "path": "barycentre", "orders": two},
         {"method": "nystrom", "path": "barycentre"},
         {"method": "subsample", "path": "barycentre", "size": 10},
-        {"method": "corrected", "path": "reference", "size": 10},
+        {"method": "corrected", "path": "reference"},
         {"method": "reduced", "path": "barycentre"},
         {
             "method": "recency",
@@ -91,6 +92,7 @@ class Config:
         default_factory=_default_estimators
     )
     """The estimators to compare."""
+    ladder: LadderConfig = field(default_factory=LadderConfig)
     curriculum: CurriculumConfig | None = field(default_factory=CurriculumConfig)
     memorization: MemorizationConfig | None = field(default_factory=MemorizationConfig)
     trajectories: Natural = 4

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections import EstimatorConfig, residual_size
 from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.estimators.build_estimator import build_estimator
 from trainorder.expansion.expansion import Expansion
@@ -26,7 +26,7 @@ def opened_estimator(
     """Yield the estimator of `config`; its files stay open until the context ends.
 
     Args:
-        config: of an estimator that replays.
+        config: of an estimator that replays; its size, if it takes one, is not open.
         problem: the learning problem.
         optimizer: the study's optimizer.
         store: the store that the estimator reads.
@@ -47,7 +47,8 @@ def opened_estimator(
         run = None
         if "residuals" in needs:
             [file] = store.files(config.path, "residuals")
-            run = KnownRun.load(file, store.key, config.residual_size(problem.sequences))
+            size = residual_size(config.size or 0, problem.sequences)
+            run = KnownRun.load(file, store.key, size)
         about = path if path is not None else model  # a low-rank model holds the states of its path
         if about is None:
             raise ValueError(f"`{config.method}` reads neither a path nor the low-rank curvature")

@@ -186,7 +186,7 @@ def estimator_cost(
     manifest: Mapping[str, Any],
     orders: Mapping[str, int],
 ) -> dict[str, Any]:
-    """Return the cost of an estimator: precompute, per order, total, and bytes in the store.
+    """Return the cost of an estimator: precompute, selection of its size, per order, total, bytes.
 
     The numbers of retrainings are counted; the seconds beside them are measured.
 
@@ -210,11 +210,15 @@ def estimator_cost(
     records = jobs.get(stage, [])
     each = _retrainings_per_order(records, retraining, span)
     evaluation = _retrainings_per_order(records, retraining, "evaluation")
+    selection = retraining.counted(jobs.get("ladder", [])) if estimator.size_is_open else 0.0
     total = None
     if each is not None and evaluation is not None:
-        total = precompute + (each + evaluation) * ranked(orders)
+        # The ladder has already replayed the calibration orders.
+        left = orders.get("random", 0) if estimator.size_is_open else ranked(orders)
+        total = precompute + selection + (each + evaluation) * left
     return {
         "precompute_retrainings": precompute,
+        "selection_retrainings": selection,
         "per_order_retrainings": each,
         "evaluation_retrainings": evaluation,
         "total_retrainings": total,

@@ -61,6 +61,21 @@ class Outcomes:
     along: Floats
     unit_loss: Floats
 
+    @classmethod
+    def estimated(cls, arrays: Mapping[str, Any], metrics: Sequence[str]) -> "Outcomes":
+        """Return the estimates in the arrays of an outcome file, with the columns `metrics`."""
+        columns = [arrays["metric"].index(metric) for metric in metrics]
+        return cls(
+            orders=list(arrays["order"]),
+            metrics=list(metrics),
+            value=np.asarray(arrays["value"], np.float64)[:, columns],
+            sketch=np.asarray(arrays["sketch"], np.float64),
+            trajectories={},
+            train_loss=np.empty((0, 0)),
+            along=np.empty((0, 0, 0)),
+            unit_loss=np.empty((0, 0)),
+        )
+
     def rows(self, orders: Iterable[str]) -> NDArray[np.intp]:
         """Return the row of each of `orders`."""
         position = {name: row for row, name in enumerate(self.orders)}

@@ -45,6 +45,12 @@ PREDICTABILITY = ResultFile(
         "cost",
     ),
 )
+LADDER = ResultFile(
+    "ladder.json",
+    "ladder",
+    ("study", "estimator", "levels", "selected", "reason", "next"),
+    part="ladder",
+)
 TRUTH = ResultFile("truth.csv", "validate", ("order", "metric", "value"))
 TRUTH_LOSSES = ResultFile("truth_losses.csv", "validate", ("order", "step", "loss"))
 ESTIMATES = ResultFile(
@@ -62,9 +68,9 @@ VALIDATION = ResultFile(
     "validation.json",
     "validate",
     (
-        *("study", "verdict", "best_estimator", "metrics", "parameters", "orders", "reference"),
-        *("predictability", "spread", "divergence_threshold", "retrain_all", "estimators"),
-        "provenance",
+        *("study", "verdict", "best_estimator", "selected_estimator", "metrics", "parameters"),
+        *("orders", "reference", "predictability", "spread", "divergence_threshold"),
+        *("retrain_all", "estimators", "provenance"),
     ),
 )
 COSTS = ResultFile(
@@ -111,11 +117,11 @@ BARYCENTRE_UNITS = ResultFile("store/barycentre/units.json", "curvature", part="
 
 # In the sequence in which the archive of a study lists them.
 RESULT_FILES = (
-    *(ORDERS, CORPUS, PREDICTABILITY, TRUTH, TRUTH_LOSSES, ESTIMATES, TRAJECTORIES, VALIDATION),
-    *(COSTS, STORES, CURRICULUM, WINNERS, MEMORIZATION, MAPS, REPLICATES, REFERENCE_UNITS),
-    *(BARYCENTRE_UNITS, EXPLORER),
+    *(ORDERS, CORPUS, PREDICTABILITY, TRUTH, TRUTH_LOSSES, LADDER, ESTIMATES, TRAJECTORIES),
+    *(VALIDATION, COSTS, STORES, CURRICULUM, WINNERS, MEMORIZATION, MAPS, REPLICATES),
+    *(REFERENCE_UNITS, BARYCENTRE_UNITS, EXPLORER),
 )
 # What `results.Results` reads, and so what figures and the explorer are drawn from.
 READ_ALWAYS = (VALIDATION, TRUTH, ESTIMATES, TRAJECTORIES, COSTS, ORDERS)
-READ_IF_PRESENT = (STORES, CURRICULUM, MEMORIZATION, MAPS, REPLICATES)
+READ_IF_PRESENT = (LADDER, STORES, CURRICULUM, MEMORIZATION, MAPS, REPLICATES)
 CHECKSUMS = "SHA256SUMS"  # of the result files, in a study that was unpacked from an archive

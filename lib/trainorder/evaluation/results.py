@@ -50,6 +50,7 @@ class Results:
         flagged: 1 where an estimate is beyond the calibrated range, else 0 (NaN without a range),
             by estimator, order and metric.
         trajectories: parameter error by estimator, order and step.
+        ladder: content of `ladder.json`; None if every estimator of the study has its size.
         stores: content of `stores.json`; None if the study compared no stores of the table.
         curriculum: content of `curriculum.json`; None if the study searched for no orders.
         memorization: content of `memorization.json`; None if the study has no memorization maps.
@@ -66,6 +67,7 @@ class Results:
     raw: Mapping[str, Mapping[str, Mapping[str, float]]]
     flagged: Mapping[str, Mapping[str, Mapping[str, float]]]
     trajectories: Mapping[str, Mapping[str, Mapping[int, float]]]
+    ladder: Mapping[str, Any] | None = None
     stores: Mapping[str, Any] | None = None
     curriculum: Mapping[str, Any] | None = None
     memorization: Mapping[str, Any] | None = None
@@ -99,6 +101,7 @@ class Results:
                     trajectories, folder, "parameter_error", ("estimator", "order", "step")
                 ).items()
             },
+            ladder=_content_if_present(result_files.LADDER, folder),
             stores=_stores(folder),
             curriculum=_content_if_present(result_files.CURRICULUM, folder),
             memorization=_content_if_present(result_files.MEMORIZATION, folder),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainorder.errors import UserError
 from trainorder.evaluation.calibrated_range import calibrated_range, is_beyond
 from trainorder.evaluation.outcomes import SCORED_SPLITS, Floats, Outcomes
 from trainorder.evaluation.paired_outcomes import PairedOutcomes
@@ -20,6 +21,7 @@ from trainorder.numerics.resampling import (
     bootstrap_rank_correlation,
     finite,
 )
+from trainorder.storage.formats import read_json
 
 # Fields of an estimator's entry of `validation.json` that hold a mapping by metric.
 _BY_METRIC = (
@@ -44,6 +46,19 @@ class IntervalSettings:
     confidence: float
     coverage: float
     seed: int
+
+
+def read_vocabulary(path: str) -> int:
+    """Return the size of the vocabulary from `corpus.json`.
+
+    Raises:
+        UserError: the file is missing or does not state it.
+
+    """
+    vocabulary = read_json(path, "corpus").get("tokenizer", {}).get("vocabulary")
+    if not isinstance(vocabulary, int) or vocabulary < 2:
+        raise UserError(f"{path}: contains no `tokenizer.vocabulary`; rerun rule `corpus`")
+    return vocabulary
 
 
 def divergence_threshold(vocabulary: int) -> float:

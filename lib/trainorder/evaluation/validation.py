@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from trainorder.config.sections import EstimatorConfig, WindowConfig
-from trainorder.errors import UserError
 from trainorder.evaluation import costs
 from trainorder.evaluation.outcomes import read_estimates, read_order_records, read_truth
 from trainorder.evaluation.paired_outcomes import pair_with_truth
@@ -20,6 +19,7 @@ from trainorder.evaluation.scores import (
     diverged_orders,
     divergence_threshold,
     estimator_scores,
+    read_vocabulary,
     true_spread,
 )
 from trainorder.evaluation.tables import (
@@ -28,7 +28,7 @@ from trainorder.evaluation.tables import (
     write_truth,
     write_truth_losses,
 )
-from trainorder.evaluation.verdict import best_estimator
+from trainorder.evaluation.verdict import best_estimator, selected_estimator
 from trainorder.orders.order import REFERENCE
 from trainorder.storage import provenance
 from trainorder.storage import sealed_hdf5 as store
@@ -121,7 +121,7 @@ def validate(
         estimator.name: costs.estimator_cost(estimator, jobs, retraining, manifest, counts)
         for estimator in estimators
     }
-    vocabulary = _vocabulary(inputs.corpus)
+    vocabulary = read_vocabulary(inputs.corpus)
     scores = {
         paired.name: estimator_scores(paired, truth.metrics, settings, vocabulary)
         | {"cost": estimator_costs[paired.name]}
@@ -129,10 +129,14 @@ def validate(
         for paired in pairs
     }
     best = best_estimator(scores)
+    further = {e.name for e in estimators if not e.descriptor.fitted}
     summary = {
         "study": config["study"],
         "verdict": scores[best]["verdict"],
         "best_estimator": best,
+        "selected_estimator": selected_estimator(
+            {name: score for name, score in scores.items() if name in further} or scores
+        ),
         "metrics": truth.metrics,
         "parameters": parameters,
         "orders": counts,
@@ -172,13 +176,6 @@ def _predictability(path: str) -> dict[str, Any]:
     Predictability.of(record)  # checks the fields
     shown = ("growth", "linearity", "expectation", "reason", "cost")
     return {name: record[name] for name in shown}
-
-
-def _vocabulary(path: str) -> int:
-    vocabulary = read_json(path, "corpus").get("tokenizer", {}).get("vocabulary")
-    if not isinstance(vocabulary, int) or vocabulary < 2:
-        raise UserError(f"{path}: contains no `tokenizer.vocabulary`; rerun rule `corpus`")
-    return vocabulary
 
 
 def _parameters(path: str, key: str | None) -> int:

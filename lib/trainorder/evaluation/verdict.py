@@ -84,6 +84,26 @@ def verdict(correlation: Mapping[str, Any], relative_error: float | None, diverg
     )
 
 
+_RANKS = {TRUSTED: 2, RANK_ONLY: 1, NOT_TRUSTED: 0, NOT_CALIBRATED: 0}
+
+
+def selected_estimator(scores: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the cheapest estimator with the best verdict: the one to use for further orders.
+
+    The cost is that of the precompute and of all ranked orders together. If no estimator can rank
+    orders, it is the best one.
+    """
+    best = max(_RANKS[score["verdict"]] for score in scores.values())
+    if not best:
+        return best_estimator(scores)
+
+    def cost(name: str) -> float:
+        total = scores[name]["cost"]["total_retrainings"]
+        return math.inf if total is None else float(total)
+
+    return min((name for name in scores if _RANKS[scores[name]["verdict"]] == best), key=cost)
+
+
 def best_estimator(scores: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the estimator with the best verdict.
 
@@ -91,13 +111,12 @@ def best_estimator(scores: Mapping[str, Mapping[str, Any]]) -> str:
     of the rank correlation. Only calibration orders are used, so that the held-back orders stay
     independent of the choice. The first estimator in the sequence wins a tie.
     """
-    rank = {TRUSTED: 2, RANK_ONLY: 1, NOT_TRUSTED: 0, NOT_CALIBRATED: 0}
 
     def merit(name: str) -> tuple[int, float]:
         score = scores[name]
         if score["verdict"] == TRUSTED:
-            return rank[TRUSTED], -score["relative_error"][MAIN_METRIC]["calibration"]
+            return _RANKS[TRUSTED], -score["relative_error"][MAIN_METRIC]["calibration"]
         low = score["order_lds"][MAIN_METRIC]["calibration"]["low"]
-        return rank[score["verdict"]], -math.inf if low is None else low
+        return _RANKS[score["verdict"]], -math.inf if low is None else low
 
     return max(scores, key=merit)

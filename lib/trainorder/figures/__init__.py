@@ -17,6 +17,7 @@ from trainorder.errors import UserError
 from trainorder.evaluation.results import Results
 from trainorder.figures import (
     accuracy_vs_compute,
+    cost_accuracy_ladder,
     cost_table,
     curriculum,
     error_along_window,
@@ -43,6 +44,7 @@ FIGURES: dict[str, Callable[[Results], Figure]] = {
     "true_spread": true_spread.draw,
     "cost_table": cost_table.draw,
     "accuracy_vs_compute": accuracy_vs_compute.draw,
+    "cost_accuracy_ladder": cost_accuracy_ladder.draw,
     "stores": stores.draw,
     "curriculum": curriculum.draw,
     "memorization": memorization.draw,
@@ -51,6 +53,7 @@ FIGURES: dict[str, Callable[[Results], Figure]] = {
 }
 # Figures of parts that only some studies have, and the attribute of `Results` with that part.
 NEEDS = {
+    "cost_accuracy_ladder": "ladder",
     "stores": "stores",
     "curriculum": "curriculum",
     "memorization": "maps",

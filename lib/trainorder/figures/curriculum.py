@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from trainorder.config.estimator_names import CONFIRMING
 from trainorder.evaluation.results import Results
 from trainorder.figures import style
 
@@ -33,7 +32,7 @@ def draw(results: Results) -> Figure:
     _random(axes, content["random"], len(orders))
     _best_of(axes, content)
     for row, order in enumerate(orders):
-        _row(axes, row, order)
+        _row(axes, row, order, order["estimates"][_confirming(content)])
     names = [_name(order, content["winner"]) for order in orders]
     axes.set_yticks(range(len(orders) + 1), labels=[*names, f"random ({content['random']['n']})"])
     axes.set_ylim(len(orders) + 0.6, -0.6)
@@ -46,8 +45,14 @@ def draw(results: Results) -> Figure:
 def _objective(content: Mapping[str, Any]) -> str:
     terms = " + ".join(f"{weight:g} {name}" for name, weight in content["objective"].items())
     where = "at the end" if content["readouts"] == 1 else f"mean of {content['readouts']} steps"
-    verdict = content["verdicts"][CONFIRMING]
-    return f"objective {terms}, {where}; estimates of {CONFIRMING} ({verdict})"
+    confirming = _confirming(content)
+    verdict = content["verdicts"][confirming]
+    return f"objective {terms}, {where}; estimates of {confirming} ({verdict})"
+
+
+def _confirming(content: Mapping[str, Any]) -> str:
+    """Return the estimator that scored the best orders again, the last of the two."""
+    return str([*content["verdicts"]][-1])
 
 
 def _name(order: Mapping[str, Any], winner: str) -> str:
@@ -75,8 +80,8 @@ def _best_of(axes: Axes, content: Mapping[str, Any]) -> None:
     )  # fmt: skip
 
 
-def _row(axes: Axes, row: int, order: Mapping[str, Any]) -> None:
-    look, estimate = _KINDS[order["kind"]], order["estimates"][CONFIRMING]
+def _row(axes: Axes, row: int, order: Mapping[str, Any], estimate: Mapping[str, Any]) -> None:
+    look = _KINDS[order["kind"]]
     if estimate["low"] is not None:
         axes.plot(
             [estimate["low"], estimate["high"]], [row, row], color=look["color"], linewidth=0.8

@@ -28,7 +28,7 @@ def panels(results: Results) -> list[Panel]:
     """Return the panels; a role without an estimator that ran on random orders has none."""
     roles = {
         "Published method": [PUBLISHED],
-        "Recommended method": [results.validation["best_estimator"]],
+        "Recommended method": [results.validation["selected_estimator"]],
         "Exact expansion": EXACT,
     }
     chosen: list[Panel] = []

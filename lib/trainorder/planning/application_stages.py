@@ -7,6 +7,7 @@ from trainorder.config.estimator_names import method_of
 from trainorder.config.sections import CurriculumConfig, MemorizationConfig
 from trainorder.evaluation.replaying import batch_size
 from trainorder.planning.curvature_stages import basis_sizes, pattern_count
+from trainorder.planning.estimate_stages import confirming_replays
 from trainorder.planning.machine_speed import Operation
 from trainorder.planning.sizes import Sizes
 from trainorder.planning.stage import Stage, Work
@@ -34,11 +35,19 @@ def curriculum_stages(s: Sizes) -> Iterator[Stage]:
     work[Operation("forward", s.S)] += 2 * s.U
     work[Operation("forward", s.H)] += replayed * s.R * s.D
     work[Operation("update")] += replayed * s.T * s.P + scored * s.T * (3 * read + 2 * q)
-    work[Operation("product")] += replayed * s.T * s.P * (q + r) + scored * s.T * q * (read + r)
+    work[Operation("product")] += scored * s.T * q * (read + r)
+    confirming = confirming_replays(s, replayed)
+    if confirming:
+        work[Operation("gradient", confirming // (replayed * s.T))] += replayed * s.T
+    else:
+        work[Operation("product")] += replayed * s.T * s.P * (q + r)
     yield Stage(
         "propose",
-        ("reduced/barycentre",),
-        counts={"losses": 2 * s.U * s.S + replayed * s.R * s.D * s.H},
+        ("reduced/barycentre", *(("ladder",) if confirming else ())),
+        counts={
+            "losses": 2 * s.U * s.S + replayed * s.R * s.D * s.H,
+            **({"gradients": confirming} if confirming else {}),
+        },
         work=work,
         files=("curriculum/candidates.json",),
         rows=4 * replayed + q,

@@ -1,6 +1,8 @@
 """The stages that estimate: one for each estimator."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
 
 from trainorder.config.sections import EstimatorConfig
 from trainorder.evaluation.replaying import batch_size
@@ -12,11 +14,52 @@ from trainorder.planning.stage import HASHES_PER_STORED_BYTE, Stage, Work
 from trainorder.planning.truth_stages import outcome_bytes
 
 
+def ladder_stages(s: Sizes) -> Iterator[Stage]:
+    """Yield the stage that selects a size, if one is open, as if it tries all sizes."""
+    for estimator in s.estimators:
+        if not estimator.size_is_open:
+            continue
+        orders = s.estimated(estimator)["calibration"]
+        passes: Counter[str] = Counter()
+        work: Work = defaultdict(float)
+        sizes = s.ladder.sizes(s.window)
+        for size in sizes:
+            more, done, rows = _replay_work(s, replace(estimator, size=size), orders, 1)
+            passes.update(more)
+            for operation, times in done.items():
+                work[operation] += times
+        yield Stage(
+            "ladder",
+            ("manifest", "truth"),
+            counts=passes,
+            orders=len(sizes) * orders,
+            work=work,
+            files=("ladder.json", f"estimates/{estimator.name}/calibration.h5"),
+            bytes=outcome_bytes(s, orders, 0),
+            rows=rows,
+        )
+
+
+def confirming_replays(s: Sizes, orders: int) -> int:
+    """Return the sequences that the estimator of an open size differentiates for `orders`, at most.
+
+    It is 0 if the study has none.
+    """
+    if not any(estimator.size_is_open for estimator in s.estimators):
+        return 0
+    return orders * s.T * evaluated_in_a_step(s, s.ladder.sizes(s.window)[-1])
+
+
+def evaluated_in_a_step(s: Sizes, size: int) -> int:
+    """Return the sequences of a step that `corrected` differentiates."""
+    return size if s.S == 1 else size * s.k
+
+
 def estimate_stage(s: Sizes, estimator: EstimatorConfig) -> Stage:
-    """Return the stage of one estimator."""
+    """Return the stage of one estimator; an open size is the largest that the ladder tries."""
     counts = s.estimated(estimator)
-    orders, jobs = sum(counts.values()), estimator.shards(s.shards["estimate"])
-    method = estimator.descriptor
+    orders, jobs = estimator.replayed(counts), estimator.shards(s.shards["estimate"])
+    method, name = estimator.descriptor, estimator.name
     followed = s.followed(counts) if method.estimates_parameters else 0
     trained = (method.training_stage,) if method.training_stage else ()
     if method.fitted:
@@ -24,16 +67,18 @@ def estimate_stage(s: Sizes, estimator: EstimatorConfig) -> Stage:
     elif method.rule == "predict":
         after = (f"reduced/{estimator.path}",)
     else:
-        after = ("manifest",)
+        after = ("ladder",) if estimator.size_is_open else ("manifest",)
+    if estimator.size_is_open:
+        estimator = replace(estimator, size=s.ladder.sizes(s.window)[-1])
     passes, work, rows = _replay_work(s, estimator, orders, jobs)
     return Stage(
-        f"estimate/{estimator.name}",
+        f"estimate/{name}",
         after,
         jobs,
         passes,
         orders=0 if trained else orders,
         work=work,
-        files=(f"estimates/{estimator.name}/*.h5",),
+        files=(f"estimates/{name}/[0-9]*.h5",),
         bytes=outcome_bytes(s, orders, followed),
         rows=rows,
     )
@@ -79,7 +124,7 @@ def _replay_work(
         work[Operation("product")] += orders * approximated * s.P * (q + r)
         rows += q + 2 * anchors
     if e.size is not None and method.needs_run:
-        evaluated = e.size if s.S == 1 else e.size * s.k
+        evaluated = evaluated_in_a_step(s, e.size)
         passes["gradients"] += evaluated * orders * approximated
         work[Operation("gradient", evaluated)] += orders * approximated
         rows += s.T * s.k

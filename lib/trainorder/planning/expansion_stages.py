@@ -46,7 +46,8 @@ def expansion_stages(s: Sizes) -> Iterator[Stage]:
 
 
 def _residuals(s: Sizes) -> Stage:
-    sizes = {e.residual_size(s.S) for e in s.estimators if e.descriptor.needs_run}
+    corrected = [e for e in s.estimators if e.descriptor.needs_run]
+    sizes = {size for e in corrected for size in e.residual_sizes(s.window, s.ladder)}
     visits = s.T * s.k  # of a run that consumes every unit
     work = Work(float)
     for first, last in pairwise(sorted({0, *sizes, s.S})):

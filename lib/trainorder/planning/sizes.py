@@ -12,6 +12,7 @@ from trainorder.config.sections import (
     CurvatureConfig,
     EstimatorConfig,
     ExpansionConfig,
+    LadderConfig,
     ModelConfig,
     OptimizerConfig,
     OrdersConfig,
@@ -59,6 +60,7 @@ class Sizes:
         self.expansion = ExpansionConfig(**config["expansion"])
         self.curvature = CurvatureConfig(**config["curvature"])
         self.estimators = [EstimatorConfig(**entry) for entry in config["estimators"]]
+        self.ladder = LadderConfig(**config["ladder"])
         self.shards: Mapping[str, int] = config["shards"]
         optimizer = OptimizerConfig(**config["optimizer"])
         self.optimizer = build_optimizer(optimizer, self.window.horizon)
@@ -125,12 +127,7 @@ class Sizes:
 
     def estimated(self, estimator: EstimatorConfig) -> dict[str, int]:
         """Return how many orders of each split an estimator runs on."""
-        limits = dict[str, int](estimator.orders.items())
-        return {
-            split: min(n, limits.get(split, n))
-            for split, n in self.counts.items()
-            if split != "fit"
-        }
+        return estimator.bounded({split: n for split, n in self.counts.items() if split != "fit"})
 
     def followed(self, counts: Mapping[str, int]) -> int:
         """Return how many of the orders in `counts` are followed along the window."""

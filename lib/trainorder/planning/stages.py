@@ -6,7 +6,7 @@ The counts are those that the jobs write to `costs/`. The work is counted in the
 
 from trainorder.planning.application_stages import curriculum_stages, memorization_stages
 from trainorder.planning.curvature_stages import curvature_stages
-from trainorder.planning.estimate_stages import estimate_stage
+from trainorder.planning.estimate_stages import estimate_stage, ladder_stages
 from trainorder.planning.expansion_stages import expansion_stages
 from trainorder.planning.machine_speed import Operation
 from trainorder.planning.sizes import Sizes
@@ -29,6 +29,7 @@ def stages(sizes: Sizes) -> list[Stage]:
         *precompute,
         _manifest(precompute),
         *truth_stages(sizes),
+        *ladder_stages(sizes),
         *(estimate_stage(sizes, estimator) for estimator in sizes.estimators),
         *stores_stages(sizes),
         *curriculum_stages(sizes),

@@ -4,6 +4,7 @@ import resource
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 OTHER = "other"  # the span of passes outside every timed span
@@ -35,6 +36,12 @@ class Meter:
     def add(self, kind: str, sequences: int, span: str | None = None) -> None:
         """Count a pass of `kind` through `sequences`, in `span` or the one that is being timed."""
         self.counts[span or self._span][kind] += sequences
+
+    def move(self, spans: Iterable[str], to: str) -> None:
+        """Count the passes and seconds of `spans` in the span `to` instead."""
+        for span in spans:
+            self.counts[to].update(self.counts.pop(span, Counter()))
+            self.seconds[to] += self.seconds.pop(span, 0.0)
 
     @property
     def total(self) -> Counter[str]:

@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from trainorder.config.estimator_names import SEARCH_ESTIMATORS
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections import EstimatorConfig, search_estimators
 
-_ESTIMATORS = ("constant@reference", *SEARCH_ESTIMATORS)
 _MOST_CELLS = 12  # retrained in a replicate's maps: enough to notice a wrong map
 
 
@@ -27,9 +25,11 @@ def replicate(config: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, 
     if changed["memorization"]:
         retrained = changed["memorization"]["retrained"]
         changed["memorization"]["retrained"] = min(retrained, _MOST_CELLS)
+    estimators = [EstimatorConfig(**estimator) for estimator in changed["estimators"]]
+    kept = {"constant@reference", *search_estimators(estimators)}
     changed["estimators"] = [
-        estimator
-        for estimator in changed["estimators"]
-        if EstimatorConfig(**estimator).name in _ESTIMATORS
+        entry
+        for entry, estimator in zip(changed["estimators"], estimators, strict=True)
+        if estimator.name in kept
     ]
     return changed

@@ -18,10 +18,12 @@ from trainorder.config.methods import Method
 from trainorder.config.sections import (
     PACKAGED_MODEL_FOLDER,
     EstimatorConfig,
+    LadderConfig,
     ModelConfig,
     WindowConfig,
     orders_config,
     readout_count,
+    search_estimators,
 )
 from trainorder.config.study_config import parse
 from trainorder.curriculum.feasibility import check_feasible
@@ -30,7 +32,7 @@ from trainorder.data.domains import check_domains
 from trainorder.errors import UserError
 from trainorder.estimators.baselines.proxy import narrowed
 from trainorder.evaluation.costs import precompute_stages
-from trainorder.evaluation.result_files import CHECKSUMS, PREDICTABILITY
+from trainorder.evaluation.result_files import CHECKSUMS, LADDER, PREDICTABILITY
 from trainorder.orders.user_files import read_orders, read_reference
 from trainorder.storage.formats import sha256_file
 from trainorder.storage.provenance import digest
@@ -261,9 +263,29 @@ class Settings:
     @property
     def residual_sizes(self) -> list[int]:
         """Sizes of the subsamples whose residuals estimators read."""
-        unit_size = self.config["window"]["unit_size"]
-        corrected = (e for e in self.replaying if e.descriptor.needs_run)
-        return sorted({estimator.residual_size(unit_size) for estimator in corrected})
+        window = WindowConfig(**self.config["window"])
+        ladder = LadderConfig(**self.config["ladder"])
+        corrected = [e for e in self.replaying if e.descriptor.needs_run]
+        return sorted({size for e in corrected for size in e.residual_sizes(window, ladder)})
+
+    @property
+    def open_estimator(self) -> str | None:
+        """The name of the estimator whose size the ladder selects, if there is one."""
+        return next((e.name for e in self.replaying if e.size_is_open), None)
+
+    @property
+    def search_estimators(self) -> tuple[str, str]:
+        """The names of the estimators that score the orders of a search, and the best of them."""
+        return search_estimators(self.replaying)
+
+    @property
+    def confirming(self) -> list[EstimatorConfig]:
+        """The second of them; none if the study does not search."""
+        return [e for e in self.replaying if e.name == self.search_estimators[1]]
+
+    def ladder_file(self, wildcards: Any) -> str | list[str]:
+        """Return `ladder.json` for the estimator whose size it selects."""
+        return str(LADDER.path(self.results)) if wildcards.estimator == self.open_estimator else []
 
     @property
     def has_stores(self) -> bool:
@@ -331,7 +353,9 @@ class Settings:
     @property
     def estimate_files(self) -> list[str]:
         """The estimates of all estimators."""
-        return [f"{self.results}/estimates/{job}.h5" for job in self._estimate_jobs]
+        jobs = self._estimate_jobs
+        jobs += [f"{self.open_estimator}/calibration"] if self.open_estimator else []
+        return [f"{self.results}/estimates/{job}.h5" for job in jobs]
 
     @property
     def cost_files(self) -> list[str]:
@@ -342,6 +366,7 @@ class Settings:
         jobs = [job for stage in dict.fromkeys(stages) for job in self._jobs(stage)]
         jobs += [f"truth/{shard}" for shard in self.truth_shards]
         jobs += [f"estimate/{job}" for job in self._estimate_jobs]
+        jobs += ["ladder"] if self.open_estimator else []
         if "proxy" in self.estimators:
             jobs += [f"proxy_orders/{shard}" for shard in self.truth_shards]
         return [f"{self.results}/costs/{job}.json" for job in jobs]

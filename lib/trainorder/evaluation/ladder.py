@@ -1,0 +1,118 @@
+"""Selects the size of `corrected`: the smallest one that the calibration orders show as trusted."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from trainorder.config.sections import EstimatorConfig
+from trainorder.errors import UserError
+from trainorder.evaluation.verdict import MAIN_METRIC, TRUSTED, best_estimator
+
+
+@dataclass(frozen=True)
+class Level:
+    """A size and how well it does on the calibration orders.
+
+    Attributes:
+        size: sequences of each unit, or units of each step if units have one sequence.
+        per_order_retrainings: counted cost of an estimate.
+        order_lds: `value`, `low`, `high` and `n` of the rank correlation of `heldout`.
+        relative_error: of `heldout`, recalibrated without the order itself.
+        verdict: of an estimator of this size.
+        verdict_reason: in one sentence.
+
+    """
+
+    size: int
+    per_order_retrainings: float
+    order_lds: dict[str, Any]
+    relative_error: float | None
+    verdict: str
+    verdict_reason: str
+
+    @classmethod
+    def of(cls, size: int, cost: float, scores: dict[str, Any]) -> "Level":
+        """Return the level of a size with the entry of `validation.json` that it would have."""
+        return cls(
+            size,
+            cost,
+            scores["order_lds"][MAIN_METRIC]["calibration"],
+            scores["relative_error"][MAIN_METRIC]["calibration"],
+            scores["verdict"],
+            scores["verdict_reason"],
+        )
+
+    @property
+    def as_scores(self) -> dict[str, Any]:
+        """The part of an estimator's scores that `best_estimator` reads."""
+        return {
+            "verdict": self.verdict,
+            "order_lds": {MAIN_METRIC: {"calibration": self.order_lds}},
+            "relative_error": {MAIN_METRIC: {"calibration": self.relative_error}},
+        }
+
+
+def climbed(sizes: Iterable[int], measured: Callable[[int], Level]) -> list[Level]:
+    """Return the levels of `sizes`, in their sequence, up to the first that is trusted."""
+    levels = []
+    for size in sizes:
+        levels.append(measured(size))
+        if levels[-1].verdict == TRUSTED:
+            break
+    return levels
+
+
+def selected(levels: Sequence[Level]) -> Level:
+    """Return the level that is trusted, or else the one with the best verdict."""
+    by_size = {str(level.size): level for level in levels}
+    return by_size[best_estimator({size: level.as_scores for size, level in by_size.items()})]
+
+
+def ladder_record(
+    levels: Sequence[Level], *, study: str, estimator: str, most: int, whole: int
+) -> dict[str, Any]:
+    """Return the content of `ladder.json`.
+
+    Args:
+        levels: the levels that were tried.
+        study: name of the study.
+        estimator: the name of the estimator whose size is selected.
+        most: the largest size that the budget allows.
+        whole: the size that is a retraining.
+
+    """
+    chosen, last = selected(levels), levels[-1]
+    following = min(2 * last.size, most if last.size < most else whole)
+    per_sequence = last.per_order_retrainings / last.size
+    return {
+        "study": study,
+        "estimator": estimator,
+        "levels": [asdict(level) for level in levels],
+        "selected": chosen.size,
+        "reason": _reason(chosen, most),
+        "next": None
+        if last.size >= whole
+        else {"size": following, "per_order_retrainings": following * per_sequence},
+    }
+
+
+def _reason(chosen: Level, most: int) -> str:
+    if chosen.verdict == TRUSTED:
+        return "the smallest size that is trusted"
+    return (
+        f"no size up to {most}, the largest within ladder.per_order, is trusted; this one has the "
+        "best verdict"
+    )
+
+
+def selected_config(config: EstimatorConfig, record: Mapping[str, Any]) -> EstimatorConfig:
+    """Return the configuration of an estimator with the size that `ladder.json` states.
+
+    Raises:
+        UserError: the record states no size, or that of another estimator.
+
+    """
+    size = record.get("selected")
+    if record.get("estimator") != config.name or not isinstance(size, int):
+        raise UserError(f"ladder.json: states no size for {config.name}; rerun rule `ladder`")
+    return replace(config, size=size)
