@@ -22,7 +22,7 @@ pytestmark = pytest.mark.study
 
 JOBS = [  # one job of every rule that needs no network
     *("corpus", "warm", "orders", "predictability", "clusters", "reference", "table-1"),
-    *("residuals", "barycentre"),
+    *("residuals", "barycentre", "ladder"),
     *("probes-barycentre", "unit_curvature-barycentre-1", "curvature-barycentre"),
     *("reduced-barycentre", "manifest", "truth-0", "stores", "proxy"),
     *("estimate-nystrom@barycentre-0", "predict-reduced@barycentre", "ridge", "validate"),

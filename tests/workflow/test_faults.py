@@ -63,7 +63,7 @@ STORED = [  # a file, the rule that writes it, and the jobs that read it
     (
         "store/reference/residuals.h5",
         "residuals",
-        ["manifest", "estimate-corrected1@reference-0"],
+        ["manifest", "ladder", "estimate-corrected@reference-0"],
     ),
     ("store/barycentre/path.h5", "barycentre", ["manifest", "estimate-taylor1@barycentre-0"]),
     ("store/barycentre/table-0.h5", "barycentre", ["manifest", "estimate-order0@barycentre-0"]),
@@ -80,9 +80,10 @@ STORED = [  # a file, the rule that writes it, and the jobs that read it
         ["manifest", "reduced-barycentre", "estimate-nystrom@barycentre-0"],
     ),
     ("store/barycentre/reduced.h5", "reduced", ["manifest", "predict-reduced@barycentre"]),
-    ("truth/1.h5", "truth", ["ridge", "proxy", "validate"]),
+    ("truth/1.h5", "truth", ["ladder", "ridge", "proxy", "validate"]),
     ("proxy/warm.h5", "proxy_warm", ["proxy_orders-0"]),
     ("proxy/1.h5", "proxy_orders", ["proxy"]),
+    ("estimates/corrected@reference/calibration.h5", "ladder", ["validate"]),
     ("estimates/ridge/0.h5", "ridge", ["validate"]),
     ("estimates/taylor1@reference/1.h5", "estimate", ["validate"]),
 ]
@@ -313,7 +314,7 @@ def assert_resumed(job, printed):
 
 FEW = [  # together they need every stage
     *["order0@reference", "taylor1@barycentre", "ridge", "proxy"],
-    *["nystrom@barycentre", "nystrom-tail1@reference", "corrected1@reference"],
+    *["nystrom@barycentre", "nystrom-tail1@reference", "corrected@reference"],
     "reduced@barycentre",
 ]
 
