@@ -21,7 +21,7 @@ help:
 	@echo "make bench         the benchmark studies, their tables and timings (2 hours; can be resumed)"
 	@echo "make sweep         find the best learning rate"
 	@echo "make regime        accuracy by training regime; make ablate: by part of the estimators"
-	@echo "make transfer      the estimator of one known run on other seeds, windows, batches, schedules (1 hour)"
+	@echo "make transfer      the estimator of one known run on other seeds, texts, windows, schedules (hours)"
 	@echo "make applications  searched orders and position maps in seven trainings (over 1 hour)"
 	@echo "make clean         remove the environment and caches, and keep the results"
 

@@ -1,7 +1,8 @@
-"""Saves figures of the benchmark as PNG, in the style of the figures of a study."""
+"""Saves figures of the benchmark in the style of the figures of a study."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.style
@@ -13,8 +14,18 @@ from trainorder.storage.atomic import publish
 
 def save_png(draw: Callable[[], Figure], path: Path) -> None:
     """Write the figure that `draw` returns."""
+    _save(draw, path, "png", {"Title": path.stem})
+
+
+def save_svg(draw: Callable[[], Figure], path: Path) -> None:
+    """Write the figure that `draw` returns as SVG; the same figure gives the same bytes."""
+    _save(draw, path, "svg", {"Title": path.stem, "Date": None})
+
+
+def _save(draw: Callable[[], Figure], path: Path, kind: str, metadata: dict[str, Any]) -> None:
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.style.use(style.STYLE)
+        mpl.rcParams["svg.hashsalt"] = path.stem  # names of elements are random otherwise
         with publish(path) as private:
-            draw().savefig(private, format="png", metadata={"Title": path.stem})
+            draw().savefig(private, format=kind, metadata=metadata)

@@ -1,6 +1,6 @@
 """A grid of small studies: each one is run and summarized, and its results are removed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ class Cell:
         label: a short description.
         values: its place in the grid, by axis.
         cores: limit of jobs at once, for a cell that needs much memory; 0 for no limit.
+        target: what the study must reach, see `bench.targets`; empty for no target.
+        prepare: writes the files that the study reads, if it reads any.
 
     """
 
@@ -42,6 +44,8 @@ class Cell:
     label: str
     values: Mapping[str, Any] = field(default_factory=dict)
     cores: int = 0
+    target: Mapping[str, Any] = field(default_factory=dict)
+    prepare: Callable[[], None] | None = None
 
 
 def finished(grid: str, cells: Sequence[Cell]) -> list[dict[str, Any]]:
@@ -62,6 +66,8 @@ def measured(grid: str, cells: Sequence[Cell], cores: int | None) -> list[dict[s
         if not _is_measured(grid, cell):
             say(f"{number} of {len(cells)}: {cell.label}")
             limit = min(cores, cell.cores) if cores and cell.cores else cores or cell.cores or None
+            if cell.prepare:
+                cell.prepare()
             record = {"key": cell.study.key(SCRIPTS), "cell": _measure(cell.study, limit)}
             write_json(_kept(grid, cell), record)
     return [_record(grid, cell) for cell in cells]
@@ -78,7 +84,8 @@ def _is_measured(grid: str, cell: Cell) -> bool:
 
 def _record(grid: str, cell: Cell) -> dict[str, Any]:
     record = read_json(_kept(grid, cell))["cell"]
-    return {"label": cell.label, "values": dict(cell.values), **record}
+    target = {"target": dict(cell.target)} if cell.target else {}
+    return {"label": cell.label, "values": dict(cell.values), **target, **record}
 
 
 def _measure(study: Study, cores: int | None) -> dict[str, Any]:

@@ -1,57 +1,155 @@
-"""Whether estimates from one known run transfer: to other seeds, windows, batches and schedules.
+"""Whether estimates from one known run transfer: to other seeds, texts, windows and schedules.
 
-python -m bench.transfer  # docs/measured/transfer.{json,md}
+python -m bench.transfer  # docs/measured/transfer.{json,md}, and the figures of that page
 
-Each study is the default one with one change, and with `corrected` as its only estimator, at
-several sizes. Finished studies are cached in results/bench/, so the command can be interrupted.
-`--only NAME` runs one study; the page then shows the studies that are finished.
+Each study is the default one with one change, or another corpus, with `corrected` as its only
+estimator, at several sizes. Finished studies are cached in results/bench/, so the command can be
+interrupted. `--only NAME` runs one study; the page then shows the studies that are finished.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench import corpora
+from bench.drawing import save_svg
 from bench.grid import Cell, finished, measured
 from bench.studies import Study, say, seeded
-from bench.transfer_page import markdown
+from bench.transfer_figures import draw_growth, draw_ladder
+from bench.transfer_page import OTHER_CORPORA, markdown
 from trainorder.errors import UserError
+from trainorder.evaluation.predictability import PREDICTABLE_GROWTH, UNPREDICTABLE_GROWTH
+from trainorder.evaluation.verdict import RANK_ONLY, TRUSTED
 from trainorder.storage.formats import write_json, write_text
 
-MEASURED = Path("docs/measured")
+MEASURED, FIGURES = Path("docs/measured"), Path("docs/figures")
 SIZES = (4, 10, 20)  # of 64 sequences
-LARGE_BATCH = 256
+FIRST_OTHER_SEED = 11  # of the other corpora
 
 Layer = dict[str, Any]
 
 
 def cells() -> list[Cell]:
     """Return the studies, the default one first."""
+    return [*_near_default(), *_other_corpora(), *_windows_and_batches(), *_schedules()]
+
+
+def _near_default() -> list[Cell]:
+    default = {
+        "order_lds": 0.95,
+        "relative_error": 0.3,
+        "per_order_retrainings": 1 / 6,
+        "precompute_retrainings": 2,
+        "verdicts": [TRUSTED],
+    }
+    wider = {"order_lds": 0.95, "per_order_retrainings": 1 / 8}
+    group = "seeds, rate and width"
     return [
-        *(_cell(f"seed{seed}", f"default, seed {seed}", **seeded(seed)) for seed in range(3)),
-        _cell("best-rate", "its best rate", optimizer={"learning_rate": 4.0e-3}),
-        *(_cell(f"steps{steps}", f"T = {steps}", steps=steps) for steps in (64, 128, 256)),
-        _cell("batch256", "256 sequences per step", sizes=(8, 16, 32), unit_size=LARGE_BATCH),
-        _cell("constant", "constant rate, domain batches", {"schedule": "constant"}, mixed=0.0),
-        _cell(
-            "constant-mixed", "constant rate, mixed batches", {"schedule": "constant"}, mixed=1.0
+        *(
+            _cell(f"seed{seed}", f"default, seed {seed}", group, default, seeds=seeded(seed))
+            for seed in range(3)
         ),
-        _cell("scratch", "from scratch", warmup=0),
+        _cell("best-rate", "default, its best rate", group, optimizer={"learning_rate": 4.0e-3}),
+        _cell("wider", "wider, its best rate", group, wider, preset="wider"),
+    ]
+
+
+def _other_corpora() -> list[Cell]:
+    """Return the studies of other corpora: pure domains, and seeds that no other study has."""
+    target = {
+        "order_lds": 0.9,
+        "per_order_retrainings": 1 / 4,
+        "precompute_retrainings": 2,
+        "verdicts": [TRUSTED, RANK_ONLY],
+    }
+    return [
+        _cell(
+            *(name, f"corpus {name}", OTHER_CORPORA, target),
+            steps=48,
+            mixed=0.0,
+            seeds=seeded(FIRST_OTHER_SEED + index),
+            corpus=name,
+        )
+        for index, name in enumerate(corpora.CORPORA)
+    ]
+
+
+def _windows_and_batches() -> list[Cell]:
+    window = {
+        "order_lds": 0.9,
+        "relative_error": 0.6,
+        "per_order_retrainings": 1 / 4,
+        "precompute_retrainings": 2,
+    }
+    batch = {"order_lds": 0.93, "precompute_retrainings": 8}
+    group = "larger batches"
+    return [
+        *(
+            _cell(f"steps{steps}", f"T = {steps}", "longer windows", window, steps=steps)
+            for steps in (64, 128, 256)
+        ),
+        # The packages have text for these warm-ups and not for longer ones.
+        _cell(
+            *("batch256", "256 sequences per step", group),
+            {**batch, "per_order_retrainings": 1 / 8},
+            sizes=(8, 16, 32),
+            unit_size=256,
+            warmup=400,
+        ),
+        _cell(
+            *("batch1024", "1,024 sequences per step, T = 16", group),
+            {**batch, "per_order_retrainings": 1 / 32},
+            steps=16,
+            sizes=(8, 16, 32),
+            unit_size=1024,
+            warmup=100,
+            orders={"calibration": 16, "random": 16},
+        ),
+    ]
+
+
+def _schedules() -> list[Cell]:
+    domains = {"order_lds": 0.85, "relative_error": 0.6, "per_order_retrainings": 1 / 3}
+    group, constant = "schedule and start", {"schedule": "constant"}
+    return [
+        _cell(
+            *("constant", "constant rate, domain batches", group, domains),
+            optimizer=constant,
+            mixed=0.0,
+        ),
+        _cell(
+            *("constant-mixed", "constant rate, mixed batches", group),
+            {"trusted_below_growth": PREDICTABLE_GROWTH},
+            optimizer=constant,
+            mixed=1.0,
+        ),
+        _cell(
+            *("scratch", "from scratch", group),
+            {"growth": UNPREDICTABLE_GROWTH, "largest_error": 1.05},
+            warmup=0,
+        ),
     ]
 
 
 def _cell(
     name: str,
     label: str,
-    optimizer: Layer | None = None,
+    group: str,
+    target: Layer | None = None,
     *,
+    preset: str = "",
+    optimizer: Layer | None = None,
     steps: int = 32,
     unit_size: int = 64,
     mixed: float = 0.25,
     warmup: int = 600,
     sizes: Sequence[int] = SIZES,
+    orders: Layer | None = None,
     seeds: Layer | None = None,
+    corpus: str = "",
 ) -> Cell:
     layer: Layer = {
         "optimizer": optimizer or {},
@@ -61,7 +159,10 @@ def _cell(
             "mixed_fraction": mixed,
             "warmup_steps": warmup,
         },
-        "orders": {"calibration": 24, "random": 32, "fit": 0, "block_sizes": []},
+        "orders": {
+            **{"calibration": 24, "random": 32, "fit": 0, "block_sizes": []},
+            **(orders or {}),
+        },
         "estimators": [
             {"method": "constant", "path": "reference"},
             *({"method": "corrected", "path": "reference", "size": size} for size in sizes),
@@ -69,9 +170,15 @@ def _cell(
         "curriculum": None,
         "memorization": None,
         "trajectories": 0,
-        **({"seeds": seeds} if seeds else {}),
+        **(seeds or {}),
     }
-    return Cell(Study(f"transfer-{name}", layer=layer), label)
+    prepare = None
+    if corpus:
+        files = [str(path) for path in corpora.files(corpus)]
+        layer["corpus"] = {"source": "files", "files": files}
+        prepare = partial(corpora.write, corpus)
+    study = Study(f"transfer-{name}", preset, layer)
+    return Cell(study, label, {"group": group}, target=target or {}, prepare=prepare)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -89,11 +196,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UserError as error:
         sys.exit(f"error: {error}")
     labels = {cell["label"] for cell in shown}
-    missing = [cell.label for cell in every if cell.label not in labels]
-    record = {"cells": shown, "missing": missing}
+    write({"cells": shown, "missing": [one.label for one in every if one.label not in labels]})
+    say(f"{MEASURED}/transfer.md")
+
+
+def write(record: Layer) -> None:
+    """Write the numbers, the page and the figures of the finished studies."""
     write_json(MEASURED / "transfer.json", record)
     write_text(MEASURED / "transfer.md", markdown(record))
-    say(f"{MEASURED}/transfer.md")
+    save_svg(lambda: draw_growth(record), FIGURES / "transfer.svg")
+    save_svg(lambda: draw_ladder(record), FIGURES / "cost_accuracy_ladder.svg")
 
 
 if __name__ == "__main__":

@@ -1,31 +1,54 @@
 """The page of the studies that show whether estimates transfer."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.corpora import CORPORA, packages
 from bench.grid_page import measured_on
 from bench.page import interval, number, table
+from bench.targets import estimators, missed, selected, target_text
 from trainorder.figures.style import rank_text
 
 Record = Mapping[str, Any]
 
+OTHER_CORPORA = "other corpora"  # the group of studies of which the page names the worst one
 TITLE = "# Do estimates transfer?"
 TEXT = (
-    "The default study and changes of it, each with the estimator `corrected` alone: it needs the "
-    "reference run and one more retraining, and no table or curvature. Nothing was tuned on these "
-    "studies. `growth` is the factor by which a small change of the parameters grows over the "
-    "window ([predictability](../predictability.md)). The relative error is that of recalibrated "
-    "estimates; that of raw estimates is in brackets. Made by `make transfer`; "
+    "The default study, changes of it, and other corpora, each with the estimator `corrected` "
+    "alone: it needs the reference run and one more retraining, and no table or curvature. Nothing "
+    "was tuned on these studies. `growth` is the factor by which a small change of the parameters "
+    "grows over the window ([predictability](../predictability.md)). Made by `make transfer`; "
     "[transfer.json](transfer.json) has all numbers and the whole configurations."
 )
+GROWTH_FIGURE = (
+    "![Order-LDS and relative error against growth](../figures/transfer.svg)\n\n"
+    "*Each point is one study and one level of the estimator, with the interval of its order-LDS "
+    "and of the growth of the study. Dotted lines: the limits of growth.*"
+)
+LADDER_FIGURE = (
+    "![Order-LDS and relative error against the cost per order]"
+    "(../figures/cost_accuracy_ladder.svg)\n\n"
+    "*The levels of each study, from the cheapest to the most expensive one. Large markers have a "
+    "large precompute.*"
+)
+TARGETS = (
+    "The selected estimator of a study is the one that ranks the calibration orders best, among "
+    "those within the target's costs. Its numbers are those of the random orders. Costs are in "
+    'retrainings. A relative error of 1 is that of "the order has no effect".'
+)
+TARGET_HEAD = [
+    *("study", "growth [95 %]", "target", "selected (per order)"),
+    *("order-LDS [95 %]", "relative error", "met"),
+]
+SOURCES = "The other corpora. Each domain is text of pinned packages, which no preset uses."
+ALL = (
+    "All estimators. The relative error is that of recalibrated estimates; that of raw estimates "
+    "is in brackets."
+)
 HEAD = [
-    "study",
-    "growth [95 %]",
-    "estimator",
-    "order-LDS [95 %]",
-    "relative error (raw)",
-    "per order",
-    "verdict",
+    *("study", "growth [95 %]", "estimator", "order-LDS [95 %]"),
+    *("relative error (raw)", "per order", "verdict"),
 ]
 
 
@@ -35,13 +58,78 @@ def markdown(record: Record) -> str:
     parts = [
         TITLE,
         TEXT,
-        table(HEAD, [row for cell in cells for row in _rows(cell)]),
-        _worst(cells),
-        _costs(cells),
+        GROWTH_FIGURE,
+        TARGETS,
+        table(TARGET_HEAD, [_target_row(cell) for cell in cells]),
+        *_worst_studies(cells),
+        _failures(cells),
         *_missing(record["missing"]),
+        LADDER_FIGURE,
+        ALL,
+        table(HEAD, [row for cell in cells for row in _rows(cell)]),
+        _worst_rows(cells),
+        _costs(cells),
+        SOURCES,
+        table(["corpus", "domain", "packages"], _sources()),
         measured_on(cells),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _target_row(cell: Record) -> list[str]:
+    """Return the row of a study in the table of targets."""
+    chosen, target = selected(cell), cell.get("target", {})
+    if chosen is None:
+        return [cell["label"], "–", target_text(target), "–", "–", "–", "training diverged"]
+    name, entry = chosen
+    return [
+        cell["label"],
+        interval(cell["growth"]),
+        target_text(target),
+        f"`{name}` ({number(entry['per_order_retrainings'])})",
+        rank_text(entry["order_lds"]),
+        number(entry["relative_error"]),
+        "–" if not target else "no" if missed(cell) else "yes",
+    ]
+
+
+def _worst_studies(cells: Sequence[Record]) -> list[str]:
+    """Return the sentences about the study, and the other corpus, with the lowest order-LDS."""
+    ranked = [cell for cell in cells if "order_lds" in cell.get("target", {}) and selected(cell)]
+    corpora = [cell for cell in ranked if cell["values"].get("group") == OTHER_CORPORA]
+    sentences = []
+    if ranked:
+        sentences.append(f"The worst study with a target of order-LDS is {_lowest(ranked)}.")
+    if corpora:
+        sentences.append(f"The worst of the other corpora is {_lowest(corpora)}.")
+    return [" ".join(sentences)] if sentences else []
+
+
+def _lowest(cells: Sequence[Record]) -> str:
+    """Return the study whose selected estimator has the lowest order-LDS, with its numbers."""
+
+    def rank(cell: Record) -> float:
+        chosen = selected(cell)
+        value = chosen[1]["order_lds"]["value"] if chosen else None
+        return -math.inf if value is None else float(value)
+
+    cell = min(cells, key=rank)
+    chosen = selected(cell)
+    text = rank_text(chosen[1]["order_lds"]) if chosen else "undefined"
+    return f"**{cell['label']}** with {text}, growth {number(cell['growth']['value'])}"
+
+
+def _failures(cells: Sequence[Record]) -> str:
+    """Return the list of missed targets, each with the growth of its study."""
+    judged = [cell for cell in cells if cell.get("target")]
+    lines = [
+        f"* {cell['label']} (growth {number(cell.get('growth', {}).get('value'))}): "
+        f"{'; '.join(reasons)}"
+        for cell in judged
+        if (reasons := missed(cell))
+    ]
+    text = f"{len(judged) - len(lines)} of {len(judged)} targets are met."
+    return "\n".join([f"{text} Missed:\n", *lines]) if lines else text
 
 
 def _rows(cell: Record) -> list[list[str]]:
@@ -57,19 +145,13 @@ def _rows(cell: Record) -> list[list[str]]:
             number(entry["per_order_retrainings"]),
             entry["verdict"],
         ]
-        for name, entry in _corrected(cell)
+        for name, entry in estimators(cell).items()
     ]
 
 
-def _corrected(cell: Record) -> list[tuple[str, Record]]:
-    """Return the estimators of a study, without the baseline."""
-    entries = cell.get("estimators", {}).items()
-    return [(name, entry) for name, entry in entries if not name.startswith("constant")]
-
-
-def _worst(cells: Sequence[Record]) -> str:
+def _worst_rows(cells: Sequence[Record]) -> str:
     """Return the sentence about coverage and relative error over all studies."""
-    entries = [entry for cell in cells for _, entry in _corrected(cell)]
+    entries = [entry for cell in cells for entry in estimators(cell).values()]
     covered = sum(entry["coverage"]["value"] * entry["coverage"]["n"] for entry in entries)
     orders = sum(entry["coverage"]["n"] for entry in entries)
     least = min(entry["coverage"]["value"] for entry in entries)
@@ -81,13 +163,24 @@ def _worst(cells: Sequence[Record]) -> str:
     )
 
 
+def _sources() -> list[list[str]]:
+    """Return the rows of the table of the other corpora."""
+    return [
+        [corpus, domain, ", ".join(f"`{one.name}` {one.version}" for one in pinned)]
+        for corpus in CORPORA
+        for domain, pinned in packages(corpus).items()
+    ]
+
+
 def _missing(labels: Sequence[str]) -> list[str]:
     return [f"Not measured yet: {'; '.join(labels)}."] if labels else []
 
 
 def _costs(cells: Sequence[Record]) -> str:
-    most = max(entry["precompute_retrainings"] for cell in cells for _, entry in _corrected(cell))
+    costs = [
+        entry["precompute_retrainings"] for cell in cells for entry in estimators(cell).values()
+    ]
     return (
-        f"Costs are in retrainings, counted; the precompute is at most {number(most)} in every "
-        "row, besides the calibration orders."
+        f"Costs are in retrainings, counted; the precompute is at most {number(max(costs))} in "
+        "every row, besides the calibration orders."
     )

@@ -1,42 +1,15 @@
 """The studies of transfer, their cache and their page."""
 
-import copy
+import dataclasses
 
 import pytest
 
-from bench import grid, transfer
-from bench.transfer_page import markdown
+from bench import corpora, grid, transfer
+from bench.transfer_page import OTHER_CORPORA, markdown
+from trainorder.config.loading import load_config
+from transfer_records import cell, entry
 
 pytestmark = pytest.mark.slow
-RANK = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 32}
-
-
-def entry(share, error):
-    return {
-        "order_lds": RANK,
-        "relative_error": error,
-        "raw_relative_error": 2 * error,
-        "per_order_retrainings": 0.16,
-        "precompute_retrainings": 2.0,
-        "coverage": {"value": share, "low": 0.7, "high": 1.0, "n": 32},
-        "verdict": "trusted",
-    }
-
-
-def cell(label, **estimators):
-    made = {
-        "versions": {"python": "3.11", "torch": "2", "transformers": "5"},
-        "machine": {"processor": "a processor", "cores": 2},
-    }
-    config = transfer.cells()[0].study.config()
-    growth = {"value": 0.63, "low": 0.5, "high": 0.8, "n": 3}
-    return {
-        "label": label,
-        "made": made,
-        "config": config,
-        "growth": growth,
-        "estimators": {"constant@reference": entry(1.0, 9.0), **estimators},
-    }
 
 
 def test_each_study_changes_the_default_in_what_its_name_says(top):
@@ -48,26 +21,70 @@ def test_each_study_changes_the_default_in_what_its_name_says(top):
     assert configs["from scratch"]["window"]["warmup_steps"] == 0
     assert configs["constant rate, domain batches"]["optimizer"]["schedule"] == "constant"
     assert configs["constant rate, mixed batches"]["window"]["mixed_fraction"] == 1.0
-    plain = copy.deepcopy(configs["default, seed 0"])
+    assert configs["1,024 sequences per step, T = 16"]["window"]["unit_size"] == 1024
+    wider = load_config("config.yaml", "presets/wider.yaml")
+    assert configs["wider, its best rate"]["optimizer"] == wider["optimizer"]
+    assert configs["wider, its best rate"]["model"] == wider["model"]
+    plain = configs["default, seed 0"]
     for label, config in configs.items():
-        assert config["model"] == plain["model"], label
-        assert config["corpus"] == plain["corpus"], label
+        if not label.startswith("wider"):
+            assert config["model"] == plain["model"], label
+        if not label.startswith("corpus"):
+            assert config["corpus"] == plain["corpus"], label
+
+
+def test_another_corpus_has_its_files_pure_domains_and_seeds_of_its_own(top):
+    others = [one for one in transfer.cells() if one.values["group"] == OTHER_CORPORA]
+    seeds = [one.study.config()["seeds"]["data"] for one in transfer.cells()]
+    assert len(others) == 5
+    for name, one in zip(corpora.CORPORA, others, strict=True):
+        config = one.study.config()
+        assert config["corpus"]["files"] == [str(path) for path in corpora.files(name)]
+        assert config["window"]["mixed_fraction"] == 0
+        assert config["window"]["units"] == 48
+        assert seeds.count(config["seeds"]["data"]) == 1, f"{name}: another study has its seeds"
+
+
+def page_of(*cells, missing=()):
+    config = transfer.cells()[0].study.config()
+    return markdown({"cells": [{**one, "config": config} for one in cells], "missing": missing})
 
 
 def test_the_page_names_the_worst_coverage_and_error_and_leaves_out_the_baseline(top):
-    record = {
-        "cells": [
-            cell("one", **{"corrected4@reference": entry(0.9, 0.5)}),
-            cell("two", **{"corrected4@reference": entry(0.8, 0.7)}),
-        ],
-        "missing": ["three", "four"],
-    }
-    page = markdown(record)
+    low = {"value": 0.8, "low": 0.7, "high": 1.0, "n": 32}
+    page = page_of(
+        cell("one", level=entry(error=0.5)),
+        cell("two", level=entry(error=0.7, coverage=low)),
+        missing=["three", "four"],
+    )
     assert "of 0.850 of 64 estimates, and of 0.800 in the worst row" in page
     assert "The largest recalibrated relative error is 0.70." in page
     assert "Not measured yet: three; four." in page
     assert "constant@reference" not in page
-    assert page.count("`corrected4@reference`") == 2
+    assert page.count("| `level@reference` |") == 2
+
+
+def test_the_page_says_which_targets_are_met_and_names_the_worst_studies(top):
+    target = {"order_lds": 0.9}
+    page = page_of(
+        cell("one", target=target, level=entry(0.95)),
+        cell("two", growth=1.6, target=target, level=entry(0.5)),
+        cell("three", group=OTHER_CORPORA, target=target, level=entry(0.91)),
+        cell("four", level=entry(0.1)),
+    )
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    assert [row[-1] for row in rows[2:6]] == ["yes |", "no |", "yes |", "– |"]
+    assert "is **two** with 0.50 [0.40, 0.55], growth 1.6." in page
+    assert "The worst of the other corpora is **three**" in page
+    assert "2 of 3 targets are met." in page
+    assert "* two (growth 1.6): order-LDS 0.5 instead of 0.9" in page
+
+
+def test_a_diverged_study_is_on_the_page(top):
+    plain = cell("one", level=entry())
+    diverged = {key: plain[key] for key in ("values", "made")}
+    page = page_of(plain, {**diverged, "label": "two", "target": {"order_lds": 0.9}})
+    assert "* two (growth –): training diverged" in page
 
 
 def test_only_finished_studies_are_shown(top, tmp_path, monkeypatch):
@@ -77,3 +94,26 @@ def test_only_finished_studies_are_shown(top, tmp_path, monkeypatch):
     grid.measured("transfer", [other], None)
     records = grid.finished("transfer", [one, other])
     assert [record["name"] for record in records] == ["transfer-seed1"]
+    assert records[0]["target"] == dict(other.target)
+
+
+def test_the_files_of_a_study_are_written_before_it_is_measured(top, tmp_path, monkeypatch):
+    monkeypatch.setattr(grid, "FOLDER", tmp_path)
+    events = []
+    monkeypatch.setattr(grid, "_measure", lambda study, cores: events.append("measure") or {})
+    study = dataclasses.replace(transfer.cells()[0], prepare=lambda: events.append("prepare"))
+    grid.measured("transfer", [study], None)
+    grid.measured("transfer", [study], None)
+    assert events == ["prepare", "measure"], "a cached study needs no files"
+
+
+def test_the_command_writes_numbers_page_and_figures(top, monkeypatch):
+    config = transfer.cells()[0].study.config()
+    record = {**cell("default, seed 0", level=entry()), "config": config}
+    monkeypatch.setattr(transfer, "measured", lambda grid, cells, cores: [])
+    monkeypatch.setattr(transfer, "finished", lambda grid, cells: [record])
+    transfer.main([])
+    page = (top / "docs/measured/transfer.md").read_text()
+    for figure in ("transfer.svg", "cost_accuracy_ladder.svg"):
+        assert (top / "docs/figures" / figure).stat().st_size > 5000
+        assert f"../figures/{figure}" in page

@@ -146,6 +146,28 @@ def test_a_full_disk_during_a_download_raises_with_the_package(tmp_path, monkeyp
         pinned.fetch("code", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("tags", "platforms"),
+    [("py3-none-any", []), ("py3-none-linux_a.linux_b", ["linux_a", "linux_b"])],
+)
+def test_a_wheel_of_another_platform_is_downloaded_on_any_machine(
+    tags, platforms, tmp_path, monkeypatch
+):
+    wheel = pinned.Archive("d", "name", "1", "wheel", f"name-1-{tags}.whl", "0" * 64, "MIT")
+    commands = []
+
+    def pip(command, **_):
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 1, "", "ERROR: nothing there")
+
+    monkeypatch.setattr(subprocess, "run", pip)
+    with pytest.raises(UserError, match="nothing there"):
+        pinned.download(wheel, tmp_path)
+    (command,) = commands
+    given = [command[i + 1] for i, option in enumerate(command) if option == "--platform"]
+    assert given == platforms
+
+
 def test_pinned_hashes_are_complete_and_names_are_unique():
     assert all(re.fullmatch("[0-9a-f]{64}", package.sha256) for package in pinned.ARCHIVES)
     for name in ("domain", "archive"):

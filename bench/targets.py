@@ -1,0 +1,115 @@
+"""What a study of `bench.transfer` must reach, and what it reached.
+
+A target is a mapping. `order_lds` is the least correlation; `relative_error`,
+`per_order_retrainings` and `precompute_retrainings` are the largest values; `verdicts` are the
+allowed verdicts. They hold for the selected estimator. Two more hold for the study:
+`growth` is the least growth, `trusted_below_growth` the growth below which it must be trusted, and
+`largest_error` is the largest relative error of every estimator.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from trainorder.evaluation.verdict import TRUSTED
+
+Record = Mapping[str, Any]
+
+BASELINE = "constant"  # "the order has no effect"
+COSTS = ("per_order_retrainings", "precompute_retrainings")
+_TEXTS = {
+    "order_lds": "order-LDS ≥ {}",
+    "relative_error": "error ≤ {}",
+    "per_order_retrainings": "per order ≤ {}",
+    "precompute_retrainings": "precompute ≤ {}",
+    "growth": "growth > {}",
+    "trusted_below_growth": "trusted if growth < {}",
+    "largest_error": "every error ≤ {}",
+}
+
+
+def target_text(target: Record) -> str:
+    """Return a target in words."""
+    parts = [text.format(share(target[key])) for key, text in _TEXTS.items() if key in target]
+    return "; ".join([*parts, *_verdicts(target)]) or "reported"
+
+
+def _verdicts(target: Record) -> list[str]:
+    return [" or ".join(target["verdicts"])] if "verdicts" in target else []
+
+
+def share(value: float) -> str:
+    """Return a number; one over an integer is written as a fraction."""
+    inverse = round(1 / value) if 0 < value < 1 else 0
+    if inverse > 1 and math.isclose(value * inverse, 1):
+        return f"1/{inverse}"
+    return f"{value:.3g}"
+
+
+def estimators(cell: Record) -> dict[str, Record]:
+    """Return the estimators of a study, without the baseline."""
+    entries = cell.get("estimators", {}).items()
+    return {name: entry for name, entry in entries if not name.startswith(BASELINE)}
+
+
+def selected(cell: Record) -> tuple[str, Record] | None:
+    """Return the estimator that ranks the calibration orders best at the allowed cost.
+
+    The random orders, whose numbers are reported, have no part in the choice. Without an
+    estimator at the allowed cost, all are candidates; None if there is none.
+    """
+    target, entries = cell.get("target", {}), estimators(cell)
+    limits = {key: target[key] for key in COSTS if key in target}
+    affordable = {
+        name: entry
+        for name, entry in entries.items()
+        if all(entry[key] <= limit * (1 + 1e-9) for key, limit in limits.items())
+    }
+
+    def merit(name: str) -> float:
+        low = entries[name]["calibration_order_lds"]["low"]
+        return -math.inf if low is None else float(low)
+
+    candidates = affordable or entries
+    name = max(candidates, key=merit, default=None)
+    return None if name is None else (name, candidates[name])
+
+
+def missed(cell: Record) -> list[str]:
+    """Return the parts of its target that a study did not reach, with its numbers."""
+    chosen = selected(cell)
+    if chosen is None:
+        return ["training diverged"]
+    return [*_missed_by_estimator(cell["target"], chosen[1]), *_missed_by_study(cell)]
+
+
+def _missed_by_estimator(target: Record, entry: Record) -> Iterator[str]:
+    rank = entry["order_lds"]["value"]
+    if "order_lds" in target and (rank is None or rank < target["order_lds"]):
+        yield f"order-LDS {_number(rank)} instead of {target['order_lds']:g}"
+    for key, name in (
+        ("relative_error", "relative error"),
+        ("per_order_retrainings", "cost per order"),
+        ("precompute_retrainings", "precompute"),
+    ):
+        if key in target and not entry[key] <= target[key] * (1 + 1e-9):
+            yield f"{name} {_number(entry[key])} instead of {share(target[key])}"
+    if "verdicts" in target and entry["verdict"] not in target["verdicts"]:
+        yield entry["verdict"]
+
+
+def _missed_by_study(cell: Record) -> Iterator[str]:
+    target, growth = cell["target"], cell["growth"]["value"]
+    growth = math.inf if growth is None else growth  # a perturbed training diverged
+    verdicts = {entry["verdict"] for entry in estimators(cell).values()}
+    largest = max(entry["relative_error"] for entry in cell["estimators"].values())
+    if growth < target.get("growth", -math.inf):
+        yield f"growth {_number(growth)} instead of {target['growth']:g}"
+    if growth < target.get("trusted_below_growth", -math.inf) and TRUSTED not in verdicts:
+        yield "not trusted, although growth is low"
+    if largest > target.get("largest_error", math.inf):
+        yield f"relative error {_number(largest)} instead of {target['largest_error']:g}"
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3g}"

@@ -1,0 +1,35 @@
+"""Made-up records of studies of transfer, for the tests of their page and figures."""
+
+
+def entry(rank=0.9, error=0.5, per_order=0.16, precompute=2.0, verdict="trusted", **changes):
+    """Return the entry of an estimator; its calibration orders are ranked as the random ones."""
+    low, high = (None, None) if rank is None else (rank - 0.1, min(1.0, rank + 0.05))
+    correlation = {"value": rank, "low": low, "high": high, "n": 32}
+    return {
+        "order_lds": correlation,
+        "calibration_order_lds": {**correlation, "n": 24},
+        "relative_error": error,
+        "raw_relative_error": 2 * error,
+        "per_order_retrainings": per_order,
+        "precompute_retrainings": precompute,
+        "coverage": {"value": 0.9, "low": 0.7, "high": 1.0, "n": 32},
+        "verdict": verdict,
+        **changes,
+    }
+
+
+def cell(label, growth=0.63, target=None, group="seeds", config=None, **levels):
+    """Return the record of a study; the names of `levels` become those of estimators."""
+    names = {f"{name}@reference": level for name, level in levels.items()}
+    return {
+        "label": label,
+        "values": {"group": group},
+        **({"target": target} if target else {}),
+        "made": {
+            "versions": {"python": "3.11", "torch": "2", "transformers": "5"},
+            "machine": {"processor": "a processor", "cores": 2},
+        },
+        "config": config or {},
+        "growth": {"value": growth, "low": 0.8 * growth, "high": 1.2 * growth, "n": 3},
+        "estimators": {"constant@reference": entry(None, 1.0, 0.0), **names},
+    }
