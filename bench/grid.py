@@ -11,18 +11,9 @@ from trainorder.evaluation.results import Results
 from trainorder.storage.formats import read_json, write_json
 
 SCRIPTS = (
-    *(
-        "corpus",
-        "warm",
-        "orders",
-        "predictability",
-        "reference",
-        "table",
-        "residuals",
-        "clusters",
-        "barycentre",
-    ),
-    *("curvature", "reduced", "manifest", "truth", "estimate", "predict", "validate"),
+    *("corpus", "warm", "orders", "predictability", "reference", "table", "residuals"),
+    *("clusters", "barycentre", "curvature", "reduced", "manifest", "truth", "ladder"),
+    *("estimate", "predict", "validate"),
 )
 
 
@@ -111,6 +102,7 @@ def summary(results: Results) -> dict[str, Any]:
         "growth": validation["predictability"]["growth"],
         "mean": spread["mean"],
         "retraining_seconds": results.costs["retraining_seconds"],
+        "ladder": results.ladder,
         "estimators": {name: _entry(results.score(name)) for name in results.estimators},
         "made": {key: validation["provenance"][key] for key in ("versions", "machine")},
         "config": validation["provenance"]["config"],
@@ -129,6 +121,7 @@ def _entry(score: Mapping[str, Any]) -> dict[str, Any]:
         "diverged": score["diverged"]["count"],
         "verdict": score["verdict"],
         "precompute_retrainings": cost["precompute_retrainings"],
+        "selection_retrainings": cost["selection_retrainings"],
         "per_order_retrainings": cost["per_order_retrainings"],
         "bytes": cost["bytes"],
     }

@@ -3,8 +3,9 @@
 python -m bench.transfer  # docs/measured/transfer.{json,md}, and the figures of that page
 
 Each study is the default one with one change, or another corpus, with `corrected` as its only
-estimator, at several sizes. Finished studies are cached in results/bench/, so the command can be
-interrupted. `--only NAME` runs one study; the page then shows the studies that are finished.
+estimator. The ladder selects its size, up to the cost per order of the study's target. Finished
+studies are cached in results/bench/, so the command can be interrupted. `--only NAME` runs one
+study; the page then shows the studies that are finished.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from trainorder.evaluation.verdict import RANK_ONLY, TRUSTED
 from trainorder.storage.formats import write_json, write_text
 
 MEASURED, FIGURES = Path("docs/measured"), Path("docs/figures")
-SIZES = (4, 10, 20)  # of 64 sequences
+RUNS = 8  # calibration orders that are known runs
 FIRST_OTHER_SEED = 11  # of the other corpora
 
 Layer = dict[str, Any]
@@ -95,7 +96,6 @@ def _windows_and_batches() -> list[Cell]:
         _cell(
             *("batch256", "256 sequences per step", group),
             {**batch, "per_order_retrainings": 1 / 8},
-            sizes=(8, 16, 32),
             unit_size=256,
             warmup=400,
         ),
@@ -103,7 +103,6 @@ def _windows_and_batches() -> list[Cell]:
             *("batch1024", "1,024 sequences per step, T = 16", group),
             {**batch, "per_order_retrainings": 1 / 32},
             steps=16,
-            sizes=(8, 16, 32),
             unit_size=1024,
             warmup=100,
             orders={"calibration": 16, "random": 16},
@@ -146,11 +145,11 @@ def _cell(
     unit_size: int = 64,
     mixed: float = 0.25,
     warmup: int = 600,
-    sizes: Sequence[int] = SIZES,
     orders: Layer | None = None,
     seeds: Layer | None = None,
     corpus: str = "",
 ) -> Cell:
+    limit = (target or {}).get("per_order_retrainings")
     layer: Layer = {
         "optimizer": optimizer or {},
         "window": {
@@ -165,8 +164,9 @@ def _cell(
         },
         "estimators": [
             {"method": "constant", "path": "reference"},
-            *({"method": "corrected", "path": "reference", "size": size} for size in sizes),
+            {"method": "corrected", "path": "reference", "runs": RUNS},
         ],
+        **({"ladder": {"per_order": limit}} if limit else {}),
         "curriculum": None,
         "memorization": None,
         "trajectories": 0,

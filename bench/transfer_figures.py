@@ -16,6 +16,7 @@ from trainorder.figures import style
 
 Record = Mapping[str, Any]
 
+CALIBRATION_RANK = "order-LDS, calibration orders"
 RANK, ERROR = "order-LDS, random orders", "relative error, recalibrated"
 PER_ORDER, PRECOMPUTE = "per_order_retrainings", "precompute_retrainings"
 NO_EFFECT = 1.0  # the relative error of "the order has no effect"
@@ -79,12 +80,12 @@ def _bars(intervals: Sequence[Record]) -> list[list[float]]:
 
 
 def draw_ladder(record: Record) -> Figure:
-    """Draw the levels of each study: order-LDS and relative error against the cost per order.
+    """Draw the sizes that each study tried: order-LDS and relative error against cost per order.
 
     Each column of panels is a group of studies; the area of a marker is proportional to the
     precompute.
     """
-    cells = [cell for cell in record["cells"] if estimators(cell)]
+    cells = [cell for cell in record["cells"] if cell.get("ladder")]
     groups = list(dict.fromkeys(cell["values"].get("group", "") for cell in cells))
     figure = style.new_figure(5.6, _label(record), width=max(8.0, 2.6 * len(groups)))
     rows = figure.subplots(2, len(groups), squeeze=False, sharex="col", sharey="row")
@@ -100,26 +101,30 @@ def draw_ladder(record: Record) -> Figure:
         errors.legend(*ranks.get_legend_handles_labels(), loc="upper center",
                       bbox_to_anchor=(0.5, -0.28), fontsize=7.5)  # fmt: skip
         _scales(ranks, errors)
-    rows[0][0].set_ylabel(RANK)
+    rows[0][0].set_ylabel(CALIBRATION_RANK)
     rows[1][0].set_ylabel(ERROR)
     figure.legend(handles=_sizes(cells), loc="outside upper right", ncols=4)
     return figure
 
 
 def _ladder(ranks: Axes, errors: Axes, cell: Record, look: Mapping[str, Any]) -> None:
-    levels = sorted(estimators(cell).values(), key=lambda entry: entry[PER_ORDER])
-    costs = [entry[PER_ORDER] for entry in levels]
-    areas = [_area(entry[PRECOMPUTE]) for entry in levels]
+    levels = cell["ladder"]["levels"]
+    costs, area = [level[PER_ORDER] for level in levels], _area(_precompute(cell))
     lines, marker = {k: look[k] for k in ("color", "linestyle")}, look["marker"]
     columns = (
-        (ranks, [entry["order_lds"]["value"] for entry in levels]),
-        (errors, [entry["relative_error"] for entry in levels]),
+        (ranks, [level["order_lds"]["value"] for level in levels]),
+        (errors, [level["relative_error"] for level in levels]),
     )
     for axes, values in columns:
         numbers = [float("nan") if value is None else value for value in values]
         axes.plot(costs, numbers, linewidth=1.1, **lines)
-        axes.scatter(costs, numbers, s=areas, marker=marker, color=look["color"])
+        axes.scatter(costs, numbers, s=area, marker=marker, color=look["color"])
     ranks.plot([], [], label=cell["label"], markersize=4, linewidth=1.1, **look)
+
+
+def _precompute(cell: Record) -> float:
+    """Return the precompute of the estimator whose size the study selected."""
+    return float(cell["estimators"][cell["ladder"]["estimator"]][PRECOMPUTE])
 
 
 def _area(precompute: float) -> float:
@@ -129,7 +134,7 @@ def _area(precompute: float) -> float:
 
 def _sizes(cells: Sequence[Record]) -> list[Line2D]:
     """Return legend entries for the smallest and the largest precompute."""
-    costs = [entry[PRECOMPUTE] for cell in cells for entry in estimators(cell).values()]
+    costs = [_precompute(cell) for cell in cells]
     return [
         Line2D([], [], linestyle="none", marker="o", color="0.4", markersize=_area(cost) ** 0.5,
                label=f"precompute: {cost:.3g}")

@@ -16,25 +16,26 @@ OTHER_CORPORA = "other corpora"  # the group of studies of which the page names 
 TITLE = "# Do estimates transfer?"
 TEXT = (
     "The default study, changes of it, and other corpora, each with the estimator `corrected` "
-    "alone: it needs the reference run and one more retraining, and no table or curvature. Nothing "
-    "was tuned on these studies. `growth` is the factor by which a small change of the parameters "
-    "grows over the window ([predictability](../predictability.md)). Made by `make transfer`; "
+    "alone: it needs the reference run, one more retraining and the calibration orders, and no "
+    "table or curvature. The [ladder](../method.md#the-ladder) selects its size. Nothing was tuned "
+    "on these studies. `growth` is the factor by which a small change of the parameters grows over "
+    "the window ([predictability](../predictability.md)). Made by `make transfer`; "
     "[transfer.json](transfer.json) has all numbers and the whole configurations."
 )
 GROWTH_FIGURE = (
     "![Order-LDS and relative error against growth](../figures/transfer.svg)\n\n"
-    "*Each point is one study and one level of the estimator, with the interval of its order-LDS "
+    "*Each point is one study with the size that it selected, with the interval of its order-LDS "
     "and of the growth of the study. Dotted lines: the limits of growth.*"
 )
 LADDER_FIGURE = (
     "![Order-LDS and relative error against the cost per order]"
     "(../figures/cost_accuracy_ladder.svg)\n\n"
-    "*The levels of each study, from the cheapest to the most expensive one. Large markers have a "
-    "large precompute.*"
+    "*The sizes that each study tried, from the cheapest to the first trusted one, or to the "
+    "budget. Large markers have a large precompute.*"
 )
 TARGETS = (
-    "The selected estimator of a study is the one that ranks the calibration orders best, among "
-    "those within the target's costs. Its numbers are those of the random orders. Costs are in "
+    "The ladder of a study goes up to the target's cost per order; where no size was trusted, the "
+    "selected one has the best verdict. The numbers are those of the random orders. Costs are in "
     'retrainings. A relative error of 1 is that of "the order has no effect".'
 )
 TARGET_HEAD = [

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.drawing import save_svg
-from bench.transfer_figures import PER_ORDER, draw_growth, draw_ladder
+from bench.transfer_figures import draw_growth, draw_ladder
 from transfer_records import cell, entry
 
 pytestmark = pytest.mark.slow
@@ -48,14 +48,6 @@ def test_the_area_of_a_marker_grows_with_the_precompute():
     figure = draw_ladder(record())
     small, large = (figure.axes[column].collections[0].get_sizes()[0] for column in (0, 1))
     assert large > small
-
-
-def test_levels_are_drawn_from_the_cheapest_whatever_their_sequence():
-    study = cell("one", large=entry(per_order=0.25), small=entry(per_order=0.03))
-    shuffled = {"cells": [study], "missing": []}
-    line = draw_ladder(shuffled).axes[0].lines[0]
-    costs = sorted(level[PER_ORDER] for level in study["estimators"].values())[1:]
-    assert list(line.get_xdata()) == costs
 
 
 @pytest.mark.parametrize("draw", [draw_growth, draw_ladder])

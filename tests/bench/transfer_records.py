@@ -21,6 +21,8 @@ def entry(rank=0.9, error=0.5, per_order=0.16, precompute=2.0, verdict="trusted"
 def cell(label, growth=0.63, target=None, group="seeds", config=None, **levels):
     """Return the record of a study; the names of `levels` become those of estimators."""
     names = {f"{name}@reference": level for name, level in levels.items()}
+    tried = [{"size": size, **level} for size, level in enumerate(names.values(), start=1)]
+    ladder = {"estimator": next(iter(names), None), "levels": tried, "selected": len(tried)}
     return {
         "label": label,
         "values": {"group": group},
@@ -31,5 +33,6 @@ def cell(label, growth=0.63, target=None, group="seeds", config=None, **levels):
         },
         "config": config or {},
         "growth": {"value": growth, "low": 0.8 * growth, "high": 1.2 * growth, "n": 3},
+        "ladder": ladder if names else None,
         "estimators": {"constant@reference": entry(None, 1.0, 0.0), **names},
     }
