@@ -55,6 +55,7 @@ use rule truth as proxy_orders with:
         problem=settings.proxy_problem,
         start="proxy_warm",
         bounds=settings.entries.get("proxy", {}).get("orders", {}),
+        known_runs=0,
         trajectories=0,
         readouts=1,
         sketch_rows=16,  # estimates are not compared with the parameters of the proxy model

@@ -46,6 +46,7 @@ use rule truth as candidate_truth with:
         f"{RESULTS}/logs/candidate_truth-{{shard}}.log",
     params:
         shards=len(settings.candidate_shards),
+        known_runs=0,
         trajectories=0,
     message:
         "Retraining searched orders and the orders they compete with, shard {wildcards.shard}"

@@ -241,6 +241,7 @@ rule manifest:
             f"{RESULTS}/store/{{path}}/residuals.h5",
             path=settings.paths_read("residuals"),
         ),
+        known_runs=settings.known_run_files,
         curvature=expand(
             f"{RESULTS}/store/{{path}}/curvature.h5",
             path=settings.paths_read("curvature"),

@@ -34,6 +34,7 @@ use rule truth as position_truth with:
         f"{RESULTS}/logs/position_truth-{{shard}}.log",
     params:
         trajectories=0,
+        known_runs=0,
         readouts=1,
     message:
         "Retraining positions of units, shard {wildcards.shard}"

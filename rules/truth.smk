@@ -5,8 +5,14 @@ rule truth:
         warm=rules.warm.output.warm,
         orders=rules.orders.output.orders,
         path=settings.reference_path,
+        residuals=settings.recorded_subsamples,
     output:
         truth=f"{RESULTS}/truth/{{shard}}.h5",
+        known_runs=(
+            f"{RESULTS}/store/reference/known_runs-{{shard}}.h5"
+            if settings.known_runs
+            else []
+        ),
         cost=f"{RESULTS}/costs/truth/{{shard}}.json",
     log:
         f"{RESULTS}/logs/truth-{{shard}}.log",
@@ -21,6 +27,7 @@ rule truth:
         bounds=None,  # how many orders of each split to retrain at most; None: all
         window=config["window"],
         optimizer=config["optimizer"],
+        known_runs=settings.known_runs,
         trajectories=config["trajectories"],
         readouts=settings.readouts,
         sketch_rows=config["sketch_rows"],

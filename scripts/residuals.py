@@ -4,7 +4,7 @@ from pathlib import Path
 
 from trainorder.curvature.preconditioner_metric import second_moment_scale
 from trainorder.expansion.expansion import Expansion
-from trainorder.expansion.known_run import KnownRun
+from trainorder.expansion.known_runs import KnownRuns
 from trainorder.expansion.path import opened_path
 from trainorder.orders.order_book import OrderBook
 from trainorder.workflow.context import Context
@@ -18,7 +18,7 @@ def main(job: Job) -> None:
     with opened_path(job.input["path"], context.key) as path:
         scale = second_moment_scale(Expansion(problem, context.optimizer, path, None))
         with job.meter.time("precompute"):
-            known = KnownRun.measure(problem, path, schedule, p["sizes"], scale, p["seed"])
+            known = KnownRuns.measure(problem, path, schedule, p["sizes"], scale, p["seed"])
     known.save(Path(job.output["residuals"]), context.key)
 
 

@@ -46,7 +46,7 @@ from trainorder.expansion.barycentre import anchor_gradients, run_barycentre
 from trainorder.expansion.clusters import Clusters, draw_pools
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.gradient_table import Table, write_rows, write_table
-from trainorder.expansion.known_run import KnownRun
+from trainorder.expansion.known_runs import KnownRuns
 from trainorder.expansion.path import StoredPath, write_path
 from trainorder.numerics import memory_budget
 from trainorder.numerics.countsketch import SparseJL
@@ -202,7 +202,7 @@ def residuals(folder, layers):
     with opened(folder / "path.h5", "k", "reference") as file:
         about = Expansion(problem(layers), optimizer(), StoredPath(file), None)
         scale = second_moment_scale(about)
-        known = KnownRun.measure(about.problem, about.path, ORDER.schedule, [2], scale, 0)
+        known = KnownRuns.measure(about.problem, about.path, ORDER.schedule, [2], scale, 0)
     known.save(folder / "residuals.h5", "k")
 
 
@@ -262,7 +262,7 @@ def estimate(folder, layers, method):
     """Replay one order, with its trajectory, and evaluate the final parameters."""
     with expansion(folder, layers) as about:
         if method == "corrected":
-            run = KnownRun.load(folder / "residuals.h5", "k", 2)
+            run = KnownRuns.load(folder / "residuals.h5", "k", 2)
             estimator = Corrected(about, run, 2, 0)
         elif method in LOW_RANK:
             estimator = LOW_RANK[method](about, low_rank(folder))

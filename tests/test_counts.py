@@ -34,10 +34,12 @@ from trainorder.evaluation.replaying import (
 from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
 from trainorder.expansion.clusters import Clusters, draw_pools, gradient_clusters
 from trainorder.expansion.gradient_table import write_table
-from trainorder.expansion.known_run import KnownRun
+from trainorder.expansion.known_runs import KnownRuns
+from trainorder.expansion.run_recorder import RunRecorder
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.numerics.rows import Rows
 from trainorder.orders.order import Order
+from trainorder.storage.sealed_hdf5 import creating
 from trainorder.training.checkpoints import Checkpoints
 from trainorder.training.passes import products
 
@@ -60,13 +62,13 @@ class Case:
         self.model, _ = low_rank(about, clusters, size=40, probes=self.directions(6))
         self.metric = second_moment_scale(about)
         self.sketch = SparseJL(self.problem.size, 64)
-        self.run = self.known_run()
+        self.runs = self.known_runs()
         self.schedules = probe_schedules((UNITS, 1), UNITS, 0, 5)
 
-    def known_run(self):
+    def known_runs(self):
         schedule = np.arange(UNITS)[:, None]
         scale = torch.ones(self.problem.size, dtype=torch.float64)
-        return KnownRun.measure(self.problem, self.about.path, schedule, [2], scale, 0)
+        return KnownRuns.measure(self.problem, self.about.path, schedule, [2], scale, 0)
 
     def directions(self, n):
         generator = torch.Generator().manual_seed(n)
@@ -74,7 +76,7 @@ class Case:
 
     def estimator(self, method, **options):
         entry = EstimatorConfig(method, "barycentre", **options)
-        return build_estimator(entry, self.about, model=self.model, run=self.run)
+        return build_estimator(entry, self.about, model=self.model, runs=self.runs)
 
 
 def retrain(case, folder):
@@ -84,6 +86,20 @@ def retrain(case, folder):
     setup = TrainingSetup(case.warm, case.config, HORIZON, [3, 6], checkpoints)
     units = {"other": [1, 4]}
     retrain_orders(case.problem, ORDERS, setup, followed=[], sketch=case.sketch, units=units)
+
+
+def record(case, folder):
+    def checkpoints(order, readout):
+        return Checkpoints(folder / "trained", f"{order}-{readout}", 4)
+
+    with creating(folder / "known_runs-0.h5", "k") as file:
+        known, subsamples = {1: ORDERS[0]}, case.runs.subsamples
+        recorder = RunRecorder(file, case.problem, subsamples, known, (UNITS, 1))
+        setup = TrainingSetup(
+            case.warm, case.config, HORIZON, [3, 6], checkpoints, recorder=recorder
+        )
+        units = {"other": [1, 4]}
+        retrain_orders(case.problem, ORDERS, setup, followed=[], sketch=case.sketch, units=units)
 
 
 def run_barycentre(case, folder):
@@ -123,10 +139,11 @@ REPLAYED = [name for name, method in METHODS.items() if method.rule == "estimate
 ROUTINES = {  # by rule
     "orders": lambda case, _: case.problem.unit_losses(case.theta),
     "truth": retrain,
+    "truth of known runs": record,
     "table": lambda case, folder: write_table(
         folder / "table.h5", "k", case.problem, case.about.path, np.array([1, 4])
     ),
-    "residuals": lambda case, _: case.known_run(),
+    "residuals": lambda case, _: case.known_runs(),
     "clusters": lambda case, _: gradient_clusters(case.problem, case.theta, 2, 0),
     "barycentre": run_barycentre,
     "probes": lambda case, _: Prober(case.about, case.clusters, case.schedules, 1).run(CURVATURE),
@@ -210,6 +227,9 @@ SPANS = {  # sequences by span and kind, of two orders
         "other": {"losses": 2 * SEQUENCES},
     },
 }
+
+
+SPANS["truth of known runs"] = SPANS["truth"]  # recording costs no gradient
 
 
 @pytest.mark.parametrize("rule", SPANS)

@@ -321,6 +321,16 @@ BAD = {
         "corrected4@reference: size",
         "only 2 units",
     ),
+    "known runs of another method": (
+        estimators(order0(runs=2)),
+        "order0@reference: runs",
+        "only corrected takes known runs",
+    ),
+    "more known runs than calibration orders": (
+        changed(orders__calibration=8, estimators=[CORRECTED | {"runs": 9}]),
+        "corrected4-runs9@reference: runs",
+        "orders.calibration has only 8 orders",
+    ),
     "guard on another method": (estimators(order0(guard=1.0)), "guard", "order0@reference"),
     "fut of another optimizer": (
         changed(optimizer__name="sgd", estimators=[order0(), FUT]),

@@ -39,6 +39,8 @@ def test_the_names_of_the_methods_are_unique_and_are_their_keys():
         EstimatorConfig(method="fut++", path="barycentre"),
         EstimatorConfig(method="taylor1", path="reference", tail=12),
         EstimatorConfig(method="subsample", path="barycentre", size=10, tail=2),
+        EstimatorConfig(method="corrected", path="reference", size=10, runs=4),
+        EstimatorConfig(method="corrected", path="reference", size=10, runs=4, tail=2),
         EstimatorConfig(method="order0", path="reference"),
         EstimatorConfig(method="ridge"),
     ],
@@ -48,6 +50,13 @@ def test_the_name_of_an_estimator_is_parsed_into_its_configuration(config):
     assert EstimatorConfig.from_name(config.name) == config
     assert method_of(config.name).name == config.method
     assert path_of(config.name) == config.path
+
+
+def test_the_name_states_the_number_of_known_runs():
+    config = EstimatorConfig(method="corrected", path="reference", size=10, runs=4)
+    assert config.name == "corrected10-runs4@reference"
+    assert config.reads == ("path", "residuals", "known_runs")
+    assert EstimatorConfig.from_name("corrected10@reference").reads == ("path", "residuals")
 
 
 @pytest.mark.parametrize("name", ["", "magic@reference", "order0@mean", "fut-tail@reference"])

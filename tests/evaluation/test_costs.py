@@ -57,6 +57,10 @@ MANIFEST = {
         {"path": "barycentre", "kind": kind, "bytes": size}
         for kind, size in (("path", 1), ("table", 2), ("curvature", 4), ("reduced", 8))
     ]
+    + [
+        {"path": "reference", "kind": kind, "bytes": size}
+        for kind, size in (("path", 16), ("residuals", 32), ("known_runs", 64), ("known_runs", 128))
+    ]
 }
 
 
@@ -126,6 +130,16 @@ def test_the_bytes_of_an_estimator_are_those_of_the_files_it_reads():
     assert [size(m) for m in ("taylor1", "order0", "nystrom", "subsample", "reduced")] == [
         *[1, 3, 4, 7, 8]
     ]
+
+
+def test_recorded_runs_add_bytes_and_no_passes():
+    costs = []
+    for runs in (0, 2):
+        estimator = EstimatorConfig("corrected", "reference", size=1, runs=runs)
+        jobs = jobs_of(estimator)
+        costs.append(estimator_cost(estimator, jobs, RETRAINING, MANIFEST, ORDERS))
+    assert [cost.pop("bytes") for cost in costs] == [16 + 32, 16 + 32 + 64 + 128]
+    assert costs[0] == costs[1]
 
 
 def test_a_job_without_a_span_takes_its_wall_time():

@@ -35,3 +35,18 @@ def test_a_point_at_the_target_has_all_the_weight():
 def test_a_point_almost_at_the_target_has_almost_all_the_weight():
     gram = np.array([[1e-14, 1e-8], [1e-8, 1.0]])
     assert combination_weights(gram, 0.05) == pytest.approx([1, 0], abs=1e-6)
+
+
+def test_many_targets_are_solved_as_each_alone_without_the_points_that_do_not_count():
+    rng = np.random.default_rng(0)
+    differences = rng.normal(size=(5, 4, 6))
+    differences[1, 2] = 0.0  # a point is the target
+    differences[2, 3] = 0.0  # the same, but the point does not count
+    usable = rng.random((5, 4)) < 0.7
+    usable[:, 0], usable[1, 2], usable[2, 3] = True, True, False
+    gram = differences @ differences.swapaxes(1, 2)
+    weights = combination_weights(gram, 0.05, usable)
+    for row, own, counts in zip(weights, gram, usable, strict=True):
+        assert not row[~counts].any(), "a point that does not count has weight"
+        alone = combination_weights(own[np.ix_(counts, counts)], 0.05)
+        assert row[counts] == pytest.approx(alone, rel=1e-12)

@@ -80,6 +80,27 @@ def test_stages_that_no_estimator_needs_are_not_planned():
     }
 
 
+def test_known_runs_add_bytes_and_waiting_but_no_passes():
+    keys = {"curriculum": None, "memorization": None}
+    corrected = {"method": "corrected", "path": "reference", "size": 4}
+    plain, recorded = (
+        by_name(config(estimators=[corrected | {"runs": runs}], **keys)) for runs in (0, 8)
+    )
+    assert recorded["truth"].counts == plain["truth"].counts
+    assert recorded["truth"].after == ("orders", "residuals")
+    assert "truth" in recorded["manifest"].after
+    assert "truth" not in plain["manifest"].after
+    added = recorded["truth"].bytes - plain["truth"].bytes
+    assert added == 8 * plain["residuals"].bytes
+    assert recorded["residuals"] == plain["residuals"]
+    estimates = [
+        plain["estimate/corrected4@reference"],
+        recorded["estimate/corrected4-runs8@reference"],
+    ]
+    assert estimates[0].counts == estimates[1].counts
+    assert estimates[1].rows > estimates[0].rows
+
+
 def test_the_number_of_gradients_is_proportional_to_the_number_of_anchors():
     few, every = (
         by_name(config(expansion__anchors=anchors))["barycentre"] for anchors in (4, "all")

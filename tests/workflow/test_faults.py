@@ -50,6 +50,7 @@ def remove(path):
 
 
 DAMAGES = [truncate, flip_a_byte, remove, of_another_study]
+RECORDED = "estimate-corrected1-runs1@reference-0"  # reads a recorded run
 STORED = [  # a file, the rule that writes it, and the jobs that read it
     ("corpus.h5", "corpus", ["warm", "table-0", "truth-0", "estimate-constant@reference-0"]),
     ("store/warm.h5", "warm", ["orders", "predictability", "reference", "barycentre", "truth-0"]),
@@ -63,7 +64,11 @@ STORED = [  # a file, the rule that writes it, and the jobs that read it
     (
         "store/reference/residuals.h5",
         "residuals",
-        ["manifest", "ladder", "estimate-corrected@reference-0"],
+        ["manifest", "truth-0", "ladder", "estimate-corrected@reference-0"],
+    ),
+    *(
+        (f"store/reference/known_runs-{shard}.h5", "truth", ["manifest", RECORDED])
+        for shard in range(2)  # the first has no run
     ),
     ("store/barycentre/path.h5", "barycentre", ["manifest", "estimate-taylor1@barycentre-0"]),
     ("store/barycentre/table-0.h5", "barycentre", ["manifest", "estimate-order0@barycentre-0"]),
@@ -315,6 +320,7 @@ def assert_resumed(job, printed):
 FEW = [  # together they need every stage
     *["order0@reference", "taylor1@barycentre", "ridge", "proxy"],
     *["nystrom@barycentre", "nystrom-tail1@reference", "corrected@reference"],
+    "corrected1-runs1@reference",
     "reduced@barycentre",
 ]
 

@@ -145,7 +145,7 @@ def _check_estimators(config: "Config") -> None:
     names: set[str] = set()
     for entry in config.estimators:
         reasons = list(_duplicates(entry, names))
-        for errors in (_key_errors, _size_errors, _tail_errors, _optimizer_errors):
+        for errors in (_key_errors, _size_errors, _runs_errors, _tail_errors, _optimizer_errors):
             reasons += errors(entry, config)
         names.add(entry.name)
         if reasons and entry.name not in wrong.setdefault(reasons[0], []):
@@ -194,6 +194,17 @@ def _size_errors(entry: EstimatorConfig, config: "Config") -> Iterator[str]:
             yield f"{where}: size: steps have only {window.units_per_step} units of one sequence"
     elif size > window.unit_size:
         yield f"{where}: size: units have only {window.unit_size} sequences"
+
+
+def _runs_errors(entry: EstimatorConfig, config: "Config") -> Iterator[str]:
+    where, calibration = "estimators: {names}: runs", config.orders.calibration
+    if entry.runs and not entry.descriptor.needs_run:
+        yield f"{where}: only {_those(lambda m: m.needs_run)} takes known runs; remove this key"
+    if entry.runs > calibration:
+        yield (
+            f"{where}: orders.calibration has only {calibration} orders to retrain; set it to at "
+            f"most {calibration}"
+        )
 
 
 def _tail_errors(entry: EstimatorConfig, config: "Config") -> Iterator[str]:

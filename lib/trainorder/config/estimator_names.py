@@ -20,7 +20,9 @@ SCREENING = _search_estimator("screen")  # scores every order of a search
 CONFIRMING = _search_estimator("confirm")  # scores the best orders again if no size is open
 
 
-def write_name(method: str, path: str, *, guard: float | None, size: int | None, tail: int) -> str:
+def write_name(
+    method: str, path: str, *, guard: float | None, size: int | None, tail: int, runs: int
+) -> str:
     """Return the name of an estimator in files and figures."""
     known = METHODS.get(method)
     name = method
@@ -28,13 +30,15 @@ def write_name(method: str, path: str, *, guard: float | None, size: int | None,
         name += "-unguarded"
     if size is not None:
         name += str(size)
+    if runs:
+        name += f"-runs{runs}"
     if tail:
         name += f"-tail{tail}"
     return f"{name}@{path}" if path else name
 
 
 def parse_name(name: str) -> Mapping[str, Any]:
-    """Return the `method`, `path`, `size` and `tail` that the name of an estimator states.
+    """Return the `method`, `path`, `size`, `tail` and `runs` that the name of an estimator states.
 
     A name does not state the value of `guard`.
 
@@ -44,8 +48,8 @@ def parse_name(name: str) -> Mapping[str, Any]:
     """
     methods = "|".join(re.escape(method) for method in sorted(METHODS, key=len, reverse=True))
     parts = re.fullmatch(
-        rf"(?P<method>{methods})(-unguarded)?(?P<size>\d+)?(-tail(?P<tail>\d+))?"
-        rf"(@(?P<path>{'|'.join(PATHS)}))?",
+        rf"(?P<method>{methods})(-unguarded)?(?P<size>\d+)?(-runs(?P<runs>\d+))?"
+        rf"(-tail(?P<tail>\d+))?(@(?P<path>{'|'.join(PATHS)}))?",
         name,
     )
     if parts is None:
@@ -57,6 +61,7 @@ def parse_name(name: str) -> Mapping[str, Any]:
         "path": parts["path"] or "",
         "size": int(parts["size"]) if parts["size"] else None,
         "tail": int(parts["tail"] or 0),
+        "runs": int(parts["runs"] or 0),
     }
 
 

@@ -406,6 +406,8 @@ class EstimatorConfig:
     """For subsample and corrected: sequences of each unit that are differentiated. For corrected on
     units of one sequence: units of each step. Without it, corrected uses the size that the ladder
     selects."""
+    runs: Natural = 0
+    """For corrected: calibration orders whose retraining is a known run, besides the reference."""
     orders: dict[SplitName, Natural] = field(default_factory=dict)
     """Largest number of orders of each split that it runs on. Default: all."""
 
@@ -420,7 +422,14 @@ class EstimatorConfig:
     @property
     def name(self) -> str:
         """The estimator's name in files and figures, for instance `fut-unguarded@reference`."""
-        return write_name(self.method, self.path, guard=self.guard, size=self.size, tail=self.tail)
+        return write_name(
+            self.method,
+            self.path,
+            guard=self.guard,
+            size=self.size,
+            tail=self.tail,
+            runs=self.runs,
+        )
 
     @classmethod
     def from_name(cls, name: str) -> "EstimatorConfig":
@@ -441,6 +450,11 @@ class EstimatorConfig:
     def size_is_open(self) -> bool:
         """Whether the ladder selects its size."""
         return self.descriptor.needs_run and self.size is None
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The kinds of files of the store that it reads."""
+        return (*self.descriptor.reads, *(["known_runs"] if self.runs else []))
 
     def bounded(self, counts: Mapping[str, int]) -> dict[str, int]:
         """Return on how many orders of each split it runs, of `counts`."""

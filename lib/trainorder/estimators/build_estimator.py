@@ -8,7 +8,7 @@ from trainorder.config.methods import METHODS
 from trainorder.config.sections import EstimatorConfig
 from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.expansion.expansion import Expansion
-from trainorder.expansion.known_run import KnownRun
+from trainorder.expansion.known_runs import KnownRuns
 from trainorder.expansion.replay import Estimator, ExactReplay
 
 
@@ -28,20 +28,20 @@ def build_estimator(
     expansion: Expansion,
     *,
     model: LowRankExpansion | None = None,
-    run: KnownRun | None = None,
+    runs: KnownRuns | None = None,
     seed: int = 0,
 ) -> Estimator:
     """Return the estimator that `config` describes, about `expansion`.
 
     Its class is called with the expansion and with the keyword arguments that its descriptor asks
-    for: `model` if it reads the curvature, `run` if it reads residuals, `guard` if it takes a
+    for: `model` if it reads the curvature, `runs` if it reads residuals, `guard` if it takes a
     guard, `size` and `seed` if it takes a size.
 
     Args:
         config: an estimator whose method has the rule `estimate`.
         expansion: problem, optimizer, path and gradient table.
         model: the low-rank curvature, for the methods that read it.
-        run: the known run, for the methods that read its residuals.
+        runs: the known runs, for the methods that read their residuals.
         seed: seed of estimators that draw random numbers.
 
     """
@@ -50,7 +50,7 @@ def build_estimator(
     if "curvature" in method.reads:
         arguments["model"] = model
     if method.needs_run:
-        arguments["run"] = run
+        arguments["runs"] = runs
     if method.takes_guard:
         arguments["guard"] = config.guard
     if method.takes_size:

@@ -1,4 +1,4 @@
-"""`corrected`: gradients of a few sequences of each unit, corrected where a known run has more."""
+"""`corrected`: gradients of a few sequences of each unit, corrected where known runs have more."""
 
 from functools import partial
 
@@ -7,35 +7,42 @@ import torch
 from torch import Tensor
 
 from trainorder.expansion.expansion import Expansion
-from trainorder.expansion.known_run import KnownRun
-from trainorder.expansion.replay import Block, ExactReplay
+from trainorder.expansion.known_runs import KnownRuns
+from trainorder.expansion.replay import Block, ExactReplay, Observe
 from trainorder.numerics.derivatives import gradient
 from trainorder.numerics.rows import Rows
+from trainorder.training.optimizer import State
 
 
 class Corrected(ExactReplay):
     """g_t = mean over units u of step t of  g_b(gamma, u) + [g_u(P_u) - g_b(P_u)].
 
-    g_b is the gradient of b of the unit's sequences, and P_u is where the known run consumed the
-    unit. The bracket is the residual of the subsample there. The estimate is exact along the known
-    run and for whole units, and unbiased over the draw of the subsamples. Its error is the sampling
-    noise of b sequences of the change of the gradient from P_u to gamma. Several visits of a unit
-    are combined by the weights of `combination_weights`.
+    g_b is the gradient of b of the unit's sequences, and P_u is where a known run consumed the
+    unit. The bracket is the residual of the subsample there. The estimate is exact along the
+    reference run and for whole units, and unbiased over the draw of the subsamples. Its error is
+    the sampling noise of b sequences of the change of the gradient from P_u to gamma. Several
+    visits of a unit are combined by the weights of `combination_weights`. A calibration order that
+    is a known run is estimated without its own visits, so that its error is that of other orders.
 
     With units of one sequence, b of the units of a step are evaluated instead:
     g_t = mean over all units of g_u(P_u) + mean over the b units of [g_u(gamma) - g_u(P_u)].
 
     Attributes:
-        run: the known run, with the residuals of subsamples of this size.
+        runs: the known runs, with the residuals of subsamples of this size.
         size: b.
         seed: of the units that are evaluated, if units have one sequence.
 
     """
 
-    def __init__(self, expansion: Expansion, run: KnownRun, size: int, seed: int) -> None:
+    def __init__(self, expansion: Expansion, runs: KnownRuns, size: int, seed: int) -> None:
         super().__init__(expansion)
-        self.run, self.size, self.seed = run, size, seed
-        [self._residuals] = run.residuals.values()
+        self.runs, self.size, self.seed = runs, size, seed
+        [self._residuals] = runs.residuals.values()
+
+    def follow(self, state: State, schedules: Tensor, first: int, observe: Observe) -> None:
+        """Advance `state`, without the visits of known runs that follow the same schedules."""
+        self._excluded = self.runs.followed_by(schedules)
+        super().follow(state, schedules, first, observe)
 
     def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
         """Differentiate the subsamples at `parameters`, and add the residuals of known visits."""
@@ -44,7 +51,7 @@ class Corrected(ExactReplay):
         rows = (self._sampled(row[mask], theta) for row, mask, theta in each)
         count, size = parameters.shape
         sampled = Rows.stack(rows, count, size, parameters.dtype)
-        visits, weights = self.run.visits_near(units, parameters)
+        visits, weights = self.runs.visits_near(units, parameters, self._excluded)
         weights = (weights * self._shares(evaluated, weights.dtype)[..., None]).flatten(1)
 
         def block(columns: slice) -> Tensor:
@@ -72,7 +79,7 @@ class Corrected(ExactReplay):
     def _sampled(self, units: Tensor, theta: Tensor) -> Tensor:
         """Return the mean gradient (P,) of the subsamples of `units` (n,) at `theta` (P,)."""
         problem = self.expansion.problem
-        rows = self.run.sequences(units, min(self.size, problem.sequences))
+        rows = self.runs.sequences(units, min(self.size, problem.sequences))
         return gradient(partial(problem.sample_loss, rows=rows), theta)
 
     def _shares(self, evaluated: Tensor, dtype: torch.dtype) -> Tensor:

@@ -7,7 +7,7 @@ from trainorder.config.sections import EstimatorConfig, residual_size
 from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.estimators.build_estimator import build_estimator
 from trainorder.expansion.expansion import Expansion
-from trainorder.expansion.known_run import KnownRun
+from trainorder.expansion.known_runs import KnownRuns
 from trainorder.expansion.replay import Estimator
 from trainorder.expansion.store import Store
 from trainorder.training.optimizer import Optimizer
@@ -44,13 +44,14 @@ def opened_estimator(
         if "curvature" in needs:
             [file] = store.files(config.path, "curvature")
             model = LowRankExpansion.load(file, store.key, store.start())
-        run = None
+        runs = None
         if "residuals" in needs:
             [file] = store.files(config.path, "residuals")
             size = residual_size(config.size or 0, problem.sequences)
-            run = KnownRun.load(file, store.key, size)
+            further = store.files(config.path, "known_runs") if config.runs else []
+            runs = KnownRuns.load(file, store.key, size, further=further, runs=config.runs)
         about = path if path is not None else model  # a low-rank model holds the states of its path
         if about is None:
             raise ValueError(f"`{config.method}` reads neither a path nor the low-rank curvature")
         expansion = Expansion(problem, optimizer, about, table)
-        yield build_estimator(config, expansion, model=model, run=run, seed=seed)
+        yield build_estimator(config, expansion, model=model, runs=runs, seed=seed)

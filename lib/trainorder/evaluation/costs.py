@@ -151,6 +151,7 @@ def stored_bytes(manifest: Mapping[str, Any]) -> dict[str, int]:
         "reference": shard_bytes(manifest, "reference", ["path"]),
         "table": shard_bytes(manifest, "reference", ["table"]),
         "residuals": shard_bytes(manifest, "reference", ["residuals"]),
+        "truth": shard_bytes(manifest, "reference", ["known_runs"]),
         "barycentre": shard_bytes(manifest, "barycentre", ["path", "table"]),
         **{
             f"{kind}/{path}": shard_bytes(manifest, path, [kind])
@@ -224,7 +225,7 @@ def estimator_cost(
         "total_retrainings": total,
         "precompute_seconds": _precompute_seconds(estimator, jobs, retraining.seconds, fit),
         "seconds_per_order": _seconds_per_order(records, span),
-        "bytes": shard_bytes(manifest, estimator.path, method.reads),
+        "bytes": shard_bytes(manifest, estimator.path, estimator.reads),
     }
 
 

@@ -14,6 +14,7 @@ from trainorder.errors import UserError
 from trainorder.evaluation.outcome_arrays import Arrays, joined_outcome
 from trainorder.evaluation.readouts import unit_losses
 from trainorder.expansion.path import StoredPath
+from trainorder.expansion.run_recorder import Recording, RunRecorder
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.orders.order import REFERENCE, Order
 from trainorder.training.checkpoints import Checkpoints
@@ -35,6 +36,7 @@ class TrainingSetup:
             towards that readout.
         existing_run: the expansion path of an existing run; the order `reference` is read from it
             instead of retrained.
+        recorder: records the training of some orders as known runs.
 
     """
 
@@ -44,6 +46,7 @@ class TrainingSetup:
     readouts: Sequence[int]
     checkpoints: Callable[[int, int], Checkpoints]
     existing_run: StoredPath | None = None
+    recorder: RunRecorder | None = None
 
 
 def retrain_orders(
@@ -129,22 +132,30 @@ def _retrained(
     setup: TrainingSetup,
     sketch: SparseJL | None,
 ) -> _Trained:
-    """Train from readout to readout."""
+    """Train from readout to readout.
+
+    A training that is recorded begins anew if its job was killed, so that no step is missing.
+    """
+    recording = setup.recorder.recording(order) if setup.recorder else None
     values: list[np.ndarray] = []
     losses: list[float] = []
     sketches: list[np.ndarray] = []
     state, first = setup.start, 0
     for number, last in enumerate(setup.readouts):
+        checkpoints = setup.checkpoints(place, number)
+        if recording is not None:
+            checkpoints.clear()
         segment = train(
             problem.model,
             state,
-            partial(_batch, problem, order, first),
+            partial(_batch, problem, order, recording, first),
             steps=last - first,
             config=setup.config,
             horizon=setup.horizon,
-            checkpoints=setup.checkpoints(place, number),
+            checkpoints=checkpoints,
             label=f"order {order.name}",
             observe=(lambda theta: sketch(theta).numpy()) if sketch else None,
+            micro_batches=recording.micro_batches(first) if recording else None,
         )
         problem.meter.seconds["training"] += segment.seconds
         with problem.meter.time("evaluation"):
@@ -160,7 +171,11 @@ def _retrained(
     return _Trained(values, losses, sketches, state.parameters)
 
 
-def _batch(problem: LanguageProblem, order: Order, first: int, step: int) -> Tensor:
+def _batch(
+    problem: LanguageProblem, order: Order, recording: Recording | None, first: int, step: int
+) -> Tensor:
+    if recording is not None:
+        return recording.batch(first + step)
     return problem.batch(order.schedule[first + step])
 
 

@@ -153,7 +153,9 @@ def validate(
             "config": config,
         },
     }
-    stored = costs.stored_bytes(manifest) | _shard_bytes(inputs)
+    stored = costs.stored_bytes(manifest)
+    for stage, size in _shard_bytes(inputs).items():
+        stored[stage] = stored.get(stage, 0) + size
     write_truth(outputs.truth, truth)
     write_truth_losses(outputs.truth_losses, truth)
     write_estimates(outputs.estimates, pairs, truth.metrics, scores)

@@ -30,22 +30,50 @@ def from_half_bytes(size: int, pairs: Tensor, scale: Tensor) -> Tensor:
     return dequantized(unpacked(pairs, size), scale)
 
 
+class EncodedRows:
+    """A new dataset of encoded vectors, and one of their scales; both are written row by row."""
+
+    def __init__(self, file: h5py.File, name: str, like: Tensor, encode: Encode) -> None:
+        """Add the datasets to a file.
+
+        Args:
+            file: the file.
+            name: of the dataset of codes; that of the scales is `<name>_scale`.
+            like: (n, P) the shape and the dtype of the vectors; no number of it is read.
+            encode: maps rows (m, P) to codes and scales.
+
+        """
+        self._encode = encode
+        self._datasets = [
+            create_rows(file, part, (len(like), *codes.shape[1:]), codes.numpy().dtype.str)
+            for part, codes in zip((name, f"{name}_scale"), encode(like[:0]), strict=True)
+        ]
+
+    def __setitem__(self, place: int, row: Tensor) -> None:
+        """Write a vector (P,)."""
+        for dataset, part in zip(self._datasets, self._encode(row[None]), strict=True):
+            dataset[place] = part[0].numpy()
+
+
 def write_encoded(file: h5py.File, name: str, rows: Rows, encode: Encode) -> None:
     """Add `rows` (n, P), encoded one at a time, as dataset `name`, and their scales."""
-    datasets = [
-        create_rows(file, part, (len(rows), *like.shape[1:]), like.numpy().dtype.str)
-        for part, like in zip((name, f"{name}_scale"), encode(rows[:0].tensor), strict=True)
-    ]
-    for i, row in enumerate(rows):
-        for dataset, part in zip(datasets, encode(row[None]), strict=True):
-            dataset[i] = part[0].numpy()
+    encoded = EncodedRows(file, name, rows.tensor, encode)
+    for place, row in enumerate(rows):
+        encoded[place] = row
 
 
 def read_encoded(
-    file: h5py.File, name: str, rows: Rows, decode: Callable[[Tensor, Tensor], Tensor]
+    file: h5py.File,
+    name: str,
+    rows: Rows,
+    decode: Callable[[Tensor, Tensor], Tensor],
+    first: int = 0,
 ) -> None:
-    """Read what `write_encoded` added into the first of `rows` (n, P), one at a time."""
+    """Read encoded vectors, from number `first` on, into `rows` (n, P), one at a time.
+
+    If fewer than n vectors follow, only the first of `rows` are overwritten.
+    """
     codes, scales = file[name], file[f"{name}_scale"]
-    for i in range(len(codes)):
-        part = (torch.from_numpy(dataset[i : i + 1]) for dataset in (codes, scales))
-        rows[i] = decode(*part)[0]
+    for place in range(min(len(rows), len(codes) - first)):
+        here = slice(first + place, first + place + 1)
+        rows[place] = decode(*(torch.from_numpy(part[here]) for part in (codes, scales)))[0]

@@ -127,7 +127,7 @@ def _replay_work(
         evaluated = evaluated_in_a_step(s, e.size)
         passes["gradients"] += evaluated * orders * approximated
         work[Operation("gradient", evaluated)] += orders * approximated
-        rows += s.T * s.k
+        rows += s.T * s.k * (1 + e.runs)
     elif e.size is not None:
         passes["gradients"] += _subsampled(s, e, e.size, orders * approximated, jobs, work)
         rows += s.table_anchors(e.path) * s.U

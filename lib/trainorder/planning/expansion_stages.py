@@ -1,13 +1,11 @@
 """The stages of the expansion: gradient table, residuals, clusters and barycentre."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import numpy as np
 
-from trainorder.numerics.quantize import BLOCK
 from trainorder.planning.machine_speed import Operation
-from trainorder.planning.sizes import FLOAT, Sizes
+from trainorder.planning.sizes import Sizes
 from trainorder.planning.stage import HASHES_PER_STORED_BYTE, STATE_PASSES, Stage, Work
 
 
@@ -46,13 +44,12 @@ def expansion_stages(s: Sizes) -> Iterator[Stage]:
 
 
 def _residuals(s: Sizes) -> Stage:
-    corrected = [e for e in s.estimators if e.descriptor.needs_run]
-    sizes = {size for e in corrected for size in e.residual_sizes(s.window, s.ladder)}
+    sizes = s.residual_sizes
     visits = s.T * s.k  # of a run that consumes every unit
     work = Work(float)
-    for first, last in pairwise(sorted({0, *sizes, s.S})):
-        work[Operation("gradient", last - first)] += visits
-    stored = visits * len(sizes) * (s.P + FLOAT * -(-s.P // BLOCK))
+    for part in s.residual_parts:
+        work[Operation("gradient", part)] += visits
+    stored = s.residual_bytes
     work[Operation("hash")] += HASHES_PER_STORED_BYTE * (s.path_bytes + stored)
     return Stage(
         "residuals",

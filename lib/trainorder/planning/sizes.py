@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from trainorder.data.domains import domains_of
 from trainorder.data.tokenizer import load as load_tokenizer
 from trainorder.data.tokens import read_labels
 from trainorder.estimators.baselines.proxy import narrowed
+from trainorder.numerics.quantize import BLOCK
 from trainorder.orders.user_files import read_orders
 from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import MOMENTS, build_optimizer
@@ -135,6 +137,28 @@ class Sizes:
         structured = min(count // 2, self.counts["structured"])
         random = min(count - structured, self.counts["random"])
         return min(random, counts["random"]) + min(structured, counts["structured"])
+
+    @property
+    def known_runs(self) -> int:
+        """Number of calibration orders whose retraining is recorded as a known run."""
+        return max(estimator.runs for estimator in self.estimators)
+
+    @property
+    def residual_sizes(self) -> list[int]:
+        """Sizes of the subsamples whose residuals estimators read."""
+        corrected = [e for e in self.estimators if e.descriptor.needs_run]
+        return sorted({b for e in corrected for b in e.residual_sizes(self.window, self.ladder)})
+
+    @property
+    def residual_parts(self) -> list[int]:
+        """Sequences of each part of a unit that is differentiated for its residuals."""
+        return [last - first for first, last in pairwise(sorted({0, *self.residual_sizes, self.S}))]
+
+    @property
+    def residual_bytes(self) -> int:
+        """Bytes of the residuals of a run that consumes every unit."""
+        row = self.P + FLOAT * -(-self.P // BLOCK)
+        return self.T * self.k * len(self.residual_sizes) * row
 
     @property
     def path_bytes(self) -> int:

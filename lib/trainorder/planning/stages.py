@@ -15,7 +15,10 @@ from trainorder.planning.stores_stages import stores_stages
 from trainorder.planning.training_stages import training_stages
 from trainorder.planning.truth_stages import truth_stages
 
-_IN_THE_STORE = ("reference", "table", "residuals", "barycentre", "curvature", "reduced")
+_IN_THE_STORE = (
+    *("reference", "table", "residuals", "barycentre", "curvature", "reduced"),
+    "truth",  # of known runs
+)
 
 
 def stages(sizes: Sizes) -> list[Stage]:
@@ -25,10 +28,12 @@ def stages(sizes: Sizes) -> list[Stage]:
         *expansion_stages(sizes),
         *curvature_stages(sizes),
     ]
+    truth = list(truth_stages(sizes))
+    recorded = truth[:1] if sizes.known_runs else []
     return [
         *precompute,
-        _manifest(precompute),
-        *truth_stages(sizes),
+        *truth,
+        _manifest([*precompute, *recorded]),
         *ladder_stages(sizes),
         *(estimate_stage(sizes, estimator) for estimator in sizes.estimators),
         *stores_stages(sizes),
@@ -37,8 +42,8 @@ def stages(sizes: Sizes) -> list[Stage]:
     ]
 
 
-def _manifest(precompute: list[Stage]) -> Stage:
-    stored = [stage for stage in precompute if stage.name.split("/")[0] in _IN_THE_STORE]
+def _manifest(stages_before: list[Stage]) -> Stage:
+    stored = [stage for stage in stages_before if stage.name.split("/")[0] in _IN_THE_STORE]
     return Stage(
         "manifest",
         tuple(stage.name for stage in stored),

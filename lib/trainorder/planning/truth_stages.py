@@ -1,6 +1,7 @@
 """The stages that retrain orders: truth and proxy, and the truth of the applications."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from trainorder.planning.machine_speed import Operation
 from trainorder.planning.sizes import FLOAT, Sizes
@@ -11,7 +12,8 @@ from trainorder.training.optimizer import MOMENTS
 def truth_stages(s: Sizes) -> Iterator[Stage]:
     """Yield the stage `truth`, and the stages of the proxy if an estimator uses it."""
     orders, after = sum(s.counts.values()), after_reference(s)
-    yield truth_stage(s, "truth", after, orders, s.shards["truth"], s.R, s.followed(s.counts))
+    truth = truth_stage(s, "truth", after, orders, s.shards["truth"], s.R, s.followed(s.counts))
+    yield _recording(s, truth) if s.known_runs else truth
     proxies = [e for e in s.estimators if e.descriptor.training_stage]
     if not proxies:
         return
@@ -41,6 +43,25 @@ def truth_stages(s: Sizes) -> Iterator[Stage]:
         files=("proxy/[0-9]*.h5",),
         bytes=8 * orders * (s.T + s.U),
         rows=8,
+    )
+
+
+def _recording(s: Sizes, truth: Stage) -> Stage:
+    """Return `truth` where some of its trainings are recorded as known runs."""
+    steps, stored = s.known_runs * s.T, s.known_runs * s.residual_bytes
+    work = Work(float, truth.work)
+    work[Operation("step", s.window.sequences_per_step)] -= steps
+    work[Operation("update")] += steps * s.P
+    for part in s.residual_parts:
+        work[Operation("gradient", part)] += steps * s.k
+    work[Operation("hash")] += HASHES_PER_STORED_BYTE * (stored + truth.jobs * s.residual_bytes)
+    return replace(
+        truth,
+        after=(*truth.after, "residuals"),
+        work=work,
+        files=(*truth.files, "store/reference/known_runs-*.h5"),
+        bytes=truth.bytes + stored,
+        rows=truth.rows + len(s.residual_sizes) + 3,
     )
 
 

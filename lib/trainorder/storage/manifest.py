@@ -12,6 +12,7 @@ RULES = {
     ("reference", "path"): "reference",
     ("reference", "table"): "table",
     ("reference", "residuals"): "residuals",
+    ("reference", "known_runs"): "truth",
     ("barycentre", "path"): "barycentre",
     ("barycentre", "table"): "barycentre",
     ("reference", "curvature"): "curvature",
@@ -23,6 +24,7 @@ _ROWS = {
     "path": "parameters",
     "table": "step",
     "residuals": "units",
+    "known_runs": "points",
     "curvature": "anchor",
     "reduced": "knots",
 }
@@ -106,7 +108,7 @@ def shards(manifest: Path, key: str, expansion: str, kind: str) -> list[Path]:
         manifest: the manifest file.
         key: the study key that the manifest must have.
         expansion: the name of the expansion path, `reference` or `barycentre`.
-        kind: `path`, `table`, `residuals`, `curvature` or `reduced`.
+        kind: `path`, `table`, `residuals`, `known_runs`, `curvature` or `reduced`.
 
     Raises:
         UserError: the manifest is damaged or belongs to another study, or a file is missing or

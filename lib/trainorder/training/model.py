@@ -88,6 +88,15 @@ class LanguageModel:
             large_tensors.release_pages()
         return result
 
+    def gradient(self) -> Tensor:
+        """Return a copy of the gradients that the parameters hold, as a vector (P,) on the host."""
+        result = large_tensors.zeros(self.size, dtype=self.dtype)
+        for parameter, part in zip(self.trained, self.split(result), strict=True):
+            if parameter.grad is not None:
+                part.copy_(parameter.grad)
+                large_tensors.release_pages()
+        return result
+
     def load(self, theta: Tensor) -> None:
         """Copy `theta` (P,), on any device, into the trained parameters."""
         with torch.no_grad():

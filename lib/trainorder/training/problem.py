@@ -131,8 +131,7 @@ class LanguageProblem:
 
         `rows` is (n, 2) int64: the unit and the index of the sequence within the unit.
         """
-        units, sequences = torch.from_numpy(rows).T
-        return self._loss(theta, self._tokens[units, sequences])
+        return self._loss(theta, self.sample(rows))
 
     def batch_loss(self, theta: Tensor, units: np.ndarray) -> Tensor:
         """Return the mean loss of `units` (k,) at `theta` (P,) in nats per token."""
@@ -149,6 +148,11 @@ class LanguageProblem:
     def batch(self, units: np.ndarray) -> Tensor:
         """Return the sequences (k * unit_size, L) int64 of `units` (k,)."""
         return self._tokens[torch.from_numpy(units)].flatten(0, 1)
+
+    def sample(self, rows: np.ndarray) -> Tensor:
+        """Return n sequences (n, L) int64; `rows` (n, 2) int64 lists their unit and index."""
+        units, sequences = torch.from_numpy(rows).T
+        return self._tokens[units, sequences]
 
     def warmup_batch(self, step: int, sequences: int) -> Tensor:
         """Return the warm-up sequences (`sequences`, L) int64 of one warm-up step."""

@@ -24,6 +24,21 @@ from trainorder.training.optimizer import State
 Observe = Callable[[Tensor], np.ndarray]
 
 
+@dataclass(frozen=True)
+class MicroBatches:
+    """How a step's gradient is accumulated over parts of its batch.
+
+    Attributes:
+        sizes: the number of sequences of each part; together they are the batch.
+        observe: called with the step and the number of the part after its gradient is added, while
+            the parameters are still those before the step.
+
+    """
+
+    sizes: Sequence[int]
+    observe: Callable[[int, int], None]
+
+
 @dataclass
 class Training:
     """The result of training up to a step.
@@ -59,6 +74,7 @@ def train(
     checkpoints: Checkpoints,
     label: str,
     observe: Observe | None = None,
+    micro_batches: MicroBatches | None = None,
 ) -> Training:
     """Train for `steps` steps from `start`, or resume from the last of `checkpoints`.
 
@@ -75,6 +91,7 @@ def train(
         checkpoints: where states are stored for resuming.
         label: name of this training in progress bars and errors.
         observe: maps parameters (P,) to a row; called before the first step and after each step.
+        micro_batches: the parts of each batch; None differentiates the batch at once.
 
     Raises:
         DivergedError: a loss or a parameter is not finite.
@@ -89,14 +106,13 @@ def train(
     optimizer, scheduler = _optimizer(model, moments, training.state.step, config, horizon)
     done, begin = training.state.step - start.step, time.perf_counter() - training.seconds
     for step in trange(done, steps, desc=label, initial=done, total=steps, mininterval=2):
-        loss = model.module_loss(batch(step))
         optimizer.zero_grad()
-        loss.backward()
+        loss = _differentiate(model, batch(step), step, micro_batches)
         if config.gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_(model.trained, config.gradient_clip)
         optimizer.step()
         scheduler.step()
-        training.losses.append(_finite(loss.item(), label, step, config))
+        training.losses.append(_finite(loss, label, step, config))
         if observe is not None:
             training.rows.append(observe(model.parameters()))
         if (step + 1) % checkpoints.every == 0 or step + 1 == steps:
@@ -108,6 +124,23 @@ def train(
             large_tensors.release_pages()
     optimizer.zero_grad()
     return training
+
+
+def _differentiate(
+    model: LanguageModel, batch: Tensor, step: int, parts: MicroBatches | None
+) -> float:
+    """Add the gradient of the mean loss of `batch` (n, L) to the parameters; return the loss."""
+    if parts is None:
+        loss = model.module_loss(batch)
+        loss.backward()
+        return loss.item()
+    total = 0.0
+    for number, part in enumerate(batch.split(list(parts.sizes))):
+        loss = model.module_loss(part) * (len(part) / len(batch))
+        loss.backward()
+        total += loss.item()
+        parts.observe(step, number)
+    return total
 
 
 def _save(checkpoints: Checkpoints, training: Training) -> None:

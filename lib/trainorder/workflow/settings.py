@@ -288,6 +288,22 @@ class Settings:
         return str(LADDER.path(self.results)) if wildcards.estimator == self.open_estimator else []
 
     @property
+    def known_runs(self) -> int:
+        """The number of calibration orders whose retraining is recorded as a known run."""
+        return max((estimator.runs for estimator in self.replaying), default=0)
+
+    @property
+    def known_run_files(self) -> list[str]:
+        """The files of the recorded runs, one for each shard of truth."""
+        shards = self.truth_shards if self.known_runs else []
+        return [f"{self.results}/store/reference/known_runs-{shard}.h5" for shard in shards]
+
+    @property
+    def recorded_subsamples(self) -> str | list[str]:
+        """The file of the subsamples that the recorded runs share with the reference run."""
+        return f"{self.results}/store/reference/residuals.h5" if self.known_runs else []
+
+    @property
     def has_stores(self) -> bool:
         """Whether stores are compared: they need the gradient table of the reference path."""
         return "reference" in self.table_paths
