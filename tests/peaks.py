@@ -48,10 +48,12 @@ from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.gradient_table import Table, write_rows, write_table
 from trainorder.expansion.known_runs import KnownRuns
 from trainorder.expansion.path import StoredPath, write_path
+from trainorder.expansion.run_recorder import RunRecorder
+from trainorder.expansion.subsamples import Subsamples
 from trainorder.numerics import memory_budget
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.orders.order import Order
-from trainorder.storage.sealed_hdf5 import opened
+from trainorder.storage.sealed_hdf5 import creating, opened
 from trainorder.training.checkpoints import Checkpoints, read_state, write_state
 from trainorder.training.existing_run.checkpoint_files import (
     MOMENTS_FILE,
@@ -151,12 +153,17 @@ def start(folder):
 
 def train(folder, layers):
     """Retrain an order in two segments, with checkpoints."""
-    about, sketch = problem(layers), SparseJL(problem_size(layers), 16384)
+    retrain(folder, layers, problem(layers))
+
+
+def retrain(folder, layers, about, recorder=None):
+    sketch = SparseJL(problem_size(layers), 16384)
 
     def checkpoints(place, readout):
         return Checkpoints(folder / "work", f"{layers}-{readout}", 1)
 
-    training = TrainingSetup(start(folder), CLIPPED, WINDOW, [1, WINDOW], checkpoints)
+    setup = (start(folder), CLIPPED, WINDOW, [1, WINDOW], checkpoints, None, recorder)
+    training = TrainingSetup(*setup)
     retrain_orders(
         about,
         [ORDER],
@@ -204,6 +211,16 @@ def residuals(folder, layers):
         scale = second_moment_scale(about)
         known = KnownRuns.measure(about.problem, about.path, ORDER.schedule, [2], scale, 0)
     known.save(folder / "residuals.h5", "k")
+
+
+def record(folder, layers):
+    """Retrain an order and record it as a known run."""
+    with opened(folder / "residuals.h5", "k", "residuals") as file:
+        subsamples = Subsamples.of(file)
+    with creating(folder / "known_runs-0.h5", "k") as file:
+        about, known = problem(layers), {1: ORDER}
+        recorder = RunRecorder(file, about, subsamples, known, ORDER.schedule.shape)
+        retrain(folder, layers, about, recorder)
 
 
 def probes(folder, layers):
@@ -290,7 +307,7 @@ def peak(work, *arguments):
     return int(size)
 
 
-JOBS = (train, existing, table, residuals, barycentre, probes, curvature, reduced)
+JOBS = (train, existing, table, residuals, record, barycentre, probes, curvature, reduced)
 
 
 def main(folder):

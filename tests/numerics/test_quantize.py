@@ -37,6 +37,14 @@ def test_the_error_of_a_code_is_at_most_half_a_level(size, dtype, levels):
     assert torch.allclose(again, restored, rtol=1e-5), "quantization is not idempotent"
 
 
+def test_a_long_row_is_encoded_in_parts_as_at_once(monkeypatch):
+    rows = torch.randn(2, 3 * BLOCK - 5, generator=torch.Generator().manual_seed(0))
+    at_once = quantized(rows)
+    monkeypatch.setattr("trainorder.numerics.quantize._COLUMNS", BLOCK)
+    for whole, part in zip(at_once, quantized(rows), strict=True):
+        assert torch.equal(whole, part)
+
+
 @pytest.mark.parametrize("size", [1, 2, 7, 300])
 def test_packed_codes_take_half_a_byte_and_are_restored(size):
     code = torch.arange(2 * size).remainder(2 * FEW_LEVELS + 1).sub(FEW_LEVELS)

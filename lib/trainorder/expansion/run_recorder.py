@@ -117,15 +117,26 @@ class Recording:
         if part == 0:
             self._earlier.zero_()
             self._point = self._subsamples.point(model.parameters()).numpy()
-        # The accumulated gradient is a sum over sequences, divided by those of the whole batch.
-        total = model.gradient().sub_(self._earlier)
-        whole = per_step * self._problem.sequences
-        if size in self._means:
-            torch.mul(total, whole / size, out=self._means[size])
-        if piece == len(self._ends) - 1:
-            self._earlier.add_(total)
+        is_last = piece == len(self._ends) - 1
+        total, mean = model.gradient(), self._means.get(size)
+        for columns in large_tensors.column_blocks(3, len(total)):
+            # The accumulated gradient is a sum over sequences, divided by those of the batch.
+            block = total[columns].sub_(self._earlier[columns])
+            if mean is not None:
+                torch.mul(block, per_step * self._problem.sequences / size, out=mean[columns])
+            if is_last:
+                self._earlier[columns] += block
+                block *= per_step
+        if is_last:
             self._points[visit] = self._point
-            total.mul_(per_step)
-            for b, rows in self._residuals.items():
-                rows[visit] = torch.sub(total, self._means[b], out=self._means[b]) if b else total
-        large_tensors.release_pages()
+            self._write(visit, total)
+
+    def _write(self, visit: int, gradient: Tensor) -> None:
+        """Write the residuals of a visit, where the unit has `gradient` (P,)."""
+        for size, rows in self._residuals.items():
+            residual = self._means.get(size, gradient)  # subsamples of size 0 miss all of it
+            if size in self._means:
+                for columns in large_tensors.column_blocks(2, len(gradient)):
+                    torch.sub(gradient[columns], residual[columns], out=residual[columns])
+            rows[visit] = residual
+            large_tensors.release_pages()

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import h5py
 import numpy as np
+import torch
 from torch import Tensor
 
 from trainorder.numerics import large_tensors
@@ -57,4 +58,7 @@ class Subsamples:
 
     def point(self, theta: Tensor) -> Tensor:
         """Return the projection (R,) of `theta` (P,): it keeps distances in the norm."""
-        return self._sketch(theta * self.scale)
+        scaled = large_tensors.empty(len(theta), dtype=theta.dtype)
+        for columns in large_tensors.column_blocks(3, len(theta)):
+            torch.mul(theta[columns], self.scale[columns], out=scaled[columns])
+        return self._sketch(scaled)

@@ -8,6 +8,7 @@ from torch import Tensor
 BLOCK = 256
 LEVELS = 127  # largest 8-bit code
 FEW_LEVELS = 7  # largest 4-bit code
+_COLUMNS = 2**20  # that are encoded at once, whole blocks: so a long row needs little memory
 _LARGEST = 1024.0  # largest scaled float16; far from overflow and from subnormal numbers
 
 
@@ -18,6 +19,12 @@ def quantized(rows: Tensor, levels: int = LEVELS) -> tuple[Tensor, Tensor]:
         Codes (U, P) int8 in [-levels, levels], and scales (U, blocks) in the dtype of `rows`.
 
     """
+    parts = (_quantized(part, levels) for part in rows.split(_COLUMNS, dim=1))
+    codes, scales = zip(*parts, strict=True)
+    return torch.cat(codes, 1), torch.cat(scales, 1)
+
+
+def _quantized(rows: Tensor, levels: int) -> tuple[Tensor, Tensor]:
     blocks = _blocks(rows)
     scale = blocks.abs().amax(-1) / levels
     code = (blocks / scale.where(scale > 0, 1.0)[..., None]).round()
