@@ -115,7 +115,8 @@ class Recording:
         place, piece = divmod(part, len(self._ends))
         visit, size = self._first_visit + step * per_step + place, self._ends[piece]
         if part == 0:
-            self._earlier.zero_()
+            for columns in large_tensors.column_blocks(1, model.size):
+                self._earlier[columns].zero_()
             self._point = self._subsamples.point(model.parameters()).numpy()
         is_last = piece == len(self._ends) - 1
         total, mean = model.gradient(), self._means.get(size)

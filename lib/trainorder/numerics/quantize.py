@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from trainorder.numerics.large_tensors import release_pages
+
 # Numbers that share a scale. The scale adds 4 bytes to 256 codes, and an outlier costs precision
 # only in its own block.
 BLOCK = 256
@@ -19,7 +21,10 @@ def quantized(rows: Tensor, levels: int = LEVELS) -> tuple[Tensor, Tensor]:
         Codes (U, P) int8 in [-levels, levels], and scales (U, blocks) in the dtype of `rows`.
 
     """
-    parts = (_quantized(part, levels) for part in rows.split(_COLUMNS, dim=1))
+    parts = []
+    for part in rows.split(_COLUMNS, dim=1):
+        parts.append(_quantized(part, levels))
+        release_pages()
     codes, scales = zip(*parts, strict=True)
     return torch.cat(codes, 1), torch.cat(scales, 1)
 
