@@ -323,7 +323,7 @@ BAD = {
     ),
     "known runs of another method": (
         estimators(order0(runs=2)),
-        "order0@reference: runs",
+        "order0-runs2@reference: runs",
         "only corrected takes known runs",
     ),
     "more known runs than calibration orders": (
