@@ -51,7 +51,7 @@ def test_every_stage_of_the_study_has_its_row(fresh, finished):
 def test_planned_counts_and_bytes_match_the_study(fresh, finished):
     comparison = compare_with_study(fresh[1], finished.results)
     estimated = {  # random: positions of units, and duplicate proposals of a search
-        ("propose", "losses"),
+        *(("propose", kind) for kind in ("losses", "gradients")),
         *((name, "gradients") for name in comparison if "taylor" in name),
         ("total", "gradients"),
         ("total", "losses"),
