@@ -148,8 +148,8 @@ def test_moments_at_an_anchor_are_exact_for_any_pools():
     problem = Polynomial(6)
     clusters = Clusters(LABELS, draw_pools(LABELS, problem.sequences, 2, 0))
     exact = exact_moments(unit_gradients(problem, problem.start))
-    centred = CentredMoments(problem, clusters, exact, problem.start)
-    at = centred.at(problem.start)
+    pooled = [pooled_moments(problem, clusters, problem.start) for _ in range(2)]
+    at = CentredMoments(exact, pooled[0]).at(pooled[1])
     assert relative_error(at.mean, exact.mean) < 1e-14, "the noise of the pools does not cancel"
     assert relative_error(at.variance, exact.variance) < 1e-14
 
@@ -158,11 +158,12 @@ def test_centred_moments_have_smaller_errors_than_pooled_moments():
     problem = Polynomial(6, noise=1.0)
     clusters = Clusters(LABELS, draw_pools(LABELS, problem.sequences, 2, 0))
     exact = exact_moments(unit_gradients(problem, problem.start))
-    centred = CentredMoments(problem, clusters, exact, problem.start)
+    centred = CentredMoments(exact, pooled_moments(problem, clusters, problem.start))
     moved = problem.start + 0.05
     exact_mean = exact_moments(unit_gradients(problem, moved)).mean
     pooled_error = relative_error(pooled_moments(problem, clusters, moved).mean, exact_mean)
-    error = relative_error(centred.at(moved).mean, exact_mean)
+    pooled = pooled_moments(problem, clusters, moved)
+    error = relative_error(centred.at(pooled).mean, exact_mean)
     assert error < pooled_error / 3, "the variance is not reduced"
 
 
@@ -206,11 +207,11 @@ def walk(tolerance, given=None, steps=12):
     return chosen
 
 
-def test_a_larger_tolerance_gives_fewer_anchors_and_both_ends_are_anchors():
+def test_a_larger_tolerance_gives_fewer_anchors():
     counts = [len(walk(tolerance)) for tolerance in (0.0, 0.05, 0.2, 1e9)]
     assert counts == sorted(counts, reverse=True)
     assert walk(0.0) == list(range(12)), "with tolerance 0, a step is interpolated"
-    assert walk(1e9) == [0, 11], "not only the ends are anchors"
+    assert walk(1e9) == [0], "not only the start is an anchor"
     assert 2 < len(walk(0.2)) < 12
 
 
@@ -223,8 +224,34 @@ def test_linear_gradients_need_no_anchor_between_the_ends():
     assert are_anchors == [False] * 7 + [True]
 
 
+def test_the_last_step_is_an_anchor_only_if_the_gradients_have_changed_since_the_last_one():
+    assert walk(0.05)[-1] == 11, "gradients that curve are extrapolated"
+    anchors = Anchors(3, None, 0.01)
+    anchors.start(np.array([[1.0, 0.0], [-1.0, 0.0]]))
+    almost_the_same = np.array([[1.0, 0.001], [-1.0, -0.001]])
+    assert [anchors.take(t, almost_the_same) for t in (1, 2)] == [False, False]
+
+
+def test_the_ends_are_the_anchors_of_a_single_cluster():
+    anchors = Anchors(4, None, 0.01)
+    anchors.start(np.array([[1.0, 0.0]]))
+    are_anchors = [anchors.take(t, np.array([[1.0, float(t)]])) for t in (1, 2, 3)]
+    assert are_anchors == [False, False, True], "nothing tells that the table can be extrapolated"
+
+
 def test_fixed_anchors_are_used_and_no_others():
     assert walk(0.0, np.array([0, 4, 11])) == [0, 4, 11]
+
+
+def test_the_pools_are_differentiated_once_at_every_step(tmp_path):
+    problem, config = Polynomial(6), optimizer_config()
+    warm = warm_state(problem, problem.start, config)
+    clusters = Clusters(LABELS, draw_pools(LABELS, problem.sequences, 3, 0))
+    problem.meter.counts.clear()
+    with barycentre(problem, warm, 9, 1, config, tmp_path, clusters, tolerance=1e9) as about:
+        anchors = len(about.path.anchors)
+    expected = anchors * problem.units * problem.sequences + 9 * sum(map(len, clusters.pools))
+    assert problem.meter.total["gradients"] == expected, "the pools are differentiated twice"
 
 
 @pytest.mark.parametrize("given", [None, np.array([0, 3, 6])])

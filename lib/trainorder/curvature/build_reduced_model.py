@@ -39,9 +39,9 @@ from trainorder.curvature.low_rank_replay import LowRankReplay
 from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.expansion.expansion import Expansion
 from trainorder.numerics import large_tensors
+from trainorder.numerics.derivatives import Loss, value_and_gradient
 from trainorder.numerics.gram import eigenvalues_and_vectors
 from trainorder.numerics.rows import Rows, blocks
-from trainorder.training.problem import Problem, goal_gradients, unit_gradients
 
 PATTERNS = 2  # number of patterns of the preconditioner's deviations
 SCHEDULES = 64  # number of random schedules that are replayed to see the deviations
@@ -90,9 +90,11 @@ def build_reduced_model(
         knots = _adaptive_knots(expansion, model, schedules, metric, patterns)
     else:
         knots = _constant_knots(expansion, steps, len(schedules))
-    end = path.parameters(path.steps)
-    goals = [Rows(goal_gradients(problem, path.parameters(t))) for t in readouts]
-    functionals = Rows.concatenate([model.readers, *goals, Rows(unit_gradients(problem, end))])
+    goals = [partial(problem.goal_loss, goal=goal) for goal in range(len(problem.goals))]
+    read = [_values_and_gradients(goals, path.parameters(t)) for t in readouts]
+    units = [partial(problem.loss, unit=unit) for unit in range(problem.units)]
+    unit_losses, unit_gradients = _values_and_gradients(units, path.parameters(path.steps))
+    functionals = Rows.concatenate([model.readers, *(rows for _, rows in read), unit_gradients])
     momenta = _momenta(expansion, model, steps).split(len(steps))
     matrices, drifts = [], []
     for knot, momentum in zip(knots, momenta, strict=True):
@@ -122,19 +124,18 @@ def build_reduced_model(
         responses=_unit_responses(knots, schedules, problem.units, optimizer.betas[1]),
         goals=list(problem.goals),
         readouts=np.array(readouts),
-        losses=torch.stack([_goal_losses(problem, path.parameters(t)) for t in readouts]),
-        unit_losses=_unit_losses(problem, end),
+        losses=torch.stack([losses for losses, _ in read]),
+        unit_losses=unit_losses,
     )
 
 
-def _goal_losses(problem: Problem, theta: Tensor) -> Tensor:
-    with torch.no_grad():
-        return torch.stack([problem.goal_loss(theta, g) for g in range(len(problem.goals))])
-
-
-def _unit_losses(problem: Problem, theta: Tensor) -> Tensor:
-    with torch.no_grad():
-        return torch.stack([problem.loss(theta, unit) for unit in range(problem.units)])
+def _values_and_gradients(losses: Sequence[Loss], theta: Tensor) -> tuple[Tensor, Rows]:
+    """Return the values (n,) and the gradients (n, P) of n `losses` at `theta` (P,)."""
+    values = theta.new_empty(len(losses))
+    gradients = Rows.empty(len(losses), len(theta), dtype=theta.dtype)
+    for row, loss in enumerate(losses):
+        values[row], gradients[row] = value_and_gradient(loss, theta)
+    return values, gradients
 
 
 def _path_update(expansion: Expansion, t: int) -> Rows:

@@ -21,7 +21,10 @@ class Anchors:
 
     The interpolation error is largest in the middle. A step therefore becomes an anchor if the
     clusters' gradients half-way to the previous anchor deviate by `tolerance` or more from the
-    line between the two. The deviation is relative to the spread of the clusters' gradients.
+    line between the two. The steps after the last anchor take its gradients; so the last step
+    becomes an anchor only if the gradients have changed by `tolerance` or more since then. Both are
+    relative to the spread of the clusters' gradients. A single cluster has no spread: then both
+    ends are the anchors.
     """
 
     def __init__(self, steps: int, given: np.ndarray | None, tolerance: float) -> None:
@@ -39,11 +42,12 @@ class Anchors:
         self._since.append(sketches - sketches.mean(axis=0))
         if self.given is not None:
             return t in self.given
-        return t == self.steps - 1 or self._error() >= self.tolerance
-
-    def _error(self) -> float:
         first, last, n = self._since[0], self._since[-1], len(self._since) - 1
-        middle = n // 2
-        interpolated = first + (last - first) * (middle / n)
         scale = np.linalg.norm(first)
-        return float(np.linalg.norm(self._since[middle] - interpolated) / scale) if scale else 0.0
+        if not scale:
+            return t == self.steps - 1
+        middle = n // 2
+        error = self._since[middle] - (first + (last - first) * (middle / n))
+        if t == self.steps - 1:
+            error = last - first
+        return bool(np.linalg.norm(error) >= self.tolerance * scale)

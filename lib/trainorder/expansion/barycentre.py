@@ -14,7 +14,12 @@ from tqdm import trange
 from trainorder.errors import DivergedError, UserError
 from trainorder.expansion.anchors import Anchors
 from trainorder.expansion.clusters import Clusters
-from trainorder.expansion.gradient_moments import CentredMoments, Moments, exact_moments
+from trainorder.expansion.gradient_moments import (
+    CentredMoments,
+    Moments,
+    exact_moments,
+    pooled_moments,
+)
 from trainorder.numerics import large_tensors
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.storage.sealed_hdf5 import create_rows, creating, opened
@@ -56,7 +61,7 @@ def run_barycentre(
     """Compute the barycentre path and its gradient table; resume after an interruption.
 
     At an anchor, the gradient of every unit is computed for the path and for the table. Between
-    anchors, only the pools are used.
+    anchors, only the pools are used. The pools are differentiated once at every step.
 
     Args:
         problem: the units' losses.
@@ -82,16 +87,19 @@ def run_barycentre(
     chosen: list[int] = []
     centred: CentredMoments | None = None
     for t in trange(anchors.steps, desc="barycentre", mininterval=2):
-        anchor = centred is None
-        if centred is not None:
-            moments = centred.at(state.parameters)
-            anchor = anchors.take(t, sketch(moments.groups.tensor).numpy())
-        if anchor:
+        if clusters is None:
             chosen.append(t)
             moments = _anchor_moments(problem, state.parameters, checkpoints, t, key)
-            if clusters is not None:
-                centred = CentredMoments(problem, clusters, moments, state.parameters)
-                anchors.start(sketch(centred.anchor.groups.tensor).numpy())
+        else:
+            pooled = pooled_moments(problem, clusters, state.parameters)
+            groups = sketch(pooled.groups.tensor).numpy()
+            if centred is None or anchors.take(t, groups):
+                chosen.append(t)
+                moments = _anchor_moments(problem, state.parameters, checkpoints, t, key)
+                centred = CentredMoments(moments, pooled)
+                anchors.start(groups)
+            else:
+                moments = centred.at(pooled)
         barycentre_step(moments, optimizer, state, problem.units, units_per_step)
         _check_finite(state, t, optimizer)
         checkpoints.save(state)

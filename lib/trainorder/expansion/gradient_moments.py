@@ -116,14 +116,12 @@ class CentredMoments:
     so that the path does not follow the noise of its own sample.
     """
 
-    def __init__(self, problem: Problem, clusters: Clusters, exact: Moments, theta: Tensor) -> None:
-        """Start at the anchor `theta` (P,), where the moments are `exact`."""
-        self.problem, self.clusters, self.exact = problem, clusters, exact
-        self.anchor = pooled_moments(problem, clusters, theta)
+    def __init__(self, exact: Moments, pooled: Moments) -> None:
+        """Start at an anchor with `exact` moments; `pooled` are those of the pools there."""
+        self.exact, self.anchor = exact, pooled
 
-    def at(self, theta: Tensor) -> Moments:
-        """Return the moments at `theta` (P,); their groups are the pools' own."""
-        now = pooled_moments(self.problem, self.clusters, theta)
+    def at(self, now: Moments) -> Moments:
+        """Return the moments where those of the pools are `now`; `now` is overwritten."""
         exact, anchor = self.exact, self.anchor
         for mean, exact_mean, anchor_mean in blocks(now.mean, exact.mean, anchor.mean):
             mean += exact_mean - anchor_mean

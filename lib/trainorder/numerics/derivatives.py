@@ -24,9 +24,15 @@ _TOLERANCE = 0.05
 
 def gradient(loss: Loss, theta: Tensor) -> Tensor:
     """Return the gradient (P,) of the scalar `loss` at `theta` (P,)."""
+    return value_and_gradient(loss, theta)[1]
+
+
+def value_and_gradient(loss: Loss, theta: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the scalar `loss` and its gradient (P,) at `theta` (P,), from one pass."""
     point = theta.detach().requires_grad_()
-    (result,) = torch.autograd.grad(loss(point), point)
-    return result
+    value = loss(point)
+    (result,) = torch.autograd.grad(value, point)
+    return value.detach(), result
 
 
 def taylor_gradients(

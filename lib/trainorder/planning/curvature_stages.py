@@ -133,10 +133,8 @@ def _reduced(s: Sizes, path: str) -> Stage:
     schedules = reduced.SCHEDULES if s.optimizer.adaptive else 0  # replayed
     replayed = schedules * s.T
     work: Work = defaultdict(float)
-    for kind in ("gradient", "forward"):  # of every unit, and of every goal at the readouts
-        work[Operation(kind, s.S)] += s.U
-        work[Operation(kind, s.H)] += s.R * s.D
-    read = s.U * s.S + s.R * s.D * s.H
+    work[Operation("gradient", s.S)] += s.U  # of every unit, and of every goal at the readouts
+    work[Operation("gradient", s.H)] += s.R * s.D
     work[Operation("update")] += s.P * (replayed + 3 * anchors * (schedules + functionals))
     work[Operation("product")] += s.P * (
         replayed * (r + q) + anchors * (patterns * functionals * q + schedules**2)
@@ -146,7 +144,7 @@ def _reduced(s: Sizes, path: str) -> Stage:
     return Stage(
         f"reduced/{path}",
         (f"curvature/{path}",),
-        counts={"gradients": read, "losses": read},
+        counts={"gradients": s.U * s.S + s.R * s.D * s.H},
         work=work,
         files=(f"store/{path}/reduced.h5",),
         bytes=FLOAT * numbers,

@@ -63,7 +63,7 @@ def _residuals(s: Sizes) -> Stage:
 
 
 def _barycentre(s: Sizes) -> Stage:
-    pooled = 0 if s.expansion.anchors == "all" else s.T - 1 + s.anchors
+    pooled = 0 if s.expansion.anchors == "all" else s.T
     gradients, stored = s.anchors * s.U, s.path_bytes + s.table_bytes("barycentre")
     work = Work(float, {Operation("gradient", s.S): gradients})
     for pool in s.pools:
