@@ -52,7 +52,7 @@ def _default_estimators() -> list[EstimatorConfig]:
         {"method": "taylor2", "path": "barycentre", "orders": two},
         {"method": "nystrom", "path": "barycentre"},
         {"method": "subsample", "path": "barycentre", "size": 10},
-        {"method": "corrected", "path": "reference"},
+        {"method": "corrected", "path": "reference", "runs": 8},
         {"method": "reduced", "path": "barycentre"},
         {
             "method": "recency",
