@@ -130,6 +130,19 @@ def test_with_whole_units_it_equals_retraining(run, orders, changes, tmp_path):
         assert error < 1e-9, f"error {error:.1e} against torch's retraining"
 
 
+def test_orders_with_a_common_prefix_are_differentiated_once_and_equal_their_own_replays(tmp_path):
+    run, _ = RUNS["one unit a step"]
+    known = [[[5], [4], [3], [2], [1], [0]]]
+    orders = [*known, [[5], [4], [3], [2], [0], [1]], [[5], [4], [3], [2], [0], [1]]]
+    case = Case(polynomial(), run, optimizer_config(learning_rate=0.005), tmp_path)
+    together = case.replay(orders, size=2, runs=known)
+    for row, order in zip(together, orders, strict=True):
+        assert torch.equal(row, case.replay([order], size=2, runs=known)[0])
+    # The known run leaves out its own visits, so it shares nothing with the other two.
+    assert not torch.equal(together[0], together[1])
+    assert torch.equal(together[1], together[2])
+
+
 def test_with_whole_units_of_a_language_model_it_equals_retraining(tmp_path):
     run, orders = RUNS["two units a step"]
     case = Case(language_problem(UNITS, 3), run, optimizer_config(), tmp_path)

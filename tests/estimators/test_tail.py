@@ -115,5 +115,5 @@ def test_true_gradients_are_counted(case):
     meter = about.problem.meter
     meter.counts.clear()
     estimator(about, "recency", 2).replay(torch.tensor(SCHEDULES), ignore)
-    visits = 2 * 2 * 2  # orders x steps x units of a step
+    visits = (1 + 2) * 2  # both orders share the first of two steps of two units
     assert meter.total == {"gradients": visits * about.problem.sequences}

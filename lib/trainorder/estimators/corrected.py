@@ -8,10 +8,8 @@ from torch import Tensor
 
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.known_runs import KnownRuns
-from trainorder.expansion.replay import Block, ExactReplay, Observe
+from trainorder.expansion.replay import Block, ExactReplay
 from trainorder.numerics.derivatives import gradient
-from trainorder.numerics.rows import Rows
-from trainorder.training.optimizer import State
 
 
 class Corrected(ExactReplay):
@@ -39,23 +37,24 @@ class Corrected(ExactReplay):
         self.runs, self.size, self.seed = runs, size, seed
         [self._residuals] = runs.residuals.values()
 
-    def follow(self, state: State, schedules: Tensor, first: int, observe: Observe) -> None:
-        """Advance `state`, without the visits of known runs that follow the same schedules."""
+    def _kinds(self, schedules: Tensor) -> Tensor:
+        """Leave out the visits of known runs that follow the same schedules."""
         self._excluded = self.runs.followed_by(schedules)
-        super().follow(state, schedules, first, observe)
+        return self._excluded.long()
 
     def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
         """Differentiate the subsamples at `parameters`, and add the residuals of known visits."""
         evaluated = self._evaluated(t, units)
-        each = zip(units, evaluated, parameters, strict=True)
-        rows = (self._sampled(row[mask], theta) for row, mask, theta in each)
-        count, size = parameters.shape
-        sampled = Rows.stack(rows, count, size, parameters.dtype)
+
+        def each(row: int) -> Tensor:
+            return self._sampled(units[row][evaluated[row]], parameters[row])
+
+        sampled = self.differentiated(t, parameters, each)
         visits, weights = self.runs.visits_near(units, parameters, self._excluded)
         weights = (weights * self._shares(evaluated, weights.dtype)[..., None]).flatten(1)
 
         def block(columns: slice) -> Tensor:
-            result, residuals = sampled.block(columns).clone(), self._residuals.block(columns)
+            result, residuals = sampled(columns), self._residuals.block(columns)
             for visit, weight in zip(visits.flatten(1).T, weights.T, strict=True):
                 result.addcmul_(residuals[visit], weight[:, None])
             return result

@@ -15,6 +15,7 @@ from tqdm import trange
 
 from trainorder.expansion.expansion import Expansion
 from trainorder.numerics import large_tensors
+from trainorder.numerics.rows import Rows
 from trainorder.training.optimizer import ALL, State
 from trainorder.training.problem import add_mean_gradient
 
@@ -65,8 +66,13 @@ class ExactReplay(Estimator):
         return state.parameters
 
     def follow(self, state: State, schedules: Tensor, first: int, observe: Observe) -> None:
-        """Advance `state` (O, P) in place from before step `first` to the end of `schedules`."""
+        """Advance `state` (O, P) in place from before step `first` to the end of `schedules`.
+
+        All orders start from the same state. Those with a common prefix are differentiated once.
+        """
         steps = schedules.shape[1]
+        alike = alike_until(schedules[:, first:], self._kinds(schedules))
+        self._alike = dict(enumerate(alike, start=first))
         for t in trange(first, steps, desc="replay", mininterval=2):
             observe(t, state.parameters)
             exact = t >= steps - self.tail
@@ -74,6 +80,24 @@ class ExactReplay(Estimator):
             self._update(state, gradients(t, schedules[:, t], state.parameters))
             state.step += 1
         observe(steps, state.parameters)
+
+    def _kinds(self, schedules: Tensor) -> Tensor:
+        """Return numbers for each order, (O, m); orders that differ in one have other gradients."""
+        return torch.zeros(len(schedules), 1, dtype=torch.int64)
+
+    def differentiated(self, t: int, parameters: Tensor, each: Callable[[int], Tensor]) -> Block:
+        """Return gradients that are computed order by order, once for orders alike until step `t`.
+
+        Args:
+            t: the step.
+            parameters: (O, P).
+            each: maps the row of an order to its gradient (P,).
+
+        """
+        rows, places = self._alike[t].unique(return_inverse=True)
+        size, dtype = parameters.shape[1], parameters.dtype
+        computed = Rows.stack((each(row) for row in rows.tolist()), len(rows), size, dtype)
+        return lambda columns: computed.block(columns)[places]
 
     def _update(self, state: State, gradients: Block) -> None:
         optimizer, shape = self.expansion.optimizer, state.parameters.shape
@@ -96,10 +120,39 @@ class ExactReplay(Estimator):
     def true_gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
         """Return the gradients of `units` (O, k) at `parameters` (O, P), differentiated."""
         problem = self.expansion.problem
-        result = large_tensors.zeros(*parameters.shape, dtype=parameters.dtype)
-        for row, theta, total in zip(units.tolist(), parameters, result, strict=True):
-            add_mean_gradient(problem, theta, row, total)
-        return whole(result)
+
+        def each(row: int) -> Tensor:
+            total = large_tensors.zeros(parameters.shape[1], dtype=parameters.dtype)
+            add_mean_gradient(problem, parameters[row], units[row].tolist(), total)
+            return total
+
+        return self.differentiated(t, parameters, each)
+
+
+def alike_until(schedules: Tensor, kinds: Tensor) -> Tensor:
+    """Return for each step and order the first order that is alike until that step, (T, O) int64.
+
+    Orders are alike if they are of the same kind and consume the same units in the steps up to and
+    including that one.
+
+    Args:
+        schedules: (O, T, k) int64.
+        kinds: (O, m) int64; orders with the same numbers are of the same kind.
+
+    Examples:
+        >>> schedules = torch.tensor([[[3], [1]], [[3], [2]], [[3], [1]]])
+        >>> alike_until(schedules, torch.zeros(3, 1, dtype=torch.int64)).tolist()
+        [[0, 0, 0], [0, 1, 0]]
+
+    """
+    alike, rows = [], torch.arange(len(kinds))
+    keys = kinds
+    for units in schedules.unbind(1):
+        _, groups = torch.cat([keys, units], dim=1).unique(dim=0, return_inverse=True)
+        keys = groups[:, None]
+        firsts = torch.full((len(rows),), len(rows)).scatter_reduce(0, groups, rows, "amin")
+        alike.append(firsts[groups])
+    return torch.stack(alike)
 
 
 def whole(gradients: Tensor) -> Block:
