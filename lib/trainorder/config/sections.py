@@ -366,7 +366,7 @@ class ExpansionConfig:
     or a number, which also holds for the reference path (by default at every step)."""
     tolerance: PositiveNumber = 0.01
     """For auto: relative error of the table half-way between anchors."""
-    pool: Annotated[Integer, Field(ge=2)] = 40
+    pool: Annotated[Integer, Field(ge=2)] = 24
     """Sequences that represent each cluster between anchors and in its curvature."""
 
 
