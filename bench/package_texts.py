@@ -18,6 +18,7 @@ LONGEST = 2000  # characters of a paragraph; a longer one is cut at the end of a
 _REPEATED = 80  # characters; longer paragraphs that were in the text before are boilerplate
 _NOTICE = re.compile(r"copyright|licen[cs]e|SPDX|warranty", re.IGNORECASE)
 _ENCODED = re.compile(r"[0-9A-Za-z+]{50}")  # keys, hashes and base64 are no language
+_DIGITS = 0.3  # largest share of the characters of a paragraph; tables of numbers have more
 
 _ENTRY = re.compile(r'^msgid ("(?:.|\n)*?")\n(?:msgid_plural |msgstr)', re.MULTILINE)
 _TRANSLATION = re.compile(r'^msgstr(?:\[\d\])? ((?:".*"\n?)+)', re.MULTILINE)
@@ -103,16 +104,25 @@ def members(archive: Path, patterns: Iterable[str]) -> Iterator[bytes]:
 
 
 def paragraphs(texts: Iterable[str]) -> Iterator[str]:
-    """Yield the paragraphs of texts, without licence notices, encoded bytes and repetitions."""
+    """Yield the paragraphs of texts.
+
+    Licence notices, encoded bytes, tables of numbers and long repetitions are left out.
+    """
     seen: set[str] = set()
     for text in texts:
         for block in re.split(r"\n\s*\n", text):
             for paragraph in _cut(block.strip("\n").rstrip()):
                 repeated = len(paragraph) > _REPEATED and paragraph in seen
-                noise = _NOTICE.search(paragraph) or _ENCODED.search(paragraph)
-                if paragraph.strip() and not repeated and not noise:
+                if paragraph.strip() and not repeated and not _is_noise(paragraph):
                     seen.add(paragraph)
                     yield paragraph
+
+
+def _is_noise(paragraph: str) -> bool:
+    digits = sum(map(str.isdigit, paragraph))
+    return bool(
+        _NOTICE.search(paragraph) or _ENCODED.search(paragraph) or digits > _DIGITS * len(paragraph)
+    )
 
 
 def _cut(block: str) -> Iterator[str]:

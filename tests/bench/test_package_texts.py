@@ -85,10 +85,10 @@ def test_members_match_a_pattern_below_the_top_folder_and_are_sorted_by_name(arc
     assert list(members(archive, ["*.py", "docs/deep/*"])) == [b"a", b"c"]
 
 
-def test_paragraphs_leave_out_notices_encoded_bytes_and_long_repetitions():
+def test_paragraphs_leave_out_notices_encoded_bytes_numbers_and_long_repetitions():
     text = "word " * 30
     kept = ["short", f"{text}.", "short"]
-    noise = ["Copyright 2020 by us", "key " + "A" * 60, f"{text}."]
+    noise = ["Copyright 2020 by us", "key " + "A" * 60, "{ 0142257, 0164150 },", f"{text}."]
     assert list(paragraphs(["\n\n".join([*kept, *noise])])) == kept
 
 

@@ -178,7 +178,7 @@ def test_with_an_existing_run_only_the_truth_of_other_orders_is_trained(run_keys
         losses = with_run.counts["losses"] - trained.counts["losses"]
         assert losses == UNITS * 64, "the losses of the steps of the run are not counted"
         assert with_run.bytes == trained.bytes
-        assert with_run.after == ("reference",)
+        assert "reference" in with_run.after
     assert run["candidate_truth"].after == ("propose",)
 
 
