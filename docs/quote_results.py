@@ -17,15 +17,13 @@ from trainorder.config.config_hash import config_text
 DOCS = Path(__file__).parent
 TOP = DOCS.parent
 FIGURE = "overview.png"
-DEFAULT = "nystrom@barycentre"
-
 # The rows of the table in the README: a description, and the estimator.
 FRONT_PAGE = {
     "published method": "fut@reference",
-    "one known run": "corrected10@reference",
-    "cheapest": "reduced@barycentre",
-    "default": DEFAULT,
-    "default and a subsample": "subsample10@barycentre",
+    "recommended, known runs": "corrected-runs8@reference",
+    "low-rank curvature": "nystrom@barycentre",
+    "thousands of orders": "reduced@barycentre",
+    "curvature and a subsample": "subsample10@barycentre",
     "exact expansion": "taylor1@barycentre",
 }
 
