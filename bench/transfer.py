@@ -19,14 +19,21 @@ from bench import corpora
 from bench.drawing import save_svg
 from bench.grid import Cell, finished, measured
 from bench.studies import Study, say, seeded
+from bench.targets import selected
 from bench.transfer_figures import draw_growth, draw_ladder
 from bench.transfer_page import OTHER_CORPORA, markdown
 from trainorder.errors import UserError
-from trainorder.evaluation.predictability import PREDICTABLE_GROWTH, UNPREDICTABLE_GROWTH
+from trainorder.evaluation.predictability import (
+    PREDICTABLE_GROWTH,
+    UNPREDICTABLE_GROWTH,
+    expectation,
+)
 from trainorder.evaluation.verdict import RANK_ONLY, TRUSTED
+from trainorder.numerics.resampling import Interval
 from trainorder.storage.formats import write_json, write_text
 
 MEASURED, FIGURES = Path("docs/measured"), Path("docs/figures")
+RULE = Path("lib/trainorder/evaluation/measured_studies.json")  # what a new study is told
 RUNS = 8  # calibration orders that are known runs
 FIRST_OTHER_SEED = 11  # of the other corpora
 
@@ -206,6 +213,21 @@ def write(record: Layer) -> None:
     write_text(MEASURED / "transfer.md", markdown(record))
     save_svg(lambda: draw_growth(record), FIGURES / "transfer.svg")
     save_svg(lambda: draw_ladder(record), FIGURES / "cost_accuracy_ladder.svg")
+    write_json(RULE, {"studies": [_reached(cell) for cell in record["cells"] if selected(cell)]})
+
+
+def _reached(cell: Layer) -> Layer:
+    """Return what a further study of the same predictability can expect."""
+    chosen = selected(cell)
+    assert chosen is not None
+    growth = Interval(**cell["growth"])
+    return {
+        "study": cell["label"],
+        "growth": growth.value,
+        "expectation": expectation(growth, diverged=growth.value is None),
+        "verdict": chosen[1]["verdict"],
+        "order_lds": chosen[1]["order_lds"]["value"],
+    }
 
 
 if __name__ == "__main__":

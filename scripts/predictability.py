@@ -2,6 +2,7 @@
 
 import sys
 
+from trainorder.evaluation.measured_studies import measured_studies, what_to_expect
 from trainorder.evaluation.perturbed_training import DIRECTIONS, first_steps, responses
 from trainorder.evaluation.predictability import Predictability, predictability_record
 from trainorder.orders.generate import further_schedules
@@ -33,7 +34,11 @@ def main(job: Job) -> None:
     )
     write_json(job.output["predictability"], record)
     # For the terminal of the user: estimates need it before they start.
-    print(f"predictability: {Predictability.of(record).as_text()}", file=sys.__stdout__, flush=True)
+    predictability = Predictability.of(record)
+    lines = [f"predictability: {predictability.as_text()}"]
+    if expected := what_to_expect(predictability.expectation, measured_studies()):
+        lines.append(f"what to expect: {expected}")
+    print("\n".join(lines), file=sys.__stdout__, flush=True)
 
 
 run(main, globals().get("snakemake"))

@@ -1,12 +1,15 @@
 """The studies of transfer, their cache and their page."""
 
 import dataclasses
+import json
 
 import pytest
 
 from bench import corpora, grid, transfer
 from bench.transfer_page import OTHER_CORPORA, markdown
 from trainorder.config.loading import load_config
+from trainorder.evaluation.predictability import expectation
+from trainorder.numerics.resampling import Interval
 from transfer_records import cell, entry
 
 pytestmark = pytest.mark.slow
@@ -114,6 +117,10 @@ def test_the_command_writes_numbers_page_and_figures(top, monkeypatch):
     monkeypatch.setattr(transfer, "finished", lambda grid, cells: [record])
     transfer.main([])
     page = (top / "docs/measured/transfer.md").read_text()
+    [study] = json.loads((top / transfer.RULE).read_text())["studies"]
+    assert study["verdict"] == "trusted"
+    assert study["growth"] == record["growth"]["value"]
+    assert study["expectation"] == expectation(Interval(**record["growth"]))
     for figure in ("transfer.svg", "cost_accuracy_ladder.svg"):
         assert (top / "docs/figures" / figure).stat().st_size > 5000
         assert f"../figures/{figure}" in page

@@ -10,6 +10,7 @@ import torch
 
 from trainorder.evaluation import result_files
 from trainorder.evaluation.costs import Retraining
+from trainorder.evaluation.measured_studies import measured_studies, what_to_expect
 from trainorder.evaluation.predictability import Predictability
 from trainorder.planning.disk_check import (
     check_disk,
@@ -92,10 +93,14 @@ def plan(
 
 
 def _measured_predictability(results: Path) -> str | None:
-    """Return the predictability of the study in words, if it has been measured."""
+    """Return the predictability of the study and what to expect, if it has been measured."""
     file = result_files.PREDICTABILITY
     path = file.path(results)
-    return Predictability.of(read_json(path, file.rule)).as_text() if path.exists() else None
+    if not path.exists():
+        return None
+    known = Predictability.of(read_json(path, file.rule))
+    expected = what_to_expect(known.expectation, measured_studies())
+    return "; ".join(filter(None, [known.as_text(), expected]))
 
 
 def _machine_speed(sizes: Sizes, studies: Iterable[Sequence[Stage]]) -> MachineSpeed:

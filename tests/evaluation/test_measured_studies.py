@@ -1,0 +1,35 @@
+"""A new study is told how measured studies of the same predictability ended."""
+
+from trainorder.evaluation.measured_studies import measured_studies, what_to_expect
+from trainorder.evaluation.predictability import expectation
+from trainorder.numerics.resampling import Interval
+
+
+def study(words, verdict, rank=0.9):
+    return {"expectation": words, "verdict": verdict, "order_lds": rank}
+
+
+def test_only_studies_of_the_same_expectation_count_and_the_worst_is_named():
+    studies = [
+        study("a", "trusted", 0.97),
+        study("a", "rank only", 0.81),
+        study("a", "trusted", None),
+        study("b", "not trusted", -0.2),
+    ]
+    assert what_to_expect("a", studies) == (
+        "of 3 measured studies like this, 2 were trusted, 1 were rank only; order-LDS 0.81 to 0.97"
+    )
+    assert what_to_expect("c", studies) is None
+
+
+def test_a_study_without_a_ranking_has_no_range():
+    assert what_to_expect("b", [study("b", "not trusted", None)]) == (
+        "of 1 measured studies like this, 1 were not trusted"
+    )
+
+
+def test_the_words_of_the_measured_studies_follow_from_their_growth():
+    for one in measured_studies():
+        growth = one["growth"]
+        if growth is not None and growth < 1:
+            assert one["expectation"] == expectation(Interval(growth, None, None, 3)), one["study"]
