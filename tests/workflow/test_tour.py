@@ -16,5 +16,5 @@ def test_the_tour_runs_and_draws_its_map(finished, monkeypatch):
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert any("image/png" in output.get("data", {}) for output in outputs), "no map was drawn"
     text = "".join(output.get("text", "") for output in outputs)
-    for part in ("nystrom@barycentre: ", "retrained", "local search"):
+    for part in ("heldout/code ", "retrained", "local search"):
         assert part in text, f"the tour does not show {part!r}"
