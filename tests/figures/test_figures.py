@@ -23,7 +23,6 @@ from trainorder.figures import (
     accuracy_vs_compute,
     draw_all,
     error_along_window,
-    estimated_vs_true,
     overview,
     stores,
     style,
@@ -42,9 +41,13 @@ FILES = [
         "replicates.json",
     ],
 ]
+ESTIMATED_VS_TRUE = {True: "estimated_vs_true", False: "estimated_vs_true_random"}
+SOME = ("order_lds", "cost_table", "memorization", "replicates")  # lines, a table, images, bars
 DRAW = """
 import sys
-from trainorder.figures import draw_all
+from trainorder.figures import FIGURES, draw_all
+for name in FIGURES.keys() - sys.argv[3:]:
+    del FIGURES[name]
 draw_all(sys.argv[1], sys.argv[2])
 print(",".join(name for name in ("torch", "transformers", "datasets") if name in sys.modules))
 """
@@ -66,6 +69,12 @@ def results(folder):
     return Results.read(folder)
 
 
+@pytest.fixture(scope="module")
+def figures(results):
+    """Return the figures by name. Tests must not change them."""
+    return {name: draw(results) for name, draw in FIGURES.items()}
+
+
 def test_an_unknown_estimator_raises_one_line(results):
     with pytest.raises(UserError, match=r"unknown estimator `magic`; this study has .*@"):
         results.score("magic")
@@ -76,15 +85,19 @@ def digests(folder):
 
 
 @pytest.mark.slow
-def test_figures_are_drawn_without_torch_and_the_same_by_two_processes(folder, tmp_path):
+def test_figures_are_drawn_without_torch_and_the_same_by_two_processes(
+    folder, tmp_path, monkeypatch
+):
+    """Compare some figures; `test_bundled_figures.py` compares all figures of a study."""
     drawn = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", "-c", DRAW, folder, tmp_path / "alone"],
+        [sys.executable, "-W", "error::UserWarning", "-c", DRAW, folder, tmp_path / "alone", *SOME],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert drawn.returncode == 0, drawn.stderr
     assert drawn.stdout.strip() == "", f"figures imported {drawn.stdout.strip()}"
+    monkeypatch.setattr("trainorder.figures.FIGURES", {name: FIGURES[name] for name in SOME})
     paths = draw_all(folder, tmp_path / "at once", processes=2)
-    assert [p.name for p in paths] == [f"{n}.{k}" for n in FIGURES for k in ("pdf", "png")]
+    assert [p.name for p in paths] == [f"{n}.{k}" for n in SOME for k in ("pdf", "png")]
     assert digests(tmp_path / "alone") == digests(tmp_path / "at once"), (
         "a time or a random id in a file, or a process draws in another style"
     )
@@ -101,8 +114,8 @@ def plotted(figure):
 
 
 @pytest.mark.parametrize("structured", [True, False])
-def test_estimated_against_true_shows_the_files_values(results, structured):
-    points = plotted(estimated_vs_true.draw(results, structured))
+def test_estimated_against_true_shows_the_files_values(results, figures, structured):
+    points = plotted(figures[ESTIMATED_VS_TRUE[structured]])
     assert ("taylor1@barycentre/structured" in points) == structured
     for split in ("random", "calibration"):
         expected = [
@@ -114,12 +127,12 @@ def test_estimated_against_true_shows_the_files_values(results, structured):
         assert np.array_equal(actual, expected), "other values than in the files are drawn"
 
 
-def test_the_overview_shows_the_published_the_recommended_and_an_exact_estimator(results):
+def test_the_overview_shows_the_published_the_recommended_and_an_exact_estimator(results, figures):
     panels = overview.panels(results)
     selected = results.validation["selected_estimator"]
     assert [panel.estimator for panel in panels][:2] == ["fut@reference", selected]
     assert panels[2].estimator.startswith("taylor")
-    figure = overview.draw(results)
+    figure = figures["overview"]
     for axes, panel in zip(figure.axes, panels, strict=True):
         points = [p for p in results.points(panel.estimator) if p.split == "random"]
         low, high = axes.get_ylim()
@@ -150,8 +163,8 @@ def test_the_overview_counts_estimates_beyond_its_axes(results):
     assert f"{outside} of 12 off scale" in texts(figure)
 
 
-def test_every_order_is_drawn_or_flagged_at_the_edge(results):
-    figure = estimated_vs_true.draw(results, structured=True)
+def test_every_order_is_drawn_or_flagged_at_the_edge(results, figures):
+    figure = figures["estimated_vs_true"]
     for axes, name in zip(figure.axes, results.estimators, strict=True):
         marks = [a for a in axes.collections if not str(a.get_gid()).endswith("beyond range")]
         drawn = sum(len(a.get_offsets()) for a in marks if a.get_offsets().size > 2)
@@ -169,7 +182,7 @@ def test_error_along_window_is_the_median_of_the_files_values(results):
     assert errors == [np.median([track[step] for track in tracks]) for step in steps]
 
 
-def test_errors_against_distance_show_the_files_values(results):
+def test_errors_against_distance_show_the_files_values(results, figures):
     for name, error_of in (
         ("error_vs_distance", lambda p: abs(p.estimated - p.true)),
         (
@@ -177,7 +190,7 @@ def test_errors_against_distance_show_the_files_values(results):
             lambda p: results.trajectories["taylor1@reference"][p.order][synthetic.STEPS],
         ),
     ):
-        actual = plotted(FIGURES[name](results))["taylor1@reference/random"]
+        actual = plotted(figures[name])["taylor1@reference/random"]
         expected = [
             (results.orders[point.order]["kendall"], error_of(point))
             for point in results.points("taylor1@reference")
@@ -186,12 +199,12 @@ def test_errors_against_distance_show_the_files_values(results):
         assert np.allclose(actual, expected, rtol=1e-12), f"{name} draws other values"
 
 
-def test_true_spread_shows_every_order_but_the_reference(results):
+def test_true_spread_shows_every_order_but_the_reference(results, figures):
     kinds = order_kinds(results)
     assert sorted(name for names in kinds.values() for name in names) == sorted(
         name for name in results.orders if name != "reference"
     )
-    actual = plotted(FIGURES["true_spread"](results))["block-shuffled"]
+    actual = plotted(figures["true_spread"])["block-shuffled"]
     base = results.truth["reference"][results.metrics[-1]]
     expected = [results.truth[n][results.metrics[-1]] - base for n in kinds["block-shuffled"]]
     assert np.allclose(actual[:, 0], expected)
@@ -211,28 +224,28 @@ def texts(figure):
     return [text.get_text() for text in figure.findobj(Text)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_warning_verdict_is_shown_wherever_its_estimator_is_named(results, name):
+def test_a_warning_verdict_is_shown_wherever_its_estimator_is_named(results, figures, name):
+    shown = texts(figures[name])
     for estimator in results.estimators:
         verdict = results.score(estimator)["verdict"]
         if verdict not in ("not trusted", "not calibrated") or name == "cost_table":
             continue  # the table has a column of them
-        for text in texts(FIGURES[name](results)):
+        for text in shown:
             named = re.search(rf"(^|\s){re.escape(estimator)}(\s|$)", text)
             assert not named or verdict in text, f"{estimator} is named without a warning"
 
 
-def test_trusted_estimators_carry_no_warning(results):
+def test_trusted_estimators_carry_no_warning(results, figures):
     assert results.score("taylor1@barycentre")["verdict"] == "trusted"
-    named = [t for t in texts(FIGURES["order_lds"](results)) if "taylor1@barycentre" in t]
+    named = [t for t in texts(figures["order_lds"]) if "taylor1@barycentre" in t]
     assert named
     assert not [text for text in named if "not" in text]
 
 
 @pytest.mark.parametrize("structured", [True, False])
-def test_estimates_beyond_the_calibrated_range_are_ringed(results, structured):
-    figure = estimated_vs_true.draw(results, structured)
+def test_estimates_beyond_the_calibrated_range_are_ringed(results, figures, structured):
+    figure = figures[ESTIMATED_VS_TRUE[structured]]
     for estimator in results.estimators:
         points = {point.order: point for point in results.points(estimator)}
         shown = ("calibration", "random", *(["structured"] if structured else []))
@@ -248,25 +261,25 @@ def test_estimates_beyond_the_calibrated_range_are_ringed(results, structured):
     assert "beyond the calibrated range" in texts(figure)
 
 
-def test_baselines_without_parameters_are_in_no_figure_of_parameters(results):
+def test_baselines_without_parameters_are_in_no_figure_of_parameters(results, figures):
     for name in ("error_along_window", "parameter_error_vs_distance"):
-        actual = " ".join(texts(FIGURES[name](results)))
+        actual = " ".join(texts(figures[name]))
         assert "ridge" not in actual
         assert "proxy" not in actual
         assert "recency-tail8@barycentre" in actual
-    assert "ridge\nnot trusted" in texts(FIGURES["error_vs_distance"](results))
+    assert "ridge\nnot trusted" in texts(figures["error_vs_distance"])
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_study_with_only_a_fitted_baseline_is_drawn(results, name, tmp_path):
+def test_a_study_with_only_a_fitted_baseline_is_drawn(results, name):
     score = {"ridge": results.score("ridge")}
     only = {"estimators": score, "best_estimator": "ridge", "selected_estimator": "ridge"}
     bare = replace(results, validation={**results.validation, **only}, trajectories={})
-    assert style.save(FIGURES[name](bare), tmp_path, name)
+    FIGURES[name](bare).draw_without_rendering()
 
 
-def test_each_estimator_is_drawn_at_its_total_compute(results):
-    figure = FIGURES["accuracy_vs_compute"](results)
+def test_each_estimator_is_drawn_at_its_total_compute(results, figures):
+    figure = figures["accuracy_vs_compute"]
     [axes] = figure.axes
     actual = {line.get_gid(): line.get_xydata()[0] for line in axes.lines if line.get_gid()}
     assert set(actual) == set(results.estimators)
@@ -325,8 +338,8 @@ def test_numbers_of_a_column_do_not_overlap_and_move_only_if_necessary(preferred
     assert max(places) <= 1.9 + 1e-9, "written beyond the axes"
 
 
-def test_stores_are_drawn_at_their_bytes_with_the_published_one_marked(results):
-    figure = FIGURES["stores"](results)
+def test_stores_are_drawn_at_their_bytes_with_the_published_one_marked(results, figures):
+    figure = figures["stores"]
     for field, axes in zip(stores.PANELS, figure.axes, strict=True):
         actual = {line.get_gid(): line.get_xydata() for line in axes.lines}
         for name, records in stores.curves(results.stores["stores"]).items():
@@ -399,9 +412,9 @@ def test_an_invalid_stores_file_raises_one_line(folder, tmp_path, text):
         Results.read(tmp_path)
 
 
-def test_figures_name_their_study(results):
-    for name, draw in FIGURES.items():
-        label = draw(results).get_supxlabel()
+def test_figures_name_their_study(results, figures):
+    for name, figure in figures.items():
+        label = figure.get_supxlabel()
         verdict = f"verdict {results.validation['verdict']}"
         for part in ("synthetic", verdict, "346 k parameters", "T = 32", "init 0", "12 random"):
             assert part in label, f"{name} does not say {part}"
@@ -418,8 +431,8 @@ def test_a_missing_or_invalid_result_file_raises_one_line(folder, tmp_path):
         draw_all(tmp_path, Path(tmp_path) / "figures")
 
 
-def test_searched_orders_are_drawn_at_their_true_objective(results):
-    [axes] = FIGURES["curriculum"](results).axes
+def test_searched_orders_are_drawn_at_their_true_objective(results, figures):
+    [axes] = figures["curriculum"].axes
     actual = {
         str(mark.get_gid()): mark.get_offsets()[0][0]
         for mark in axes.collections
@@ -434,8 +447,8 @@ def test_searched_orders_are_drawn_at_their_true_objective(results):
         assert actual[f"estimated {order['name']}"] == estimate
 
 
-def test_estimated_and_true_maps_have_one_colour_scale(results):
-    figure = FIGURES["memorization"](results)
+def test_estimated_and_true_maps_have_one_colour_scale(results, figures):
+    figure = figures["memorization"]
     images = {image.get_gid(): image for axes in figure.axes for image in axes.images}
     rows = np.argsort(results.memorization["unit_domains"], kind="stable")
     for name, values in results.maps.items():
@@ -446,8 +459,8 @@ def test_estimated_and_true_maps_have_one_colour_scale(results):
         assert len(ends) == 1, f"maps of {quantity} have colours of their own"
 
 
-def test_forgetting_curves_are_drawn_at_their_ages(results):
-    figure = FIGURES["forgetting"](results)
+def test_forgetting_curves_are_drawn_at_their_ages(results, figures):
+    figure = figures["forgetting"]
     curves = results.memorization["forgetting"]
     lines = {line.get_gid(): line for axes in figure.axes for line in axes.lines if line.get_gid()}
     for name, curve in curves.items():

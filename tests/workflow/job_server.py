@@ -1,11 +1,12 @@
-"""Starts the jobs of a test's study in forks of one process that has imported torch already.
+"""Starts Snakemake and the jobs of a test's study in forks of one process with all imports done.
 
-The imports take 2 to 5 seconds of a processor, and a smoke study has 60 jobs. Snakemake starts a
-job as `PYTHON SCRIPT`. Here PYTHON is a small program that passes its arguments, environment and
-open files to the server and waits for the fork. If the program ends, so does the fork. The rule
-`corpus` starts as usual: libraries of hubs read the environment when they are imported.
-`test_snakemake_killed_and_resumed_on_one_core_gives_the_bytes_of_two` starts the jobs before its
-kill as users do and compares every file with a study of forks.
+The imports take 2 to 5 seconds of a processor, a smoke study has 60 jobs, and the tests start
+Snakemake 150 times. Snakemake starts a job as `PYTHON SCRIPT`. Here PYTHON is a small program that
+passes its arguments, environment and open files to the server and waits for the fork. If the
+program ends, so do the fork and its child processes. The rule `corpus` starts as usual: libraries
+of hubs read the environment when they are imported.
+`test_snakemake_killed_and_resumed_on_one_core_gives_the_bytes_of_two` starts Snakemake and the
+jobs before its kill as users do and compares every file with a study of forks.
 """
 
 import atexit
@@ -27,7 +28,7 @@ from pathlib import Path
 
 IMPORTED = (  # by jobs, beside the library, which a test may have changed
     "h5py", "matplotlib.backends.backend_pdf", "pydantic", "scipy.optimize", "scipy.stats",
-    "sklearn.linear_model", "torch", "torch.func",
+    "sklearn.linear_model", "snakemake.cli", "torch", "torch.func",
     "transformers.models.llama.modeling_llama",
 )  # fmt: skip
 PYTHON = """#!{python} -SE
@@ -45,18 +46,23 @@ if code < 0:
     os.kill(os.getpid(), -code)
 sys.exit(code)
 """
-SNAKEMAKE = (  # with another Python for its scripts
-    "import sys; sys.executable = sys.argv.pop(1); from snakemake.cli import main; main()"
-)
+SNAKEMAKE = """# Snakemake, with another Python for its scripts
+import sys
+from snakemake.cli import main
+sys.executable = {program!r}
+main()
+"""
 
 
 @functools.cache
-def python():
-    """Start the server of this process and return the program that its jobs are started with."""
+def programs():
+    """Start the server of this process; return the program PYTHON, and Snakemake's script."""
     folder = tempfile.TemporaryDirectory(prefix="jobs-")
     address, program = f"{folder.name}/socket", Path(folder.name, "python")
     program.write_text(PYTHON.format(python=sys.executable, address=address))
     program.chmod(0o755)
+    snakemake = Path(folder.name, "run_snakemake.py")
+    snakemake.write_text(SNAKEMAKE.format(program=str(program)))
     environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
     server = subprocess.Popen(
         [sys.executable, __file__, address],
@@ -68,7 +74,7 @@ def python():
     atexit.register(folder.cleanup)
     atexit.register(server.kill)
     assert server.stdout.readline() == b"ready\n", "the server of the jobs did not start"
-    return str(program)
+    return str(program), str(snakemake)
 
 
 def serve(address):
@@ -102,6 +108,7 @@ def start(selector, client, _):
     if not child:
         selector.close()
         run(files, *json.loads(request))
+    os.setpgid(child, 0)
     for file in files:
         os.close(file)
     ended = os.pidfd_open(child)
@@ -110,14 +117,14 @@ def start(selector, client, _):
 
 
 def end(selector, client, child, ended):
-    """Tell the client how its job ended; if it is the client that has ended, kill the job."""
+    """Tell the client how its fork ended; if it is the client that has ended, kill the fork."""
     for source in (client, ended):
         selector.unregister(source)
     finished, status = os.waitpid(child, os.WNOHANG)
     if finished:
         client.sendall(os.waitstatus_to_exitcode(status).to_bytes(4, "big", signed=True))
     else:
-        os.kill(child, signal.SIGKILL)
+        os.killpg(child, signal.SIGKILL)
         os.waitpid(child, 0)
     client.close()
     os.close(ended)

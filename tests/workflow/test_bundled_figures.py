@@ -27,7 +27,7 @@ def test_a_fresh_clone_and_the_archive_redraw_every_figure(study, tmp_path, monk
     path = os.pathsep.join([str(blocked), environment["PYTHONPATH"]])
     monkeypatch.setattr(fresh, "environment", lambda: {**environment, "PYTHONPATH": path})
     config = str(folder.relative_to(fresh.root) / "config.yaml")
-    status, output = fresh.snakemake("figures", "--cores", "1", "--configfile", config, forks=False)
+    status, output = fresh.snakemake("figures", "--cores", "1", "--configfile", config, forks=None)
     assert status == 0, output
     assert "1 of 1 steps (100%) done" in output, f"more jobs than the figures ran: {output}"
     drawn = sorted((study.results / "figures").iterdir())

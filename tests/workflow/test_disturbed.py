@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import signal
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 import pytest
@@ -136,7 +136,8 @@ def test_a_full_disk_at_any_write_raises_one_line_and_a_rerun_completes(
     record = record_of(finished, mounted, job)
     whole = [finished.root / path for path in outputs(record) if (finished.root / path).exists()]
     pages = sum(-(-path.stat().st_size // 4096) for path in whole)
-    for free in count(0, max(3, pages // 3)):
+    rooms = (max(3, pages // 3) * 2**n for n in count())  # trainer states need more than outputs
+    for free in chain([0], rooms):
         room(free)
         ended = driver.run_job(tree, job, record)
         if ended.code == 0:

@@ -18,7 +18,6 @@ from pathlib import Path
 import pytest
 
 import job_server
-from job_server import SNAKEMAKE
 from trainorder.storage.sealed_hdf5 import creating, opened
 
 ROOT = Path(__file__).parents[2]
@@ -47,31 +46,34 @@ class Tree:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         return {**os.environ, "PYTHONPATH": str(self.root / "lib"), "PATH": path}
 
-    def snakemake(self, *arguments, timeout=600, **how):
+    def snakemake(self, *arguments, timeout=600, forks="all", **how):
         """Run Snakemake to its end; return its exit status and its output."""
-        with self.started(*arguments, **how) as process:
+        with self.started(*arguments, forks=forks, **how) as process:
             try:
                 output, _ = process.communicate(timeout=timeout)
             finally:
                 stop(process)
         return process.returncode, output
 
-    def started(self, *arguments, output=subprocess.PIPE, before=(), forks=True):
+    def started(self, *arguments, output=subprocess.PIPE, before=(), forks="jobs"):
         """Start Snakemake in a new process group.
 
         Args:
             arguments: those of Snakemake.
             output: a file or a pipe.
             before: a command prefix, such as `setpriv` with its options; it prevents forks.
-            forks: whether jobs are forks of one process, which starts them faster (`job_server`);
-                their process has other privileges than Snakemake, and torch in memory.
+            forks: "jobs", "all" or None: what is a fork of one process, which starts it faster
+                (`job_server`). That process has other privileges and torch in memory, and signals
+                to Snakemake do not reach its fork.
 
         """
-        snakemake = (
-            ("-c", SNAKEMAKE, job_server.python()) if forks and not before else ("-m", "snakemake")
-        )
+        python, snakemake = job_server.programs() if forks and not before else (None, None)
+        if python is None:
+            command = [*before, sys.executable, "-m", "snakemake"]
+        else:
+            command = [python if forks == "all" else sys.executable, snakemake]
         return subprocess.Popen(
-            [*before, sys.executable, *snakemake, *arguments],
+            [*command, *arguments],
             cwd=self.root,
             env=self.environment(),
             stdout=output,

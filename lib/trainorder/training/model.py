@@ -140,8 +140,8 @@ def _decoder(config: ModelConfig, vocabulary: int, length: int) -> torch.nn.Modu
     # Imported here because it takes seconds and jobs without a model do not need it.
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    return LlamaForCausalLM(
-        LlamaConfig(  # type: ignore[call-arg]  # takes any attribute
+    decoder: torch.nn.Module = LlamaForCausalLM(
+        LlamaConfig(
             vocab_size=vocabulary,
             hidden_size=config.hidden_size,
             intermediate_size=config.intermediate_size,
@@ -157,6 +157,7 @@ def _decoder(config: ModelConfig, vocabulary: int, length: int) -> torch.nn.Modu
             pad_token_id=None,
         )
     )
+    return decoder
 
 
 def _check_fits(module: torch.nn.Module, source: str, vocabulary: int, length: int) -> None:

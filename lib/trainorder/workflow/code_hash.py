@@ -107,14 +107,17 @@ def _imported(nodes: list[ast.AST]) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _module_files(name: str) -> list[Path]:
+def _module_files(name: str) -> tuple[Path, ...]:
     """Return the files of a module of the package and of the packages that contain it."""
+    return _files(PACKAGE, name) if name.split(".")[0] == PACKAGE.name else ()
+
+
+@cache
+def _files(package: Path, name: str) -> tuple[Path, ...]:
     parts = name.split(".")
-    if parts[0] != PACKAGE.name:
-        return []
-    heads = [PACKAGE.joinpath(*parts[1:i]) for i in range(1, len(parts) + 1)]
+    heads = [package.joinpath(*parts[1:i]) for i in range(1, len(parts) + 1)]
     files = [file for head in heads for file in (head / "__init__.py", head.with_suffix(".py"))]
-    return [path for path in files if path.is_file()]
+    return tuple(path for path in files if path.is_file())
 
 
 def _data_files(path: Path, nodes: list[ast.AST]) -> set[Path]:
