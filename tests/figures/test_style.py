@@ -25,7 +25,7 @@ def drawn():
 def test_a_full_disk_raises_one_line_and_leaves_no_part_of_a_figure(tmp_path, longest):
     paths = style.save(drawn(), tmp_path, "whole")
     size = min(path.stat().st_size for path in paths)
-    for room in range(0, size, max(1, size // 40)):
+    for room in range(0, size, max(1, size // 10)):
         longest(room)
         with pytest.raises(UserError, match="cannot be written: File too large"):
             style.save(drawn(), tmp_path / "full", "figure")

@@ -7,7 +7,7 @@ here run whole jobs.
 import json
 import re
 
-import huggingface_hub
+import huggingface_hub.constants
 import pytest
 import yaml
 
