@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(ENV)/bin:$(PATH)
 
 help:
 	@echo "make env           install everything into $(ENV); the other targets do this first"
-	@echo "make study         run the study into results/ and build report.html"
+	@echo "make study         run the study and its report into results/"
 	@echo "make check         linters, types and unit tests, no study (3 minutes)"
 	@echo "make test          all tests, including a smoke study (20 minutes on 2 cores)"
 	@echo "make lint          linters and types only"

@@ -16,6 +16,7 @@ from trainorder.curriculum.objective import Objective
 from trainorder.curriculum.search import proposals
 from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.curvature.reduced_model import ReducedModel
+from trainorder.data.domains import check_search
 from trainorder.data.tokenizer import load as load_tokenizer
 from trainorder.estimators.open_estimator import opened_estimator
 from trainorder.evaluation.ladder import selected_config
@@ -31,6 +32,7 @@ from trainorder.workflow.job import Job, run
 def main(job: Job) -> None:
     context, config = Context(job), CurriculumConfig(**job.params["curriculum"])
     problem, window, key = context.problem, context.window, context.key
+    check_search(config, problem.corpus.domains)
     objective, readouts = Objective(config.weights), window.readouts(config.readouts)
     orders = OrderBook.load(job.input["orders"])
     constraints = Constraints(

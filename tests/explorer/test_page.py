@@ -69,6 +69,14 @@ def test_hostile_names_stay_data(results, name):
     assert record["model"]["goals"] == [name]
 
 
+def test_the_page_says_how_many_intervals_miss_the_truth(results):
+    model = SimpleNamespace(goals=["heldout"], at_end=lambda: {"losses": np.zeros(1)})
+    coverage = results.validation["provenance"]["config"]["validation"]["coverage"]
+    text = page(model, results, ["a"] * 32, {})
+    assert f"{100 * coverage:g} % interval" in text
+    assert f"about {100 - 100 * coverage:g} of 100 intervals miss" in text
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_embedded_json_has_no_markup(name):
     text = embedded_json({name: name})

@@ -126,6 +126,21 @@ def test_a_domain_that_the_files_lack_raises_one_line_with_the_domains_of_the_fi
     assert_one_line(by_hand(tree, "corpus", job), "corpus.domains: hill", "choose from sea")
 
 
+NAMED = {  # a part of the search, and the name in it that the corpus lacks
+    "quotas": ([{"domain": "opera", "first": 0, "last": 1, "least": 1}], "domain `opera`"),
+    "objective": ([{"metric": "heldout/opera", "weight": 1.0}], "metric `heldout/opera`"),
+}
+
+
+@pytest.mark.parametrize("part", NAMED)
+def test_a_search_for_a_domain_that_the_text_lacks_raises_one_line(workbench, part):
+    value, unknown = NAMED[part]
+    tree, record = workbench
+    ended = by_hand(tree, "propose", record("propose", **{f"curriculum__{part}": value}))
+    assert_one_line(ended, f"curriculum.{part}: no {unknown}; this study has ")
+    assert not published(tree)
+
+
 @pytest.mark.parametrize("rate", [1.0e20, 1.0e30])
 @pytest.mark.parametrize("job", ["warm", "reference", "barycentre", "truth-0"])
 def test_training_that_diverges_raises_one_line_with_the_training_and_the_step(

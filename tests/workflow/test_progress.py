@@ -171,10 +171,10 @@ def test_a_finished_study_ends_with_its_summary(study):
     assert process.returncode == 0, process.stderr
     assert "Nothing to be done" in process.stderr
     assert "Building DAG" not in process.stderr, "Snakemake's own output is shown"
-    assert (study.root / "report.html").exists()
+    assert (study.results / "report.html").exists()
     shown = dict(line.split(maxsplit=1) for line in process.stdout.strip().splitlines())
     assert shown["study"] == "smoke"
-    assert shown["report"] == "report.html"
+    assert shown["report"] == "results/smoke/report.html"
     assert shown["explorer"] == "results/smoke/explorer.html"
 
 

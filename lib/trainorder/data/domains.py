@@ -37,7 +37,8 @@ def domains_of(config: CorpusConfig) -> tuple[list[str], bool]:
 def check_domains(config: Mapping[str, Any]) -> None:
     """Check the domains and metrics that a configuration names.
 
-    Names are not checked if the domains are only known after reading the text.
+    Names are not checked if the domains are only known after reading the text. The search then
+    checks its own.
 
     Raises:
         UserError: the first unknown name, with its key.
@@ -52,7 +53,16 @@ def check_domains(config: Mapping[str, Any]) -> None:
     domains, assumed = domains_of(corpus)
     if assumed or not config["curriculum"]:
         return
-    curriculum = CurriculumConfig(**config["curriculum"])
+    check_search(CurriculumConfig(**config["curriculum"]), domains)
+
+
+def check_search(curriculum: CurriculumConfig, domains: Sequence[str]) -> None:
+    """Check that a corpus of `domains` has the metrics and the domains that the search names.
+
+    Raises:
+        UserError: the first unknown name, with its key.
+
+    """
     known = metric_names(domains)
     _check_named("curriculum.objective", list(curriculum.weights), known, "metric")
     quotas = [quota.domain for quota in curriculum.quotas]

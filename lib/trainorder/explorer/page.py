@@ -86,6 +86,7 @@ def page(
             "reason": _text(score["verdict_reason"]),
             "advice": _text(score["advice"]),
             "coverage": f"{100 * coverage:g}",
+            "missed": f"{100 * (1 - coverage):g}",
             "label": _text(results.label()),
             "record": embedded_json(record),
             "reduced_js": (_FOLDER / "reduced.js").read_text(encoding="utf-8"),

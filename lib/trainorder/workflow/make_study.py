@@ -1,7 +1,8 @@
 """Runs a study with short output: `python -m trainorder.workflow.make_study [SNAKEMAKE ARGUMENTS]`.
 
-It runs Snakemake with one line per finished job, then writes `report.html`, then prints the
-summary. `make study` runs it. Plain `snakemake` runs the same study with Snakemake's own output.
+It runs Snakemake with one line per finished job, then writes `report.html` beside the results, then
+prints the summary. `make study` runs it. Plain `snakemake` runs the same study with Snakemake's own
+output.
 """
 
 import os
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-REPORT = Path("report.html")
+REPORT = "report.html"  # in the folder of the results
 _NOTE = "TRAINORDER_RESULTS_NOTE"  # names the file in which the Snakefile notes the results' folder
 _DRYRUN = {"-n", "--dry-run", "--dryrun"}
 
@@ -48,7 +49,7 @@ def run_study(arguments: Sequence[str], snakemake: Sequence[str]) -> int:
         results = Path(note.read_text(encoding="utf-8"))
     if not (results / "validation.json").exists():  # only a part of the study was requested
         return 0
-    status = _status([*command, "--report", str(REPORT), *arguments], dict(os.environ))
+    status = _status([*command, "--report", str(results / REPORT), *arguments], dict(os.environ))
     if status == 0:
         _print_summary(results)
     return status
@@ -59,7 +60,7 @@ def _print_summary(results: Path) -> None:
     from trainorder.workflow.summary import print_summary, summary
 
     print(flush=True)
-    print_summary(summary(Results.read(results), results, REPORT))
+    print_summary(summary(Results.read(results), results, results / REPORT))
 
 
 def _status(command: Sequence[str], environment: dict[str, str]) -> int:
