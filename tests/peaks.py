@@ -68,7 +68,6 @@ from trainorder.training.optimizer import MOMENTS, AdamW, State
 from trainorder.training.problem import LanguageProblem
 
 LAYERS = (1, 3)  # of the two models
-SHAPE = {"hidden_size": 384, "intermediate_size": 1024, "heads": 6}
 WINDOW, PER_STEP = 3, 2
 UNITS = WINDOW * PER_STEP  # a whole anchor of the table in memory would exceed the bound
 SEQUENCES, LENGTH, VOCABULARY = 3, 3, 64  # few tokens: activations are small
@@ -90,14 +89,14 @@ CHECKPOINTS = (0, 2, WINDOW)
 
 
 def problem(layers):
-    """Return a model with 1.8 million parameters per layer, on random tokens."""
+    """Return a model with 3.3 million parameters per layer, on random tokens."""
     rng = np.random.default_rng(0)
     warmup, units, heldout = (
         rng.integers(0, VOCABULARY, (*shape, LENGTH)).astype(np.int32)
         for shape in ((1,), (UNITS, SEQUENCES), (1, 1))
     )
     corpus = Corpus(["a"], VOCABULARY, warmup, units, ["a"] * UNITS, heldout)
-    config = ModelConfig(layers=layers, **SHAPE)
+    config = ModelConfig(hidden_size=512, intermediate_size=1408, layers=layers, heads=8)
     model = LanguageModel(config, VOCABULARY, LENGTH, 0, torch.float32)
     return LanguageProblem(model, corpus, Meter())
 
@@ -328,7 +327,7 @@ def main(folder):
 
 def problem_size(layers):
     """Return the number of parameters; the device `meta` allocates no memory."""
-    config = ModelConfig(layers=layers, **SHAPE)
+    config = ModelConfig(hidden_size=512, intermediate_size=1408, layers=layers, heads=8)
     with torch.device("meta"):
         return LanguageModel(config, VOCABULARY, LENGTH, 0, torch.float32).size
 

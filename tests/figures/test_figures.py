@@ -353,8 +353,8 @@ def test_stores_are_drawn_at_their_bytes_with_the_published_one_marked(results, 
         assert tuple(published) == (record["bytes"], record[field])
 
 
-def test_the_ladder_shows_every_size_that_was_tried_and_shades_the_selected_one(results):
-    rank, error = FIGURES["cost_accuracy_ladder"](results).axes
+def test_the_ladder_shows_every_size_that_was_tried_and_shades_the_selected_one(results, figures):
+    rank, error = figures["cost_accuracy_ladder"].axes
     levels = results.ladder["levels"]
     costs = [level["per_order_retrainings"] for level in levels]
     [selected] = [c["per_order_retrainings"] for c in levels if c["size"] == 8]
