@@ -1,4 +1,4 @@
-# With an existing run, its checkpoints are read and nothing is trained.
+# With an existing run, its checkpoints are read. Only states between them are trained.
 WARM, REFERENCE = (
     ("existing_run_start.py", "existing_run_path.py")
     if config["run"]
@@ -95,7 +95,7 @@ rule reference:
         code=settings.code(REFERENCE),
     message:
         (
-            "Reading the reference path from the checkpoints of the run"
+            "Following the run from checkpoint to checkpoint"
             if config["run"]
             else "Training in the reference order"
         )

@@ -1,12 +1,11 @@
-"""Reads the reference path from the checkpoints of an existing run, without any training."""
+"""Writes the reference path of an existing run: its checkpoints, and retrained states between."""
 
 from trainorder.config.sections import RunConfig
 from trainorder.expansion.anchors import even_anchors
 from trainorder.expansion.path import write_path
 from trainorder.orders.order_book import OrderBook
 from trainorder.training.existing_run.checkpoint_files import window_checkpoints
-from trainorder.training.existing_run.states import RunStates
-from trainorder.training.existing_run.verification import check_run
+from trainorder.training.existing_run.window_states import verification_report, window_states
 from trainorder.training.optimizer import AdamW
 from trainorder.workflow.context import Context
 from trainorder.workflow.job import Job, run
@@ -17,18 +16,19 @@ def main(job: Job) -> None:
     problem, window = context.problem, context.window
     schedule = OrderBook.load(job.input["orders"]).reference.schedule
     optimizer = AdamW(context.optimizer_config, window.horizon)
+    steps = window_checkpoints(existing.checkpoints, window)
+    states = window_states(
+        existing.checkpoints, steps, schedule, problem, optimizer, existing.tolerance
+    )
     with job.meter.time("precompute"):
-        steps = window_checkpoints(existing.checkpoints, window)
-        states = RunStates(existing.checkpoints, steps, problem.model)
-        check_run(states, schedule, problem, optimizer, existing.tolerance)
         write_path(
             job.output["path"],
             context.key,
-            states.state,
+            lambda t: next(states),
             steps=window.steps,
             anchors=even_anchors(window.steps, job.params["anchors"]),
-            exact=[step - steps[0] for step in steps],
         )
+    print(verification_report(steps, window.horizon))
 
 
 run(main, globals().get("snakemake"))

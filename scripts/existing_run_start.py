@@ -1,7 +1,7 @@
 """Reads the checkpoint of an existing run that the window starts from."""
 
 from trainorder.training.checkpoints import write_state
-from trainorder.training.existing_run.states import read_checkpoint
+from trainorder.training.existing_run.stored_state import read_checkpoint
 from trainorder.workflow.context import Context
 from trainorder.workflow.job import Job, run
 

@@ -7,7 +7,7 @@ the same baseline. `memory_gb` is 0.
 import json
 import os
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,6 @@ from trainorder.curvature.unit_curvature import (
     with_unit_curvature,
 )
 from trainorder.data.corpus import Corpus
-from trainorder.errors import UserError
 from trainorder.estimators.constant import Constant
 from trainorder.estimators.corrected import Corrected
 from trainorder.estimators.fut import FUT, FUTPlusPlus
@@ -60,8 +59,7 @@ from trainorder.training.existing_run.checkpoint_files import (
     PARAMETERS_FILE,
     checkpoint,
 )
-from trainorder.training.existing_run.states import RunStates
-from trainorder.training.existing_run.verification import check_run
+from trainorder.training.existing_run.window_states import window_states
 from trainorder.training.meter import Meter, peak_bytes
 from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import MOMENTS, AdamW, State
@@ -128,7 +126,8 @@ def write(folder, layers):
     theta = model.parameters()
 
     def state(t):
-        return State(theta + 1e-3 * t, theta * 1e-3, theta**2 * 1e-3 + 1e-9, t)
+        scale = 1e-3 * (1 + t)
+        return State(theta + scale, theta * scale, theta**2 * scale + 1e-9, t)
 
     write_state(folder / "warm.h5", "k", state(0))
     write_path(folder / "path.h5", "k", state, steps=WINDOW, anchors=np.arange(WINDOW))
@@ -175,12 +174,14 @@ def retrain(folder, layers, about, recorder=None):
 
 
 def existing(folder, layers):
-    """Verify an existing run and write its path; one state lies between two checkpoints."""
+    """Write the path of an existing run; one state is trained between two checkpoints."""
     about = problem(layers)
-    states = RunStates(folder / "run", CHECKPOINTS, about.model)
-    with suppress(UserError):  # the states do not come from training
-        check_run(states, ORDER.schedule, about, optimizer(), 1e-3)
-    write_path(folder / "existing.h5", "k", states.state, steps=WINDOW, anchors=np.arange(WINDOW))
+    any_distance = 1e9  # the checkpoints do not come from training
+    states = window_states(
+        folder / "run", CHECKPOINTS, ORDER.schedule, about, optimizer(), any_distance
+    )
+    anchors = np.arange(WINDOW)
+    write_path(folder / "existing.h5", "k", lambda t: next(states), steps=WINDOW, anchors=anchors)
 
 
 def barycentre(folder, layers):

@@ -164,9 +164,9 @@ def test_domains_and_vocabulary_are_read_from_the_tokens_file(run_keys):
     assert sizes.pools == [24, 24, 24], "labels with 3, 2 and 1 units of 64 sequences"
 
 
-def test_with_an_existing_run_only_the_truth_of_other_orders_is_trained(run_keys):
+def test_with_an_existing_run_only_missing_states_and_other_orders_are_trained(run_keys):
     run, none = by_name(config(**run_keys)), by_name(config(**{**run_keys, "run": None}))
-    for name, checked in (("warm", 0), ("reference", 2 * INTERVAL)):
+    for name, checked in (("warm", 0), ("reference", UNITS)):
         assert sum(run[name].counts.values()) == checked * 64, f"{name} is planned to train"
         steps = (n for unit, n in run[name].work.items() if unit.kind == "step")
         assert sum(steps) == checked

@@ -1,4 +1,4 @@
-"""An existing run as the reference: its exact states, and the estimates about it."""
+"""An existing run as the reference, with all checkpoints or a few: its states and estimates."""
 
 import json
 import shutil
@@ -136,7 +136,7 @@ class ByHand:
         shards = {"paths": [path], "tables": ["results/reference/table-0.h5"]}
         done(self.job("manifest", shards, {"manifest": "json"}))
         inputs = {**corpus, "warm": self.file("warm.h5"), "orders": self.file("orders.json"),
-                  "manifest": self.file("manifest.json")}  # fmt: skip
+                  "manifest": self.file("manifest.json"), "ladder": []}  # fmt: skip
         values = {}
         for method in METHODS:
             entry = {"method": method, "path": "reference"}
@@ -200,6 +200,14 @@ def every_second(ran):
     return ran(2)
 
 
+@pytest.fixture(scope="module")
+def first_alone(ran):
+    return ran(100)
+
+
+RUNS = ["every_step", "every_second", "first_alone"]
+
+
 def path_of(study):
     with h5py.File(study.file("path.h5")) as file:
         return {name: file[name][()] for name in MOMENTS}, int(file.attrs["first_step"])
@@ -244,70 +252,50 @@ def test_the_orders_are_those_of_a_study_that_trains_its_reference(every_step, t
         assert np.array_equal(order.schedule, other[name].schedule)
 
 
-@pytest.mark.parametrize("fixture", ["every_step", "every_second"])
-def test_the_truth_of_the_reference_is_exactly_the_last_checkpoint_of_the_run(fixture, request):
+def test_states_between_checkpoints_are_those_of_the_run_up_to_rounding(every_second, first_alone):
+    for stored, (study, states) in ((slice(0, None, 2), every_second), (slice(1), first_alone)):
+        path, _ = path_of(study)
+        for name in MOMENTS:
+            exact = stacked(states, name)
+            assert np.array_equal(path[name][stored], exact[stored]), "a checkpoint is not there"
+            step = np.linalg.norm(np.diff(exact, axis=0), axis=1).min()
+            error = np.linalg.norm(path[name] - exact, axis=1).max()
+            assert error < 1e-3 * step, f"{name}: a state was not reached by training"
+
+
+@pytest.mark.parametrize("fixture", RUNS)
+def test_the_truth_of_the_reference_is_that_of_the_run(fixture, request, trained):
     study, states = request.getfixturevalue(fixture)
     orders = len(OrderBook.load(study.file("orders.json")))
-    done(study.truth(shards=orders - 1))  # the first shard has the reference and one other
+    done(study.truth(shards=orders - 1, readouts=2))  # the first shard has the reference and one
     truth = read_arrays(study.file("truth.h5"), KEY, "truth")
     assert truth["order"][0] == "reference"
-    assert np.array_equal(truth["value"][0], study.losses(states[-1].parameters))
+    along = [study.losses(states[t].parameters) for t in (UNITS // 2, UNITS)]
+    assert np.allclose(truth["along"][0], along, rtol=0, atol=1e-6)
+    assert fixture == "first_alone" or np.array_equal(truth["value"][0], along[-1])
+    assert np.isfinite(truth["train_loss"]).all(), "the loss of a step is missing"
     cost = json.loads(Path(study.file("cost.json")).read_text())
     assert cost["orders"] == 1, "the reference was trained"
     sequences = sum(n.get("gradients", 0) for n in cost["counts"].values())
     assert sequences == UNITS * UNIT_SIZE, "gradients of the reference were computed"
 
 
-def test_losses_of_the_reference_are_missing_where_the_run_has_no_checkpoint(every_second):
-    study, _ = every_second
-    orders = len(OrderBook.load(study.file("orders.json")))
-    done(study.truth(shards=orders - 1))
-    losses = read_arrays(study.file("truth.h5"), KEY, "truth")["train_loss"]
-    assert np.isfinite(losses[0]).tolist() == [True, False] * (UNITS // 2)
-    assert np.isfinite(losses[1]).all(), "a loss of the order that was trained is missing"
-
-
-def test_no_truth_is_read_from_interpolated_parameters(every_second):
-    study, _ = every_second
-    orders = len(OrderBook.load(study.file("orders.json")))
-    ended = study.truth(shards=orders - 1, readouts=2)
-    assert_one_line(ended, "order reference", "at steps 7 of the existing run", "no checkpoint")
-
-
 @pytest.mark.parametrize("method", METHODS)
-def test_estimates_are_those_of_a_study_that_trains_its_reference(every_step, trained, method):
-    estimates, expected = (study.estimates[method][:, 0] for study in (every_step[0], trained))
+@pytest.mark.parametrize("fixture", RUNS)
+def test_estimates_are_those_of_a_study_that_trains_its_reference(
+    fixture, method, request, trained
+):
+    study, _ = request.getfixturevalue(fixture)
+    estimates, expected = (one.estimates[method][:, 0] for one in (study, trained))
     assert expected.std() > 1e-5, "the orders do not differ, so the comparison is empty"
     assert np.abs(estimates - expected).max() < 1e-3 * expected.std()
 
 
-def test_the_reference_order_is_estimated_exactly_only_with_a_checkpoint_at_every_step(
-    every_step, every_second
-):
-    errors = [
-        abs(study.estimates["order0"][0, 0] - study.losses(states[-1].parameters)[0])
-        for study, states in (every_step, every_second)
-    ]
-    assert errors[0] < 1e-6
-    assert errors[1] > 10 * errors[0], "docs/run.md says that the error is larger"
-
-
-def test_the_path_is_linear_between_checkpoints(every_second):
-    study, states = every_second
-    path, _ = path_of(study)
-    for name in MOMENTS:
-        exact = stacked(states, name)
-        assert np.array_equal(path[name][::2], exact[::2]), "a checkpoint is not on the path"
-        middle = (exact[:-2:2] + exact[2::2]) / 2
-        assert np.allclose(path[name][1::2], middle, rtol=1e-5, atol=1e-9)
-        assert not np.allclose(middle, exact[1::2], rtol=1e-3, atol=1e-9), (
-            "the run is linear, so the test is empty"
-        )
-
-
-def test_first_order_about_an_interpolated_path_ranks_orders(every_second, trained):
-    estimates, expected = (study.estimates["taylor1"][:, 0] for study in (every_second[0], trained))
-    assert np.corrcoef(estimates, expected)[0, 1] > 0.99
+@pytest.mark.parametrize("fixture", RUNS)
+def test_the_reference_order_is_estimated_exactly(fixture, request):
+    study, states = request.getfixturevalue(fixture)
+    true = study.losses(states[-1].parameters)[0]
+    assert abs(study.estimates["order0"][0, 0] - true) < 1e-6
 
 
 def test_a_run_of_another_order_stops_the_job_with_one_line(every_step, tmp_path):
@@ -351,43 +339,63 @@ def test_no_job_trains_warm_up_or_reference(tree):
     status, output = tree.snakemake("--dry-run", "--configfile", "mine.yaml")
     assert status == 0, output
     assert "Reading the first checkpoint of the run" in output
-    assert "Reading the reference path from the checkpoints of the run" in output
+    assert "Following the run from checkpoint to checkpoint" in output
     assert "Retraining for the truth" in output
     for message in ("Warm-up training", "Training the window in the reference order"):
         assert message not in output
     # a missing checkpoint raises before a job runs
-    shutil.rmtree(tree.root / "run/checkpoint-7")
+    shutil.rmtree(tree.root / "run/checkpoint-4")
     status, output = tree.snakemake("--dry-run", "--configfile", "mine.yaml")
     assert status == 1
     [line] = [line for line in output.splitlines() if "error" in line.lower()]
-    assert line.startswith("error: run/checkpoint-7: missing: the first checkpoints are 1 steps")
+    assert line.startswith("error: run/checkpoint-4: missing, but the window starts there")
 
 
-def test_the_study_completes_with_the_costs_that_were_planned(tree, every_step):
+def validated(tree, steps):
+    """Return costs and validation of a study of `tree`, whose run keeps only these checkpoints.
+
+    The counts of its costs must be those that were planned.
+    """
+    for folder in (tree.root / "run").iterdir():
+        if int(folder.name.removeprefix("checkpoint-")) not in steps:
+            shutil.rmtree(folder)
+    name = f"study{len(steps)}"
     sections = yaml.safe_load((tree.root / "mine.yaml").read_text())
     one_shard = dict.fromkeys(sections["shards"], 1)
-    sections |= {"curriculum": None, "memorization": None, "shards": one_shard}
+    sections |= {"curriculum": None, "memorization": None, "shards": one_shard, "study": name}
     sections["estimators"] = [
         {"method": "constant", "path": "reference"}, {"method": "nystrom", "path": "barycentre"},
+        {"method": "corrected", "path": "reference", "size": 1},
     ]  # fmt: skip
-    (tree.root / "mine.yaml").write_text(yaml.safe_dump(sections))
-    results = tree.root / "results/mine"
+    (tree.root / f"{name}.yaml").write_text(yaml.safe_dump(sections))
+    results = tree.root / "results" / name
     status, output = tree.snakemake(
-        "results/mine/validation.json", "--cores", "2", "--configfile", "mine.yaml"
+        f"results/{name}/validation.json", "--cores", "2", "--configfile", f"{name}.yaml"
     )
     assert status == 0, output
-    study, states = every_step
-    end = study.losses(states[-1].parameters)
-    validation = json.loads((results / "validation.json").read_text())
-    assert list(validation["reference"].values()) == end.tolist()
-    assert validation["estimators"]["nystrom@barycentre"]["cost"]["bytes"] > 0
-    units = json.loads((results / "store/barycentre/units.json").read_text())
-    assert 0 < units["rounding"]["table"] < 1
-    costs = json.loads((results / "costs.json").read_text())
-    assert costs["retraining_seconds"] > 0
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tree.root)
         planned = {stage.name: stage.counts for stage in stages(Sizes(sections))}
-    for name in ("warm", "reference", "truth"):
-        expected = {kind: n for kind, n in planned[name].items() if n}
-        assert costs["stages"][name]["counts"] == expected, name
+    costs = json.loads((results / "costs.json").read_text())
+    for stage in ("warm", "reference", "truth"):
+        expected = {kind: n for kind, n in planned[stage].items() if n}
+        assert costs["stages"][stage]["counts"] == expected, stage
+    units = json.loads((results / "store/barycentre/units.json").read_text())
+    assert 0 < units["rounding"]["table"] < 1
+    return costs, json.loads((results / "validation.json").read_text())
+
+
+def test_a_complete_and_a_sparse_run_give_the_same_verdict_and_numbers(tree, every_step):
+    study, states = every_step
+    end = study.losses(states[-1].parameters)
+    costs, complete = validated(tree, range(WARMUP, WARMUP + UNITS + 1))
+    assert list(complete["reference"].values()) == end.tolist()
+    assert complete["estimators"]["nystrom@barycentre"]["cost"]["bytes"] > 0
+    assert costs["retraining_seconds"] > 0
+    _, sparse = validated(tree, [WARMUP])
+    assert list(sparse["reference"].values()) == pytest.approx(end.tolist(), abs=1e-6)
+    for name, score in complete["estimators"].items():
+        other = sparse["estimators"][name]
+        assert other["verdict"] == score["verdict"], name
+        for split, error in score["relative_error"]["heldout"].items():
+            assert other["relative_error"]["heldout"][split] == pytest.approx(error, rel=1e-3), name

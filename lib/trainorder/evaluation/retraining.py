@@ -1,6 +1,5 @@
 """The true outcomes of orders, by real retraining with `torch.optim`."""
 
-import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -182,29 +181,24 @@ def _batch(
 def _read_existing(
     problem: LanguageProblem, order: Order, setup: TrainingSetup, sketch: SparseJL | None
 ) -> _Trained:
-    """Read the order that an existing run followed.
+    """Evaluate the order that an existing run followed at the states of the run.
 
-    Losses between checkpoints are NaN, because the parameters there are interpolated. Its
-    evaluation is outside the span `evaluation`, because costs are per retrained order.
+    This is outside the span `evaluation`, because costs are per retrained order.
     """
     run = setup.existing_run
     assert run is not None
-    _check_readouts(order, setup, run)
     values: list[np.ndarray] = []
     losses: list[float] = []
     sketches: list[np.ndarray] = []
     for t in range(run.steps + 1):
-        theta, is_exact = run.parameters(t), t in run.exact
+        theta = run.parameters(t)
         if sketch:
-            row = sketch(theta).numpy()
-            sketches.append(row if is_exact else np.full_like(row, np.nan))
+            sketches.append(sketch(theta).numpy())
         numbers: list[float] = []
         if t in setup.readouts:
             values.append(problem.evaluate(theta))
             numbers += values[-1].tolist()
-        if t < run.steps and not is_exact:
-            losses.append(math.nan)
-        elif t < run.steps:
+        if t < run.steps:
             with torch.no_grad():
                 losses.append(float(problem.batch_loss(theta, order.schedule[t])))
             numbers.append(losses[-1])
@@ -215,14 +209,3 @@ def _read_existing(
                 "earlier part of this one"
             )
     return _Trained(values, losses, sketches, theta)
-
-
-def _check_readouts(order: Order, setup: TrainingSetup, run: StoredPath) -> None:
-    """Check that every readout is at a state of the run itself, not at an interpolated one."""
-    if missing := [t for t in setup.readouts if t not in run.exact]:
-        steps = ", ".join(str(run.first_step + t) for t in missing)
-        raise UserError(
-            f"order {order.name}: its losses are read at steps {steps} of the existing run, which "
-            "has no checkpoint there; store these checkpoints, or move the window's end or the "
-            "readouts (curriculum.readouts) to others"
-        )

@@ -3,7 +3,7 @@
 A path also names its anchors: the steps at which there is a gradient table.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -61,8 +61,6 @@ class StoredPath:
         self.steps = len(file["parameters"]) - 1
         self.size = file["parameters"].shape[1]
         self.anchors = np.asarray(file["anchor"])
-        # States that training reached; those of an existing run between checkpoints are not.
-        self.exact = set(file["exact"][()].tolist() if "exact" in file else range(self.steps + 1))
         self._held: dict[int, State] = {}  # the last few: neighbouring steps share them
 
     def state(self, t: int, columns: slice = ALL) -> State:
@@ -118,21 +116,20 @@ def write_path(
     states: Callable[[int], State],
     steps: int,
     anchors: np.ndarray,
-    exact: Sequence[int] | None = None,
 ) -> None:
-    """Publish a path from `states(t)`, t = 0 .. `steps`, and the `anchors` of its table.
+    """Publish a path and the `anchors` of its table.
 
-    `exact` lists the t with a state that training reached; None for all t.
+    `states(t)` is called once for each t = 0 .. `steps` in this order. It may return the same
+    tensors, changed.
     """
-    first = states(0)
-    with creating(path, key, first_step=first.step) as file:
+    state = states(0)
+    with creating(path, key, first_step=state.step) as file:
         file.create_dataset("anchor", data=anchors)
-        if exact is not None:
-            file.create_dataset("exact", data=np.array(exact, np.int64))
-        shape = (steps + 1, first.parameters.numel())
-        dtype = first.parameters.numpy().dtype.str
+        shape = (steps + 1, state.parameters.numel())
+        dtype = state.parameters.numpy().dtype.str
         rows = {name: create_rows(file, name, shape, dtype) for name in MOMENTS}
         for t in range(steps + 1):
-            state = states(t)
+            if t:
+                state = states(t)
             for name in MOMENTS:
                 rows[name][t] = getattr(state, name).numpy()

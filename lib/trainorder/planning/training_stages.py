@@ -7,17 +7,17 @@ from trainorder.evaluation import perturbed_training
 from trainorder.planning.machine_speed import Operation
 from trainorder.planning.sizes import FLOAT, Sizes
 from trainorder.planning.stage import HASHES_PER_STORED_BYTE, STATE_PASSES, Stage
-from trainorder.training.existing_run.checkpoint_files import checked_spans, window_checkpoints
+from trainorder.training.existing_run.checkpoint_files import retrained_spans, window_checkpoints
 from trainorder.training.optimizer import MOMENTS
 
 
 def training_stages(s: Sizes) -> Iterator[Stage]:
     """Yield the stages `corpus`, `warm`, `orders`, `predictability` and `reference`."""
     batch, length = s.window.sequences_per_step, s.corpus.sequence_length
-    # An existing run is read. Only some of its steps are trained again, as a check.
+    # Of an existing run, only the steps without a checkpoint and a few as a check are retrained.
     run = RunConfig(**s.config["run"]) if s.config["run"] else None
     warmup = 0 if run else s.window.warmup_steps
-    steps = _checked_steps(run, s.window) if run else s.T
+    steps = _retrained_steps(run, s.window) if run else s.T
     sequences = warmup * batch + s.U * s.S + s.D * s.H
     files = ("corpus.h5", "corpus.json", "tokenizer/*")
     yield Stage("corpus", files=files, bytes=FLOAT * sequences * length)
@@ -65,7 +65,7 @@ def training_stages(s: Sizes) -> Iterator[Stage]:
     )
 
 
-def _checked_steps(run: RunConfig, window: WindowConfig) -> int:
-    """Return the steps of an existing run that are trained again as a check."""
-    kept = window_checkpoints(run.checkpoints, window)
-    return sum(end - start for start, end in checked_spans(kept, window.steps))
+def _retrained_steps(run: RunConfig, window: WindowConfig) -> int:
+    """Return the number of steps of an existing run that are trained again."""
+    steps = window_checkpoints(run.checkpoints, window)
+    return sum(last - first for first, last in retrained_spans(steps, window.horizon))

@@ -37,8 +37,6 @@ from trainorder.orders.user_files import read_orders, read_reference
 from trainorder.storage.formats import sha256_file
 from trainorder.storage.provenance import digest
 from trainorder.training.existing_run.checkpoint_files import (
-    check_path_is_exact,
-    check_readouts,
     checkpoint_files,
     window_checkpoints,
 )
@@ -539,10 +537,6 @@ def _run_files(config: Mapping[str, Any]) -> list[str]:
         return []
     read_reference(run["order"], window)
     steps = window_checkpoints(run["checkpoints"], window)
-    estimators = [EstimatorConfig(**entry) for entry in config["estimators"]]
-    check_path_is_exact(run["checkpoints"], steps, estimators)
-    readouts = readout_count(config["curriculum"])
-    check_readouts(run["checkpoints"], steps, window, readouts)
     return checkpoint_files(run["checkpoints"], steps)
 
 

@@ -5,14 +5,13 @@ import re
 
 import pytest
 
-from trainorder.config.sections import EstimatorConfig, WindowConfig
+from trainorder.config.sections import WindowConfig
 from trainorder.errors import UserError
 from trainorder.training.existing_run.checkpoint_files import (
     MOMENTS_FILE,
     PARAMETERS_FILE,
-    check_path_is_exact,
-    check_readouts,
     checkpoint_files,
+    retrained_spans,
     window_checkpoints,
 )
 
@@ -35,10 +34,12 @@ def run_of(folder, *steps, files=(PARAMETERS_FILE, MOMENTS_FILE)):
     [
         (range(9, 21), range(10, 19)),
         (range(0, 30, 2), range(10, 19, 2)),
-        ((10, 15, 18), (10, 15, 18)),  # a trainer also stores its last state
+        ((10, 11, 15, 18), (10, 11, 15, 18)),
+        ((5, 10, 15, 20), (10, 15)),
+        ((10,), (10,)),
         ((10, 18, 1000), (10, 18)),
     ],
-    ids=["every step", "every second", "the run ends there", "start and end alone"],
+    ids=["every step", "every second", "irregular", "not at the end", "first alone", "both ends"],
 )
 def test_the_checkpoints_in_the_window_are_used(tmp_path, steps, expected):
     folder = run_of(tmp_path, *steps)
@@ -60,13 +61,6 @@ INVALID = {
     "no checkpoints": ((), "contains no folder checkpoint-<step>"),
     "the window starts between two": ((8, 12, 16, 20), "checkpoint-10: missing, but the window"),
     "the run starts later": ((11, 12, 20), "the nearest is checkpoint-11"),
-    "the run ends before": ((10, 12, 14, 16), "checkpoint-18: missing, but the window ends"),
-    "the start alone": ((10,), "the nearest is checkpoint-10"),
-    "one is missing": ((10, 12, 16, 18), "checkpoint-14: missing: .* are 2 steps apart, but"),
-    "the last is far": ((10, 12, 14, 16, 30), "nearest are checkpoint-16 and checkpoint-30"),
-    "the end lies between two": ((0, 5, 10, 15, 20), "checkpoint-18: missing, .* losses of"),
-    "a later one alone": ((10, 40), "nearest are checkpoint-10 and checkpoint-40"),
-    "one out of step": ((10, 13, 14, 16, 18), "checkpoint-14: irregular: .* 1 after"),
 }  # fmt: skip
 
 
@@ -116,20 +110,16 @@ def test_a_pickle_raises_and_the_message_says_how_to_convert(tmp_path, pickled, 
         window_checkpoints(folder, WINDOW)
 
 
-def test_readouts_need_checkpoints():
-    check_readouts("run", [10, 14, 18], WINDOW, 2)
-    check_readouts("run", [10, 18], WINDOW, 1)
-    with pytest.raises(UserError, match=r"curriculum.readouts: 2: .* run has no checkpoint-14;"):
-        check_readouts("run", [10, 18], WINDOW, 2)
+SPANS = {  # checkpoints of the window from 10 to 18, and the spans that are trained again
+    "every step": (range(10, 19), [(10, 11), (17, 18)]),
+    "every step but the last": (range(10, 18), [(10, 11), (16, 17), (17, 18)]),
+    "every third": ((10, 13, 16), [(10, 13), (13, 16), (16, 18)]),
+    "irregular": ((10, 11, 12, 13, 18), [(10, 11), (12, 13), (13, 18)]),
+    "the first alone": ((10,), [(10, 18)]),
+}
 
 
-def test_the_reduced_model_on_interpolated_states_raises():
-    reduced = [EstimatorConfig("reduced", path) for path in ("reference", "barycentre")]
-    check_path_is_exact("run", [10, 11, 12], reduced)
-    check_path_is_exact("run", [10, 12], [reduced[1], EstimatorConfig("order0", "reference")])
-    with pytest.raises(UserError, match="reduced@reference: needs a checkpoint at every step"):
-        check_path_is_exact("run", [10, 12], reduced)
-    corrected = [EstimatorConfig("corrected", "reference", size=1)]
-    check_path_is_exact("run", [10, 11, 12], corrected)
-    with pytest.raises(UserError, match=r"corrected1@reference: .* 2 apart; remove it"):
-        check_path_is_exact("run", [10, 12], corrected)
+@pytest.mark.parametrize("case", SPANS)
+def test_all_states_without_a_checkpoint_and_two_stored_steps_are_trained_again(case):
+    steps, expected = SPANS[case]
+    assert retrained_spans(list(steps), 18) == expected

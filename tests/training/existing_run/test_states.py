@@ -1,4 +1,4 @@
-"""The states of an existing run: equal to those of its trainer, interpolated in between."""
+"""The states of an existing run equal those of its trainer; a run that differs is found."""
 
 import numpy as np
 import pytest
@@ -21,8 +21,8 @@ from trainers import (
 from trainorder.config.sections import ModelConfig
 from trainorder.data.corpus import Corpus
 from trainorder.errors import UserError
-from trainorder.training.existing_run.states import RunStates, read_checkpoint
-from trainorder.training.existing_run.verification import check_run
+from trainorder.training.existing_run.stored_state import read_checkpoint
+from trainorder.training.existing_run.window_states import verification_report, window_states
 from trainorder.training.meter import Meter
 from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import MOMENTS, AdamW
@@ -91,34 +91,67 @@ def copied(run, tmp_path):
     return change
 
 
-def test_with_a_checkpoint_at_every_step_states_equal_those_of_the_trainer(run, model):
-    folder, states = run
-    path = RunStates(folder, range(FIRST, FIRST + UNITS + 1), model)
-    for t, expected in enumerate(states):
-        assert same(path.state(t), expected), (
-            f"the state before step {t} differs from that of the trainer"
-        )
-    assert states[0].exp_avg.any(), "all moments are zero, so the test does not cover them"
+def walked(problem, folder, steps, order=ORDER, tolerance=1e-3, **changes):
+    """Return copies of the states along the window."""
+    config = optimizer_config(**{"learning_rate": RATE, **changes})
+    optimizer = AdamW(config, HORIZON)
+    states = window_states(folder, list(steps), order, problem, optimizer, tolerance)
+    return [state.clone() for state in states]
 
 
-def test_states_between_checkpoints_are_interpolated_linearly(run, model):
-    folder, states = run
-    path = RunStates(folder, [2, 5, 8], model)
-    for t in (0, 3, 6):
-        assert same(path.state(t), states[t])
-    for t, before, after, share in ((1, 0, 3, 1 / 3), (2, 0, 3, 2 / 3), (4, 3, 6, 1 / 3)):
-        state = path.state(t)
-        assert state.step == FIRST + t
+EVERY = range(FIRST, FIRST + UNITS + 1)
+
+
+def test_with_a_checkpoint_at_every_step_states_equal_those_of_the_trainer(run, problem):
+    path = walked(problem, run[0], EVERY)
+    assert len(path) == UNITS + 1
+    for t, (state, expected) in enumerate(zip(path, run[1], strict=True)):
+        assert same(state, expected), f"the state before step {t} differs from that of the trainer"
+    assert run[1][0].exp_avg.any(), "all moments are zero, so the test does not cover them"
+    assert problem.meter.total == {"gradients": 2 * problem.sequences}, (
+        "more gradients were computed than those that verify two steps"
+    )
+
+
+SPARSE = {  # checkpoints, steps that are trained again
+    "every second": ([2, 4, 6, 8], 6),
+    "irregular": ([2, 3, 4, 5, 8], 5),
+    "both ends": ([2, 8], 6),
+    "not at the end": ([2, 3, 6], 6),
+    "the first alone": ([2], 6),
+}
+
+
+@pytest.mark.parametrize("case", SPARSE)
+def test_states_between_checkpoints_are_those_of_the_trainer_up_to_rounding(run, problem, case):
+    steps, retrained = SPARSE[case]
+    path = walked(problem, run[0], steps)
+    assert len(path) == UNITS + 1
+    for t, (state, expected) in enumerate(zip(path, run[1], strict=True)):
+        assert state.step == expected.step
+        if state.step in steps:
+            assert same(state, expected), f"checkpoint-{state.step} is not on the path"
         for name in MOMENTS:
-            start, end = (getattr(states[i], name) for i in (before, after))
-            assert torch.allclose(getattr(state, name), start + share * (end - start), atol=1e-8)
+            moved = (getattr(expected, name) - getattr(run[1][t - 1 if t else 1], name)).norm()
+            error = (getattr(state, name) - getattr(expected, name)).norm()
+            assert error < 1e-4 * moved, f"{name} before step {t} was not reached by training"
+    assert problem.meter.total == {"gradients": retrained * problem.sequences}
 
 
-def test_the_states_may_start_in_the_middle_of_a_run(run, model):
-    folder, states = run
-    path = RunStates(folder, [4, 6, 8], model)
-    assert same(path.state(0), states[2])
-    assert same(path.state(2), states[4])
+def test_the_states_may_start_in_the_middle_of_a_run(run, problem):
+    path = walked(problem, run[0], [4, 6, 8], order=ORDER[2:])
+    assert len(path) == UNITS - 1
+    assert same(path[0], run[1][2])
+    assert same(path[2], run[1][4])
+
+
+def test_the_report_names_what_is_verified():
+    every = verification_report([2, 4, 6, 8], 8)
+    assert every == "verified: 3 of 3 intervals between checkpoints of the run, steps 2 to 8"
+    assert "not verified: steps 6 to 8" in verification_report([2, 4, 6], 8)
+    first = verification_report([2], 8)
+    assert "verified: 0 of 0 intervals" in first
+    assert "not verified: steps 2 to 8" in first
 
 
 def test_a_checkpoint_before_the_first_update_has_zero_moments(tmp_path, arrays, model):
@@ -281,26 +314,10 @@ def frozen_as(model, folder):
     return model
 
 
-def checked(problem, folder, steps, order=ORDER, tolerance=1e-3, **changes):
-    config = optimizer_config(**{"learning_rate": RATE, **changes})
-    states = RunStates(folder, steps, problem.model)
-    check_run(states, order, problem, AdamW(config, HORIZON), tolerance)
-
-
-EVERY = range(FIRST, FIRST + UNITS + 1)
-
-
-def test_a_run_that_fits_the_configuration_passes(run, problem):
-    checked(problem, run[0], EVERY)
-    assert problem.meter.total == {"gradients": 2 * problem.sequences}, (
-        "the check computed more gradients than those of two steps"
-    )
-
-
 def test_a_step_with_learning_rate_zero_passes(tmp_path, arrays, problem):
     """The first step of a linear warm-up has learning rate zero."""
     train(llama(), batches(arrays)[FIRST:], lambda step: RATE * step / 30, tmp_path)
-    checked(problem, tmp_path, range(UNITS + 1), linear_warmup_steps=30)
+    walked(problem, tmp_path, range(UNITS + 1), linear_warmup_steps=30)
 
 
 DIFFERENCES = {  # difference from the run, regular expression of the message
@@ -320,41 +337,31 @@ DIFFERENCES = {  # difference from the run, regular expression of the message
 def test_a_configuration_that_differs_raises_and_names_the_settings(run, problem, case):
     changes, message = DIFFERENCES[case]
     with pytest.raises(UserError, match=message) as error:
-        checked(problem, run[0], EVERY, **changes)
+        walked(problem, run[0], EVERY, **changes)
     assert "\n" not in str(error.value)
 
 
 def test_other_tokens_raise(run, problem, arrays):
     problem._tokens = (problem._tokens + 1) % VOCABULARY
     with pytest.raises(UserError, match=r"exp_avg: .* corpus.files"):
-        checked(problem, run[0], EVERY)
+        walked(problem, run[0], EVERY)
 
 
 def test_a_difference_within_the_tolerance_passes(run, problem):
-    checked(problem, run[0], EVERY, tolerance=0.1, learning_rate=1.01 * RATE)
+    walked(problem, run[0], EVERY, tolerance=0.1, learning_rate=1.01 * RATE)
 
 
-SECOND = [2, 4, 6, 8]
-
-
-def test_checkpoints_several_steps_apart_are_verified(run, problem):
-    checked(problem, run[0], SECOND)
-    assert problem.meter.total == {"gradients": 4 * problem.sequences}, (
-        "the check used other steps than the first two and last two"
-    )
-
-
+@pytest.mark.parametrize("steps", [[2, 4, 6, 8], [2, 5, 8], [2, 8]], ids=str)
 @pytest.mark.parametrize("case", DIFFERENCES)
-def test_a_configuration_that_differs_raises_with_checkpoints_several_steps_apart(
-    run, problem, case
-):
-    with pytest.raises(UserError, match=r"checkpoint-[48]: .*run\.order.*learning_rate"):
-        checked(problem, run[0], SECOND, **DIFFERENCES[case][0])
+def test_a_configuration_that_differs_raises_with_sparse_checkpoints(run, problem, case, steps):
+    with pytest.raises(UserError, match=r"checkpoint-[458]: ") as error:
+        walked(problem, run[0], steps, **DIFFERENCES[case][0])
+    assert "optimizer.learning_rate" in str(error.value)
 
 
-def test_a_run_without_a_checkpoint_inside_the_window_is_not_verified(run, problem):
-    checked(problem, run[0], [2, 8], order=ORDER[::-1])
-    assert not problem.meter.total
+def test_a_training_that_diverges_raises_one_line(run, problem):
+    with pytest.raises(UserError, match=r"checkpoint-2: .* diverges at step \d; .* run.order"):
+        walked(problem, run[0], [2], learning_rate=1e30)
 
 
 def test_the_documented_callback_writes_a_run_with_the_trainer_of_transformers(
@@ -379,7 +386,8 @@ def test_the_documented_callback_writes_a_run_with_the_trainer_of_transformers(
     assert same(
         read_checkpoint(tmp_path, UNITS, problem.model), state_of(trained, trainer.optimizer, UNITS)
     )
-    checked(problem, tmp_path, range(1, UNITS + 1), order=ORDER[1:])
+    walked(problem, tmp_path, range(1, UNITS + 1), order=ORDER[1:])
+    walked(problem, tmp_path, [1, 4, UNITS], order=ORDER[1:])
 
 
 class InOrder(torch.utils.data.IterableDataset):

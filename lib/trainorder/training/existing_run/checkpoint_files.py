@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
-from trainorder.config.sections import EstimatorConfig, WindowConfig
+from trainorder.config.sections import WindowConfig
 from trainorder.errors import UserError
 
 PARAMETERS_FILE, MOMENTS_FILE = "model.safetensors", "optimizer.safetensors"
@@ -31,33 +31,19 @@ def checkpoint_files(folder: str | Path, steps: Sequence[int]) -> list[str]:
 def window_checkpoints(folder: str | Path, window: WindowConfig) -> list[int]:
     """Return the steps of the checkpoints in the window in ascending order.
 
-    The first is at the start of the window and the last at its end. All intervals have the same
-    number of steps. Only the last one may be shorter, because trainers also store their last state.
+    The first is at the start of the window; the others may be anywhere in it.
 
     Args:
         folder: the run, a folder of checkpoints.
         window: the section `window`.
 
     Raises:
-        UserError: a checkpoint is missing at the start, at the end or in between, one does not
-            match the interval, a file is missing, or a folder cannot be read.
+        UserError: there is no checkpoint at the start, a file is missing, or a folder cannot be
+            read.
 
     """
     with _reading(Path(folder)):
         steps = _window_steps(folder, window)
-    every = steps[1] - steps[0]
-    for before, after in pairwise(steps):
-        if after - before > every:
-            raise UserError(
-                f"{checkpoint(folder, before + every)}: missing: the first checkpoints are {every} "
-                f"steps apart, but the next one is checkpoint-{after}; store it, or move other "
-                "checkpoints away so that all intervals are equal"
-            )
-        if after - before < every and after != steps[-1]:
-            raise UserError(
-                f"{checkpoint(folder, after)}: irregular: the first checkpoints are {every} steps "
-                f"apart, but this one is {after - before} after checkpoint-{before}; move it away"
-            )
     for step in steps:
         for name, pickled in _PICKLED.items():
             with _reading(checkpoint(folder, step)):
@@ -65,15 +51,26 @@ def window_checkpoints(folder: str | Path, window: WindowConfig) -> list[int]:
     return steps
 
 
-def checked_spans(steps: Sequence[int], window: int) -> list[tuple[int, int]]:
-    """Return the pairs of neighbouring checkpoints between which a run is verified.
+def retrained_spans(steps: Sequence[int], end: int) -> list[tuple[int, int]]:
+    """Return the spans (first step, step after the last) of the window that are trained again.
 
-    They are the first and the last pair in the window of `window` steps. If one pair spans the
-    whole window there are none, because verification would train all of the run again.
+    They are all spans with states that the run has not stored: between checkpoints more than one
+    step apart, and from the last checkpoint to the `end` of the window. Of the checkpoints one step
+    apart, only the first and the last pair are trained again, for verification.
+
+    Args:
+        steps: of the checkpoints, from `window_checkpoints`.
+        end: the step at which the window ends.
+
     """
-    inside = [span for span in pairwise(steps) if span[1] - steps[0] <= window]
-    spans = [inside[i] for i in sorted({0, len(inside) - 1})] if inside else []
-    return [span for span in spans if span[1] - span[0] < window]
+    single = [span for span in pairwise(steps) if span[1] - span[0] == 1]
+    only_read = set(single[1:-1])
+    return [span for span in window_spans(steps, end) if span not in only_read]
+
+
+def window_spans(steps: Sequence[int], end: int) -> list[tuple[int, int]]:
+    """Return the spans between checkpoints, and that from the last one to the `end`, if any."""
+    return list(pairwise(steps if steps[-1] == end else [*steps, end]))
 
 
 @contextmanager
@@ -99,12 +96,6 @@ def _window_steps(folder: str | Path, window: WindowConfig) -> list[int]:
             f"{checkpoint(folder, first)}: missing, but the window starts there "
             f"(window.warmup_steps); {_neighbours(steps, first)}"
         )
-    if end not in steps:
-        raise UserError(
-            f"{checkpoint(folder, end)}: missing, but the window ends there (window.warmup_steps "
-            f"plus {window.steps} steps) and the losses of the reference order are read from it; "
-            f"{_neighbours(steps, end)}; store this checkpoint, or let the window end at another"
-        )
     return [step for step in steps if first <= step <= end]
 
 
@@ -124,60 +115,3 @@ def _check_file(folder: Path, name: str, pickled: str) -> None:
             f"{folder / pickled}: pickles are not read; write {name} as docs/run.md shows"
         )
     raise UserError(f"{folder / name}: missing; write it as docs/run.md shows")
-
-
-def check_readouts(
-    folder: str | Path, steps: Sequence[int], window: WindowConfig, readouts: int
-) -> None:
-    """Check that the run has a checkpoint at every readout of the window.
-
-    Held-out losses of the reference order are part of the truth, so they are not evaluated at
-    interpolated parameters.
-
-    Args:
-        folder: the run.
-        steps: the steps of its checkpoints.
-        window: the section `window`.
-        readouts: the number of readouts, `curriculum.readouts`.
-
-    Raises:
-        UserError: a checkpoint is missing.
-
-    """
-    needed = [window.warmup_steps + t for t in window.readouts(readouts)]
-    if missing := [step for step in needed if step not in steps]:
-        names = ", ".join(f"checkpoint-{step}" for step in missing)
-        raise UserError(
-            f"config: curriculum.readouts: {readouts}: the losses of the reference order are read "
-            f"at steps {', '.join(map(str, needed))}, but {folder} has no {names}; store them, or "
-            "set curriculum.readouts to 1"
-        )
-
-
-def check_path_is_exact(
-    folder: str | Path, steps: Sequence[int], estimators: Sequence[EstimatorConfig]
-) -> None:
-    """Check that no estimator needs states of the reference path that the run has not stored.
-
-    The reduced model computes the updates along its path from the moments, and residuals are
-    gradients at the run's parameters. Both are only interpolated between checkpoints.
-
-    Args:
-        folder: the run.
-        steps: the steps of its checkpoints.
-        estimators: the estimators of the study.
-
-    Raises:
-        UserError: an estimator that needs all states, but no checkpoint at every step.
-
-    """
-    if steps[1] - steps[0] > 1:
-        for estimator in estimators:
-            method = estimator.descriptor
-            needs_states = method.needs_run or "reduced" in method.reads
-            if needs_states and estimator.path == "reference":
-                remedy = "remove it" if method.needs_run else "use path: barycentre"
-                raise UserError(
-                    f"config: estimators: {estimator.name}: needs a checkpoint at every step, but "
-                    f"those of {folder} are {steps[1] - steps[0]} apart; {remedy}"
-                )

@@ -1,22 +1,14 @@
-"""Verify an existing run: training between two checkpoints must reproduce the second one."""
+"""Verify an existing run: training from one checkpoint must arrive at the next one."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from trainorder.errors import UserError
 from trainorder.numerics import large_tensors
-from trainorder.numerics.derivatives import gradient
-from trainorder.training.existing_run.checkpoint_files import (
-    checked_spans,
-    checkpoint,
-)
-from trainorder.training.existing_run.states import RunStates
-from trainorder.training.optimizer import AdamW
-from trainorder.training.problem import LanguageProblem
+from trainorder.training.existing_run.checkpoint_files import checkpoint
+from trainorder.training.optimizer import MOMENTS, State
 
 # The settings to compare with the run if this part of the state differs.
 _SETTINGS = {
@@ -26,64 +18,57 @@ _SETTINGS = {
     "parameters": "optimizer.learning_rate, schedule, horizon, linear_warmup_steps, "
     "final_fraction, weight_decay and epsilon",
 }
+_ALL_SETTINGS = "; ".join(_SETTINGS.values())
 
 
-def check_run(
-    states: RunStates,
-    schedule: np.ndarray,
-    problem: LanguageProblem,
-    optimizer: AdamW,
-    tolerance: float,
+def check_arrival(
+    trained: State, before: State, after: State, folder: str | Path, tolerance: float
 ) -> None:
-    """Check that the configuration describes the run.
-
-    For each pair of checkpoints in `checked_spans`, training from the first one with AdamW and the
-    units of the schedule must end at the second one.
+    """Check that training from one checkpoint arrived at the next one.
 
     Args:
-        states: the states of the run.
-        schedule: (T, k) unit numbers of the run's order.
-        problem: the model and the tokens.
-        optimizer: the configured optimizer.
-        tolerance: the largest allowed distance to the second checkpoint, relative to the distance
-            between the two checkpoints.
+        trained: the state that training from `before` reached.
+        before: the state of the checkpoint.
+        after: the state of the next checkpoint.
+        folder: the run.
+        tolerance: the largest allowed distance to `after`, relative to the distance between the
+            checkpoints.
 
     Raises:
-        UserError: training ends further away; the message names the settings to compare.
+        UserError: training ended further away; the message names the settings to compare.
 
     """
-    for start, end in checked_spans(states.steps, len(schedule)):
-        first, past = start - states.first_step, end - states.first_step
-        losses = [partial(problem.batch_loss, units=units) for units in schedule[first:past]]
-        _check_span(states, first, losses, optimizer, tolerance)
-
-
-def _check_span(
-    states: RunStates,
-    first: int,
-    losses: Sequence[Callable[[Tensor], Tensor]],
-    optimizer: AdamW,
-    tolerance: float,
-) -> None:
-    before, after = states.state(first), states.state(first + len(losses))
-    trained = before.clone()
-    for loss in losses:
-        optimizer.update(trained, gradient(loss, trained.parameters))
+    count = after.step - before.step
     for name, settings in _SETTINGS.items():
         start, end, reached = (getattr(state, name) for state in (before, after, trained))
         distance, error = (_distance(vector, end) for vector in (start, reached))
         size = float(large_tensors.squared_norms(end).sqrt())
-        rounding = 8 * torch.finfo(end.dtype).eps * size * len(losses)
-        if error <= tolerance * distance + rounding:
+        rounding = 8 * torch.finfo(end.dtype).eps * size * count
+        allowed = tolerance * distance + rounding
+        if error <= allowed:
             continue
         # After one step, the part that differs tells which settings. After more, all parts differ.
-        keys = settings if len(losses) == 1 else "; ".join(_SETTINGS.values())
-        allowed = tolerance * distance + rounding
+        keys = settings if count == 1 else _ALL_SETTINGS
         raise UserError(
-            f"{checkpoint(states.folder, after.step)}: {name}: training from "
+            f"{checkpoint(folder, after.step)}: {name}: training from "
             f"checkpoint-{before.step} as configured misses it by {error:.2g}, expected at most "
             f"{allowed:.2g}; compare these settings with the run: {keys}; if the run used lower "
             "precision or another device, raise run.tolerance"
+        )
+
+
+def check_finite(trained: State, folder: str | Path, start: int) -> None:
+    """Check that training from the checkpoint at step `start` did not diverge.
+
+    Raises:
+        UserError: a number of `trained` is not finite; the message names the settings to compare.
+
+    """
+    if not all(large_tensors.all_finite(getattr(trained, name)) for name in MOMENTS):
+        raise UserError(
+            f"{checkpoint(folder, start)}: training from it as configured diverges at step "
+            f"{trained.step}; compare these settings with the run: {_ALL_SETTINGS}; or choose a "
+            "window before the run diverged"
         )
 
 

@@ -1,16 +1,13 @@
-"""Read the states of an existing run along the window."""
+"""Read the state that a checkpoint of an existing run stores."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from trainorder.errors import UserError
 from trainorder.numerics import large_tensors
-from trainorder.numerics.interpolation import bracket
 from trainorder.storage.safetensors_files import opened_safetensors
 from trainorder.training.existing_run.checkpoint_files import (
     MOMENTS_FILE,
@@ -19,60 +16,6 @@ from trainorder.training.existing_run.checkpoint_files import (
 )
 from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import MOMENTS, State
-
-
-class RunStates:
-    """The states 0 .. T of the window: checkpoints of a run, linearly interpolated in between."""
-
-    def __init__(self, folder: str | Path, steps: Sequence[int], model: LanguageModel) -> None:
-        """Describe the path; checkpoints are read when a state is requested.
-
-        Args:
-            folder: the run.
-            steps: ascending steps of checkpoints, the first at the start of the window.
-            model: the model of the study.
-
-        """
-        self.folder, self.model = folder, model
-        self.first_step = steps[0]
-        self.steps = [int(step) for step in steps]
-        self._recent: dict[int, State] = {}  # the last two, shared by neighbouring steps
-
-    def state(self, t: int) -> State:
-        """Return the state before step `t` of the window; `t` = T is the end.
-
-        Its tensors (P,) are shared between calls. Do not change them in place.
-
-        Raises:
-            UserError: a checkpoint does not fit the model.
-
-        """
-        step = self.first_step + t
-        low, high, weight = bracket(np.array(self.steps), step)
-        before, after = self._checkpoint(low), self._checkpoint(high)
-        if low == high:
-            return before
-        theta, m, v = (
-            interpolated_vector(getattr(before, name), getattr(after, name), weight)
-            for name in MOMENTS
-        )
-        return State(theta, m, v, step)
-
-    def _checkpoint(self, index: int) -> State:
-        step = int(self.steps[index])
-        if step not in self._recent:
-            while len(self._recent) > 1:
-                self._recent.pop(next(iter(self._recent)))
-            self._recent[step] = read_checkpoint(self.folder, step, self.model)
-        return self._recent[step]
-
-
-def interpolated_vector(before: Tensor, after: Tensor, weight: float) -> Tensor:
-    """Return before + weight * (after - before), all (P,)."""
-    result = large_tensors.empty(len(before), dtype=before.dtype)
-    for columns in large_tensors.column_blocks(3, len(before)):
-        torch.lerp(before[columns], after[columns], weight, out=result[columns])
-    return result
 
 
 def read_checkpoint(folder: str | Path, step: int, model: LanguageModel) -> State:
