@@ -178,10 +178,12 @@ def _missing(labels: Sequence[str]) -> list[str]:
 
 
 def _costs(cells: Sequence[Record]) -> str:
-    costs = [
-        entry["precompute_retrainings"] for cell in cells for entry in estimators(cell).values()
-    ]
+    entries = [entry for cell in cells for entry in estimators(cell).values()]
+    once, selection = (
+        [entry[f"{name}_retrainings"] for entry in entries] for name in ("precompute", "selection")
+    )
     return (
-        f"Costs are in retrainings, counted; the precompute is at most {number(max(costs))} in "
-        "every row, besides the calibration orders."
+        f"Costs are in retrainings, counted; the precompute is at most {number(max(once))} in "
+        "every row, besides the calibration orders. Their estimates by all sizes that the ladder "
+        f"tried cost {number(min(selection))} to {number(max(selection))} more."
     )

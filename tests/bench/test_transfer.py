@@ -63,6 +63,7 @@ def test_the_page_names_the_worst_coverage_and_error_and_leaves_out_the_baseline
     assert "of 0.850 of 64 estimates, and of 0.800 in the worst row" in page
     assert "The largest recalibrated relative error is 0.70." in page
     assert "Not measured yet: three; four." in page
+    assert "by all sizes that the ladder tried cost 5 to 5 more." in page
     assert "constant@reference" not in page
     assert page.count("| `level@reference` |") == 2
 
