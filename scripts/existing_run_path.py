@@ -28,6 +28,7 @@ def main(job: Job) -> None:
             steps=window.steps,
             anchors=even_anchors(window.steps, job.params["anchors"]),
         )
+    states.close()  # ends its progress bar
     print(verification_report(steps, window.horizon))
 
 

@@ -3,7 +3,7 @@
 Training continues from each checkpoint to the next, where it must arrive at the run's own state.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def window_states(
     problem: LanguageProblem,
     optimizer: AdamW,
     tolerance: float,
-) -> Iterator[State]:
+) -> Generator[State, None, None]:
     """Yield the states before steps 0 .. T - 1 of the window, and that at its end.
 
     At a checkpoint the state is the run's, to the bit. Between checkpoints, and after the last one,
