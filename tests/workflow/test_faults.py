@@ -210,8 +210,8 @@ def slow(finished, tmp_path_factory):
     tree.results.mkdir(parents=True)
     shutil.copy(finished.results / "corpus.h5", tree.results)
     (tree.results / "logs").mkdir()
-    jobs = ("warm", "orders", "reference", "table-0", "table-1", "clusters", "barycentre")
-    for job in (*jobs, "truth-0"):
+    jobs = ("warm", "orders", "reference", "residuals", "table-0", "table-1", "clusters")
+    for job in (*jobs, "barycentre", "truth-0"):
         record = finished.job(job)
         record["params"]["problem"]["model"] |= {"layers": 12, "hidden_size": 64}
         if "checkpoint_every" in record["params"]:

@@ -151,7 +151,7 @@ def read_estimates(
     order_names = list(orders)
     grouped: dict[str, list[_Shard]] = {name: [] for name in names}
     for path in files:
-        rule = method_of(Path(path).parent.name).rule
+        rule = _writer(Path(path))
         shard = _Shard.read(path, key, rule, estimated=True)
         if shard.estimator not in grouped:
             raise UserError(f"{path}: unknown estimator `{shard.estimator}`; {_remedy(rule)}")
@@ -162,6 +162,11 @@ def read_estimates(
             rule = method_of(name).rule
             raise UserError(f"estimates/{name}: no estimate shard; rerun rule `{rule}`")
     return {name: _join(shards, order_names, truth.metrics) for name, shards in grouped.items()}
+
+
+def _writer(path: Path) -> str:
+    """Return the rule that writes an estimate shard."""
+    return "ladder" if path.stem == "calibration" else method_of(path.parent.name).rule
 
 
 def _remedy(rule: str) -> str:

@@ -1,5 +1,6 @@
 """The stages that estimate: one for each estimator."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +13,9 @@ from trainorder.planning.machine_speed import Operation
 from trainorder.planning.sizes import Sizes, spread
 from trainorder.planning.stage import HASHES_PER_STORED_BYTE, Stage, Work
 from trainorder.planning.truth_stages import outcome_bytes
+
+
+_MANY = 1e18  # prefixes; with more of them, no two random orders share one
 
 
 def ladder_stages(s: Sizes) -> Iterator[Stage]:
@@ -97,7 +101,8 @@ def _replay_work(
     passes = Counter({"losses": evaluated * s.D * s.H})
     work[Operation("forward", s.H)] += evaluated * s.D
     approximated = 0 if method.needs_tail else s.T - e.tail
-    units = Counter({"gradients": orders * e.tail * s.k})  # differentiated as a whole
+    tail = sum(_parted(s, n, e.tail) for n in batches) if method.needs_tail else orders * e.tail
+    units = Counter({"gradients": round(tail * s.k)})  # differentiated as a whole
     updates = e.tail if method.needs_tail else s.T
     work[Operation("update")] += orders * s.P * (method.update_cost * updates + 1)
     work[Operation("hash")] += HASHES_PER_STORED_BYTE * jobs * s.path_bytes
@@ -125,13 +130,28 @@ def _replay_work(
         rows += q + 2 * anchors
     if e.size is not None and method.needs_run:
         evaluated = evaluated_in_a_step(s, e.size)
-        passes["gradients"] += evaluated * orders * approximated
-        work[Operation("gradient", evaluated)] += orders * approximated
+        replayed = round(sum(_parted(s, n, approximated) for n in batches))
+        passes["gradients"] += evaluated * replayed
+        work[Operation("gradient", evaluated)] += replayed
         rows += s.T * s.k * (1 + e.runs)
     elif e.size is not None:
         passes["gradients"] += _subsampled(s, e, e.size, orders * approximated, jobs, work)
         rows += s.table_anchors(e.path) * s.U
     return {kind: n for kind, n in passes.items() if n}, work, rows
+
+
+def _parted(s: Sizes, orders: int, steps: int) -> float:
+    """Return how many gradients of a step random `orders` need that replay the same `steps`.
+
+    Orders with a common prefix share them, so it is the expected number of different prefixes.
+    """
+    total, prefixes = 0.0, 1.0
+    for step in range(steps):
+        left = max(s.U - step * s.k, s.k)
+        prefixes = min(prefixes * math.comb(left, s.k), _MANY)
+        seen = -math.expm1(orders * math.log1p(-1 / prefixes)) if prefixes > 1 else 1.0
+        total += min(orders, prefixes * seen)
+    return total
 
 
 def _batches(s: Sizes, orders: int) -> list[int]:
