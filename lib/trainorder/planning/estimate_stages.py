@@ -14,7 +14,6 @@ from trainorder.planning.sizes import Sizes, spread
 from trainorder.planning.stage import HASHES_PER_STORED_BYTE, Stage, Work
 from trainorder.planning.truth_stages import outcome_bytes
 
-
 _MANY = 1e18  # prefixes; with more of them, no two random orders share one
 
 
