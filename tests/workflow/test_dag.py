@@ -75,7 +75,7 @@ EDITS = {  # a file of the library, an edit that changes what it does, the rules
     "numerics/countsketch.py": (
         "SEED = 20250522",
         "SEED = 20250523",
-        {"truth", "proxy_orders", "residuals", "clusters", "position_truth"},
+        {"proxy_orders", "residuals", "clusters", "position_truth"},
     ),
     "estimators/baselines/ridge.py": (
         "np.logspace(2, -8, 41)",
