@@ -19,9 +19,11 @@ include: "rules/expansion.smk"
 include: "rules/estimate.smk"
 include: "rules/truth.smk"
 
+
 if settings.open_estimator:
 
     include: "rules/ladder.smk"
+
 
 include: "rules/baselines.smk"
 include: "rules/stores.smk"
