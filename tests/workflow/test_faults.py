@@ -246,7 +246,10 @@ KILLS = {  # a job, its outputs, and the condition to kill it
         [f"store/barycentre/{name}.h5" for name in ("path", "table-0")],
         lambda results: len(list((results / ".work").glob("*/anchor-*.h5"))) > 1,
     ),
-    "truth-0": (["truth/0.h5"], lambda results: second_order_started(results / ".work")),
+    "truth-0": (
+        ["truth/0.h5", "store/reference/known_runs-0.h5"],
+        lambda results: second_order_started(results / ".work"),
+    ),
 }
 
 
