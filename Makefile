@@ -14,7 +14,7 @@ help:
 	@echo "make env           install everything into $(ENV); the other targets do this first"
 	@echo "make study         run the study and its report into results/"
 	@echo "make check         linters, types and unit tests, no study (3 minutes)"
-	@echo "make test          all tests, including a smoke study (20 minutes on 2 cores)"
+	@echo "make test          all tests, including a smoke study (15 minutes on 2 cores)"
 	@echo "make lint          linters and types only"
 	@echo "make docs          build the documentation into build/docs"
 	@echo "make slurm         install SLURM (root, Debian); make test-slurm runs a study on it (30 minutes)"
