@@ -17,14 +17,14 @@ def test_only_studies_of_the_same_expectation_count_and_the_worst_is_named():
         study("b", "not trusted", -0.2),
     ]
     assert what_to_expect("a", studies) == (
-        "of 3 measured studies like this, 2 were trusted, 1 were rank only; order-LDS 0.81 to 0.97"
+        "verdicts of 3 measured studies like this: 2 trusted, 1 rank only; order-LDS 0.81 to 0.97"
     )
     assert what_to_expect("c", studies) is None
 
 
 def test_a_study_without_a_ranking_has_no_range():
     assert what_to_expect("b", [study("b", "not trusted", None)]) == (
-        "of 1 measured studies like this, 1 were not trusted"
+        "verdicts of 1 measured studies like this: 1 not trusted"
     )
 
 

@@ -31,14 +31,14 @@ def what_to_expect(expectation: str, studies: Sequence[Mapping[str, Any]]) -> st
         >>> shared = {"expectation": "hard", "verdict": "rank only"}
         >>> studies = [{**shared, "order_lds": 0.74}, {**shared, "order_lds": 0.9}]
         >>> what_to_expect("hard", studies)
-        'of 2 measured studies like this, 2 were rank only; order-LDS 0.74 to 0.90'
+        'verdicts of 2 measured studies like this: 2 rank only; order-LDS 0.74 to 0.90'
 
     """
     alike = [study for study in studies if study["expectation"] == expectation]
     if not alike:
         return None
     verdicts = Counter(study["verdict"] for study in alike)
-    ended = ", ".join(f"{n} were {verdict}" for verdict, n in verdicts.most_common())
+    ended = ", ".join(f"{n} {verdict}" for verdict, n in verdicts.most_common())
     ranks = [study["order_lds"] for study in alike if study["order_lds"] is not None]
     reached = f"; order-LDS {min(ranks):.2f} to {max(ranks):.2f}" if ranks else ""
-    return f"of {len(alike)} measured studies like this, {ended}{reached}"
+    return f"verdicts of {len(alike)} measured studies like this: {ended}{reached}"
