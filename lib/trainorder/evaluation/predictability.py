@@ -19,9 +19,7 @@ from trainorder.numerics.resampling import Interval, finite, student_mean
 PREDICTABLE_GROWTH, UNPREDICTABLE_GROWTH = 1.2, 10.0
 PREDICTABLE = "predictable: changes of the order die out, so estimates can hold"
 HARD = "hard: changes of the order last or grow, so only the more exact estimators can hold"
-UNPREDICTABLE = (
-    "unpredictable: changes of the order grow out of control; check every estimate"
-)
+UNPREDICTABLE = "unpredictable: changes of the order grow out of control; check every estimate"
 UNKNOWN = "unknown"
 
 
