@@ -62,7 +62,7 @@ def test_the_selected_estimator_is_the_cheapest_of_the_best_verdict():
 
     scores = {
         "unknown": score("trusted", None),
-        "dear": score("trusted", 40.0),
+        "expensive": score("trusted", 40.0),
         "cheap": score("trusted", 10.0),
         "worse": score("rank only", 1.0),
     }

@@ -133,7 +133,7 @@ def _retrained(
 ) -> _Trained:
     """Train from readout to readout.
 
-    A training that is recorded begins anew if its job was killed, so that no step is missing.
+    If its job was killed, a recorded training starts again at its first step: it needs all of them.
     """
     recording = setup.recorder.recording(order) if setup.recorder else None
     values: list[np.ndarray] = []
