@@ -2,9 +2,9 @@
 
 A target is a mapping. `order_lds` is the least correlation; `relative_error`,
 `per_order_retrainings` and `precompute_retrainings` are the largest values; `verdicts` are the
-allowed verdicts. They hold for the selected estimator. Two more hold for the study:
-`growth` is the least growth, `trusted_below_growth` the growth below which it must be trusted, and
-`largest_error` is the largest relative error of every estimator.
+allowed verdicts. They hold for the estimator whose size the ladder selected. Two more hold for the
+study: `growth` is the least growth, `trusted_below_growth` the growth below which it must be
+trusted, and `largest_error` is the largest relative error of every estimator.
 """
 
 import math
@@ -16,7 +16,6 @@ from trainorder.evaluation.verdict import TRUSTED
 Record = Mapping[str, Any]
 
 BASELINE = "constant"  # "the order has no effect"
-COSTS = ("per_order_retrainings", "precompute_retrainings")
 _TEXTS = {
     "order_lds": "order-LDS ≥ {}",
     "relative_error": "error ≤ {}",
@@ -53,26 +52,9 @@ def estimators(cell: Record) -> dict[str, Record]:
 
 
 def selected(cell: Record) -> tuple[str, Record] | None:
-    """Return the estimator that ranks the calibration orders best at the allowed cost.
-
-    The random orders, whose numbers are reported, have no part in the choice. Without an
-    estimator at the allowed cost, all are candidates; None if there is none.
-    """
-    target, entries = cell.get("target", {}), estimators(cell)
-    limits = {key: target[key] for key in COSTS if key in target}
-    affordable = {
-        name: entry
-        for name, entry in entries.items()
-        if all(entry[key] <= limit * (1 + 1e-9) for key, limit in limits.items())
-    }
-
-    def merit(name: str) -> float:
-        low = entries[name]["calibration_order_lds"]["low"]
-        return -math.inf if low is None else float(low)
-
-    candidates = affordable or entries
-    name = max(candidates, key=merit, default=None)
-    return None if name is None else (name, candidates[name])
+    """Return the estimator whose size the ladder of the study selected; None without a ladder."""
+    ladder = cell.get("ladder")
+    return (ladder["estimator"], cell["estimators"][ladder["estimator"]]) if ladder else None
 
 
 def missed(cell: Record) -> list[str]:

@@ -44,9 +44,9 @@ def main(job: Job) -> None:
         job.meter.move(("replay", "evaluation"), to=f"size {size}")
         estimate = Outcomes.estimated(outcomes[size], truth.metrics)
         paired = pair_with_truth(config.name, estimate, truth, splits, has_parameters=True)
-        level = Level.of(size, cost, estimator_scores(paired, truth.metrics, settings, vocabulary))
-        print(f"{config.name}: {level.verdict}: {level.verdict_reason}")
-        return level
+        scores = estimator_scores(paired, truth.metrics, settings, vocabulary)
+        print(f"{config.name}: {scores['verdict']}: {scores['verdict_reason']}")
+        return Level(size, cost, scores)
 
     sizes = LadderConfig(**p["ladder"]).sizes(window)
     levels = climbed(sizes, measured)

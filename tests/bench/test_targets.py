@@ -12,23 +12,13 @@ def test_the_baseline_is_not_an_estimator_of_the_study():
     assert list(estimators(cell("one", level2=entry()))) == ["level2@reference"]
 
 
-def test_the_selected_estimator_ranks_the_calibration_orders_best_within_the_costs():
-    study = cell(
-        "one", target=TARGET,
-        small=entry(0.80, per_order=1 / 16), middle=entry(0.92, per_order=0.25),
-        large=entry(0.99, per_order=0.5),
-    )  # fmt: skip
-    assert selected(study)[0] == "middle@reference"
+def test_the_selected_estimator_is_that_of_the_ladder():
+    study = cell("one", target=TARGET, level=entry(0.92, per_order=0.25), fixed=entry(0.99))
+    assert selected(study)[0] == "level@reference"
     assert missed(study) == []
 
 
-def test_the_random_orders_have_no_part_in_the_selection():
-    calibration = {"value": 0.5, "low": 0.2, "high": 0.7, "n": 24}
-    lucky = entry(0.99, calibration_order_lds=calibration)
-    assert selected(cell("one", lucky=lucky, steady=entry(0.8)))[0] == "steady@reference"
-
-
-def test_an_estimator_that_costs_too_much_is_selected_only_without_a_cheaper_one():
+def test_an_estimator_that_costs_too_much_misses_its_target():
     study = cell("one", target=TARGET, large=entry(0.99, per_order=0.5))
     assert missed(study) == ["cost per order 0.5 instead of 1/4"]
 

@@ -9,7 +9,13 @@ from trainorder.evaluation.ladder import Level, climbed, ladder_record, selected
 
 def level(size, verdict, low=0.5, error=0.4):
     rank = {"value": low + 0.1, "low": low, "high": 1.0, "n": 24}
-    return Level(size, size / 64, rank, error, verdict, "why")
+    scores = {
+        "verdict": verdict,
+        "verdict_reason": "why",
+        "order_lds": {"heldout": {"calibration": rank}},
+        "relative_error": {"heldout": {"calibration": error}},
+    }
+    return Level(size, size / 64, scores)
 
 
 def climbing(verdicts):
@@ -54,6 +60,14 @@ def test_the_record_states_the_cost_of_the_next_size(tried, verdict, following):
     most = max(21, tried[-1])
     record = ladder_record(levels, study="s", estimator="e", most=most, whole=64)
     assert [entry["size"] for entry in record["levels"]] == tried
+    assert record["levels"][-1] == {
+        "size": tried[-1],
+        "per_order_retrainings": tried[-1] / 64,
+        "order_lds": {"value": 0.6, "low": 0.5, "high": 1.0, "n": 24},
+        "relative_error": 0.4,
+        "verdict": verdict,
+        "verdict_reason": "why",
+    }
     assert record["selected"] == tried[-1]
     if following is None:
         assert record["next"] is None

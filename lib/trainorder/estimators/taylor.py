@@ -8,7 +8,7 @@ from functools import cached_property, partial
 
 from torch import Tensor
 
-from trainorder.expansion.replay import Block, ExactReplay, displacement, sum_over_units, whole
+from trainorder.expansion.replay import Block, ExactReplay, displacement, sum_over_units
 from trainorder.numerics import large_tensors
 from trainorder.numerics.derivatives import (
     differenced_gradients,
@@ -40,7 +40,7 @@ class Taylor(ExactReplay):
                 result[row].add_(term, alpha=1 / units.shape[1])
                 del term  # frees its memory before the next one is computed
                 large_tensors.release_pages()
-        return whole(result)
+        return lambda columns: result[:, columns]
 
     def _displacements(self, t: int, parameters: Iterable[Tensor]) -> Iterator[Tensor]:
         """Yield the displacements (P,) of `parameters` (1, P), and count their derivatives.

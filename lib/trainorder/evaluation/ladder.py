@@ -1,7 +1,7 @@
 """Selects the size of `corrected`: the smallest one that the calibration orders show as trusted."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trainorder.config.sections import EstimatorConfig
@@ -16,39 +16,28 @@ class Level:
     Attributes:
         size: sequences of each unit, or units of each step if units have one sequence.
         per_order_retrainings: counted cost of an estimate.
-        order_lds: `value`, `low`, `high` and `n` of the rank correlation of `heldout`.
-        relative_error: of `heldout`, recalibrated without the order itself.
-        verdict: of an estimator of this size.
-        verdict_reason: in one sentence.
+        scores: the entry that an estimator of this size would have in `validation.json`.
 
     """
 
     size: int
     per_order_retrainings: float
-    order_lds: dict[str, Any]
-    relative_error: float | None
-    verdict: str
-    verdict_reason: str
-
-    @classmethod
-    def of(cls, size: int, cost: float, scores: dict[str, Any]) -> "Level":
-        """Return the level of a size with the entry of `validation.json` that it would have."""
-        return cls(
-            size,
-            cost,
-            scores["order_lds"][MAIN_METRIC]["calibration"],
-            scores["relative_error"][MAIN_METRIC]["calibration"],
-            scores["verdict"],
-            scores["verdict_reason"],
-        )
+    scores: Mapping[str, Any]
 
     @property
-    def as_scores(self) -> dict[str, Any]:
-        """The part of an estimator's scores that `best_estimator` reads."""
+    def verdict(self) -> str:
+        """The verdict on an estimator of this size."""
+        return str(self.scores["verdict"])
+
+    def record(self) -> dict[str, Any]:
+        """Return the entry of this level in `ladder.json`."""
         return {
+            "size": self.size,
+            "per_order_retrainings": self.per_order_retrainings,
+            "order_lds": self.scores["order_lds"][MAIN_METRIC]["calibration"],
+            "relative_error": self.scores["relative_error"][MAIN_METRIC]["calibration"],
             "verdict": self.verdict,
-            "order_lds": {MAIN_METRIC: {"calibration": self.order_lds}},
-            "relative_error": {MAIN_METRIC: {"calibration": self.relative_error}},
+            "verdict_reason": self.scores["verdict_reason"],
         }
 
 
@@ -65,7 +54,7 @@ def climbed(sizes: Iterable[int], measured: Callable[[int], Level]) -> list[Leve
 def selected(levels: Sequence[Level]) -> Level:
     """Return the level that is trusted, or else the one with the best verdict."""
     by_size = {str(level.size): level for level in levels}
-    return by_size[best_estimator({size: level.as_scores for size, level in by_size.items()})]
+    return by_size[best_estimator({size: level.scores for size, level in by_size.items()})]
 
 
 def ladder_record(
@@ -87,7 +76,7 @@ def ladder_record(
     return {
         "study": study,
         "estimator": estimator,
-        "levels": [asdict(level) for level in levels],
+        "levels": [level.record() for level in levels],
         "selected": chosen.size,
         "reason": _reason(chosen, most),
         "next": None

@@ -155,11 +155,6 @@ def alike_until(schedules: Tensor, kinds: Tensor) -> Tensor:
     return torch.stack(alike)
 
 
-def whole(gradients: Tensor) -> Block:
-    """Return `gradients` (O, P), which are already computed, as a `Block`."""
-    return lambda columns: gradients[:, columns]
-
-
 def parts(orders: int, size: int) -> list[tuple[slice, slice]]:
     """Divide (`orders`, `size`) numbers into rows and columns, so that scratch tensors stay small.
 
