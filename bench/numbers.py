@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trainorder.data.metrics import domain_metrics
 from trainorder.evaluation.results import Results
 from trainorder.evaluation.verdict import MAIN_METRIC
 from trainorder.numerics.resampling import (
@@ -45,8 +46,8 @@ def main_metric(results: Results) -> list[str]:
 
 
 def domains(results: Results) -> list[str]:
-    """Return the metrics of the single domains."""
-    return [metric for metric in results.metrics if metric != MAIN_METRIC]
+    """Return the metrics of the single domains, at the last weights."""
+    return domain_metrics(results.metrics)
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:

@@ -24,6 +24,7 @@ rule propose:
         window=config["window"],
         optimizer=config["optimizer"],
         curriculum=config["curriculum"],
+        averaged_states=config["averaged_states"],
         confirming=settings.entries.get(settings.search_estimators[1]),
         seed=config["seeds"]["order"],
         key=KEY,

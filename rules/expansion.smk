@@ -223,6 +223,7 @@ rule reduced:
         optimizer=config["optimizer"],
         seed=config["seeds"]["order"],
         readouts=settings.readouts,
+        averaged_states=config["averaged_states"],
         key=KEY,
         code=settings.code("reduced.py"),
     message:

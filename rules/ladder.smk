@@ -26,6 +26,7 @@ rule ladder:
         ladder=config["ladder"],
         validation={**config["validation"], "seed": config["seeds"]["order"]},
         seed=config["seeds"]["order"],
+        averaged_states=config["averaged_states"],
         sketch_rows=config["sketch_rows"],
         study=config["study"],
         key=KEY,

@@ -36,6 +36,7 @@ use rule truth as position_truth with:
         trajectories=0,
         known_runs=0,
         readouts=1,
+        averaged_states=None,  # maps are those of the last weights
     message:
         "Retraining positions of units, shard {wildcards.shard}"
 

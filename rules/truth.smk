@@ -30,6 +30,7 @@ rule truth:
         known_runs=settings.known_runs,
         trajectories=config["trajectories"],
         readouts=settings.readouts,
+        averaged_states=config["averaged_states"],
         sketch_rows=config["sketch_rows"],
         checkpoint_every=config["checkpoint_every"],
         shard=lambda wildcards: int(wildcards.shard),

@@ -33,6 +33,7 @@ def main(job: Job) -> None:
             replayed[p["shard"] :: p["shards"]],
             orders.followed(p["trajectories"]),
             SparseJL(problem.size, p["sketch_rows"]),
+            p["averaged_states"],
         )
     write_arrays(job.output["estimate"], context.key, outcome, estimator=entry.name)
 

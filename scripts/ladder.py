@@ -39,7 +39,9 @@ def main(job: Job) -> None:
             config, problem, context.optimizer, store=store, seed=p["seed"]
         ) as estimator:
             sketch = SparseJL(problem.size, p["sketch_rows"])
-            outcomes[size] = replay_orders(estimator, problem, orders, [], sketch)
+            outcomes[size] = replay_orders(
+                estimator, problem, orders, [], sketch, p["averaged_states"]
+            )
         cost = retraining.counted([job.meter.as_dict()], "replay") / len(orders)
         job.meter.move(("replay", "evaluation"), to=f"size {size}")
         estimate = Outcomes.estimated(outcomes[size], truth.metrics)

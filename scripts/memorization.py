@@ -1,5 +1,6 @@
 """Compares the estimated maps of memorization and generalization with the retrained cells."""
 
+from trainorder.data.metrics import domain_metrics
 from trainorder.evaluation.outcomes import read_truth
 from trainorder.memorization.forgetting import forgetting
 from trainorder.memorization.maps import (
@@ -21,7 +22,7 @@ def main(job: Job) -> None:
     orders = OrderBook.load(job.input["orders"])
     unit_domains, steps = orders.unit_domains, len(orders.reference.schedule)
     drawn, validation = read_json(job.input["positions"]), read_json(job.input["validation"])
-    domains = [metric.partition("/")[2] for metric in validation["metrics"][1:]]
+    domains = [metric.partition("/")[2] for metric in domain_metrics(validation["metrics"])]
     estimated = estimated_maps(
         read_arrays(job.input["maps"], key, "position_maps"), domains, unit_domains
     )

@@ -5,7 +5,7 @@ import torch
 
 from trainorder.config.sections import EstimatorConfig
 from trainorder.curvature.reduced_model import ReducedModel
-from trainorder.data.metrics import metric_names
+from trainorder.data.metrics import metric_names, metric_values
 from trainorder.evaluation.outcome_arrays import outcome_without_parameters
 from trainorder.orders.order_book import OrderBook
 from trainorder.storage.sealed_hdf5 import write_arrays
@@ -21,10 +21,9 @@ def main(job: Job) -> None:
     with job.meter.time("replay"):
         losses = reduced.predict(schedules).double().numpy()
     job.meter.orders += len(orders)
-    values = np.concatenate([losses.mean(1, keepdims=True), losses], axis=1)
-    estimates = outcome_without_parameters(
-        orders, metric_names(reduced.goals), values, p["sketch_rows"]
-    )
+    names = metric_names(reduced.goals, reduced.averaged_states is not None)
+    values = metric_values(losses, len(reduced.goals))
+    estimates = outcome_without_parameters(orders, names, values, p["sketch_rows"])
     write_arrays(job.output["estimate"], p["key"], estimates, estimator=config.name)
 
 

@@ -17,6 +17,7 @@ from trainorder.curriculum.search import proposals
 from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.data.domains import check_search
+from trainorder.data.metrics import metric_names
 from trainorder.data.tokenizer import load as load_tokenizer
 from trainorder.estimators.open_estimator import opened_estimator
 from trainorder.evaluation.ladder import selected_config
@@ -32,8 +33,10 @@ from trainorder.workflow.job import Job, run
 def main(job: Job) -> None:
     context, config = Context(job), CurriculumConfig(**job.params["curriculum"])
     problem, window, key = context.problem, context.window, context.key
-    check_search(config, problem.corpus.domains)
+    averaged = job.params["averaged_states"]
+    check_search(config, problem.corpus.domains, averaged is not None)
     objective, readouts = Objective(config.weights), window.readouts(config.readouts)
+    metrics = metric_names(problem.goals, averaged is not None)
     orders = OrderBook.load(job.input["orders"])
     constraints = Constraints(
         orders.reference.schedule,
@@ -68,8 +71,10 @@ def main(job: Job) -> None:
     with _opened(job, context, confirming) as estimator:
 
         def expensive(schedules: np.ndarray) -> np.ndarray:
-            values = replayed_readouts(estimator, problem, torch.from_numpy(schedules), readouts)
-            return np.asarray(objective.of(problem.metrics, values).mean(axis=1))
+            values = replayed_readouts(
+                estimator, problem, torch.from_numpy(schedules), readouts, averaged
+            )
+            return np.asarray(objective.of(metrics, values).mean(axis=1))
 
         candidates = searched_candidates(proposed, SCREENING, name, expensive, config.retrained)
         estimators = {SCREENING: cheap, name: expensive}

@@ -21,7 +21,12 @@ def main(job: Job) -> None:
         with job.meter.time("precompute"):
             metric = second_moment_scale(expansion)
             reduced = build_reduced_model(
-                expansion, model, schedules, metric, window.readouts(p["readouts"])
+                expansion,
+                model,
+                schedules,
+                metric,
+                window.readouts(p["readouts"]),
+                averaged_states=p["averaged_states"],
             )
     reduced.save(job.output["reduced"], key)
 

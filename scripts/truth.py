@@ -46,6 +46,7 @@ def main(job: Job) -> None:
             lambda order, readout: context.checkpoints(every, suffix=f"{order}-{readout}"),
             run_path,
             recorder,
+            p["averaged_states"],
         )
         outcome = retrain_orders(
             problem,

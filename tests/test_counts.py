@@ -79,11 +79,13 @@ class Case:
         return build_estimator(entry, self.about, model=self.model, runs=self.runs)
 
 
-def retrain(case, folder):
+def retrain(case, folder, averaged_states=None):
     def checkpoints(order, readout):
         return Checkpoints(folder / "trained", f"{order}-{readout}", 4)
 
-    setup = TrainingSetup(case.warm, case.config, HORIZON, [3, 6], checkpoints)
+    setup = TrainingSetup(
+        case.warm, case.config, HORIZON, [3, 6], checkpoints, averaged_states=averaged_states
+    )
     units = {"other": [1, 4]}
     retrain_orders(case.problem, ORDERS, setup, followed=[], sketch=case.sketch, units=units)
 
@@ -115,13 +117,16 @@ def measure_units(case, folder):
     own_responses(case.problem, case.theta, probed, pools, np.array([1, 4]))
 
 
-def reduce_model(case, folder):
-    build_reduced_model(case.about, case.model, case.schedules, case.metric, [3, 6])
+def reduce_model(case, folder, averaged_states=None):
+    build_reduced_model(
+        *(case.about, case.model, case.schedules, case.metric, [3, 6]),
+        averaged_states=averaged_states,
+    )
 
 
-def replay(case, folder, method, **options):
+def replay(case, folder, method, averaged_states=None, **options):
     estimator = case.estimator(method, **options)
-    replay_orders(estimator, case.problem, ORDERS, [], case.sketch)
+    replay_orders(estimator, case.problem, ORDERS, [], case.sketch, averaged_states)
 
 
 def evaluate_moves(case, folder):
@@ -230,6 +235,31 @@ SPANS = {  # sequences by span and kind, of two orders
 
 
 SPANS["truth of known runs"] = SPANS["truth"]  # recording costs no gradient
+
+
+AVERAGED = {  # the same with averaged weights
+    "constant": partial(replay, method="constant", averaged_states=4),
+    "corrected": partial(replay, method="corrected", averaged_states=4, size=2),
+    "recency": partial(replay, method="recency", averaged_states=4, tail=2),
+    "truth": partial(retrain, averaged_states=4),
+}
+
+
+@pytest.mark.parametrize("rule", AVERAGED)
+def test_averaged_weights_double_the_losses_of_the_evaluation_only(rule, case, tmp_path):
+    case.problem.meter.counts.clear()
+    AVERAGED[rule](case, tmp_path)
+    losses = SPANS[rule]["evaluation"]["losses"]
+    assert case.problem.meter.counts == SPANS[rule] | {"evaluation": {"losses": 2 * losses}}
+
+
+def test_averaged_weights_double_the_gradients_of_goals_of_the_reduced_model(case, tmp_path):
+    counts = []
+    for averaged_states in (None, 4):
+        case.problem.meter.counts.clear()
+        reduce_model(case, tmp_path, averaged_states)
+        counts.append(case.problem.meter.total["gradients"])
+    assert counts[1] - counts[0] == 2 * HELDOUT, "it has two readouts"
 
 
 @pytest.mark.parametrize("rule", SPANS)

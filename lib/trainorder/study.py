@@ -17,12 +17,13 @@ from trainorder.curriculum.constraints import Constraints
 from trainorder.curriculum.objective import Objective
 from trainorder.curriculum.search import Proposal, proposals
 from trainorder.curvature.reduced_model import ReducedModel
-from trainorder.data.metrics import metric_names
+from trainorder.data.metrics import metric_names, metric_values
 from trainorder.errors import UserError
 from trainorder.estimators.open_estimator import opened_estimator
 from trainorder.evaluation.calibrated_range import is_beyond
 from trainorder.evaluation.ladder import selected_config
 from trainorder.evaluation.predictability import Predictability
+from trainorder.evaluation.readouts import evaluate_both
 from trainorder.evaluation.recalibration import Recalibration
 from trainorder.evaluation.replaying import BATCH_NUMBERS
 from trainorder.evaluation.result_files import CHECKSUMS
@@ -37,6 +38,7 @@ from trainorder.numerics.memory_budget import DEFAULT_GB, hold_at_most
 from trainorder.orders.order import Order
 from trainorder.orders.order_book import OrderBook
 from trainorder.orders.user_files import check_order
+from trainorder.training.averaged_states import AveragedStates
 from trainorder.training.checkpoints import Checkpoints
 from trainorder.training.meter import Meter
 from trainorder.training.optimizer import build_optimizer
@@ -73,7 +75,8 @@ class Estimate:
     Attributes:
         order: name of the order.
         estimator: name of the estimator.
-        values: estimated metrics by name; `heldout` is the mean held-out loss.
+        values: estimated metrics by name; `heldout` is the mean held-out loss. Names that
+            begin with `averaged_` are metrics of the averaged weights.
         verdict: `trusted`, `rank only`, `not trusted` or `not calibrated`: how far this study
             supports the estimator.
         advice: what the estimates may be used for, in one sentence.
@@ -297,10 +300,11 @@ class Study:
         recalibrations = {
             name: self.results.recalibration(config.name, name) for name in self.metrics
         }
+        names = metric_names(self.problem.goals, self._averaged_states is not None)
         for order, (metrics, theta) in zip(checked, self._ends(config, checked), strict=True):
             values = {
                 name: _value(float(value), recalibrations[name], ranges[name])
-                for name, value in zip(metric_names(self.problem.goals), metrics, strict=True)
+                for name, value in zip(names, metrics, strict=True)
             }
             yield Estimate(
                 order.name, config.name, values, score["verdict"], score["advice"], theta
@@ -313,7 +317,7 @@ class Study:
         schedules = torch.from_numpy(np.stack([order.schedule for order in orders]))
         if config.descriptor.rule == "predict":
             for losses in self._reduced(config).predict(schedules).double().numpy():
-                yield np.concatenate([[losses.mean()], losses]), None
+                yield metric_values(losses, len(self.problem.goals)), None
             return
         store = self.store  # before the problem: its message is clearer for an unpacked archive
         optimizer = build_optimizer(self._optimizer_config, self.window.horizon)
@@ -322,8 +326,12 @@ class Study:
             config = selected_config(config, self.results.ladder or {})
         with opened_estimator(config, self.problem, optimizer, store=store, seed=seed) as estimator:
             for batch in schedules.split(max(1, BATCH_NUMBERS // self.problem.size)):
-                for theta in estimator.replay(batch, lambda t, parameters: None):
-                    yield self.problem.evaluate(theta), theta.clone()
+                averages = AveragedStates([self.window.steps], self._averaged_states)
+                ends = estimator.replay(batch, averages.add)
+                averaged = averages.take(self.window.steps)
+                for row, theta in enumerate(ends):
+                    mean = None if averaged is None else averaged[row : row + 1]
+                    yield evaluate_both(self.problem, theta[None], mean)[0], theta.clone()
 
     def retrain(self, order: Order) -> dict[str, float]:
         """Train on `order` with `torch.optim` and return the true metrics, in nats per token.
@@ -346,6 +354,7 @@ class Study:
                 self.window.horizon,
                 [self.window.steps],
                 lambda place, readout: Checkpoints(work, "run", self.window.steps),
+                averaged_states=self._averaged_states,
             )
             outcome = retrain_orders(
                 self.problem,
@@ -420,6 +429,11 @@ class Study:
         schedule, reduced = self.orders.reference.schedule, self.reduced
         arrays = estimates_at_all_positions(schedule, self.unit_domains, reduced_estimate(reduced))
         return estimated_maps(arrays, reduced.goals, self.unit_domains)
+
+    @property
+    def _averaged_states(self) -> int | None:
+        count: int | None = self.config.get("averaged_states")
+        return count
 
     @property
     def _optimizer_config(self) -> OptimizerConfig:

@@ -22,6 +22,17 @@ def test_heldout_is_the_mean_of_the_domains():
     assert np.allclose(mixed.of_domains(["sea", "land"], domains), [1, 1])
 
 
+def test_averaged_metrics_are_those_of_the_second_half_of_the_losses():
+    losses = np.array([[1.0, 3.0, 10.0, 30.0], [4.0, 6.0, 40.0, 60.0]])
+    objective = Objective({"averaged_heldout": 1.0, "averaged_heldout/sea": 1.0, "heldout": 1.0})
+    assert np.allclose(objective.of_domains(["sea", "land"], losses), [32, 95])
+
+
+def test_averaged_metrics_need_averaged_weights():
+    with pytest.raises(UserError, match=r"no metric `averaged_heldout`.*heldout/sea"):
+        Objective({"averaged_heldout": 1.0}).of_domains(["sea", "land"], np.zeros((1, 2)))
+
+
 def test_an_unknown_metric_raises_one_line_with_the_known_metrics():
     with pytest.raises(UserError, match=r"no metric `heldout/sky`.*heldout/sea, heldout/land"):
         Objective({"heldout/sky": 1.0}).of(METRICS, np.zeros((1, 3)))

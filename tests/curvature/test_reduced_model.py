@@ -38,10 +38,13 @@ def reduced(about, model, units_per_step=1, count=40, readouts=None, **options):
     return build_reduced_model(about, model, schedules, metric, readouts or [steps], **options)
 
 
-def expanded(about, ends, curvature, t=None):
-    """Return the goals' losses (O, D) to second order about the path, after t updates or all."""
+def expanded(about, ends, curvature, t=None, centre=None):
+    """Return the goals' losses (O, D) to second order about the path, after t updates or all.
+
+    `centre` (P,) replaces the parameters of the path.
+    """
     problem = about.problem
-    end = about.path.parameters(about.path.steps if t is None else t)
+    end = about.path.parameters(about.path.steps if t is None else t) if centre is None else centre
     moves = ends - end
     second = torch.einsum("oi,ij,oj->o", moves, curvature, moves) / 2
     columns = []
@@ -116,6 +119,32 @@ def test_goals_are_read_along_the_window(fixed):
         error = relative_to_spread(losses[:, place], expected)
         assert error < 1e-4, f"after {t} updates the error is {error:.1e} of the spread"
     assert torch.equal(losses[:, -1], small.predict(schedules)), "the end is not the last readout"
+
+
+def test_averaged_goals_are_read_at_the_mean_of_the_states(tmp_path):
+    problem, readouts, count = Polynomial(UNITS, size=SIZE, noise=0.0), [2, UNITS], 4
+    warm, changes = warm_without_memory(problem)
+    config = optimizer_config(learning_rate=0.1, weight_decay=0.05, **changes)
+    schedules, seen = probe_schedules((UNITS, 1), UNITS, 3, 10), {}
+    with barycentre(problem, warm, UNITS, 1, config, tmp_path) as about:
+        model, _ = low_rank(about, every_sequence(problem, np.arange(UNITS)))
+        small = reduced(about, model, patterns=0, readouts=readouts, averaged_states=count)
+        plain = reduced(about, model, patterns=0, readouts=readouts)
+        Nystrom(about, model).replay(schedules, lambda t, theta: seen.update({t: theta.clone()}))
+        path = [about.path.parameters(t) for t in range(UNITS + 1)]
+    losses = small.along(schedules)
+    assert torch.allclose(losses[..., :2], plain.along(schedules)), "it changes the last weights"
+    assert torch.equal(losses[:, -1], small.predict(schedules)), "the end is not the last readout"
+    assert torch.allclose(small.units(schedules), plain.units(schedules))
+    for place, used in enumerate((range(1, 3), range(3, UNITS + 1))):
+        mean, centre = (sum(one[t] for t in used) / len(used) for one in (seen, path))
+        expected = expanded(about, mean, problem.square.mean(0), centre=centre)
+        error = relative_to_spread(losses[:, place, 2:], expected)
+        assert error < 1e-4, f"at readout {place} the error is {error:.1e} of the spread"
+    small.save(tmp_path / "reduced.h5", "k")
+    loaded = ReducedModel.load(tmp_path / "reduced.h5", "k")
+    assert loaded.averaged_states == count
+    assert torch.equal(loaded.along(schedules), losses), "the stored model differs"
 
 
 def test_units_are_read_with_their_own_curvature(fixed):

@@ -29,6 +29,7 @@ TEXTS = {"corpus__source": "files", "corpus__files": ["sea.txt", "land.txt"]}
 LINES = {"corpus__source": "files", "corpus__files": ["sea.txt", "land.jsonl"]}
 GOOD = {"curriculum__objective": [{"metric": "heldout/sea", "weight": 1.0}]}
 BAD = {"curriculum__objective": [{"metric": "heldout/sky", "weight": 1.0}]}
+AVERAGED = {"curriculum__objective": [{"metric": "averaged_heldout", "weight": 1.0}]}
 QUOTA = {"first": 0, "last": 1, "least": 1}
 
 
@@ -40,6 +41,15 @@ QUOTA = {"first": 0, "last": 1, "least": 1}
             "curriculum.objective: no metric `heldout/sky`; this study has heldout, heldout/land",
         ),
         (
+            AVERAGED,
+            "curriculum.objective: no metric `averaged_heldout`; this study has heldout, ",
+        ),
+        (
+            {**BAD, "averaged_states": 4},
+            "no metric `heldout/sky`; this study has heldout, heldout/land, heldout/sea, "
+            "averaged_heldout, averaged_heldout/land, averaged_heldout/sea",
+        ),
+        (
             {"curriculum__quotas": [{"domain": "sky", **QUOTA}]},
             "curriculum.quotas: no domain `sky`; this study has land, sea, mixed",
         ),
@@ -48,7 +58,7 @@ QUOTA = {"first": 0, "last": 1, "least": 1}
             "corpus.domains: no domain `sky`; this study has land, sea",
         ),
     ],
-    ids=["objective", "quota", "domains"],
+    ids=["objective", "no averages", "averages", "quota", "domains"],
 )
 def test_an_unknown_name_raises_with_the_known_names(changes, message):
     with pytest.raises(UserError, match=message) as error:
@@ -61,12 +71,13 @@ def test_an_unknown_name_raises_with_the_known_names(changes, message):
     "changes",
     [
         GOOD,
+        {**AVERAGED, "averaged_states": 4},
         {"curriculum__quotas": [{"domain": "mixed", **QUOTA}]},
         {"corpus__domains": ["sea"], **GOOD},
         {"curriculum": None},
         {**LINES, **BAD},  # only the text states the domains
     ],
-    ids=["metric", "mixed", "some of them", "no search", "lines"],
+    ids=["metric", "averaged", "mixed", "some of them", "no search", "lines"],
 )
 def test_known_and_unverifiable_names_pass(changes):
     check_domains(config(**{**TEXTS, **changes}))

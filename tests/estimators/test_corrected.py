@@ -27,6 +27,7 @@ from trainorder.expansion.subsamples import drawn_sequences
 from trainorder.numerics.derivatives import gradient
 from trainorder.numerics.rows import Rows
 from trainorder.storage.sealed_hdf5 import opened
+from trainorder.training.averaged_states import AveragedStates
 from trainorder.training.optimizer import build_optimizer
 
 UNITS = 6
@@ -112,6 +113,23 @@ class Case:
             estimator.tail = tail
             return estimator.replay(torch.tensor(schedules), ignore)
 
+    def averaged(self, schedules, size, count):
+        """Return the mean of the last `count` replayed states of `schedules`, (O, P)."""
+        steps = len(self.schedule)
+        averages = AveragedStates([steps], count)
+        with opened(self.file, "k", "reference") as file:
+            path = StoredPath(file)
+            optimizer = build_optimizer(self.config, HORIZON)
+            known = self.known(path, size, 0, (), self.file.parent)
+            expansion = Expansion(self.problem, optimizer, path, table=None)
+            Corrected(expansion, known, size, 0).replay(torch.tensor(schedules), averages.add)
+        return averages.take(steps)
+
+    def averaged_truth(self, schedule, count):
+        """Return the mean of the last `count` states of torch's own training, (P,)."""
+        states = torch_states(self.problem, self.warm, schedule, self.config)[-count:]
+        return sum(state.parameters for state in states) / count
+
     def truth(self, schedule):
         """Return the final parameters of torch's own training, (P,)."""
         return torch_states(self.problem, self.warm, schedule, self.config)[-1].parameters
@@ -128,6 +146,22 @@ def test_with_whole_units_it_equals_retraining(run, orders, changes, tmp_path):
     for row, order in zip(case.replay(orders, size=3), orders, strict=True):
         error = relative_error(row, case.truth(order))
         assert error < 1e-9, f"error {error:.1e} against torch's retraining"
+
+
+def test_with_whole_units_the_averaged_weights_equal_those_of_retraining(tmp_path):
+    run, orders = RUNS["one unit a step"]
+    case = Case(polynomial(), run, optimizer_config(learning_rate=0.005), tmp_path)
+    for row, order in zip(case.averaged(orders, size=3, count=4), orders, strict=True):
+        assert relative_error(row, case.averaged_truth(order, 4)) < 1e-9
+        assert relative_error(row, case.truth(order)) > 1e-6, "the mean is the last state"
+
+
+@pytest.mark.parametrize("sequences", [1, 3])
+def test_the_averaged_weights_of_the_known_run_are_exact(sequences, tmp_path):
+    run, _ = RUNS["one unit a step"]
+    case = Case(polynomial(sequences), run, optimizer_config(learning_rate=0.005), tmp_path)
+    [mean] = case.averaged([run], size=1, count=4)
+    assert relative_error(mean, case.averaged_truth(run, 4)) < 1e-8
 
 
 def test_orders_with_a_common_prefix_are_differentiated_once_and_equal_their_own_replays(tmp_path):

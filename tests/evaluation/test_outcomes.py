@@ -20,7 +20,7 @@ from trainorder.estimators.fut import FUT, FUTPlusPlus
 from trainorder.estimators.order0 import Order0
 from trainorder.estimators.taylor import Taylor2
 from trainorder.evaluation import replaying
-from trainorder.evaluation.replaying import replay_orders
+from trainorder.evaluation.replaying import replay_orders, replayed_readouts
 from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
 from trainorder.expansion import gradient_table as table
 from trainorder.expansion import path
@@ -44,11 +44,13 @@ def prepare():
     return problem, config, warm, torch_states(problem, warm, REFERENCE, config)
 
 
-def real(warm, config, folder, readouts, run=None):
+def real(warm, config, folder, readouts, run=None, averaged_states=None):
     def checkpoints(order, readout):
         return Checkpoints(folder / "work", f"{order}-{readout}", 4)
 
-    return TrainingSetup(warm, config, HORIZON, readouts, checkpoints, run)
+    return TrainingSetup(
+        warm, config, HORIZON, readouts, checkpoints, run, averaged_states=averaged_states
+    )
 
 
 def test_readouts_divide_a_training_and_do_not_change_it(tmp_path):
@@ -114,15 +116,76 @@ def test_replay_and_training_return_the_same_arrays(tmp_path):
     assert np.array_equal(end, estimated["sketch"][1]), "a trajectory ends elsewhere"
 
 
+AVERAGED = ["heldout", "heldout/a", "heldout/b"]
+AVERAGED += [f"averaged_{metric}" for metric in AVERAGED]
+
+
+def test_true_metrics_of_averaged_weights_are_those_of_the_mean_of_the_last_states(tmp_path):
+    problem, config, warm, _ = prepare()
+    sketch, count, readouts = SparseJL(problem.size, 64), 4, [2, 6]
+    plain, outcome = (
+        retrain_orders(
+            problem,
+            ORDERS,
+            real(warm, config, tmp_path / str(averaged), readouts, averaged_states=averaged),
+            followed=FOLLOWED,
+            sketch=sketch,
+            units={},
+        )
+        for averaged in (None, count)
+    )
+    assert outcome["metric"] == AVERAGED
+    for name in ("sketch", "trajectory", "train_loss"):
+        assert np.array_equal(plain[name], outcome[name]), f"averaging changes {name}"
+    assert np.array_equal(plain["along"], outcome["along"][..., :3]), "it changes the last weights"
+    assert np.array_equal(outcome["value"], outcome["along"][:, -1])
+    for row, order in enumerate(ORDERS):
+        states = [s.parameters for s in torch_states(problem, warm, order.schedule, config)]
+        for place, used in enumerate((states[1:3], states[3:7])):
+            expected = problem.evaluate(sum(used) / len(used))
+            error = np.abs(outcome["along"][row, place, 3:] - expected).max()
+            assert error < 1e-10, f"{order.name}: other states at readout {readouts[place]}"
+
+
+def test_averaged_weights_of_an_existing_run_are_those_of_its_states(tmp_path):
+    problem, config, warm, states = prepare()
+    outcome = outcome_of_run(problem, config, warm, states, tmp_path, [2, 6], averaged_states=4)
+    expected = problem.evaluate(sum(state.parameters for state in states[3:]) / 4)
+    assert outcome["metric"] == AVERAGED
+    assert np.allclose(outcome["value"][0, 3:], expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("method", [Constant, Order0, Taylor2])
+def test_estimates_of_averaged_weights_are_those_of_the_mean_of_the_replayed_states(
+    method, tmp_path
+):
+    problem, config, _, states = prepare()
+    sketch, seen = SparseJL(problem.size, 64), []
+    schedules = torch.from_numpy(np.stack([order.schedule for order in ORDERS]))
+    with expansion(problem, states, config, tmp_path) as about:
+        plain = replay_orders(method(about), problem, ORDERS, FOLLOWED, sketch)
+        outcome = replay_orders(method(about), problem, ORDERS, FOLLOWED, sketch, 4)
+        along = replayed_readouts(method(about), problem, schedules, [2, 6], 4)
+        method(about).replay(schedules, lambda t, parameters: seen.append(parameters.clone()))
+    assert outcome["metric"] == AVERAGED
+    assert np.array_equal(plain["value"], outcome["value"][:, :3]), "it changes the last weights"
+    assert np.array_equal(along[:, -1], outcome["value"]), "the last readout is not the end"
+    for row in range(len(ORDERS)):
+        for place, used in enumerate((seen[1:3], seen[3:])):
+            mean = sum(parameters[row] for parameters in used) / len(used)
+            error = np.abs(along[row, place, 3:] - problem.evaluate(mean)).max()
+            assert error < 1e-10, f"order {row}: other states at readout {place}"
+
+
 RUN = [Order("reference", "reference", "reference", REFERENCE), *ORDERS[1:]]
 
 
-def outcome_of_run(problem, config, warm, states, folder, readouts):
+def outcome_of_run(problem, config, warm, states, folder, readouts, averaged_states=None):
     """Return the outcome of RUN, with the given states of the reference."""
     sketch, about = SparseJL(problem.size, 64), {"reference": [0, 3]}
     path.write_path(folder / "run.h5", "k", states.__getitem__, steps=6, anchors=np.arange(6))
     with opened(folder / "run.h5", "k", "reference") as file:
-        training = real(warm, config, folder, readouts, path.StoredPath(file))
+        training = real(warm, config, folder, readouts, path.StoredPath(file), averaged_states)
         return retrain_orders(
             problem, RUN, training, followed=["reference"], sketch=sketch, units=about
         )

@@ -56,7 +56,9 @@ def results(tmp_path_factory):
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_stay_data(results, name):
-    model = SimpleNamespace(goals=[name], at_end=lambda: {"losses": np.zeros(2)})
+    model = SimpleNamespace(
+        goals=[name], averaged_states=None, at_end=lambda: {"losses": np.zeros(2)}
+    )
     hostile = replace(results, validation={**results.validation, "study": name})
     text = page(model, hostile, [name] * 32, {name: [[0]]})
     scripts = Scripts(text).elements
@@ -70,7 +72,9 @@ def test_hostile_names_stay_data(results, name):
 
 
 def test_the_page_says_how_many_intervals_miss_the_truth(results):
-    model = SimpleNamespace(goals=["heldout"], at_end=lambda: {"losses": np.zeros(1)})
+    model = SimpleNamespace(
+        goals=["heldout"], averaged_states=None, at_end=lambda: {"losses": np.zeros(1)}
+    )
     coverage = results.validation["provenance"]["config"]["validation"]["coverage"]
     text = page(model, results, ["a"] * 32, {})
     assert f"{100 * coverage:g} % interval" in text

@@ -57,6 +57,22 @@ def test_counts_are_linear_in_the_number_of_random_orders():
     assert more["truth"].bytes > few["truth"].bytes
 
 
+def test_averaged_weights_double_the_evaluations_and_nothing_else():
+    plain, averaged = (by_name(config("smoke", averaged_states=n)) for n in (None, 4))
+    assert plain.keys() == averaged.keys()
+    heldout = 2 * 4  # sequences: two domains with four each
+    for name, readouts in (("truth", 2), ("proxy_orders", 1), ("candidate_truth", 2)):
+        more = averaged[name].counts["losses"] - plain[name].counts["losses"]
+        assert more == plain[name].orders * readouts * heldout, name
+        assert averaged[name].counts["gradients"] == plain[name].counts["gradients"], name
+    for name, stage in plain.items():
+        if name.startswith("estimate/") and "losses" in stage.counts:
+            assert averaged[name].counts["losses"] == 2 * stage.counts["losses"], name
+    more = averaged["reduced/barycentre"].counts["gradients"]
+    assert more - plain["reduced/barycentre"].counts["gradients"] == 2 * heldout
+    assert averaged["position_truth"].counts == plain["position_truth"].counts, "maps are averaged"
+
+
 def test_estimates_of_a_subset_do_not_grow_with_the_other_orders():
     few, more = (by_name(config(orders__random=n))["estimate/taylor1@barycentre"] for n in (40, 60))
     assert few.counts == more.counts

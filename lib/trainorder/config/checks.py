@@ -32,6 +32,7 @@ def check_sections(config: "Config") -> None:
     _check_horizon(config)
     _check_estimators(config)
     _check_anchors(config)
+    _check_averages(config)
     _check_shards(config)
     _check_applications(config)
 
@@ -110,6 +111,15 @@ def _check_anchors(config: "Config") -> None:
     if isinstance(clusters, int) and clusters > units:
         raise ValueError(
             f"curvature.clusters: {clusters} clusters of {units} units; set it to at most {units}"
+        )
+
+
+def _check_averages(config: "Config") -> None:
+    count, steps = config.averaged_states, config.window.steps
+    if count is not None and count > steps:
+        raise ValueError(
+            f"averaged_states: {count} states in a window of {steps} steps; set it to at most "
+            f"{steps}, or to null"
         )
 
 

@@ -13,7 +13,14 @@ NUMERICAL_SECTIONS = (  # they decide the numbers of a study; all others only it
 
 def config_hash(*configs: Mapping[str, Any]) -> str:
     """Return one hash of the sections that decide numbers, of one or more whole configurations."""
-    return digest([{name: config.get(name) for name in NUMERICAL_SECTIONS} for config in configs])
+    return digest([_numerical(config) for config in configs])
+
+
+def _numerical(config: Mapping[str, Any]) -> dict[str, Any]:
+    sections = {name: config.get(name) for name in NUMERICAL_SECTIONS}
+    # An option of a later version counts only where it is set, so that older hashes stay valid.
+    averaged = config.get("averaged_states")
+    return sections if averaged is None else sections | {"averaged_states": averaged}
 
 
 def config_text(*configs: Mapping[str, Any]) -> str:

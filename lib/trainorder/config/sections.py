@@ -526,7 +526,8 @@ class ObjectiveTerm:
     """A metric of the objective and its weight."""
 
     metric: NonEmpty
-    """heldout, or heldout/<domain>."""
+    """heldout, or heldout/<domain>; with averaged_states also averaged_heldout, or
+    averaged_heldout/<domain>."""
     weight: Number
     """Its weight; a negative one raises the metric."""
 

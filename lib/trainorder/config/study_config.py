@@ -95,6 +95,9 @@ class Config:
     ladder: LadderConfig = field(default_factory=LadderConfig)
     curriculum: CurriculumConfig | None = field(default_factory=CurriculumConfig)
     memorization: MemorizationConfig | None = field(default_factory=MemorizationConfig)
+    averaged_states: Annotated[Integer, Field(ge=2)] | None = None
+    """Last states of the window whose mean gives a second set of metrics, averaged_heldout and
+    averaged_heldout/<domain>: averaged weights. null: none."""
     trajectories: Natural = 4
     """Orders whose error is followed along the window."""
     sketch_rows: Annotated[Integer, Field(ge=16)] = 16384

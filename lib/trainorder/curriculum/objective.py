@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainorder.data.metrics import metric_names
+from trainorder.data.metrics import metric_names, metric_values
 from trainorder.errors import UserError
 
 
@@ -14,7 +14,7 @@ class Objective:
     """The sum of weight times metric, in nats per token; lower is better.
 
     Attributes:
-        weights: weight by metric, `heldout` or `heldout/<domain>`.
+        weights: weight by metric, for instance `heldout` or `averaged_heldout/<domain>`.
 
     """
 
@@ -49,13 +49,13 @@ class Objective:
         return total
 
     def of_domains(self, domains: Sequence[str], values: np.ndarray) -> np.ndarray:
-        """Return the objective (...,) of `values` (..., D), the losses of the domains.
+        """Return the objective (...,) of `values`, the losses that `metric_values` describes.
 
-        `heldout` is their mean.
+        They are (..., D), the losses of the domains, or (..., 2 D) with those of averaged weights.
 
         Raises:
             UserError: the study does not have a metric.
 
         """
-        mean = values.mean(axis=-1, keepdims=True)
-        return self.of(metric_names(domains), np.concatenate([mean, values], axis=-1))
+        names = metric_names(domains, averaged=values.shape[-1] > len(domains))
+        return self.of(names, metric_values(values, len(domains)))

@@ -18,8 +18,9 @@ deviations in these replays. The coefficients follow
 
 because the squared gradients of a unit stay in v as long as v remembers; R, (U, J), is fitted to
 the same replays. So F diag(Dbar p_j) Q' are small matrices, which are tabulated at a few knots
-in t. The losses follow from y: those of the goals after some steps, and those of the units at the
-end. Their first order is exact; the second order takes the mean core, or that of the unit.
+in t. The losses follow from y: those of the goals after some steps, at the parameters there and at
+the mean of the last states, and those of the units at the end. Their first order is exact; the
+second order takes the mean core, or that of the unit.
 
 For SGD, D = 1 / (1 - b1) for all schedules, so J = 0 and all is linear. The weight decay is a part
 of the gradient: lambda theta_t is added to the gradients of mbar, and lambda d adds
@@ -38,10 +39,12 @@ from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.curvature.low_rank_replay import LowRankReplay
 from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.expansion.expansion import Expansion
+from trainorder.expansion.path import ExpansionPath
 from trainorder.numerics import large_tensors
 from trainorder.numerics.derivatives import Loss, value_and_gradient
 from trainorder.numerics.gram import eigenvalues_and_vectors
 from trainorder.numerics.rows import Rows, blocks
+from trainorder.training.averaged_states import AveragedStates
 
 PATTERNS = 2  # number of patterns of the preconditioner's deviations
 SCHEDULES = 64  # number of random schedules that are replayed to see the deviations
@@ -72,6 +75,7 @@ def build_reduced_model(
     metric: Tensor,
     readouts: Sequence[int],
     patterns: int = PATTERNS,
+    averaged_states: int | None = None,
 ) -> ReducedModel:
     """Return the reduced model of `model`, whose path is that of `expansion`.
 
@@ -82,6 +86,8 @@ def build_reduced_model(
         metric: (P,), see `second_moment_scale`.
         readouts: (R,) updates after which the goals are to be read; the last is T.
         patterns: J.
+        averaged_states: number of last states whose mean is read at each readout, too; None for
+            none.
 
     """
     path, problem, optimizer = expansion.path, expansion.problem, expansion.optimizer
@@ -91,7 +97,7 @@ def build_reduced_model(
     else:
         knots = _constant_knots(expansion, steps, len(schedules))
     goals = [partial(problem.goal_loss, goal=goal) for goal in range(len(problem.goals))]
-    read = [_values_and_gradients(goals, path.parameters(t)) for t in readouts]
+    read = [_read(goals, path, t, averaged_states) for t in readouts]
     units = [partial(problem.loss, unit=unit) for unit in range(problem.units)]
     unit_losses, unit_gradients = _values_and_gradients(units, path.parameters(path.steps))
     functionals = Rows.concatenate([model.readers, *(rows for _, rows in read), unit_gradients])
@@ -126,7 +132,24 @@ def build_reduced_model(
         readouts=np.array(readouts),
         losses=torch.stack([losses for losses, _ in read]),
         unit_losses=unit_losses,
+        averaged_states=averaged_states,
     )
+
+
+def _read(
+    goals: Sequence[Loss], path: ExpansionPath, readout: int, averaged_states: int | None
+) -> tuple[Tensor, Rows]:
+    """Return the losses (L,) and gradients (L, P) at a readout, and at the mean state there."""
+    averages = AveragedStates([readout], averaged_states)
+    for t in filter(averages.needs, range(readout + 1)):
+        averages.add(t, path.parameters(t))
+    losses, gradients = _values_and_gradients(goals, path.parameters(readout))
+    mean = averages.take(readout)
+    if mean is None:
+        return losses, gradients
+    averaged_losses, averaged_gradients = _values_and_gradients(goals, mean)
+    rows = Rows.concatenate([gradients, averaged_gradients])
+    return torch.cat([losses, averaged_losses]), rows
 
 
 def _values_and_gradients(losses: Sequence[Loss], theta: Tensor) -> tuple[Tensor, Rows]:

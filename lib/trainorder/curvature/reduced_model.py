@@ -14,16 +14,22 @@ from torch import Tensor
 
 from trainorder.expansion.replay import sum_over_units
 from trainorder.numerics.interpolation import interpolated
-from trainorder.storage.sealed_hdf5 import read_arrays, write_arrays
+from trainorder.storage.sealed_hdf5 import opened, read_arrays, write_arrays
+from trainorder.training.averaged_states import AveragedStates, averaged_steps
 
 # Names of datasets in the file that differ from the attribute's name.
 _STORED_NAMES = {"probed_steps": "bends"}
+_AVERAGED = "averaged_states"  # an attribute of the file, if there are means
 BATCH = 2048  # schedules at once: large enough to keep the processor busy
 
 
 @dataclass
 class ReducedModel:
     """The reduced model of a study.
+
+    At each readout it reads L losses: those of the D goals, and with `averaged_states` those of the
+    goals at the mean of the last states, so L is D or 2 D. y is linear in the displacement from the
+    path, so the mean of y is the displacement of the mean state from the mean of the path.
 
     Attributes:
         knots: (K,) steps at which the matrices are tabulated; they are interpolated between.
@@ -36,13 +42,14 @@ class ReducedModel:
         probed_steps: (A,) steps at which the curvature was probed.
         cores: M', (A, U, r, q), of the units.
         steps: [F diag(Dbar p_j) Q']', (K, q, (1 + J) f), for p_0 = 1 and J patterns, with
-            f = r + R D + U.
+            f = r + R L + U.
         drifts: F diag(Dbar p_j) mbar, (K, 1 + J, f), minus F (update of the path) for j = 0.
         responses: R, (U, J).
         goals: the D names of the goals.
         readouts: (R,) numbers of updates after which the goals are read; the last is T.
-        losses: (R, D) losses of the goals at the path.
+        losses: (R, L) losses of the goals at the path, and at the mean of its last states.
         unit_losses: (U,) losses of the units at the end of the path.
+        averaged_states: number of last states of a mean; None for no means.
 
     """
 
@@ -62,6 +69,7 @@ class ReducedModel:
     readouts: np.ndarray
     losses: Tensor
     unit_losses: Tensor
+    averaged_states: int | None = None
 
     @property
     def rank(self) -> int:
@@ -69,11 +77,11 @@ class ReducedModel:
         return self.cores.shape[2]
 
     def predict(self, schedules: Tensor) -> Tensor:
-        """Return the goals' losses (O, D) at the end of `schedules` (O, T, k) int64."""
+        """Return the losses (O, L) at the end of `schedules` (O, T, k) int64."""
         return self._read(schedules, [len(self.readouts) - 1])[:, 0]
 
     def along(self, schedules: Tensor) -> Tensor:
-        """Return the goals' losses (O, R, D) after each of `readouts`."""
+        """Return the losses (O, R, L) after each of `readouts`."""
         return self._read(schedules, range(len(self.readouts)))
 
     def units(self, schedules: Tensor) -> Tensor:
@@ -92,12 +100,15 @@ class ReducedModel:
         """Return only the arrays that `predict` needs, for replays outside of Python.
 
         They have the names and shapes of the attributes, but only the columns of the goals at the
-        end: `steps` is (K, q, (1 + J) f) with f = r + D, and `losses` is (D,). `mean_core` (r, r)
-        is the mean curvature of the units at the end.
+        end: `steps` is (K, q, (1 + J) f) with f = r + L, and `losses` is (L,). `mean_core` (r, r)
+        is the mean curvature of the units at the end, and `averaged_core` that of the mean states.
         """
-        goals, r = len(self.goals), self.rank
-        last = r + goals * (len(self.readouts) - 1)
-        kept = torch.cat([torch.arange(r), torch.arange(last, last + goals)])
+        read, r, end = self.losses.shape[1], self.rank, int(self.readouts[-1])
+        last = r + read * (len(self.readouts) - 1)
+        kept = torch.cat([torch.arange(r), torch.arange(last, last + read)])
+        averaged = (
+            {} if self.averaged_states is None else {"averaged_core": self._averaged_core(end)}
+        )
         names = ["knots", "rates", "decay", "corrections", "coupled", "beta", "coefficients"]
         names += ["probed_steps", "cores", "responses"]
         return {
@@ -105,30 +116,54 @@ class ReducedModel:
             "steps": self.steps.unflatten(2, self.drifts.shape[1:])[..., kept].flatten(2),
             "drifts": self.drifts[..., kept],
             "losses": self.losses[-1],
-            "mean_core": self._mean_core(int(self.readouts[-1])),
+            "mean_core": self._mean_core(end),
+            **averaged,
         }
 
     def _read(self, schedules: Tensor, places: Sequence[int]) -> Tensor:
-        """Return the goals' losses (O, n, D) after the readouts at `places`."""
-        goals = len(self.goals)
-        after = {int(self.readouts[place]) for place in places}
-        mean_cores = {t: self._mean_core(t) for t in after}
-        columns = torch.cat([goals * place + torch.arange(goals) for place in places])
+        """Return the losses (O, n, L) after the readouts at `places`."""
+        read, goals = self.losses.shape[1], len(self.goals)
+        place_of = {int(self.readouts[place]): i for i, place in enumerate(places)}
+        mean_cores = {t: self._mean_core(t) for t in place_of}
+        averaged_cores = {t: self._averaged_core(t) for t in place_of if self.averaged_states}
+        columns = torch.cat([read * place + torch.arange(read) for place in places])
         parts = []
         for batch in schedules.split(BATCH):
-            seen = []
-            for i, (t, y) in enumerate(self._replayed(batch, columns, after)):
-                ends = y[:, : self.rank]
-                first = y[:, self.rank + goals * i :][:, :goals]
-                second = ((ends @ mean_cores[t]) * ends).sum(1, keepdim=True) / 2
-                seen.append(self.losses[places[i]] + first + second)
+            averages, seen = AveragedStates(list(place_of), self.averaged_states), []
+            after = {*place_of, *(t for steps in averages.steps.values() for t in steps)}
+            for t, y in self._replayed(batch, columns, after):
+                averages.add(t, y)
+                if t not in place_of:
+                    continue
+                i = place_of[t]
+                start, losses = self.rank + read * i, self.losses[places[i]]
+                values = self._moved(losses[:goals], y, start, mean_cores[t])
+                mean = averages.take(t)
+                if mean is not None:
+                    more = self._moved(losses[goals:], mean, start + goals, averaged_cores[t])
+                    values = torch.cat([values, more], 1)
+                seen.append(values)
             parts.append(torch.stack(seen, 1))
         return torch.cat(parts)
+
+    def _moved(self, losses: Tensor, y: Tensor, start: int, core: Tensor) -> Tensor:
+        """Return `losses` (D,) of the path after the displacements of y (O, f), (O, D).
+
+        The first order is in the columns from `start`; `core` (r, r) is the curvature.
+        """
+        ends = y[:, : self.rank]
+        second = ((ends @ core) * ends).sum(1, keepdim=True) / 2
+        return losses + y[:, start : start + len(losses)] + second
 
     def _mean_core(self, t: int) -> Tensor:
         """Return the mean over units of their curvature (r, r) after `t` updates."""
         mean = interpolated(self.probed_steps, t, lambda place: self.cores[place].mean(0))
         return mean[:, : self.rank]
+
+    def _averaged_core(self, readout: int) -> Tensor:
+        """Return the mean of `_mean_core` over the states of the mean at `readout`, (r, r)."""
+        steps = averaged_steps(readout, self.averaged_states or 1)
+        return torch.stack([self._mean_core(t) for t in steps]).mean(0)
 
     def _replayed(
         self, schedules: Tensor, columns: Tensor, after: Collection[int]
@@ -170,11 +205,13 @@ class ReducedModel:
     def save(self, path: str | Path, key: str) -> None:
         """Publish as a sealed file of study `key`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
+        count = values.pop(_AVERAGED)
+        averaged = {} if count is None else {_AVERAGED: count}
         arrays = {
             _STORED_NAMES.get(name, name): value.numpy() if isinstance(value, Tensor) else value
             for name, value in values.items()
         }
-        write_arrays(path, key, arrays)
+        write_arrays(path, key, arrays, **averaged)
 
     @classmethod
     def load(cls, path: str | Path, key: str | None) -> "ReducedModel":
@@ -184,11 +221,14 @@ class ReducedModel:
             UserError: the file is missing, damaged or from another study.
 
         """
-        names = [_STORED_NAMES.get(field.name, field.name) for field in fields(cls)]
-        arrays = read_arrays(path, key, "reduced", names)
+        stored = {f.name: f for f in fields(cls) if f.name != _AVERAGED}
+        names = {name: _STORED_NAMES.get(name, name) for name in stored}
+        arrays = read_arrays(path, key, "reduced", names.values())
+        with opened(path, key, "reduced") as file:
+            averaged = file.attrs.get(_AVERAGED)
         values: dict[str, Any] = {}
-        for field in fields(cls):
-            array = arrays[_STORED_NAMES.get(field.name, field.name)]
-            values[field.name] = torch.from_numpy(array) if field.type is Tensor else array
+        for name, field in stored.items():
+            array = arrays[names[name]]
+            values[name] = torch.from_numpy(array) if field.type is Tensor else array
         values["goals"] = list(values["goals"])
-        return cls(**values)
+        return cls(**values, averaged_states=None if averaged is None else int(averaged))

@@ -53,17 +53,23 @@ def check_domains(config: Mapping[str, Any]) -> None:
     domains, assumed = domains_of(corpus)
     if assumed or not config["curriculum"]:
         return
-    check_search(CurriculumConfig(**config["curriculum"]), domains)
+    averaged = config["averaged_states"] is not None
+    check_search(CurriculumConfig(**config["curriculum"]), domains, averaged)
 
 
-def check_search(curriculum: CurriculumConfig, domains: Sequence[str]) -> None:
-    """Check that a corpus of `domains` has the metrics and the domains that the search names.
+def check_search(curriculum: CurriculumConfig, domains: Sequence[str], averaged: bool) -> None:
+    """Check that a study has the metrics and the domains that the search names.
+
+    Args:
+        curriculum: the search.
+        domains: of the corpus.
+        averaged: whether the study evaluates averaged weights.
 
     Raises:
         UserError: the first unknown name, with its key.
 
     """
-    known = metric_names(domains)
+    known = metric_names(domains, averaged)
     _check_named("curriculum.objective", list(curriculum.weights), known, "metric")
     quotas = [quota.domain for quota in curriculum.quotas]
     _check_named("curriculum.quotas", quotas, [*domains, MIXED], "domain")

@@ -5,7 +5,8 @@ file (`truth/*.h5`, `estimates/<estimator>/*.h5`) holds, for O orders, M metrics
 rows:
 
 * `order` (O,) and `metric` (M,): names;
-* `value` (O, M) float64: metrics at the end of the window, in nats per token;
+* `value` (O, M) float64: metrics at the end of the window, in nats per token, and if the study has
+  `averaged_states`, those of the averaged weights;
 * `sketch` (O, k): sketches of the final parameters;
 * `trajectory_order` (n,): names of the followed orders, and `trajectory` (n, T+1, k): sketches of
   their parameters before each step and at the end;

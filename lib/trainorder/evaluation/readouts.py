@@ -1,4 +1,4 @@
-"""Evaluates metrics and losses at given parameters."""
+"""Evaluates metrics and losses at given parameters, and at averaged weights."""
 
 from collections.abc import Sequence
 
@@ -17,6 +17,19 @@ def evaluate(problem: LanguageProblem, parameters: Tensor) -> np.ndarray:
     if parameters.stride(0) == 0:
         return np.tile(problem.evaluate(parameters[0]), (len(parameters), 1))
     return np.stack([problem.evaluate(row) for row in parameters])
+
+
+def evaluate_both(
+    problem: LanguageProblem, parameters: Tensor, averaged: Tensor | None
+) -> np.ndarray:
+    """Return the metrics of parameters (O, P), and then those of `averaged` (O, P), if given.
+
+    The result is (O, M), in the sequence of `metric_names`.
+    """
+    values = evaluate(problem, parameters)
+    if averaged is None:
+        return values
+    return np.concatenate([values, evaluate(problem, averaged)], axis=1)
 
 
 def unit_losses(problem: LanguageProblem, theta: Tensor, units: Sequence[int]) -> np.ndarray:

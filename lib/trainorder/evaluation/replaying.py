@@ -6,11 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainorder.data.metrics import metric_names
 from trainorder.evaluation.outcome_arrays import Arrays, joined_outcome
-from trainorder.evaluation.readouts import evaluate, unit_losses
+from trainorder.evaluation.readouts import evaluate_both, unit_losses
 from trainorder.expansion.replay import Estimator
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.orders.order import Order
+from trainorder.training.averaged_states import AveragedStates
 from trainorder.training.problem import LanguageProblem
 
 BATCH_NUMBERS = 2**25  # numbers in one (orders, P) tensor of a replay; bounds its memory
@@ -27,6 +29,7 @@ def replay_orders(
     orders: Sequence[Order],
     followed: Collection[str],
     sketch: SparseJL,
+    averaged_states: int | None = None,
 ) -> Arrays:
     """Return the arrays of an outcome file that `estimator` predicts for `orders`.
 
@@ -36,15 +39,19 @@ def replay_orders(
         orders: to replay, in batches.
         followed: names of the orders whose parameters are sketched along the window.
         sketch: of parameters.
+        averaged_states: number of last states whose mean is evaluated, too; None for none.
 
     """
     size = batch_size(problem.size)
     parts = [
-        _replay_batch(estimator, problem, orders[start : start + size], followed, sketch)
+        _replay_batch(
+            estimator, problem, orders[start : start + size], followed, sketch, averaged_states
+        )
         for start in range(0, len(orders), size)
     ]
     problem.meter.orders += len(orders)
-    return joined_outcome(problem.metrics, orders, followed, parts)
+    metrics = metric_names(problem.goals, averaged_states is not None)
+    return joined_outcome(metrics, orders, followed, parts)
 
 
 def _replay_batch(
@@ -53,20 +60,24 @@ def _replay_batch(
     orders: Sequence[Order],
     followed: Collection[str],
     sketch: SparseJL,
+    averaged_states: int | None,
 ) -> Arrays:
     followed_rows = [row for row, order in enumerate(orders) if order.name in followed]
     sketches: list[np.ndarray] = []
+    schedules = torch.from_numpy(np.stack([order.schedule for order in orders]))
+    steps = schedules.shape[1]
+    averages = AveragedStates([steps], averaged_states)
 
     def observe(t: int, parameters: Tensor) -> None:
+        averages.add(t, parameters)
         if followed_rows:
             at_step = [sketch(parameters[row]) for row in followed_rows]
             sketches.append(torch.stack(at_step).numpy())
 
-    schedules = torch.from_numpy(np.stack([order.schedule for order in orders]))
     with problem.meter.time("replay"):
         parameters = estimator.replay(schedules, observe)
     with problem.meter.time("evaluation"):
-        values = evaluate(problem, parameters)
+        values = evaluate_both(problem, parameters, averages.take(steps))
     return {
         "value": values,
         "sketch": sketch(parameters).numpy(),
@@ -75,20 +86,40 @@ def _replay_batch(
 
 
 def replayed_readouts(
-    estimator: Estimator, problem: LanguageProblem, schedules: Tensor, readouts: Sequence[int]
+    estimator: Estimator,
+    problem: LanguageProblem,
+    schedules: Tensor,
+    readouts: Sequence[int],
+    averaged_states: int | None = None,
 ) -> np.ndarray:
-    """Return the metrics (O, R, M) after each of R readouts, replayed along schedules (O, T, k)."""
+    """Return the metrics (O, R, M) after each of R readouts, replayed along schedules (O, T, k).
+
+    With `averaged_states`, the metrics of the mean of as many last states follow, as in
+    `metric_names`.
+    """
     parts = []
     for batch in schedules.split(batch_size(problem.size)):
-        values: list[np.ndarray] = []
-
-        def observe(t: int, parameters: Tensor, values: list[np.ndarray] = values) -> None:
-            if t in readouts:
-                values.append(evaluate(problem, parameters))
-
-        estimator.replay(batch, observe)
-        parts.append(np.stack(values, axis=1))
+        parts.append(_read_along(estimator, problem, batch, readouts, averaged_states))
     return np.concatenate(parts)
+
+
+def _read_along(
+    estimator: Estimator,
+    problem: LanguageProblem,
+    schedules: Tensor,
+    readouts: Sequence[int],
+    averaged_states: int | None,
+) -> np.ndarray:
+    values: list[np.ndarray] = []
+    averages = AveragedStates(readouts, averaged_states)
+
+    def observe(t: int, parameters: Tensor) -> None:
+        averages.add(t, parameters)
+        if t in readouts:
+            values.append(evaluate_both(problem, parameters, averages.take(t)))
+
+    estimator.replay(schedules, observe)
+    return np.stack(values, axis=1)
 
 
 def replayed_unit_losses(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from trainorder.data.metrics import AVERAGED
 from trainorder.errors import UserError
 from trainorder.evaluation import result_files
 from trainorder.evaluation.predictability import Predictability, number_text
@@ -118,6 +119,11 @@ class Results:
     def metrics(self) -> list[str]:
         """Names of the metrics, `heldout` first."""
         return list(self.validation["metrics"])
+
+    @property
+    def shown_metrics(self) -> list[str]:
+        """The metrics of a figure with a panel for each: of averaged weights only the mean."""
+        return [m for m in self.metrics if not m.startswith(f"{AVERAGED}heldout/")]
 
     @property
     def predictability(self) -> Predictability:

@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from trainorder.config.sections import OptimizerConfig
+from trainorder.data.metrics import metric_names
 from trainorder.errors import UserError
 from trainorder.evaluation.outcome_arrays import Arrays, joined_outcome
-from trainorder.evaluation.readouts import unit_losses
+from trainorder.evaluation.readouts import evaluate_both, unit_losses
 from trainorder.expansion.path import StoredPath
 from trainorder.expansion.run_recorder import Recording, RunRecorder
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.orders.order import REFERENCE, Order
+from trainorder.training.averaged_states import AveragedStates
 from trainorder.training.checkpoints import Checkpoints
 from trainorder.training.optimizer import State
 from trainorder.training.problem import LanguageProblem
@@ -36,6 +38,8 @@ class TrainingSetup:
         existing_run: the expansion path of an existing run; the order `reference` is read from it
             instead of retrained.
         recorder: records the training of some orders as known runs.
+        averaged_states: number of last states whose mean is evaluated at each readout, too; None
+            for none.
 
     """
 
@@ -46,6 +50,7 @@ class TrainingSetup:
     checkpoints: Callable[[int, int], Checkpoints]
     existing_run: StoredPath | None = None
     recorder: RunRecorder | None = None
+    averaged_states: int | None = None
 
 
 def retrain_orders(
@@ -89,7 +94,8 @@ def retrain_orders(
         name: np.concatenate([part[name] for part in parts])
         for name in ("along", "train_loss", "unit_loss")
     }
-    return {**joined_outcome(problem.metrics, orders, followed, parts), **only_true}
+    metrics = metric_names(problem.goals, setup.averaged_states is not None)
+    return {**joined_outcome(metrics, orders, followed, parts), **only_true}
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,7 @@ def _retrained(
     values: list[np.ndarray] = []
     losses: list[float] = []
     sketches: list[np.ndarray] = []
+    averages = AveragedStates(setup.readouts, setup.averaged_states)
     state, first = setup.start, 0
     for number, last in enumerate(setup.readouts):
         checkpoints = setup.checkpoints(place, number)
@@ -155,10 +162,12 @@ def _retrained(
             label=f"order {order.name}",
             observe=(lambda theta: sketch(theta).numpy()) if sketch else None,
             micro_batches=recording.micro_batches(first) if recording else None,
+            averages=averages,
+            before=first,
         )
         problem.meter.seconds["training"] += segment.seconds
         with problem.meter.time("evaluation"):
-            value = problem.evaluate(segment.state.parameters)
+            value = _evaluated(problem, segment.state.parameters, averages, last)
         if not np.isfinite(value).all():
             what = "the held-out loss after it is not finite"
             raise diverged(f"order {order.name}", last - 1, what, setup.config)
@@ -168,6 +177,15 @@ def _retrained(
         sketches += segment.rows[1:] if number else segment.rows
         state, first = segment.state, last
     return _Trained(values, losses, sketches, state.parameters)
+
+
+def _evaluated(
+    problem: LanguageProblem, theta: Tensor, averages: AveragedStates, readout: int
+) -> np.ndarray:
+    """Return the metrics (M,) of the parameters (P,) at a readout and of the mean there, if any."""
+    mean = averages.take(readout)
+    values = evaluate_both(problem, theta[None], None if mean is None else mean[None])
+    return values.reshape(-1)
 
 
 def _batch(
@@ -190,13 +208,15 @@ def _read_existing(
     values: list[np.ndarray] = []
     losses: list[float] = []
     sketches: list[np.ndarray] = []
+    averages = AveragedStates(setup.readouts, setup.averaged_states)
     for t in range(run.steps + 1):
         theta = run.parameters(t)
+        averages.add(t, theta)
         if sketch:
             sketches.append(sketch(theta).numpy())
         numbers: list[float] = []
         if t in setup.readouts:
-            values.append(problem.evaluate(theta))
+            values.append(_evaluated(problem, theta, averages, t))
             numbers += values[-1].tolist()
         if t < run.steps:
             with torch.no_grad():

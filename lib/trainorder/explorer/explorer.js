@@ -99,9 +99,12 @@
 
   function estimate() {
     const losses = predictLosses(model, state.schedule);
-    const mean = losses.reduce((a, b) => a + b, 0) / losses.length;
-    state.raw = { heldout: mean };
-    model.goals.forEach((goal, i) => { state.raw[`heldout/${goal}`] = losses[i]; });
+    state.raw = {};
+    ["", "averaged_"].slice(0, losses.length / model.goals.length).forEach((prefix, set) => {
+      const own = losses.slice(set * model.goals.length, (set + 1) * model.goals.length);
+      state.raw[`${prefix}heldout`] = own.reduce((a, b) => a + b, 0) / own.length;
+      model.goals.forEach((goal, i) => { state.raw[`${prefix}heldout/${goal}`] = own[i]; });
+    });
     state.estimates = {};
     for (const [metric, raw] of Object.entries(state.raw)) {
       state.estimates[metric] = recalibrated(record.recalibration[metric], raw);

@@ -32,9 +32,10 @@ def model_record(model: ReducedModel) -> dict[str, Any]:
 
     The arrays are those of the model that predicts the losses at the end of the window only.
     """
-    narrow = model.at_end()
+    narrow, count = model.at_end(), model.averaged_states
     return {
         "goals": list(model.goals),
+        **({} if count is None else {"averaged_states": count}),
         "arrays": {name: _encoded(value) for name, value in narrow.items()},
     }
 

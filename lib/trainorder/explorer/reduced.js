@@ -9,7 +9,7 @@ function decodeArray(entry) {
 }
 
 function decodeModel(record) {
-  const model = { goals: record.goals };
+  const model = { goals: record.goals, averaged_states: record.averaged_states || 0 };
   for (const [name, entry] of Object.entries(record.arrays)) model[name] = decodeArray(entry);
   return model;
 }
@@ -33,15 +33,26 @@ function between(array, anchors, t) {
   return (i) => values[first + i] + weight * (values[second + i] - values[first + i]);
 }
 
-// schedule: a list of T lists of units. Returns the loss of each goal at the end.
+// The losses of the goals after the displacements in y, whose first orders begin at a column.
+function moved(model, losses, y, column, core) {
+  const r = model.cores.shape[2];
+  let second = 0;
+  for (let i = 0; i < r; i += 1) {
+    for (let j = 0; j < r; j += 1) second += y[i] * core.values[i * r + j] * y[j];
+  }
+  return losses.map((loss, goal) => loss + y[column + goal] + second / 2);
+}
+
+// schedule: a list of T lists of units. Returns the loss of each goal at the end, and then, if the
+// study averages weights, at the mean of the last states.
 function predictLosses(model, schedule) {
   const [steps, , q] = model.coefficients.shape;
   const [, units, r] = model.cores.shape;
-  const goals = model.goals.length, f = r + goals;
+  const goals = model.goals.length, losses = [...model.losses.values], f = r + losses.length;
   const patterns = model.responses.shape[1], rows = 1 + patterns;
   const [b1, b2] = model.beta.values, [coupled] = model.coupled.values;
   const y = new Float64Array(f), mu = new Float64Array(q), alpha = new Float64Array(patterns);
-  const nu = new Float64Array(f);
+  const nu = new Float64Array(f), mean = new Float64Array(f), averaged = model.averaged_states;
   for (let t = 0; t < steps; t += 1) {
     const force = new Float64Array(q), share = 1 / schedule[t].length;
     const core = between(model.cores, model.probed_steps.values, t);
@@ -71,15 +82,12 @@ function predictLosses(model, schedule) {
       let push = pushed[i] + nu[i];
       for (let p = 0; p < patterns; p += 1) push += alpha[p] * pushed[(p + 1) * f + i];
       y[i] = y[i] * model.decay.values[t] - scale * push;
+      if (t >= steps - averaged) mean[i] += y[i] / averaged;
     }
   }
-  return model.goals.map((_, goal) => {
-    let second = 0;
-    for (let i = 0; i < r; i += 1) {
-      for (let j = 0; j < r; j += 1) second += y[i] * model.mean_core.values[i * r + j] * y[j];
-    }
-    return model.losses.values[goal] + y[r + goal] + second / 2;
-  });
+  const ends = moved(model, losses.slice(0, goals), y, r, model.mean_core);
+  if (!averaged) return ends;
+  return [...ends, ...moved(model, losses.slice(goals), mean, r + goals, model.averaged_core)];
 }
 
 if (typeof module !== "undefined") module.exports = { decodeModel, predictLosses };

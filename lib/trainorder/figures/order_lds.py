@@ -11,7 +11,7 @@ _COLUMNS = 3
 
 def draw(results: Results) -> Figure:
     """Draw the rank correlation with its interval for random, structured and custom orders."""
-    metrics, names = results.metrics, results.estimators
+    metrics, names = results.shown_metrics, results.estimators
     rows = style.rows_of(len(metrics), _COLUMNS)
     figure = style.new_figure(rows * (0.3 * len(names) + 0.75) + 0.9, results.label())
     splits = [

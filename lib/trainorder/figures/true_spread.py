@@ -14,10 +14,10 @@ _COLUMNS = 3
 def draw(results: Results) -> Figure:
     """Draw the true metric of each order minus the reference's, one panel for each metric."""
     kinds = order_kinds(results)
-    rows = style.rows_of(len(results.metrics), _COLUMNS)
+    rows = style.rows_of(len(results.shown_metrics), _COLUMNS)
     figure = style.new_figure(rows * (0.26 * len(kinds) + 0.95) + 0.6, results.label())
-    axes = style.panels(figure, len(results.metrics), _COLUMNS, sharex=True, sharey=True)
-    for panel, metric in zip(axes, results.metrics, strict=True):
+    axes = style.panels(figure, len(results.shown_metrics), _COLUMNS, sharex=True, sharey=True)
+    for panel, metric in zip(axes, results.shown_metrics, strict=True):
         _panel(panel, results, metric, kinds)
     axes[0].set_ylim(len(kinds) - 0.4, -0.6)
     for panel in axes[-_COLUMNS:]:

@@ -23,7 +23,8 @@ def reduced_estimate(reduced: ReducedModel) -> Estimate:
     def estimate(schedules: np.ndarray, units: np.ndarray) -> tuple[Floats, Floats]:
         orders = torch.from_numpy(schedules.copy())
         own = reduced.units(orders)[torch.arange(len(units)), torch.from_numpy(units)]
-        return own.double().numpy(), reduced.predict(orders).double().numpy()
+        heldout = reduced.predict(orders)[:, : len(reduced.goals)]  # at the last weights
+        return own.double().numpy(), heldout.double().numpy()
 
     return estimate
 

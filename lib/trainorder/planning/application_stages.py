@@ -30,10 +30,11 @@ def curriculum_stages(s: Sizes) -> Iterator[Stage]:
     replayed = proposals + s.counts["structured"] + heuristic
     neighbours = min(c.rounds, s.U) * _NEIGHBOURS  # until no neighbour is better
     scored = c.random + _SEARCHES * neighbours + (1 + c.rounds) * _CHILDREN
-    read = pattern_count(s) * (r + s.R * s.D)
+    goals = s.R * s.M * s.D  # losses that are read along the window
+    read = pattern_count(s) * (r + goals)
     work: Work = defaultdict(float)
     work[Operation("forward", s.S)] += 2 * s.U
-    work[Operation("forward", s.H)] += replayed * s.R * s.D
+    work[Operation("forward", s.H)] += replayed * goals
     work[Operation("update")] += replayed * s.T * s.P + scored * s.T * (3 * read + 2 * q)
     work[Operation("product")] += scored * s.T * q * (read + r)
     confirming = confirming_replays(s, replayed)
@@ -45,15 +46,15 @@ def curriculum_stages(s: Sizes) -> Iterator[Stage]:
         "propose",
         ("reduced/barycentre", *(("ladder",) if confirming else ())),
         counts={
-            "losses": 2 * s.U * s.S + replayed * s.R * s.D * s.H,
+            "losses": 2 * s.U * s.S + replayed * goals * s.H,
             **({"gradients": confirming} if confirming else {}),
         },
         work=work,
         files=("curriculum/candidates.json",),
-        rows=4 * replayed + q,
+        rows=(4 + s.unfinished_means) * replayed + q,
     )
     orders = heuristic + min(c.retrained, proposals)
-    yield truth_stage(s, "candidate_truth", ("propose",), orders, 2, s.R)
+    yield truth_stage(s, "candidate_truth", ("propose",), orders, 2, s.R * s.M)
 
 
 def memorization_stages(s: Sizes) -> Iterator[Stage]:

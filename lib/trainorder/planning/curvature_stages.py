@@ -129,12 +129,13 @@ def pattern_count(s: Sizes) -> int:
 
 def _reduced(s: Sizes, path: str) -> Stage:
     q, r, anchors = basis_sizes(s, path)
-    functionals, patterns = r + s.R * s.D + s.U, pattern_count(s)
+    goals = s.R * s.M * s.D  # losses that are read along the window
+    functionals, patterns = r + goals + s.U, pattern_count(s)
     schedules = reduced.SCHEDULES if s.optimizer.adaptive else 0  # replayed
     replayed = schedules * s.T
     work: Work = defaultdict(float)
     work[Operation("gradient", s.S)] += s.U  # of every unit, and of every goal at the readouts
-    work[Operation("gradient", s.H)] += s.R * s.D
+    work[Operation("gradient", s.H)] += goals
     work[Operation("update")] += s.P * (replayed + 3 * anchors * (schedules + functionals))
     work[Operation("product")] += s.P * (
         replayed * (r + q) + anchors * (patterns * functionals * q + schedules**2)
@@ -144,7 +145,7 @@ def _reduced(s: Sizes, path: str) -> Stage:
     return Stage(
         f"reduced/{path}",
         (f"curvature/{path}",),
-        counts={"gradients": s.U * s.S + s.R * s.D * s.H},
+        counts={"gradients": s.U * s.S + goals * s.H},
         work=work,
         files=(f"store/{path}/reduced.h5",),
         bytes=FLOAT * numbers,

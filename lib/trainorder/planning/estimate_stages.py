@@ -96,7 +96,7 @@ def _replay_work(
     if not method.estimates_parameters:
         return {}, work, 0.0
     batches = [batch for n in spread(orders, jobs) for batch in _batches(s, n)]
-    evaluated = len(batches) if method.ignores_order else orders
+    evaluated = s.M * (len(batches) if method.ignores_order else orders)
     passes = Counter({"losses": evaluated * s.D * s.H})
     work[Operation("forward", s.H)] += evaluated * s.D
     approximated = 0 if method.needs_tail else s.T - e.tail
@@ -105,7 +105,7 @@ def _replay_work(
     updates = e.tail if method.needs_tail else s.T
     work[Operation("update")] += orders * s.P * (method.update_cost * updates + 1)
     work[Operation("hash")] += HASHES_PER_STORED_BYTE * jobs * s.path_bytes
-    rows = 4.0 * max(batches)
+    rows = (3.0 + s.M) * max(batches)
     if "table" in method.reads:
         work[Operation("hash")] += HASHES_PER_STORED_BYTE * jobs * s.table_bytes(e.path)
         rows += 3 * s.U if s.U * s.P <= HELD_NUMBERS else 0  # else read block by block

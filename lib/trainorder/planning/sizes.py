@@ -42,6 +42,7 @@ class Sizes:
         U: units; `S`: sequences per unit.
         D: domains; `H`: held-out sequences per domain.
         R: readouts along the window.
+        M: sets of metrics of a readout: 2 with averaged weights, else 1.
         counts: number of orders in each split.
         pools: number of sequences in the pool of each cluster.
         optimizer: the optimizer of replays.
@@ -79,6 +80,7 @@ class Sizes:
         if self.orders.custom is not None:
             self.counts["custom"] = len(read_orders(self.orders.custom, self.window))
         self.R = readout_count(config["curriculum"])
+        self.M = 1 if config["averaged_states"] is None else 2
         self.pools = self._pools()
 
     def model(self, narrow: bool, device: torch.device | None = None) -> LanguageModel:
@@ -137,6 +139,12 @@ class Sizes:
         structured = min(count // 2, self.counts["structured"])
         random = min(count - structured, self.counts["random"])
         return min(random, counts["random"]) + min(structured, counts["structured"])
+
+    @property
+    def unfinished_means(self) -> int:
+        """How many means of last states a training holds at once, at most."""
+        count = self.config["averaged_states"] or 0
+        return min(self.R, -(-count * self.R // self.T))
 
     @property
     def known_runs(self) -> int:

@@ -12,7 +12,9 @@ from trainorder.training.optimizer import MOMENTS
 def truth_stages(s: Sizes) -> Iterator[Stage]:
     """Yield the stage `truth`, and the stages of the proxy if an estimator uses it."""
     orders, after = sum(s.counts.values()), after_reference(s)
-    truth = truth_stage(s, "truth", after, orders, s.shards["truth"], s.R, s.followed(s.counts))
+    truth = truth_stage(
+        s, "truth", after, orders, s.shards["truth"], s.R * s.M, s.followed(s.counts)
+    )
     yield _recording(s, truth) if s.known_runs else truth
     proxies = [e for e in s.estimators if e.descriptor.training_stage]
     if not proxies:
@@ -33,12 +35,12 @@ def truth_stages(s: Sizes) -> Iterator[Stage]:
         "proxy_orders",
         ("proxy_warm", "orders"),
         s.shards["truth"],
-        {"losses": orders * s.D * s.H, "gradients": orders * s.T * batch},
+        {"losses": orders * s.M * s.D * s.H, "gradients": orders * s.T * batch},
         orders=orders,
         narrow=True,
         work={
             Operation("step", batch, narrow=True): orders * s.T,
-            Operation("forward", s.H, narrow=True): orders * s.D,
+            Operation("forward", s.H, narrow=True): orders * s.M * s.D,
         },
         files=("proxy/[0-9]*.h5",),
         bytes=8 * orders * (s.T + s.U),
@@ -88,7 +90,7 @@ def truth_stage(
         after: the stages that it waits for.
         orders: number of orders.
         jobs: number of jobs that share them.
-        readouts: evaluations along the window.
+        readouts: evaluations along the window, those of averaged weights included.
         followed: orders whose parameters are sketched along the window.
         unit_losses: losses of single units at the end, of all orders together.
 
@@ -112,7 +114,7 @@ def truth_stage(
         work=work,
         files=(f"{folder}truth/*.h5",),
         bytes=outcome_bytes(s, orders, followed) + 8 * orders * (s.T + s.U),
-        rows=16,
+        rows=16 + s.unfinished_means,
     )
 
 

@@ -17,6 +17,7 @@ from tqdm import trange
 from trainorder.config.sections import OptimizerConfig
 from trainorder.errors import DivergedError
 from trainorder.numerics import large_tensors
+from trainorder.training.averaged_states import AveragedStates
 from trainorder.training.checkpoints import Checkpoints
 from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import State
@@ -75,6 +76,8 @@ def train(
     label: str,
     observe: Observe | None = None,
     micro_batches: MicroBatches | None = None,
+    averages: AveragedStates | None = None,
+    before: int = 0,
 ) -> Training:
     """Train for `steps` steps from `start`, or resume from the last of `checkpoints`.
 
@@ -92,12 +95,14 @@ def train(
         label: name of this training in progress bars and errors.
         observe: maps parameters (P,) to a row; called before the first step and after each step.
         micro_batches: the parts of each batch; None differentiates the batch at once.
+        averages: gets the states after the steps; the checkpoints store its unfinished means.
+        before: number of updates of the window before `start`, for `averages`.
 
     Raises:
         DivergedError: a loss or a parameter is not finite.
 
     """
-    training = _resume(checkpoints, start, observe)
+    training = _resume(checkpoints, start, observe, averages)
     model.load(training.state.parameters)
     moments = []
     for moment in (training.state.exp_avg, training.state.exp_avg_sq):
@@ -115,12 +120,14 @@ def train(
         training.losses.append(_finite(loss, label, step, config))
         if observe is not None:
             training.rows.append(observe(model.parameters()))
+        if averages is not None and averages.needs(before + step + 1):
+            averages.add(before + step + 1, model.parameters())
         if (step + 1) % checkpoints.every == 0 or step + 1 == steps:
             first, second = (large_tensors.copy(moment.cpu()) for moment in moments)
             training.state = State(model.parameters(), first, second, start.step + step + 1)
             training.seconds = time.perf_counter() - begin
             _check_finite(training.state, label, step, config)
-            _save(checkpoints, training)
+            _save(checkpoints, training, averages)
             large_tensors.release_pages()
     optimizer.zero_grad()
     return training
@@ -143,19 +150,27 @@ def _differentiate(
     return total
 
 
-def _save(checkpoints: Checkpoints, training: Training) -> None:
+def _save(checkpoints: Checkpoints, training: Training, averages: AveragedStates | None) -> None:
     checkpoints.save(
         training.state,
         losses=np.array(training.losses),
         rows=np.array(training.rows),
         seconds=np.array(training.seconds),
+        **(averages.records() if averages is not None else {}),
     )
 
 
-def _resume(checkpoints: Checkpoints, start: State, observe: Observe | None) -> Training:
+def _resume(
+    checkpoints: Checkpoints,
+    start: State,
+    observe: Observe | None,
+    averages: AveragedStates | None,
+) -> Training:
     latest = checkpoints.latest(start.step)
     if latest is not None:
         state, records = latest
+        if averages is not None:
+            averages.restore(records)
         losses, rows = list(records["losses"]), list(records["rows"])
         return Training(state, losses, rows, float(records["seconds"]))
     first_rows = [observe(start.parameters)] if observe is not None else []
