@@ -97,3 +97,9 @@ def test_the_hash_ignores_sections_that_do_not_change_numbers():
     assert config_hash(config) == config_hash({**config, "study": "b", "threads": 8})
     assert config_hash(config) != config_hash({**config, "seeds": {"init": 1}})
     assert config_hash(config) != config_hash(config, config)
+
+
+def test_averaged_weights_count_only_where_a_study_has_them():
+    config = {"seeds": {"init": 0}}
+    assert config_hash(config) == config_hash({**config, "averaged_states": None})
+    assert config_hash(config) != config_hash({**config, "averaged_states": 4})

@@ -229,6 +229,12 @@ BAD = {
         "curriculum.readouts",
         "window of 32 steps",
     ),
+    "more averaged states than steps": (
+        changed(averaged_states=33),
+        "averaged_states",
+        "33 states in a window of 32 steps",
+    ),
+    "one averaged state": (changed(averaged_states=1), "averaged_states", "2"),
     "truth shards above the orders": (
         changed(shards__truth=ORDERS - FIT + 1, estimators=[order0()]),
         "shards.truth",
