@@ -10,6 +10,7 @@ from trainorder.errors import DivergedError
 from trainorder.evaluation.results import Results
 from trainorder.storage.formats import read_json, write_json
 
+AVERAGED = "averaged_heldout"  # the metric of averaged weights
 SCRIPTS = (
     *("corpus", "warm", "orders", "predictability", "reference", "table", "residuals"),
     *("clusters", "barycentre", "curvature", "reduced", "manifest", "truth", "ladder"),
@@ -93,12 +94,14 @@ def summary(results: Results) -> dict[str, Any]:
     """Return the numbers of a study that the grid shows, with its versions and configuration."""
     validation = results.validation
     spread = validation["spread"]["heldout"]["random"]
+    averaged = validation["spread"].get(AVERAGED)
     return {
         "verdict": validation["verdict"],
         "best_estimator": validation["best_estimator"],
         "parameters": validation["parameters"],
         "steps": results.steps,
         "spread": spread["std"],
+        **({"averaged_spread": averaged["random"]["std"]} if averaged else {}),
         "growth": validation["predictability"]["growth"],
         "mean": spread["mean"],
         "retraining_seconds": results.costs["retraining_seconds"],
@@ -110,7 +113,9 @@ def summary(results: Results) -> dict[str, Any]:
 
 
 def _entry(score: Mapping[str, Any]) -> dict[str, Any]:
-    cost = score["cost"]
+    """Return the numbers of an estimator; `averaged` are those of averaged weights, if any."""
+    cost, kept = score["cost"], ("order_lds", "relative_error", "coverage")
+    averaged = {name: score[name][AVERAGED]["random"] for name in kept if AVERAGED in score[name]}
     return {
         "order_lds": score["order_lds"]["heldout"]["random"],
         "calibration_order_lds": score["order_lds"]["heldout"]["calibration"],
@@ -118,6 +123,7 @@ def _entry(score: Mapping[str, Any]) -> dict[str, Any]:
         "raw_relative_error": score["raw_relative_error"]["heldout"]["random"],
         "parameter_error": score["parameter_error"]["random"],
         "coverage": score["coverage"]["heldout"]["random"],
+        **({"averaged": averaged} if averaged else {}),
         "diverged": score["diverged"]["count"],
         "verdict": score["verdict"],
         "precompute_retrainings": cost["precompute_retrainings"],

@@ -34,6 +34,7 @@ from trainorder.storage.formats import write_json, write_text
 
 MEASURED, FIGURES = Path("docs/measured"), Path("docs/figures")
 RULE = Path("lib/trainorder/evaluation/measured_studies.json")  # what a new study is told
+AVERAGED_STATES = 16  # of the rows with a constant rate: half the window
 RUNS = 8  # calibration orders that are known runs
 FIRST_OTHER_SEED = 11  # of the other corpora
 
@@ -125,12 +126,14 @@ def _schedules() -> list[Cell]:
             *("constant", "constant rate, domain batches", group, domains),
             optimizer=constant,
             mixed=0.0,
+            averaged_states=AVERAGED_STATES,
         ),
         _cell(
             *("constant-mixed", "constant rate, mixed batches", group),
             {"trusted_below_growth": PREDICTABLE_GROWTH},
             optimizer=constant,
             mixed=1.0,
+            averaged_states=AVERAGED_STATES,
         ),
         _cell(
             *("scratch", "from scratch", group),
@@ -153,6 +156,7 @@ def _cell(
     mixed: float = 0.25,
     warmup: int = 600,
     orders: Layer | None = None,
+    averaged_states: int | None = None,
     seeds: Layer | None = None,
     corpus: str = "",
 ) -> Cell:
@@ -176,6 +180,7 @@ def _cell(
         **({"ladder": {"per_order": limit}} if limit else {}),
         "curriculum": None,
         "memorization": None,
+        "averaged_states": averaged_states,
         "trajectories": 0,
         **(seeds or {}),
     }

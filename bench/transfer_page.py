@@ -43,6 +43,15 @@ TARGET_HEAD = [
     *("order-LDS [95 %]", "relative error", "met"),
 ]
 SOURCES = "The other corpora. Each domain is text of pinned packages, which no preset uses."
+AVERAGED = (
+    "Averaged weights: where the rate is constant, orders are also judged by the mean of the last "
+    "states of the window ([averaged weights](../method.md#averaged-weights)). The numbers of both "
+    "are those of `heldout` of the random orders."
+)
+AVERAGED_HEAD = [
+    *("study", "estimator", "weights", "spread of the orders"),
+    *("order-LDS [95 %]", "relative error", "coverage"),
+]
 ALL = (
     "All estimators. The relative error is that of recalibrated estimates; that of raw estimates "
     "is in brackets."
@@ -66,6 +75,7 @@ def markdown(record: Record) -> str:
         _failures(cells),
         *_missing(record["missing"]),
         LADDER_FIGURE,
+        *_averaged(cells),
         ALL,
         table(HEAD, [row for cell in cells for row in _rows(cell)]),
         _worst_rows(cells),
@@ -147,6 +157,35 @@ def _rows(cell: Record) -> list[list[str]]:
             entry["verdict"],
         ]
         for name, entry in estimators(cell).items()
+    ]
+
+
+def _averaged(cells: Sequence[Record]) -> list[str]:
+    """Return the text and the table of the studies that evaluate averaged weights, if any."""
+    rows = [
+        [cell["label"], f"`{name}`", *numbers]
+        for cell in cells
+        for name, entry in estimators(cell).items()
+        if "averaged" in entry
+        for numbers in (
+            _readout("last", cell["spread"], entry),
+            _readout(
+                f"mean of {cell['config']['averaged_states']}",
+                cell["averaged_spread"],
+                entry["averaged"],
+            ),
+        )
+    ]
+    return [AVERAGED, table(AVERAGED_HEAD, rows)] if rows else []
+
+
+def _readout(weights: str, spread: float | None, entry: Record) -> list[str]:
+    return [
+        weights,
+        number(spread),
+        rank_text(entry["order_lds"]),
+        number(entry["relative_error"]),
+        number(entry["coverage"]["value"]),
     ]
 
 

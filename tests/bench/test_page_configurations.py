@@ -19,6 +19,7 @@ OUTDATED = {
     "docs/measured/applications.md",
     "docs/measured/regime.md",
     "docs/measured/sweep.md",
+    "docs/measured/transfer.md",
 }
 
 

@@ -13,6 +13,7 @@ from trainorder.numerics.resampling import Interval
 from transfer_records import cell, entry
 
 pytestmark = pytest.mark.slow
+AVERAGED = ("order_lds", "relative_error", "coverage")
 
 
 def test_each_study_changes_the_default_in_what_its_name_says(top):
@@ -82,6 +83,34 @@ def test_the_page_says_which_targets_are_met_and_names_the_worst_studies(top):
     assert "The worst of the other corpora is **three**" in page
     assert "2 of 3 targets are met." in page
     assert "* two (growth 1.6): order-LDS 0.5 instead of 0.9" in page
+
+
+def test_averaged_weights_are_shown_beside_the_last_ones_where_a_study_has_them(top):
+    averaged = {name: entry(rank=0.7, error=0.4)[name] for name in AVERAGED}
+    plain, other = cell("one", level=entry()), cell("two", level=entry(averaged=averaged))
+    assert "Averaged weights" not in page_of(plain)
+    other |= {"spread": 0.01, "averaged_spread": 0.002}
+    text = markdown(
+        {
+            "cells": [{**one, "config": {"averaged_states": 16}} for one in (plain, other)],
+            "missing": (),
+        }
+    )
+    lines = text[text.index("Averaged weights") :].split("\n\n")[1].splitlines()[2:]
+    assert [line.split(" | ")[:4] for line in lines] == [
+        ["| two", "`level@reference`", "last", "0.01"],
+        ["| two", "`level@reference`", "mean of 16", "0.002"],
+    ]
+    assert "0.70 " in lines[1], "the order-LDS is that of the last weights"
+    assert " | 0.4 | 0.9 |" in lines[1]
+
+
+def test_only_the_studies_at_a_constant_rate_evaluate_averaged_weights(top):
+    for one in transfer.cells():
+        config = one.study.config()
+        constant = config["optimizer"]["schedule"] == "constant"
+        expected = config["window"]["units"] // 2 if constant else None
+        assert config["averaged_states"] == expected, one.label
 
 
 def test_a_diverged_study_is_on_the_page(top):
