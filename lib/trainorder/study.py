@@ -17,7 +17,7 @@ from trainorder.curriculum.constraints import Constraints
 from trainorder.curriculum.objective import Objective
 from trainorder.curriculum.search import Proposal, proposals
 from trainorder.curvature.reduced_model import ReducedModel
-from trainorder.data.metrics import metric_names, metric_values
+from trainorder.data.metrics import metric_values
 from trainorder.errors import UserError
 from trainorder.estimators.open_estimator import opened_estimator
 from trainorder.evaluation.calibrated_range import is_beyond
@@ -300,11 +300,10 @@ class Study:
         recalibrations = {
             name: self.results.recalibration(config.name, name) for name in self.metrics
         }
-        names = metric_names(self.problem.goals, self._averaged_states is not None)
         for order, (metrics, theta) in zip(checked, self._ends(config, checked), strict=True):
             values = {
                 name: _value(float(value), recalibrations[name], ranges[name])
-                for name, value in zip(names, metrics, strict=True)
+                for name, value in zip(self.metrics, metrics, strict=True)
             }
             yield Estimate(
                 order.name, config.name, values, score["verdict"], score["advice"], theta

@@ -115,7 +115,7 @@ def test_training_keeps_its_moments_on_the_device_and_returns_states_on_the_host
     moments_of_torch, devices, original = [], [], training._optimizer
     monkeypatch.setattr(torch.Tensor, "item", lambda tensor: 1.0)  # fake tensors store no numbers
     monkeypatch.setattr(training, "_check_finite", lambda *arguments: None)
-    monkeypatch.setattr(training, "_save", lambda checkpoints, run: None)
+    monkeypatch.setattr(training, "_save", lambda *arguments: None)
 
     def optimizer(model, moments, *arguments):
         adamw, schedule = original(model, moments, *arguments)
