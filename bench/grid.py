@@ -1,21 +1,15 @@
-"""A grid of small studies: each one is run and summarized, and its results are removed."""
+"""One study of a grid: it is run and summarized, then its results are removed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from bench.studies import FOLDER, Study, environment, run, say
+from bench.studies import Study, environment, run
 from trainorder.errors import DivergedError
 from trainorder.evaluation.results import Results
-from trainorder.storage.formats import read_json, write_json
 
 AVERAGED = "averaged_heldout"  # the metric of averaged weights
-SCRIPTS = (
-    *("corpus", "warm", "orders", "predictability", "reference", "table", "residuals"),
-    *("clusters", "barycentre", "curvature", "reduced", "manifest", "truth", "ladder"),
-    *("estimate", "predict", "validate"),
-)
+_OF_THE_CELL = ("label", "values", "target")  # what a record has from its cell
 
 
 @dataclass(frozen=True)
@@ -39,55 +33,42 @@ class Cell:
     target: Mapping[str, Any] = field(default_factory=dict)
     prepare: Callable[[], None] | None = None
 
+    @property
+    def name(self) -> str:
+        """The name of the study without that of its grid."""
+        return self.study.name.partition("-")[2]
 
-def finished(grid: str, cells: Sequence[Cell]) -> list[dict[str, Any]]:
-    """Return the records of the cells that were measured with their present configuration."""
-    return [_record(grid, cell) for cell in cells if _is_measured(grid, cell)]
+    def measure(self, cores: int | None) -> dict[str, Any]:
+        """Run the study and return its record; its results are removed.
 
+        Args:
+            cores: number of jobs at once; None for all cores.
 
-def measured(grid: str, cells: Sequence[Cell], cores: int | None) -> list[dict[str, Any]]:
-    """Return the record of each cell, measured now or cached.
+        Raises:
+            UserError: the study failed, but not because training diverged.
 
-    A cell is measured again when its configuration or code has changed.
+        """
+        if self.prepare:
+            self.prepare()
+        limit = min(cores, self.cores) if cores and self.cores else cores or self.cores or None
+        return self.as_row(_measure(self.study, limit))
 
-    Raises:
-        UserError: a study failed, but not because training diverged.
-
-    """
-    for number, cell in enumerate(cells, start=1):
-        if not _is_measured(grid, cell):
-            say(f"{number} of {len(cells)}: {cell.label}")
-            limit = min(cores, cell.cores) if cores and cell.cores else cores or cell.cores or None
-            if cell.prepare:
-                cell.prepare()
-            record = {"key": cell.study.key(SCRIPTS), "cell": _measure(cell.study, limit)}
-            write_json(_kept(grid, cell), record)
-    return [_record(grid, cell) for cell in cells]
-
-
-def _kept(grid: str, cell: Cell) -> Path:
-    return FOLDER / grid / f"{cell.study.name}.json"
-
-
-def _is_measured(grid: str, cell: Cell) -> bool:
-    kept = _kept(grid, cell)
-    return kept.is_file() and read_json(kept)["key"] == cell.study.key(SCRIPTS)
-
-
-def _record(grid: str, cell: Cell) -> dict[str, Any]:
-    record = read_json(_kept(grid, cell))["cell"]
-    target = {"target": dict(cell.target)} if cell.target else {}
-    return {"label": cell.label, "values": dict(cell.values), **target, **record}
+    def as_row(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a record with the present label, place and target of this cell."""
+        target = {"target": dict(self.target)} if self.target else {}
+        numbers = {key: value for key, value in record.items() if key not in _OF_THE_CELL}
+        return {"label": self.label, "values": dict(self.values), **target, **numbers}
 
 
 def _measure(study: Study, cores: int | None) -> dict[str, Any]:
+    """Return the record of a study; after a failure its results stay, and the next run goes on."""
     try:
         run(study, cores, ["validation.json"])
-        return summary(study.read())
+        record = summary(study.read())
     except DivergedError as error:
-        return {"diverged": str(error), "made": environment(), "config": study.config()}
-    finally:
-        study.remove()
+        record = {"diverged": str(error), "made": environment(), "config": study.config()}
+    study.remove()
+    return record
 
 
 def summary(results: Results) -> dict[str, Any]:

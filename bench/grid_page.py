@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.page import interval, number, table
+from bench.page import interval, missing, number, table
 from bench.studies import environment_text
 from trainorder.config.config_hash import config_text
 from trainorder.figures import style
@@ -23,6 +23,7 @@ TEXTS = {
     "gradient table, for three windows. Made by `make ablate`. The window of 256 "
     "steps is `presets/steps256.yaml`.",
 }
+PLAIN = "plain"  # the study that others of the regime grid are compared with
 UNRANKED = "constant"  # not drawn: its estimate is the same for all orders
 
 
@@ -36,6 +37,7 @@ def markdown(record: Record) -> str:
         "configurations.",
         f"![Order-LDS by cell](../figures/{grid}.png)",
         _accuracy(grid, cells),
+        *missing(record),
         *_notes(finished, cells),
         _errors_and_costs(grid, cells),
         measured_on(cells),
@@ -97,8 +99,9 @@ def _errors_and_costs(grid: str, cells: Sequence[Record]) -> str:
 
 
 def _trainings(grid: str, cells: Sequence[Record]) -> list[str]:
-    """Return a description of each cell; in the regime grid, its differences from the first."""
-    plain = cells[0]["values"] if grid == "regime" else {}
+    """Return a description of each cell; in the regime grid, its differences from the plain one."""
+    regime = [cell["values"] for cell in cells if grid == "regime" and cell["label"] == PLAIN]
+    plain = regime[0] if regime else {}
     differences = [
         [f"{axis} = {value}" for axis, value in cell["values"].items() if value != plain.get(axis)]
         for cell in cells

@@ -226,3 +226,9 @@ def interval(record: Record) -> str:
     if record["low"] is None or record["high"] is None:
         return number(record["value"])
     return f"{number(record['value'])} [{number(record['low'])}, {number(record['high'])}]"
+
+
+def missing(record: Record) -> list[str]:
+    """Return the sentence that names the rows of a page that are not measured, if any."""
+    labels = record.get("missing", ())
+    return [f"Not measured yet: {'; '.join(labels)}."] if labels else []

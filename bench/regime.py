@@ -6,24 +6,22 @@ python -m bench.regime --ablation  # docs/measured/ablation.{json,md}, docs/figu
 The regime grid varies learning rate, schedule, window, units per step and warm-up one at a time,
 and two at a time in the hardest cases. The ablation varies the expansion path and the number of its
 anchors over three windows. Both use the default study with units of a quarter of the size and few
-orders. Finished cells are cached in results/bench/.
+orders. Each cell is written into its page when it is finished.
 """
 
-import argparse
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.drawing import save_png
-from bench.grid import Cell, measured
+from bench.grid import Cell
 from bench.grid_page import draw, markdown
-from bench.studies import Study, say
+from bench.measured_grid import MEASURED, MeasuredGrid, parser, run_command
+from bench.studies import Study
 from trainorder.config.loading import load_config
-from trainorder.errors import UserError
-from trainorder.storage.formats import write_json, write_text
+from trainorder.storage.formats import write_text
 
-MEASURED, FIGURES = Path("docs/measured"), Path("docs/figures")
+FIGURES = Path("docs/figures")
 STEPS, UNIT_SIZE = 32, 16
 BOTH = ("reference", "barycentre")
 
@@ -120,21 +118,25 @@ def _ablation(steps: int, anchors: int | str) -> Cell:
 GRIDS = {"regime": regime_cells, "ablation": ablation_cells}
 
 
+def grid(name: str) -> MeasuredGrid:
+    """Return a grid with its page."""
+    return MeasuredGrid(name, GRIDS[name](), write_page)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure a grid and write its files; an error is one line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--ablation", action="store_true", help="paths and anchors instead")
-    parser.add_argument("--cores", type=int, help="jobs at once (default: all cores)")
-    chosen = parser.parse_args(arguments)
-    grid = "ablation" if chosen.ablation else "regime"
-    try:
-        record = {"grid": grid, "cells": measured(grid, GRIDS[grid](), chosen.cores)}
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    write_json(MEASURED / f"{grid}.json", record)
-    write_text(MEASURED / f"{grid}.md", markdown(record))
-    save_png(lambda: draw(record), FIGURES / f"{grid}.png")
-    say(f"{MEASURED}/{grid}.md")
+    options = parser("Measures where estimates hold.")
+    options.add_argument("--ablation", action="store_true", help="paths and anchors instead")
+    chosen = options.parse_args(arguments)
+    name = "ablation" if chosen.ablation else "regime"
+    run_command(lambda: grid(name), chosen)
+
+
+def write_page(record: Mapping[str, Any]) -> None:
+    """Write the page and the figure of the measured cells."""
+    name = record["grid"]
+    write_text(MEASURED / f"{name}.md", markdown(record))
+    save_png(lambda: draw(record), FIGURES / f"{name}.png")
 
 
 if __name__ == "__main__":

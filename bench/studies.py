@@ -5,7 +5,6 @@ All paths are relative to the top folder, in which Snakemake runs.
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,11 +13,13 @@ from typing import Any
 
 import yaml
 
+from bench.stale_lock import says_locked, unlocked
 from trainorder.config.loading import load_config
 from trainorder.errors import DivergedError, UserError
 from trainorder.evaluation.results import Results
 from trainorder.storage import provenance
 from trainorder.storage.formats import read_json, write_text
+from trainorder.workflow.child_process import run_to_end
 from trainorder.workflow.code_hash import code_hash
 
 RESULTS = Path("results")
@@ -125,28 +126,39 @@ def run(study: Study, cores: int | None = None, targets: Sequence[str] = ()) -> 
     files = [str(study.results / target) if "." in target else target for target in targets]
     layers = [str(path) for path in study.write()]
     count = str(cores or os.cpu_count() or 1)
-    command = ["snakemake", *files, "--cores", count, "--configfile", *layers]
+    command = [sys.executable, "-m", "snakemake", *files, "--cores", count, "--configfile", *layers]
     log = FOLDER / "logs" / f"{study.name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "w", encoding="utf-8") as handle:
-        status = subprocess.run(
-            [sys.executable, "-m", *command], stdout=handle, stderr=subprocess.STDOUT, check=False
-        ).returncode
+    status = _logged(command, log)
+    if status and says_locked(_text(log)) and unlocked(command):
+        say(f"study {study.name}: removed the lock of a Snakemake that was killed")
+        status = _logged(command, log)
     if status:
         diverged = any((study.results / "logs").glob("*.diverged"))
         raise (DivergedError if diverged else UserError)(
-            f"study {study.name}: {_why(log)}; see {log}"
+            f"study {study.name}: {_why(_text(log))}; see {log}"
         )
 
 
-def _why(log: Path) -> str:
+def _logged(command: Sequence[str], log: Path) -> int:
+    """Run a command with its output in a log, and return its exit status."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "w", encoding="utf-8") as handle:
+        return run_to_end(command, output=handle)
+
+
+def _text(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")
+
+
+def _why(output: str) -> str:
     """Return the reason of a failure as one line, from the output of Snakemake."""
-    text = log.read_text(encoding="utf-8", errors="replace")
-    lines = [line.removeprefix("error: ") for line in text.splitlines() if line[:7] == "error: "]
+    lines = [line.removeprefix("error: ") for line in output.splitlines() if line[:7] == "error: "]
     if lines:
         return lines[0]
-    if "LockException" in text or "cannot be locked" in text:
-        return "another Snakemake runs in this folder; if not, run snakemake --unlock"
+    if says_locked(output):
+        return "another Snakemake runs in this folder; wait for its end"
+    if "on user request" in output:
+        return "interrupted; run the command again to go on"
     return "Snakemake failed"
 
 

@@ -3,26 +3,24 @@
 python -m bench.transfer  # docs/measured/transfer.{json,md}, and the figures of that page
 
 Each study is the default one with one change, or another corpus, with `corrected` as its only
-estimator. The ladder selects its size, up to the cost per order of the study's target. Finished
-studies are cached in results/bench/, so the command can be interrupted. `--only NAME` runs one
-study; the page then shows the studies that are finished.
+estimator. The ladder selects its size, up to the cost per order of the study's target. The page
+shows each study as soon as it is finished, so the command can be interrupted. `--only NAME` runs
+single studies, and `--list` shows which ones are measured.
 """
 
-import argparse
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench import corpora
 from bench.drawing import save_svg
-from bench.grid import Cell, finished, measured
-from bench.studies import Study, say, seeded
+from bench.grid import Cell
+from bench.measured_grid import MEASURED, MeasuredGrid, parser, run_command
+from bench.studies import Study, seeded
 from bench.targets import selected
 from bench.transfer_figures import draw_growth, draw_ladder
 from bench.transfer_page import OTHER_CORPORA, markdown
-from trainorder.errors import UserError
 from trainorder.evaluation.predictability import (
     PREDICTABLE_GROWTH,
     UNPREDICTABLE_GROWTH,
@@ -32,7 +30,7 @@ from trainorder.evaluation.verdict import RANK_ONLY, TRUSTED
 from trainorder.numerics.resampling import Interval
 from trainorder.storage.formats import write_json, write_text
 
-MEASURED, FIGURES = Path("docs/measured"), Path("docs/figures")
+FIGURES = Path("docs/figures")
 RULE = Path("lib/trainorder/evaluation/measured_studies.json")  # what a new study is told
 AVERAGED_STATES = 16  # of the rows with a constant rate: half the window
 RUNS = 8  # calibration orders that are known runs
@@ -193,28 +191,19 @@ def _cell(
     return Cell(study, label, {"group": group}, target=target or {}, prepare=prepare)
 
 
+def grid() -> MeasuredGrid:
+    """Return the studies with their page."""
+    return MeasuredGrid("transfer", cells(), write_page)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure the studies and write their page; an error is one line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--cores", type=int, help="jobs at once (default: all cores)")
-    parser.add_argument("--only", nargs="+", help="names of studies, for instance steps64")
-    chosen = parser.parse_args(arguments)
-    every = cells()
-    wanted = [f"transfer-{name}" for name in chosen.only or []]
-    run = [cell for cell in every if not wanted or cell.study.name in wanted]
-    try:
-        measured("transfer", run, chosen.cores)
-        shown = finished("transfer", every)
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    labels = {cell["label"] for cell in shown}
-    write({"cells": shown, "missing": [one.label for one in every if one.label not in labels]})
-    say(f"{MEASURED}/transfer.md")
+    options = parser("Measures whether estimates from one known run transfer.")
+    run_command(grid, options.parse_args(arguments))
 
 
-def write(record: Layer) -> None:
-    """Write the numbers, the page and the figures of the finished studies."""
-    write_json(MEASURED / "transfer.json", record)
+def write_page(record: Mapping[str, Any]) -> None:
+    """Write the page and the figures of the measured studies."""
     write_text(MEASURED / "transfer.md", markdown(record))
     save_svg(lambda: draw_growth(record), FIGURES / "transfer.svg")
     save_svg(lambda: draw_ladder(record), FIGURES / "cost_accuracy_ladder.svg")

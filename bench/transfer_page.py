@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.corpora import CORPORA, packages
 from bench.grid_page import measured_on
-from bench.page import interval, number, table
+from bench.page import interval, missing, number, table
 from bench.targets import estimators, missed, selected, target_text
 from trainorder.figures.style import rank_text
 
@@ -73,7 +73,7 @@ def markdown(record: Record) -> str:
         table(TARGET_HEAD, [_target_row(cell) for cell in cells]),
         *_worst_studies(cells),
         _failures(cells),
-        *_missing(record["missing"]),
+        *missing(record),
         LADDER_FIGURE,
         *_averaged(cells),
         ALL,
@@ -210,10 +210,6 @@ def _sources() -> list[list[str]]:
         for corpus in CORPORA
         for domain, pinned in packages(corpus).items()
     ]
-
-
-def _missing(labels: Sequence[str]) -> list[str]:
-    return [f"Not measured yet: {'; '.join(labels)}."] if labels else []
 
 
 def _costs(cells: Sequence[Record]) -> str:

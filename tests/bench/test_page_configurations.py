@@ -27,14 +27,10 @@ def default():
     return load_config("config.yaml")
 
 
-def grid(name):
-    return [cell.study.config() for cell in regime.GRIDS[name]()]
-
-
-def transferred():
-    """Return the configurations of the studies that the page of transfer shows."""
-    shown = {cell["label"] for cell in read_json(MEASURED / "transfer.json")["cells"]}
-    return [cell.study.config() for cell in transfer.cells() if cell.label in shown]
+def shown(grid):
+    """Return the present configurations of the studies that the page of a grid shows."""
+    labels = {cell["label"] for cell in read_json(MEASURED / f"{grid.name}.json")["cells"]}
+    return [cell.study.config() for cell in grid.cells if cell.label in labels]
 
 
 CURRENT = {  # the configurations of each page, as they are now
@@ -42,9 +38,9 @@ CURRENT = {  # the configurations of each page, as they are now
     "docs/choose_estimator.md": lambda: [[default()]],
     "docs/measured/plan.md": lambda: [[default()]],
     "docs/measured/applications.md": lambda: [[load_config("config.yaml", "presets/full.yaml")]],
-    "docs/measured/regime.md": lambda: [grid("regime")],
-    "docs/measured/ablation.md": lambda: [grid("ablation")],
-    "docs/measured/transfer.md": lambda: [transferred()],
+    "docs/measured/regime.md": lambda: [shown(regime.grid("regime"))],
+    "docs/measured/ablation.md": lambda: [shown(regime.grid("ablation"))],
+    "docs/measured/transfer.md": lambda: [shown(transfer.grid())],
     "docs/measured/sweep.md": lambda: [
         [Study("sweep", preset, seeded(0)).config()] for preset in ("", "wider")
     ],
@@ -104,3 +100,28 @@ def test_averaged_weights_count_only_where_a_study_has_them():
     config = {"seeds": {"init": 0}}
     assert config_hash(config) == config_hash({**config, "averaged_states": None})
     assert config_hash(config) != config_hash({**config, "averaged_states": 4})
+
+
+ESTIMATORS = {"corrected": "reference", "taylor1": "barycentre", "nystrom": "barycentre"}
+
+
+@pytest.mark.parametrize(
+    ("method", "section", "counts"),
+    [
+        ("corrected", "curvature", False),
+        ("corrected", "expansion", False),
+        ("taylor1", "expansion", True),
+        ("taylor1", "curvature", False),
+        ("nystrom", "curvature", True),
+    ],
+)
+def test_a_section_counts_only_if_an_estimator_reads_it(method, section, counts):
+    config = {"estimators": [{"method": method, "path": ESTIMATORS[method]}], section: {"pool": 1}}
+    changed = config_hash({**config, section: {"pool": 2}}) != config_hash(config)
+    assert changed == counts
+
+
+def test_another_budget_of_the_ladder_is_another_configuration():
+    config = {"seeds": {"init": 0}}
+    assert config_hash(config) == config_hash({**config, "ladder": {"per_order": 0.34}})
+    assert config_hash(config) != config_hash({**config, "ladder": {"per_order": 0.25}})

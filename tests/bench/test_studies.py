@@ -7,6 +7,7 @@ import sys
 import pytest
 import yaml
 
+from bench.stale_lock import snakemake_processes, unlocked
 from bench.studies import Study, run, seeded
 from trainorder.errors import UserError
 
@@ -49,13 +50,14 @@ def snakemake(top, monkeypatch):
 
     fake = Fake()
 
-    def run_fake(command, stdout, **_):
+    def run_fake(command, output):
         fake.command = command
-        stdout.write(fake.text)
-        stdout.flush()
-        return subprocess.CompletedProcess(command, fake.status)
+        output.write(fake.text)
+        output.flush()
+        return fake.status
 
-    monkeypatch.setattr("bench.studies.subprocess.run", run_fake)
+    monkeypatch.setattr("bench.studies.run_to_end", run_fake)
+    monkeypatch.setattr("bench.studies.unlocked", lambda command: False)
     return fake
 
 
@@ -78,7 +80,8 @@ def test_all_cores_are_used_by_default(snakemake):
     ("text", "line"),
     [
         ("Building\nerror: corpus: no such file\nerror: other\n", "corpus: no such file"),
-        ("LockException:\nError: Directory cannot be locked.", "snakemake --unlock"),
+        ("LockException:\nError: Directory cannot be locked.", "another Snakemake runs in this"),
+        ("Terminating processes on user request", "run the command again"),
         ("boom", "Snakemake failed"),
     ],
 )
@@ -92,3 +95,51 @@ def test_a_failure_raises_the_error_line_of_the_job(snakemake, text, line):
 def test_a_study_without_results_raises_one_line(top):
     with pytest.raises(UserError, match=r"results/mine/validation.json: no such file"):
         Study("mine").read()
+
+
+def test_a_lock_of_a_killed_snakemake_is_removed_and_the_study_runs(snakemake, monkeypatch, capsys):
+    def unlocked(command):
+        snakemake.text, snakemake.status = "done", 0
+        return True
+
+    monkeypatch.setattr("bench.studies.unlocked", unlocked)
+    snakemake.text, snakemake.status = "LockException", 1
+    run(Study("mine"), 1)
+    assert "removed the lock" in capsys.readouterr().out
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """Return a function that starts a process in a folder; they end with the test."""
+    running = []
+
+    def start(folder, *words):
+        sleep = [sys.executable, "-c", "print(flush=True); import time; time.sleep(60)", *words]
+        running.append(subprocess.Popen(sleep, cwd=folder, stdout=subprocess.PIPE))
+        running[-1].stdout.readline()
+        return running[-1].pid
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def test_only_snakemake_and_its_jobs_in_the_same_folder_keep_a_lock(tmp_path, elsewhere):
+    (tmp_path / "other").mkdir()
+    elsewhere(tmp_path / "other", "snakemake")
+    elsewhere(tmp_path, "results/snakemake-notes.txt")
+    assert snakemake_processes(tmp_path) == []
+    kept = [
+        elsewhere(tmp_path, "snakemake", "--cores"),
+        elsewhere(tmp_path, f"{tmp_path}/.snakemake/scripts/tmp1.truth.py"),
+    ]
+    assert snakemake_processes(tmp_path) == kept
+
+
+def test_nothing_is_unlocked_while_snakemake_works_in_the_folder(tmp_path, elsewhere, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert unlocked([sys.executable, "-c", "", "snakemake"])
+    assert not unlocked([sys.executable, "-c", "raise SystemExit(1)", "snakemake"])
+    elsewhere(tmp_path, "snakemake")
+    assert not unlocked([sys.executable, "-c", "", "snakemake"])

@@ -10,6 +10,7 @@ from bench.transfer_page import OTHER_CORPORA, markdown
 from trainorder.config.loading import load_config
 from trainorder.evaluation.predictability import expectation
 from trainorder.numerics.resampling import Interval
+from trainorder.storage.formats import write_json
 from transfer_records import cell, entry
 
 pytestmark = pytest.mark.slow
@@ -120,33 +121,21 @@ def test_a_diverged_study_is_on_the_page(top):
     assert "* two (growth –): training diverged" in page
 
 
-def test_only_finished_studies_are_shown(top, tmp_path, monkeypatch):
-    monkeypatch.setattr(grid, "FOLDER", tmp_path)
-    one, other = transfer.cells()[:2]
-    monkeypatch.setattr(grid, "_measure", lambda study, cores: {"name": study.name})
-    grid.measured("transfer", [other], None)
-    records = grid.finished("transfer", [one, other])
-    assert [record["name"] for record in records] == ["transfer-seed1"]
-    assert records[0]["target"] == dict(other.target)
-
-
-def test_the_files_of_a_study_are_written_before_it_is_measured(top, tmp_path, monkeypatch):
-    monkeypatch.setattr(grid, "FOLDER", tmp_path)
+def test_the_files_of_a_study_are_written_before_it_is_measured(top, monkeypatch):
     events = []
     monkeypatch.setattr(grid, "_measure", lambda study, cores: events.append("measure") or {})
-    study = dataclasses.replace(transfer.cells()[0], prepare=lambda: events.append("prepare"))
-    grid.measured("transfer", [study], None)
-    grid.measured("transfer", [study], None)
-    assert events == ["prepare", "measure"], "a cached study needs no files"
+    plain = transfer.cells()[0]
+    dataclasses.replace(plain, prepare=lambda: events.append("prepare")).measure(None)
+    assert events == ["prepare", "measure"]
 
 
-def test_the_command_writes_numbers_page_and_figures(top, monkeypatch):
+def test_the_command_writes_numbers_page_and_figures(top):
     config = transfer.cells()[0].study.config()
-    record = {**cell("default, seed 0", level=entry()), "config": config}
-    monkeypatch.setattr(transfer, "measured", lambda grid, cells, cores: [])
-    monkeypatch.setattr(transfer, "finished", lambda grid, cells: [record])
-    transfer.main([])
+    record = {**cell("another name", level=entry()), "config": config}
+    write_json(top / "docs/measured/transfer.json", {"cells": [record]})
+    transfer.main(["--only", "seed0"])
     page = (top / "docs/measured/transfer.md").read_text()
+    assert "| default, seed 0 |" in page
     [study] = json.loads((top / transfer.RULE).read_text())["studies"]
     assert study["verdict"] == "trusted"
     assert study["growth"] == record["growth"]["value"]

@@ -1,14 +1,19 @@
 """The hash of the configuration that a measured table or page was made with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from trainorder.config.methods import METHODS
+from trainorder.config.sections import LadderConfig
 from trainorder.storage.provenance import digest
 
 NUMERICAL_SECTIONS = (  # they decide the numbers of a study; all others only its name and speed
     *("seeds", "corpus", "model", "run", "optimizer", "window", "orders", "expansion", "curvature"),
     *("estimators", "trajectories", "sketch_rows", "validation", "curriculum", "memorization"),
 )
+
+_LADDER = asdict(LadderConfig())
 
 
 def config_hash(*configs: Mapping[str, Any]) -> str:
@@ -18,9 +23,23 @@ def config_hash(*configs: Mapping[str, Any]) -> str:
 
 def _numerical(config: Mapping[str, Any]) -> dict[str, Any]:
     sections = {name: config.get(name) for name in NUMERICAL_SECTIONS}
+    for name in _unread(config.get("estimators") or ()):
+        del sections[name]
     # An option of a later version counts only where it is set, so that older hashes stay valid.
-    averaged = config.get("averaged_states")
-    return sections if averaged is None else sections | {"averaged_states": averaged}
+    if config.get("averaged_states") is not None:
+        sections["averaged_states"] = config["averaged_states"]
+    if config.get("ladder", _LADDER) != _LADDER:
+        sections["ladder"] = config["ladder"]
+    return sections
+
+
+def _unread(estimators: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the sections that no estimator reads, if there are any estimators."""
+    methods = [METHODS[entry["method"]] for entry in estimators]
+    if not methods or any(method.uses_table for method in methods):
+        return []
+    barycentre = any(entry.get("path") == "barycentre" for entry in estimators)
+    return ["curvature"] if barycentre else ["curvature", "expansion"]
 
 
 def config_text(*configs: Mapping[str, Any]) -> str:

@@ -6,14 +6,12 @@ output.
 """
 
 import os
-import signal
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, MutableMapping, Sequence
-from contextlib import contextmanager
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
-from types import FrameType
+
+from trainorder.workflow.child_process import run_to_end
 
 REPORT = "report.html"  # in the folder of the results
 _NOTE = "TRAINORDER_RESULTS_NOTE"  # names the file in which the Snakefile notes the results' folder
@@ -43,13 +41,13 @@ def run_study(arguments: Sequence[str], snakemake: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         note = Path(folder) / "results"
         environment = {**os.environ, _NOTE: str(note)}
-        status = _status([*command, "--cores", "all", *arguments], environment)
+        status = run_to_end([*command, "--cores", "all", *arguments], environment)
         if status or not note.exists() or _DRYRUN & set(arguments):
             return status
         results = Path(note.read_text(encoding="utf-8"))
     if not (results / "validation.json").exists():  # only a part of the study was requested
         return 0
-    status = _status([*command, "--report", str(results / REPORT), *arguments], dict(os.environ))
+    status = run_to_end([*command, "--report", str(results / REPORT), *arguments], dict(os.environ))
     if status == 0:
         _print_summary(results)
     return status
@@ -61,32 +59,6 @@ def _print_summary(results: Path) -> None:
 
     print(flush=True)
     print_summary(summary(Results.read(results), results, results / REPORT))
-
-
-def _status(command: Sequence[str], environment: dict[str, str]) -> int:
-    """Run a command to its end, also after Ctrl-C, and return its exit status as a shell does."""
-    with subprocess.Popen(command, env=environment) as process, _signals_passed_to(process):
-        status = process.wait()
-    return status if status >= 0 else 128 - status
-
-
-@contextmanager
-def _signals_passed_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Ignore Ctrl-C, which the terminal also sends to the process; pass on SIGTERM."""
-
-    def ignore(number: int, frame: FrameType | None) -> None:
-        pass
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        process.send_signal(number)
-
-    handlers = {signal.SIGINT: ignore, signal.SIGTERM: pass_on}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 if __name__ == "__main__":
