@@ -7,8 +7,8 @@ PIP := $(ENV)/bin/python -m pip --disable-pip-version-check
 
 export PATH := $(CURDIR)/$(ENV)/bin:$(PATH)
 
-.PHONY: help env study test check test-slurm slurm lint docs bench sweep regime ablate \
-  transfer applications clean
+.PHONY: help env study test check test-slurm slurm lint docs bench speed sweep regime ablate \
+  applications clean
 
 help:
 	@echo "make env           install everything into $(ENV); the other targets do this first"
@@ -18,10 +18,11 @@ help:
 	@echo "make lint          linters and types only"
 	@echo "make docs          build the documentation into build/docs"
 	@echo "make slurm         install SLURM (root, Debian); make test-slurm runs a study on it (30 minutes)"
-	@echo "make bench         the benchmark studies, their tables and timings (2 hours; can be resumed)"
+	@echo "make bench         the table of studies: other seeds, texts, windows, batches, schedules (hours)"
+	@echo "                   it can be resumed; ARGS=\"--only steps64\" measures one row, --list lists them"
+	@echo "make speed         the speed of gradients and replays, on the finished default study"
 	@echo "make sweep         find the best learning rate"
 	@echo "make regime        accuracy by training regime; make ablate: by part of the estimators"
-	@echo "make transfer      the estimator of one known run on other seeds, texts, windows, schedules (hours)"
 	@echo "make applications  searched orders and position maps in seven trainings (over 1 hour)"
 	@echo "make clean         remove the environment and caches, and keep the results"
 
@@ -71,6 +72,9 @@ docs: env
 bench: env
 	python -m bench.bench $(ARGS)
 
+speed: env
+	python -m bench.speed
+
 sweep: env
 	python -m bench.sweep $(ARGS)
 
@@ -79,9 +83,6 @@ regime: env
 
 ablate: env
 	python -m bench.regime --ablation $(ARGS)
-
-transfer: env
-	python -m bench.transfer $(ARGS)
 
 applications: env
 	python -m bench.applications $(ARGS)

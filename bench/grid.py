@@ -76,6 +76,7 @@ def summary(results: Results) -> dict[str, Any]:
     validation = results.validation
     spread = validation["spread"]["heldout"]["random"]
     averaged = validation["spread"].get(AVERAGED)
+    stages = results.costs["stages"].values()
     return {
         "verdict": validation["verdict"],
         "best_estimator": validation["best_estimator"],
@@ -86,6 +87,8 @@ def summary(results: Results) -> dict[str, Any]:
         "growth": validation["predictability"]["growth"],
         "mean": spread["mean"],
         "retraining_seconds": results.costs["retraining_seconds"],
+        "job_seconds": sum(stage["wall_seconds"] for stage in stages),
+        "peak_bytes": max(stage["peak_bytes"] for stage in stages),
         "ladder": results.ladder,
         "estimators": {name: _entry(results.score(name)) for name in results.estimators},
         "made": {key: validation["provenance"][key] for key in ("versions", "machine")},
@@ -110,5 +113,6 @@ def _entry(score: Mapping[str, Any]) -> dict[str, Any]:
         "precompute_retrainings": cost["precompute_retrainings"],
         "selection_retrainings": cost["selection_retrainings"],
         "per_order_retrainings": cost["per_order_retrainings"],
+        "seconds_per_order": cost["seconds_per_order"],
         "bytes": cost["bytes"],
     }

@@ -75,8 +75,8 @@ class MeasuredGrid:
             record = cell.measure(cores)
             self.write({**self.rows(), cell.name: record})  # another process may have added rows
 
-    def add(self, file: Path) -> None:
-        """Write the rows of another file of records into this one, in place of its own.
+    def joined(self, file: Path) -> dict[str, dict[str, Any]]:
+        """Return the rows with those of another file of records, which replace the own ones.
 
         Raises:
             UserError: the file is not readable, or none of its records has a cell.
@@ -85,10 +85,17 @@ class MeasuredGrid:
         rows = self._rows_of(read_json(file)["cells"])
         if not rows:
             raise UserError(f"{file}: no record has the present configuration of a row")
-        self.write({**self.rows(), **rows})
+        return {**self.rows(), **rows}
 
     def write(self, rows: Mapping[str, Record]) -> None:
-        """Write the file of records and the page of these rows."""
+        """Write the file of records and the page of these rows.
+
+        Raises:
+            UserError: there are no rows.
+
+        """
+        if not rows:
+            raise UserError(f"{self.file}: no row is measured; measure one first")
         record = {
             "grid": self.name,
             "cells": [rows[cell.name] for cell in self.cells if cell.name in rows],
@@ -134,6 +141,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     options.add_argument("--only", nargs="+", default=[], metavar="NAME", help="measure these rows")
     options.add_argument("--again", action="store_true", help="also measure rows that are measured")
     options.add_argument("--list", action="store_true", help="list the rows and measure nothing")
+    options.add_argument("--page", action="store_true", help="only write the page again")
     options.add_argument("--add", type=Path, metavar="FILE", help="add rows of another JSON file")
     return options
 
@@ -146,9 +154,10 @@ def run_command(make_grid: Callable[[], MeasuredGrid], chosen: argparse.Namespac
             say(grid.state())
             return
         if chosen.add:
-            grid.add(chosen.add)
+            grid.write(grid.joined(chosen.add))
         else:
-            grid.measure(chosen.only, chosen.cores, chosen.again)
+            if not chosen.page:
+                grid.measure(chosen.only, chosen.cores, chosen.again)
             grid.write(grid.rows())
     except UserError as error:
         sys.exit(f"error: {error}")

@@ -1,243 +1,197 @@
-"""The rows of the benchmark: one per target, by seed and averaged over seeds.
+"""The rows of the benchmark: the default study with single changes, and other corpora.
 
-All numbers come from the result files of the studies. The reported estimator is chosen by its
-calibration orders and its cost only; random orders are used only to report it.
+Each row has `corrected` as its estimator, whose size the ladder selects, up to the cost per order
+of the row's target. The rows of the default study also have the low-rank estimators.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from bench.choice import Studies, best_within
-from bench.numbers import (
-    Drawn,
-    Number,
-    covered,
-    domains,
-    main_metric,
-    mean_of,
-    median_rank,
-    over_seeds,
-    spread,
-)
-from trainorder.evaluation.results import Results
+from bench import corpora
+from bench.grid import Cell
+from bench.studies import Study, seeded
+from bench.targets import CHEAP
+from bench.transfer_page import OTHER_CORPORA
+from trainorder.config.loading import load_config
+from trainorder.evaluation.predictability import PREDICTABLE_GROWTH, UNPREDICTABLE_GROWTH
+from trainorder.evaluation.verdict import RANK_ONLY, TRUSTED
 
-CHOSEN = "nystrom@barycentre"  # the recommended estimator for a new study
-YARDSTICK = "taylor1@barycentre"
-REDUCED = "reduced@barycentre"
-CHEAP, SUBSAMPLED = 1 / 20, 1 / 4  # largest cost per order, in retrainings
-GROWTH = 1.1  # factor that one more anchor may add to a cost
-BYTES = 4  # per number of the gradient table
+AVERAGED_STATES = 16  # of the rows with a constant rate: half the window
+FIRST_OTHER_SEED = 11  # of the other corpora
+BASELINE = {"method": "constant", "path": "reference"}
+CORRECTED = {"method": "corrected", "path": "reference", "runs": 8}  # calibration orders
+LOW_RANK = ("nystrom", "reduced")  # methods of the rows of the default study
+
+Layer = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Row:
-    """One row of the table.
+def cells() -> list[Cell]:
+    """Return the rows, the default study first.
 
-    Attributes:
-        name: what is measured.
-        estimator: the measured estimator; empty if there is none.
-        studies: the number of each study in the mean.
-        mean: the mean over these studies.
-        beside: numbers of studies that are not in the mean.
-        target: the target as text.
-        passed: whether the target is met; None if a number is missing.
-        note: a remark.
+    Raises:
+        UserError: the default configuration is not readable.
 
     """
-
-    name: str
-    estimator: str
-    studies: dict[str, Number]
-    mean: Number
-    target: str
-    passed: bool | None
-    beside: dict[str, Number] = field(default_factory=dict)
-    note: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row as JSON values."""
-        return asdict(self)
+    return [*_near_default(), *_other_corpora(), *_windows_and_batches(), *_schedules()]
 
 
-Statistic = Callable[[Results, int], Drawn]
-Metrics = Callable[[Results], list[str]]
-
-
-def statistic_row(
-    name: str,
-    estimator: str | None,
-    seeds: Studies,
-    beside: Studies,
-    statistic: Statistic,
-    metrics: Metrics,
-    target: str,
-    holds: Callable[[float], bool],
-    note: str = "",
-) -> Row:
-    """Return the row of a statistic over random orders; empty without an estimator."""
-    if estimator is None:
-        return Row(name, "", {}, Number(None, n=0), target, False, note=note)
-    spreads = {study: spread(results, metrics(results)) for study, results in seeds.items()}
-    drawn = {study: statistic(results, i) for i, (study, results) in enumerate(seeds.items())}
-    others = {
-        study: statistic(results, len(seeds) + i).number(spread(results, metrics(results)))
-        for i, (study, results) in enumerate(beside.items())
-        if estimator in results.estimators
+def _near_default() -> list[Cell]:
+    default = {
+        "order_lds": 0.95,
+        "relative_error": 0.3,
+        "per_order_retrainings": 1 / 6,
+        "precompute_retrainings": 2,
+        "verdicts": [TRUSTED],
+        CHEAP: {
+            "order_lds": 0.95,
+            "per_order_retrainings": 1 / 20,
+            "precompute_retrainings": 16,
+            "verdicts": [TRUSTED],
+        },
     }
-    mean = over_seeds(drawn, spreads)
-    return Row(
-        name,
-        estimator,
-        {study: part.number(spreads[study]) for study, part in drawn.items()},
-        mean,
-        target,
-        mean.value is not None and holds(mean.value),
-        others,
-        note,
-    )
-
-
-def rank_row(
-    name: str,
-    estimator: str | None,
-    seeds: Studies,
-    beside: Studies,
-    metrics: Metrics,
-    least: float,
-    note: str = "",
-) -> Row:
-    """Return the row of an order-LDS, whose target is at least `least`."""
-
-    def statistic(results: Results, stream: int) -> Drawn:
-        return median_rank(results, str(estimator), metrics(results), stream)
-
-    return statistic_row(
-        name, estimator, seeds, beside, statistic, metrics, f"at least {least:g}",
-        lambda value: value >= least, note,
-    )  # fmt: skip
-
-
-def coverage_row(estimator: str | None, seeds: Studies, beside: Studies) -> Row:
-    """Return the row of the coverage of the estimates' intervals."""
-
-    def statistic(results: Results, stream: int) -> Drawn:
-        return covered(results, str(estimator), stream)
-
-    return statistic_row(
-        "coverage of the 90 % intervals on random orders, over all metrics", estimator, seeds,
-        beside, statistic, main_metric, "0.85 to 0.97", lambda value: 0.85 <= value <= 0.97,
-    )  # fmt: skip
-
-
-def plain_row(
-    name: str,
-    estimator: str,
-    seeds: Mapping[str, float | None],
-    beside: Mapping[str, float | None],
-    target: str,
-    passed: bool | None,
-    note: str = "",
-) -> Row:
-    """Return the row of a measured quantity; its interval is the range over the studies."""
-    known = [value for value in seeds.values() if value is not None]
-    low, high = (min(known), max(known)) if known else (None, None)
-    return Row(
-        name,
-        estimator,
-        {study: Number(value) for study, value in seeds.items()},
-        Number(mean_of(seeds.values()), low, high, len(known)),
-        target,
-        passed,
-        {study: Number(value) for study, value in beside.items()},
-        note,
-    )
-
-
-def precompute(results: Results, estimator: str = CHOSEN) -> float | None:
-    """Return the precompute of an estimator, in retrainings."""
-    if estimator not in results.estimators:
-        return None
-    return float(results.score(estimator)["cost"]["precompute_retrainings"])
-
-
-def precompute_row(seeds: Studies, beside: Studies, longer: str) -> Row:
-    """Return the row of the precompute, compared with a study of twice the window."""
-    by_seed = {study: precompute(results) for study, results in seeds.items()}
-    others = {study: precompute(results) for study, results in beside.items()}
-    mean, long = mean_of(by_seed.values()), others.get(longer)
-    passed = None
-    if mean is not None and long is not None:
-        passed = max(mean, long) <= 40 and long <= GROWTH * mean
-    return plain_row(
-        f"precomputation in retrainings, `{longer}` beside", CHOSEN, by_seed, others,
-        "at most 40, and not growing with T", passed,
-        f"not growing: at the longer window at most {GROWTH:g} times the mean",
-    )  # fmt: skip
-
-
-def store_share(results: Results, estimator: str = CHOSEN) -> float | None:
-    """Return the bytes that an estimator stores, divided by those of T x U gradients."""
-    if estimator not in results.estimators:
-        return None
-    units = results.validation["provenance"]["config"]["window"]["units"]
-    raw = results.steps * units * results.validation["parameters"] * BYTES
-    return float(results.score(estimator)["cost"]["bytes"] / raw)
-
-
-def store_row(seeds: Studies, beside: Studies) -> Row:
-    """Return the row of the store's size."""
-    by_seed = {study: store_share(results) for study, results in seeds.items()}
-    others = {study: store_share(results) for study, results in beside.items()}
-    mean = mean_of(by_seed.values())
-    return plain_row(
-        "bytes of the store, by those of the raw table of T × U gradients", CHOSEN, by_seed, others,
-        "at most 1/20", None if mean is None else mean <= 1 / 20,
-    )  # fmt: skip
-
-
-def speed_row(study: str, per_second: float | None) -> Row:
-    """Return the row of the reduced model's speed."""
-    return plain_row(
-        "schedules per second on 2 cores", REDUCED, {study: per_second}, {}, "at least 5,000",
-        None if per_second is None else per_second >= 5000,
-    )  # fmt: skip
-
-
-def all_rows(seeds: Studies, beside: Studies, longer: str, per_second: float | None) -> list[Row]:
-    """Return every row.
-
-    Args:
-        seeds: the studies of the mean, which differ in their seeds; speed was measured on the
-            first one.
-        beside: other studies, by name.
-        longer: the study of `beside` whose window is twice as long.
-        per_second: schedules per second of the reduced model.
-
-    """
-    cheap = best_within(seeds, CHEAP)
-    sampled = best_within(seeds, SUBSAMPLED, ["subsample"])
-    yardstick = YARDSTICK if all(YARDSTICK in r.estimators for r in seeds.values()) else None
-    chosen = "chosen by calibration orders"
-    wanted = "order-LDS of `heldout`"
+    wider = {"order_lds": 0.95, "per_order_retrainings": 1 / 8}
+    group, low_rank = "seeds, rate and width", _low_rank()
     return [
-        rank_row(
-            f"{wanted}: best estimator at 1/20 of a retraining an order", cheap, seeds, beside,
-            main_metric, 0.92, chosen,
+        *(
+            _cell(
+                *(f"seed{seed}", f"default, seed {seed}", group, default),
+                seeds=seeded(seed),
+                further=low_rank,
+            )
+            for seed in range(3)
         ),
-        rank_row(
-            "the same on each single domain, median over domains", cheap, seeds, beside,
-            domains, 0.85,
+        _cell("best-rate", "default, its best rate", group, optimizer={"learning_rate": 4.0e-3}),
+        _cell("wider", "wider, its best rate", group, wider, preset="wider"),
+    ]
+
+
+def _low_rank() -> list[Layer]:
+    """Return the low-rank estimators as the default study has them."""
+    entries = load_config("config.yaml")["estimators"]
+    return [entry for entry in entries if entry["method"] in LOW_RANK]
+
+
+def _other_corpora() -> list[Cell]:
+    """Return the studies of other corpora: pure domains, and seeds that no other study has."""
+    target = {
+        "order_lds": 0.9,
+        "per_order_retrainings": 1 / 4,
+        "precompute_retrainings": 2,
+        "verdicts": [TRUSTED, RANK_ONLY],
+    }
+    return [
+        _cell(
+            *(name, f"corpus {name}", OTHER_CORPORA, target),
+            steps=48,
+            mixed=0.0,
+            seeds=seeded(FIRST_OTHER_SEED + index),
+            corpus=name,
+        )
+        for index, name in enumerate(corpora.CORPORA)
+    ]
+
+
+def _windows_and_batches() -> list[Cell]:
+    window = {
+        "order_lds": 0.9,
+        "relative_error": 0.6,
+        "per_order_retrainings": 1 / 4,
+        "precompute_retrainings": 2,
+    }
+    batch = {"order_lds": 0.93, "precompute_retrainings": 8}
+    group = "larger batches"
+    return [
+        *(
+            _cell(f"steps{steps}", f"T = {steps}", "longer windows", window, steps=steps)
+            for steps in (64, 128, 256)
         ),
-        rank_row(
-            f"{wanted}: `subsample` at 1/4 of a retraining an order", sampled, seeds, beside,
-            main_metric, 0.95, chosen if sampled else "none costs at most 1/4 of a retraining",
+        # The packages have text for these warm-ups and not for longer ones.
+        _cell(
+            *("batch256", "256 sequences per step", group),
+            {**batch, "per_order_retrainings": 1 / 8},
+            unit_size=256,
+            warmup=400,
         ),
-        rank_row(
-            f"{wanted}: yardstick, order 1 exact", yardstick, seeds, beside, main_metric, 0.95
+        _cell(
+            *("batch1024", "1,024 sequences per step, T = 16", group),
+            {**batch, "per_order_retrainings": 1 / 32},
+            steps=16,
+            unit_size=1024,
+            warmup=100,
+            orders={"calibration": 16, "random": 16},
         ),
-        precompute_row(seeds, beside, longer),
-        store_row(seeds, beside),
-        coverage_row(cheap, seeds, beside),
-        speed_row(next(iter(seeds)), per_second),
-    ]  # fmt: skip
+    ]
+
+
+def _schedules() -> list[Cell]:
+    domains = {"order_lds": 0.85, "relative_error": 0.6, "per_order_retrainings": 1 / 3}
+    group, constant = "schedule and start", {"schedule": "constant"}
+    return [
+        _cell(
+            *("constant", "constant rate, domain batches", group, domains),
+            optimizer=constant,
+            mixed=0.0,
+            averaged_states=AVERAGED_STATES,
+        ),
+        _cell(
+            *("constant-mixed", "constant rate, mixed batches", group),
+            {"trusted_below_growth": PREDICTABLE_GROWTH},
+            optimizer=constant,
+            mixed=1.0,
+            averaged_states=AVERAGED_STATES,
+        ),
+        _cell(
+            *("scratch", "from scratch", group),
+            {"growth": UNPREDICTABLE_GROWTH, "largest_error": 1.05},
+            warmup=0,
+        ),
+    ]
+
+
+def _cell(
+    name: str,
+    label: str,
+    group: str,
+    target: Layer | None = None,
+    *,
+    preset: str = "",
+    optimizer: Layer | None = None,
+    steps: int = 32,
+    unit_size: int = 64,
+    mixed: float = 0.25,
+    warmup: int = 600,
+    orders: Layer | None = None,
+    averaged_states: int | None = None,
+    seeds: Layer | None = None,
+    corpus: str = "",
+    further: Sequence[Layer] = (),
+) -> Cell:
+    limit = (target or {}).get("per_order_retrainings")
+    layer: Layer = {
+        "optimizer": optimizer or {},
+        "window": {
+            "units": steps,
+            "unit_size": unit_size,
+            "mixed_fraction": mixed,
+            "warmup_steps": warmup,
+        },
+        "orders": {
+            **{"calibration": 24, "random": 32, "fit": 0, "block_sizes": []},
+            **(orders or {}),
+        },
+        "estimators": [BASELINE, CORRECTED, *further],
+        **({"ladder": {"per_order": limit}} if limit else {}),
+        "curriculum": None,
+        "memorization": None,
+        "averaged_states": averaged_states,
+        "trajectories": 0,
+        **(seeds or {}),
+    }
+    prepare = None
+    if corpus:
+        files = [str(path) for path in corpora.files(corpus)]
+        layer["corpus"] = {"source": "files", "files": files}
+        prepare = partial(corpora.write, corpus)
+    study = Study(f"transfer-{name}", preset, layer)
+    return Cell(study, label, {"group": group}, target=target or {}, prepare=prepare)

@@ -1,21 +1,24 @@
-"""What a study of `bench.transfer` must reach, and what it reached.
+"""What a row of the benchmark must reach, and what it reached.
 
 A target is a mapping. `order_lds` is the least correlation; `relative_error`,
 `per_order_retrainings` and `precompute_retrainings` are the largest values; `verdicts` are the
-allowed verdicts. They hold for the estimator whose size the ladder selected. Two more hold for the
-study: `growth` is the least growth, `trusted_below_growth` the growth below which it must be
-trusted, and `largest_error` is the largest relative error of every estimator.
+allowed verdicts. They hold for the estimator whose size the ladder selected. `cheap` has the same
+bounds for a second estimator: of those within its cost per order, the one that ranks the
+calibration orders best. Three more hold for the study: `growth` is the least growth,
+`trusted_below_growth` the growth below which it must be trusted, and `largest_error` is the largest
+relative error of every estimator.
 """
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from trainorder.evaluation.verdict import TRUSTED
 
 Record = Mapping[str, Any]
 
 BASELINE = "constant"  # "the order has no effect"
+CHEAP = "cheap"  # the target of a second estimator
 _TEXTS = {
     "order_lds": "order-LDS ≥ {}",
     "relative_error": "error ≤ {}",
@@ -57,12 +60,54 @@ def selected(cell: Record) -> tuple[str, Record] | None:
     return (ladder["estimator"], cell["estimators"][ladder["estimator"]]) if ladder else None
 
 
-def missed(cell: Record) -> list[str]:
-    """Return the parts of its target that a study did not reach, with its numbers."""
+class Judged(NamedTuple):
+    """An estimator of a study, None if it has none that fits, and what it must reach.
+
+    Attributes:
+        name: of the estimator.
+        entry: its numbers.
+        target: its part of the target.
+        missed: the parts of the target that it did not reach, with its numbers.
+
+    """
+
+    name: str | None
+    entry: Record | None
+    target: Record
+    missed: list[str]
+
+
+def judged(cell: Record) -> list[Judged]:
+    """Return the selected estimator of a study, and the cheap one if the target has one."""
+    target = dict(cell.get("target", {}))
+    cheap_target = target.pop(CHEAP, None)
     chosen = selected(cell)
     if chosen is None:
-        return ["training diverged"]
-    return [*_missed_by_estimator(cell["target"], chosen[1]), *_missed_by_study(cell)]
+        return [Judged(None, None, target, ["training diverged"] if target else [])]
+    reasons = [*_missed_by_estimator(target, chosen[1]), *_missed_by_study(cell)]
+    first = Judged(*chosen, target, reasons)
+    return [first] if cheap_target is None else [first, _judged_cheap(cell, cheap_target)]
+
+
+def missed(cell: Record) -> list[str]:
+    """Return the parts of its target that a study did not reach, with its numbers."""
+    first, *others = judged(cell)
+    return [*first.missed, *(f"cheap estimator: {why}" for one in others for why in one.missed)]
+
+
+def _judged_cheap(cell: Record, target: Record) -> Judged:
+    """Return the estimator within the cost per order that ranks the calibration orders best."""
+    limit = target["per_order_retrainings"]
+    ranks = {
+        name: entry["calibration_order_lds"]["value"]
+        for name, entry in estimators(cell).items()
+        if entry["per_order_retrainings"] <= limit
+    }
+    if not ranks:
+        return Judged(None, None, target, [f"none costs at most {share(limit)} per order"])
+    name = max(ranks, key=lambda one: -math.inf if ranks[one] is None else ranks[one])
+    entry = cell["estimators"][name]
+    return Judged(name, entry, target, list(_missed_by_estimator(target, entry)))
 
 
 def _missed_by_estimator(target: Record, entry: Record) -> Iterator[str]:
@@ -81,7 +126,7 @@ def _missed_by_estimator(target: Record, entry: Record) -> Iterator[str]:
 
 
 def _missed_by_study(cell: Record) -> Iterator[str]:
-    target, growth = cell["target"], cell["growth"]["value"]
+    target, growth = cell.get("target", {}), cell["growth"]["value"]
     growth = math.inf if growth is None else growth  # a perturbed training diverged
     verdicts = {entry["verdict"] for entry in estimators(cell).values()}
     largest = max(entry["relative_error"] for entry in cell["estimators"].values())

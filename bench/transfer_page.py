@@ -7,25 +7,28 @@ from typing import Any
 from bench.corpora import CORPORA, packages
 from bench.grid_page import measured_on
 from bench.page import interval, missing, number, table
-from bench.targets import estimators, missed, selected, target_text
+from bench.targets import CHEAP, estimators, judged, missed, selected, target_text
+from trainorder.config.config_hash import config_hash
 from trainorder.figures.style import rank_text
+from trainorder.storage.formats import size_text
 
 Record = Mapping[str, Any]
 
 OTHER_CORPORA = "other corpora"  # the group of studies of which the page names the worst one
 TITLE = "# Do estimates transfer?"
 TEXT = (
-    "The default study, changes of it, and other corpora, each with the estimator `corrected` "
-    "alone: it needs the reference run, one more retraining and the calibration orders, and no "
-    "table or curvature. The [ladder](../method.md#the-ladder) selects its size. Nothing was tuned "
-    "on these studies. `growth` is the factor by which a small change of the parameters grows over "
-    "the window ([predictability](../predictability.md)). Made by `make transfer`; "
+    "The default study, changes of it, and other corpora, each with the estimator `corrected`: it "
+    "needs the reference run, one more retraining and the calibration orders, and no table or "
+    "curvature. The [ladder](../method.md#the-ladder) selects its size. The rows of the default "
+    "study also have low-rank curvature. Nothing was tuned on the other studies. `growth` is the "
+    "factor by which a small change of the parameters grows over the window "
+    "([predictability](../predictability.md)). Made by `make bench`; "
     "[transfer.json](transfer.json) has all numbers and the whole configurations."
 )
 GROWTH_FIGURE = (
     "![Order-LDS and relative error against growth](../figures/transfer.svg)\n\n"
-    "*Each point is one study with the size that it selected, with the interval of its order-LDS "
-    "and of the growth of the study. Dotted lines: the limits of growth.*"
+    "*Each point is an estimator of one study, with the interval of its order-LDS and of the "
+    "study's growth. Dotted lines: the limits of growth.*"
 )
 LADDER_FIGURE = (
     "![Order-LDS and relative error against the cost per order]"
@@ -35,12 +38,13 @@ LADDER_FIGURE = (
 )
 TARGETS = (
     "The ladder of a study goes up to the target's cost per order; where no size was trusted, the "
-    "selected one has the best verdict. The numbers are those of the random orders. Costs are in "
-    'retrainings. A relative error of 1 is that of "the order has no effect".'
+    "selected one has the best verdict. `cheap` is, of the estimators within that cost per order, "
+    "the one that ranks the calibration orders best. The numbers are those of the random orders. "
+    'Costs are in retrainings. A relative error of 1 is that of "the order has no effect".'
 )
 TARGET_HEAD = [
-    *("study", "growth [95 %]", "target", "selected (per order)"),
-    *("order-LDS [95 %]", "relative error", "met"),
+    *("study", "growth [95 %]", "target", "estimator (per order)"),
+    *("order-LDS [95 %], n", "relative error", "met"),
 ]
 SOURCES = "The other corpora. Each domain is text of pinned packages, which no preset uses."
 AVERAGED = (
@@ -57,29 +61,49 @@ ALL = (
     "is in brackets."
 )
 HEAD = [
-    *("study", "growth [95 %]", "estimator", "order-LDS [95 %]"),
-    *("relative error (raw)", "per order", "verdict"),
+    *("study", "estimator", "order-LDS [95 %]", "relative error (raw)"),
+    *("coverage", "verdict"),
+]
+COSTS = (
+    "What each estimator costs: counted retrainings, with measured seconds and stored bytes. "
+    "`sizes` is what the ladder spent on trying sizes on the calibration orders."
+)
+COSTS_HEAD = ["study", "estimator", "precompute", "sizes", "per order", "bytes"]
+TIMES = "What each study took, with all its retrainings, as the sum over its jobs."
+TIMES_HEAD = [
+    *("study", "configuration", "parameters", "T"),
+    *("a retraining", "all jobs", "peak memory of a job"),
 ]
 
 
-def markdown(record: Record) -> str:
-    """Return the page of the finished studies."""
-    cells = record["cells"]
+def markdown(record: Record, beside: Sequence[Record] = ()) -> str:
+    """Return the page of the measured rows.
+
+    Args:
+        record: content of the file of records.
+        beside: rows of other pages, which the table of targets shows too; each has its `page`.
+
+    """
+    cells, every = record["cells"], [*record["cells"], *beside]
     parts = [
         TITLE,
         TEXT,
         GROWTH_FIGURE,
         TARGETS,
-        table(TARGET_HEAD, [_target_row(cell) for cell in cells]),
-        *_worst_studies(cells),
-        _failures(cells),
+        table(TARGET_HEAD, [row for cell in every for row in _target_rows(cell)]),
+        *_worst_studies(every),
+        _failures(every),
         *missing(record),
+        *_pages(beside),
         LADDER_FIGURE,
         *_averaged(cells),
         ALL,
         table(HEAD, [row for cell in cells for row in _rows(cell)]),
         _worst_rows(cells),
-        _costs(cells),
+        COSTS,
+        table(COSTS_HEAD, [row for cell in cells for row in _cost_rows(cell)]),
+        TIMES,
+        table(TIMES_HEAD, [_time_row(cell) for cell in cells if "estimators" in cell]),
         SOURCES,
         table(["corpus", "domain", "packages"], _sources()),
         measured_on(cells),
@@ -87,21 +111,33 @@ def markdown(record: Record) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _target_row(cell: Record) -> list[str]:
-    """Return the row of a study in the table of targets."""
-    chosen, target = selected(cell), cell.get("target", {})
-    if chosen is None:
-        return [cell["label"], "–", target_text(target), "–", "–", "–", "training diverged"]
-    name, entry = chosen
+def _target_rows(cell: Record) -> list[list[str]]:
+    """Return the rows of a study in the table of targets: one for each judged estimator."""
+    growth = interval(cell["growth"]) if "growth" in cell else "–"
+    rows = []
+    for index, one in enumerate(judged(cell)):
+        label = f"{cell['label']}, {CHEAP}" if index else cell["label"]
+        met = "–" if not cell.get("target") else "no" if one.missed else "yes"
+        start = [label, growth, target_text(one.target)]
+        rows.append([*start, *_reached(one.name, one.entry), met])
+    return rows
+
+
+def _reached(name: str | None, entry: Record | None) -> list[str]:
+    if entry is None:
+        return ["–", "–", "–"]
     return [
-        cell["label"],
-        interval(cell["growth"]),
-        target_text(target),
         f"`{name}` ({number(entry['per_order_retrainings'])})",
-        rank_text(entry["order_lds"]),
+        f"{rank_text(entry['order_lds'])}, {entry['order_lds']['n']}",
         number(entry["relative_error"]),
-        "–" if not target else "no" if missed(cell) else "yes",
     ]
+
+
+def _pages(beside: Sequence[Record]) -> list[str]:
+    """Return the sentence that names the pages of further rows."""
+    pages = dict.fromkeys(cell["page"] for cell in beside)
+    links = ", ".join(f"[{page}]({page}.md)" for page in pages)
+    return [f"Further rows of this table have their numbers on other pages: {links}."] * bool(pages)
 
 
 def _worst_studies(cells: Sequence[Record]) -> list[str]:
@@ -132,32 +168,62 @@ def _lowest(cells: Sequence[Record]) -> str:
 
 def _failures(cells: Sequence[Record]) -> str:
     """Return the list of missed targets, each with the growth of its study."""
-    judged = [cell for cell in cells if cell.get("target")]
+    with_target = [cell for cell in cells if cell.get("target")]
     lines = [
         f"* {cell['label']} (growth {number(cell.get('growth', {}).get('value'))}): "
         f"{'; '.join(reasons)}"
-        for cell in judged
+        for cell in with_target
         if (reasons := missed(cell))
     ]
-    text = f"{len(judged) - len(lines)} of {len(judged)} targets are met."
+    text = f"{len(with_target) - len(lines)} of {len(with_target)} targets are met."
     return "\n".join([f"{text} Missed:\n", *lines]) if lines else text
 
 
 def _rows(cell: Record) -> list[list[str]]:
     if "estimators" not in cell:
-        return [[cell["label"], "–", "–", "–", "–", "–", "training diverged"]]
+        return [[cell["label"], "–", "–", "–", "–", "training diverged"]]
     return [
         [
             cell["label"],
-            interval(cell["growth"]),
             f"`{name}`",
             rank_text(entry["order_lds"]),
             f"{number(entry['relative_error'])} ({number(entry['raw_relative_error'])})",
-            number(entry["per_order_retrainings"]),
+            number(entry["coverage"]["value"]),
             entry["verdict"],
         ]
         for name, entry in estimators(cell).items()
     ]
+
+
+def _cost_rows(cell: Record) -> list[list[str]]:
+    return [
+        [
+            cell["label"],
+            f"`{name}`",
+            number(entry["precompute_retrainings"]),
+            number(entry["selection_retrainings"]),
+            f"{number(entry['per_order_retrainings'])} ({_seconds(entry, 'seconds_per_order')})",
+            size_text(entry["bytes"]),
+        ]
+        for name, entry in estimators(cell).items()
+    ]
+
+
+def _time_row(cell: Record) -> list[str]:
+    return [
+        cell["label"],
+        f"`{config_hash(cell['config'])}`",
+        f"{cell['parameters']:,}",
+        str(cell["steps"]),
+        _seconds(cell, "retraining_seconds"),
+        _seconds(cell, "job_seconds"),
+        size_text(cell["peak_bytes"]) if "peak_bytes" in cell else "–",
+    ]
+
+
+def _seconds(record: Record, key: str) -> str:
+    """Return a measured time; a dash if an earlier version did not record it."""
+    return "–" if record.get(key) is None else f"{number(record[key])} s"
 
 
 def _averaged(cells: Sequence[Record]) -> list[str]:
@@ -210,15 +276,3 @@ def _sources() -> list[list[str]]:
         for corpus in CORPORA
         for domain, pinned in packages(corpus).items()
     ]
-
-
-def _costs(cells: Sequence[Record]) -> str:
-    entries = [entry for cell in cells for entry in estimators(cell).values()]
-    once, selection = (
-        [entry[f"{name}_retrainings"] for entry in entries] for name in ("precompute", "selection")
-    )
-    return (
-        f"Costs are in retrainings, counted; the precompute is at most {number(max(once))} in "
-        "every row, besides the calibration orders. Their estimates by all sizes that the ladder "
-        f"tried cost {number(min(selection))} to {number(max(selection))} more."
-    )

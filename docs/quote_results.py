@@ -1,7 +1,7 @@
 """Copies measured tables between the marks of the README and the docs, and a figure.
 
-python docs/quote_results.py                    # `make bench`, in docs/performance.md
 python docs/quote_results.py results/default    # a study, in README.md and docs/choose_estimator.md
+python docs/quote_results.py --speed            # `make speed`, in docs/performance.md
 python docs/quote_results.py --applications     # `make applications`, from docs/measured
 """
 
@@ -144,16 +144,13 @@ def quote_study(results: Path) -> None:
     between(DOCS / "choose_estimator.md", "estimators", "\n\n".join(parts))
 
 
-def quote_bench(results: Path) -> None:
-    """Quote the benchmark on the page about performance."""
+def quote_speed() -> None:
+    """Quote the measured speed on the page about performance."""
     sys.path.append(str(TOP))
-    from bench import page
+    from bench import speed_page
 
-    record = json.loads((results / "bench/bench.json").read_text(encoding="utf-8"))
-    parts = [page.targets(record), page.footnote(record), page.estimators(record)]
-    between(DOCS / "performance.md", "bench", "\n\n".join(parts))
-    performance = record["performance"]
-    parts = [page.speed(performance), page.profile(performance), page.memory(record["studies"])]
+    record = json.loads((TOP / "results/bench/speed.json").read_text(encoding="utf-8"))
+    parts = [speed_page.speed(record), speed_page.profile(record)]
     between(DOCS / "performance.md", "speed", "\n\n".join(parts))
 
 
@@ -168,16 +165,15 @@ def quote_applications() -> None:
 
 
 def main() -> None:
-    """Quote the study of the command line, the applications, or else the benchmark."""
+    """Quote what the command line names."""
+    measured = {"--applications": quote_applications, "--speed": quote_speed}
+    if len(sys.argv) != 2:
+        sys.exit(f"error: name a folder of results, or one of {', '.join(measured)}")
     try:
-        if sys.argv[1:] == ["--applications"]:
-            quote_applications()
-        elif len(sys.argv) > 1:
-            quote_study(Path(sys.argv[1]))
-        else:
-            quote_bench(Path("results"))
+        quote = measured.get(sys.argv[1], lambda: quote_study(Path(sys.argv[1])))
+        quote()
     except FileNotFoundError as error:
-        sys.exit(f"error: {error.filename}: no such file; run `make bench`, or name a study")
+        sys.exit(f"error: {error.filename}: no such file; make it, or name another study")
 
 
 if __name__ == "__main__":

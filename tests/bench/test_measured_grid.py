@@ -107,7 +107,17 @@ def test_rows_of_another_file_are_added_if_they_have_the_configuration(measured,
     assert list(some.rows()) == ["one"]
     write_json(file, {"cells": []})
     with pytest.raises(UserError, match="no record has the present configuration"):
-        some.add(file)
+        some.joined(file)
+
+
+def test_only_the_page_is_written_again(measured):
+    some, pages = made()
+    with pytest.raises(SystemExit, match=r"error: .*no row is measured"):
+        run_command(lambda: some, parser("").parse_args(["--page"]))
+    some.measure(["two"], None)
+    run_command(lambda: some, parser("").parse_args(["--page"]))
+    assert measured == ["some-two"]
+    assert pages[0] == pages[1]
 
 
 def test_rows_are_listed_with_their_state(measured, capsys):

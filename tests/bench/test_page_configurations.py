@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import grid_page, regime, studies, sweep_page, transfer, transfer_page
+from bench import bench, grid_page, regime, studies, sweep_page, transfer_page
 from bench.applications_page import markdown as applications_markdown
 from bench.studies import Study, seeded
 from trainorder.config.config_hash import config_hash
@@ -40,7 +40,7 @@ CURRENT = {  # the configurations of each page, as they are now
     "docs/measured/applications.md": lambda: [[load_config("config.yaml", "presets/full.yaml")]],
     "docs/measured/regime.md": lambda: [shown(regime.grid("regime"))],
     "docs/measured/ablation.md": lambda: [shown(regime.grid("ablation"))],
-    "docs/measured/transfer.md": lambda: [shown(transfer.grid())],
+    "docs/measured/transfer.md": lambda: [shown(bench.grid())],
     "docs/measured/sweep.md": lambda: [
         [Study("sweep", preset, seeded(0)).config()] for preset in ("", "wider")
     ],
@@ -79,7 +79,7 @@ def test_every_measured_page_is_compared():
     [
         ("regime", grid_page.markdown),
         ("ablation", grid_page.markdown),
-        ("transfer", transfer_page.markdown),
+        ("transfer", lambda record: transfer_page.markdown(record, bench.beside())),
         ("sweep", sweep_page.markdown),
         ("applications", applications_markdown),
     ],

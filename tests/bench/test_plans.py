@@ -2,18 +2,15 @@
 
 import pytest
 
-from bench import bench, regime, sweep
+from bench import regime, rows, sweep
 from bench.studies import Study
+from trainorder.config.loading import load_config
 from trainorder.config.study_config import parse
 from workflow_tree import work_tree
 
 pytestmark = pytest.mark.slow
 
-PLANNED = [
-    bench.SEEDS["default-seed2"],
-    *bench.BESIDE.values(),
-    Study("steps256", "steps256"),
-]
+PLANNED = [Study(name, name) for name in ("steps64", "sample_order", "wider", "steps256")]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +25,7 @@ def planned(tree, study, monkeypatch, *targets):
 
 
 @pytest.mark.parametrize("study", PLANNED, ids=lambda study: study.name)
-def test_the_studies_of_the_benchmark_can_be_planned(tree, study, monkeypatch):
+def test_the_presets_can_be_planned(tree, study, monkeypatch):
     jobs = planned(tree, study, monkeypatch)
     assert {"barycentre", "curvature", "reduced", "truth", "validate", "figures"} <= set(jobs)
 
@@ -39,7 +36,7 @@ def test_the_sweep_trains_the_reference_run_alone(tree, monkeypatch):
     assert set(jobs) - {"fetch"} == {"corpus", "warm", "orders", "reference"}
 
 
-@pytest.mark.parametrize("cell", [regime.regime_cells, regime.ablation_cells])
+@pytest.mark.parametrize("cell", [regime.regime_cells, regime.ablation_cells, rows.cells])
 def test_a_cell_of_a_grid_can_be_planned(tree, cell, monkeypatch):
     monkeypatch.chdir(tree.root)
     study = cell()[-1].study
@@ -49,34 +46,24 @@ def test_a_cell_of_a_grid_can_be_planned(tree, cell, monkeypatch):
 
 
 def test_the_configuration_of_every_study_is_valid(top):
-    cells = [*regime.regime_cells(), *regime.ablation_cells()]
+    cells = [*regime.regime_cells(), *regime.ablation_cells(), *rows.cells()]
     swept = [sweep.study_of(preset, 1e-3) for preset in sweep.PRESETS.values()]
     for study in [*PLANNED, *swept, *(cell.study for cell in cells)]:
         parse(study.config())
 
 
-def test_no_two_studies_share_a_folder():
-    cells = [*regime.regime_cells(), *regime.ablation_cells()]
-    names = [*bench.SEEDS, *bench.BESIDE, *(cell.study.name for cell in cells)]
+def test_no_two_studies_share_a_folder(top):
+    cells = [*regime.regime_cells(), *regime.ablation_cells(), *rows.cells()]
+    names = [cell.study.name for cell in cells]
     assert len(set(names)) == len(names)
 
 
-def test_the_studies_of_the_mean_differ_in_seeds_and_extra_estimators(top):
-    configs = [study.config() for study in bench.SEEDS.values()]
-    assert [set(config["seeds"].values()) for config in configs] == [{0}, {1}, {2}]
-    own = {"study": "", "seeds": {}, "estimators": [], "curriculum": None, "memorization": None}
-    for config in configs[1:]:
-        assert {**config, **own} == {**configs[0], **own}
-        for entry in config["estimators"]:
-            assert entry in configs[0]["estimators"], "the mean would be over different estimators"
-
-
 def test_the_longer_window_is_twice_the_default_one(top):
-    default, longer = bench.SEEDS["default"].config(), bench.BESIDE[bench.LONGER].config()
+    default, longer = load_config("config.yaml"), Study("steps64", "steps64").config()
     assert longer["window"] == default["window"] | {"units": 2 * default["window"]["units"]}
 
 
 def test_the_wider_model_reads_the_same_text(top):
-    default, wider = bench.SEEDS["default"].config(), bench.BESIDE["wider"].config()
+    default, wider = load_config("config.yaml"), Study("wider", "wider").config()
     for section in ("corpus", "window", "seeds"):
         assert wider[section] == default[section]

@@ -1,8 +1,8 @@
-"""Targets of the studies of transfer: the selected estimator, and what is missed."""
+"""Targets of the rows of the benchmark: the selected estimator, and what is missed."""
 
 import pytest
 
-from bench.targets import estimators, missed, selected, share, target_text
+from bench.targets import CHEAP, estimators, judged, missed, selected, share, target_text
 from transfer_records import cell, entry
 
 TARGET = {"order_lds": 0.9, "relative_error": 0.6, "per_order_retrainings": 1 / 4}
@@ -70,3 +70,28 @@ def test_a_target_is_written_with_its_bounds_and_a_study_without_one_is_reported
     assert target_text({"verdicts": ["trusted", "rank only"]}) == "trusted or rank only"
     assert target_text({}) == "reported"
     assert [share(value) for value in (1 / 6, 0.5, 0.3, 2)] == ["1/6", "1/2", "0.3", "2"]
+
+
+def with_cheap_estimators(**changes):
+    target = {"order_lds": 0.9, CHEAP: {"order_lds": 0.95, "per_order_retrainings": 1 / 20}}
+    levels = {
+        "level": entry(0.92, per_order=0.15),
+        "slow": entry(0.96, per_order=0.04, calibration_order_lds={"value": 0.97}),
+        "fast": entry(0.99, per_order=0.0, calibration_order_lds={"value": 0.94}),
+    }
+    return cell("one", target=target, **(levels | changes))
+
+
+def test_the_cheap_estimator_ranks_the_calibration_orders_best_within_its_cost():
+    first, cheap = judged(with_cheap_estimators())
+    assert (first.name, first.target) == ("level@reference", {"order_lds": 0.9})
+    assert cheap.name == "slow@reference", "chosen by the random orders, or by the cost alone"
+    assert missed(with_cheap_estimators()) == []
+
+
+def test_a_missed_target_of_the_cheap_estimator_is_named():
+    undefined = entry(None, per_order=0.0)
+    study = with_cheap_estimators(slow=entry(0.9, per_order=0.05), fast=undefined)
+    assert missed(study) == ["cheap estimator: order-LDS 0.9 instead of 0.95"]
+    dear = with_cheap_estimators(slow=entry(0.99, per_order=0.06), fast=entry(0.99, per_order=0.1))
+    assert missed(dear) == ["cheap estimator: none costs at most 1/20 per order"]

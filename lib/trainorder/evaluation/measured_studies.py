@@ -1,6 +1,6 @@
 """What to expect of estimates: what measured studies of the same predictability reached.
 
-`make transfer` writes `measured_studies.json`: growth, expectation and verdict of each study, with
+`make bench` writes `measured_studies.json`: growth, expectation and verdict of each study, with
 the order-LDS of its selected estimator over held-back random orders.
 """
 

@@ -1,16 +1,13 @@
-"""The studies of transfer, their cache and their page."""
+"""The rows of the benchmark, and their page."""
 
 import dataclasses
-import json
 
 import pytest
 
-from bench import corpora, grid, transfer
+from bench import corpora, grid, rows
+from bench.targets import CHEAP
 from bench.transfer_page import OTHER_CORPORA, markdown
 from trainorder.config.loading import load_config
-from trainorder.evaluation.predictability import expectation
-from trainorder.numerics.resampling import Interval
-from trainorder.storage.formats import write_json
 from transfer_records import cell, entry
 
 pytestmark = pytest.mark.slow
@@ -18,7 +15,7 @@ AVERAGED = ("order_lds", "relative_error", "coverage")
 
 
 def test_each_study_changes_the_default_in_what_its_name_says(top):
-    configs = {one.label: one.study.config() for one in transfer.cells()}
+    configs = {one.label: one.study.config() for one in rows.cells()}
     assert [configs[f"default, seed {seed}"]["seeds"]["order"] for seed in range(3)] == [0, 1, 2]
     assert [configs[f"T = {steps}"]["window"]["units"] for steps in (64, 128, 256)] == [
         *(64, 128, 256)
@@ -38,9 +35,19 @@ def test_each_study_changes_the_default_in_what_its_name_says(top):
             assert config["corpus"] == plain["corpus"], label
 
 
+def test_only_the_rows_of_the_default_study_have_its_low_rank_estimators(top):
+    default = load_config("config.yaml")["estimators"]
+    for one in rows.cells():
+        methods = [entry["method"] for entry in one.study.config()["estimators"]]
+        low_rank = ["nystrom", "reduced"] if one.name.startswith("seed") else []
+        assert methods == ["constant", "corrected", *low_rank], one.label
+        assert (CHEAP in one.target) == bool(low_rank), one.label
+        assert all(estimator in default for estimator in one.study.layer["estimators"]), one.label
+
+
 def test_another_corpus_has_its_files_pure_domains_and_seeds_of_its_own(top):
-    others = [one for one in transfer.cells() if one.values["group"] == OTHER_CORPORA]
-    seeds = [one.study.config()["seeds"]["data"] for one in transfer.cells()]
+    others = [one for one in rows.cells() if one.values["group"] == OTHER_CORPORA]
+    seeds = [one.study.config()["seeds"]["data"] for one in rows.cells()]
     assert len(others) == 5
     for name, one in zip(corpora.CORPORA, others, strict=True):
         config = one.study.config()
@@ -51,7 +58,7 @@ def test_another_corpus_has_its_files_pure_domains_and_seeds_of_its_own(top):
 
 
 def page_of(*cells, missing=()):
-    config = transfer.cells()[0].study.config()
+    config = rows.cells()[0].study.config()
     return markdown({"cells": [{**one, "config": config} for one in cells], "missing": missing})
 
 
@@ -65,9 +72,8 @@ def test_the_page_names_the_worst_coverage_and_error_and_leaves_out_the_baseline
     assert "of 0.850 of 64 estimates, and of 0.800 in the worst row" in page
     assert "The largest recalibrated relative error is 0.70." in page
     assert "Not measured yet: three; four." in page
-    assert "by all sizes that the ladder tried cost 5 to 5 more." in page
     assert "constant@reference" not in page
-    assert page.count("| `level@reference` |") == 2
+    assert page.count("| `level@reference` |") == 2 * 2, "a row of two tables is missing"
 
 
 def test_the_page_says_which_targets_are_met_and_names_the_worst_studies(top):
@@ -78,12 +84,42 @@ def test_the_page_says_which_targets_are_met_and_names_the_worst_studies(top):
         cell("three", group=OTHER_CORPORA, target=target, level=entry(0.91)),
         cell("four", level=entry(0.1)),
     )
-    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| ")]
-    assert [row[-1] for row in rows[2:6]] == ["yes |", "no |", "yes |", "– |"]
+    lines = [line.split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    assert [line[-1] for line in lines[2:6]] == ["yes |", "no |", "yes |", "– |"]
     assert "is **two** with 0.50 [0.40, 0.55], growth 1.6." in page
     assert "The worst of the other corpora is **three**" in page
     assert "2 of 3 targets are met." in page
     assert "* two (growth 1.6): order-LDS 0.5 instead of 0.9" in page
+
+
+def test_a_cheap_estimator_has_a_row_of_its_own(top):
+    target = {"order_lds": 0.9, CHEAP: {"order_lds": 0.95, "per_order_retrainings": 1 / 20}}
+    page = page_of(cell("one", target=target, level=entry(0.92), fast=entry(0.93, per_order=0.0)))
+    lines = [line for line in page.splitlines() if line.startswith("| one")]
+    assert "`level@reference` (0.16) | 0.92 [0.82, 0.97], 32 | 0.5 | yes |" in lines[0]
+    assert lines[1].startswith("| one, cheap | ")
+    assert "order-LDS ≥ 0.95; per order ≤ 1/20 | `fast@reference` (0) |" in lines[1]
+    assert lines[1].endswith("| no |")
+    assert "* one (growth 0.63): cheap estimator: order-LDS 0.93 instead of 0.95" in page
+
+
+def test_costs_stand_with_counts_seconds_and_bytes(top):
+    plain = cell("one", level=entry(seconds_per_order=0.5))
+    page = page_of(plain, {**cell("two", level=entry()), "job_seconds": 90.0, "peak_bytes": 2e9})
+    assert "| one | `level@reference` | 2 | 5 | 0.16 (0.5 s) | 300 MB |" in page
+    assert "| two | `level@reference` | 2 | 5 | 0.16 (–) | 300 MB |" in page
+    lines = [line for line in page.splitlines() if "| 130,368 | 32 | 4 s |" in line]
+    assert [line.split(" | ")[-2:] for line in lines] == [["–", "– |"], ["90 s", "2 GB |"]]
+
+
+def test_rows_of_another_page_are_in_the_table_of_targets(top):
+    plain = {**cell("one", level=entry()), "config": {}}
+    other = {**cell("a model: one", target={"order_lds": 0.9}, level=entry(0.8)), "page": "other"}
+    page = markdown({"cells": [plain], "missing": []}, [other])
+    assert "| a model: one | 0.63" in page
+    assert "* a model: one (growth 0.63): order-LDS 0.8 instead of 0.9" in page
+    assert "[other](other.md)" in page
+    assert page.count("a model: one") == 3, "table of targets, worst study and list of missed ones"
 
 
 def test_averaged_weights_are_shown_beside_the_last_ones_where_a_study_has_them(top):
@@ -107,7 +143,7 @@ def test_averaged_weights_are_shown_beside_the_last_ones_where_a_study_has_them(
 
 
 def test_only_the_studies_at_a_constant_rate_evaluate_averaged_weights(top):
-    for one in transfer.cells():
+    for one in rows.cells():
         config = one.study.config()
         constant = config["optimizer"]["schedule"] == "constant"
         expected = config["window"]["units"] // 2 if constant else None
@@ -124,22 +160,6 @@ def test_a_diverged_study_is_on_the_page(top):
 def test_the_files_of_a_study_are_written_before_it_is_measured(top, monkeypatch):
     events = []
     monkeypatch.setattr(grid, "_measure", lambda study, cores: events.append("measure") or {})
-    plain = transfer.cells()[0]
+    plain = rows.cells()[0]
     dataclasses.replace(plain, prepare=lambda: events.append("prepare")).measure(None)
     assert events == ["prepare", "measure"]
-
-
-def test_the_command_writes_numbers_page_and_figures(top):
-    config = transfer.cells()[0].study.config()
-    record = {**cell("another name", level=entry()), "config": config}
-    write_json(top / "docs/measured/transfer.json", {"cells": [record]})
-    transfer.main(["--only", "seed0"])
-    page = (top / "docs/measured/transfer.md").read_text()
-    assert "| default, seed 0 |" in page
-    [study] = json.loads((top / transfer.RULE).read_text())["studies"]
-    assert study["verdict"] == "trusted"
-    assert study["growth"] == record["growth"]["value"]
-    assert study["expectation"] == expectation(Interval(**record["growth"]))
-    for figure in ("transfer.svg", "cost_accuracy_ladder.svg"):
-        assert (top / "docs/figures" / figure).stat().st_size > 5000
-        assert f"../figures/{figure}" in page
