@@ -1,7 +1,10 @@
 """Runs the barycentre path and writes the gradient table at its anchors."""
 
+import numpy as np
+
+from trainorder.expansion.anchor_files import AnchorFiles
 from trainorder.expansion.anchors import Anchors, even_anchors
-from trainorder.expansion.barycentre import anchor_gradients, run_barycentre
+from trainorder.expansion.barycentre import run_barycentre
 from trainorder.expansion.clusters import Clusters
 from trainorder.expansion.gradient_table import write_rows
 from trainorder.expansion.path import write_path
@@ -28,14 +31,16 @@ def main(job: Job) -> None:
             checkpoints,
             key,
         )
-    rows = anchor_gradients(checkpoints, anchors, key)
-    write_rows(job.output["table"], key, anchors, problem.units, start.parameters, rows)
+    labels = clusters.labels if clusters else np.arange(problem.units)
+    rows = AnchorFiles(checkpoints.folder, key).table(anchors, labels)
+    steps_of_rows = np.array(anchors.steps)
+    write_rows(job.output["table"], key, steps_of_rows, problem.units, start.parameters, rows)
     write_path(
         job.output["path"],
         key,
         lambda t: checkpoints.load(start.step + t)[0],
         steps=steps,
-        anchors=anchors,
+        anchors=steps_of_rows,
     )
     checkpoints.clear()
 

@@ -40,8 +40,9 @@ from trainorder.estimators.subsample import Subsample
 from trainorder.estimators.taylor import Taylor1, Taylor2
 from trainorder.evaluation.replaying import replay_orders
 from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
+from trainorder.expansion.anchor_files import AnchorFiles
 from trainorder.expansion.anchors import Anchors
-from trainorder.expansion.barycentre import anchor_gradients, run_barycentre
+from trainorder.expansion.barycentre import run_barycentre
 from trainorder.expansion.clusters import Clusters, draw_pools
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.gradient_table import Table, write_rows, write_table
@@ -185,15 +186,15 @@ def existing(folder, layers):
 
 
 def barycentre(folder, layers):
-    """Run the barycentre path, with one step between anchors, and write its files."""
+    """Run the barycentre path, with one anchor between two measured ones, and write its files."""
     work = Checkpoints(folder / "work", f"barycentre-{layers}", 1, keep_all=True)
-    anchors = Anchors(WINDOW, np.array([0, 2]), 0.0)
-    about, state = problem(layers), start(folder)
+    about, state, anchors = problem(layers), start(folder), Anchors(WINDOW, None, 0.0)
     chosen = run_barycentre(about, clusters(), optimizer(), state, PER_STEP, anchors, work, "k")
-    rows = anchor_gradients(work, chosen, "k")
-    write_rows(folder / "barycentre.h5", "k", chosen, UNITS, state.parameters, rows)
+    chosen.measured.remove(1)
+    rows, places = AnchorFiles(work.folder, "k").table(chosen, clusters().labels), np.arange(WINDOW)
+    write_rows(folder / "barycentre.h5", "k", places, UNITS, state.parameters, rows)
     write_path(
-        folder / "barycentre.h5", "k", lambda t: work.load(t)[0], steps=WINDOW, anchors=chosen
+        folder / "barycentre.h5", "k", lambda t: work.load(t)[0], steps=WINDOW, anchors=places
     )
     work.clear()
 

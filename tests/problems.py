@@ -12,8 +12,9 @@ from trainorder.curvature.build_low_rank import build_low_rank
 from trainorder.curvature.cluster_curvature import ClusterCurvature, CurvatureAlongPath, Responses
 from trainorder.curvature.preconditioner_metric import second_moment_scale
 from trainorder.data.corpus import Corpus
+from trainorder.expansion.anchor_files import AnchorFiles
 from trainorder.expansion.anchors import Anchors, even_anchors
-from trainorder.expansion.barycentre import anchor_gradients, run_barycentre
+from trainorder.expansion.barycentre import run_barycentre
 from trainorder.expansion.clusters import Clusters, draw_pools
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.gradient_table import Table, write_rows, write_table
@@ -303,14 +304,18 @@ def barycentre(
         checkpoints,
         "k",
     )
-    rows = anchor_gradients(checkpoints, chosen, "k")
-    write_rows(folder / "table-0.h5", "k", chosen, problem.units, start.parameters, rows)
+    labels = clusters.labels if clusters else np.arange(problem.units)
+    rows, places = (
+        AnchorFiles(checkpoints.folder, "k").table(chosen, labels),
+        np.array(chosen.steps),
+    )
+    write_rows(folder / "table-0.h5", "k", places, problem.units, start.parameters, rows)
     write_path(
         folder / "path.h5",
         "k",
         lambda t: checkpoints.load(start.step + t)[0],
         steps=steps,
-        anchors=chosen,
+        anchors=places,
     )
     with (
         opened(folder / "path.h5", "k", "barycentre") as file,

@@ -3,29 +3,20 @@
 See `docs/method`, "Barycentre".
 """
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import numpy as np
-import torch
 from torch import Tensor
 from tqdm import trange
 
-from trainorder.errors import DivergedError, UserError
-from trainorder.expansion.anchors import Anchors
+from trainorder.errors import DivergedError
+from trainorder.expansion.anchor_files import AnchorFiles
+from trainorder.expansion.anchors import Anchors, MeasuredAnchors, PathAnchors
 from trainorder.expansion.clusters import Clusters
-from trainorder.expansion.gradient_moments import (
-    CentredMoments,
-    Moments,
-    exact_moments,
-    pooled_moments,
-)
+from trainorder.expansion.gradient_moments import CentredMoments, Moments, pooled_moments
+from trainorder.expansion.pools import Pools
 from trainorder.numerics import large_tensors
 from trainorder.numerics.countsketch import SparseJL
-from trainorder.storage.sealed_hdf5 import create_rows, creating, opened
 from trainorder.training.checkpoints import Checkpoints
 from trainorder.training.optimizer import Optimizer, State
-from trainorder.training.problem import Problem, each_gradient
+from trainorder.training.problem import Problem
 
 _SKETCH_ROWS = 1024
 
@@ -57,95 +48,79 @@ def run_barycentre(
     anchors: Anchors,
     checkpoints: Checkpoints,
     key: str,
-) -> np.ndarray:
-    """Compute the barycentre path and its gradient table; resume after an interruption.
+) -> PathAnchors:
+    """Compute the barycentre path and the gradients at its anchors; resume if interrupted.
 
-    At an anchor, the gradient of every unit is computed for the path and for the table. Between
-    anchors, only the pools are used. The pools are differentiated once at every step.
+    At a measured anchor, the gradient of every unit is computed for the path and for the table. At
+    other steps, only the pools are used. The pools are differentiated once at every step.
 
     Args:
         problem: the units' losses.
-        clusters: pools for the steps between anchors; None where every step is an anchor.
+        clusters: pools for the steps between anchors; None where every step is measured.
         optimizer: the update.
         start: the state before the window.
         units_per_step: k.
         anchors: decides which steps are anchors.
         checkpoints: stores the state before every step and the last one. The gradients at the
-            anchors are stored beside them, see `anchor_file`.
+            anchors are stored beside them, see `AnchorFiles`.
         key: the study key that the anchors' files carry.
 
     Returns:
-        (K,) the anchors.
+        The anchors.
 
     Raises:
         DivergedError: a parameter is not finite.
 
     """
-    sketch = SparseJL(problem.size, _SKETCH_ROWS)
     checkpoints.save(start)
-    state = start.clone()
-    chosen: list[int] = []
-    centred: CentredMoments | None = None
+    state, files, chosen = start.clone(), AnchorFiles(checkpoints.folder, key), PathAnchors()
+    along = _MomentsAlongPath(problem, clusters, anchors, files, chosen) if clusters else None
     for t in trange(anchors.steps, desc="barycentre", mininterval=2):
-        if clusters is None:
-            chosen.append(t)
-            moments = _anchor_moments(problem, state.parameters, checkpoints, t, key)
+        if along:
+            moments = along.at(t, state.parameters)
         else:
-            pooled = pooled_moments(problem, clusters, state.parameters)
-            groups = sketch(pooled.groups.tensor).numpy()
-            if centred is None or anchors.take(t, groups):
-                chosen.append(t)
-                moments = _anchor_moments(problem, state.parameters, checkpoints, t, key)
-                centred = CentredMoments(moments, pooled)
-                anchors.start(groups)
-            else:
-                moments = centred.at(pooled)
+            chosen.add(t, measured=True)
+            moments = files.measure(t, problem, state.parameters)
         barycentre_step(moments, optimizer, state, problem.units, units_per_step)
         _check_finite(state, t, optimizer)
         checkpoints.save(state)
-    return np.array(chosen)
+    return chosen
 
 
-def anchor_file(checkpoints: Checkpoints, t: int) -> Path:
-    """Return the file of the gradients at anchor `t`, which is used until the path is complete."""
-    return checkpoints.folder / f"anchor-{t:06d}.h5"
+class _MomentsAlongPath:
+    """The moments at each step in turn, where the anchors are selected on the way."""
 
+    def __init__(
+        self,
+        problem: Problem,
+        clusters: Clusters,
+        anchors: Anchors,
+        files: AnchorFiles,
+        chosen: PathAnchors,
+    ) -> None:
+        """Select `anchors`, write their gradients to `files` and add them to `chosen`."""
+        self._problem, self._pools = problem, Pools(clusters, problem.sequences)
+        self._anchors, self._files, self._chosen = anchors, files, chosen
+        self._measured = MeasuredAnchors(self._pools, anchors)
+        self._sketch = SparseJL(problem.size, _SKETCH_ROWS)
+        self._centred: CentredMoments | None = None
 
-def anchor_gradients(
-    checkpoints: Checkpoints, anchors: np.ndarray, key: str
-) -> Iterator[Iterator[Tensor]]:
-    """Yield the gradients at each anchor of a finished path: U of (P,), one at a time."""
-    for t in anchors.tolist():
-        with opened(anchor_file(checkpoints, t), key, "barycentre") as file:
-            rows = file["gradient"]
-            yield (torch.from_numpy(rows[unit]) for unit in range(len(rows)))
-
-
-def _anchor_moments(
-    problem: Problem, theta: Tensor, checkpoints: Checkpoints, t: int, key: str
-) -> Moments:
-    """Return the exact moments at an anchor; its gradients are computed once, and kept.
-
-    A file of them that cannot be read counts as absent. The gradients in a file that an interrupted
-    job left are counted as computed, so that costs do not depend on interruptions.
-    """
-
-    def kept() -> Moments:
-        [moments] = map(exact_moments, anchor_gradients(checkpoints, np.array([t]), key))
-        return moments
-
-    try:
-        moments = kept()
-    except UserError:
-        with creating(anchor_file(checkpoints, t), key) as made:
-            shape, dtype = (problem.units, problem.size), theta.numpy().dtype.str
-            rows = create_rows(made, "gradient", shape, dtype)
-            for unit, g in enumerate(each_gradient(problem, theta)):
-                rows[unit] = g.numpy()
-                del g  # not held while the next one is computed
-        return kept()
-    problem.meter.add("gradients", problem.units * problem.sequences)
-    return moments
+    def at(self, t: int, theta: Tensor) -> Moments:
+        """Return the moments at step `t`, whose parameters are `theta` (P,)."""
+        parts = self._pools.gradients(self._problem, theta)
+        pooled = pooled_moments(self._pools, parts)
+        sketches = self._sketch(parts.tensor).double().numpy()
+        is_next = self._measured.is_next(sketches)
+        if self._anchors.take(t, self._pools.averages.numpy() @ sketches):
+            self._files.save_clusters(t, self._pools.means(parts))
+            self._chosen.add(t, measured=is_next)
+            if is_next:
+                exact = self._files.measure(t, self._problem, theta)
+                self._centred = CentredMoments(exact, pooled)
+                self._measured.start(exact)
+                return exact
+        assert self._centred is not None  # the first step is a measured anchor
+        return self._centred.at(pooled)
 
 
 def _check_finite(state: State, t: int, optimizer: Optimizer) -> None:

@@ -64,13 +64,13 @@ def _residuals(s: Sizes) -> Stage:
 
 def _barycentre(s: Sizes) -> Stage:
     pooled = 0 if s.expansion.anchors == "all" else s.T
-    gradients, stored = s.anchors * s.U, s.path_bytes + s.table_bytes("barycentre")
+    gradients, stored = s.measured_anchors * s.U, s.path_bytes + s.table_bytes("barycentre")
     work = Work(float, {Operation("gradient", s.S): gradients})
     for pool in s.pools:
         for part in np.array_split(np.arange(pool), min(4, pool)):
             work[Operation("gradient", len(part))] += pooled
     # Moments in double precision: of the parts of the pools, and of the units at the anchors.
-    work[Operation("update")] += s.P * (4 * len(s.pools) * pooled + gradients)
+    work[Operation("update")] += s.P * (4 * len(s.pools) * pooled + s.anchors * s.U)
     work[Operation("hash")] += STATE_PASSES * HASHES_PER_STORED_BYTE * stored
     return Stage(
         "barycentre",

@@ -133,7 +133,8 @@ def assumed(sizes: Sizes) -> list[str]:
     lines = [f"the curvature is probed to its full rank of {sizes.curvature.rank}"]
     if sizes.expansion.anchors == "auto":
         lines.append(
-            f"{sizes.anchors} anchors for {sizes.T} steps, but `auto` may choose another number"
+            f"{sizes.anchors} anchors for {sizes.T} steps, {sizes.measured_anchors} of them "
+            "measured, but `auto` may choose other numbers"
         )
     if sizes.config["device"] != "cpu":
         lines.append("each job has a whole GPU like the one of this machine")

@@ -104,6 +104,11 @@ class Sizes:
         return self.T if anchors == "all" else min(self.T, round((2 * self.T) ** 0.5))
 
     @property
+    def measured_anchors(self) -> int:
+        """Number of anchors at which every unit is measured; sqrt(T / 2) for `auto`, measured."""
+        return round((self.T / 2) ** 0.5) if self.expansion.anchors == "auto" else self.anchors
+
+    @property
     def reference_anchors(self) -> int:
         """Number of anchors of the reference path."""
         return self.expansion.anchors if isinstance(self.expansion.anchors, int) else self.T
