@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.stack import stacks_of
 from bench.studies import Study, environment, run
 from trainorder.errors import DivergedError
 from trainorder.evaluation.results import Results
@@ -77,6 +78,7 @@ def summary(results: Results) -> dict[str, Any]:
     spread = validation["spread"]["heldout"]["random"]
     averaged = validation["spread"].get(AVERAGED)
     stages = results.costs["stages"].values()
+    stacks = stacks_of(results, ["heldout"])
     return {
         "verdict": validation["verdict"],
         "best_estimator": validation["best_estimator"],
@@ -91,6 +93,7 @@ def summary(results: Results) -> dict[str, Any]:
         "peak_bytes": max(stage["peak_bytes"] for stage in stages),
         "ladder": results.ladder,
         "estimators": {name: _entry(results.score(name)) for name in results.estimators},
+        **({"stacks": stacks} if stacks else {}),
         "made": {key: validation["provenance"][key] for key in ("versions", "machine")},
         "config": validation["provenance"]["config"],
     }

@@ -7,6 +7,7 @@ from typing import Any
 from bench.corpora import CORPORA, packages
 from bench.grid_page import measured_on
 from bench.page import interval, missing, number, table
+from bench.stack_page import section
 from bench.targets import CHEAP, estimators, judged, missed, selected, target_text
 from trainorder.config.config_hash import config_hash
 from trainorder.figures.style import rank_text
@@ -97,6 +98,7 @@ def markdown(record: Record, beside: Sequence[Record] = ()) -> str:
         *_pages(beside),
         LADDER_FIGURE,
         *_averaged(cells),
+        *section([(cell["label"], stack) for cell in cells for stack in cell.get("stacks", ())]),
         ALL,
         table(HEAD, [row for cell in cells for row in _rows(cell)]),
         _worst_rows(cells),

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from bench import bench, grid_page, regime, studies, sweep_page, transfer_page
+from bench import (
+    bench,
+    grid_page,
+    regime,
+    stack,
+    stack_page,
+    studies,
+    sweep_page,
+    transfer_page,
+)
 from bench.applications_page import markdown as applications_markdown
 from bench.studies import Study, seeded
 from trainorder.config.config_hash import config_hash
@@ -87,6 +96,14 @@ def test_every_measured_page_is_compared():
 def test_a_measured_page_is_made_from_its_record(name, markdown):
     text = (MEASURED / f"{name}.md").read_text(encoding="utf-8")
     assert text == markdown(read_json(MEASURED / f"{name}.json")), f"make docs/measured/{name}.md"
+
+
+def test_the_section_about_stacks_is_made_from_its_record():
+    if not (ROOT / stack.OUTPUT).is_file():
+        pytest.skip("not measured yet")
+    section = (ROOT / stack.PAGE).read_text(encoding="utf-8").split("<!-- stack -->")[1]
+    record = read_json(ROOT / stack.OUTPUT)
+    assert section.startswith(f"\n{stack_page.markdown(record)}\n<!-- /stack -->")
 
 
 def test_the_hash_ignores_sections_that_do_not_change_numbers():

@@ -8,7 +8,7 @@ from bench import corpora, grid, rows
 from bench.targets import CHEAP
 from bench.transfer_page import OTHER_CORPORA, markdown
 from trainorder.config.loading import load_config
-from transfer_records import cell, entry
+from transfer_records import cell, entry, stack
 
 pytestmark = pytest.mark.slow
 AVERAGED = ("order_lds", "relative_error", "coverage")
@@ -110,6 +110,15 @@ def test_costs_stand_with_counts_seconds_and_bytes(top):
     assert "| two | `level@reference` | 2 | 5 | 0.16 (–) | 300 MB |" in page
     lines = [line for line in page.splitlines() if "| 130,368 | 32 | 4 s |" in line]
     assert [line.split(" | ")[-2:] for line in lines] == [["–", "– |"], ["90 s", "2 GB |"]]
+
+
+def test_stacks_are_shown_where_a_study_has_them(top):
+    plain = cell("one", level=entry())
+    assert "A stack adds" not in page_of(plain)
+    page = page_of(plain, {**plain, "stacks": [stack({"level": 0.6, "fast": 0.0})]})
+    assert (
+        "| one, all, n = 32 | `level` 0.60 | `level` | 0.96 / 0.96 | 0.02 [-0.01, 0.05] |" in page
+    )
 
 
 def test_rows_of_another_page_are_in_the_table_of_targets(top):

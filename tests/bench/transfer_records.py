@@ -41,3 +41,21 @@ def cell(label, growth=0.63, target=None, group="seeds", config=None, **levels):
         "ladder": ladder if names else None,
         "estimators": {"constant@reference": entry(None, 1.0, 0.0), **names},
     }
+
+
+def stack(weights, gain=0.02, **changes):
+    """Return the comparison of a stack; its gains have an interval of 0.03 on both sides."""
+    gains = {"value": gain, "low": gain - 0.03, "high": gain + 0.03, "n": 32}
+    scores = {"order_lds": 0.96, "relative_error": 0.2, "coverage": 0.9}
+    return {
+        "metric": "heldout",
+        "set": "all",
+        "weights": weights,
+        "n": 32,
+        "stack": scores,
+        "singles": {name: {**scores, "relative_error": 0.25} for name in weights},
+        "best": next(iter(weights)),
+        "gain_order_lds": gains,
+        "gain_relative_error": gains,
+        **changes,
+    }
