@@ -4,18 +4,21 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.causes import causes
 from bench.corpora import CORPORA, packages
 from bench.grid_page import measured_on
 from bench.page import interval, missing, number, table
 from bench.stack_page import section
 from bench.targets import CHEAP, estimators, judged, missed, selected, target_text
 from trainorder.config.config_hash import config_hash
+from trainorder.evaluation.verdict import NOT_TRUSTED, RANK_ONLY
 from trainorder.figures.style import rank_text
 from trainorder.storage.formats import size_text
 
 Record = Mapping[str, Any]
 
 OTHER_CORPORA = "other corpora"  # the group of studies of which the page names the worst one
+INACCURATE = ("order-LDS", "relative error", NOT_TRUSTED, RANK_ONLY)  # what a cause explains
 TITLE = "# Do estimates transfer?"
 TEXT = (
     "The default study, changes of it, and other corpora, each with the estimator `corrected`: it "
@@ -106,6 +109,7 @@ def markdown(record: Record, beside: Sequence[Record] = ()) -> str:
         table(COSTS_HEAD, [row for cell in cells for row in _cost_rows(cell)]),
         TIMES,
         table(TIMES_HEAD, [_time_row(cell) for cell in cells if "estimators" in cell]),
+        *_together(cells),
         SOURCES,
         table(["corpus", "domain", "packages"], _sources()),
         measured_on(cells),
@@ -169,16 +173,22 @@ def _lowest(cells: Sequence[Record]) -> str:
 
 
 def _failures(cells: Sequence[Record]) -> str:
-    """Return the list of missed targets, each with the growth of its study."""
+    """Return the list of missed targets, each with the growth of its study and what limits it."""
     with_target = [cell for cell in cells if cell.get("target")]
-    lines = [
-        f"* {cell['label']} (growth {number(cell.get('growth', {}).get('value'))}): "
-        f"{'; '.join(reasons)}"
-        for cell in with_target
-        if (reasons := missed(cell))
-    ]
+    lines = [_failure(cell, reasons) for cell in with_target if (reasons := missed(cell))]
     text = f"{len(with_target) - len(lines)} of {len(with_target)} targets are met."
-    return "\n".join([f"{text} Missed:\n", *lines]) if lines else text
+    return (
+        "\n".join([f"{text} Missed, with what limits `corrected` there:\n", *lines])
+        if lines
+        else text
+    )
+
+
+def _failure(cell: Record, reasons: Sequence[str]) -> str:
+    text = f"* {cell['label']} (growth {number(cell.get('growth', {}).get('value'))}): "
+    text += "; ".join(reasons)
+    inaccurate = any(reason.startswith(INACCURATE) for reason in reasons)
+    return f"{text}. Limited by {' and '.join(causes(cell))}" if inaccurate else text
 
 
 def _rows(cell: Record) -> list[list[str]]:
@@ -221,6 +231,15 @@ def _time_row(cell: Record) -> list[str]:
         _seconds(cell, "job_seconds"),
         size_text(cell["peak_bytes"]) if "peak_bytes" in cell else "–",
     ]
+
+
+def _together(cells: Sequence[Record]) -> list[str]:
+    """Return the sentence about the time of all rows whose time is known."""
+    known = [cell["job_seconds"] for cell in cells if "job_seconds" in cell]
+    hours = number(sum(known) / 3600)
+    unknown = len(cells) - len(known)
+    note = f", without {unknown} whose time is not recorded" if unknown else ""
+    return [f"The jobs of all measured rows took {hours} hours{note}."] if known else []
 
 
 def _seconds(record: Record, key: str) -> str:

@@ -110,6 +110,17 @@ def test_costs_stand_with_counts_seconds_and_bytes(top):
     assert "| two | `level@reference` | 2 | 5 | 0.16 (–) | 300 MB |" in page
     lines = [line for line in page.splitlines() if "| 130,368 | 32 | 4 s |" in line]
     assert [line.split(" | ")[-2:] for line in lines] == [["–", "– |"], ["90 s", "2 GB |"]]
+    assert "took 0.025 hours, without 1 whose time is not recorded." in page
+
+
+def test_a_missed_accuracy_has_its_causes_and_a_missed_cost_has_none(top):
+    target = {"order_lds": 0.9, "per_order_retrainings": 1 / 4}
+    page = page_of(
+        cell("one", growth=1.6, target=target, small=entry(0.6, 0.8), large=entry(0.8, 0.4)),
+        cell("two", target=target, level=entry(0.95, per_order=0.3)),
+    )
+    assert "order-LDS 0.6 instead of 0.9. Limited by growth above 1.2 and noise of the draw" in page
+    assert page.count("Limited by") == 1
 
 
 def test_stacks_are_shown_where_a_study_has_them(top):
