@@ -1,9 +1,11 @@
-# How predictable the training is. It needs nothing of the expansion, so it can run before.
+# How predictable the training is. Beside the run in the reference order it needs nothing of the
+# expansion, so it can run before. It trains the reference again if that is an existing run.
 rule predictability:
     input:
         corpus=rules.corpus.output.corpus,
         warm=rules.warm.output.warm,
         orders=rules.orders.output.orders,
+        path=[] if config["run"] else rules.reference.output.path,
     output:
         predictability=f"{RESULTS}/predictability.json",
         cost=f"{RESULTS}/costs/predictability.json",
@@ -21,7 +23,9 @@ rule predictability:
         confidence=config["validation"]["confidence"],
         seed=config["seeds"]["order"],
         study=config["study"],
+        checkpoint_every=config["checkpoint_every"],
         key=KEY,
+        work=settings.work,
         code=settings.code("predictability.py"),
     message:
         "Training from perturbed starts, to measure predictability"

@@ -314,7 +314,7 @@ def _bounded(records, bounds):
 def _write_predictability(results: Path) -> None:
     responses = [Response(0.06, 0.1, growth, 0.99) for growth in (0.6, 0.7, 0.65)]
     record = predictability_record(
-        responses, study="synthetic", first_steps=4, gradients=172, retrainings=5.375,
+        responses, study="synthetic", first_steps=4, gradients=138, retrainings=4.3125,
         confidence=0.95,
     )  # fmt: skip
     (results / "predictability.json").write_text(json.dumps(record))

@@ -27,7 +27,7 @@ def record(*growths, linearities=(), **changes):
         Response(0.05, 0.1, growth, linearity)
         for growth, linearity in zip(growths, [*linearities, *rest], strict=True)
     ]
-    values = {"first_steps": 4, "gradients": 172, "retrainings": 5.375, "confidence": 0.95}
+    values = {"first_steps": 4, "gradients": 138, "retrainings": 4.3125, "confidence": 0.95}
     return predictability_record(responses, study="s", **values | changes)
 
 

@@ -59,7 +59,8 @@ def everything(jobs):
 
 def test_predictability_needs_no_expansion_and_no_truth(finished):
     plan = finished.plan("predictability", "--config", "study=planned")
-    assert set(plan.jobs) - {"fetch"} == {"corpus", "warm", "orders", "predictability"}
+    needed = {"corpus", "warm", "orders", "reference", "predictability"}
+    assert set(plan.jobs) - {"fetch"} == needed
 
 
 def test_the_report_is_built_offline(finished, tmp_path):

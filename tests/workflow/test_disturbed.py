@@ -29,7 +29,8 @@ JOBS = [  # one job of every rule that needs no network
     *("propose", "curriculum", "positions", "position_maps", "memorization", "explorer"),
     *("figures", "bundle"),
 ]
-RESUMED = ("warm", "reference", "truth-0", "barycentre")  # jobs that resume from trainer states
+# Jobs that resume from trainer states.
+RESUMED = ("warm", "reference", "predictability", "truth-0", "barycentre")
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,17 @@
 """Trains from perturbed starts, to measure how changes of the parameters grow over the window.
 
-Let F(theta) be the parameters after the window, trained in the reference order from theta and the
-moments before the window. A direction d is what a random order changes in its first k steps,
+Let F_t(theta) be the parameters after t steps of the window, trained in the reference order from
+theta and the moments before the window. A direction d is what a random order changes in its first
+h steps,
 
-    d = theta_k(random order) - theta_k(reference order),
+    d = theta_h(random order) - theta_h(reference order),
 
-and the response to s d is R(s) = F(theta_0 + s d) - F(theta_0). Then
+and the response to s d is R_t(s) = F_t(theta_0 + s d) - F_t(theta_0). Then
 
-    growth = |R(e)| / |e d|, for a small e;
-    linearity = <R(1), R(e)> / (|R(1)| |R(e)|), the cosine of both responses.
+    growth = |R_T(e)| / |e d|, for a small e and the whole window of T steps;
+    linearity = <R_t(1), R_t(e)> / (|R_t(1)| |R_t(e)|), the cosine of both after t = T / 3 steps.
+
+Large changes are followed until then, so those in three directions cost one retraining together.
 
 Norms and products are those of the optimizer's preconditioner at the end of the reference order,
 |x|^2 = sum_i sqrt(v_hat_i) x_i^2 (for SGD, the plain ones). In the plain norm, parameters without
@@ -21,20 +24,19 @@ All parameters are reached by training with true gradients; nothing is estimated
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from trainorder.evaluation.predictability import Response
+from trainorder.evaluation.resumable_training import Trainings
+from trainorder.expansion.path import ExpansionPath
 from trainorder.numerics import large_tensors
-from trainorder.training.optimizer import Optimizer, State
-from trainorder.training.problem import Problem, add_mean_gradient
+from trainorder.training.optimizer import State
 from trainorder.training.trainer import diverged
 
 DIRECTIONS = 3  # random orders
-LARGE_RUNS = 1  # directions in which a change of the size that orders cause is trained, too
 _LARGEST_SMALL = 0.1  # e is at most this
 _ROUNDING = 100  # |e d| is at least this many times the rounding of the parameters
 
@@ -47,93 +49,127 @@ def first_steps(steps: int) -> int:
     return min(steps, max(2, steps // 8))
 
 
-def trained_steps(steps: int) -> int:
-    """Return how many steps `responses` trains, all runs together, in a window of `steps`."""
-    return (1 + DIRECTIONS + LARGE_RUNS) * steps + DIRECTIONS * first_steps(steps)
+def linearity_steps(steps: int) -> int:
+    """Return t, the first steps of the window, over which large changes are followed: a third."""
+    return max(first_steps(steps), steps // 3)
+
+
+def trained_steps(steps: int, *, reference: bool = False) -> int:
+    """Return how many steps are trained, all runs together, in a window of `steps`.
+
+    Args:
+        steps: T.
+        reference: whether the reference order is trained, too.
+
+    """
+    each = first_steps(steps) + linearity_steps(steps) + steps
+    return DIRECTIONS * each + (steps if reference else 0)
+
+
+@dataclass(frozen=True)
+class ReferenceRun:
+    """The training in the reference order that perturbed trainings are compared with.
+
+    Attributes:
+        schedule: (T, k) units of each step.
+        start: the state before the window.
+        first: (P,) parameters after `first_steps`.
+        third: (P,) parameters after `linearity_steps`.
+        end: the state after the window.
+
+    """
+
+    schedule: np.ndarray
+    start: State
+    first: Tensor
+    third: Tensor
+    end: State
+
+    @classmethod
+    def of_path(cls, path: ExpansionPath, schedule: np.ndarray) -> "ReferenceRun":
+        """Return the run whose states are a path; nothing is trained."""
+        first, third = (
+            path.parameters(count(len(schedule))) for count in (first_steps, linearity_steps)
+        )
+        return cls(schedule, path.state(0), first, third, path.state(path.steps))
+
+    @classmethod
+    def trained(cls, trainings: Trainings, start: State, schedule: np.ndarray) -> "ReferenceRun":
+        """Train in the order `schedule` (T, k) from `start`, which is not changed.
+
+        Raises:
+            DivergedError: the training diverged.
+
+        """
+        h, t = first_steps(len(schedule)), linearity_steps(len(schedule))
+        state = trainings.trained("reference-first", start.clone(), schedule[:h])
+        first = large_tensors.copy(state.parameters)
+        state = trainings.trained("reference-third", state, schedule[h:t])
+        third = large_tensors.copy(state.parameters)
+        end = trainings.trained("reference", state, schedule[t:])
+        if not large_tensors.all_finite(end.parameters):
+            what = "the parameters are not finite after it"
+            raise diverged("order reference", len(schedule) - 1, what, trainings.optimizer.config)
+        return cls(schedule, start, first, third, end)
 
 
 def responses(
-    problem: Problem,
-    optimizer: Optimizer,
-    start: State,
-    reference: np.ndarray,
-    orders: Sequence[np.ndarray],
+    trainings: Trainings, reference: ReferenceRun, orders: Sequence[np.ndarray]
 ) -> list[Response]:
-    """Return the response to a small change in the direction of each of `orders`.
-
-    In the first `LARGE_RUNS` directions, a change of the size that orders cause is trained, too.
+    """Return the response to changes of the parameters in the direction of each of `orders`.
 
     Args:
-        problem: the learning problem; its meter counts the gradients.
-        optimizer: the optimizer.
-        start: the state before the window, (P,) each; it is not changed.
-        reference: (T, k) units of each step of the reference order.
+        trainings: trains the perturbed runs.
+        reference: the run in the reference order.
         orders: (T, k) schedules of random orders.
 
     Returns:
         A response for each order, except those whose first steps change the parameters by no more
         than rounding does.
 
-    Raises:
-        DivergedError: training in the reference order diverged.
-
     """
-    first = first_steps(len(reference))
-    run = start.clone()
-    train(problem, optimizer, run, reference[:first])
-    middle = large_tensors.copy(run.parameters)
-    train(problem, optimizer, run, reference[first:])
-    if not large_tensors.all_finite(run.parameters):
-        what = "the parameters are not finite after it"
-        raise diverged("order reference", len(reference) - 1, what, optimizer.config)
-    metric = Metric(optimizer.second_moment(run).sqrt_())
-    changed = partial(_response, problem, optimizer, start, reference, run.parameters)
+    theta = reference.start.parameters
+    metric = Metric(trainings.optimizer.second_moment(reference.end).sqrt_())
     result: list[Response] = []
-    for order in orders:
-        run = start.clone()
-        train(problem, optimizer, run, order[:first])
-        direction = run.parameters.sub_(middle)
+    for number, order in enumerate(orders):
+        run = reference.start.clone()
+        run = trainings.trained(f"{number}-first", run, order[: first_steps(len(order))])
+        direction = run.parameters.sub_(reference.first)
         size = metric.norm(direction)
-        factor = metric.small_factor(start.parameters, size)
-        if factor * size < _ROUNDING * metric.rounding(start.parameters):
-            continue
-        small = changed(direction, factor)
-        large = changed(direction, 1.0) if len(result) < LARGE_RUNS else None
-        growth = metric.norm(small) / (factor * size)
-        result.append(
-            Response(
-                size,
-                factor,
-                growth if math.isfinite(growth) else math.inf,
-                None if large is None else metric.cosine(large, small),
-            )
-        )
+        factor = metric.small_factor(theta, size)
+        if not factor * size < _ROUNDING * metric.rounding(theta):  # also if it is not a number
+            result.append(_response(trainings, reference, metric, number, direction))
     return result
 
 
 def _response(
-    problem: Problem,
-    optimizer: Optimizer,
-    start: State,
-    reference: np.ndarray,
-    end: Tensor,
+    trainings: Trainings,
+    reference: ReferenceRun,
+    metric: "Metric",
+    number: int,
     direction: Tensor,
-    factor: float,
-) -> Tensor:
-    """Return R(`factor`) (P,), the change at the end of the window; see the module docstring."""
-    run = start.clone()
+) -> Response:
+    """Return the response to changes in the direction (P,) with a `number`."""
+    schedule, third = reference.schedule, linearity_steps(len(reference.schedule))
+    size = metric.norm(direction)
+    factor = metric.small_factor(reference.start.parameters, size)
+    run = _changed(reference, direction, 1.0)
+    run = trainings.trained(f"{number}-large", run, schedule[:third])
+    large = run.parameters.sub_(reference.third)
+    run = _changed(reference, direction, factor)
+    run = trainings.trained(f"{number}-small-third", run, schedule[:third])
+    linearity = metric.cosine(large, large_tensors.copy(run.parameters).sub_(reference.third))
+    run = trainings.trained(f"{number}-small", run, schedule[third:])
+    growth = metric.norm(run.parameters.sub_(reference.end.parameters)) / (factor * size)
+    growth = growth if math.isfinite(growth) else math.inf
+    return Response(size, factor, growth, linearity)
+
+
+def _changed(reference: ReferenceRun, direction: Tensor, factor: float) -> State:
+    """Return the start of the window, changed by `factor` times a direction (P,)."""
+    run = reference.start.clone()
     run.parameters.add_(direction, alpha=factor)
-    train(problem, optimizer, run, reference)
-    return run.parameters.sub_(end)
-
-
-def train(problem: Problem, optimizer: Optimizer, state: State, schedule: np.ndarray) -> None:
-    """Advance `state` (P,) in place by the steps of `schedule` (T, k), with true gradients."""
-    total = large_tensors.zeros(problem.size, dtype=state.parameters.dtype)
-    for units in schedule.tolist():
-        total.zero_()
-        add_mean_gradient(problem, state.parameters, units, total)
-        optimizer.update(state, total)
+    return run
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ class Response:
         size: |d|, the norm of what a random order changes in its first steps.
         factor: e, the small change relative to d.
         growth: |response to e d| / |e d|; infinite if a training diverged.
-        linearity: the cosine of the responses to d and to e d; None if d itself was not trained,
-            or if a response is 0 or not finite.
+        linearity: the cosine of the responses to d and to e d after a third of the window; None if
+            a response is 0 or not finite.
 
     """
 

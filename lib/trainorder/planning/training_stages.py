@@ -1,4 +1,4 @@
-"""The stages that read the text and train: corpus, warm, orders, predictability, reference."""
+"""The stages that read the text and train: corpus, warm, orders, reference, predictability."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from trainorder.training.optimizer import MOMENTS
 
 
 def training_stages(s: Sizes) -> Iterator[Stage]:
-    """Yield the stages `corpus`, `warm`, `orders`, `predictability` and `reference`."""
+    """Yield the stages `corpus`, `warm`, `orders`, `reference` and `predictability`."""
     batch, length = s.window.sequences_per_step, s.corpus.sequence_length
     # Of an existing run, only the steps without a checkpoint and a few as a check are retrained.
     run = RunConfig(**s.config["run"]) if s.config["run"] else None
@@ -38,18 +38,6 @@ def training_stages(s: Sizes) -> Iterator[Stage]:
         files=("orders.json",),
         rows=8,
     )
-    perturbed = perturbed_training.trained_steps(s.T)
-    yield Stage(
-        "predictability",
-        ("orders",),
-        counts={"gradients": perturbed * batch},
-        work={
-            Operation("gradient", s.S): perturbed * s.k,
-            Operation("update"): perturbed * s.P,
-        },
-        files=("predictability.json",),
-        rows=14,
-    )
     yield Stage(
         "reference",
         ("orders",),
@@ -63,9 +51,31 @@ def training_stages(s: Sizes) -> Iterator[Stage]:
         scratch=s.path_bytes,
         rows=12,
     )
+    yield _predictability(s, existing=run is not None)
 
 
 def _retrained_steps(run: RunConfig, window: WindowConfig) -> int:
     """Return the number of steps of an existing run that are trained again."""
     steps = window_checkpoints(run.checkpoints, window)
     return sum(last - first for first, last in retrained_spans(steps, window.horizon))
+
+
+def _predictability(s: Sizes, existing: bool) -> Stage:
+    """Return the stage `predictability`, which trains the reference again if it is `existing`."""
+    steps = perturbed_training.trained_steps(s.T, reference=existing)
+    trainings = 4 * perturbed_training.DIRECTIONS + (3 if existing else 0)
+    kept = trainings * len(MOMENTS) * FLOAT * s.P
+    read = 0 if existing else 2 * s.path_bytes  # for the name of the kept states, and checked
+    return Stage(
+        "predictability",
+        ("orders",) if existing else ("orders", "reference"),
+        counts={"gradients": steps * s.window.sequences_per_step},
+        work={
+            Operation("gradient", s.S): steps * s.k,
+            Operation("update"): steps * s.P,
+            Operation("hash"): HASHES_PER_STORED_BYTE * (kept + read),
+        },
+        files=("predictability.json",),
+        scratch=kept,
+        rows=17,
+    )
