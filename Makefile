@@ -7,8 +7,8 @@ PIP := $(ENV)/bin/python -m pip --disable-pip-version-check
 
 export PATH := $(CURDIR)/$(ENV)/bin:$(PATH)
 
-.PHONY: help env study test check test-slurm slurm lint docs bench speed sweep regime ablate \
-  applications clean
+.PHONY: help env study test check test-slurm slurm lint docs bench bench-pretrained speed sweep \
+  regime ablate applications clean
 
 help:
 	@echo "make env           install everything into $(ENV); the other targets do this first"
@@ -20,6 +20,7 @@ help:
 	@echo "make slurm         install SLURM (root, Debian); make test-slurm runs a study on it (30 minutes)"
 	@echo "make bench         the table of studies: other seeds, texts, windows, batches, schedules (hours)"
 	@echo "                   it can be resumed; ARGS=\"--only steps64\" measures one row, --list lists them"
+	@echo "make bench-pretrained  its rows of a pretrained model of 135 million parameters (hours)"
 	@echo "make speed         the speed of gradients and replays, on the finished default study"
 	@echo "make sweep         find the best learning rate"
 	@echo "make regime        accuracy by training regime; make ablate: by part of the estimators"
@@ -71,6 +72,9 @@ docs: env
 
 bench: env
 	python -m bench.bench $(ARGS)
+
+bench-pretrained: env
+	python -m bench.pretrained_rows $(ARGS)
 
 speed: env
 	python -m bench.speed

@@ -7,6 +7,8 @@ import pytest
 from bench import (
     bench,
     grid_page,
+    pretrained_page,
+    pretrained_rows,
     regime,
     stack,
     stack_page,
@@ -42,6 +44,11 @@ def shown(grid):
     return [cell.study.config() for cell in grid.cells if cell.label in labels]
 
 
+def measured_configs(grid):
+    """Return the configurations that the page of a grid must name; none before the first row."""
+    return [configs] if (configs := shown(grid)) else []
+
+
 CURRENT = {  # the configurations of each page, as they are now
     "README.md": lambda: [[default()]],
     "docs/choose_estimator.md": lambda: [[default()]],
@@ -50,6 +57,7 @@ CURRENT = {  # the configurations of each page, as they are now
     "docs/measured/regime.md": lambda: [shown(regime.grid("regime"))],
     "docs/measured/ablation.md": lambda: [shown(regime.grid("ablation"))],
     "docs/measured/transfer.md": lambda: [shown(bench.grid())],
+    "docs/measured/pretrained.md": lambda: measured_configs(pretrained_rows.grid()),
     "docs/measured/sweep.md": lambda: [
         [Study("sweep", preset, seeded(0)).config()] for preset in ("", "wider")
     ],
@@ -89,6 +97,7 @@ def test_every_measured_page_is_compared():
         ("regime", grid_page.markdown),
         ("ablation", grid_page.markdown),
         ("transfer", lambda record: transfer_page.markdown(record, bench.beside())),
+        ("pretrained", pretrained_page.markdown),
         ("sweep", sweep_page.markdown),
         ("applications", applications_markdown),
     ],
