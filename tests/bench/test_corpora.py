@@ -9,8 +9,8 @@ from trainorder.data.archives import TEXTS, Archive
 from trainorder.errors import UserError
 
 
-def test_there_are_five_corpora_of_four_domains_from_packages_that_no_preset_uses():
-    assert len(corpora.CORPORA) == 5
+def test_there_are_six_corpora_of_four_domains_from_packages_that_no_preset_uses():
+    assert len(corpora.CORPORA) == 6
     for corpus in corpora.CORPORA:
         assert len(corpora.files(corpus)) == 4, corpus
     assert not {archive.name for archive in TEXTS} & set(corpora.PACKAGES)
