@@ -48,7 +48,7 @@ def test_only_the_rows_of_the_default_study_have_its_low_rank_estimators(top):
 def test_another_corpus_has_its_files_pure_domains_and_seeds_of_its_own(top):
     others = [one for one in rows.cells() if one.values["group"] == OTHER_CORPORA]
     seeds = [one.study.config()["seeds"]["data"] for one in rows.cells()]
-    assert len(others) == 5
+    assert len(others) == 6
     for name, one in zip(corpora.CORPORA, others, strict=True):
         config = one.study.config()
         assert config["corpus"]["files"] == [str(path) for path in corpora.files(name)]
