@@ -30,7 +30,6 @@ OUTDATED = {
     "docs/measured/applications.md",
     "docs/measured/regime.md",
     "docs/measured/sweep.md",
-    "docs/measured/transfer.md",
 }
 
 
