@@ -17,10 +17,12 @@ rule stores:
         problem=settings.problem,
         window=config["window"],
         optimizer=config["optimizer"],
+        residual_size=settings.smallest_corrected_size,
+        seed=config["seeds"]["order"],
         study=config["study"],
         key=KEY,
         code=settings.code("stores.py"),
     message:
-        "Comparing stores of the gradient table"
+        "Comparing stores of the gradient table and of residuals"
     script:
         "../scripts/stores.py"

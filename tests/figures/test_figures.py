@@ -353,6 +353,16 @@ def test_stores_are_drawn_at_their_bytes_with_the_published_one_marked(results, 
         assert tuple(published) == (record["bytes"], record[field])
 
 
+def test_stores_of_residuals_are_drawn_at_their_bytes_with_their_errors(results, figures):
+    fields = dict.fromkeys(stores.PANELS) | {"table_error": "residual_error"}
+    for field, axes in zip(stores.PANELS, figures["stores"].axes, strict=True):
+        lines = {line.get_gid(): line.get_xydata().tolist() for line in axes.lines}
+        for record in results.stores["residuals"]["stores"]:
+            error = record[fields[field] or field]
+            drawn = lines.get(f"{field}/residuals, {record['store']}", [])
+            assert drawn == ([[record["bytes"], error]] if error else [])
+
+
 def test_the_ladder_shows_every_size_that_was_tried_and_shades_the_selected_one(results, figures):
     rank, error = figures["cost_accuracy_ladder"].axes
     levels = results.ladder["levels"]
@@ -394,6 +404,13 @@ def test_without_a_part_all_other_figures_are_drawn(folder, tmp_path, monkeypatc
     not_drawn = {name for name, need in NEEDS.items() if need == missing}
     not_drawn |= {"memorization", "forgetting"} if missing == "memorization" else set()
     assert drawn == set(FIGURES) - not_drawn
+
+
+def test_stores_are_drawn_without_an_estimator_that_reads_residuals(results):
+    none = replace(results, stores={**results.stores, "residuals": None})
+    gids = [line.get_gid() or "" for axes in FIGURES["stores"](none).axes for line in axes.lines]
+    assert gids
+    assert not any("residuals" in gid for gid in gids)
 
 
 def test_the_figure_says_that_the_table_is_too_large_to_compare(results):

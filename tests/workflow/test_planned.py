@@ -55,6 +55,7 @@ def test_planned_counts_and_bytes_match_the_study(fresh, finished):
         # Orders with common prefixes are differentiated once.
         *((name, "gradients") for name in comparison if "taylor" in name or "corrected" in name),
         *((name, "gradients") for name in comparison if "tail" in name or name == "ladder"),
+        ("stores", "gradients"),
         ("total", "gradients"),
         ("total", "losses"),
     }

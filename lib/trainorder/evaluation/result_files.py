@@ -82,6 +82,7 @@ STORES = ResultFile(
     (
         *("study", "path", "steps", "window_steps", "anchors", "units", "parameters"),
         *("dense_bytes", "published_ratio", "orders", "displacement", "loss_spread", "stores"),
+        "residuals",
     ),
     part="stores",
 )
@@ -89,6 +90,10 @@ STORE_FIELDS = (  # of each entry of `stores`
     *("store", "size", "read", "bytes", "ratio", "streaming_bytes", "table_error"),
     *("inner_product_error", "distance_error", "estimated_table_error", "parameter_error"),
     *("loss_error", "loss_error_over_spread"),
+)
+RESIDUAL_STORE_FIELDS = (  # of each entry of `stores` in its field `residuals`
+    *("store", "bytes", "ratio", "residual_error", "parameter_error", "loss_error"),
+    "loss_error_over_spread",
 )
 CURRICULUM = ResultFile(
     "curriculum.json",

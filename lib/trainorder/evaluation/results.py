@@ -13,7 +13,7 @@ from trainorder.errors import UserError
 from trainorder.evaluation import result_files
 from trainorder.evaluation.predictability import Predictability, number_text
 from trainorder.evaluation.recalibration import Recalibration
-from trainorder.evaluation.result_files import STORE_FIELDS, ResultFile
+from trainorder.evaluation.result_files import RESIDUAL_STORE_FIELDS, STORE_FIELDS, ResultFile
 from trainorder.evaluation.verdict import NOT_CALIBRATED, NOT_TRUSTED
 from trainorder.orders.order import REFERENCE
 from trainorder.orders.order_book import read_records
@@ -265,7 +265,9 @@ def _stores(folder: str | Path) -> Mapping[str, Any] | None:
         complete = content.keys() >= {*file.fields} and all(
             record.keys() >= {*STORE_FIELDS} for record in content["stores"]
         )
-    except (AttributeError, TypeError):
+        residuals = content["residuals"]["stores"] if complete and content["residuals"] else []
+        complete &= all(record.keys() >= {*RESIDUAL_STORE_FIELDS} for record in residuals)
+    except (AttributeError, KeyError, TypeError):
         complete = False
     if not complete:
         raise _incomplete(file, folder)

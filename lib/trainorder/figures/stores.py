@@ -1,6 +1,7 @@
 """Stores of the gradient table: bytes against the errors of table, parameters and loss.
 
-The low-rank and the reduced model, which contain more than the table, are shown beside them.
+The stores of residuals that `corrected` reads instead of a table, and the low-rank and the reduced
+model, which contain more than the table, are shown beside them.
 """
 
 import itertools
@@ -46,6 +47,8 @@ _MARKERS = {"float16": "P", "int8": "X", "anchors": "o", "jl": "v", "sparse_jl":
     "range finder": "D",
     "single pass": "p",
 }
+_RESIDUAL_ERRORS = {"table_error": "residual_error"}  # fields of other names in these stores
+_RESIDUAL_COLOUR, _RESIDUAL_MARKERS = "#2f6bff", {"float16": "P", "int8": "X"}
 _RATIOS = [2**power for power in range(1, 21, 2)]  # compressions with a tick on the axis
 
 
@@ -69,12 +72,17 @@ def draw(results: Results) -> Figure:
     for panel, (field, title) in zip(axes, PANELS.items(), strict=True):
         for name, records in families.items():
             _curve(panel, name, records, field, content["published_ratio"])
+        _residuals(panel, field, content)
         if field == "loss_error":
             _models(panel, results)
         _finish(panel, field, content)
         panel.set_title(title, loc="left")
     figure.legend(
-        handles=[*_handles(families, content["published_ratio"]), *_model_handles(results)],
+        handles=[
+            *_handles(families, content["published_ratio"]),
+            *_residual_handles(content),
+            *_model_handles(results),
+        ],
         loc="outside upper center", ncols=4, columnspacing=2.5, handlelength=3.2,
     )  # fmt: skip
     return figure
@@ -132,6 +140,36 @@ def _curve(axes: Axes, name: str, records: Sequence[Record], field: str, publish
                 [record["bytes"]], [record[field]], marker="*", markersize=15, color="gold",
                 markeredgecolor="0.2", linestyle="none", zorder=4, gid=f"{field}/published",
             )  # fmt: skip
+
+
+def residual_points(content: Mapping[str, Any], field: str) -> dict[str, tuple[int, float]]:
+    """Return bytes and error of each store of residuals, by its name; exact ones have none."""
+    records = content["residuals"]["stores"] if content["residuals"] else []
+    name = _RESIDUAL_ERRORS.get(field, field)
+    return {r["store"]: (int(r["bytes"]), float(r[name])) for r in records if r[name]}
+
+
+def _residual_look(name: str) -> dict[str, Any]:
+    return {
+        "marker": _RESIDUAL_MARKERS.get(name, "s"),
+        "markersize": 8,
+        "color": _RESIDUAL_COLOUR,
+        "linestyle": "none",
+    }
+
+
+def _residuals(axes: Axes, field: str, content: Mapping[str, Any]) -> None:
+    for name, (size, error) in residual_points(content, field).items():
+        axes.plot(
+            [size], [error], **_residual_look(name), zorder=4, gid=f"{field}/residuals, {name}"
+        )  # fmt: skip
+
+
+def _residual_handles(content: Mapping[str, Any]) -> list[Artist]:
+    return [
+        Line2D([], [], **_residual_look(name), label=f"residuals of `corrected`, {name}")
+        for name in residual_points(content, "table_error")
+    ]
 
 
 def models(results: Results) -> dict[str, tuple[int, float]]:

@@ -100,7 +100,11 @@ def _replay_work(
     passes = Counter({"losses": evaluated * s.D * s.H})
     work[Operation("forward", s.H)] += evaluated * s.D
     approximated = 0 if method.needs_tail else s.T - e.tail
-    tail = sum(_parted(s, n, e.tail) for n in batches) if method.needs_tail else orders * e.tail
+    tail = (
+        sum(gradients_of_replays(s, n, e.tail) for n in batches)
+        if method.needs_tail
+        else orders * e.tail
+    )
     units = Counter({"gradients": round(tail * s.k)})  # differentiated as a whole
     updates = e.tail if method.needs_tail else s.T
     work[Operation("update")] += orders * s.P * (method.update_cost * updates + 1)
@@ -129,7 +133,7 @@ def _replay_work(
         rows += q + 2 * anchors
     if e.size is not None and method.needs_run:
         evaluated = evaluated_in_a_step(s, e.size)
-        replayed = round(sum(_parted(s, n, approximated) for n in batches))
+        replayed = round(sum(gradients_of_replays(s, n, approximated) for n in batches))
         passes["gradients"] += evaluated * replayed
         work[Operation("gradient", evaluated)] += replayed
         rows += s.T * s.k * (1 + e.runs)
@@ -139,7 +143,7 @@ def _replay_work(
     return {kind: n for kind, n in passes.items() if n}, work, rows
 
 
-def _parted(s: Sizes, orders: int, steps: int) -> float:
+def gradients_of_replays(s: Sizes, orders: int, steps: int) -> float:
     """Return how many gradients of a step random `orders` need that replay the same `steps`.
 
     Orders with a common prefix share them, so it is the expected number of different prefixes.

@@ -163,6 +163,12 @@ class Sizes:
         return sorted({b for e in corrected for b in e.residual_sizes(self.window, self.ladder)})
 
     @property
+    def smallest_corrected_size(self) -> int | None:
+        """The smallest size that an estimator with known runs tries; None without one."""
+        corrected = [e for e in self.estimators if e.descriptor.needs_run]
+        return min((e.size or self.ladder.sizes(self.window)[0] for e in corrected), default=None)
+
+    @property
     def residual_parts(self) -> list[int]:
         """Sequences of each part of a unit that is differentiated for its residuals."""
         return [last - first for first, last in pairwise(sorted({0, *self.residual_sizes, self.S}))]

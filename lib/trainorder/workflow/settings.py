@@ -302,6 +302,14 @@ class Settings:
         return f"{self.results}/store/reference/residuals.h5" if self.known_runs else []
 
     @property
+    def smallest_corrected_size(self) -> int | None:
+        """The smallest size that an estimator with known runs tries; None without one."""
+        window = WindowConfig(**self.config["window"])
+        ladder = LadderConfig(**self.config["ladder"])
+        corrected = [e for e in self.replaying if e.descriptor.needs_run]
+        return min((e.size or ladder.sizes(window)[0] for e in corrected), default=None)
+
+    @property
     def has_stores(self) -> bool:
         """Whether stores are compared: they need the gradient table of the reference path."""
         return "reference" in self.table_paths
