@@ -1,6 +1,7 @@
 import copy
 import hashlib
 import itertools
+import json
 import re
 import subprocess
 import sys
@@ -418,6 +419,16 @@ def test_the_figure_says_that_the_table_is_too_large_to_compare(results):
     figure = FIGURES["stores"](none)
     assert not figure.axes
     assert any("the gradient table is too large" in text.get_text() for text in figure.texts)
+
+
+def test_a_store_of_residuals_without_a_field_raises_one_line(folder, tmp_path):
+    for name in [*FILES, "orders.json"]:
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    content = json.loads((tmp_path / "stores.json").read_text())
+    del content["residuals"]["stores"][-1]["loss_error"]
+    (tmp_path / "stores.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"stores\.json.*rule `stores`"):
+        Results.read(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"stores": [{}]}', "null"])

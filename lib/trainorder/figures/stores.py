@@ -23,7 +23,7 @@ from trainorder.storage.formats import size_text
 
 Record = Mapping[str, Any]
 PANELS = {
-    "table_error": "error of the table\n(of its norm)",
+    "table_error": "error of what is stored\n(of its norm)",
     "parameter_error": "error of the final parameters\n(of their displacement)",
     "loss_error": "error of the held-out loss\n(nats per token)",
 }
@@ -167,7 +167,7 @@ def _residuals(axes: Axes, field: str, content: Mapping[str, Any]) -> None:
 
 def _residual_handles(content: Mapping[str, Any]) -> list[Artist]:
     return [
-        Line2D([], [], **_residual_look(name), label=f"residuals of `corrected`, {name}")
+        Line2D([], [], **_residual_look(name), label=f"residuals, {name}")
         for name in residual_points(content, "table_error")
     ]
 
