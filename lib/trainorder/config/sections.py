@@ -366,7 +366,7 @@ class ExpansionConfig:
     or a number, which also holds for the reference path (by default at every step)."""
     tolerance: PositiveNumber = 0.01
     """For auto: relative error of the table half-way between anchors."""
-    pool: Annotated[Integer, Field(ge=2)] = 24
+    pool: Annotated[Integer, Field(ge=2)] = 20
     """Sequences that represent each cluster between anchors and in its curvature."""
 
 
@@ -386,7 +386,7 @@ class CurvatureConfig:
     """Rank of the basis that is stored."""
     unit_directions: Natural = 12
     """Directions in which each unit's own curvature is added. 0: none."""
-    unit_sequences: Positive = 16
+    unit_sequences: Positive = 15
     """Sequences of each unit that measure its own curvature."""
 
 
