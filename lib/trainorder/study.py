@@ -262,13 +262,13 @@ class Study:
             UserError: the order does not fill the window, or the study has no such estimator.
 
         Examples:
-            >>> from trainorder import Order, Study
+            >>> from trainorder import Study
             >>> study = Study.open("results/default")  # doctest: +SKIP
-            >>> order = Order.from_json("my-order.json")  # doctest: +SKIP
+            >>> order = study.orders["reversed"]  # or Order.from_json(...)  # doctest: +SKIP
             >>> estimate = study.estimate(order, estimator="reduced")  # doctest: +SKIP
             >>> value = estimate.values["heldout"]  # doctest: +SKIP
             >>> print(f"{value.value:.4f} [{value.low:.4f}, {value.high:.4f}]")  # doctest: +SKIP
-            3.3220 [3.3205, 3.3232]
+            3.3206 [3.3191, 3.3218]
 
         """
         [estimate] = self.estimates([order], estimator)
