@@ -83,7 +83,7 @@ def draw(results: Results) -> Figure:
             *_residual_handles(content),
             *_model_handles(results),
         ],
-        loc="outside upper center", ncols=4, columnspacing=2.5, handlelength=3.2,
+        loc="outside upper center", ncols=4, columnspacing=1.5, handlelength=3.0,
     )  # fmt: skip
     return figure
 
@@ -204,7 +204,7 @@ def _models(axes: Axes, results: Results) -> None:
 
 def _model_handles(results: Results) -> list[Artist]:
     return [
-        Line2D([], [], **_model_look(name), label=f"{name}, against {_REPRODUCED[method]}")
+        Line2D([], [], **_model_look(name), label=f"{method}, against {_REPRODUCED[method]}")
         for name in models(results)
         for method in [name.partition("@")[0]]
     ]
