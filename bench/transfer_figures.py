@@ -16,7 +16,7 @@ from trainorder.figures import style
 
 Record = Mapping[str, Any]
 
-CALIBRATION_RANK = "order-LDS, calibration orders"
+CALIBRATION_RANK = "order-LDS, calibration"
 RANK, ERROR = "order-LDS, random orders", "relative error, recalibrated"
 PER_ORDER, PRECOMPUTE = "per_order_retrainings", "precompute_retrainings"
 NO_EFFECT = 1.0  # the relative error of "the order has no effect"
@@ -169,4 +169,4 @@ def _rank(cell: Record, name: str) -> Record:
 
 
 def _label(record: Record) -> str:
-    return "; ".join(dict.fromkeys(environment_text(cell["made"]) for cell in record["cells"]))
+    return "\n".join(dict.fromkeys(environment_text(cell["made"]) for cell in record["cells"]))
