@@ -3,9 +3,10 @@
 import numpy as np
 
 from trainorder.expansion.anchor_files import AnchorFiles
-from trainorder.expansion.anchors import Anchors, even_anchors
+from trainorder.expansion.anchors import Anchors
 from trainorder.expansion.barycentre import run_barycentre
 from trainorder.expansion.clusters import Clusters
+from trainorder.expansion.even_anchors import even_anchors
 from trainorder.expansion.gradient_table import write_rows
 from trainorder.expansion.path import write_path
 from trainorder.workflow.context import Context

@@ -1,6 +1,6 @@
 """Trains the window in the reference order and keeps parameters and moments of every step."""
 
-from trainorder.expansion.anchors import even_anchors
+from trainorder.expansion.even_anchors import even_anchors
 from trainorder.expansion.path import write_path
 from trainorder.orders.order_book import OrderBook
 from trainorder.training.trainer import train

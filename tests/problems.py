@@ -13,9 +13,10 @@ from trainorder.curvature.cluster_curvature import ClusterCurvature, CurvatureAl
 from trainorder.curvature.preconditioner_metric import second_moment_scale
 from trainorder.data.corpus import Corpus
 from trainorder.expansion.anchor_files import AnchorFiles
-from trainorder.expansion.anchors import Anchors, even_anchors
+from trainorder.expansion.anchors import Anchors
 from trainorder.expansion.barycentre import run_barycentre
 from trainorder.expansion.clusters import Clusters, draw_pools
+from trainorder.expansion.even_anchors import even_anchors
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.gradient_table import Table, write_rows, write_table
 from trainorder.expansion.path import StoredPath, write_path

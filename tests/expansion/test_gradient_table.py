@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from problems import Polynomial, expansion, optimizer_config, torch_states, warm_state
-from trainorder.expansion.anchors import even_anchors
+from trainorder.expansion.even_anchors import even_anchors
 from trainorder.numerics.derivatives import gradient
 
 

@@ -5,7 +5,7 @@ import torch
 
 from problems import Polynomial, optimizer_config, torch_states, warm_state
 from trainorder.errors import UserError
-from trainorder.expansion.anchors import even_anchors
+from trainorder.expansion.even_anchors import even_anchors
 from trainorder.expansion.gradient_table import write_table
 from trainorder.expansion.path import opened_path, write_path
 from trainorder.expansion.store import Store

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from trainorder.compression.codec import Arrays, Codec, DenseTable
 from trainorder.compression.dense import DenseCodec
-from trainorder.expansion.anchors import even_anchors
+from trainorder.expansion.even_anchors import even_anchors
 from trainorder.numerics.interpolation import interpolated
 
 
