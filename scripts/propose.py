@@ -11,7 +11,9 @@ from trainorder.config.estimator_names import SCREENING
 from trainorder.config.sections import CurriculumConfig, EstimatorConfig
 from trainorder.curriculum.candidates import heuristic_candidates, searched_candidates
 from trainorder.curriculum.constraints import Constraints, Quota
+from trainorder.curriculum.effects import Score
 from trainorder.curriculum.heuristic_orders import document_lengths, heuristic_orders
+from trainorder.curriculum.literature_orders import WORST, KnownUnits, literature_orders
 from trainorder.curriculum.objective import Objective
 from trainorder.curriculum.search import proposals
 from trainorder.curvature.low_rank import LowRankExpansion
@@ -56,16 +58,26 @@ def main(job: Job) -> None:
 
     with job.meter.time("search"):
         proposed = proposals(cheap, constraints, config.random, config.rounds, job.params["seed"])
+        worst = _worst(cheap, constraints, config, job.params["seed"])
+    losses = problem.unit_losses(start.parameters)
     heuristic = heuristic_orders(
-        problem.unit_losses(start.parameters),
+        losses,
         problem.unit_losses(model.parameters(model.steps)),
         _document_lengths(job, problem.corpus.units),
     )
+    known = KnownUnits(
+        losses,
+        reduced.coefficients.double().mean(0).numpy(),
+        problem.corpus.unit_domains,
+        orders.reference.schedule.reshape(-1),
+    )
+    heuristic |= literature_orders(config.literature, known)
     structured = {order.name: order.schedule for order in orders.of_split("structured")}
     shape = orders.reference.schedule.shape
     others = {
         **structured,
         **{name: visits.reshape(shape) for name, visits in heuristic.items()},
+        **worst,
     }
     name = confirming.name
     with _opened(job, context, confirming) as estimator:
@@ -91,6 +103,18 @@ def main(job: Job) -> None:
             "others": [record for retrained, record in records if not retrained],
         },
     )
+
+
+def _worst(
+    score: Score, constraints: Constraints, config: CurriculumConfig, seed: int
+) -> dict[str, np.ndarray]:
+    """Return the schedule (T, k) of the same search for the highest objective, if it is asked."""
+    if WORST not in config.literature:
+        return {}
+    [worst, *_] = proposals(
+        lambda schedules: -score(schedules), constraints, config.random, config.rounds, seed
+    )
+    return {"worst-found": worst.schedule}
 
 
 def _opened(

@@ -127,6 +127,17 @@ def test_averaged_weights_count_only_where_a_study_has_them():
     assert config_hash(config) != config_hash({**config, "averaged_states": 4})
 
 
+def test_orders_of_the_literature_count_only_where_a_study_has_them():
+    config = {"curriculum": {"rounds": 3, "furthest": None}}
+    without, having = (
+        {"curriculum": {**config["curriculum"], "literature": families}}
+        for families in ([], ["worst"])
+    )
+    assert config_hash(config) == config_hash(without)
+    assert config_hash(config) != config_hash(having)
+    assert config_hash({"curriculum": None}) != config_hash(config)
+
+
 ESTIMATORS = {"corrected": "reference", "taylor1": "barycentre", "nystrom": "barycentre"}
 
 

@@ -198,6 +198,16 @@ def test_with_an_existing_run_only_missing_states_and_other_orders_are_trained(r
     assert run["candidate_truth"].after == ("propose",)
 
 
+def test_families_of_the_literature_are_planned_as_retrained_orders():
+    families = ["balanced", "patterns", "last-domain", "worst"]
+    plain, more = (
+        by_name(config("smoke", curriculum__literature=chosen)) for chosen in ([], families)
+    )
+    further = 2 + 3 + 1 + 1  # the smoke study has two domains
+    assert more["candidate_truth"].orders - plain["candidate_truth"].orders == further
+    assert more["propose"].counts["losses"] > plain["propose"].counts["losses"]
+
+
 def test_orders_by_length_are_not_planned_without_text(run_keys):
     tokens, text = by_name(config(**run_keys)), by_name(config(window__units=UNITS))
     retrained = [study["candidate_truth"].orders for study in (tokens, text)]

@@ -14,6 +14,7 @@ NUMERICAL_SECTIONS = (  # they decide the numbers of a study; all others only it
 )
 
 _LADDER = asdict(LadderConfig())
+_LATER_KEYS = {"curriculum": ("literature",)}  # empty lists by default
 
 
 def config_hash(*configs: Mapping[str, Any]) -> str:
@@ -23,9 +24,14 @@ def config_hash(*configs: Mapping[str, Any]) -> str:
 
 def _numerical(config: Mapping[str, Any]) -> dict[str, Any]:
     sections = {name: config.get(name) for name in NUMERICAL_SECTIONS}
+    # An option of a later version counts only where it is set, so that older hashes stay valid.
+    for name, keys in _LATER_KEYS.items():
+        section = sections[name] or {}
+        unset = {key for key in keys if not section.get(key)}
+        if unset & section.keys():
+            sections[name] = {key: section[key] for key in section.keys() - unset}
     for name in _unread(config.get("estimators") or ()):
         del sections[name]
-    # An option of a later version counts only where it is set, so that older hashes stay valid.
     if config.get("averaged_states") is not None:
         sections["averaged_states"] = config["averaged_states"]
     if config.get("ladder", _LADDER) != _LADDER:

@@ -42,6 +42,7 @@ from trainorder.config.types import (
 
 PACKAGED_MODEL_FOLDER = "resources/models/smollm2-135m"  # a `model.source` that the study downloads
 MIN_RANK = 6  # probes of a study; the library itself takes fewer
+OrderFamily = Literal["balanced", "patterns", "distance", "paired", "last-domain", "worst"]
 STRUCTURED = 6  # structured orders of every study; the block-shuffled ones are additional
 
 
@@ -594,11 +595,15 @@ class CurriculumConfig:
     """Largest number of steps between a unit's place and its place in the reference order."""
     replicates: list[ReplicateConfig] = field(default_factory=list)
     """Repeat the search: [{seed: 1, schedule: constant, learning_rate: 1.0e-3}]."""
+    literature: list[OrderFamily] = field(default_factory=list)
+    """Families of further heuristic orders to estimate and retrain, see docs/order_search.md."""
 
     @model_validator(mode="after")
     def _check(self) -> "CurriculumConfig":
         if len(self.weights) < len(self.objective):
             raise ValueError("objective: duplicate metric; list each metric once")
+        if len(set(self.literature)) < len(self.literature):
+            raise ValueError("literature: duplicate family; list each family once")
         return self
 
     @property

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from trainorder.config.estimator_names import method_of
 from trainorder.config.sections import CurriculumConfig, MemorizationConfig
+from trainorder.curriculum.literature_orders import WORST, literature_count
 from trainorder.evaluation.replaying import batch_size
 from trainorder.planning.curvature_stages import basis_sizes, pattern_count
 from trainorder.planning.estimate_stages import confirming_replays
@@ -27,9 +28,11 @@ def curriculum_stages(s: Sizes) -> Iterator[Stage]:
     free = not (c.pinned or c.quotas) and c.furthest is None
     proposals = _PROPOSALS if free else _PROPOSALS - 2  # the pair searches ignore constraints
     heuristic = _HEURISTIC - (2 if s.corpus.source == "tokens" else 0)  # by length needs text
+    heuristic += literature_count(c.literature, s.D)
     replayed = proposals + s.counts["structured"] + heuristic
     neighbours = min(c.rounds, s.U) * _NEIGHBOURS  # until no neighbour is better
-    scored = c.random + _SEARCHES * neighbours + (1 + c.rounds) * _CHILDREN
+    searches = 2 if WORST in c.literature else 1
+    scored = searches * (c.random + _SEARCHES * neighbours + (1 + c.rounds) * _CHILDREN)
     goals = s.R * s.M * s.D  # losses that are read along the window
     read = pattern_count(s) * (r + goals)
     work: Work = defaultdict(float)
