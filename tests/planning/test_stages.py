@@ -177,7 +177,7 @@ def test_domains_and_vocabulary_are_read_from_the_tokens_file(run_keys):
     sizes = Sizes(config(**run_keys))
     assert (sizes.domains, sizes.domains_assumed) == (DOMAINS, False)
     assert sizes.vocabulary == VOCABULARY
-    assert sizes.pools == [24, 24, 24], "labels with 3, 2 and 1 units of 64 sequences"
+    assert sizes.pools == [20, 20, 20], "labels with 3, 2 and 1 units of 64 sequences"
 
 
 def test_with_an_existing_run_only_missing_states_and_other_orders_are_trained(run_keys):

@@ -11,7 +11,7 @@ import numpy as np
 from trainorder.curriculum.heuristic_orders import folded, zigzag
 
 BOUNDARY = 0.3  # share of the units in the first and in the last segment
-SECTIONS, FOLDS, RADIUS = 3, 3, 0.1  # RADIUS is a share of the units
+SECTIONS, FOLDS, RADIUS = 3, 3, 0.1  # RADIUS is a share of the units; regions never overlap
 
 
 def segmented(scores: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -43,7 +43,7 @@ def _with_transitions(
     radius, end, parts = round(units * RADIUS), 0, []
     for section in range(1, SECTIONS):
         border = round(units * section / SECTIONS)
-        begin, after = max(end, border - radius), min(units, border + radius)
+        begin, after = border - radius, border + radius
         region = ranked[begin:after]
         parts += [ranked[end:begin], region[pattern(np.arange(len(region)), FOLDS)]]
         end = after
