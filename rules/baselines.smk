@@ -1,4 +1,4 @@
-# Baselines that are fitted on true retrainings: a ridge regression and a narrower proxy model.
+# Baselines that are fitted on true retrainings: two regressions and a narrower proxy model.
 rule ridge:
     input:
         orders=rules.orders.output.orders,
@@ -22,6 +22,32 @@ rule ridge:
         "Fitting the ridge regression on position features"
     script:
         "../scripts/ridge.py"
+
+
+rule simfluence:
+    input:
+        orders=rules.orders.output.orders,
+        truth=expand(rules.truth.output.truth, shard=settings.truth_shards),
+    output:
+        estimate=f"{RESULTS}/estimates/simfluence/0.h5",
+        cost=f"{RESULTS}/costs/estimate/simfluence/0.json",
+    log:
+        f"{RESULTS}/logs/simfluence.log",
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        **settings.resources(megabytes=1000, minutes=20),
+    params:
+        estimator=settings.entries.get("simfluence"),
+        window=config["window"],
+        sketch_rows=config["sketch_rows"],
+        key=KEY,
+        code=settings.code("simfluence.py"),
+    message:
+        "Fitting linear recursions of the losses"
+    script:
+        "../scripts/simfluence.py"
 
 
 use rule warm as proxy_warm with:

@@ -70,5 +70,5 @@ def test_the_estimators_of_searches():
 
 
 def test_methods_are_selected_by_a_fact():
-    assert method_names(lambda method: method.fitted) == ("ridge", "proxy")
+    assert method_names(lambda method: method.fitted) == ("ridge", "simfluence", "proxy")
     assert method_names(lambda method: method.expands_adam) == ("fut", "fut++")

@@ -50,6 +50,7 @@ PRECOMPUTE = {
         *[f"{stage}/barycentre" for stage in (*CURVED, "reduced")],
     ],
     ("ridge", ""): [],
+    ("simfluence", ""): [],
     ("proxy", ""): ["proxy_warm"],
 }
 MANIFEST = {
@@ -91,7 +92,7 @@ def test_precompute_is_the_work_of_the_stages_that_an_estimator_needs(method, pa
     cost = estimator_cost(estimator, jobs_of(estimator), RETRAINING, MANIFEST, ORDERS)
     assert cost["selection_retrainings"] == 0, "no size is open, so nothing was selected"
     expected = 0.5 + sum(SPENT[stage] for stage in PRECOMPUTE[method, path])
-    expected += FIT * 1000 * (method in ("ridge", "proxy")) + FIT * PROXY * (method == "proxy")
+    expected += FIT * 1000 * estimator.descriptor.fitted + FIT * PROXY * (method == "proxy")
     assert cost["precompute_seconds"] == pytest.approx(expected)
     assert cost["precompute_retrainings"] * 1000 == pytest.approx(expected)
     each = 3.0 + (PROXY if method == "proxy" else 7.0)

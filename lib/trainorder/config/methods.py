@@ -14,7 +14,7 @@ class Method:
         implementation: dotted name of its class. A class of rule `estimate` is a subclass of
             `expansion.replay.Estimator` and is called as `estimators.build_estimator` describes.
         rule: the Snakemake rule that computes its outcomes: `estimate` replays, `predict` asks the
-            reduced model, `ridge` and `proxy` are fitted on retrained orders.
+            reduced model, `ridge`, `simfluence` and `proxy` are fitted on retrained orders.
         reads: kinds of files of the store that it reads: `path`, `table`, `residuals`, `curvature`,
             `reduced`.
         takes_guard: whether the key `guard` bounds its corrections.
@@ -183,6 +183,14 @@ _ALL = (
         summary="ridge regression of the metrics on the positions of units",
         implementation="trainorder.estimators.baselines.ridge.fit_ridge",
         rule="ridge",
+        fitted=True,
+        estimates_parameters=False,
+    ),
+    Method(
+        name="simfluence",
+        summary="a linear recursion of each loss, with effects of domains and of single units",
+        implementation="trainorder.estimators.baselines.simfluence.fit_simfluence",
+        rule="simfluence",
         fitted=True,
         estimates_parameters=False,
     ),

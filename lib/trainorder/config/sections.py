@@ -332,7 +332,7 @@ class OrdersConfig:
     random: Annotated[Integer, Field(ge=2)] = 48
     """Held-back random orders."""
     fit: Natural = 8
-    """Random orders that ridge and proxy are fitted on; unused without them."""
+    """Random orders that ridge, simfluence and proxy are fitted on; unused without them."""
     block_sizes: list[Annotated[Integer, Field(ge=2)]] = field(
         default_factory=lambda: [2, 4, 8, 16]
     )
@@ -398,7 +398,7 @@ class EstimatorConfig:
     method: Annotated[Text, Field(json_schema_extra={"enum": list(METHODS)})]
     """What it does, see docs/extend.md and docs/method.md."""
     path: Annotated[Text, Field(json_schema_extra={"enum": list(PATHS)})] = ""
-    """Expansion path: reference or barycentre. Not for ridge and proxy."""
+    """Expansion path: reference or barycentre. Not for ridge, simfluence and proxy."""
     guard: PositiveNumber | None = None
     """For fut and fut++: bound of the correction of each number. null: no bound."""
     tail: Natural = 0
