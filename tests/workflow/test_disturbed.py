@@ -238,13 +238,13 @@ def test_damaged_trainer_states_are_ignored(finished, undisturbed, driver, tree,
     assert_completed(driver.run_job(tree, job, record), tree.root, record, undisturbed)
 
 
-@pytest.mark.parametrize("job", ["reference", "barycentre"])
+@pytest.mark.parametrize(("job", "files"), [("reference", 5), ("barycentre", 8)])
 @pytest.mark.parametrize("which", [0, 1])
 def test_missing_trainer_states_before_later_ones_are_computed_again(
-    finished, undisturbed, driver, tree, job, which
+    finished, undisturbed, driver, tree, job, files, which
 ):
     record = record_of(finished, tree, job)
-    ended = driver.run_job(tree, job, record, kill_at_publication, 5)
+    ended = driver.run_job(tree, job, record, kill_at_publication, files)
     assert ended.code == -signal.SIGKILL, ended.error
     kept = sorted((tree.results / ".work").rglob("0*.h5"))
     assert len(kept) > which + 1, f"no later state exists: {kept}"

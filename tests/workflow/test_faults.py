@@ -53,11 +53,14 @@ DAMAGES = [truncate, flip_a_byte, remove, of_another_study]
 RECORDED = "estimate-corrected1-runs1@reference-0"  # reads a recorded run
 STORED = [  # a file, the rule that writes it, and the jobs that read it
     ("corpus.h5", "corpus", ["warm", "table-0", "truth-0", "estimate-constant@reference-0"]),
-    ("store/warm.h5", "warm", ["orders", "predictability", "reference", "barycentre", "truth-0"]),
+    ("store/warm.h5", "warm", ["orders", "reference", "barycentre", "truth-0"]),
     (
         "store/reference/path.h5",
         "reference",
-        ["table-0", "manifest", "estimate-constant@reference-0", "estimate-taylor1@reference-0"],
+        [
+            *("predictability", "table-0", "manifest"),
+            *("estimate-constant@reference-0", "estimate-taylor1@reference-0"),
+        ],
     ),
     ("store/reference/table-0.h5", "table", ["manifest", "estimate-order0@reference-0"]),
     ("store/reference/table-1.h5", "table", ["manifest", "estimate-fut@reference-0", "stores"]),
