@@ -20,7 +20,7 @@ from trainorder.evaluation.verdict import RANK_ONLY, TRUSTED
 AVERAGED_STATES = 16  # of the rows with a constant rate: half the window
 FIRST_OTHER_SEED = 11  # of the other corpora
 BASELINE = {"method": "constant", "path": "reference"}
-CORRECTED = {"method": "corrected", "path": "reference", "runs": 8}  # calibration orders
+RUNS, CALIBRATION = 8, 24  # known runs of `corrected` besides the reference; calibration orders
 LOW_RANK = ("nystrom", "reduced")  # methods of the rows of the default study
 
 Layer = dict[str, Any]
@@ -125,12 +125,14 @@ def _windows_and_batches() -> list[Cell]:
 
 
 def _schedules() -> list[Cell]:
+    # Known runs are further apart at a constant rate, so all calibration orders are known runs.
     domains = {"order_lds": 0.85, "relative_error": 0.6, "per_order_retrainings": 1 / 3}
     group, constant = "schedule and start", {"schedule": "constant"}
     return [
         _cell(
             *("constant", "constant rate, domain batches", group, domains),
             optimizer=constant,
+            runs=CALIBRATION,
             mixed=0.0,
             averaged_states=AVERAGED_STATES,
         ),
@@ -138,6 +140,7 @@ def _schedules() -> list[Cell]:
             *("constant-mixed", "constant rate, mixed batches", group),
             {"trusted_below_growth": PREDICTABLE_GROWTH},
             optimizer=constant,
+            runs=CALIBRATION,
             mixed=1.0,
             averaged_states=AVERAGED_STATES,
         ),
@@ -163,11 +166,13 @@ def _cell(
     warmup: int = 600,
     orders: Layer | None = None,
     averaged_states: int | None = None,
+    runs: int = RUNS,
     seeds: Layer | None = None,
     corpus: str = "",
     further: Sequence[Layer] = (),
 ) -> Cell:
     limit = (target or {}).get("per_order_retrainings")
+    corrected = {"method": "corrected", "path": "reference", "runs": runs}
     layer: Layer = {
         "optimizer": optimizer or {},
         "window": {
@@ -177,10 +182,10 @@ def _cell(
             "warmup_steps": warmup,
         },
         "orders": {
-            **{"calibration": 24, "random": 32, "fit": 0, "block_sizes": []},
+            **{"calibration": CALIBRATION, "random": 32, "fit": 0, "block_sizes": []},
             **(orders or {}),
         },
-        "estimators": [BASELINE, CORRECTED, *further],
+        "estimators": [BASELINE, corrected, *further],
         **({"ladder": {"per_order": limit}} if limit else {}),
         "curriculum": None,
         "memorization": None,
