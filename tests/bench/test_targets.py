@@ -93,5 +93,7 @@ def test_a_missed_target_of_the_cheap_estimator_is_named():
     undefined = entry(None, per_order=0.0)
     study = with_cheap_estimators(slow=entry(0.9, per_order=0.05), fast=undefined)
     assert missed(study) == ["cheap estimator: order-LDS 0.9 instead of 0.95"]
-    dear = with_cheap_estimators(slow=entry(0.99, per_order=0.06), fast=entry(0.99, per_order=0.1))
-    assert missed(dear) == ["cheap estimator: none costs at most 1/20 per order"]
+    expensive = with_cheap_estimators(
+        slow=entry(0.99, per_order=0.06), fast=entry(0.99, per_order=0.1)
+    )
+    assert missed(expensive) == ["cheap estimator: none costs at most 1/20 per order"]

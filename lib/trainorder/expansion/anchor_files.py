@@ -13,6 +13,7 @@ from torch import Tensor
 from trainorder.errors import UserError
 from trainorder.expansion.anchors import PathAnchors
 from trainorder.expansion.gradient_moments import Moments, exact_moments
+from trainorder.numerics import large_tensors
 from trainorder.numerics.interpolation import bracket
 from trainorder.numerics.rows import Rows
 from trainorder.storage.sealed_hdf5 import create_rows, creating, opened
@@ -55,11 +56,7 @@ class AnchorFiles:
     def save_clusters(self, t: int, means: Rows) -> None:
         """Write the gradients (C, P) of the clusters' pools at step `t`."""
         with creating(self._clusters(t), self._key) as made:
-            rows = create_rows(
-                made, "gradient", (len(means), means.size), str(means[0].numpy().dtype)
-            )
-            for cluster, mean in enumerate(means):
-                rows[cluster] = mean.numpy()
+            large_tensors.write(made, "gradient", means.tensor)
 
     def table(self, anchors: PathAnchors, labels: np.ndarray) -> Iterator[Iterator[Tensor]]:
         """Yield the units' gradients at each anchor of a complete path: U of (P,), one at a time.
