@@ -1,7 +1,10 @@
-"""Tables and numbers of measured pages, in Markdown."""
+"""Tables, numbers and marked parts of measured pages, in Markdown."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from trainorder.storage.formats import write_text
 
 Record = Mapping[str, Any]
 
@@ -30,3 +33,11 @@ def missing(record: Record) -> list[str]:
     """Return the sentence that names the rows of a page that are not measured, if any."""
     labels = record.get("missing", ())
     return [f"Not measured yet: {'; '.join(labels)}."] if labels else []
+
+
+def replace_marked(page: Path, name: str, text: str) -> None:
+    """Replace what is between the marks `<!-- name -->` and `<!-- /name -->` of a page."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    content = page.read_text(encoding="utf-8")
+    before, after = content.split(begin)[0], content.split(end)[1]
+    write_text(page, f"{before}{begin}\n{text}\n{end}{after}")

@@ -5,12 +5,13 @@ python -m bench.stack results/default     # docs/measured/stack.json, docs/choos
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.page import replace_marked
 from bench.stack_fit import Sample, comparison
 from bench.stack_page import markdown
 from bench.studies import say
@@ -19,7 +20,7 @@ from trainorder.errors import UserError
 from trainorder.evaluation.results import Results
 from trainorder.evaluation.verdict import MIN_CALIBRATION
 from trainorder.numerics.resampling import Floats
-from trainorder.storage.formats import write_json, write_text
+from trainorder.storage.formats import write_json
 
 OUTPUT = Path("docs/measured/stack.json")
 PAGE, MARK = Path("docs/choose_estimator.md"), "stack"
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"error: {error}")
     record = {"studies": studies}
     write_json(OUTPUT, record)
-    write_section(record)
+    replace_marked(PAGE, MARK, markdown(record))
     say(f"{OUTPUT}, {PAGE}")
 
 
@@ -113,14 +114,6 @@ def _study(results: Results) -> dict[str, Any]:
         "config": provenance["config"],
         "stacks": stacks_of(results, results.metrics),
     }
-
-
-def write_section(record: Mapping[str, Any]) -> None:
-    """Write the section between its marks on the page about estimators."""
-    begin, end = f"<!-- {MARK} -->", f"<!-- /{MARK} -->"
-    content = PAGE.read_text(encoding="utf-8")
-    before, after = content.split(begin)[0], content.split(end)[1]
-    write_text(PAGE, f"{before}{begin}\n{markdown(record)}\n{end}{after}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).parents[1]))  # contains `bench`
+
+from bench import applications_page, speed_page
+from bench.page import replace_marked
 from trainorder.config.config_hash import config_text
 
 DOCS = Path(__file__).parent
@@ -126,42 +130,28 @@ def measured_on(validation: Mapping[str, Any]) -> str:
     )
 
 
-def between(page: Path, name: str, text: str) -> None:
-    """Replace the text between the marks `name` of a page."""
-    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    content = page.read_text(encoding="utf-8")
-    before, after = content.split(begin)[0], content.split(end)[1]
-    page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
-
-
 def quote_study(results: Path) -> None:
     """Quote a study in the README and on the page about estimators, and copy its figure."""
     validation = json.loads((results / "validation.json").read_text(encoding="utf-8"))
     shutil.copyfile(results / "figures" / FIGURE, DOCS / "figures" / FIGURE)
     parts = [front_page(validation), source(validation)]
-    between(TOP / "README.md", "results", "\n\n".join(parts))
+    replace_marked(TOP / "README.md", "results", "\n\n".join(parts))
     parts = [all_estimators(validation), source(validation), measured_on(validation)]
-    between(DOCS / "choose_estimator.md", "estimators", "\n\n".join(parts))
+    replace_marked(DOCS / "choose_estimator.md", "estimators", "\n\n".join(parts))
 
 
 def quote_speed() -> None:
     """Quote the measured speed on the page about performance."""
-    sys.path.append(str(TOP))
-    from bench import speed_page
-
     record = json.loads((TOP / "results/bench/speed.json").read_text(encoding="utf-8"))
     parts = [speed_page.speed(record), speed_page.profile(record)]
-    between(DOCS / "performance.md", "speed", "\n\n".join(parts))
+    replace_marked(DOCS / "performance.md", "speed", "\n\n".join(parts))
 
 
 def quote_applications() -> None:
     """Quote the gains of searched orders and the agreement of the maps of positions."""
-    sys.path.append(str(TOP))
-    from bench import applications_page
-
     record = json.loads((DOCS / "measured/applications.json").read_text(encoding="utf-8"))
-    between(DOCS / "order_search.md", "gains", applications_page.gains(record))
-    between(DOCS / "positions.md", "agreement", applications_page.agreement(record))
+    replace_marked(DOCS / "order_search.md", "gains", applications_page.gains(record))
+    replace_marked(DOCS / "positions.md", "agreement", applications_page.agreement(record))
 
 
 def main() -> None:
