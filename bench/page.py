@@ -20,6 +20,13 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3g}"
 
 
+def short_number(value: float | None) -> str:
+    """Return a number with two digits; from 100 on, all digits before the point."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
+
+
 def interval(record: Record) -> str:
     """Return a number with its interval."""
     if record["value"] is None:

@@ -15,7 +15,7 @@ from typing import Any
 sys.path.append(str(Path(__file__).parents[1]))  # contains `bench`
 
 from bench import applications_page, speed_page
-from bench.page import replace_marked
+from bench.page import replace_marked, short_number, table
 from trainorder.config.config_hash import config_text
 
 DOCS = Path(__file__).parent
@@ -50,20 +50,7 @@ def cost(retrainings: float) -> str:
 
 def per_order(costs: Mapping[str, Any]) -> str:
     """Return the cost of an order in retrainings, with the seconds that it took."""
-    return f"{cost(costs['per_order_retrainings'])} ({number(costs['seconds_per_order'])} s)"
-
-
-def number(value: float | None) -> str:
-    """Return a number with two digits."""
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """Return a table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{cost(costs['per_order_retrainings'])} ({short_number(costs['seconds_per_order'])} s)"
 
 
 def front_page(validation: Mapping[str, Any]) -> str:
@@ -76,7 +63,7 @@ def front_page(validation: Mapping[str, Any]) -> str:
                 [
                     f"{role}: `{name}`, {scores['verdict']}",
                     rank(scores),
-                    number(scores["relative_error"]["heldout"]["random"]),
+                    short_number(scores["relative_error"]["heldout"]["random"]),
                     cost(scores["cost"]["precompute_retrainings"]),
                     per_order(scores["cost"]),
                 ]
@@ -94,8 +81,8 @@ def all_estimators(validation: Mapping[str, Any]) -> str:
             [
                 f"`{name}`",
                 rank(scores),
-                number(scores["relative_error"]["heldout"]["random"]),
-                number(moved["mean"]) if moved["n"] else "–",
+                short_number(scores["relative_error"]["heldout"]["random"]),
+                short_number(moved["mean"]) if moved["n"] else "–",
                 cost(costs["precompute_retrainings"]),
                 per_order(costs),
                 scores["verdict"],
