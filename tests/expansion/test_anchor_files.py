@@ -8,6 +8,7 @@ from trainorder.expansion.anchor_files import AnchorFiles
 from trainorder.expansion.anchors import PathAnchors
 from trainorder.expansion.clusters import Clusters, draw_pools
 from trainorder.expansion.pools import Pools
+from trainorder.numerics.countsketch import SparseJL
 from trainorder.numerics.rows import Rows
 from trainorder.training.problem import unit_gradients
 
@@ -87,6 +88,15 @@ def test_the_gradients_of_clusters_are_those_of_their_pools():
         theta = problem.start.clone().requires_grad_()
         [expected] = torch.autograd.grad(problem.sample_loss(theta, pool), theta)
         assert relative_error(mean, expected) < 1e-12
+
+
+def test_the_sketch_of_a_mean_gradient_is_the_mean_of_the_sketches():
+    problem = Polynomial(6, sequences=5)
+    pools, sketch = Pools(CLUSTERS, 5), SparseJL(problem.size, 8)
+    parts = pools.gradients(problem, problem.start)
+    sketches = pools.sketch_means(sketch(parts.tensor).double().numpy())
+    expected = sketch(pools.means(parts).tensor).double()
+    assert relative_error(torch.from_numpy(sketches), expected) < 1e-12
 
 
 def test_the_first_anchor_has_the_gradients_at_the_start(tmp_path):

@@ -83,8 +83,7 @@ class MeasuredAnchors:
 
     def __init__(self, pools: Pools, anchors: Anchors) -> None:
         """Compare the parts of `pools` with the tolerance of `anchors`."""
-        self._cluster, self._tolerance = pools.cluster.numpy(), anchors.tolerance
-        self._averages = pools.averages.numpy()
+        self._pools, self._tolerance = pools, anchors.tolerance
         self._all = anchors.given is not None or not pools.tell_variances
         self._weights = pools.clusters.shares @ pools.variances.numpy() / pools.sequences
         self._line: _Line | None = None  # since the last measured anchor
@@ -95,7 +94,8 @@ class MeasuredAnchors:
 
         The steps are given in turn, with sketches (N, k) of the gradients of the parts.
         """
-        deviations = sketches - (self._averages @ sketches)[self._cluster]
+        means = self._pools.sketch_means(sketches)
+        deviations = sketches - means[self._pools.cluster.numpy()]
         if self._line is None:
             self._line = _Line(deviations)
             return True

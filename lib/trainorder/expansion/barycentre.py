@@ -111,7 +111,7 @@ class _MomentsAlongPath:
         pooled = pooled_moments(self._pools, parts)
         sketches = self._sketch(parts.tensor).double().numpy()
         is_next = self._measured.is_next(sketches)
-        if self._anchors.take(t, self._pools.averages.numpy() @ sketches):
+        if self._anchors.take(t, self._pools.sketch_means(sketches)):
             self._files.save_clusters(t, self._pools.means(parts))
             self._chosen.add(t, measured=is_next)
             if is_next:

@@ -56,3 +56,8 @@ class Pools:
         for mean, block in blocks(means, gradients):
             mean.copy_(self.averages @ block.double())
         return means
+
+    def sketch_means(self, sketches: np.ndarray) -> np.ndarray:
+        """Return the sketches (C, k) of the mean gradients from those of the parts, (N, k)."""
+        means: np.ndarray = self.averages.numpy() @ sketches
+        return means
