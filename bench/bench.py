@@ -6,19 +6,21 @@ python -m bench.bench --list           # the rows, and which of them are measure
 
 The page shows each row as soon as it is finished, so the command can be interrupted. Rows of
 `BESIDE` have a command of their own, because they take long; the page shows those that it measured.
+Each time, `RULE` and the table in `CLASSES` are written, too: they tell a new study what to expect.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import rows
+from bench import predictability_page, rows
 from bench.drawing import save_svg
 from bench.measured_grid import MEASURED, MeasuredGrid, parser, run_command
+from bench.page import replace_marked
 from bench.targets import selected
 from bench.transfer_figures import draw_growth, draw_ladder
 from bench.transfer_page import markdown
-from trainorder.evaluation.predictability import expectation
+from trainorder.evaluation.predictability import class_of, expectation
 from trainorder.numerics.resampling import Interval
 from trainorder.storage.formats import read_json, write_json, write_text
 
@@ -26,6 +28,7 @@ PAGE = "transfer"
 BESIDE = {"pretrained": "SmolLM2-135M"}  # pages of further rows, and how their labels begin
 FIGURES = Path("docs/figures")
 RULE = Path("lib/trainorder/evaluation/measured_studies.json")  # what a new study is told
+CLASSES, MARK = Path("docs/predictability.md"), "classes"  # the same by class of growth
 
 Record = Mapping[str, Any]
 
@@ -60,18 +63,25 @@ def write_page(record: Record) -> None:
     write_text(MEASURED / f"{PAGE}.md", markdown(record, beside()))
     save_svg(lambda: draw_growth(record), FIGURES / "transfer.svg")
     save_svg(lambda: draw_ladder(record), FIGURES / "cost_accuracy_ladder.svg")
-    write_json(RULE, {"studies": [_reached(cell) for cell in record["cells"] if selected(cell)]})
+    studies = reached(record)
+    write_json(RULE, {"studies": studies})
+    replace_marked(CLASSES, MARK, predictability_page.markdown(studies))
+
+
+def reached(record: Record) -> list[dict[str, Any]]:
+    """Return what the measured rows reached, for further studies of the same class of growth."""
+    return [_reached(cell) for cell in record["cells"] if selected(cell)]
 
 
 def _reached(cell: Record) -> dict[str, Any]:
-    """Return what a further study of the same predictability can expect."""
+    """Return what the selected estimator of a row reached."""
     chosen = selected(cell)
     assert chosen is not None
     growth = Interval(**cell["growth"])
     return {
         "study": cell["label"],
         "growth": growth.value,
-        "expectation": expectation(growth, diverged=growth.value is None),
+        "class": class_of(expectation(growth, diverged=growth.value is None)),
         "verdict": chosen[1]["verdict"],
         "order_lds": chosen[1]["order_lds"]["value"],
     }

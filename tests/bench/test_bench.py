@@ -1,14 +1,16 @@
 """The command of the benchmark writes the page, its figures and what a new study is told."""
 
 import json
+import shutil
 
 import pytest
 
 from bench import bench
-from trainorder.evaluation.predictability import expectation
+from trainorder.evaluation.predictability import class_of, expectation
 from trainorder.numerics.resampling import Interval
 from trainorder.storage.formats import write_json
 from transfer_records import cell, entry
+from workflow_tree import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -19,6 +21,7 @@ def record(top):
     measured = bench.grid().cells[0]
     made = {**cell("another name", level=entry()), "config": measured.study.config()}
     write_json(top / "docs/measured/transfer.json", {"cells": [made]})
+    shutil.copy(ROOT / bench.CLASSES, top / bench.CLASSES)
     return made
 
 
@@ -29,7 +32,10 @@ def test_the_command_writes_numbers_page_and_figures(record, top):
     [study] = json.loads((top / bench.RULE).read_text())["studies"]
     assert study["verdict"] == "trusted"
     assert study["growth"] == record["growth"]["value"]
-    assert study["expectation"] == expectation(Interval(**record["growth"]))
+    assert study["class"] == class_of(expectation(Interval(**record["growth"])))
+    assert (
+        "1 measured study like this: 1 trusted; order-LDS 0.90" in (top / bench.CLASSES).read_text()
+    )
     for figure in ("transfer.svg", "cost_accuracy_ladder.svg"):
         assert (top / "docs/figures" / figure).stat().st_size > 5000
         assert f"../figures/{figure}" in page

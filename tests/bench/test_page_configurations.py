@@ -7,6 +7,7 @@ import pytest
 from bench import (
     bench,
     grid_page,
+    predictability_page,
     pretrained_page,
     pretrained_rows,
     regime,
@@ -112,6 +113,15 @@ def test_the_section_about_stacks_is_made_from_its_record():
     section = (ROOT / stack.PAGE).read_text(encoding="utf-8").split("<!-- stack -->")[1]
     record = read_json(ROOT / stack.OUTPUT)
     assert section.startswith(f"\n{stack_page.markdown(record)}\n<!-- /stack -->")
+
+
+def test_what_a_new_study_is_told_is_made_from_the_measured_rows():
+    studies = bench.reached(read_json(MEASURED / f"{bench.PAGE}.json"))
+    assert read_json(ROOT / bench.RULE) == {"studies": studies}, "make bench ARGS=--page"
+    table = (ROOT / bench.CLASSES).read_text(encoding="utf-8").split("<!-- classes -->")[1]
+    assert table.startswith(f"\n{predictability_page.markdown(studies)}\n<!-- /classes -->"), (
+        "make bench ARGS=--page"
+    )
 
 
 def test_the_hash_ignores_sections_that_do_not_change_numbers():

@@ -1,4 +1,4 @@
-"""Predictability: whether order effects can be estimated at all, measured before the estimates.
+"""Predictability: how much small changes grow over the window, measured before the estimates.
 
 `perturbed_training` measures it, rule `predictability` writes it to `predictability.json`, and
 everything that shows it reads it with `Predictability.of`. Nothing here imports torch.
@@ -17,9 +17,16 @@ from trainorder.numerics.resampling import Interval, finite, student_mean
 
 # Provisional: from three trainings (a cosine, a constant rate, a start from scratch).
 PREDICTABLE_GROWTH, UNPREDICTABLE_GROWTH = 1.2, 10.0
-PREDICTABLE = "predictable: changes of the order die out, so estimates can hold"
-HARD = "hard: changes of the order last or grow, so only the more exact estimators can hold"
-UNPREDICTABLE = "unpredictable: changes of the order grow out of control; check every estimate"
+# What follows the class says what growth says. Verdicts are those of `measured_studies`.
+_GROWING = (
+    "expansions around one path often fail, estimators with known runs can still rank orders; "
+    "check each verdict"
+)
+PREDICTABLE = f"predictable: small changes shrink, or grow at most {PREDICTABLE_GROWTH:g}-fold"
+HARD = f"hard: small changes may grow up to {UNPREDICTABLE_GROWTH:g}-fold; {_GROWING}"
+UNPREDICTABLE = (
+    f"unpredictable: small changes grow more than {UNPREDICTABLE_GROWTH:g}-fold; {_GROWING}"
+)
 UNKNOWN = "unknown"
 
 
@@ -50,7 +57,7 @@ class Predictability:
         growth: geometric mean over directions, with Student's interval of the mean logarithm; the
             value is None if a perturbed training diverged, or if no order changes anything.
         linearity: mean over the directions in which it was measured, with Student's interval.
-        expectation: what growth means for estimates, in words.
+        expectation: the class of the growth, and what it means for estimates, in words.
         reason: why growth has no value; None if it has one.
         retrainings: what the measurement cost.
 
@@ -157,8 +164,19 @@ def _growth(values: Sequence[float], confidence: float) -> Interval:
     return Interval(value, low, high, len(values))
 
 
+def class_of(words: str) -> str:
+    """Return the class that the words of an expectation begin with.
+
+    Examples:
+        >>> class_of(HARD)
+        'hard'
+
+    """
+    return words.partition(":")[0]
+
+
 def expectation(growth: Interval, *, diverged: bool = False) -> str:
-    """Return in words what a growth means for estimates of order effects.
+    """Return the class of a growth, and what it means for estimates, in words.
 
     A training counts as predictable only if the upper end of the interval, if there is one, is.
     """
