@@ -41,9 +41,7 @@ rule estimate:
 rule predict:
     input:
         orders=rules.orders.output.orders,
-        reduced=lambda wildcards: (
-            f"{RESULTS}/store/{settings.estimators[wildcards.estimator].path}/reduced.h5"
-        ),
+        predictor=settings.predictor,
     output:
         estimate=f"{RESULTS}/estimates/{{estimator}}/0.h5",
         cost=f"{RESULTS}/costs/estimate/{{estimator}}/0.json",
@@ -61,7 +59,9 @@ rule predict:
         threads=config["threads"],
         sketch_rows=config["sketch_rows"],
         key=KEY,
-        code=settings.code("predict.py"),
+        code=lambda wildcards: settings.code(
+            "predict.py", settings.estimators[wildcards.estimator]
+        ),
     message:
         "Estimating with {wildcards.estimator}"
     script:

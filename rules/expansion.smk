@@ -232,6 +232,36 @@ rule reduced:
         "../scripts/reduced.py"
 
 
+rule effects:
+    input:
+        corpus=rules.corpus.output.corpus,
+        path=f"{RESULTS}/store/{{path}}/path.h5",
+        table=lambda wildcards: settings.tables(wildcards.path),
+        consumed=settings.consumed,
+    output:
+        effects=f"{RESULTS}/store/{{path}}/effects.h5",
+        cost=f"{RESULTS}/costs/effects/{{path}}.json",
+    log:
+        f"{RESULTS}/logs/effects-{{path}}.log",
+    conda:
+        "../envs/study.yaml"
+    threads: config["threads"]
+    resources:
+        **settings.model_resources(minutes=60),
+    params:
+        problem=settings.problem,
+        window=config["window"],
+        optimizer=config["optimizer"],
+        path=lambda wildcards: wildcards.path,
+        averaged_states=config["averaged_states"],
+        key=KEY,
+        code=settings.code("effects.py"),
+    message:
+        "Computing the effects of units by an adjoint sweep along the {wildcards.path} path"
+    script:
+        "../scripts/effects.py"
+
+
 rule manifest:
     input:
         paths=expand(f"{RESULTS}/store/{{path}}/path.h5", path=settings.expansion_paths),
@@ -249,6 +279,9 @@ rule manifest:
         ),
         reduced=expand(
             f"{RESULTS}/store/{{path}}/reduced.h5", path=settings.paths_read("reduced")
+        ),
+        effects=expand(
+            f"{RESULTS}/store/{{path}}/effects.h5", path=settings.paths_read("effects")
         ),
     output:
         manifest=f"{RESULTS}/store/manifest.json",

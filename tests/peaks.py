@@ -30,6 +30,7 @@ from trainorder.curvature.unit_curvature import (
     with_unit_curvature,
 )
 from trainorder.data.corpus import Corpus
+from trainorder.estimators.adjoint import path_effects, reference_steps
 from trainorder.estimators.constant import Constant
 from trainorder.estimators.corrected import Corrected
 from trainorder.estimators.fut import FUT, FUTPlusPlus
@@ -262,6 +263,12 @@ def reduced(folder, layers):
         build_reduced_model(about, model, schedules, second_moment_scale(about), [1, WINDOW])
 
 
+def effects(folder, layers):
+    """Compute the effects of units along the reference path."""
+    with expansion(folder, layers) as about:
+        path_effects(about, reference_steps(about.problem, ORDER.schedule))
+
+
 ESTIMATORS = {
     "constant": Constant,
     "order0": Order0,
@@ -309,7 +316,10 @@ def peak(work, *arguments):
     return int(size)
 
 
-JOBS = (train, existing, table, residuals, record, barycentre, probes, curvature, reduced)
+JOBS = (
+    *(train, existing, table, residuals, record, barycentre),
+    *(probes, curvature, reduced, effects),
+)
 
 
 def main(folder):

@@ -25,6 +25,7 @@ from trainorder.curvature.preconditioner_metric import second_moment_scale
 from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.probing import Prober
 from trainorder.curvature.unit_curvature import ProbedExpansion, leading, own_responses, unit_pools
+from trainorder.estimators.adjoint import barycentre_steps, path_effects, reference_steps
 from trainorder.estimators.build_estimator import build_estimator
 from trainorder.evaluation.replaying import (
     replay_orders,
@@ -124,6 +125,10 @@ def reduce_model(case, folder, averaged_states=None):
     )
 
 
+def sweep(case, folder):
+    path_effects(case.about, barycentre_steps(case.problem, case.clusters, UNITS, 1))
+
+
 def replay(case, folder, method, averaged_states=None, **options):
     estimator = case.estimator(method, **options)
     replay_orders(estimator, case.problem, ORDERS, [], case.sketch, averaged_states)
@@ -154,6 +159,7 @@ ROUTINES = {  # by rule
     "probes": lambda case, _: Prober(case.about, case.clusters, case.schedules, 1).run(CURVATURE),
     "unit_curvature": measure_units,
     "reduced": reduce_model,
+    "effects": sweep,
     "stores": lambda case, _: compare_codecs(case.problem, case.about, ORDERS),
     "propose": lambda case, _: replayed_readouts(
         case.estimator("nystrom"), case.problem, torch.tensor(SCHEDULES), [3, 6]
@@ -208,6 +214,21 @@ def test_counted_derivatives_are_the_operations_that_torch_counts(method, tolera
     counted = products(problem.meter.total) * one.get_total_flops() / SEQUENCES
     measured = all_passes.get_total_flops()
     assert counted <= measured <= (1 + tolerance) * counted
+
+
+@pytest.mark.parametrize("path", ["reference", "barycentre"])
+def test_the_products_of_an_adjoint_sweep_are_counted(path, case):
+    problem, losses = case.problem, 2
+    consumed = barycentre_steps(problem, case.clusters, UNITS, 1)
+    if path == "reference":
+        consumed = reference_steps(problem, np.array(SCHEDULES[0]))
+    of_a_step = SEQUENCES if path == "reference" else 5 + 5
+    problem.meter.counts.clear()
+    path_effects(case.about, consumed)
+    products = (UNITS - 1) * of_a_step * losses  # the first step needs none
+    assert problem.meter.total["hvps"] == SEQUENCES + products
+    gradients = HELDOUT + 3 * SEQUENCES + (UNITS - 1) * of_a_step
+    assert problem.meter.total["gradients"] == gradients
 
 
 SPANS = {  # sequences by span and kind, of two orders

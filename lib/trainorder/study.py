@@ -20,6 +20,7 @@ from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.data.metrics import metric_values
 from trainorder.errors import UserError
 from trainorder.estimators.open_estimator import opened_estimator
+from trainorder.estimators.open_predictor import Predictor, load_predictor
 from trainorder.evaluation.calibrated_range import is_beyond
 from trainorder.evaluation.ladder import selected_config
 from trainorder.evaluation.predictability import Predictability
@@ -117,7 +118,7 @@ class Study:
     results: Results
     config: Mapping[str, Any]
     orders: OrderBook
-    _reduced_models: dict[str, ReducedModel] = field(default_factory=dict, init=False, repr=False)
+    _predictors: dict[str, Predictor] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def open(cls, folder: str | Path) -> "Study":
@@ -230,9 +231,10 @@ class Study:
 
         """
         names = [config.name for config in self._replaying()]
-        return self._reduced(
-            self._config(SCREENING if SCREENING in names else method_of(SCREENING).name)
-        )
+        name = SCREENING if SCREENING in names else method_of(SCREENING).name
+        predictor = self._predictor(self._config(name))
+        assert isinstance(predictor, ReducedModel)
+        return predictor
 
     @property
     def default_estimator(self) -> str:
@@ -315,7 +317,7 @@ class Study:
         """Yield metrics (M,) and parameters (P,), if any, at the end of each of `orders`."""
         schedules = torch.from_numpy(np.stack([order.schedule for order in orders]))
         if config.descriptor.rule == "predict":
-            for losses in self._reduced(config).predict(schedules).double().numpy():
+            for losses in self._predictor(config).predict(schedules).double().numpy():
                 yield metric_values(losses, len(self.problem.goals)), None
             return
         store = self.store  # before the problem: its message is clearer for an unpacked archive
@@ -438,12 +440,13 @@ class Study:
     def _optimizer_config(self) -> OptimizerConfig:
         return OptimizerConfig(**self.config["optimizer"])
 
-    def _reduced(self, config: EstimatorConfig) -> ReducedModel:
-        """Return the reduced model of one estimator; it is read once."""
-        if config.path not in self._reduced_models:
-            file = self.store.folder / config.path / "reduced.h5"
-            self._reduced_models[config.path] = ReducedModel.load(file, self.store.key)
-        return self._reduced_models[config.path]
+    def _predictor(self, config: EstimatorConfig) -> Predictor:
+        """Return what an estimator of rule `predict` reads from the store; it is read once."""
+        if config.name not in self._predictors:
+            [kind] = config.descriptor.reads
+            file = self.store.folder / config.path / f"{kind}.h5"
+            self._predictors[config.name] = load_predictor(config.method, file, self.store.key)
+        return self._predictors[config.name]
 
     def _replaying(self) -> list[EstimatorConfig]:
         """Return the configurations of the estimators that can estimate any order."""

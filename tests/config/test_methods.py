@@ -19,7 +19,9 @@ def test_the_implementation_of_a_method_exists(method):
 @pytest.mark.parametrize("method", METHODS.values(), ids=lambda method: method.name)
 def test_a_method_reads_the_store_or_is_fitted(method):
     assert bool(method.reads) != method.fitted
-    assert set(method.reads) <= {"path", "table", "residuals", "curvature", "reduced"}
+    kinds = {"path", "table", "residuals", "curvature", "reduced", "effects"}
+    assert set(method.reads) <= kinds
+    assert method.rule != "predict" or len(method.reads) == 1
     assert method.summary
 
 

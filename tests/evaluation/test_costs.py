@@ -22,6 +22,8 @@ SPENT = {
     **{f"{stage}/barycentre": 64.0 / 8**i for i, stage in enumerate(CURVED)},
     "reduced/barycentre": 128.0,
     "proxy_warm": 256.0,
+    "effects/reference": 1024.0,
+    "effects/barycentre": 2048.0,
 }
 FIT, PROXY = 10, 100.0
 RETRAINING = Retraining(sequences=1000, parameters=8, seconds=1000.0)
@@ -49,6 +51,8 @@ PRECOMPUTE = {
         *["manifest", "clusters", "barycentre"],
         *[f"{stage}/barycentre" for stage in (*CURVED, "reduced")],
     ],
+    ("adjoint", "reference"): ["manifest", "reference", "table", "effects/reference"],
+    ("adjoint", "barycentre"): ["manifest", "clusters", "barycentre", "effects/barycentre"],
     ("ridge", ""): [],
     ("simfluence", ""): [],
     ("proxy", ""): ["proxy_warm"],

@@ -23,7 +23,7 @@ BOUND = VECTORS_HELD  # in parameter vectors; less than the number of units
 CONSTANT = 1.5e9  # bytes; stated in docs/trust.md
 FLOAT = 4  # bytes
 TRAINING = ("train", "existing", "table", "residuals", "record", "barycentre")
-CURVATURE = ("probes", "curvature", "reduced")
+CURVATURE = ("probes", "curvature", "reduced", "effects")
 ESTIMATORS = ("constant", "order0", "fut", "fut++", "taylor1", "taylor2", "nystrom", "subsample")
 JOBS = (*TRAINING, *CURVATURE, *ESTIMATORS, "corrected", "recency")
 

@@ -38,18 +38,20 @@ def files(tmp_path):
     return paths
 
 
-def test_low_rank_files_are_listed_with_their_rows(files, tmp_path):
+def test_files_made_of_the_table_are_listed_with_their_rows(files, tmp_path):
     folder = tmp_path / "barycentre"
-    low_rank = [folder / "curvature.h5", folder / "reduced.h5"]
+    low_rank = [folder / f"{kind}.h5" for kind in ("curvature", "reduced", "effects")]
     store.write_arrays(low_rank[0], KEY, {"anchor": np.ones((4, 7), np.int8)})
     store.write_arrays(low_rank[1], KEY, {"knots": np.arange(3)})
+    store.write_arrays(low_rank[2], KEY, {"effects": np.ones((5, 2, 1))})
     write_manifest(tmp_path / "manifest.json", KEY, "code", [*files, *low_rank])
-    entries = json.loads((tmp_path / "manifest.json").read_text())["shards"][-2:]
+    entries = json.loads((tmp_path / "manifest.json").read_text())["shards"][-3:]
     assert [(entry["kind"], entry["rows"]) for entry in entries] == [
         ("curvature", 4),
         ("reduced", 3),
+        ("effects", 5),
     ]
-    for kind, file in zip(("curvature", "reduced"), low_rank, strict=True):
+    for kind, file in zip(("curvature", "reduced", "effects"), low_rank, strict=True):
         assert shards(tmp_path / "manifest.json", KEY, "barycentre", kind) == [file]
         truncate(file)
         with pytest.raises(UserError, match=f"rerun rule `{kind}`"):

@@ -88,6 +88,7 @@ STORED = [  # a file, the rule that writes it, and the jobs that read it
         ["manifest", "reduced-barycentre", "estimate-nystrom@barycentre-0"],
     ),
     ("store/barycentre/reduced.h5", "reduced", ["manifest", "predict-reduced@barycentre"]),
+    ("store/barycentre/effects.h5", "effects", ["manifest", "predict-adjoint@barycentre"]),
     ("truth/1.h5", "truth", ["ladder", "ridge", "simfluence", "proxy", "validate"]),
     ("proxy/warm.h5", "proxy_warm", ["proxy_orders-0"]),
     ("proxy/1.h5", "proxy_orders", ["proxy"]),

@@ -13,10 +13,11 @@ class Method:
         summary: one line for the documentation.
         implementation: dotted name of its class. A class of rule `estimate` is a subclass of
             `expansion.replay.Estimator` and is called as `estimators.build_estimator` describes.
-        rule: the Snakemake rule that computes its outcomes: `estimate` replays, `predict` asks the
-            reduced model, `ridge`, `simfluence` and `proxy` are fitted on retrained orders.
+        rule: the Snakemake rule that computes its outcomes: `estimate` replays, `predict` asks a
+            stored predictor (the reduced model, the effects of the adjoint), `ridge`, `simfluence`
+            and `proxy` are fitted on retrained orders.
         reads: kinds of files of the store that it reads: `path`, `table`, `residuals`, `curvature`,
-            `reduced`.
+            `reduced`, `effects`. A method of rule `predict` reads one kind.
         takes_guard: whether the key `guard` bounds its corrections.
         takes_size: whether the key `size` says how many sequences of each unit it differentiates.
         takes_tail: whether the last steps can use true gradients, which the key `tail` counts.
@@ -77,8 +78,8 @@ class Method:
 
     @property
     def uses_table(self) -> bool:
-        """Whether it needs the gradient table, directly or through the low-rank curvature."""
-        return "table" in self.reads or self.uses_curvature
+        """Whether it needs the gradient table, directly or through what is made of the table."""
+        return "table" in self.reads or "effects" in self.reads or self.uses_curvature
 
 
 _ALL = (
@@ -177,6 +178,14 @@ _ALL = (
         estimates_parameters=False,
         search_role="screen",
         reproduces="nystrom",
+    ),
+    Method(
+        name="adjoint",
+        summary="first-order effects of each unit at each step, by a backward sweep along the path",
+        implementation="trainorder.estimators.adjoint.PathEffects",
+        rule="predict",
+        reads=("effects",),
+        estimates_parameters=False,
     ),
     Method(
         name="ridge",

@@ -155,7 +155,7 @@ def stored_bytes(manifest: Mapping[str, Any]) -> dict[str, int]:
         "barycentre": shard_bytes(manifest, "barycentre", ["path", "table"]),
         **{
             f"{kind}/{path}": shard_bytes(manifest, path, [kind])
-            for kind in ("curvature", "reduced")
+            for kind in ("curvature", "reduced", "effects")
             for path in ("reference", "barycentre")
         },
     }
@@ -289,6 +289,8 @@ def precompute_stages(estimator: EstimatorConfig) -> list[str]:
         stages += [f"probes/{path}", f"unit_curvature/{path}", f"curvature/{path}"]
     if "reduced" in method.reads:
         stages.append(f"reduced/{path}")
+    if "effects" in method.reads:
+        stages.append(f"effects/{path}")
     return stages
 
 

@@ -55,7 +55,7 @@ class Store:
 
         Args:
             path: `reference` or `barycentre`.
-            kind: `path`, `table`, `residuals`, `known_runs`, `curvature` or `reduced`.
+            kind: `path`, `table`, `residuals`, `known_runs`, `curvature`, `reduced` or `effects`.
 
         Raises:
             UserError: the manifest or a file is missing, damaged or belongs to another study.

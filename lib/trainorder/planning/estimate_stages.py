@@ -68,7 +68,8 @@ def estimate_stage(s: Sizes, estimator: EstimatorConfig) -> Stage:
     if method.fitted:
         after: tuple[str, ...] = ("truth", *trained)
     elif method.rule == "predict":
-        after = (f"reduced/{estimator.path}",)
+        [kind] = method.reads
+        after = (f"{kind}/{estimator.path}",)
     else:
         after = ("ladder",) if estimator.size_is_open else ("manifest",)
     if estimator.size_is_open:

@@ -4,6 +4,7 @@ The counts are those that the jobs write to `costs/`. The work is counted in the
 `machine_speed` times: passes, and what replays and products of matrices add.
 """
 
+from trainorder.planning.adjoint_stages import adjoint_stages
 from trainorder.planning.application_stages import curriculum_stages, memorization_stages
 from trainorder.planning.curvature_stages import curvature_stages
 from trainorder.planning.estimate_stages import estimate_stage, ladder_stages
@@ -17,6 +18,7 @@ from trainorder.planning.truth_stages import truth_stages
 
 _IN_THE_STORE = (
     *("reference", "table", "residuals", "barycentre", "curvature", "reduced"),
+    "effects",
     "truth",  # of known runs
 )
 
@@ -27,6 +29,7 @@ def stages(sizes: Sizes) -> list[Stage]:
         *training_stages(sizes),
         *expansion_stages(sizes),
         *curvature_stages(sizes),
+        *adjoint_stages(sizes),
     ]
     truth = list(truth_stages(sizes))
     recorded = truth[:1] if sizes.known_runs else []

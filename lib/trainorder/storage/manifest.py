@@ -19,6 +19,8 @@ RULES = {
     ("barycentre", "curvature"): "curvature",
     ("reference", "reduced"): "reduced",
     ("barycentre", "reduced"): "reduced",
+    ("reference", "effects"): "effects",
+    ("barycentre", "effects"): "effects",
 }
 _ROWS = {
     "path": "parameters",
@@ -27,6 +29,7 @@ _ROWS = {
     "known_runs": "points",
     "curvature": "anchor",
     "reduced": "knots",
+    "effects": "effects",
 }
 
 
@@ -108,7 +111,8 @@ def shards(manifest: Path, key: str, expansion: str, kind: str) -> list[Path]:
         manifest: the manifest file.
         key: the study key that the manifest must have.
         expansion: the name of the expansion path, `reference` or `barycentre`.
-        kind: `path`, `table`, `residuals`, `known_runs`, `curvature` or `reduced`.
+        kind: `path`, `table`, `residuals`, `known_runs`, `curvature`, `reduced` or
+            `effects`.
 
     Raises:
         UserError: the manifest is damaged or belongs to another study, or a file is missing or

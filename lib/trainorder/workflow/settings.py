@@ -245,6 +245,7 @@ class Settings:
             "residuals": lambda method: method.needs_run,
             "curvature": lambda method: method.uses_curvature,
             "reduced": lambda method: "reduced" in method.reads,
+            "effects": lambda method: "effects" in method.reads,
         }
         return sorted({e.path for e in self.replaying if needs[kind](e.descriptor)})
 
@@ -371,6 +372,17 @@ class Settings:
         """Return the path of an existing run for the shard that holds the order `reference`."""
         first = bool(self.run_files) and int(wildcards.shard) == 0
         return f"{self.results}/store/reference/path.h5" if first else []
+
+    def predictor(self, wildcards: Any) -> str:
+        """Return the file of the store that an estimator of rule `predict` reads."""
+        estimator = self.estimators[wildcards.estimator]
+        [kind] = estimator.descriptor.reads
+        return f"{self.results}/store/{estimator.path}/{kind}.h5"
+
+    def consumed(self, wildcards: Any) -> str:
+        """Return the file of what the steps of a path consume: the orders or the clusters."""
+        of_run = wildcards.path == "reference"
+        return f"{self.results}/{'orders.json' if of_run else 'store/clusters.h5'}"
 
     @property
     def estimate_files(self) -> list[str]:
