@@ -15,9 +15,9 @@ include: "rules/pretrained.smk"
 include: "rules/corpus.smk"
 include: "rules/reference.smk"
 include: "rules/predictability.smk"
+include: "rules/truth.smk"
 include: "rules/expansion.smk"
 include: "rules/estimate.smk"
-include: "rules/truth.smk"
 
 
 if settings.open_estimator:

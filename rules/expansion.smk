@@ -116,6 +116,11 @@ rule probes:
         clusters=rules.clusters.output.clusters,
         path=f"{RESULTS}/store/{{path}}/path.h5",
         table=lambda wildcards: settings.tables(wildcards.path),
+        # To select the rank, where the configuration leaves it open:
+        spent=settings.costs_before_probing,
+        truth=settings.truth_of_levels,
+        orders=rules.orders.output.orders,
+        summary=rules.corpus.output.summary,
     output:
         probed=f"{RESULTS}/store/{{path}}/probed.h5",
         probes=f"{RESULTS}/store/{{path}}/probes.json",
@@ -132,7 +137,13 @@ rule probes:
         window=config["window"],
         optimizer=config["optimizer"],
         curvature=config["curvature"],
+        ladder=config["ladder"],
+        reduced_readouts=settings.reduced_readouts,
+        validation=settings.validation,
         seed=config["seeds"]["order"],
+        averaged_states=config["averaged_states"],
+        sketch_rows=config["sketch_rows"],
+        study=config["study"],
         key=KEY,
         code=settings.code("probes.py"),
     message:

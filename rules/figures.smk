@@ -16,6 +16,11 @@ FURTHER = []
 if settings.open_estimator:
     FURTHER.append(rules.ladder.output.ladder)
     FIGURES["cost_accuracy_ladder"] = ("Cost", "Selection of the size")
+if settings.truth_of_levels and settings.paths_read("curvature"):
+    FURTHER.extend(
+        expand(rules.probes.output.probes, path=settings.paths_read("curvature"))
+    )
+    FIGURES["rank_levels"] = ("Cost", "Selection of the rank")
 if settings.has_stores:
     FURTHER.append(rules.stores.output.stores)
     FIGURES["stores"] = ("Cost", "Stores of the gradient table")

@@ -24,7 +24,7 @@ rule ladder:
         optimizer=config["optimizer"],
         estimator=settings.entries[settings.open_estimator],
         ladder=config["ladder"],
-        validation={**config["validation"], "seed": config["seeds"]["order"]},
+        validation=settings.validation,
         seed=config["seeds"]["order"],
         averaged_states=config["averaged_states"],
         sketch_rows=config["sketch_rows"],

@@ -1,12 +1,22 @@
-"""Probes the curvature of the clusters and joins it with the table in a low-rank expansion."""
+"""Probes the curvature of the clusters and joins it with the table in a low-rank expansion.
 
+With a rank of `auto`, the curvature is tried on the calibration orders after each round.
+"""
+
+from collections.abc import Callable
 from dataclasses import asdict
+from itertools import chain
 
-from trainorder.config.sections import CurvatureConfig
+from trainorder.config.sections import CurvatureConfig, LadderConfig
 from trainorder.curvature.build_low_rank import build_low_rank
+from trainorder.curvature.curvature_counts import CurvatureCounts
+from trainorder.curvature.probe_rounds import ProbeRounds
 from trainorder.curvature.probe_schedules import probe_schedules
-from trainorder.curvature.probing import Prober
+from trainorder.curvature.probing import LARGEST, Prober
 from trainorder.curvature.unit_curvature import ProbedExpansion, leading
+from trainorder.evaluation.calibration_trial import CalibrationTrial
+from trainorder.evaluation.costs import SELECTION, Retraining, precomputed, read_costs
+from trainorder.evaluation.rank_levels import NO_GAIN, RankLevel, at_the_largest, enough
 from trainorder.expansion.clusters import Clusters
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.gradient_table import opened_table
@@ -17,12 +27,35 @@ from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:
-    context, config = Context(job), CurvatureConfig(**job.params["curvature"])
+    p, context = job.params, Context(job)
+    config, budget = CurvatureConfig(**p["curvature"]), LadderConfig(**p["ladder"]).precompute
     key, problem, window = context.key, context.problem, context.window
     clusters = Clusters.load(job.input["clusters"], key)
-    schedules = probe_schedules(
-        (window.steps, window.units_per_step), window.units, job.params["seed"]
+    schedules = probe_schedules((window.steps, window.units_per_step), window.units, p["seed"])
+    counts = CurvatureCounts(
+        config,
+        pooled=sum(map(len, clusters.pools)),
+        units=window.units,
+        sequences=window.unit_size,
+        goals=len(problem.goals),
+        heldout=problem.corpus.heldout.shape[1],
+        reduced_readouts=p["reduced_readouts"],
     )
+    retraining = Retraining(window.steps * window.sequences_per_step, problem.size)
+    spent = precomputed([*chain(*read_costs(job.input["spent"]).values())], retraining)
+    rounds = counts.rounds((budget - spent) * retraining.sequences)
+    trial = CalibrationTrial.read(problem, job.input, p) if job.input["truth"] else None
+
+    def level(prober: Prober) -> RankLevel:
+        """Return the level of the probes so far; its cost includes the stages after probing."""
+        probed = precomputed([job.meter.as_dict()], retraining)
+        cost = spent + probed + counts.after_probing / retraining.sequences
+        scores = None
+        if trial is not None:
+            _, scores = trial(f"rank {prober.curvature.rank}", prober.replay())
+            job.meter.move(("replay", "evaluation"), to=SELECTION)
+        return RankLevel(prober.curvature.rank, cost, scores)
+
     with (
         opened_path(job.input["path"], key) as path,
         opened_table(job.input["table"], key) as table,
@@ -30,23 +63,49 @@ def main(job: Job) -> None:
         expansion = Expansion(problem, context.optimizer, path, table)
         with job.meter.time("precompute"):
             prober = Prober(expansion, clusters, schedules, config.anchors)
-            curvature = prober.run(config)
-            displacements = prober.displacements()
+        levels, reason = _probed(job, prober, rounds, level if config.rank_is_open else None)
+        with job.meter.time("precompute"):
+            displacements, rank = prober.displacements(), prober.curvature.rank
             model, energy_lost = build_low_rank(
-                expansion, curvature, clusters.labels, displacements, prober.metric, config.basis
+                *(expansion, prober.curvature, clusters.labels, displacements, prober.metric),
+                size=config.stored_rank(rank),
             )
             directions = leading(displacements, prober.metric, config.unit_directions)
     ProbedExpansion(model, prober.metric, directions, prober.length).save(job.output["probed"], key)
+    if levels and reason == LARGEST:
+        reason = at_the_largest(levels[-1], budget)
     write_json(
         job.output["probes"],
         {
+            "study": p["study"],
+            "rank": rank,
+            "reason": reason,
+            "levels": [entry.record() for entry in levels],
             "rounds": [asdict(entry) for entry in prober.rounds],
-            "shrinkage": [at.factors.tolist() for at in curvature.at],
+            "shrinkage": [at.factors.tolist() for at in prober.curvature.at],
             "basis": len(model.basis),
             "energy_lost": energy_lost,
             "anchors": model.anchors.tolist(),
         },
     )
+
+
+def _probed(
+    job: Job, prober: Prober, rounds: ProbeRounds, level: Callable[[Prober], RankLevel] | None
+) -> tuple[list[RankLevel], str]:
+    """Probe in rounds; return the levels of an open rank, and why the last one is the last."""
+    tolerance = job.params["curvature"]["tolerance"]
+    with job.meter.time("precompute"):
+        prober.start(rounds)
+    levels: list[RankLevel] = []
+    reason = None
+    while reason is None:
+        if level is not None:
+            levels.append(level(prober))
+            print(levels[-1].as_text())
+        with job.meter.time("precompute"):
+            reason = NO_GAIN if enough(levels) else prober.extend(rounds, tolerance)
+    return levels, reason
 
 
 run(main, globals().get("snakemake"))

@@ -20,6 +20,7 @@ from trainorder.curvature.build_reduced_model import build_reduced_model
 from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.curvature.low_rank_rounding import rounding
 from trainorder.curvature.preconditioner_metric import second_moment_scale
+from trainorder.curvature.probe_rounds import ProbeRounds
 from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.probing import Prober
 from trainorder.curvature.unit_curvature import (
@@ -231,7 +232,7 @@ def probes(folder, layers):
     schedules = probe_schedules((WINDOW, PER_STEP), UNITS, 0, 4)
     with expansion(folder, layers) as about:
         prober = Prober(about, clusters(), schedules, CURVATURE.anchors)
-        curvature = prober.run(CURVATURE)
+        curvature = prober.run(ProbeRounds(CURVATURE.rank), CURVATURE.tolerance)
         displacements, metric = prober.displacements(), prober.metric
         model, _ = build_low_rank(about, curvature, LABELS, displacements, metric, CURVATURE.basis)
         directions = leading(displacements, metric, CURVATURE.unit_directions)

@@ -190,6 +190,7 @@ def make(
     _write_predictability(results)
     _write_manifest(results)
     _write_ladder(results)
+    _write_levels(results)
     _write_stores(results)
     _write_curriculum(results, records)
     _write_memorization(results)
@@ -355,6 +356,22 @@ def _write_ladder(results: Path) -> None:
         "next": {"size": 16, "per_order_retrainings": 0.25},
     }  # fmt: skip
     (results / "ladder.json").write_text(json.dumps(content))
+
+
+def _write_levels(results: Path) -> None:
+    """Write three ranks of the low-rank curvature, the second of which is trusted."""
+    levels = [
+        {
+            "rank": rank, "precompute_retrainings": 10 + rank / 16,
+            "order_lds": {"value": 0.9, "low": 0.7 + rank / 500, "high": 0.97, "n": 24},
+            "relative_error": 0.5 - rank / 300, "verdict": verdict, "verdict_reason": "synthetic",
+        }
+        for rank, verdict in ((24, "rank only"), (48, "trusted"), (96, "trusted"))
+    ]  # fmt: skip
+    content = {"study": "synthetic", "rank": 96, "reason": "synthetic", "levels": levels}
+    folder = results / "store/barycentre"
+    folder.mkdir(parents=True)
+    (folder / "probes.json").write_text(json.dumps(content))
 
 
 def _write_stores(results: Path) -> None:

@@ -19,9 +19,11 @@ from problems import (
 )
 from trainorder.compression.comparison import compare_codecs
 from trainorder.config.methods import METHODS
-from trainorder.config.sections import CurvatureConfig, EstimatorConfig
+from trainorder.config.sections import MIN_RANK, CurvatureConfig, EstimatorConfig
 from trainorder.curvature.build_reduced_model import build_reduced_model
+from trainorder.curvature.curvature_counts import CurvatureCounts
 from trainorder.curvature.preconditioner_metric import second_moment_scale
+from trainorder.curvature.probe_rounds import ProbeRounds
 from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.probing import Prober
 from trainorder.curvature.unit_curvature import ProbedExpansion, leading, own_responses, unit_pools
@@ -118,6 +120,10 @@ def measure_units(case, folder):
     own_responses(case.problem, case.theta, probed, pools, np.array([1, 4]))
 
 
+def probe(case, rounds):
+    Prober(case.about, case.clusters, case.schedules, 1).run(rounds, 0.0)
+
+
 def reduce_model(case, folder, averaged_states=None):
     build_reduced_model(
         *(case.about, case.model, case.schedules, case.metric, [3, 6]),
@@ -156,7 +162,7 @@ ROUTINES = {  # by rule
     "residuals": lambda case, _: case.known_runs(),
     "clusters": lambda case, _: gradient_clusters(case.problem, case.theta, 2, 0),
     "barycentre": run_barycentre,
-    "probes": lambda case, _: Prober(case.about, case.clusters, case.schedules, 1).run(CURVATURE),
+    "probes": lambda case, _: probe(case, ProbeRounds(CURVATURE.rank)),
     "unit_curvature": measure_units,
     "reduced": reduce_model,
     "effects": sweep,
@@ -201,6 +207,34 @@ def test_every_sequence_that_passes_through_the_model_is_counted(rule, case, pas
     further = ("hvps", "third_derivatives")
     assert {kind: n for kind, n in counted.items() if kind not in further} == dict(passed)
     assert passed, "the routine evaluates no model"
+
+
+@pytest.mark.parametrize("further", [0, 10, 77, 250])
+def test_the_largest_rank_of_a_budget_is_counted_within_it_and_one_more_probe_is_not(
+    further, case, tmp_path
+):
+    counts = CurvatureCounts(
+        CurvatureConfig("domains", 1, "auto", 0.0, 40, 2, 2),
+        pooled=sum(map(len, case.clusters.pools)),
+        units=UNITS,
+        sequences=SEQUENCES,
+        goals=2,
+        heldout=HELDOUT // 2,
+        reduced_readouts=2,
+    )
+    least = counts.probing(ProbeRounds(MIN_RANK, grows=True)) + counts.after_probing
+    rounds = counts.rounds(least + further)
+    assert rounds.most == MIN_RANK if not further else rounds.most > MIN_RANK
+    case.problem.meter.counts.clear()
+    probe(case, rounds)
+    measure_units(case, tmp_path)
+    reduce_model(case, tmp_path)
+    units = counts.unit_passes * counts.unit_sequences * 2 // UNITS  # it measures two of the units
+    counted = case.problem.meter.total["gradients"]
+    assert counted == counts.probing(rounds) + units + counts.reducing
+    assert counts.probing(rounds) + counts.after_probing <= least + further
+    more = ProbeRounds(rounds.most + 1, grows=True)
+    assert counts.probing(more) + counts.after_probing > least + further
 
 
 @pytest.mark.parametrize(("method", "tolerance"), [("taylor1", 0), ("taylor2", 0.08)])

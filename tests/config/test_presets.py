@@ -134,6 +134,7 @@ LEFT_OUT = {"paper": (4e12, 50e12), "finetune": (150e9, None)}  # bytes in files
 def test_the_omitted_estimators_would_need_too_much_disk(preset, name):
     preset_config, (most, table) = preset(name), LEFT_OUT[name]
     preset_config["estimators"] = [{"method": "nystrom", "path": "barycentre"}]
+    preset_config["curvature"]["rank"] = 96
     sizes = Sizes(preset_config)
     [probes] = [s for s in stages(sizes) if s.name == "probes/barycentre"]
     assert vector_bytes(probes, sizes)[1] > most

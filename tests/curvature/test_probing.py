@@ -14,7 +14,7 @@ from problems import (
     warm_state,
     warm_without_memory,
 )
-from trainorder.config.sections import CurvatureConfig
+from trainorder.curvature.probe_rounds import ProbeRounds
 from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.probing import Prober
 from trainorder.curvature.sensitivities import sensitivities
@@ -79,7 +79,7 @@ def probed(case, rank, tolerance=0.0, anchors=1):
     """Return a prober that has run."""
     about, clusters = case
     prober = Prober(about, clusters, probe_schedules((STEPS, 1), UNITS, 0), anchors)
-    prober.run(CurvatureConfig("domains", anchors, rank, tolerance, 100, 0, 1))
+    prober.run(ProbeRounds(rank), tolerance)
     return prober
 
 
@@ -117,6 +117,22 @@ def test_probing_stops_at_the_tolerance(case):
     assert prober.rounds[-1].kind == "check"
     assert prober.rounds[-1].error <= 0.5
     assert prober.curvature.rank < SIZE
+
+
+def test_a_larger_rank_begins_with_the_probes_of_a_smaller_one(case):
+    about, clusters = case
+    ranks, probes = [], []
+    for most in (8, SIZE):
+        prober = Prober(about, clusters, probe_schedules((STEPS, 1), UNITS, 0), 1)
+        rounds = ProbeRounds(most, grows=True)
+        prober.start(rounds)
+        ranks.append([prober.curvature.rank])
+        while prober.extend(rounds, 0.0) is None:
+            ranks[-1].append(prober.curvature.rank)
+        assert ranks[-1] == list(rounds.ranks(3 * len(about.problem.goals)))
+        probes.append(prober.curvature.middle.probes.tensor)
+    assert ranks == [[6, 8], [9, 12]]
+    assert torch.equal(probes[0][:4], probes[1][:4]), "the first probes depend on the budget"
 
 
 def test_noise_that_is_shrunk_away_is_no_error_of_the_probes(tmp_path):

@@ -17,10 +17,11 @@ from problems import (
 )
 from trainorder.config.methods import METHODS as DESCRIPTORS
 from trainorder.config.methods import method_names
-from trainorder.config.sections import CurvatureConfig, EstimatorConfig
+from trainorder.config.sections import EstimatorConfig
 from trainorder.curvature.build_low_rank import build_low_rank
 from trainorder.curvature.build_reduced_model import build_reduced_model
 from trainorder.curvature.low_rank import LowRankExpansion
+from trainorder.curvature.probe_rounds import ProbeRounds
 from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.probing import Prober
 from trainorder.curvature.reduced_model import ReducedModel
@@ -157,7 +158,7 @@ def sample_order(request, tmp_path_factory):
         context = barycentre(problem, warm, STEPS, STEP, config, folder, clusters, given)
     with context as about:
         prober = Prober(about, clusters, schedules, 1)
-        along = prober.run(CurvatureConfig("domains", 1, 6, 0.01, 20, 0, 1))
+        along = prober.run(ProbeRounds(6), 0.01)
         moves = prober.displacements()
         model, _ = build_low_rank(about, along, labels, moves, prober.metric, 20)
         model.save(folder / "curvature.h5", "k")

@@ -114,6 +114,20 @@ def test_the_ladder_counts_all_sizes_and_the_calibration_orders_once():
     assert cost["total_retrainings"] * 1000 == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("method", ["nystrom", "reduced"])
+def test_trials_of_a_rank_are_selection_and_no_precompute(method):
+    estimator = EstimatorConfig(method, "barycentre")
+    plain = estimator_cost(estimator, jobs_of(estimator), RETRAINING, MANIFEST, ORDERS)
+    tried = job("precompute", SPENT["probes/barycentre"], selection=300.0)
+    jobs = jobs_of(estimator) | {"probes/barycentre": [tried]}
+    cost = estimator_cost(estimator, jobs, RETRAINING, MANIFEST, ORDERS)
+    assert cost["selection_retrainings"] * 1000 == pytest.approx(300)
+    for kind in ("precompute_retrainings", "precompute_seconds"):
+        assert cost[kind] == pytest.approx(plain[kind])
+    more = cost["total_retrainings"] - plain["total_retrainings"]
+    assert more * 1000 == pytest.approx(300), "every order is still replayed by the estimator"
+
+
 def test_a_narrower_model_counts_less_by_its_parameters():
     records = [job("training", 1000.0)]
     assert RETRAINING.counted(records) == 1

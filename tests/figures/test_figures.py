@@ -35,6 +35,7 @@ FILES = [
     *["validation.json", "truth.csv", "estimates.csv", "trajectories.csv", "costs.json"],
     *[
         "ladder.json",
+        "store/barycentre/probes.json",
         "stores.json",
         "curriculum.json",
         "memorization.json",
@@ -54,14 +55,20 @@ print(",".join(name for name in ("torch", "transformers", "datasets") if name in
 """
 
 
+def copy_files(source, target, names):
+    """Copy result files from one folder to another."""
+    for name in names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_bytes((source / name).read_bytes())
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Only the files that figures may read, in a folder of their own."""
     study = synthetic.make(tmp_path_factory.mktemp("study"), random=12, calibration=10)
     study.validate()
     bare = tmp_path_factory.mktemp("bare")
-    for name in [*FILES, "orders.json"]:
-        (bare / name).write_bytes((study.results / name).read_bytes())
+    copy_files(study.results, bare, [*FILES, "orders.json"])
     return bare
 
 
@@ -382,6 +389,19 @@ def test_the_ladder_shows_every_size_that_was_tried_and_shades_the_selected_one(
         assert set(shade.get_xdata()) == {selected}, "another size than the selected one is shaded"
 
 
+def test_the_ranks_that_were_tried_are_drawn_at_their_precompute(results, figures):
+    rank, error = figures["rank_levels"].axes
+    levels = results.ranks["barycentre"]["levels"]
+    costs = [level["precompute_retrainings"] for level in levels]
+    shown = {
+        rank: [level["order_lds"]["value"] for level in levels],
+        error: [level["relative_error"] for level in levels],
+    }
+    for panel, values in shown.items():
+        assert panel.lines[0].get_xydata().T.tolist() == [costs, values]
+        assert set(panel.lines[-1].get_xdata()) == {costs[-1]}, "another rank is shaded"
+
+
 def test_stored_models_are_compared_with_the_estimators_they_reproduce(results, tmp_path):
     low_rank = replace(Results.read(make_study(tmp_path).results), stores=results.stores)
     actual = stores.models(low_rank)
@@ -394,15 +414,17 @@ def test_stored_models_are_compared_with_the_estimators_they_reproduce(results, 
         assert line.get_xydata().tolist() == [[size, error]]
 
 
-@pytest.mark.parametrize("missing", ["stores", "curriculum", "memorization", "replicates"])
+@pytest.mark.parametrize(
+    "missing", ["stores", "curriculum", "memorization", "replicates", "store/barycentre/probes"]
+)
 def test_without_a_part_all_other_figures_are_drawn(folder, tmp_path, monkeypatch, missing):
     # Files are not written, which takes most of the time.
     monkeypatch.setattr(style, "save", lambda figure, output, name: [Path(output) / f"{name}.pdf"])
-    for name in [*FILES, "orders.json"]:
-        if name.split(".")[0] != missing:
-            (tmp_path / name).write_bytes((folder / name).read_bytes())
+    copied = [name for name in [*FILES, "orders.json"] if name.split(".")[0] != missing]
+    copy_files(folder, tmp_path, copied)
     drawn = {path.stem for path in draw_all(tmp_path, tmp_path / "figures")}
-    not_drawn = {name for name, need in NEEDS.items() if need == missing}
+    part = "ranks" if missing.endswith("probes") else missing
+    not_drawn = {name for name, need in NEEDS.items() if need == part}
     not_drawn |= {"memorization", "forgetting"} if missing == "memorization" else set()
     assert drawn == set(FIGURES) - not_drawn
 
@@ -422,8 +444,7 @@ def test_the_figure_says_that_the_table_is_too_large_to_compare(results):
 
 
 def test_a_store_of_residuals_without_a_field_raises_one_line(folder, tmp_path):
-    for name in [*FILES, "orders.json"]:
-        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    copy_files(folder, tmp_path, [*FILES, "orders.json"])
     content = json.loads((tmp_path / "stores.json").read_text())
     del content["residuals"]["stores"][-1]["loss_error"]
     (tmp_path / "stores.json").write_text(json.dumps(content))
@@ -433,8 +454,7 @@ def test_a_store_of_residuals_without_a_field_raises_one_line(folder, tmp_path):
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"stores": [{}]}', "null"])
 def test_an_invalid_stores_file_raises_one_line(folder, tmp_path, text):
-    for name in [*FILES, "orders.json"]:
-        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    copy_files(folder, tmp_path, [*FILES, "orders.json"])
     (tmp_path / "stores.json").write_text(text)
     with pytest.raises(UserError, match=r"stores\.json.*rule `stores`"):
         Results.read(tmp_path)
@@ -449,8 +469,7 @@ def test_figures_name_their_study(results, figures):
 
 
 def test_a_missing_or_invalid_result_file_raises_one_line(folder, tmp_path):
-    for name in [*FILES, "orders.json"]:
-        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    copy_files(folder, tmp_path, [*FILES, "orders.json"])
     (tmp_path / "truth.csv").write_text("order,metric,value\nreference,heldout,much\n")
     with pytest.raises(UserError, match=r"truth\.csv.*rule `validate`"):
         draw_all(tmp_path, tmp_path / "figures")

@@ -9,7 +9,12 @@ import torch
 from configs import ROOT, SIZED, config
 from trainers import DOMAINS, UNITS, VOCABULARY, token_arrays, write_tokens
 from trainorder.config.methods import METHODS
+from trainorder.config.sections import MIN_RANK, EstimatorConfig
+from trainorder.curvature.probe_rounds import ProbeRounds
+from trainorder.evaluation.costs import precompute_stages
 from trainorder.planning.machine_speed import Operation
+from trainorder.planning.plan import assumed
+from trainorder.planning.planned_rank import curvature_counts, planned_rounds
 from trainorder.planning.sizes import Sizes
 from trainorder.planning.stages import stages
 from trainorder.training.existing_run.checkpoint_files import checkpoint_files
@@ -55,6 +60,41 @@ def test_counts_are_linear_in_the_number_of_random_orders():
             assert differences[0] == differences[1], f"{name}: {kind} is not linear in the orders"
     assert more["truth"].orders - few["truth"].orders == 10
     assert more["truth"].bytes > few["truth"].bytes
+
+
+LOW_RANK = EstimatorConfig("reduced", "barycentre")
+
+
+@pytest.mark.parametrize("budget", [14, 16, 24.5])
+def test_the_planned_rank_is_the_largest_within_the_budget(budget):
+    configuration = config(ladder__precompute=budget)
+    sizes, planned = Sizes(configuration), by_name(configuration)
+    gradients = sum(
+        planned[name].counts.get("gradients", 0) for name in precompute_stages(LOW_RANK)
+    )
+    counts, rounds = curvature_counts(sizes, "barycentre"), planned_rounds(sizes, "barycentre")
+    more = counts.probing(ProbeRounds(rounds.most + 1, grows=True)) - counts.probing(rounds)
+    retraining = sizes.T * sizes.S
+    assert gradients / retraining <= budget < (gradients + more) / retraining
+    assert (
+        f"rank, {rounds.most}, which ladder.precompute allows ({budget:g} ret" in assumed(sizes)[0]
+    )
+
+
+def test_without_a_budget_for_probes_the_plan_states_the_smallest_rank():
+    sizes = Sizes(config(ladder__precompute=5))
+    assert planned_rounds(sizes, "barycentre").most == MIN_RANK
+    assert "other stages alone cost more than 5 retrainings" in assumed(sizes)[0]
+
+
+def test_each_rank_is_tried_on_enough_calibration_orders_only():
+    few, enough = (by_name(config(orders__calibration=n))["probes/barycentre"] for n in (7, 8))
+    assert few.counts.get("losses", 0) == few.orders == 0
+    assert "truth" not in few.after
+    levels = 3
+    assert enough.orders == levels * 8
+    assert enough.counts["losses"] == levels * 8 * 5 * 24
+    assert "truth" in enough.after
 
 
 def test_averaged_weights_double_the_evaluations_and_nothing_else():
@@ -145,7 +185,8 @@ def test_passes_on_the_same_number_of_sequences_add_up(name):
     """Units and held-out text of the same size share an operation, which counts both."""
     passes = {}
     for heldout in (24, 64):
-        work = by_name(config(corpus__heldout_sequences=heldout))[name].work
+        values = {"corpus__heldout_sequences": heldout, "curvature__rank": 96}
+        work = by_name(config(**values))[name].work
         passes[heldout] = sum(n for unit, n in work.items() if unit.sequences)
     assert passes[24] == passes[64]
 

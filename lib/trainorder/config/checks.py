@@ -103,10 +103,9 @@ def _check_anchors(config: "Config") -> None:
                 f"{key}: {anchors} anchors do not fit in a window of {steps} steps; "
                 f"set it to at most {steps}"
             )
-    if config.curvature.rank < MIN_RANK:
-        raise ValueError(
-            f"curvature.rank: must be at least {MIN_RANK}, not {config.curvature.rank}"
-        )
+    rank = config.curvature.rank
+    if isinstance(rank, int) and rank < MIN_RANK:
+        raise ValueError(f"curvature.rank: must be at least {MIN_RANK} or auto, not {rank}")
     clusters = config.curvature.clusters
     if isinstance(clusters, int) and clusters > units:
         raise ValueError(

@@ -1,7 +1,6 @@
 """The hash of the configuration that a measured table or page was made with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from trainorder.config.methods import METHODS
@@ -13,7 +12,8 @@ NUMERICAL_SECTIONS = (  # they decide the numbers of a study; all others only it
     *("estimators", "trajectories", "sketch_rows", "validation", "curriculum", "memorization"),
 )
 
-_LADDER = asdict(LadderConfig())
+_PER_ORDER = LadderConfig().per_order
+_FORMER_RANK = 96  # stood for `auto`, where no estimator reads the curvature
 _LATER_KEYS = {"curriculum": ("literature",)}  # empty lists by default
 
 
@@ -34,8 +34,15 @@ def _numerical(config: Mapping[str, Any]) -> dict[str, Any]:
         del sections[name]
     if config.get("averaged_states") is not None:
         sections["averaged_states"] = config["averaged_states"]
-    if config.get("ladder", _LADDER) != _LADDER:
-        sections["ladder"] = config["ladder"]
+    ladder = config.get("ladder") or {}
+    if ladder.get("per_order", _PER_ORDER) != _PER_ORDER:
+        sections["ladder"] = {"per_order": ladder["per_order"]}
+    curvature = sections.get("curvature") or {}
+    if curvature.get("rank") == "auto":
+        if any(METHODS[entry["method"]].uses_curvature for entry in config["estimators"]):
+            sections["precompute"] = float(ladder["precompute"])
+        else:
+            sections["curvature"] = {**curvature, "rank": _FORMER_RANK}
     return sections
 
 

@@ -379,16 +379,28 @@ class CurvatureConfig:
     """domains, or a number of k-means clusters of the units' gradients."""
     anchors: Positive = 1
     """Steps of the path with probed curvature; other steps are interpolated."""
-    rank: Annotated[Positive, Field(json_schema_extra={"minimum": MIN_RANK})] = 96
-    """Largest number of probes."""
+    rank: Literal["auto"] | Annotated[Positive, Field(json_schema_extra={"minimum": MIN_RANK})] = (
+        "auto"
+    )
+    """Largest number of probes. auto: it grows while errors on the calibration orders fall, up to
+    ladder.precompute."""
     tolerance: Annotated[Number, Field(ge=0)] = 0.1
     """Relative error at which probing stops early."""
     basis: Annotated[Integer, Field(ge=2)] = 192
-    """Rank of the basis that is stored."""
+    """Rank of the basis that is stored; with rank auto at least twice the number of probes."""
     unit_directions: Natural = 12
     """Directions in which each unit's own curvature is added. 0: none."""
     unit_sequences: Positive = 15
     """Sequences of each unit that measure its own curvature."""
+
+    @property
+    def rank_is_open(self) -> bool:
+        """Whether errors on the calibration orders decide the rank."""
+        return self.rank == "auto"
+
+    def stored_rank(self, probes: int) -> int:
+        """Return the largest rank of the basis that is stored, for a number of probes."""
+        return max(self.basis, 2 * probes) if self.rank_is_open else self.basis
 
 
 @dataclass(frozen=True, config=CLOSED)
@@ -490,10 +502,12 @@ def search_estimators(estimators: Sequence[EstimatorConfig]) -> tuple[str, str]:
 
 @dataclass(frozen=True, config=CLOSED)
 class LadderConfig:
-    """The sizes that are tried for an estimator without `size`, until one is trusted."""
+    """Sizes and ranks that are tried on the calibration orders, the cheapest first."""
 
     per_order: Annotated[Number, Field(gt=0, le=1)] = 0.34
-    """Largest cost of an estimate, in retrainings."""
+    """For an estimator without size: largest cost of an estimate, in retrainings."""
+    precompute: PositiveNumber = 16.0
+    """For curvature.rank auto: largest precompute of a low-rank estimator, in retrainings."""
 
     def sizes(self, window: WindowConfig) -> list[int]:
         """Return the sizes to try: 2, 4, 8, ... and the largest that `per_order` allows.
@@ -651,6 +665,11 @@ class ShardsConfig:
 def readout_count(curriculum: Mapping[str, Any] | None) -> int:
     """Return how many times along the window losses are read: once at its end without a search."""
     return int(curriculum["readouts"]) if curriculum else 1
+
+
+def metric_sets(averaged_states: int | None) -> int:
+    """Return how many sets of metrics a readout has: 2 with averaged weights, else 1."""
+    return 1 if averaged_states is None else 2
 
 
 def orders_config(

@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainorder.config.sections import CurvatureConfig
 from trainorder.curvature.cluster_curvature import ClusterCurvature, CurvatureAlongPath, Responses
+from trainorder.curvature.curvature_counts import CHECKED
 from trainorder.curvature.preconditioner_metric import second_moment_scale
+from trainorder.curvature.probe_rounds import ProbeRounds
 from trainorder.curvature.sensitivities import sensitivities
 from trainorder.expansion.clusters import Clusters
 from trainorder.expansion.expansion import Expansion
@@ -27,8 +28,10 @@ from trainorder.expansion.replay import Block, ExactReplay, displacement
 from trainorder.numerics.gram import principal
 from trainorder.numerics.rows import Rows, blocks
 
+LARGEST = "curvature.rank is reached"
+WITHIN_TOLERANCE = "the estimated error is within curvature.tolerance"
+SPANNED = "the probes span all displacements of replays"
 _STEP = 0.3  # length of the finite differences, relative to a typical displacement
-_CHECKED = 2  # number of displacements of the check schedule that the error is estimated from
 
 
 class CurvedReplay(ExactReplay):
@@ -102,26 +105,40 @@ class Prober:
             for t in probed_steps
         ]
 
-    def run(self, config: CurvatureConfig) -> CurvatureAlongPath:
-        """Probe until the estimated error is within the tolerance, or the rank is reached."""
-        step = max(1, config.rank // 4)
-        self._take("displacements", principal(self.displacements(), self.metric, 2 * step), None)
+    def run(self, rounds: ProbeRounds, tolerance: float) -> CurvatureAlongPath:
+        """Probe until the estimated error is within `tolerance`, or the largest rank is reached."""
+        self.start(rounds)
+        while self.extend(rounds, tolerance) is None:
+            pass
+        return self.curvature
+
+    def start(self, rounds: ProbeRounds) -> None:
+        """Take the probes of the first two rounds: of displacements, and of the goals."""
+        probes = principal(self.displacements(), self.metric, rounds.displacements)
+        self._take("displacements", probes, None)
         goals = sensitivities(self.expansion, self.curvature.middle)
         missed = self.curvature.middle.remainder(goals)
-        self._take("goals", principal(missed, self.metric, step), None)
-        while self.curvature.rank < config.rank:
-            error = self.error()
-            if error <= config.tolerance:
-                self.rounds.append(Round("check", self.curvature.rank, error))
-                break
-            missed = self.curvature.middle.remainder(self.displacements())
-            left = config.rank - self.curvature.rank
-            count = left if left < 2 * step else step  # no last round with only a few probes
-            probes = principal(missed, self.metric, count)
-            if not len(probes):
-                break
-            self._take("greedy", probes, error)
-        return self.curvature
+        self._take("goals", principal(missed, self.metric, rounds.goals), None)
+
+    def extend(self, rounds: ProbeRounds, tolerance: float) -> str | None:
+        """Take the probes of one further round; return why not, if there is none."""
+        rank = self.curvature.rank
+        if rank >= rounds.most:
+            return LARGEST
+        error = self.error()
+        if error <= tolerance:
+            self.rounds.append(Round("check", rank, error))
+            return WITHIN_TOLERANCE
+        missed = self.curvature.middle.remainder(self.displacements())
+        probes = principal(missed, self.metric, rounds.following(rank))
+        if not len(probes):
+            return SPANNED
+        self._take("greedy", probes, error)
+        return None
+
+    def replay(self) -> CurvedReplay:
+        """Return the replay with the curvature measured so far."""
+        return CurvedReplay(self.expansion, self.curvature, self.labels)
 
     def _take(self, kind: str, probes: Rows, error: float | None) -> None:
         for curvature, responses in zip(self.curvature.at, self.responses, strict=True):
@@ -144,8 +161,7 @@ class Prober:
             if t in at_step:
                 displacement(self.expansion, t, parameters, at_step[t].tensor)
 
-        replay = CurvedReplay(self.expansion, self.curvature, self.labels)
-        replay.replay(schedules, observe)
+        self.replay().replay(schedules, observe)
         return displacements
 
     def error(self) -> float:
@@ -157,7 +173,7 @@ class Prober:
         away as noise.
         """
         reached = self.displacements(self.check)
-        deltas = reached[:: max(1, len(reached) // _CHECKED)][:_CHECKED]
+        deltas = reached[:: max(1, len(reached) // CHECKED)][:CHECKED]
         middle, n = self.curvature.middle, len(deltas)
         responses = self.responses[len(self.responses) // 2](deltas)
         clusters = len(middle.responses)

@@ -7,7 +7,7 @@ from trainorder.expansion.expansion import Expansion
 from trainorder.numerics.rows import Rows, blocks
 from trainorder.training.problem import goal_gradients
 
-_GOAL_STEPS = 3  # number of steps at which the sensitivities are recorded
+GOAL_STEPS = 3  # number of steps at which the sensitivities are recorded
 
 
 def sensitivities(expansion: Expansion, curvature: ClusterCurvature) -> Rows:
@@ -29,7 +29,7 @@ def sensitivities(expansion: Expansion, curvature: ClusterCurvature) -> Rows:
     path, optimizer = expansion.path, expansion.optimizer
     adjoint = Rows(goal_gradients(expansion.problem, path.parameters(path.steps)))
     preconditioned = Rows.empty(len(adjoint), adjoint.size, dtype=adjoint.dtype)
-    recorded_steps = {path.steps * (2 * i + 1) // (2 * _GOAL_STEPS) for i in range(_GOAL_STEPS)}
+    recorded_steps = {path.steps * (2 * i + 1) // (2 * GOAL_STEPS) for i in range(GOAL_STEPS)}
     recorded = []
     for t in reversed(range(path.steps)):
         preconditioned.fill(

@@ -16,6 +16,7 @@ from trainorder.orders.order import FIT
 from trainorder.storage.formats import read_json
 from trainorder.training.passes import products
 
+SELECTION = "selection"  # the span of passes that select a rank, in a job that precomputes
 Jobs = dict[str, list[dict[str, Any]]]
 
 
@@ -211,7 +212,7 @@ def estimator_cost(
     records = jobs.get(stage, [])
     each = _retrainings_per_order(records, retraining, span)
     evaluation = _retrainings_per_order(records, retraining, "evaluation")
-    selection = retraining.counted(jobs.get("ladder", [])) if estimator.size_is_open else 0.0
+    selection = _selection_retrainings(estimator, jobs, retraining)
     total = None
     if each is not None and evaluation is not None:
         # The ladder has already replayed the calibration orders.
@@ -240,6 +241,15 @@ def retrain_all(jobs: Jobs, retraining: Retraining, orders: Mapping[str, int]) -
     return {"orders": ranked(orders), "total_retrainings": (1 + evaluation) * ranked(orders)}
 
 
+def _selection_retrainings(estimator: EstimatorConfig, jobs: Jobs, retraining: Retraining) -> float:
+    """Return what was spent on the calibration orders to select the estimator's size or rank."""
+    if estimator.size_is_open:
+        return retraining.counted(jobs.get("ladder", []))
+    stages = precompute_stages(estimator)
+    records = [job for name in stages for job in _jobs(jobs, name, estimator)]
+    return retraining.counted(records, SELECTION)
+
+
 def _precompute_retrainings(
     estimator: EstimatorConfig, jobs: Jobs, retraining: Retraining, fit: int
 ) -> float:
@@ -251,8 +261,13 @@ def _precompute_retrainings(
     if method.training_stage:
         records = _jobs(jobs, method.training_stage, estimator)
         cost += fit * (_retrainings_per_order(records, retraining, "training") or 0.0)
-    stages = precompute_stages(estimator)
-    return cost + sum(retraining.counted(_jobs(jobs, name, estimator)) for name in stages)
+    records = [job for name in precompute_stages(estimator) for job in _jobs(jobs, name, estimator)]
+    return cost + precomputed(records, retraining)
+
+
+def precomputed(records: Sequence[Mapping[str, Any]], retraining: Retraining) -> float:
+    """Return the counted cost of jobs that precompute, without what they spent on a selection."""
+    return retraining.counted(records) - retraining.counted(records, SELECTION)
 
 
 def _precompute_seconds(
@@ -277,13 +292,10 @@ def precompute_stages(estimator: EstimatorConfig) -> list[str]:
     if not method.takes_path:
         return list(method.training_precompute)
     curved = method.uses_curvature
-    barycentre = path == "barycentre"  # its rule computes path and table at once
-    stages = ["manifest", "barycentre" if barycentre else "reference"]
-    if not barycentre and method.uses_table:
-        stages.append("table")
+    stages = ["manifest", *_path_stages(path, table=method.uses_table)]
     if method.needs_run:
         stages.append("residuals")
-    if barycentre or curved:
+    if curved and "clusters" not in stages:
         stages.append("clusters")
     if curved:
         stages += [f"probes/{path}", f"unit_curvature/{path}", f"curvature/{path}"]
@@ -292,6 +304,18 @@ def precompute_stages(estimator: EstimatorConfig) -> list[str]:
     if "effects" in method.reads:
         stages.append(f"effects/{path}")
     return stages
+
+
+def stages_before_probing(path: str) -> list[str]:
+    """Return the stages that a path's curvature needs before it is probed."""
+    return list(dict.fromkeys([*_path_stages(path, table=True), "clusters"]))
+
+
+def _path_stages(path: str, *, table: bool) -> list[str]:
+    """Return the stages that compute a path, and its gradient table if `table`."""
+    if path == "barycentre":  # its rule computes path and table at once, from clusters
+        return ["barycentre", "clusters"]
+    return ["reference", *(["table"] if table else [])]
 
 
 def _jobs(jobs: Jobs, stage: str, estimator: EstimatorConfig) -> list[dict[str, Any]]:

@@ -117,6 +117,18 @@ MEMORIZATION = ResultFile(
 MAPS = ResultFile("memorization.h5", "memorization", part="memorization")
 REPLICATES = ResultFile("replicates.json", "replicates", part="replicates")
 EXPLORER = ResultFile("explorer.html", "explorer", part="explorer")
+PROBES = {  # by expansion path
+    path: ResultFile(
+        f"store/{path}/probes.json",
+        "probes",
+        (
+            *("study", "rank", "reason", "levels", "rounds", "shrinkage", "basis", "energy_lost"),
+            "anchors",
+        ),
+        part="curvature",
+    )
+    for path in ("barycentre", "reference")
+}
 REFERENCE_UNITS = ResultFile("store/reference/units.json", "curvature", part="curvature")
 BARYCENTRE_UNITS = ResultFile("store/barycentre/units.json", "curvature", part="curvature")
 
@@ -124,9 +136,9 @@ BARYCENTRE_UNITS = ResultFile("store/barycentre/units.json", "curvature", part="
 RESULT_FILES = (
     *(ORDERS, CORPUS, PREDICTABILITY, TRUTH, TRUTH_LOSSES, LADDER, ESTIMATES, TRAJECTORIES),
     *(VALIDATION, COSTS, STORES, CURRICULUM, WINNERS, MEMORIZATION, MAPS, REPLICATES),
-    *(REFERENCE_UNITS, BARYCENTRE_UNITS, EXPLORER),
+    *(*PROBES.values(), REFERENCE_UNITS, BARYCENTRE_UNITS, EXPLORER),
 )
 # What `results.Results` reads, and so what figures and the explorer are drawn from.
 READ_ALWAYS = (VALIDATION, TRUTH, ESTIMATES, TRAJECTORIES, COSTS, ORDERS)
-READ_IF_PRESENT = (LADDER, STORES, CURRICULUM, MEMORIZATION, MAPS, REPLICATES)
+READ_IF_PRESENT = (*(LADDER, *PROBES.values(), STORES, CURRICULUM, MEMORIZATION, MAPS, REPLICATES),)
 CHECKSUMS = "SHA256SUMS"  # of the result files, in a study that was unpacked from an archive

@@ -52,6 +52,7 @@ class Results:
             by estimator, order and metric.
         trajectories: parameter error by estimator, order and step.
         ladder: content of `ladder.json`; None if every estimator of the study has its size.
+        ranks: content of `probes.json` by expansion path, where ranks were tried; None if none was.
         stores: content of `stores.json`; None if the study compared no stores of the table.
         curriculum: content of `curriculum.json`; None if the study searched for no orders.
         memorization: content of `memorization.json`; None if the study has no memorization maps.
@@ -69,6 +70,7 @@ class Results:
     flagged: Mapping[str, Mapping[str, Mapping[str, float]]]
     trajectories: Mapping[str, Mapping[str, Mapping[int, float]]]
     ladder: Mapping[str, Any] | None = None
+    ranks: Mapping[str, Mapping[str, Any]] | None = None
     stores: Mapping[str, Any] | None = None
     curriculum: Mapping[str, Any] | None = None
     memorization: Mapping[str, Any] | None = None
@@ -103,6 +105,7 @@ class Results:
                 ).items()
             },
             ladder=_content_if_present(result_files.LADDER, folder),
+            ranks=_ranks(folder),
             stores=_stores(folder),
             curriculum=_content_if_present(result_files.CURRICULUM, folder),
             memorization=_content_if_present(result_files.MEMORIZATION, folder),
@@ -253,6 +256,16 @@ def _maps(folder: str | Path) -> Mapping[str, np.ndarray] | None:
     file = result_files.MAPS
     path = file.path(folder)
     return read_arrays(path, None, file.rule) if path.exists() else None
+
+
+def _ranks(folder: str | Path) -> Mapping[str, Mapping[str, Any]] | None:
+    """Read `probes.json` of each path on which ranks were tried; older files have no levels."""
+    tried = {}
+    for path, file in result_files.PROBES.items():
+        content = _content_if_present(file, folder)
+        if content and any(level["order_lds"] for level in content.get("levels", ())):
+            tried[path] = content
+    return tried or None
 
 
 def _stores(folder: str | Path) -> Mapping[str, Any] | None:

@@ -27,6 +27,7 @@ from trainorder.figures import (
     memorization,
     order_lds,
     overview,
+    rank_levels,
     replicates,
     stores,
     style,
@@ -45,6 +46,7 @@ FIGURES: dict[str, Callable[[Results], Figure]] = {
     "cost_table": cost_table.draw,
     "accuracy_vs_compute": accuracy_vs_compute.draw,
     "cost_accuracy_ladder": cost_accuracy_ladder.draw,
+    "rank_levels": rank_levels.draw,
     "stores": stores.draw,
     "curriculum": curriculum.draw,
     "memorization": memorization.draw,
@@ -54,6 +56,7 @@ FIGURES: dict[str, Callable[[Results], Figure]] = {
 # Figures of parts that only some studies have, and the attribute of `Results` with that part.
 NEEDS = {
     "cost_accuracy_ladder": "ladder",
+    "rank_levels": "ranks",
     "stores": "stores",
     "curriculum": "curriculum",
     "memorization": "maps",

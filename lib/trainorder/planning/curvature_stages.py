@@ -5,8 +5,11 @@ from collections.abc import Iterator
 
 from trainorder.curvature import build_reduced_model as reduced
 from trainorder.curvature import probe_schedules as probes
+from trainorder.evaluation.replaying import batch_size
+from trainorder.evaluation.verdict import MIN_CALIBRATION
 from trainorder.numerics.quantize import BLOCK
 from trainorder.planning.machine_speed import Operation
+from trainorder.planning.planned_rank import curvature_counts, planned_rounds
 from trainorder.planning.sizes import FLOAT, Sizes
 from trainorder.planning.stage import HASHES_PER_STORED_BYTE, Stage, Work
 
@@ -24,60 +27,59 @@ def curvature_stages(s: Sizes) -> Iterator[Stage]:
 
 def basis_sizes(s: Sizes, path: str) -> tuple[int, int, int]:
     """Return the basis size q, the rank r and the anchors K of a path's low-rank expansion."""
-    c, anchors = s.curvature, s.table_anchors(path)
-    rows = anchors * s.U + c.anchors * len(s.pools) * c.rank
-    q = min(c.basis, rows, s.P)
-    return q, min(c.rank, q), anchors
-
-
-def _rounds(s: Sizes) -> tuple[int, int]:
-    """Return the number of error checks, and of replays, until probing reaches its rank."""
-    c = s.curvature
-    step = max(1, c.rank // 4)
-    reached = 2 * step + min(step, 3 * s.D)
-    checks = 0
-    while reached < c.rank:
-        left, checks = c.rank - reached, checks + 1
-        reached += left if left < 2 * step else step
-    return checks, 3 + checks
+    c, anchors, most = s.curvature, s.table_anchors(path), planned_rounds(s, path).most
+    rows = anchors * s.U + c.anchors * len(s.pools) * most
+    q = min(c.stored_rank(most), rows, s.P)
+    return q, min(most, q), anchors
 
 
 def _probes(s: Sizes, path: str, after: tuple[str, ...]) -> Stage:
-    c, pool, clusters = s.curvature, sum(s.pools), len(s.pools)
-    q, r, anchors = basis_sizes(s, path)
-    checks, replays = _rounds(s)
-    measured = c.anchors * (1 + c.rank) + 2 * checks  # gradients of each pool
+    c, clusters, rounds = s.curvature, len(s.pools), planned_rounds(s, path)
+    counts, (q, r, anchors) = curvature_counts(s, path), basis_sizes(s, path)
+    measured, levels = counts.pool_passes(rounds), counts.ranks(rounds)
+    orders = _tried_orders(s)
+    tried = orders * len(levels)
     work = Work(float, {Operation("gradient", s.H): s.D})
     for size in s.pools:
         for half in halves(size):
             work[Operation("gradient", half)] += measured
+    work[Operation("forward", s.H)] += tried * s.M * s.D
     schedules = probes.SCHEDULES - 1  # the last one checks the error
-    replayed = schedules * s.T * s.P
+    curved = len(levels) * schedules + tried  # replays with curvature
+    uncurved = 2 * schedules
+    at_once = max(schedules, min(orders, batch_size(s.P)))
     rows = anchors * s.U + c.anchors * clusters * r
     stored = FLOAT * s.P * (q + 2 * anchors + 1 + c.unit_directions)
-    work[Operation("update")] += replays * replayed + 2 * s.P * measured * clusters
+    work[Operation("update")] += s.P * ((curved + uncurved) * s.T + 2 * measured * clusters)
     work[Operation("product")] += s.P * (
-        (replays - 2) * schedules * s.T * 3 * r * c.anchors  # replays with curvature
+        curved * s.T * 3 * r * c.anchors
         + rows * (rows + 2 * r + q)  # the basis of the rows that it spans
         + c.anchors * clusters * r * (r + q)
-        + replays * (6 * schedules) ** 2
+        + (len(levels) + 2) * (6 * schedules) ** 2
     )
     work[Operation("hash")] += HASHES_PER_STORED_BYTE * stored
     return Stage(
         f"probes/{path}",
-        after,
-        counts={"gradients": s.D * s.H + measured * pool},
+        (*after, *(["truth"] if tried else [])),
+        counts={"gradients": counts.probing(rounds), "losses": tried * s.M * s.D * s.H},
+        orders=tried,
         work=work,
         files=(f"store/{path}/probed.h5", f"store/{path}/probes.json"),
         bytes=stored,
-        rows=rows + 2 * c.anchors * (clusters + 1) * (r + 1) + 10 * schedules + 3 * q,
+        rows=rows + 2 * c.anchors * (clusters + 1) * (r + 1) + 10 * at_once + 3 * q,
     )
+
+
+def _tried_orders(s: Sizes) -> int:
+    """Return the number of calibration orders that each rank is tried on."""
+    orders = s.counts["calibration"]
+    return orders if s.curvature.rank_is_open and orders >= MIN_CALIBRATION else 0
 
 
 def _unit_curvature(s: Sizes, path: str) -> Stage:
     c, (q, _, anchors) = s.curvature, basis_sizes(s, path)
-    each = min(c.unit_sequences, s.S)
-    own = s.U * (1 + c.unit_directions) if c.unit_directions else 0
+    counts = curvature_counts(s, path)
+    each, own = counts.unit_sequences, counts.unit_passes
     work = Work(float)
     for half in halves(each):
         work[Operation("gradient", half)] += own
@@ -129,7 +131,8 @@ def pattern_count(s: Sizes) -> int:
 
 def _reduced(s: Sizes, path: str) -> Stage:
     q, r, anchors = basis_sizes(s, path)
-    goals = s.R * s.M * s.D  # losses that are read along the window
+    counts = curvature_counts(s, path)
+    goals = counts.reduced_goals  # losses that are read along the window
     functionals, patterns = r + goals + s.U, pattern_count(s)
     schedules = reduced.SCHEDULES if s.optimizer.adaptive else 0  # replayed
     replayed = schedules * s.T
@@ -145,7 +148,7 @@ def _reduced(s: Sizes, path: str) -> Stage:
     return Stage(
         f"reduced/{path}",
         (f"curvature/{path}",),
-        counts={"gradients": s.U * s.S + goals * s.H},
+        counts={"gradients": counts.reducing},
         work=work,
         files=(f"store/{path}/reduced.h5",),
         bytes=FLOAT * numbers,

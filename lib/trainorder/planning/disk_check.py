@@ -72,7 +72,7 @@ def check_temporary(
         raise UserError(
             f"{folder}: jobs of stage `{name}` need {size_text(in_files)} of temporary files, "
             f"but it has {size_text(max(0, free))} beside the results; set TMPDIR to a larger "
-            "disk, raise memory_gb, or lower curvature.basis or window.units"
+            "disk, raise memory_gb, or lower curvature.rank, curvature.basis or window.units"
         )
 
 

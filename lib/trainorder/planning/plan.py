@@ -19,6 +19,7 @@ from trainorder.planning.disk_check import (
     vector_bytes,
 )
 from trainorder.planning.machine_speed import MachineSpeed, measure_speed
+from trainorder.planning.planned_rank import assumed_rank
 from trainorder.planning.sizes import Sizes
 from trainorder.planning.stage import Stage
 from trainorder.planning.stages import stages
@@ -130,7 +131,7 @@ def _machine_speed(sizes: Sizes, studies: Iterable[Sequence[Stage]]) -> MachineS
 
 def assumed(sizes: Sizes) -> list[str]:
     """Return what the plan assumes beyond the configuration, one line each."""
-    lines = [f"the curvature is probed to its full rank of {sizes.curvature.rank}"]
+    lines = [assumed_rank(sizes, path) for path in sizes.paths(lambda m: m.uses_curvature)]
     if sizes.expansion.anchors == "auto":
         lines.append(
             f"{sizes.anchors} anchors for {sizes.T} steps, {sizes.measured_anchors} of them "

@@ -18,6 +18,7 @@ from trainorder.config.sections import (
     OptimizerConfig,
     OrdersConfig,
     WindowConfig,
+    metric_sets,
     orders_config,
     readout_count,
 )
@@ -80,7 +81,7 @@ class Sizes:
         if self.orders.custom is not None:
             self.counts["custom"] = len(read_orders(self.orders.custom, self.window))
         self.R = readout_count(config["curriculum"])
-        self.M = 1 if config["averaged_states"] is None else 2
+        self.M = metric_sets(config["averaged_states"])
         self.pools = self._pools()
 
     def model(self, narrow: bool, device: torch.device | None = None) -> LanguageModel:

@@ -25,18 +25,19 @@ _IN_THE_STORE = (
 
 def stages(sizes: Sizes) -> list[Stage]:
     """Return the stages of a study, each after the stages that it waits for."""
-    precompute = [
+    expansion = [
         *training_stages(sizes),
         *expansion_stages(sizes),
-        *curvature_stages(sizes),
         *adjoint_stages(sizes),
     ]
     truth = list(truth_stages(sizes))
     recorded = truth[:1] if sizes.known_runs else []
+    curvature = list(curvature_stages(sizes))
     return [
-        *precompute,
+        *expansion,
         *truth,
-        _manifest([*precompute, *recorded]),
+        *curvature,
+        _manifest([*expansion, *recorded, *curvature]),
         *ladder_stages(sizes),
         *(estimate_stage(sizes, estimator) for estimator in sizes.estimators),
         *stores_stages(sizes),

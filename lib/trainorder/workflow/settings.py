@@ -17,10 +17,12 @@ from trainorder.config.loading import load_config
 from trainorder.config.methods import Method
 from trainorder.config.sections import (
     PACKAGED_MODEL_FOLDER,
+    CurvatureConfig,
     EstimatorConfig,
     LadderConfig,
     ModelConfig,
     WindowConfig,
+    metric_sets,
     orders_config,
     readout_count,
     search_estimators,
@@ -31,8 +33,9 @@ from trainorder.data import archives
 from trainorder.data.domains import check_domains
 from trainorder.errors import UserError
 from trainorder.estimators.baselines.proxy import narrowed
-from trainorder.evaluation.costs import precompute_stages
+from trainorder.evaluation.costs import precompute_stages, stages_before_probing
 from trainorder.evaluation.result_files import CHECKSUMS, LADDER, PREDICTABILITY
+from trainorder.evaluation.verdict import MIN_CALIBRATION
 from trainorder.orders.user_files import read_orders, read_reference
 from trainorder.storage.formats import sha256_file
 from trainorder.storage.provenance import digest
@@ -368,6 +371,24 @@ class Settings:
         shards = self.table_shards if path == "reference" else [0]
         return [f"{self.results}/store/{path}/table-{shard}.h5" for shard in shards]
 
+    def costs_before_probing(self, wildcards: Any) -> list[str]:
+        """Return the costs of the stages before a path is probed, which an open rank allows for."""
+        if not self._rank_is_open:
+            return []
+        jobs = [job for name in stages_before_probing(wildcards.path) for job in self._jobs(name)]
+        return [f"{self.results}/costs/{job}.json" for job in jobs]
+
+    @property
+    def truth_of_levels(self) -> list[str]:
+        """The truth that ranks are tried on; none if the rank is given, or with too few orders."""
+        if not self._rank_is_open or self.config["orders"]["calibration"] < MIN_CALIBRATION:
+            return []
+        return [f"{self.results}/truth/{shard}.h5" for shard in self.truth_shards]
+
+    @property
+    def _rank_is_open(self) -> bool:
+        return CurvatureConfig(**self.config["curvature"]).rank_is_open
+
     def reference_path(self, wildcards: Any) -> str | list[str]:
         """Return the path of an existing run for the shard that holds the order `reference`."""
         first = bool(self.run_files) and int(wildcards.shard) == 0
@@ -466,6 +487,17 @@ class Settings:
     def readouts(self) -> int:
         """How many times along the window truth and reduced model evaluate the losses."""
         return readout_count(self.config["curriculum"])
+
+    def reduced_readouts(self, wildcards: Any) -> int | None:
+        """Return how many sets of losses the reduced model of a path reads; None without one."""
+        if wildcards.path not in self.paths_read("reduced"):
+            return None
+        return self.readouts * metric_sets(self.config["averaged_states"])
+
+    @property
+    def validation(self) -> Config:
+        """The section `validation` with the seed of the resampling."""
+        return {**self.config["validation"], "seed": self.config["seeds"]["order"]}
 
     @property
     def orders(self) -> Config:

@@ -1,0 +1,88 @@
+"""Decides on the calibration orders when the rank of the low-rank curvature is large enough."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trainorder.evaluation.verdict import MAIN_METRIC, MIN_CALIBRATION, NOT_CALIBRATED, TRUSTED
+
+LEAST_GAIN = 0.1  # of the relative error: a round that lowers it by a smaller share is the last
+NO_GAIN = "it is trusted, and the last round lowered the relative error by less than a tenth"
+OUT_OF_BUDGET = "the largest rank within ladder.precompute"
+NO_BUDGET = "the smallest rank: the other stages alone cost more than ladder.precompute"
+
+
+@dataclass(frozen=True)
+class RankLevel:
+    """The curvature after a round of probing, and how well it does on the calibration orders.
+
+    Attributes:
+        rank: the number of probes.
+        precompute_retrainings: counted cost of a low-rank estimator of this rank, with all stages.
+        scores: the entry that the replay would have in `validation.json`; None if the study has too
+            few calibration orders to try it.
+
+    """
+
+    rank: int
+    precompute_retrainings: float
+    scores: Mapping[str, Any] | None
+
+    @property
+    def verdict(self) -> str:
+        """The verdict on the replay with this curvature."""
+        return NOT_CALIBRATED if self.scores is None else str(self.scores["verdict"])
+
+    @property
+    def relative_error(self) -> float | None:
+        """The relative error on the calibration orders."""
+        if self.scores is None:
+            return None
+        error: float | None = self.scores["relative_error"][MAIN_METRIC]["calibration"]
+        return error
+
+    @property
+    def verdict_reason(self) -> str:
+        """Why it has this verdict."""
+        if self.scores is None:
+            return f"fewer than {MIN_CALIBRATION} calibration orders"
+        return str(self.scores["verdict_reason"])
+
+    def record(self) -> dict[str, Any]:
+        """Return the entry of this level in `probes.json`."""
+        return {
+            "rank": self.rank,
+            "precompute_retrainings": self.precompute_retrainings,
+            "order_lds": self.scores and self.scores["order_lds"][MAIN_METRIC]["calibration"],
+            "relative_error": self.relative_error,
+            "verdict": self.verdict,
+            "verdict_reason": self.verdict_reason,
+        }
+
+    def as_text(self) -> str:
+        """Return the level on one line."""
+        error = "unknown" if self.relative_error is None else f"{self.relative_error:.2f}"
+        return (
+            f"rank {self.rank} (precompute of {self.precompute_retrainings:.1f} retrainings, "
+            f"relative error {error}): {self.verdict}: {self.verdict_reason}"
+        )
+
+
+def enough(levels: Sequence[RankLevel]) -> bool:
+    """Return whether the last level is trusted and hardly better than the one before it."""
+    if len(levels) < 2 or levels[-1].verdict != TRUSTED:
+        return False
+    before, last = levels[-2].relative_error, levels[-1].relative_error
+    return before is not None and last is not None and last > (1 - LEAST_GAIN) * before
+
+
+def at_the_largest(level: RankLevel, budget: float) -> str:
+    """Return why the largest rank is not larger.
+
+    Args:
+        level: the level of that rank.
+        budget: `ladder.precompute`.
+
+    """
+    within = level.precompute_retrainings <= budget * (1 + 1e-9)
+    return OUT_OF_BUDGET if within else NO_BUDGET
