@@ -64,6 +64,11 @@ def test_planned_counts_and_bytes_match_the_study(fresh, finished):
             if kind in ("seconds", "peak_bytes", "bytes"):
                 continue
             bound = driver.WITHIN if (stage, kind) in estimated else 1
+            if (stage, kind) == ("propose", "gradients"):
+                # The plan is an upper bound: in so short a window, the best orders of a search
+                # share long prefixes.
+                bound = 2
+                assert pair.actual <= pair.planned, f"{stage}: {kind}: {pair}: no upper bound"
             assert pair.factor <= bound, (
                 f"{stage}: {kind}: {pair}: the formula does not match the code"
             )
