@@ -76,7 +76,7 @@ EDITS = {  # a file of the library, an edit that changes what it does, the rules
     "numerics/countsketch.py": (
         "SEED = 20250522",
         "SEED = 20250523",
-        {"proxy_orders", "residuals", "clusters", "position_truth"},
+        {"proxy_orders", "residuals", "clusters", "effects", "position_truth"},
     ),
     "estimators/baselines/ridge.py": (
         "np.logspace(2, -8, 41)",
@@ -94,6 +94,7 @@ EDITS = {  # a file of the library, an edit that changes what it does, the rules
     "explorer/template.html": ("</title>", "!</title>", {"explorer"}),
     "explorer/explorer.js": ('"use strict";', '"use strict"; ', {"explorer"}),
     "curvature/reduced_model.py": ("BATCH = 2048", "BATCH = 1024", {"reduced"}),
+    "estimators/adjoint.py": ("BATCH = 2048", "BATCH = 1024", {"effects"}),
     "estimators/fut.py": ("if t == 0:", "if t < 1:", {"estimate"}),
     "compression/jl.py": ("SEED = 20250522", "SEED = 20250523", {"stores"}),
     "numerics/resampling.py": ("= np.inf\n", "= np.nan\n", {"probes", "predictability"}),

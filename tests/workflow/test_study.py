@@ -18,7 +18,10 @@ def opened(finished):
     return Study.open(finished.results)
 
 
-@pytest.mark.parametrize("estimator", ["nystrom@barycentre", "reduced", "order0@reference"])
+@pytest.mark.parametrize(
+    "estimator",
+    ["nystrom@barycentre", "reduced", "order0@reference", "adjoint@barycentre"],
+)
 def test_an_order_of_the_study_is_estimated_as_the_workflow_did(opened, estimator):
     estimate = opened.estimate(opened.orders["random-0001"], estimator)
     known = opened.results.estimates[estimate.estimator]["random-0001"]
@@ -26,7 +29,7 @@ def test_an_order_of_the_study_is_estimated_as_the_workflow_did(opened, estimato
         assert value.value == pytest.approx(known[metric], abs=1e-5), f"{metric} differs"
         assert value.low <= value.value <= value.high
     assert estimate.verdict == opened.results.score(estimate.estimator)["verdict"]
-    assert (estimate.parameters is None) == (estimator == "reduced")
+    assert (estimate.parameters is None) == (estimator == "reduced" or "adjoint" in estimator)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ def sensitivities(expansion: Expansion, curvature: ClusterCurvature) -> Rows:
 
     lambda_T is the gradient of a goal at the end of the path. Backwards from there,
     lambda_t = lambda_{t+1} - eta_t H P_t lambda_{t+1}, with the preconditioner P_t of the path
-    (`training.optimizer`) and the mean curvature H. The delay of momentum is neglected.
+    (`training.optimizer`) and the mean curvature H. The delay of momentum is neglected;
+    `training.adjoint_step` has the exact transpose of a step.
 
     Args:
         expansion: the problem, the optimizer and the path.
