@@ -52,6 +52,8 @@ def test_planned_counts_and_bytes_match_the_study(fresh, finished):
     comparison = compare_with_study(fresh[1], finished.results)
     estimated = {  # random: positions of units, and duplicate proposals of a search
         *(("propose", kind) for kind in ("losses", "gradients")),
+        *(("candidate_truth", kind) for kind in ("losses", "gradients", "orders")),
+        ("total", "orders"),
         # Orders with common prefixes are differentiated once.
         *((name, "gradients") for name in comparison if "taylor" in name or "corrected" in name),
         *((name, "gradients") for name in comparison if "tail" in name or name == "ladder"),
