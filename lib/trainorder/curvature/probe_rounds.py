@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_FIRST = 8  # probes of the goals in the first level of a rank that grows, at most
+# Probes of the goals in the first level of a rank that grows, at most. With fewer, later levels are
+# worse: at rank 96 the default study has a relative error of 0.38 with 8, and of 0.34 with 24, on
+# 24 calibration orders.
+_FIRST = 24
 
 
 @dataclass(frozen=True)
@@ -12,8 +15,8 @@ class ProbeRounds:
 
     Attributes:
         most: the largest rank, the number of probes.
-        grows: whether the rank doubles in each further round from a small one. Otherwise the first
-            two rounds have three quarters of the probes.
+        grows: whether the rank doubles in each further round. Otherwise the first two rounds have
+            three quarters of the probes.
 
     """
 
@@ -47,10 +50,10 @@ class ProbeRounds:
         Examples:
             >>> list(ProbeRounds(96).ranks(goals=15))
             [63, 96]
-            >>> list(ProbeRounds(97, grows=True).ranks(goals=15))
-            [24, 48, 97]
-            >>> list(ProbeRounds(132, grows=True).ranks(goals=15))
-            [24, 48, 96, 132]
+            >>> list(ProbeRounds(157, grows=True).ranks(goals=15))
+            [63, 157]
+            >>> list(ProbeRounds(384, grows=True).ranks(goals=15))
+            [63, 126, 252, 384]
 
         """
         rank = self.displacements + min(self.goals, goals)
