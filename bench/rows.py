@@ -20,8 +20,9 @@ from trainorder.evaluation.verdict import RANK_ONLY, TRUSTED
 AVERAGED_STATES = 16  # of the rows with a constant rate: half the window
 FIRST_OTHER_SEED = 11  # of the other corpora
 BASELINE = {"method": "constant", "path": "reference"}
+BEST_RATE = {"learning_rate": 4.0e-3}  # of the default study: docs/measured/sweep.md
 RUNS, CALIBRATION = 8, 24  # known runs of `corrected` besides the reference; calibration orders
-LOW_RANK = ("nystrom", "reduced")  # methods of the rows of the default study
+DEFAULT_METHODS = ("corrected", "nystrom", "reduced")  # of the rows of the default study
 
 Layer = dict[str, Any]
 
@@ -51,25 +52,27 @@ def _near_default() -> list[Cell]:
         },
     }
     wider = {"order_lds": 0.95, "per_order_retrainings": 1 / 8}
-    group, low_rank = "seeds, rate and width", _low_rank()
+    group, config = "seeds, rate and width", load_config("config.yaml")
+    estimators = [one for one in config["estimators"] if one["method"] in DEFAULT_METHODS]
+    orders = {split: config["orders"][split] for split in ("calibration", "random")}
     return [
         *(
             _cell(
                 *(f"seed{seed}", f"default, seed {seed}", group, default),
                 seeds=seeded(seed),
-                further=low_rank,
+                orders=orders,
+                estimators=estimators,
             )
             for seed in range(3)
         ),
-        _cell("best-rate", "default, its best rate", group, optimizer={"learning_rate": 4.0e-3}),
+        _cell(
+            *("best-rate", "default, its best rate", group),
+            optimizer=BEST_RATE,
+            orders=orders,
+            estimators=estimators,
+        ),
         _cell("wider", "wider, its best rate", group, wider, preset="wider"),
     ]
-
-
-def _low_rank() -> list[Layer]:
-    """Return the low-rank estimators as the default study has them."""
-    entries = load_config("config.yaml")["estimators"]
-    return [entry for entry in entries if entry["method"] in LOW_RANK]
 
 
 def _other_corpora() -> list[Cell]:
@@ -169,7 +172,7 @@ def _cell(
     runs: int = RUNS,
     seeds: Layer | None = None,
     corpus: str = "",
-    further: Sequence[Layer] = (),
+    estimators: Sequence[Layer] | None = None,
 ) -> Cell:
     limit = (target or {}).get("per_order_retrainings")
     corrected = {"method": "corrected", "path": "reference", "runs": runs}
@@ -185,7 +188,7 @@ def _cell(
             **{"calibration": CALIBRATION, "random": 32, "fit": 0, "block_sizes": []},
             **(orders or {}),
         },
-        "estimators": [BASELINE, corrected, *further],
+        "estimators": [BASELINE, *(estimators or [corrected])],
         **({"ladder": {"per_order": limit}} if limit else {}),
         "curriculum": None,
         "memorization": None,

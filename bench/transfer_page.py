@@ -24,9 +24,9 @@ TEXT = (
     "The default study, changes of it, and other corpora, each with the estimator `corrected`: it "
     "needs the reference run, one more retraining and the calibration orders, and no table or "
     "curvature. The [ladder](../method.md#the-ladder) selects its size. The rows of the default "
-    "study also have low-rank curvature. Nothing was tuned on the other studies. `growth` is the "
-    "factor by which a small change of the parameters grows over the window "
-    "([predictability](../predictability.md)). Made by `make bench`; "
+    "study, and of its best learning rate, also have low-rank curvature. Nothing was tuned on the "
+    "other studies. `growth` is the factor by which a small change of the parameters grows over "
+    "the window ([predictability](../predictability.md)). Made by `make bench`; "
     "[transfer.json](transfer.json) has all numbers and the whole configurations."
 )
 GROWTH_FIGURE = (
@@ -75,7 +75,7 @@ COSTS = (
 COSTS_HEAD = ["study", "estimator", "precompute", "sizes", "per order", "bytes"]
 TIMES = "What each study took, with all its retrainings, as the sum over its jobs."
 TIMES_HEAD = [
-    *("study", "configuration", "parameters", "T"),
+    *("study", "configuration", "parameters", "learning rate", "T"),
     *("a retraining", "all jobs", "peak memory of a job"),
 ]
 
@@ -226,6 +226,7 @@ def _time_row(cell: Record) -> list[str]:
         cell["label"],
         f"`{config_hash(cell['config'])}`",
         f"{cell['parameters']:,}",
+        number(cell["config"]["optimizer"]["learning_rate"]),
         str(cell["steps"]),
         _seconds(cell, "retraining_seconds"),
         _seconds(cell, "job_seconds"),

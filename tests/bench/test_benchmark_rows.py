@@ -35,17 +35,18 @@ def test_each_study_changes_the_default_in_what_its_name_says(top):
             assert config["corpus"] == plain["corpus"], label
 
 
-def test_only_the_rows_of_the_default_study_have_its_low_rank_estimators(top):
+def test_only_the_rows_of_the_default_study_have_its_estimators(top):
     default = load_config("config.yaml")["estimators"]
     for one in rows.cells():
-        methods = [entry["method"] for entry in one.study.config()["estimators"]]
-        low_rank = ["nystrom", "reduced"] if one.name.startswith("seed") else []
-        assert methods == ["constant", "corrected", *low_rank], one.label
-        assert (CHEAP in one.target) == bool(low_rank), one.label
-        constant_rate = one.name.startswith("constant")
-        for estimator in one.study.layer["estimators"]:
-            known = {"runs": 8} if estimator["method"] == "corrected" and constant_rate else {}
-            assert {**estimator, **known} in default, one.label
+        baseline, *estimators = one.study.config()["estimators"]
+        is_default = one.name.startswith("seed") or one.name == "best-rate"
+        expected = ["corrected", *(["nystrom", "reduced"] if is_default else [])]
+        assert baseline["method"] == "constant", one.label
+        methods = [entry["method"] for entry in estimators]
+        assert sorted(methods) == expected, one.label
+        assert (CHEAP in one.target) == one.name.startswith("seed"), one.label
+        if is_default:
+            assert all(entry in default for entry in one.study.layer["estimators"]), one.label
 
 
 def test_another_corpus_has_its_files_pure_domains_and_seeds_of_its_own(top):
@@ -111,7 +112,7 @@ def test_costs_stand_with_counts_seconds_and_bytes(top):
     page = page_of(plain, {**cell("two", level=entry()), "job_seconds": 90.0, "peak_bytes": 2e9})
     assert "| one | `level@reference` | 2 | 5 | 0.16 (0.5 s) | 300 MB |" in page
     assert "| two | `level@reference` | 2 | 5 | 0.16 (–) | 300 MB |" in page
-    lines = [line for line in page.splitlines() if "| 130,368 | 32 | 4 s |" in line]
+    lines = [line for line in page.splitlines() if "| 130,368 | 0.002 | 32 | 4 s |" in line]
     assert [line.split(" | ")[-2:] for line in lines] == [["–", "– |"], ["90 s", "2 GB |"]]
     assert "took 0.025 hours, without 1 whose time is not recorded." in page
 
@@ -136,7 +137,7 @@ def test_stacks_are_shown_where_a_study_has_them(top):
 
 
 def test_rows_of_another_page_are_in_the_table_of_targets(top):
-    plain = {**cell("one", level=entry()), "config": {}}
+    plain = cell("one", level=entry())
     other = {**cell("a model: one", target={"order_lds": 0.9}, level=entry(0.8)), "page": "other"}
     page = markdown({"cells": [plain], "missing": []}, [other])
     assert "| a model: one | 0.63" in page
@@ -152,7 +153,10 @@ def test_averaged_weights_are_shown_beside_the_last_ones_where_a_study_has_them(
     other |= {"spread": 0.01, "averaged_spread": 0.002}
     text = markdown(
         {
-            "cells": [{**one, "config": {"averaged_states": 16}} for one in (plain, other)],
+            "cells": [
+                {**one, "config": {**one["config"], "averaged_states": 16}}
+                for one in (plain, other)
+            ],
             "missing": (),
         }
     )

@@ -33,7 +33,7 @@ def cell(label, growth=0.63, target=None, group="seeds", config=None, **levels):
             "versions": {"python": "3.11", "torch": "2", "transformers": "5"},
             "machine": {"processor": "a processor", "cores": 2},
         },
-        "config": config or {},
+        "config": config or {"optimizer": {"learning_rate": 2e-3}},
         "parameters": 130_368,
         "steps": 32,
         "retraining_seconds": 4.0,

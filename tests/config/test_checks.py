@@ -520,7 +520,7 @@ ALIKE = {  # a configuration, and the estimators that share one error
         changed(optimizer__gradient_clip=1.0, estimators=[FUT, order0(), UNGUARDED, BARYCENTRE]),
         ["fut@reference", "fut-unguarded@reference"],
     ),
-    "to fit": (changed(orders__fit=3), ["ridge", "proxy"]),
+    "to fit": (changed(orders__fit=3), ["ridge", "simfluence", "proxy"]),
     "missing key; set it to": (
         estimators({"method": "order0"}, order0(), {"method": "taylor1"}),
         ["order0", "taylor1"],

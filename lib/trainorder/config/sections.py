@@ -327,7 +327,7 @@ class RunConfig:
 class OrdersConfig:
     """How many orders of each kind are retrained."""
 
-    calibration: Natural = 24
+    calibration: Natural = 40
     """Random orders that give the intervals and the verdict."""
     random: Annotated[Integer, Field(ge=2)] = 48
     """Held-back random orders."""

@@ -52,7 +52,7 @@ def _default_estimators() -> list[EstimatorConfig]:
         {"method": "taylor2", "path": "barycentre", "orders": two},
         {"method": "nystrom", "path": "barycentre"},
         {"method": "subsample", "path": "barycentre", "size": 10},
-        {"method": "corrected", "path": "reference", "runs": 8},
+        {"method": "corrected", "path": "reference", "runs": 24},
         {"method": "reduced", "path": "barycentre"},
         {
             "method": "recency",
@@ -61,6 +61,8 @@ def _default_estimators() -> list[EstimatorConfig]:
             "orders": {"calibration": 8, "random": 16, "structured": 0},
         },
         {"method": "ridge"},
+        {"method": "simfluence"},
+        {"method": "adjoint", "path": "reference"},
         {"method": "proxy", "orders": {"calibration": 8, "random": 8, "structured": 0}},
     ]
     return [EstimatorConfig(**entry) for entry in entries]
