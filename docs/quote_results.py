@@ -24,7 +24,7 @@ FIGURE = "overview.png"
 # The rows of the table in the README: a description, and the estimator.
 FRONT_PAGE = {
     "published method": "fut@reference",
-    "recommended, known runs": "corrected-runs8@reference",
+    "known runs": "corrected-runs24@reference",
     "low-rank curvature": "nystrom@barycentre",
     "thousands of orders": "reduced@barycentre",
     "curvature and a subsample": "subsample10@barycentre",

@@ -61,11 +61,18 @@ def test_the_selected_estimator_is_the_cheapest_of_the_best_verdict():
         return {"verdict": verdict, "order_lds": rank, "cost": {"total_retrainings": total}}
 
     scores = {
-        "unknown": score("trusted", None),
-        "expensive": score("trusted", 40.0),
-        "cheap": score("trusted", 10.0),
-        "worse": score("rank only", 1.0),
+        "nystrom@reference": score("trusted", None),
+        "taylor1@reference": score("trusted", 40.0),
+        "corrected8@reference": score("trusted", 10.0),
+        "constant@reference": score("rank only", 1.0),
     }
-    assert selected_estimator(scores) == "cheap"
-    none = {"a": score("not calibrated", 1.0, None), "b": score("not trusted", 9.0, 0.1)}
-    assert selected_estimator(none) == "b", "no estimator can rank, so the cost does not matter"
+    assert selected_estimator(scores) == "corrected8@reference"
+    reduced = {"reduced@barycentre": score("trusted", 5.0)}
+    assert selected_estimator(scores | reduced) == "corrected8@reference", "it gives parameters"
+    without = {name: one for name, one in scores.items() if one["verdict"] != "trusted"}
+    assert selected_estimator(without | reduced) == "reduced@barycentre"
+    none = {
+        "order0@reference": score("not calibrated", 1.0, None),
+        "fut@reference": score("not trusted", 9.0, 0.1),
+    }
+    assert selected_estimator(none) == "fut@reference", "none can rank, so no cost matters"

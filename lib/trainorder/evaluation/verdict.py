@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from trainorder.config.estimator_names import method_of
+
 MAIN_METRIC = "heldout"
 TRUSTED, RANK_ONLY, NOT_TRUSTED = "trusted", "rank only", "not trusted"
 NOT_CALIBRATED = "not calibrated"
@@ -90,8 +92,9 @@ _RANKS = {TRUSTED: 2, RANK_ONLY: 1, NOT_TRUSTED: 0, NOT_CALIBRATED: 0}
 def selected_estimator(scores: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the cheapest estimator with the best verdict: the one to use for further orders.
 
-    The cost is that of the precompute and of all ranked orders together. If no estimator can rank
-    orders, it is the best one.
+    The cost is that of the precompute and of all ranked orders together. An estimator that gives no
+    parameters is only taken if no other one has the verdict: it serves searches and maps. If no
+    estimator can rank orders, it is the best one.
     """
     best = max(_RANKS[score["verdict"]] for score in scores.values())
     if not best:
@@ -101,7 +104,9 @@ def selected_estimator(scores: Mapping[str, Mapping[str, Any]]) -> str:
         total = scores[name]["cost"]["total_retrainings"]
         return math.inf if total is None else float(total)
 
-    return min((name for name in scores if _RANKS[scores[name]["verdict"]] == best), key=cost)
+    candidates = [name for name in scores if _RANKS[scores[name]["verdict"]] == best]
+    complete = [name for name in candidates if method_of(name).estimates_parameters]
+    return min(complete or candidates, key=cost)
 
 
 def best_estimator(scores: Mapping[str, Mapping[str, Any]]) -> str:
