@@ -4,6 +4,7 @@ Each row has `corrected` as its estimator, whose size the ladder selects, up to 
 of the row's target. The rows of the default study also have the low-rank estimators.
 """
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from bench.targets import CHEAP
 from bench.transfer_page import OTHER_CORPORA
 from trainorder.config.loading import load_config
 from trainorder.evaluation.predictability import PREDICTABLE_GROWTH, UNPREDICTABLE_GROWTH
-from trainorder.evaluation.verdict import RANK_ONLY, TRUSTED
+from trainorder.evaluation.verdict import RANK_ONLY, TRUSTED, TRUSTED_RELATIVE_ERROR
 
 AVERAGED_STATES = 16  # of the rows with a constant rate: half the window
 FIRST_OTHER_SEED = 11  # of the other corpora
@@ -155,6 +156,16 @@ def _schedules() -> list[Cell]:
     ]
 
 
+def _ladder(target: Layer) -> Layer:
+    """Return the keys of the ladder that goes as far as the target asks."""
+    keys = {}
+    if limit := target.get("per_order_retrainings"):
+        keys["per_order"] = limit
+    if (error := target.get("relative_error", math.inf)) < TRUSTED_RELATIVE_ERROR:
+        keys["relative_error"] = error
+    return keys
+
+
 def _cell(
     name: str,
     label: str,
@@ -174,7 +185,7 @@ def _cell(
     corpus: str = "",
     estimators: Sequence[Layer] | None = None,
 ) -> Cell:
-    limit = (target or {}).get("per_order_retrainings")
+    ladder = _ladder(target or {})
     corrected = {"method": "corrected", "path": "reference", "runs": runs}
     layer: Layer = {
         "optimizer": optimizer or {},
@@ -189,7 +200,7 @@ def _cell(
             **(orders or {}),
         },
         "estimators": [BASELINE, *(estimators or [corrected])],
-        **({"ladder": {"per_order": limit}} if limit else {}),
+        **({"ladder": ladder} if ladder else {}),
         "curriculum": None,
         "memorization": None,
         "averaged_states": averaged_states,

@@ -36,12 +36,18 @@ def main(job: Job) -> None:
         print(f"{config.name}: {scores['verdict']}: {scores['verdict_reason']}")
         return Level(size, cost, scores)
 
-    sizes = LadderConfig(**p["ladder"]).sizes(window)
-    levels = climbed(sizes, measured)
+    ladder = LadderConfig(**p["ladder"])
+    sizes, error = ladder.sizes(window), ladder.relative_error
+    levels = climbed(sizes, measured, error)
     outcome = outcomes[selected(levels).size]
     write_arrays(job.output["estimate"], context.key, outcome, estimator=entry.name)
     record = ladder_record(
-        levels, study=p["study"], estimator=entry.name, most=sizes[-1], whole=sampled_from(window)
+        levels,
+        study=p["study"],
+        estimator=entry.name,
+        most=sizes[-1],
+        whole=sampled_from(window),
+        error=error,
     )
     write_json(job.output["ladder"], record)
 

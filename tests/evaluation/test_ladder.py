@@ -18,21 +18,34 @@ def level(size, verdict, low=0.5, error=0.4):
     return Level(size, size / 64, scores)
 
 
-def climbing(verdicts):
+def climbing(verdicts, errors=None, enough=0.5):
     """Return the levels of a climb through sizes with these verdicts, and the sizes measured."""
     asked = []
 
     def measured(size):
         asked.append(size)
-        return level(size, verdicts[size])
+        return level(size, verdicts[size], **({"error": errors[size]} if errors else {}))
 
-    return climbed(verdicts, measured), asked
+    return climbed(verdicts, measured, enough), asked
 
 
 def test_the_climb_ends_at_the_first_trusted_size():
     levels, asked = climbing({2: "not trusted", 4: "trusted", 8: "trusted"})
     assert asked == [2, 4], "a size above a trusted one was measured, or a smaller one left out"
     assert selected(levels).size == 4
+
+
+def test_the_climb_goes_on_until_the_relative_error_is_small_enough():
+    verdicts = dict.fromkeys((2, 4, 8, 16), "trusted")
+    errors = {2: 0.45, 4: 0.35, 8: 0.2, 16: 0.1}
+    levels, asked = climbing(verdicts, errors, enough=0.3)
+    assert asked == [2, 4, 8]
+    assert selected(levels).size == 8
+    levels, asked = climbing(verdicts, errors, enough=0.05)
+    assert asked == [2, 4, 8, 16]
+    record = ladder_record(levels, study="s", estimator="e", most=16, whole=64, error=0.05)
+    assert record["selected"] == 16
+    assert record["reason"].startswith("no size up to 16"), "16 is not accurate enough"
 
 
 def test_without_a_trusted_size_the_best_verdict_wins_and_then_the_highest_lower_end():
@@ -58,7 +71,7 @@ def test_without_a_trusted_size_the_best_verdict_wins_and_then_the_highest_lower
 def test_the_record_states_the_cost_of_the_next_size(tried, verdict, following):
     levels = [level(size, "not trusted") for size in tried[:-1]] + [level(tried[-1], verdict)]
     most = max(21, tried[-1])
-    record = ladder_record(levels, study="s", estimator="e", most=most, whole=64)
+    record = ladder_record(levels, study="s", estimator="e", most=most, whole=64, error=0.5)
     assert [entry["size"] for entry in record["levels"]] == tried
     assert record["levels"][-1] == {
         "size": tried[-1],

@@ -12,7 +12,7 @@ NUMERICAL_SECTIONS = (  # they decide the numbers of a study; all others only it
     *("estimators", "trajectories", "sketch_rows", "validation", "curriculum", "memorization"),
 )
 
-_PER_ORDER = LadderConfig().per_order
+_LADDER = {key: getattr(LadderConfig(), key) for key in ("per_order", "relative_error")}
 _FORMER_RANK = 96  # stood for `auto`, where no estimator reads the curvature
 _LATER_KEYS = {"curriculum": ("literature",)}  # empty lists by default
 
@@ -34,9 +34,9 @@ def _numerical(config: Mapping[str, Any]) -> dict[str, Any]:
         del sections[name]
     if config.get("averaged_states") is not None:
         sections["averaged_states"] = config["averaged_states"]
-    ladder = config.get("ladder") or {}
-    if ladder.get("per_order", _PER_ORDER) != _PER_ORDER:
-        sections["ladder"] = {"per_order": ladder["per_order"]}
+    ladder = {**_LADDER, **(config.get("ladder") or {})}
+    if changed := {key: ladder[key] for key, value in _LADDER.items() if ladder[key] != value}:
+        sections["ladder"] = changed
     curvature = sections.get("curvature") or {}
     if curvature.get("rank") == "auto":
         if any(METHODS[entry["method"]].uses_curvature for entry in config["estimators"]):

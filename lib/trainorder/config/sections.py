@@ -506,6 +506,9 @@ class LadderConfig:
 
     per_order: Annotated[Number, Field(gt=0, le=1)] = 0.34
     """For an estimator without size: largest cost of an estimate, in retrainings."""
+    relative_error: Annotated[Number, Field(gt=0)] = 0.5
+    """For an estimator without size: a trusted size with at most this relative error is enough. The
+    default is that of the verdict."""
     precompute: PositiveNumber = 16.0
     """For curvature.rank auto: largest precompute of a low-rank estimator, in retrainings."""
 

@@ -1,4 +1,4 @@
-"""Selects the size of `corrected`: the smallest one that the calibration orders show as trusted."""
+"""Selects the size of `corrected`: the smallest one that is enough on the calibration orders."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +29,15 @@ class Level:
         """The verdict on an estimator of this size."""
         return str(self.scores["verdict"])
 
+    def is_enough(self, error: float) -> bool:
+        """Whether this size is trusted, with at most `error` as relative error."""
+        return self.verdict == TRUSTED and self.relative_error <= error
+
+    @property
+    def relative_error(self) -> float:
+        """The relative error on the calibration orders."""
+        return float(self.scores["relative_error"][MAIN_METRIC]["calibration"])
+
     def record(self) -> dict[str, Any]:
         """Return the entry of this level in `ladder.json`."""
         return {
@@ -41,24 +50,31 @@ class Level:
         }
 
 
-def climbed(sizes: Iterable[int], measured: Callable[[int], Level]) -> list[Level]:
-    """Return the levels of `sizes`, in their sequence, up to the first that is trusted."""
+def climbed(sizes: Iterable[int], measured: Callable[[int], Level], error: float) -> list[Level]:
+    """Return the levels of `sizes`, in their sequence, up to the first that is enough.
+
+    Args:
+        sizes: from the smallest to the largest that the budget allows.
+        measured: tries a size.
+        error: largest relative error of a trusted size that is enough.
+
+    """
     levels = []
     for size in sizes:
         levels.append(measured(size))
-        if levels[-1].verdict == TRUSTED:
+        if levels[-1].is_enough(error):
             break
     return levels
 
 
 def selected(levels: Sequence[Level]) -> Level:
-    """Return the level that is trusted, or else the one with the best verdict."""
+    """Return the trusted level with the smallest relative error, or else the best verdict."""
     by_size = {str(level.size): level for level in levels}
     return by_size[best_estimator({size: level.scores for size, level in by_size.items()})]
 
 
 def ladder_record(
-    levels: Sequence[Level], *, study: str, estimator: str, most: int, whole: int
+    levels: Sequence[Level], *, study: str, estimator: str, most: int, whole: int, error: float
 ) -> dict[str, Any]:
     """Return the content of `ladder.json`.
 
@@ -68,6 +84,7 @@ def ladder_record(
         estimator: the name of the estimator whose size is selected.
         most: the largest size that the budget allows.
         whole: the size that is a retraining.
+        error: largest relative error of a trusted size that is enough.
 
     """
     chosen, last = selected(levels), levels[-1]
@@ -78,16 +95,21 @@ def ladder_record(
         "estimator": estimator,
         "levels": [level.record() for level in levels],
         "selected": chosen.size,
-        "reason": _reason(chosen, most),
+        "reason": _reason(chosen, most, error),
         "next": None
         if last.size >= whole
         else {"size": following, "per_order_retrainings": following * per_sequence},
     }
 
 
-def _reason(chosen: Level, most: int) -> str:
+def _reason(chosen: Level, most: int, error: float) -> str:
+    if chosen.is_enough(error):
+        return f"the smallest size that is trusted, with a relative error of at most {error:g}"
     if chosen.verdict == TRUSTED:
-        return "the smallest size that is trusted"
+        return (
+            f"no size up to {most}, the largest within ladder.per_order, has a relative error of "
+            f"at most {error:g}; this one has the smallest of those that are trusted"
+        )
     return (
         f"no size up to {most}, the largest within ladder.per_order, is trusted; this one has the "
         "best verdict"
