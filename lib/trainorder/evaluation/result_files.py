@@ -138,7 +138,4 @@ RESULT_FILES = (
     *(VALIDATION, COSTS, STORES, CURRICULUM, WINNERS, MEMORIZATION, MAPS, REPLICATES),
     *(*PROBES.values(), REFERENCE_UNITS, BARYCENTRE_UNITS, EXPLORER),
 )
-# What `results.Results` reads, and so what figures and the explorer are drawn from.
-READ_ALWAYS = (VALIDATION, TRUTH, ESTIMATES, TRAJECTORIES, COSTS, ORDERS)
-READ_IF_PRESENT = (*(LADDER, *PROBES.values(), STORES, CURRICULUM, MEMORIZATION, MAPS, REPLICATES),)
 CHECKSUMS = "SHA256SUMS"  # of the result files, in a study that was unpacked from an archive
