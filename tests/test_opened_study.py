@@ -122,7 +122,8 @@ def two_reduced(study):
     scores = study.results.validation["estimators"]
     score = next(iter(scores.values()))
     scores.update({"reduced@barycentre": score, "reduced@reference": score})
-    study._reduced_models.update(barycentre=EqualLosses(1.0), reference=EqualLosses(2.0))
+    models = {"reduced@barycentre": EqualLosses(1.0), "reduced@reference": EqualLosses(2.0)}
+    study._predictors.update(models)
     vars(study).update(problem=EqualLosses(0.0))
     del vars(study)["reduced"]
     return study

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -232,9 +232,7 @@ class Study:
         """
         names = [config.name for config in self._replaying()]
         name = SCREENING if SCREENING in names else method_of(SCREENING).name
-        predictor = self._predictor(self._config(name))
-        assert isinstance(predictor, ReducedModel)
-        return predictor
+        return cast(ReducedModel, self._predictor(self._config(name)))
 
     @property
     def default_estimator(self) -> str:

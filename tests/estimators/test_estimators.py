@@ -130,6 +130,7 @@ METHODS = [
         EstimatorConfig(method.name, "")
         for method in DESCRIPTORS.values()
         if not (method.fitted or method.needs_tail or method.takes_size)
+        and method.name != "adjoint"  # it has no replay, and tests of its own
     ),
     EstimatorConfig("fut", "", guard=1.0),
     EstimatorConfig("recency", "", tail=2),

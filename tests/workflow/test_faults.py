@@ -328,7 +328,7 @@ FEW = [  # together they need every stage
     *["order0@reference", "taylor1@barycentre", "ridge", "proxy"],
     *["nystrom@barycentre", "nystrom-tail1@reference", "corrected@reference"],
     "corrected1-runs1@reference",
-    "reduced@barycentre",
+    *["reduced@barycentre", "adjoint@reference", "adjoint@barycentre"],
 ]
 
 

@@ -182,7 +182,7 @@ def lasting(name, content, estimators):
         value = untimed(json.loads(content))
         if estimators is not None:
             scores = {name: value["estimators"][name] for name in estimators}
-            for key in ("best_estimator", "verdict", "provenance"):
+            for key in ("best_estimator", "selected_estimator", "verdict", "provenance"):
                 del value[key]
             value["estimators"] = scores
         return json.dumps(value).encode()
