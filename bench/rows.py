@@ -1,7 +1,8 @@
 """The rows of the benchmark: the default study with single changes, and other corpora.
 
 Each row has `corrected` as its estimator, whose size the ladder selects, up to the cost per order
-of the row's target. The rows of the default study also have the low-rank estimators.
+of the row's target. The rows of the default study, and that of its best rate, also have its
+low-rank estimators and its numbers of orders.
 """
 
 import math

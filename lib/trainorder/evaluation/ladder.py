@@ -29,14 +29,16 @@ class Level:
         """The verdict on an estimator of this size."""
         return str(self.scores["verdict"])
 
+    @property
+    def relative_error(self) -> float | None:
+        """The relative error on the calibration orders; a trusted size has one."""
+        error: float | None = self.scores["relative_error"][MAIN_METRIC]["calibration"]
+        return error
+
     def is_enough(self, error: float) -> bool:
         """Whether this size is trusted, with at most `error` as relative error."""
-        return self.verdict == TRUSTED and self.relative_error <= error
-
-    @property
-    def relative_error(self) -> float:
-        """The relative error on the calibration orders."""
-        return float(self.scores["relative_error"][MAIN_METRIC]["calibration"])
+        own = self.relative_error
+        return self.verdict == TRUSTED and own is not None and own <= error
 
     def record(self) -> dict[str, Any]:
         """Return the entry of this level in `ladder.json`."""
@@ -44,7 +46,7 @@ class Level:
             "size": self.size,
             "per_order_retrainings": self.per_order_retrainings,
             "order_lds": self.scores["order_lds"][MAIN_METRIC]["calibration"],
-            "relative_error": self.scores["relative_error"][MAIN_METRIC]["calibration"],
+            "relative_error": self.relative_error,
             "verdict": self.verdict,
             "verdict_reason": self.scores["verdict_reason"],
         }
