@@ -292,7 +292,7 @@ BAD = {
     "empty list": ([], "no orders"),
     "empty mapping of orders": ({"orders": []}, "no orders"),
     "orders is not a list": ({"orders": {"name": "mine"}}, "no orders"),
-    "not an object": ([FLAT], "order 0: needs the keys"),
+    "not an object": (["0, 1, 2, 3"], "order 0: needs the keys"),
     "no schedule": ([{"name": "mine"}], "order 'mine': needs the keys"),
     "empty object": ({}, "no orders"),
     "orders misspelt": ({"order": [FLAT]}, "unknown key 'order'; expected `orders`"),

@@ -33,13 +33,23 @@ def parsed(content: bytes, where: str | Path) -> dict[str, Any]:
         UserError: they are not a YAML mapping, or a key is duplicate; the line begins with `where`.
 
     """
-    try:
-        mapping = _Loader(content.decode("utf-8")).get_single_data()
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise UserError(f"{where}: cannot be read as YAML: {error}") from None
+    mapping = yaml_content(content, where)
     if not isinstance(mapping, dict):
         raise UserError(f"{where}: expected a mapping of keys to values")
     return mapping
+
+
+def yaml_content(content: bytes, where: str | Path) -> Any:
+    """Return the value that the bytes of a YAML file contain.
+
+    Raises:
+        UserError: they are not YAML, or a key is duplicate; the line begins with `where`.
+
+    """
+    try:
+        return _Loader(content.decode("utf-8")).get_single_data()
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise UserError(f"{where}: cannot be read as YAML: {error}") from None
 
 
 class _Loader(yaml.SafeLoader):

@@ -1,8 +1,10 @@
-"""Reads a user's orders from CSV: one row per order.
+"""Reads a user's orders from CSV: one row per order, or plain numbers.
 
 The first line holds the column names: `name`, then `kind` if some order is not a permutation, then
 one column with any name for each place of the flat schedule. A row lists the units in the order of
-training, as the flat `schedule` of the JSON format does.
+training, as the flat `schedule` of the JSON format does. A file that begins with a number is a
+table of unit indices without column names (see `orders.number_lists`); a single column may have a
+heading.
 """
 
 import csv
@@ -10,7 +12,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from trainorder.config.sections import WindowConfig
 from trainorder.errors import UserError
+from trainorder.orders.number_lists import number_entries
 
 _FORMAT = (
     "the first line must hold the column names, separated by commas: `name`, `kind` (optional), "
@@ -19,8 +25,13 @@ _FORMAT = (
 _INTEGER = re.compile("-?[0-9]{1,100}")  # stricter than int(), which accepts `0_3`
 
 
-def csv_entries(path: str | Path) -> list[dict[str, Any]]:
+def csv_entries(path: str | Path, window: WindowConfig | None) -> list[dict[str, Any]]:
     """Return the orders as the JSON format has them: `name`, flat `schedule`, optional `kind`.
+
+    Args:
+        path: the file; cells are separated by commas, in a `.tsv` file by tabs, and in a `.txt`
+            file by blanks or commas.
+        window: tells one order of several rows from several orders, without column names.
 
     Raises:
         UserError: the file is missing or is not such a table, a row is longer than the first line,
@@ -28,6 +39,10 @@ def csv_entries(path: str | Path) -> list[dict[str, Any]]:
 
     """
     header, *rows = _rows(path) or [["name"]]
+    if _INTEGER.fullmatch(header[0]):
+        return _numbers(path, [header, *rows], window)
+    if len(header) == 1 and rows and len(rows[0]) == 1 and _INTEGER.fullmatch(rows[0][0]):
+        return _numbers(path, rows, window)
     if header[0] != "name":
         raise UserError(
             f"{path}: the line of column names is missing: the file begins with {header[0]!r}; "
@@ -47,10 +62,14 @@ def csv_entries(path: str | Path) -> list[dict[str, Any]]:
 
 def _rows(path: str | Path) -> list[list[str]]:
     """Return the cells of all lines that are not blank."""
+    suffix = Path(path).suffix.lower()
     try:
         # Spreadsheets may write a byte order mark.
         with open(path, newline="", encoding="utf-8-sig") as handle:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(handle, strict=True)]
+            if suffix == ".txt":
+                return [cells for line in handle if (cells := line.replace(",", " ").split())]
+            reader = csv.reader(handle, strict=True, delimiter="\t" if suffix == ".tsv" else ",")
+            rows = [[cell.strip() for cell in row] for row in reader]
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (OSError, ValueError, csv.Error) as error:
@@ -61,11 +80,30 @@ def _rows(path: str | Path) -> list[list[str]]:
 def _entry(path: str | Path, row: list[str], first_place: int) -> dict[str, Any]:
     """Return the order of a row whose schedule begins in column `first_place`."""
     name, kind = row[0], "".join(row[1:first_place])
-    schedule = []
-    for place, cell in enumerate(row[first_place:]):
-        if not _INTEGER.fullmatch(cell):
-            raise UserError(
-                f"{path}: order {name!r}: place {place} is {cell!r}; expected a whole number"
-            )
-        schedule.append(int(cell))
+    schedule = [
+        _whole(f"{path}: order {name!r}: place {place}", cell)
+        for place, cell in enumerate(row[first_place:])
+    ]
     return {"name": name, "schedule": schedule, **({"kind": kind} if kind else {})}
+
+
+def _numbers(
+    path: str | Path, rows: list[list[str]], window: WindowConfig | None
+) -> list[dict[str, Any]]:
+    """Return the orders of a table of numbers."""
+    for number, row in enumerate(rows):
+        if len(row) != len(rows[0]):
+            raise UserError(
+                f"{path}: row {number} has {len(row)} numbers, but row 0 has {len(rows[0])}; make "
+                "them equal"
+            )
+    values = [
+        [_whole(f"{path}: row {number}", cell) for cell in row] for number, row in enumerate(rows)
+    ]
+    return number_entries(Path(path).stem, np.array(values), window)
+
+
+def _whole(where: str, cell: str) -> int:
+    if not _INTEGER.fullmatch(cell):
+        raise UserError(f"{where} is {cell!r}; expected a whole number")
+    return int(cell)

@@ -38,13 +38,13 @@ class Order:
 
     @classmethod
     def from_json(cls, path: str | Path) -> "Order":
-        """Read the only order of a user's JSON file; `read_orders` describes the format.
+        """Read the only order of a user's file; `read_orders` describes the formats.
 
         The schedule is not compared with a window here; `Study.estimate` and the other methods
         that take an order do this.
 
         Args:
-            path: JSON file with one order, for example `{"name": "mine", "schedule": [2, 0, 1]}`.
+            path: file with one order, for example JSON `{"name": "mine", "schedule": [2, 0, 1]}`.
 
         Raises:
             UserError: the file is not readable, holds more than one order, or uses a name that is

@@ -1,4 +1,4 @@
-"""Reads and checks a user's own orders, from JSON or CSV."""
+"""Reads and checks a user's own orders: JSON, YAML, CSV or arrays."""
 
 import re
 from collections.abc import Sequence
@@ -8,10 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from trainorder.config.loading import yaml_content
 from trainorder.config.sections import WindowConfig
 from trainorder.config.types import UNPRINTABLE
 from trainorder.errors import UserError
 from trainorder.orders.csv_files import csv_entries
+from trainorder.orders.number_lists import (
+    ARRAY_SUFFIXES,
+    array_entries,
+    list_of_numbers,
+    number_entries,
+)
 from trainorder.orders.order import FREE, Order
 from trainorder.storage.formats import read_json
 
@@ -25,14 +32,15 @@ _NOT_INTEGERS = "`schedule` is not a list of unit indices; expected whole number
 
 
 def read_orders(path: str | Path, window: WindowConfig) -> list[Order]:
-    """Return a user's orders from a JSON file, or from a CSV file if its name ends in `.csv`.
+    """Return a user's orders from a file; the ending of its name tells the format.
 
-    JSON holds one object, a list of objects, or `{"orders": [...]}`. Each object has a `name` and a
-    `schedule` (a flat list of unit indices, or a list of steps). `"kind": "free"` allows a schedule
-    to repeat or omit units. `orders.csv_files` describes the CSV format.
+    JSON and YAML hold one object, a list of objects, or `{"orders": [...]}`. Each object has a
+    `name` and a `schedule` (a flat list of unit indices, or a list of steps). `"kind": "free"`
+    allows a schedule to repeat or omit units. `orders.csv_files` describes the CSV format, and
+    `orders.number_lists` files of plain numbers.
 
     Args:
-        path: the file.
+        path: the file: `.csv`, `.tsv`, `.txt`, `.npy`, `.npz`, `.yaml`, `.yml`, or else JSON.
         window: the window that each schedule must fill.
 
     Raises:
@@ -46,13 +54,13 @@ def read_orders(path: str | Path, window: WindowConfig) -> list[Order]:
 
 
 def read_order(path: str | Path) -> Order:
-    """Return the only order of a JSON file; its schedule is not compared with a window.
+    """Return the only order of a file; its schedule is not compared with a window.
 
     Raises:
         UserError: the file is not readable, holds more than one order, or uses a reserved name.
 
     """
-    entries = _entries(path)
+    entries = _entries(path, None)
     if len(entries) != 1:
         raise UserError(f"{path}: {len(entries)} orders; expected one")
     order = _parsed(path, 0, entries[0])
@@ -94,19 +102,42 @@ def check_order(order: Order, window: WindowConfig) -> Order:
 
 def _read(path: str | Path, window: WindowConfig) -> list[Order]:
     """Return the orders of a file, with any names."""
-    is_csv = Path(path).suffix.lower() == ".csv"
-    entries = csv_entries(path) if is_csv else _entries(path)
-    parsed = [_parsed(path, i, entry) for i, entry in enumerate(entries)]
+    parsed = [_parsed(path, i, entry) for i, entry in enumerate(_entries(path, window))]
     return [_fitted(f"{path}: order {order.name!r}", order, window) for order in parsed]
 
 
-def _entries(path: str | Path) -> list[Any]:
-    """Return the entry of each order of a JSON file."""
-    content = read_json(path)
+def _entries(path: str | Path, window: WindowConfig | None) -> list[Any]:
+    """Return the entry of each order of a file."""
+    suffix = Path(path).suffix.lower()
+    if suffix in (".csv", ".tsv", ".txt"):
+        return csv_entries(path, window)
+    if suffix in ARRAY_SUFFIXES:
+        return array_entries(path, window)
+    content = _yaml(path) if suffix in (".yaml", ".yml") else read_json(path)
+    try:
+        numbers = list_of_numbers(content)
+    except ValueError:
+        raise UserError(f"{path}: its rows have different lengths; make them equal") from None
+    if numbers is not None:
+        return number_entries(Path(path).stem, numbers, window)
+    return _objects(path, content)
+
+
+def _yaml(path: str | Path) -> Any:
+    try:
+        return yaml_content(Path(path).read_bytes(), path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+
+
+def _objects(path: str | Path, content: Any) -> list[Any]:
+    """Return the entry of each order in the objects of a JSON or YAML file."""
     if isinstance(content, dict) and content.keys() & _KEYS and "orders" not in content:
         return [content]
     if isinstance(content, dict):
-        if extra := sorted(content.keys() - {"orders"}):
+        if extra := sorted(map(str, content.keys() - {"orders"})):
             raise UserError(
                 f"{path}: unknown key {extra[0]!r}; expected `orders` with a list of orders, or "
                 "`name`, `schedule` and `kind` of a single order"
@@ -123,7 +154,7 @@ def _parsed(path: str | Path, index: int, entry: Any) -> Order:
     name, kind = fields.get("name"), fields.get("kind", "permutation")
     label = name if isinstance(name, str) and name else index
     where = f"{path}: order {label!r}"
-    if extra := sorted(fields.keys() - _KEYS):
+    if extra := sorted(map(str, fields.keys() - _KEYS)):
         raise UserError(
             f"{where}: unknown key {extra[0]!r}; an order has `name`, `schedule` and `kind`"
         )
@@ -139,14 +170,20 @@ def _parsed(path: str | Path, index: int, entry: Any) -> Order:
         raise UserError(
             f"{where}: `kind` is {kind!r}; expected permutation (the default) or {FREE}"
         )
+    return Order(label, kind, "custom", _schedule(where, fields["schedule"]))
+
+
+def _schedule(where: str, schedule: Any) -> np.ndarray:
+    if isinstance(schedule, np.ndarray):
+        return schedule
     try:
-        values = np.array(fields["schedule"])
+        values = np.array(schedule)
     except ValueError:
         raise UserError(f"{where}: the steps of `schedule` have different lengths") from None
     # numpy turns true into 1 in an array of numbers.
-    if any(isinstance(value, bool) for value in np.array(fields["schedule"], object).flat):
+    if any(isinstance(value, bool) for value in np.array(schedule, object).flat):
         raise UserError(f"{where}: {_NOT_INTEGERS}")
-    return Order(label, kind, "custom", values)
+    return values
 
 
 def _fitted(where: str, order: Order, window: WindowConfig) -> Order:
@@ -164,7 +201,8 @@ def _fitted(where: str, order: Order, window: WindowConfig) -> Order:
     unknown = visits[(visits < 0) | (visits >= window.units)]
     if unknown.size:
         raise UserError(
-            f"{where}: unit {unknown[0]} does not exist; expected units 0..{window.units - 1}"
+            f"{where}: unit {unknown[0]} does not exist; expected units 0..{window.units - 1}, "
+            "which the window numbers from 0"
         )
     if order.kind != FREE:
         _check_permutation(where, visits, window)
