@@ -338,7 +338,7 @@ class OrdersConfig:
     )
     """Block-shuffled orders: the reference order, shuffled within blocks of these sizes."""
     custom: PathText | None = None
-    """A JSON or CSV file of your own orders, see docs/orders.md."""
+    """A file of your own orders (JSON, YAML, CSV or .npy), see docs/orders.md."""
 
     @model_validator(mode="after")
     def _check(self) -> "OrdersConfig":
