@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from trainorder.errors import UserError
-from trainorder.storage.atomic import publish
+from trainorder.storage.atomic import publish, publish_folder, remove_folder
 from trainorder.storage.formats import (
     read_csv,
     read_json,
@@ -201,3 +201,30 @@ def test_unreadable_csv_raises_one_line_with_the_path(tmp_path, content):
 def test_sha256_of_a_file_is_that_of_its_bytes(tmp_path: Path):
     (tmp_path / "x").write_bytes(b"abc")
     assert sha256_file(tmp_path / "x").startswith("ba7816bf8f01cfea")
+
+
+def test_a_folder_is_published_whole_and_replaces_the_old_one(tmp_path):
+    target = tmp_path / "state"
+    with publish_folder(target) as private:
+        (private / "a").write_text("1")
+        assert not target.exists(), "a part of the folder is visible"
+    with pytest.raises(WriterError), publish_folder(target) as private:
+        (private / "b").write_text("2")
+        raise WriterError
+    assert os.listdir(target) == ["a"]
+    with publish_folder(target) as private:
+        (private / "c").write_text("3")
+    assert os.listdir(target) == ["c"], "files of the old folder are left"
+    remove_folder(target)
+    remove_folder(target)
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_a_killed_writer_of_a_folder_left_does_not_enter_the_next_one(tmp_path):
+    left = tmp_path / ".state.partial"
+    left.mkdir()
+    (left / "old").write_text("half")
+    with publish_folder(tmp_path / "state") as private:
+        (private / "new").write_text("whole")
+    assert os.listdir(tmp_path) == ["state"]
+    assert os.listdir(tmp_path / "state") == ["new"]

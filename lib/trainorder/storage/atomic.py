@@ -3,6 +3,7 @@
 import errno
 import glob
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,56 @@ def publish(path: str | Path) -> Iterator[Path]:
     finally:
         with _writing(path):
             private.unlink(missing_ok=True)
+
+
+@contextmanager
+def publish_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a private, empty folder beside `path`; rename it to `path` on success.
+
+    A reader sees the old folder, the complete new folder, or none; never a part. Files are flushed
+    to disk before the folder is renamed. An exception removes the private folder and does not
+    change `path`. Only one process may write to `path`: folders that killed writers left are
+    removed first.
+
+    Raises:
+        UserError: the folder cannot be written.
+
+    """
+    path = Path(path)
+    private = path.with_name(f".{path.name}.partial")
+    with _writing(path):
+        shutil.rmtree(private, ignore_errors=True)
+        private.mkdir(parents=True)
+    try:
+        try:
+            yield private
+        except OSError as error:
+            raise _not_written(path, error) from error
+        with _writing(path):
+            for file in private.iterdir():
+                with open(file, "rb") as handle:
+                    os.fsync(handle.fileno())
+            remove_folder(path)
+            os.replace(private, path)
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+
+
+def remove_folder(path: str | Path) -> None:
+    """Remove a folder, if it exists; a reader sees all of it or nothing.
+
+    Raises:
+        UserError: the folder cannot be removed.
+
+    """
+    path = Path(path)
+    removed = path.with_name(f".{path.name}.removed")
+    with _writing(path):
+        if removed.exists():
+            shutil.rmtree(removed)
+        if path.exists():
+            os.replace(path, removed)
+            shutil.rmtree(removed)
 
 
 def _concerns_another_file(error: OSError, *own: Path) -> bool:

@@ -1,0 +1,49 @@
+"""Tokens of a run in the form of the corpus: those that are no targets are marked."""
+
+from typing import Any
+
+import numpy as np
+
+from trainorder.errors import UserError
+
+IGNORED = -100  # the label of a token that is no target, in torch and transformers
+
+
+def masked_tokens(where: str, tokens: Any, labels: Any = None) -> np.ndarray:
+    """Return sequences (n, L) int32, where a token t that is no target is stored as ~t.
+
+    Args:
+        where: begins the error messages.
+        tokens: (n, L) integers, a tensor on any device or an array.
+        labels: (n, L) integers, equal to `tokens` or -100 where a token is no target; None if all
+            are targets. They are not shifted, as models of transformers take them.
+
+    Raises:
+        UserError: the shapes or types are others, or a label is another token.
+
+    """
+    sequences = _host(tokens)
+    if sequences.ndim != 2 or not np.issubdtype(sequences.dtype, np.integer):
+        raise UserError(
+            f"{where}: tokens have shape {sequences.shape} and type {sequences.dtype}, expected "
+            "integers of shape (sequences, length)"
+        )
+    sequences = sequences.astype(np.int32)
+    if labels is None:
+        return sequences
+    targets = _host(labels)
+    if targets.shape != sequences.shape:
+        raise UserError(
+            f"{where}: labels have shape {targets.shape}, but tokens {sequences.shape}; make them "
+            "equal"
+        )
+    ignored = targets == IGNORED
+    if not np.array_equal(targets[~ignored], sequences[~ignored]):
+        raise UserError(
+            f"{where}: a label is neither its token nor {IGNORED}; pass labels that are not shifted"
+        )
+    return np.where(ignored, ~sequences, sequences)
+
+
+def _host(values: Any) -> np.ndarray:
+    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)

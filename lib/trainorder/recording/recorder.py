@@ -1,0 +1,231 @@
+"""Record a run from its training loop."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from trainorder.errors import UserError
+from trainorder.recording.continuation import check_continues
+from trainorder.recording.heldout_file import write_heldout
+from trainorder.recording.masked_tokens import masked_tokens
+from trainorder.recording.observed_settings import observed_settings
+from trainorder.recording.record_files import recorded_states, remove_after
+from trainorder.recording.settings_file import (
+    RecordedSettings,
+    check_same_run,
+    settings_path,
+    write_settings,
+)
+from trainorder.recording.state_files import updates, write_state
+from trainorder.recording.step_file import RecordedStep, write_step
+from trainorder.recording.supported import (
+    check_deterministic,
+    check_one_process,
+    plain_model,
+    plain_optimizer,
+)
+
+
+class Recorder:
+    """A context manager that records the updates of an optimizer, for a study of the run.
+
+    Each update is written when it is done: the batches that it consumed, and its learning rates.
+    Every few updates the state of the run is written. A run that is killed and resumed continues
+    its record: what was recorded after the state that it resumes from is replaced.
+
+    An update that cannot be recorded ends the recording with a warning, and never the training. If
+    it is the first one, it raises.
+
+    Examples:
+        >>> with Recorder("record", model, optimizer, heldout=heldout) as record:  # doctest: +SKIP
+        ...     for tokens in batches:
+        ...         record.batch(tokens)
+        ...         model(input_ids=tokens, labels=tokens).loss.backward()
+        ...         optimizer.step()
+        ...         optimizer.zero_grad()
+
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        model: nn.Module,
+        optimizer: Any,
+        *,
+        every: int = 10,
+        start: int = 0,
+        end: int | None = None,
+        heldout: Any = None,
+        gradient_clip: float | None = None,
+    ) -> None:
+        """Describe the recording; nothing is read or written before the context is entered.
+
+        Args:
+            folder: the record.
+            model: the model, a causal language model of transformers.
+            optimizer: the `torch.optim.AdamW` of its parameters, also as accelerate wraps it.
+            every: the number of updates between two states.
+            start: the number of updates after which the record starts.
+            end: the number of updates after which it ends; None records to the end of the context.
+            heldout: the sequences that orders are judged by, see `write_heldout`.
+            gradient_clip: the largest norm to which the loop clips gradients; None: no clipping.
+
+        """
+        self.folder, self.every = Path(folder), every
+        self.start, self.end = start, end
+        self._given_model, self._given_optimizer = model, optimizer
+        self._heldout, self._clip = heldout, gradient_clip
+        self._batches: list[np.ndarray] = []
+        self._divisor: float | None = None
+        self._is_first, self._has_stopped = True, False
+
+    def __enter__(self) -> "Recorder":
+        """Start the record or continue it; see `attach`."""
+        return self.attach()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the recording, with a last state unless an exception ends it."""
+        try:
+            if kind is None:
+                self.finish()
+        finally:
+            self.detach()
+
+    def attach(self) -> "Recorder":
+        """Check the run, start its record or continue it, and follow its updates.
+
+        Raises:
+            UserError: a study cannot train such a run again, the folder has the record of another
+                run, or it cannot be written.
+
+        """
+        check_one_process()
+        self._model = plain_model(self._given_model)
+        self._optimizer = plain_optimizer(self._given_optimizer)
+        check_deterministic(self._model)
+        settings = observed_settings(self._model, self._optimizer, self._clip)
+        self.step = updates(self._optimizer)
+        if self.end is None or self.step <= self.end:  # otherwise the record is complete
+            self._open_record(settings)
+        self._options = self._group_options()
+        self._states = recorded_states(self.folder)
+        if self._is_recording:
+            self._write_state()
+        self._hook = self._optimizer.register_step_post_hook(self._after_step)
+        return self
+
+    def finish(self) -> None:
+        """Write the last state."""
+        if self._is_recording:
+            self._write_state()
+
+    def detach(self) -> None:
+        """Stop following the updates."""
+        self._hook.remove()
+
+    def batch(self, tokens: Any, labels: Any = None, *, divisor: float | None = None) -> None:
+        """Note a micro-batch whose gradient enters the next update.
+
+        Args:
+            tokens: (n, L) integers, a tensor on any device or an array.
+            labels: (n, L) integers as models of transformers take them, -100 where a token is no
+                target; None if all are targets.
+            divisor: what the loop divided the sum of the losses of all targets of the update by;
+                None if it took the mean, or if it is unknown.
+
+        """
+        if self._is_recording:
+            with self._ending_on_errors():
+                self._batches.append(masked_tokens("recording: batch", tokens, labels))
+        self._divisor = divisor
+
+    def _open_record(self, settings: RecordedSettings) -> None:
+        """Write the settings of a new record, or remove what the resumed run will replace."""
+        if settings_path(self.folder).exists():
+            check_same_run(self.folder, settings)
+            check_continues(self.folder, self.step, self._model)
+            remove_after(self.folder, self.step)
+        write_settings(self.folder, settings)
+        if self._heldout is not None:
+            write_heldout(self.folder, self._heldout)
+
+    @property
+    def _is_recording(self) -> bool:
+        return not self._has_stopped and self.step >= self.start and not self._is_over
+
+    @property
+    def _is_over(self) -> bool:
+        return self.end is not None and self.step >= self.end
+
+    def _after_step(self, *_: Any) -> None:
+        """Record the update that the optimizer has just done."""
+        batches, self._batches = self._batches, []
+        if self._is_recording:
+            with self._ending_on_errors():
+                self._record(batches)
+            self._is_first = False
+        self.step += 1
+        if self._is_due:
+            with self._ending_on_errors():
+                self._write_state()
+
+    def _record(self, batches: Sequence[np.ndarray]) -> None:
+        if not batches:
+            raise UserError(
+                "recording: the optimizer made an update without a batch; call "
+                "record.batch(tokens) before each backward pass"
+            )
+        if self._group_options() != self._options:
+            raise UserError("recording: betas, eps or weight_decay changed during the run")
+        scale = None
+        if self._divisor is not None:
+            scale = sum(int((batch[:, 1:] >= 0).sum()) for batch in batches) / self._divisor
+        rates = [float(group["lr"]) for group in self._optimizer.param_groups]
+        write_step(self.folder, self.step, RecordedStep(batches, rates, scale))
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether the state is written that the run has now."""
+        if self._has_stopped or self.step < self.start:
+            return False
+        if self._is_over:
+            return self.step == self.end
+        return not self._states or (self.step - self.start) % self.every == 0
+
+    def _write_state(self) -> None:
+        if self.step in self._states:
+            return
+        write_state(self.folder, self.step, self._model, self._optimizer, whole=not self._states)
+        self._states.append(self.step)
+
+    def _group_options(self) -> list[tuple[Any, ...]]:
+        """Return the options of each parameter group that a run may not change."""
+        names = ("betas", "eps", "weight_decay")
+        return [tuple(group[name] for name in names) for group in self._optimizer.param_groups]
+
+    @contextmanager
+    def _ending_on_errors(self) -> Iterator[None]:
+        """End the recording on an error; raise it only before the first update is recorded."""
+        try:
+            yield
+        except UserError as error:
+            self._has_stopped = True
+            if self._is_first:
+                raise
+            warnings.warn(
+                f"{self.folder}: the record ends after {self.step} updates: {error}; the training "
+                "continues",
+                RuntimeWarning,
+                stacklevel=2,
+            )

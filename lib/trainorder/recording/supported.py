@@ -1,0 +1,99 @@
+"""Which runs can be recorded: those that a study can train again."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainorder.errors import UserError
+
+_WHERE = "recording"
+
+
+def plain_model(model: nn.Module) -> nn.Module:
+    """Return the model without the wrappers of `torch.compile` and of data-parallel training."""
+    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+    plain: Any = model
+    while isinstance(plain, wrappers) or hasattr(plain, "_orig_mod"):
+        plain = plain.module if isinstance(plain, wrappers) else plain._orig_mod
+    module: nn.Module = plain
+    return module
+
+
+def plain_optimizer(optimizer: Any) -> torch.optim.AdamW:
+    """Return the AdamW of torch that does the updates, without the wrapper of accelerate.
+
+    Raises:
+        UserError: it is another optimizer, or a variant that a study cannot replay.
+
+    """
+    while not isinstance(optimizer, torch.optim.Adam) and hasattr(optimizer, "optimizer"):
+        optimizer = optimizer.optimizer
+    if not isinstance(optimizer, torch.optim.AdamW):
+        raise UserError(
+            f"{_WHERE}: the optimizer is {type(optimizer).__name__}; only torch.optim.AdamW is "
+            "supported (also fused or foreach)"
+        )
+    for group in optimizer.param_groups:
+        for option in ("amsgrad", "maximize"):
+            if group.get(option):
+                raise UserError(f"{_WHERE}: AdamW with {option} is not supported; set it to False")
+    return optimizer
+
+
+def trained_parameters(model: nn.Module) -> dict[str, Tensor]:
+    """Return the trained parameters of a model by name; tied weights have one name.
+
+    Raises:
+        UserError: there is none, or one is not float32.
+
+    """
+    trained: dict[str, Tensor] = {
+        name: p for name, p in model.named_parameters() if p.requires_grad
+    }
+    if not trained:
+        raise UserError(f"{_WHERE}: no parameter of the model requires a gradient")
+    for name, parameter in trained.items():
+        if parameter.dtype != torch.float32:
+            dtype = str(parameter.dtype).removeprefix("torch.")
+            raise UserError(
+                f"{_WHERE}: parameter `{name}` is {dtype}, expected float32; load the model in "
+                "float32 (mixed precision keeps float32 parameters)"
+            )
+    return trained
+
+
+def check_deterministic(model: nn.Module) -> None:
+    """Check that a loss depends on the parameters and the tokens only.
+
+    Raises:
+        UserError: the model has dropout.
+
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Dropout) and module.p > 0:
+            raise _dropout(f"module `{name}` has p={module.p:g}")
+    config = getattr(model, "config", None)
+    for key, value in (config.to_dict() if config is not None else {}).items():
+        if key.endswith(("dropout", "pdrop")) and isinstance(value, float) and value > 0:
+            raise _dropout(f"model.config.{key} is {value:g}")
+
+
+def _dropout(where: str) -> UserError:
+    return UserError(
+        f"{_WHERE}: dropout: {where}, but a study can only train runs without dropout again; set "
+        "it to 0"
+    )
+
+
+def check_one_process() -> None:
+    """Check that this process sees all batches.
+
+    Raises:
+        UserError: the training is distributed.
+
+    """
+    distributed = torch.distributed
+    started = distributed.is_available() and distributed.is_initialized()
+    if started and (size := distributed.get_world_size()) > 1:
+        raise UserError(f"{_WHERE}: {size} processes train together; only one is supported")

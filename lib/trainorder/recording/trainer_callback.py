@@ -1,0 +1,83 @@
+"""Record a run of the `Trainer` of transformers."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from transformers import TrainerCallback
+
+from trainorder.errors import UserError
+from trainorder.recording.recorder import Recorder
+from trainorder.recording.state_files import updates
+from trainorder.recording.supported import plain_model, plain_optimizer
+
+
+class RecordingCallback(TrainerCallback):  # type: ignore[misc]
+    """A callback that records the updates of a `Trainer`, as `Recorder` does for a loop.
+
+    Batches are read where the model receives them. The largest norm of gradients comes from
+    `max_grad_norm`.
+
+    Examples:
+        >>> from trainorder.recording import RecordingCallback
+        >>> callback = RecordingCallback("record", every=10, heldout=data["test"])  # doctest: +SKIP
+        >>> trainer.add_callback(callback)  # doctest: +SKIP
+
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        every: int = 10,
+        start: int = 0,
+        end: int | None = None,
+        heldout: Any = None,
+    ) -> None:
+        """Describe the recording, with the arguments of `Recorder`."""
+        self._options = {"every": every, "start": start, "end": end, "heldout": heldout}
+        self._folder = folder
+        self._recorder: Recorder | None = None
+
+    def on_train_begin(
+        self, args: Any, state: Any, control: Any, *, model: Any, optimizer: Any, **_: Any
+    ) -> None:
+        """Start the record or continue it.
+
+        Raises:
+            UserError: a study cannot train such a run again, or the folder has another run.
+
+        """
+        if args.label_smoothing_factor:
+            raise UserError("recording: label smoothing is not supported; set it to 0")
+        self._detach()
+        done = updates(plain_optimizer(optimizer))
+        if done != state.global_step:
+            raise UserError(
+                f"recording: the Trainer is at step {state.global_step}, but its optimizer has "
+                f"made {done} updates; resume from a checkpoint that has optimizer.pt"
+            )
+        clip = args.max_grad_norm or None
+        recorder = Recorder(self._folder, model, optimizer, gradient_clip=clip, **self._options)
+        self._recorder = recorder.attach()
+        self._hook = plain_model(model).register_forward_pre_hook(self._see, with_kwargs=True)
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        """End the record with the last state."""
+        if self._recorder is not None:
+            self._recorder.finish()
+        self._detach()
+
+    def _detach(self) -> None:
+        """Take the hooks off the model and the optimizer."""
+        if self._recorder is not None:
+            self._recorder.detach()
+            self._hook.remove()
+            self._recorder = None
+
+    def _see(self, module: nn.Module, _: Any, inputs: dict[str, Any]) -> None:
+        """Note the micro-batch of a forward pass, unless it is an evaluation."""
+        if self._recorder is not None and module.training:
+            items = inputs.get("num_items_in_batch")
+            divisor = None if items is None else float(items)
+            self._recorder.batch(inputs.get("input_ids"), inputs.get("labels"), divisor=divisor)

@@ -1,0 +1,133 @@
+"""A recorded run of the Trainer of transformers, and of a loop with accelerate."""
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from transformers import Trainer, TrainingArguments
+
+from trainers import LENGTH, VOCABULARY, llama
+from trainorder.errors import UserError
+from trainorder.recording import Recorder, RecordingCallback
+from trainorder.recording.record_files import recorded_states, recorded_steps
+from trainorder.recording.settings_file import read_settings
+from trainorder.recording.step_file import read_step
+
+STEPS, PARTS, SIZE = 6, 2, 3
+SCHEDULES = {
+    "cosine": {},
+    "linear": {},
+    "warmup_stable_decay": {"lr_scheduler_kwargs": {"num_decay_steps": 2}},
+}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    tokens = np.random.default_rng(4).integers(0, VOCABULARY, (STEPS * PARTS * SIZE, LENGTH))
+    return [{"input_ids": row, "labels": row} for row in torch.from_numpy(tokens)]
+
+
+def trainer(folder, rows, *callbacks, **changes):
+    """Return a Trainer with gradient accumulation, which saves a checkpoint every two steps."""
+    arguments = {
+        "max_steps": STEPS, "per_device_train_batch_size": SIZE, "save_steps": 2, "warmup_steps": 2,
+        "gradient_accumulation_steps": PARTS, "learning_rate": 1e-2, "weight_decay": 0.1,
+        "report_to": [], "use_cpu": True, "disable_tqdm": True, "logging_strategy": "no",
+        **changes,
+    }  # fmt: skip
+    module = llama()
+    return Trainer(
+        module, TrainingArguments(str(folder), **arguments), train_dataset=rows,
+        eval_dataset=rows[:2], callbacks=list(callbacks),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("optimizer", ["adamw_torch", "adamw_torch_fused"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_trainer_records_its_rates_batches_and_decay(tmp_path, rows, schedule, optimizer):
+    options = {"optim": optimizer, "lr_scheduler_type": schedule, **SCHEDULES[schedule]}
+    callback = RecordingCallback(tmp_path / "record", every=2, heldout=rows[:4])
+    run = trainer(tmp_path / "run", rows, callback, eval_strategy="steps", eval_steps=1, **options)
+    run.train()
+    record = tmp_path / "record"
+    assert recorded_steps(record) == range(STEPS)
+    assert recorded_states(record) == [0, 2, 4, 6]
+    multipliers = [run.lr_scheduler.lr_lambdas[0](step) for step in range(STEPS)]
+    seen = []
+    for number, factor in enumerate(multipliers):
+        step = read_step(record, number)
+        assert step.rates == pytest.approx([1e-2 * factor] * 2)
+        assert step.shape == [(SIZE, LENGTH)] * PARTS, "a step is not its micro-batches"
+        assert step.loss_scale == pytest.approx(1.0)
+        seen += [tuple(row) for batch in step.batches for row in batch.tolist()]
+    assert sorted(seen) == sorted(tuple(row["input_ids"].tolist()) for row in rows)
+    settings = read_settings(record)
+    assert settings.gradient_clip == 1.0
+    assert settings.weight_decays == [0.1, 0.0]
+    assert all("norm" in name for name in settings.groups[1])
+
+
+def test_a_trainer_that_is_killed_and_resumed_keeps_one_record(tmp_path, rows):
+    options = {"seed": 3, "data_seed": 3, "lr_scheduler_type": "linear"}
+    whole = RecordingCallback(tmp_path / "whole", every=3)
+    trainer(tmp_path / "run", rows, whole, **options).train()
+    killed = trainer(
+        tmp_path / "again", rows, RecordingCallback(tmp_path / "record", every=3), KillsAt(5),
+        **options,
+    )  # fmt: skip
+    with pytest.raises(KeyboardInterrupt):
+        killed.train()
+    assert recorded_steps(tmp_path / "record") == range(5)
+    resumed = trainer(
+        tmp_path / "again", rows, RecordingCallback(tmp_path / "record", every=3), **options
+    )
+    resumed.train(resume_from_checkpoint=True)  # from checkpoint-4
+    assert recorded_states(tmp_path / "record") == [0, 3, 4, 6]
+    for number in range(STEPS):
+        one, other = (read_step(tmp_path / name, number) for name in ("whole", "record"))
+        assert np.array_equal(one.batches, other.batches), f"step {number} is another"
+        assert one.rates == other.rates
+    for name in ("model", "optimizer"):
+        file = f"checkpoint-{STEPS}/{name}.safetensors"
+        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "record" / file).read_bytes()
+
+
+class KillsAt(RecordingCallback):
+    """Interrupts a Trainer as Ctrl-C does."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_train_begin(self, *_, **__):
+        pass
+
+    def on_step_end(self, args, state, control, **_):
+        if state.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+def test_a_trainer_without_its_optimizer_state_is_another_run(tmp_path, rows):
+    trainer(tmp_path, rows, save_only_model=True, max_steps=2).train()
+    run = trainer(tmp_path, rows, RecordingCallback(tmp_path / "record"))
+    with pytest.raises(UserError, match=r"at step 2, but its optimizer has made 0 updates"):
+        run.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+
+
+def test_a_loop_with_accelerate_is_recorded(tmp_path, rows):
+    accelerator = Accelerator(cpu=True, gradient_accumulation_steps=PARTS)
+    model = llama()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    model, optimizer = accelerator.prepare(model, optimizer)
+    batches = torch.stack([row["input_ids"] for row in rows]).view(-1, SIZE, LENGTH)
+    with Recorder(tmp_path, model, optimizer, every=2) as record:
+        for tokens in batches:
+            with accelerator.accumulate(model):
+                record.batch(tokens)
+                accelerator.backward(model(input_ids=tokens, labels=tokens).loss)
+                optimizer.step()
+                optimizer.zero_grad()
+    assert recorded_steps(tmp_path) == range(STEPS)
+    assert recorded_states(tmp_path) == [0, 2, 4, 6]
+    for number in range(STEPS):
+        expected = batches[number * PARTS : (number + 1) * PARTS]
+        assert np.array_equal(read_step(tmp_path, number).batches, expected)
