@@ -29,7 +29,7 @@ def check_sections(config: "Config") -> None:
     _check_block_sizes(config)
     _check_model(config)
     _check_run(config)
-    _check_horizon(config)
+    _check_rates(config)
     _check_estimators(config)
     _check_anchors(config)
     _check_averages(config)
@@ -83,12 +83,41 @@ def _check_run(config: "Config") -> None:
         )
 
 
-def _check_horizon(config: "Config") -> None:
-    horizon = config.optimizer.horizon
-    if horizon is not None and horizon < config.window.horizon:
+def _check_rates(config: "Config") -> None:
+    """Check that the schedule spans the steps of the study."""
+    optimizer, steps = config.optimizer, config.window.horizon
+    horizon = optimizer.horizon or steps
+    if horizon < steps:
         raise ValueError(
             f"optimizer.horizon: {horizon} steps are fewer than warm-up and window, which have "
-            f"{config.window.horizon}; set it to at least that, or to null"
+            f"{steps}; set it to at least that, or to null"
+        )
+    if optimizer.schedule == "warmup_stable_decay":
+        parts = optimizer.linear_warmup_steps, optimizer.decaying(horizon)
+        if sum(parts) > horizon:
+            raise ValueError(
+                f"optimizer.decay_steps: {parts[0]} warm-up steps and {parts[1]} decay steps are "
+                f"more than the {horizon} steps of the schedule; lower it"
+            )
+    if isinstance(optimizer.rates, list):
+        _check_table(len(optimizer.rates), config)
+
+
+def _check_table(rates: int, config: "Config") -> None:
+    least, most = config.window.steps, config.window.horizon
+    if config.run is None:
+        least = most
+    if not least <= rates <= most:
+        of = "the window" if config.run else "warm-up training and window"
+        expected = f"{least}" if least == most else f"{least} to {most}"
+        raise ValueError(
+            f"optimizer.rates: {rates} rates, but {of} needs {expected}; the last one belongs to "
+            "the last step of the window"
+        )
+    if config.curriculum and config.curriculum.replicates:
+        raise ValueError(
+            "curriculum.replicates: optimizer.rates replaces their schedules and rates; set it to "
+            "[], or set optimizer.rates to null"
         )
 
 

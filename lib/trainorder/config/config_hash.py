@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trainorder.config.later_keys import as_before
 from trainorder.config.methods import METHODS
 from trainorder.config.sections import LadderConfig
 from trainorder.storage.provenance import digest
@@ -14,7 +15,6 @@ NUMERICAL_SECTIONS = (  # they decide the numbers of a study; all others only it
 
 _LADDER = {key: getattr(LadderConfig(), key) for key in ("per_order", "relative_error")}
 _FORMER_RANK = 96  # stood for `auto`, where no estimator reads the curvature
-_LATER_KEYS = {"curriculum": ("literature",)}  # empty lists by default
 
 
 def config_hash(*configs: Mapping[str, Any]) -> str:
@@ -23,13 +23,9 @@ def config_hash(*configs: Mapping[str, Any]) -> str:
 
 
 def _numerical(config: Mapping[str, Any]) -> dict[str, Any]:
-    sections = {name: config.get(name) for name in NUMERICAL_SECTIONS}
-    # An option of a later version counts only where it is set, so that older hashes stay valid.
-    for name, keys in _LATER_KEYS.items():
-        section = sections[name] or {}
-        unset = {key for key in keys if not section.get(key)}
-        if unset & section.keys():
-            sections[name] = {key: section[key] for key in section.keys() - unset}
+    sections: dict[str, Any] = {
+        name: as_before(name, config.get(name)) for name in NUMERICAL_SECTIONS
+    }
     for name in _unread(config.get("estimators") or ()):
         del sections[name]
     if config.get("averaged_states") is not None:

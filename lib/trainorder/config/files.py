@@ -13,9 +13,10 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)?")
 
 
 def check_files(config: Mapping[str, Any]) -> None:
-    """Check that the files and folders of a configuration exist: text, tokens, run, orders, model.
+    """Check that the files and folders of a configuration exist.
 
-    A name that can also be one on the hub is looked up when it is read.
+    They are text, tokens, the run, rates, orders and the model. A name that can also be one on
+    the hub is looked up when it is read.
 
     Raises:
         UserError: the first one that does not exist, with its key.
@@ -30,6 +31,8 @@ def check_files(config: Mapping[str, Any]) -> None:
     named += [("corpus.files", path) for path in config["corpus"]["files"]]
     if config["orders"]["custom"] is not None:
         named.append(("orders.custom", config["orders"]["custom"]))
+    if isinstance(config["optimizer"]["rates"], str):
+        named.append(("optimizer.rates", config["optimizer"]["rates"]))
     for key, path in named:
         if not isfile(path):
             raise UserError(f"config: {key}: {path}: no such file")

@@ -79,17 +79,26 @@ def _nearest(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
     """Keep one error for each value of a union: that of the branch that nearly fits."""
     kept: dict[tuple[int | str, ...], ErrorDetails] = {}
     for details in errors:
-        loc = details["loc"]
-        if loc and re.match(r"literal\[|constrained-", str(loc[-1])):
-            details["loc"] = loc = loc[:-1]
+        details["loc"] = loc = _without_branches(details["loc"])
         before = kept.get(loc)
-        if before is None or before["type"] == "literal_error":
+        if before is None or before["type"] == "literal_error" or _is_closer(details, before):
             if before is not None and details["type"] == "int_type":
                 expected = before.get("ctx", {}).get("expected", "")
                 details["ctx"] = {"expected": f"{expected} or an integer"}
                 details["type"] = "literal_error"
             kept[loc] = details
-    return list(kept.values())
+    inside = {loc[:-1] for loc in kept}  # the value has the type of a branch, but a part is wrong
+    return [e for loc, e in kept.items() if loc not in inside or e["type"] not in _TYPES]
+
+
+def _without_branches(loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Return where a value is, without the names that pydantic gives to the branches of a union."""
+    branch = r"literal\[|constrained-|function-|list\["
+    return tuple(part for part in loc if not re.match(branch, str(part)))
+
+
+def _is_closer(details: ErrorDetails, before: ErrorDetails) -> bool:
+    return before["type"] in _TYPES and details["type"] not in _TYPES
 
 
 def _line(details: ErrorDetails, root: type) -> str:

@@ -35,6 +35,7 @@ from trainorder.config.types import (
     Positive,
     PositiveNumber,
     Probability,
+    Rate,
     Seed,
     SplitName,
     Text,
@@ -42,6 +43,7 @@ from trainorder.config.types import (
 
 PACKAGED_MODEL_FOLDER = "resources/models/smollm2-135m"  # a `model.source` that the study downloads
 MIN_RANK = 6  # probes of a study; the library itself takes fewer
+Schedule = Literal["constant", "cosine", "linear", "warmup_stable_decay"]
 OrderFamily = Literal["balanced", "patterns", "distance", "paired", "last-domain", "worst"]
 STRUCTURED = 6  # structured orders of every study; the block-shuffled ones are additional
 
@@ -248,16 +250,41 @@ class OptimizerConfig:
     """Of sgd; 0: none."""
     weight_decay: Annotated[Number, Field(ge=0, le=1e30)] = 0.0
     """adamw: decoupled. sgd: added to the gradient."""
-    schedule: Literal["constant", "cosine"] = "cosine"
-    """constant or cosine, after a linear warm-up."""
+    schedule: Schedule = "cosine"
+    """constant, cosine, linear or warmup_stable_decay, after a linear warm-up."""
     horizon: Positive | None = None
-    """Steps that the cosine spans. null: warm-up training and window."""
+    """Steps that the schedule spans. null: warm-up training and window."""
     linear_warmup_steps: Natural = 20
     """Steps of the linear warm-up of the learning rate."""
     final_fraction: Fraction = 0.1
-    """Last learning rate of the cosine, as a fraction of learning_rate."""
+    """Last learning rate of a schedule that decays, as a fraction of learning_rate."""
+    decay_steps: Positive | Annotated[Number, Field(gt=0, lt=1)] | None = None
+    """For warmup_stable_decay: number of the last steps, in which the rate decays; or their share
+    of the horizon."""
+    decay_form: Literal["linear", "cosine", "1-sqrt"] = "cosine"
+    """For warmup_stable_decay: form of the decay."""
+    rates: Annotated[list[Rate], Field(min_length=1)] | NonEmptyPath | None = None
+    """Learning rate of each step, instead of learning_rate and schedule: a list that ends with the
+    last step of the window, or a .csv file with the columns step and learning_rate. It covers the
+    window and, without run, the warm-up training."""
     gradient_clip: PositiveNumber | None = None
     """Largest norm of a gradient. null: no clipping."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "OptimizerConfig":
+        if self.schedule == "warmup_stable_decay" and self.decay_steps is None:
+            raise ValueError(
+                "decay_steps: schedule `warmup_stable_decay` needs the number of its decay steps, "
+                "or their share of the horizon; set it"
+            )
+        if isinstance(self.rates, str) and Path(self.rates).suffix != ".csv":
+            raise ValueError(f"rates: {self.rates}: expected a .csv file, or a list of rates")
+        return self
+
+    def decaying(self, horizon: int) -> int:
+        """Return how many of the `horizon` steps of `warmup_stable_decay` are decay steps."""
+        steps = self.decay_steps or 0
+        return steps if isinstance(steps, int) else max(1, round(steps * horizon))
 
 
 @dataclass(frozen=True, config=CLOSED)
@@ -582,7 +609,7 @@ class ReplicateConfig:
 
     seed: Seed
     """Value of all three seeds."""
-    schedule: Literal["constant", "cosine"] | None = None
+    schedule: Schedule | None = None
     """Learning-rate schedule. Default: that of the study."""
     learning_rate: BoundedNumber | None = None
     """Learning rate. Default: that of the study."""

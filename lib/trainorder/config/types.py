@@ -26,6 +26,7 @@ Seed = Annotated[Integer, Field(ge=0, le=MAX_SEED)]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 PositiveNumber = Annotated[Number, Field(gt=0)]
 BoundedNumber = Annotated[PositiveNumber, Field(le=1e30)]  # its square is still a float32
+Rate = Annotated[Number, Field(ge=0, le=1e30)]
 Fraction = Annotated[Number, Field(ge=0, le=1)]
 Decay = Annotated[Number, Field(ge=0, lt=1)]
 Probability = Annotated[Number, Field(gt=0, lt=1)]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from trainorder.config.sections import OptimizerConfig
 from trainorder.numerics import large_tensors
+from trainorder.training.learning_rates import learning_rate
 
 MOMENTS = ("parameters", "exp_avg", "exp_avg_sq")  # the tensors of a state
 ALL = slice(None)  # all parameters, instead of a block of columns
@@ -69,20 +70,13 @@ class Optimizer(ABC):
     coupled: float = 0.0
 
     def __init__(self, config: OptimizerConfig, horizon: int) -> None:
-        """Set the length of the learning-rate schedule: `config.horizon`, or `horizon` if None."""
+        """Set the number of updates at the end of the window; see `learning_rates`."""
         self.config = config
-        self.horizon = config.horizon or horizon
+        self.horizon = horizon
 
     def learning_rate(self, step: int) -> float:
-        """Return eta_t of 0-based `step`: linear from 0, then constant or cosine."""
-        c = self.config
-        if step < c.linear_warmup_steps:
-            return c.learning_rate * step / c.linear_warmup_steps
-        if c.schedule == "constant":
-            return c.learning_rate
-        span = max(1, self.horizon - c.linear_warmup_steps)
-        cosine = 0.5 * (1 + math.cos(math.pi * (step - c.linear_warmup_steps) / span))
-        return c.learning_rate * (c.final_fraction + (1 - c.final_fraction) * max(0.0, cosine))
+        """Return eta_t of 0-based `step`, counted from the beginning of training."""
+        return learning_rate(self.config, step, self.horizon)
 
     def clip_scale(self, norm: Tensor) -> Tensor:
         """Return the clipping factor (...) for gradients of `norm` (...), as in clip_grad_norm_."""

@@ -21,6 +21,7 @@ from trainorder.training.averaged_states import AveragedStates
 from trainorder.training.checkpoints import Checkpoints
 from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import State
+from trainorder.training.torch_schedules import torch_schedule
 
 Observe = Callable[[Tensor], np.ndarray]
 
@@ -232,32 +233,7 @@ def _optimizer(
         }
     for group in optimizer.param_groups:
         group["initial_lr"] = config.learning_rate
-    return optimizer, _scheduler(optimizer, config, horizon, step)
-
-
-def _scheduler(
-    optimizer: torch.optim.Optimizer, config: OptimizerConfig, horizon: int, step: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    # Imported here because it takes seconds and only jobs that train need it.
-    from transformers import (
-        get_constant_schedule_with_warmup,
-        get_cosine_with_min_lr_schedule_with_warmup,
-    )
-
-    scheduler: torch.optim.lr_scheduler.LRScheduler
-    if config.schedule == "constant":
-        scheduler = get_constant_schedule_with_warmup(
-            optimizer, config.linear_warmup_steps, last_epoch=step - 1
-        )
-        return scheduler
-    scheduler = get_cosine_with_min_lr_schedule_with_warmup(
-        optimizer,
-        config.linear_warmup_steps,
-        config.horizon or horizon,
-        last_epoch=step - 1,
-        min_lr_rate=config.final_fraction,
-    )
-    return scheduler
+    return optimizer, torch_schedule(optimizer, config, horizon, step)
 
 
 def _finite(loss: float, label: str, step: int, config: OptimizerConfig) -> float:

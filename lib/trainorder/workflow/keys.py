@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainorder.config.later_keys import as_before
 from trainorder.errors import UserError
 from trainorder.storage.provenance import digest
 from trainorder.storage.sealed_hdf5 import stated_key
@@ -36,7 +37,7 @@ class StudyKeys:
         before they existed keep their keys.
         """
         corpus = digest(config["corpus"], config["window"], config["seeds"]["data"])
-        optimizer = dict(config["optimizer"])
+        optimizer = dict(as_before("optimizer", config["optimizer"]))
         if optimizer.get("horizon", 0) is None:
             del optimizer["horizon"]
         study = digest(

@@ -44,6 +44,7 @@ from trainorder.training.existing_run.checkpoint_files import (
     window_checkpoints,
 )
 from trainorder.training.packaged_model import FILES
+from trainorder.training.rate_files import read_rates
 from trainorder.workflow.code_hash import code_hash
 from trainorder.workflow.keys import StudyKeys, check_origin
 from trainorder.workflow.replicate_config import replicate
@@ -593,13 +594,17 @@ def _run_files(config: Mapping[str, Any]) -> list[str]:
 
 
 def _completed(config: Mapping[str, Any], invocation: Invocation) -> Config:
-    """Return the configuration with its open choices filled in: device and tokenizer."""
+    """Return the configuration with its open choices filled in: device, tokenizer, rates."""
     completed = deepcopy(dict(config))
     if completed["device"] == "auto":
         completed["device"] = _device(invocation)
     corpus = completed["corpus"]
     if corpus["source"] != "tokens":  # the default is the tokenizer of the model
         corpus["tokenizer"] = corpus["tokenizer"] or completed["model"]["source"]
+    optimizer, window = completed["optimizer"], WindowConfig(**completed["window"])
+    if isinstance(optimizer["rates"], str):  # jobs take the rates, so they rerun where these change
+        first = window.warmup_steps if completed["run"] else 0
+        optimizer["rates"] = read_rates(optimizer["rates"], range(first, window.horizon))
     return completed
 
 
