@@ -24,6 +24,7 @@ rule estimate:
         estimator=lambda wildcards: settings.entries[wildcards.estimator],
         seed=config["seeds"]["order"],
         trajectories=config["trajectories"],
+        stepwise_losses=config["stepwise_losses"],
         averaged_states=config["averaged_states"],
         sketch_rows=config["sketch_rows"],
         shard=lambda wildcards: int(wildcards.shard),

@@ -24,6 +24,9 @@ if settings.truth_of_levels and settings.paths_read("curvature"):
 if settings.has_stores:
     FURTHER.append(rules.stores.output.stores)
     FIGURES["stores"] = ("Cost", "Stores of the gradient table")
+if config["stepwise_losses"]:
+    FURTHER.append(rules.validate.output.stepwise)
+    FIGURES["loss_along_window"] = ("Error", "Loss after every step")
 if config["curriculum"]:
     FURTHER.append(rules.curriculum.output.curriculum)
     FIGURES["curriculum"] = ("Applications", "Searched orders, retrained")

@@ -29,6 +29,7 @@ rule truth:
         optimizer=config["optimizer"],
         known_runs=settings.known_runs,
         trajectories=config["trajectories"],
+        stepwise_losses=config["stepwise_losses"],
         readouts=settings.readouts,
         averaged_states=config["averaged_states"],
         sketch_rows=config["sketch_rows"],

@@ -13,6 +13,7 @@ rule validate:
         truth_losses=f"{RESULTS}/truth_losses.csv",
         estimates=f"{RESULTS}/estimates.csv",
         trajectories=f"{RESULTS}/trajectories.csv",
+        stepwise=(f"{RESULTS}/stepwise_losses.csv" if config["stepwise_losses"] else []),
         validation=f"{RESULTS}/validation.json",
         costs=f"{RESULTS}/costs.json",
     log:

@@ -34,6 +34,7 @@ def main(job: Job) -> None:
             orders.followed(p["trajectories"]),
             SparseJL(problem.size, p["sketch_rows"]),
             p["averaged_states"],
+            p["stepwise_losses"],
         )
     write_arrays(job.output["estimate"], context.key, outcome, estimator=entry.name)
 

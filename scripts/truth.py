@@ -55,6 +55,7 @@ def main(job: Job) -> None:
             followed=orders.followed(p["trajectories"]),
             sketch=SparseJL(problem.size, p["sketch_rows"]),
             units=orders.units_of_interest,
+            stepwise=p["stepwise_losses"],
         )
     write_arrays(job.output["truth"], context.key, outcome)
     context.checkpoints(every).clear()

@@ -142,9 +142,18 @@ def _shard(path, rows, records, value, sketch, path_to, extra, **attributes):
         "trajectory": np.array([path_to(i) for i in followed], np.float32).reshape(
             len(followed), STEPS + 1, ROWS
         ),
+        "stepwise": np.array([losses_to(value[i]) for i in followed]).reshape(
+            len(followed), STEPS + 1, len(METRICS)
+        ),
         **extra,
     }
     write_arrays(path, KEY, arrays, **attributes)
+
+
+def losses_to(value):
+    """Return losses (T + 1, M) that begin at 5 and end at `value` (M,)."""
+    along = 5 + np.linspace(0, 1, STEPS)[:, None] * (np.nan_to_num(value) - 5)
+    return np.concatenate([along, value[None]])
 
 
 def cost_record(
@@ -245,7 +254,8 @@ def make(
                 "truth": "csv", "truth_losses": "csv", "estimates": "csv", "trajectories": "csv",
                 "validation": "json", "costs": "json",
             }.items()
-        }
+        },
+        stepwise=str(results / "stepwise_losses.csv"),
     )  # fmt: skip
     return Study(results, inputs, outputs, settings)
 

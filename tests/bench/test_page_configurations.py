@@ -137,6 +137,12 @@ def test_averaged_weights_count_only_where_a_study_has_them():
     assert config_hash(config) != config_hash({**config, "averaged_states": 4})
 
 
+def test_losses_at_every_step_count_only_where_a_study_takes_them():
+    config = {"seeds": {"init": 0}}
+    assert config_hash(config) == config_hash({**config, "stepwise_losses": False})
+    assert config_hash(config) != config_hash({**config, "stepwise_losses": True})
+
+
 def test_orders_of_the_literature_count_only_where_a_study_has_them():
     config = {"curriculum": {"rounds": 3, "furthest": None}}
     without, having = (

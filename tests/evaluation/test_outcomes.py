@@ -177,18 +177,103 @@ def test_estimates_of_averaged_weights_are_those_of_the_mean_of_the_replayed_sta
             assert error < 1e-10, f"order {row}: other states at readout {place}"
 
 
+def retrained_stepwise(problem, config, warm, folder, readouts=(6,), stepwise=True):
+    return retrain_orders(
+        problem,
+        ORDERS,
+        real(warm, config, folder, list(readouts)),
+        followed=FOLLOWED,
+        sketch=SparseJL(problem.size, 64),
+        units={},
+        stepwise=stepwise,
+    )
+
+
+@pytest.mark.parametrize("readouts", [(6,), (2, 6)])
+def test_true_losses_at_every_step_are_those_of_torchs_states(readouts, tmp_path):
+    problem, config, warm, _ = prepare()
+    plain, outcome = (
+        retrained_stepwise(problem, config, warm, tmp_path / str(flag), readouts, flag)
+        for flag in (False, True)
+    )
+    for name in plain.keys() - {"stepwise"}:
+        assert np.array_equal(plain[name], outcome[name], equal_nan=name == "unit_loss"), (
+            f"taking the losses changes {name}"
+        )
+    assert plain["stepwise"].shape == (1, 7, 0)
+    states = torch_states(problem, warm, ORDERS[1].schedule, config)
+    expected = np.stack([problem.evaluate(state.parameters) for state in states])
+    assert np.abs(outcome["stepwise"][0] - expected).max() < 1e-10, "losses of other steps"
+
+
+def test_a_resumed_training_has_the_same_losses_at_every_step_and_counts_them_all(
+    tmp_path, monkeypatch
+):
+    problem, config, warm, _ = prepare()
+    whole = retrained_stepwise(problem, config, warm, tmp_path / "whole")
+    counted = {span: dict(kinds) for span, kinds in problem.meter.counts.items()}
+    problem.meter.counts.clear()
+    batches, order = [], ORDERS[1].schedule
+
+    def killed(units):
+        if np.array_equal(units, order[5]) and len(batches) > 6:
+            raise KeyboardInterrupt
+        batches.append(units)
+        return type(problem).batch(problem, units)
+
+    monkeypatch.setattr(problem, "batch", killed)
+    with pytest.raises(KeyboardInterrupt):
+        retrained_stepwise(problem, config, warm, tmp_path / "killed")
+    monkeypatch.undo()
+    problem.meter.counts.clear()  # a new job
+    resumed = retrained_stepwise(problem, config, warm, tmp_path / "killed")
+    assert np.array_equal(whole["stepwise"], resumed["stepwise"])
+    stepwise = counted["stepwise"]["losses"]
+    assert problem.meter.counts["stepwise"]["losses"] == stepwise, "passes before the kill are lost"
+    assert stepwise == 7 * math.prod(problem.corpus.heldout.shape[:2])
+
+
+@pytest.mark.parametrize("method", [Constant, Order0, Taylor2])
+def test_estimated_losses_at_every_step_are_those_of_the_replayed_states(method, tmp_path):
+    problem, config, _, states = prepare()
+    sketch, seen = SparseJL(problem.size, 64), []
+    schedules = torch.from_numpy(np.stack([order.schedule for order in ORDERS]))
+    with expansion(problem, states, config, tmp_path) as about:
+        plain = replay_orders(method(about), problem, ORDERS, FOLLOWED, sketch)
+        problem.meter.counts.clear()
+        outcome = replay_orders(method(about), problem, ORDERS, FOLLOWED, sketch, stepwise=True)
+        counted = problem.meter.counts["stepwise"]["losses"]
+        method(about).replay(schedules, lambda t, parameters: seen.append(parameters[1].clone()))
+    assert counted == 7 * math.prod(problem.corpus.heldout.shape[:2])
+    for name in plain.keys() - {"stepwise"}:
+        assert np.array_equal(plain[name], outcome[name]), f"taking the losses changes {name}"
+    expected = np.stack([problem.evaluate(parameters) for parameters in seen])
+    assert np.abs(outcome["stepwise"][0] - expected).max() < 1e-10, "losses of another order"
+    assert np.array_equal(outcome["stepwise"][0, -1], outcome["value"][1])
+
+
+def test_losses_at_every_step_of_an_existing_run_are_those_of_its_states(tmp_path):
+    problem, config, warm, states = prepare()
+    outcome = outcome_of_run(problem, config, warm, states, tmp_path, [6], stepwise=True)
+    expected = np.stack([problem.evaluate(state.parameters) for state in states])
+    assert np.abs(outcome["stepwise"][0] - expected).max() < 1e-10
+
+
 RUN = [Order("reference", "reference", "reference", REFERENCE), *ORDERS[1:]]
 
 
-def outcome_of_run(problem, config, warm, states, folder, readouts, averaged_states=None):
+def outcome_of_run(
+    problem, config, warm, states, folder, readouts, averaged_states=None, stepwise=False
+):
     """Return the outcome of RUN, with the given states of the reference."""
     sketch, about = SparseJL(problem.size, 64), {"reference": [0, 3]}
     path.write_path(folder / "run.h5", "k", states.__getitem__, steps=6, anchors=np.arange(6))
     with opened(folder / "run.h5", "k", "reference") as file:
         training = real(warm, config, folder, readouts, path.StoredPath(file), averaged_states)
         return retrain_orders(
-            problem, RUN, training, followed=["reference"], sketch=sketch, units=about
-        )
+            problem, RUN, training, followed=["reference"], sketch=sketch, units=about,
+            stepwise=stepwise,
+        )  # fmt: skip
 
 
 def test_the_order_of_a_run_has_the_truth_of_training_without_being_trained(tmp_path):

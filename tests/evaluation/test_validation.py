@@ -311,6 +311,22 @@ def test_trajectories_end_in_the_orders_parameter_error(validated):
     assert mean == pytest.approx(np.mean(ends))
 
 
+def test_losses_at_every_step_are_beside_the_truth_and_end_in_the_estimate(validated):
+    study, _ = validated
+    raw, true = table(study, "order0@barycentre", column="raw")
+    along = [
+        row
+        for row in rows(study.outputs.stepwise)
+        if row["estimator"] == "order0@barycentre" and row["metric"] == "heldout"
+    ]
+    assert {row["order"] for row in along} == {"random-0000", "random-0001", "reversed"}
+    assert len(along) == 3 * (synthetic.STEPS + 1)
+    ends = [row for row in along if int(row["step"]) == synthetic.STEPS]
+    for row in ends:
+        assert float(row["estimated"]) == pytest.approx(raw[row["order"]], rel=1e-12)
+        assert float(row["true"]) == pytest.approx(true[row["order"]], rel=1e-12)
+
+
 def test_json_contains_no_nan_and_csv_keeps_all_digits(validated):
     study, summary = validated
     for path in (study.outputs.validation, study.outputs.costs):

@@ -24,6 +24,7 @@ from trainorder.figures import (
     accuracy_vs_compute,
     draw_all,
     error_along_window,
+    loss_along_window,
     overview,
     stores,
     style,
@@ -34,6 +35,7 @@ from trainorder.figures.true_spread import order_kinds
 FILES = [
     *["validation.json", "truth.csv", "estimates.csv", "trajectories.csv", "costs.json"],
     *[
+        "stepwise_losses.csv",
         "ladder.json",
         "store/barycentre/probes.json",
         "stores.json",
@@ -190,6 +192,25 @@ def test_error_along_window_is_the_median_of_the_files_values(results):
     assert errors == [np.median([track[step] for track in tracks]) for step in steps]
 
 
+def test_the_loss_along_the_window_shows_the_files_values(results, figures):
+    orders = loss_along_window.tracks(results)
+    assert set(orders) == {"random-0000", "random-0001", "reversed"}
+    lines = {
+        line.get_gid(): line for axes in figures["loss_along_window"].axes for line in axes.lines
+    }
+    for order, by_estimator in orders.items():
+        for name, at in results.stepwise.items():
+            along = at[order]["heldout"]
+            expected = [(step, estimated) for step, (estimated, _) in along.items()]
+            assert lines[f"{name}/{order}"].get_xydata().tolist() == [list(x) for x in expected]
+            errors = lines[f"error of {name}/{order}"].get_ydata()
+            assert errors[-1] == abs(along[synthetic.STEPS][0] - along[synthetic.STEPS][1])
+            assert len(by_estimator[name].steps) == synthetic.STEPS + 1
+        true = [value for _, value in along.values()]
+        assert list(lines[f"truth/{order}"].get_ydata()) == true
+        assert true[-1] == pytest.approx(results.truth[order]["heldout"])
+
+
 def test_errors_against_distance_show_the_files_values(results, figures):
     for name, error_of in (
         ("error_vs_distance", lambda p: abs(p.estimated - p.true)),
@@ -282,7 +303,7 @@ def test_baselines_without_parameters_are_in_no_figure_of_parameters(results, fi
 def test_a_study_with_only_a_fitted_baseline_is_drawn(results, name):
     score = {"ridge": results.score("ridge")}
     only = {"estimators": score, "best_estimator": "ridge", "selected_estimator": "ridge"}
-    bare = replace(results, validation={**results.validation, **only}, trajectories={})
+    bare = replace(results, validation={**results.validation, **only}, trajectories={}, stepwise={})
     FIGURES[name](bare).draw_without_rendering()
 
 
@@ -415,7 +436,11 @@ def test_stored_models_are_compared_with_the_estimators_they_reproduce(results, 
 
 
 @pytest.mark.parametrize(
-    "missing", ["stores", "curriculum", "memorization", "replicates", "store/barycentre/probes"]
+    "missing",
+    [
+        *["stores", "curriculum", "memorization", "replicates", "stepwise_losses"],
+        "store/barycentre/probes",
+    ],
 )
 def test_without_a_part_all_other_figures_are_drawn(folder, tmp_path, monkeypatch, missing):
     # Files are not written, which takes most of the time.
@@ -423,7 +448,8 @@ def test_without_a_part_all_other_figures_are_drawn(folder, tmp_path, monkeypatc
     copied = [name for name in [*FILES, "orders.json"] if name.split(".")[0] != missing]
     copy_files(folder, tmp_path, copied)
     drawn = {path.stem for path in draw_all(tmp_path, tmp_path / "figures")}
-    part = "ranks" if missing.endswith("probes") else missing
+    attributes = {"store/barycentre/probes": "ranks", "stepwise_losses": "stepwise"}
+    part = attributes.get(missing, missing)
     not_drawn = {name for name, need in NEEDS.items() if need == part}
     not_drawn |= {"memorization", "forgetting"} if missing == "memorization" else set()
     assert drawn == set(FIGURES) - not_drawn

@@ -97,8 +97,28 @@ def test_each_rank_is_tried_on_enough_calibration_orders_only():
     assert "truth" in enough.after
 
 
+def test_losses_at_every_step_are_planned_for_truth_and_estimators_of_parameters_only():
+    plain, stepwise = (
+        by_name(config("smoke", stepwise_losses=flag, trajectories=3)) for flag in (False, True)
+    )
+    steps, heldout, followed = 6, 2 * 4, 3
+    expected = {
+        "truth": followed * (steps + 2),  # two readouts
+        "estimate/constant@reference": steps + 1,  # its states are the same for all orders
+        "estimate/order0@barycentre": followed * (steps + 1),
+        "estimate/reduced@barycentre": 0,
+        "estimate/ridge": 0,
+        "candidate_truth": 0,
+    }
+    for name, evaluations in expected.items():
+        more = stepwise[name].counts.get("losses", 0) - plain[name].counts.get("losses", 0)
+        assert more == evaluations * heldout, name
+
+
 def test_averaged_weights_double_the_evaluations_and_nothing_else():
-    plain, averaged = (by_name(config("smoke", averaged_states=n)) for n in (None, 4))
+    plain, averaged = (
+        by_name(config("smoke", averaged_states=n, stepwise_losses=False)) for n in (None, 4)
+    )
     assert plain.keys() == averaged.keys()
     heldout = 2 * 4  # sequences: two domains with four each
     for name, readouts in (("truth", 2), ("proxy_orders", 1), ("candidate_truth", 2)):

@@ -116,7 +116,7 @@ class ByHand:
         return self.job(
             "truth", inputs, {"truth": "h5", "cost": "json"}, start="warm", bounds=None,
             readouts=readouts, averaged_states=None, sketch_rows=16, checkpoint_every=100,
-            trajectories=0, shard=0, shards=shards, work="truth-work",
+            trajectories=0, stepwise_losses=False, shard=0, shards=shards, work="truth-work",
         )  # fmt: skip
 
     def stored_path(self):
@@ -142,8 +142,8 @@ class ByHand:
         for method in METHODS:
             entry = {"method": method, "path": "reference"}
             done(self.job("estimate", inputs, {"estimate": "h5"}, estimator=entry, seed=0,
-                          averaged_states=None, trajectories=0, sketch_rows=16, shard=0,
-                          shards=1))  # fmt: skip
+                          averaged_states=None, trajectories=0, stepwise_losses=False,
+                          sketch_rows=16, shard=0, shards=1))  # fmt: skip
             values[method] = read_arrays(self.file("estimate.h5"), KEY, "estimate")["value"]
         return values
 

@@ -169,7 +169,7 @@ def contents(results, estimators=None):
 
 def lasting(name, content, estimators):
     """Return a result file without the parts that differ each time, such as timings."""
-    if name in ("estimates.csv", "trajectories.csv"):
+    if name in ("estimates.csv", "trajectories.csv", "stepwise_losses.csv"):
         rows = list(csv.DictReader(io.StringIO(content.decode())))
         selected = [row for row in rows if estimators is None or row["estimator"] in estimators]
         return json.dumps([untimed(row) for row in selected]).encode()

@@ -30,6 +30,8 @@ def _numerical(config: Mapping[str, Any]) -> dict[str, Any]:
         del sections[name]
     if config.get("averaged_states") is not None:
         sections["averaged_states"] = config["averaged_states"]
+    if config.get("stepwise_losses"):
+        sections["stepwise_losses"] = True
     ladder = {**_LADDER, **(config.get("ladder") or {})}
     if changed := {key: ladder[key] for key, value in _LADDER.items() if ladder[key] != value}:
         sections["ladder"] = changed

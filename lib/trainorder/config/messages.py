@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 _UNKNOWN = ("unexpected_keyword_argument", "invalid_key")
 _TYPES = {
+    "bool_type": "true or false",
     "int_type": "an integer",
     "float_type": "a number",
     "finite_number": "a finite number",

@@ -144,6 +144,8 @@ def _inline(value: Any) -> str:
         return _inline(entry_mapping(value))
     if value is None:
         return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, float):
         return _number(value)
     return str(value)
@@ -284,7 +286,8 @@ def _values(node: Mapping[str, Any]) -> str:
         return f"list: {_values(node['items'])}"
     if kind == "object":
         return "mapping"
-    words = {"string": "text", "null": "`null`"}.get(kind, kind)
+    known = {"string": "text", "null": "`null`", "boolean": "`true` or `false`"}
+    words = known.get(kind, kind)
     bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     limits = [f"{sign} {node[name]}" for name, sign in bounds.items() if name in node]
     return f"{words} {', '.join(limits)}" if limits else words

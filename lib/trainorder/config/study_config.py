@@ -28,7 +28,7 @@ from trainorder.config.sections import (
     ValidationConfig,
     WindowConfig,
 )
-from trainorder.config.types import CLOSED, Integer, Natural, Number, Positive, StudyName
+from trainorder.config.types import CLOSED, Flag, Integer, Natural, Number, Positive, StudyName
 from trainorder.errors import UserError
 
 
@@ -102,6 +102,9 @@ class Config:
     averaged_heldout/<domain>: averaged weights. null: none."""
     trajectories: Natural = 4
     """Orders whose error is followed along the window."""
+    stepwise_losses: Flag = False
+    """Whether the held-out losses of these orders are taken at every step, too, estimated and true.
+    Each step of an order costs an evaluation."""
     sketch_rows: Annotated[Integer, Field(ge=16)] = 16384
     """Rows of the sparse JL sketch that parameter errors are computed from."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)

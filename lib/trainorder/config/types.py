@@ -19,6 +19,7 @@ def _check_path(path: str) -> str:
     return path
 
 
+Flag = Annotated[bool, Strict()]
 Integer = Annotated[int, Strict()]
 Natural = Annotated[Integer, Field(ge=0)]
 Positive = Annotated[Integer, Field(ge=1)]

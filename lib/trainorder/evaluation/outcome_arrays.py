@@ -25,19 +25,21 @@ def joined_outcome(
         metrics: M names.
         orders: O orders.
         followed: names of the orders whose parameters are sketched along the window.
-        parts: `value`, `sketch` and `trajectory` (or None) of consecutive batches of `orders`.
+        parts: `value`, `sketch` and `followed` (the records of `Followed` (n, T+1, k + L), or None)
+            of consecutive batches of `orders`.
 
     """
     width, steps = parts[0]["sketch"].shape[1], len(orders[0].schedule)
-    empty = np.zeros((0, steps + 1, width), parts[0]["sketch"].dtype)
-    trajectories = [part["trajectory"] for part in parts if part["trajectory"] is not None]
+    records = [part["followed"] for part in parts if part["followed"] is not None]
+    along = np.concatenate(records) if records else np.zeros((0, steps + 1, width))
     return {
         "order": [order.name for order in orders],
         "metric": list(metrics),
         "value": np.concatenate([part["value"] for part in parts]),
         "sketch": np.concatenate([part["sketch"] for part in parts]),
         "trajectory_order": [order.name for order in orders if order.name in followed],
-        "trajectory": np.concatenate([empty, *trajectories]),
+        "trajectory": along[..., :width].astype(parts[0]["sketch"].dtype),
+        "stepwise": along[..., width:],
     }
 
 
@@ -64,4 +66,5 @@ def outcome_without_parameters(
         "sketch": np.full((len(orders), sketch_rows), np.nan, dtype=np.float32),
         "trajectory_order": [],
         "trajectory": np.zeros((0, steps + 1, sketch_rows), dtype=np.float32),
+        "stepwise": np.zeros((0, steps + 1, 0)),
     }

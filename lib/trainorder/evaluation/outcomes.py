@@ -9,7 +9,8 @@ rows:
   `averaged_states`, those of the averaged weights;
 * `sketch` (O, k): sketches of the final parameters;
 * `trajectory_order` (n,): names of the followed orders, and `trajectory` (n, T+1, k): sketches of
-  their parameters before each step and at the end;
+  their parameters before each step and at the end; `stepwise` (n, T+1, L) float64: their first L
+  metrics at the same steps, those of the last weights, or none (L = 0) without `stepwise_losses`;
 * only after real retraining: `train_loss` (O, T); `along` (O, R, M), the metrics after each of R
   readouts, the last one at the end; and `unit_loss` (O, U), the final losses of the units that an
   order is about (NaN for all other units).
@@ -18,7 +19,7 @@ Each file holds the orders of one job (a shard).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ class Outcomes:
         along: (O, R, M) metrics after each readout, the last one at the end; empty for estimates.
         unit_loss: (O, U) final losses of the units that an order is about, NaN for other units;
             empty for estimates.
+        stepwise: metrics (T+1, L) before each step and at the end, by followed order; L is 0
+            without `stepwise_losses`, else the number of metrics of the last weights.
 
     """
 
@@ -61,6 +64,7 @@ class Outcomes:
     train_loss: Floats
     along: Floats
     unit_loss: Floats
+    stepwise: Mapping[str, Floats] = field(default_factory=dict)
 
     @classmethod
     def estimated(cls, arrays: Mapping[str, Any], metrics: Sequence[str]) -> "Outcomes":
@@ -197,7 +201,8 @@ class _Shard:
         with store.opened(path, key, rule) as file:
             for name in ("order", "metric", "trajectory_order"):
                 arrays[name] = [str(text) for text in file[name].asstr()[()]]
-            for name in ("value", "sketch", "trajectory", *(() if estimated else _ONLY_TRUE)):
+            always = ("value", "sketch", "trajectory", "stepwise")
+            for name in (*always, *(() if estimated else _ONLY_TRUE)):
                 arrays[name] = np.asarray(file[name][()], dtype=np.float64)
             estimator = str(file.attribute("estimator")) if estimated else ""
         shard = cls(Path(path), rule, estimator, arrays)
@@ -218,8 +223,9 @@ class _Shard:
         for name in ("sketch", *_ONLY_TRUE):
             if name in self.arrays and self.arrays[name].shape[:1] != (orders,):
                 raise self.error(f"`{name}` does not have one row for each of {orders} orders")
-        if self.arrays["trajectory"].shape[:1] != (len(self.arrays["trajectory_order"]),):
-            raise self.error("`trajectory` does not have one entry for each followed order")
+        for name in ("trajectory", "stepwise"):
+            if self.arrays[name].shape[:1] != (len(self.arrays["trajectory_order"]),):
+                raise self.error(f"`{name}` does not have one entry for each followed order")
 
     def check_against(self, truth: Outcomes) -> None:
         if set(self.arrays["metric"]) != set(truth.metrics):
@@ -253,20 +259,23 @@ def _join(
         return np.stack(parts) if parts else np.empty(empty)
 
     followed = _places(shards, "trajectory_order", set(orders))
+    stepwise, trajectories = {}, {}
+    for name in filter(followed.__contains__, orders):
+        shard, row = followed[name]
+        trajectories[name] = shards[shard].arrays["trajectory"][row]
+        along = shards[shard].arrays["stepwise"][row]
+        stepwise[name] = along[:, [column for column in columns[shard] if column < along.shape[1]]]
     is_true = "train_loss" in shards[0].arrays
     return Outcomes(
         orders=present,
         metrics=names,
         value=gather_metrics("value", (0, len(names))),
         sketch=gather("sketch"),
-        trajectories={
-            name: shards[followed[name][0]].arrays["trajectory"][followed[name][1]]
-            for name in orders
-            if name in followed
-        },
+        trajectories=trajectories,
         train_loss=gather("train_loss") if is_true else np.empty((0, 0)),
         along=gather_metrics("along", (0, 0, 0)) if is_true else np.empty((0, 0, 0)),
         unit_loss=gather("unit_loss") if is_true else np.empty((0, 0)),
+        stepwise=stepwise,
     )
 
 

@@ -19,6 +19,13 @@ def evaluate(problem: LanguageProblem, parameters: Tensor) -> np.ndarray:
     return np.stack([problem.evaluate(row) for row in parameters])
 
 
+def evaluate_rows(problem: LanguageProblem, parameters: Tensor, rows: Sequence[int]) -> np.ndarray:
+    """Return the metrics (n, M) of the n `rows` of parameters (O, P), as `evaluate` does."""
+    if parameters.stride(0) == 0:
+        return evaluate(problem, parameters[: len(rows)])
+    return np.stack([problem.evaluate(parameters[row]) for row in rows])
+
+
 def evaluate_both(
     problem: LanguageProblem, parameters: Tensor, averaged: Tensor | None
 ) -> np.ndarray:

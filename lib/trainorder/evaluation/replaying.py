@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from trainorder.data.metrics import metric_names
+from trainorder.evaluation.followed import Followed
 from trainorder.evaluation.outcome_arrays import Arrays, joined_outcome
 from trainorder.evaluation.readouts import evaluate_both, unit_losses
 from trainorder.expansion.replay import Estimator
@@ -30,6 +31,7 @@ def replay_orders(
     followed: Collection[str],
     sketch: SparseJL,
     averaged_states: int | None = None,
+    stepwise: bool = False,
 ) -> Arrays:
     """Return the arrays of an outcome file that `estimator` predicts for `orders`.
 
@@ -40,13 +42,12 @@ def replay_orders(
         followed: names of the orders whose parameters are sketched along the window.
         sketch: of parameters.
         averaged_states: number of last states whose mean is evaluated, too; None for none.
+        stepwise: whether the metrics of followed orders are taken at every step, too.
 
     """
-    size = batch_size(problem.size)
+    size, along = batch_size(problem.size), Followed(problem, sketch, stepwise)
     parts = [
-        _replay_batch(
-            estimator, problem, orders[start : start + size], followed, sketch, averaged_states
-        )
+        _replay_batch(estimator, orders[start : start + size], followed, along, averaged_states)
         for start in range(0, len(orders), size)
     ]
     problem.meter.orders += len(orders)
@@ -56,14 +57,14 @@ def replay_orders(
 
 def _replay_batch(
     estimator: Estimator,
-    problem: LanguageProblem,
     orders: Sequence[Order],
     followed: Collection[str],
-    sketch: SparseJL,
+    along: Followed,
     averaged_states: int | None,
 ) -> Arrays:
+    problem = along.problem
     followed_rows = [row for row, order in enumerate(orders) if order.name in followed]
-    sketches: list[np.ndarray] = []
+    records: list[np.ndarray] = []
     schedules = torch.from_numpy(np.stack([order.schedule for order in orders]))
     steps = schedules.shape[1]
     averages = AveragedStates([steps], averaged_states)
@@ -71,8 +72,7 @@ def _replay_batch(
     def observe(t: int, parameters: Tensor) -> None:
         averages.add(t, parameters)
         if followed_rows:
-            at_step = [sketch(parameters[row]) for row in followed_rows]
-            sketches.append(torch.stack(at_step).numpy())
+            records.append(along.of_rows(parameters, followed_rows))
 
     with problem.meter.time("replay"):
         parameters = estimator.replay(schedules, observe)
@@ -80,8 +80,8 @@ def _replay_batch(
         values = evaluate_both(problem, parameters, averages.take(steps))
     return {
         "value": values,
-        "sketch": sketch(parameters).numpy(),
-        "trajectory": np.stack(sketches, axis=1) if followed_rows else None,
+        "sketch": along.sketch(parameters).numpy(),
+        "followed": np.stack(records, axis=1) if followed_rows else None,
     }
 
 

@@ -64,6 +64,12 @@ ESTIMATES = ResultFile(
 TRAJECTORIES = ResultFile(
     "trajectories.csv", "validate", ("estimator", "order", "step", "parameter_error")
 )
+STEPWISE_LOSSES = ResultFile(
+    "stepwise_losses.csv",
+    "validate",
+    ("estimator", "order", "step", "metric", "estimated", "true"),
+    part="stepwise_losses",
+)
 VALIDATION = ResultFile(
     "validation.json",
     "validate",
@@ -135,7 +141,17 @@ BARYCENTRE_UNITS = ResultFile("store/barycentre/units.json", "curvature", part="
 # In the sequence in which the archive of a study lists them.
 RESULT_FILES = (
     *(ORDERS, CORPUS, PREDICTABILITY, TRUTH, TRUTH_LOSSES, LADDER, ESTIMATES, TRAJECTORIES),
-    *(VALIDATION, COSTS, STORES, CURRICULUM, WINNERS, MEMORIZATION, MAPS, REPLICATES),
+    *(
+        STEPWISE_LOSSES,
+        VALIDATION,
+        COSTS,
+        STORES,
+        CURRICULUM,
+        WINNERS,
+        MEMORIZATION,
+        MAPS,
+        REPLICATES,
+    ),
     *(*PROBES.values(), REFERENCE_UNITS, BARYCENTRE_UNITS, EXPLORER),
 )
 CHECKSUMS = "SHA256SUMS"  # of the result files, in a study that was unpacked from an archive

@@ -20,6 +20,8 @@ from trainorder.orders.order_book import read_records
 from trainorder.storage.formats import read_csv, read_json
 from trainorder.storage.sealed_hdf5 import read_arrays
 
+# By estimator, order, metric and step: the estimated and the true loss.
+Stepwise = Mapping[str, Mapping[str, Mapping[str, Mapping[int, tuple[float, float]]]]]
 WARNING_VERDICTS = (NOT_TRUSTED, NOT_CALIBRATED)  # shown wherever such an estimator is named
 
 
@@ -51,6 +53,8 @@ class Results:
         flagged: 1 where an estimate is beyond the calibrated range, else 0 (NaN without a range),
             by estimator, order and metric.
         trajectories: parameter error by estimator, order and step.
+        stepwise: estimated and true metrics of the followed orders at each step, by estimator,
+            order, metric and step; None if the study did not take them.
         ladder: content of `ladder.json`; None if every estimator of the study has its size.
         ranks: content of `probes.json` by expansion path, where ranks were tried; None if none was.
         stores: content of `stores.json`; None if the study compared no stores of the table.
@@ -69,6 +73,7 @@ class Results:
     raw: Mapping[str, Mapping[str, Mapping[str, float]]]
     flagged: Mapping[str, Mapping[str, Mapping[str, float]]]
     trajectories: Mapping[str, Mapping[str, Mapping[int, float]]]
+    stepwise: Stepwise | None = None
     ladder: Mapping[str, Any] | None = None
     ranks: Mapping[str, Mapping[str, Any]] | None = None
     stores: Mapping[str, Any] | None = None
@@ -104,6 +109,7 @@ class Results:
                     trajectories, folder, "parameter_error", ("estimator", "order", "step")
                 ).items()
             },
+            stepwise=_stepwise(folder),
             ladder=_content_if_present(result_files.LADDER, folder),
             ranks=_ranks(folder),
             stores=_stores(folder),
@@ -246,6 +252,27 @@ def _content_if_present(file: ResultFile, folder: str | Path) -> Mapping[str, An
     if not isinstance(content, dict):
         raise _incomplete(file, folder)
     return content
+
+
+def _stepwise(folder: str | Path) -> Stepwise | None:
+    file = result_files.STEPWISE_LOSSES
+    if not file.path(folder).exists():
+        return None
+    keys = ("estimator", "order", "metric", "step")
+    estimated, true = (_nested(file, folder, value, keys) for value in ("estimated", "true"))
+    return {
+        estimator: {
+            order: {
+                metric: {
+                    int(step): (value, true[estimator][order][metric][step])
+                    for step, value in at.items()
+                }
+                for metric, at in by_metric.items()
+            }
+            for order, by_metric in by_order.items()
+        }
+        for estimator, by_order in estimated.items()
+    }
 
 
 def _incomplete(file: ResultFile, folder: str | Path) -> UserError:

@@ -11,6 +11,7 @@ from torch import Tensor
 from trainorder.config.sections import OptimizerConfig
 from trainorder.data.metrics import metric_names
 from trainorder.errors import UserError
+from trainorder.evaluation.followed import Followed
 from trainorder.evaluation.outcome_arrays import Arrays, joined_outcome
 from trainorder.evaluation.readouts import evaluate_both, unit_losses
 from trainorder.expansion.path import StoredPath
@@ -60,6 +61,7 @@ def retrain_orders(
     followed: Collection[str],
     sketch: SparseJL,
     units: Mapping[str, Sequence[int]],
+    stepwise: bool = False,
 ) -> Arrays:
     """Return the arrays of an outcome file with the true outcomes of `orders`.
 
@@ -73,6 +75,7 @@ def retrain_orders(
         followed: names of the orders whose parameters are sketched along the window.
         sketch: of parameters.
         units: by order name, the units whose final loss is recorded; other orders record none.
+        stepwise: whether the metrics of followed orders are taken at every step, too.
 
     Raises:
         UserError: a loss is not finite; the message names the order and the step.
@@ -80,11 +83,11 @@ def retrain_orders(
     """
     parts = []
     for place, order in enumerate(orders):
-        sketch_along = sketch if order.name in followed else None
+        along = Followed(problem, sketch, stepwise) if order.name in followed else None
         if setup.existing_run is not None and order.name == REFERENCE:
-            trained = _read_existing(problem, order, setup, sketch_along)
+            trained = _read_existing(problem, order, setup, along)
         else:
-            trained = _retrained(problem, order, place, setup, sketch_along)
+            trained = _retrained(problem, order, place, setup, along)
             problem.meter.orders += 1
             sequences = order.schedule.size * problem.sequences
             problem.meter.add("gradients", sequences, span="training")
@@ -105,14 +108,14 @@ class _Trained:
     Attributes:
         values: the metrics (M,) after each readout.
         losses: the training loss of each step.
-        sketches: of the parameters before each step and at the end; empty if not followed.
+        records: of `Followed`, before each step and at the end; empty if not followed.
         parameters: (P,) at the end.
 
     """
 
     values: list[np.ndarray]
     losses: list[float]
-    sketches: list[np.ndarray]
+    records: list[np.ndarray]
     parameters: Tensor
 
 
@@ -125,7 +128,7 @@ def _part(
         "along": np.stack(trained.values)[None],
         "train_loss": np.array(trained.losses)[None],
         "sketch": sketch(trained.parameters).numpy()[None],
-        "trajectory": np.stack(trained.sketches)[None] if trained.sketches else None,
+        "followed": np.stack(trained.records)[None] if trained.records else None,
         "unit_loss": unit_losses(problem, trained.parameters, units),
     }
 
@@ -135,7 +138,7 @@ def _retrained(
     order: Order,
     place: int,
     setup: TrainingSetup,
-    sketch: SparseJL | None,
+    followed: Followed | None,
 ) -> _Trained:
     """Train from readout to readout.
 
@@ -144,7 +147,7 @@ def _retrained(
     recording = setup.recorder.recording(order) if setup.recorder else None
     values: list[np.ndarray] = []
     losses: list[float] = []
-    sketches: list[np.ndarray] = []
+    records: list[np.ndarray] = []
     averages = AveragedStates(setup.readouts, setup.averaged_states)
     state, first = setup.start, 0
     for number, last in enumerate(setup.readouts):
@@ -160,12 +163,14 @@ def _retrained(
             horizon=setup.horizon,
             checkpoints=checkpoints,
             label=f"order {order.name}",
-            observe=(lambda theta: sketch(theta).numpy()) if sketch else None,
+            observe=followed,
             micro_batches=recording.micro_batches(first) if recording else None,
             averages=averages,
             before=first,
         )
         problem.meter.seconds["training"] += segment.seconds
+        if followed is not None:
+            followed.count_resumed(segment.resumed_rows)
         with problem.meter.time("evaluation"):
             value = _evaluated(problem, segment.state.parameters, averages, last)
         if not np.isfinite(value).all():
@@ -173,10 +178,10 @@ def _retrained(
             raise diverged(f"order {order.name}", last - 1, what, setup.config)
         values.append(value)
         losses += segment.losses
-        # The first sketch of a segment is the last one of the segment before.
-        sketches += segment.rows[1:] if number else segment.rows
+        # The first record of a segment is the last one of the segment before.
+        records += segment.rows[1:] if number else segment.rows
         state, first = segment.state, last
-    return _Trained(values, losses, sketches, state.parameters)
+    return _Trained(values, losses, records, state.parameters)
 
 
 def _evaluated(
@@ -197,7 +202,7 @@ def _batch(
 
 
 def _read_existing(
-    problem: LanguageProblem, order: Order, setup: TrainingSetup, sketch: SparseJL | None
+    problem: LanguageProblem, order: Order, setup: TrainingSetup, followed: Followed | None
 ) -> _Trained:
     """Evaluate the order that an existing run followed at the states of the run.
 
@@ -207,13 +212,13 @@ def _read_existing(
     assert run is not None
     values: list[np.ndarray] = []
     losses: list[float] = []
-    sketches: list[np.ndarray] = []
+    records: list[np.ndarray] = []
     averages = AveragedStates(setup.readouts, setup.averaged_states)
     for t in range(run.steps + 1):
         theta = run.parameters(t)
         averages.add(t, theta)
-        if sketch:
-            sketches.append(sketch(theta).numpy())
+        if followed:
+            records.append(followed(theta))
         numbers: list[float] = []
         if t in setup.readouts:
             values.append(_evaluated(problem, theta, averages, t))
@@ -228,4 +233,4 @@ def _read_existing(
                 "diverged; set run.checkpoints to another run, or window.warmup_steps to an "
                 "earlier part of this one"
             )
-    return _Trained(values, losses, sketches, theta)
+    return _Trained(values, losses, records, theta)

@@ -1,4 +1,4 @@
-"""Writes the result tables: truth.csv, truth_losses.csv, estimates.csv and trajectories.csv.
+"""Writes the result tables: the CSV files of a study.
 
 They are written with the module `csv`: an undefined cell is empty and a diverged one is `nan`,
 which pandas cannot tell apart. Floats have the digits that read back as the same number.
@@ -110,6 +110,20 @@ def write_trajectories(path: str, pairs: Sequence[PairedOutcomes], truth: Outcom
                     yield paired.name, order, truth.train_loss.shape[1], final
 
     write_csv(path, result_files.TRAJECTORIES.fields, rows())
+
+
+def write_stepwise_losses(path: str, pairs: Sequence[PairedOutcomes], truth: Outcomes) -> None:
+    """Write `stepwise_losses.csv`: estimated and true metrics of followed orders at each step."""
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        for paired in pairs:
+            for order, estimated in paired.estimate.stepwise.items():
+                losses = np.stack([estimated, truth.stepwise[order]], axis=2)  # (T+1, L, 2)
+                for step, of_step in enumerate(losses.tolist()):
+                    for metric, values in zip(truth.metrics, of_step, strict=False):
+                        yield paired.name, order, step, metric, *values
+
+    write_csv(path, result_files.STEPWISE_LOSSES.fields, rows())
 
 
 def _errors_before_end(

@@ -24,6 +24,7 @@ from trainorder.evaluation.scores import (
 )
 from trainorder.evaluation.tables import (
     write_estimates,
+    write_stepwise_losses,
     write_trajectories,
     write_truth,
     write_truth_losses,
@@ -69,6 +70,7 @@ class ValidationOutputs:
     truth_losses: str
     estimates: str
     trajectories: str
+    stepwise: str | list[str]  # an empty list without `stepwise_losses`
     validation: str
     costs: str
 
@@ -160,6 +162,8 @@ def validate(
     write_truth_losses(outputs.truth_losses, truth)
     write_estimates(outputs.estimates, pairs, truth.metrics, scores)
     write_trajectories(outputs.trajectories, pairs, truth)
+    if isinstance(outputs.stepwise, str):
+        write_stepwise_losses(outputs.stepwise, pairs, truth)
     write_json(
         outputs.costs,
         {

@@ -24,6 +24,7 @@ from trainorder.figures import (
     error_vs_distance,
     estimated_vs_true,
     forgetting,
+    loss_along_window,
     memorization,
     order_lds,
     overview,
@@ -40,6 +41,7 @@ FIGURES: dict[str, Callable[[Results], Figure]] = {
     "estimated_vs_true_random": partial(estimated_vs_true.draw, structured=False),
     "order_lds": order_lds.draw,
     "error_along_window": error_along_window.draw,
+    "loss_along_window": loss_along_window.draw,
     "error_vs_distance": error_vs_distance.draw_loss,
     "parameter_error_vs_distance": error_vs_distance.draw_parameters,
     "true_spread": true_spread.draw,
@@ -55,6 +57,7 @@ FIGURES: dict[str, Callable[[Results], Figure]] = {
 }
 # Figures of parts that only some studies have, and the attribute of `Results` with that part.
 NEEDS = {
+    "loss_along_window": "stepwise",
     "cost_accuracy_ladder": "ladder",
     "rank_levels": "ranks",
     "stores": "stores",

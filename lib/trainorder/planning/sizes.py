@@ -146,6 +146,13 @@ class Sizes:
         random = min(count - structured, self.counts["random"])
         return min(random, counts["random"]) + min(structured, counts["structured"])
 
+    def stepwise_readouts(self, followed: int, segments: int = 1) -> int:
+        """Return the evaluations at every step of `followed` orders, before it and at the end.
+
+        Each of the `segments` of a training begins with one.
+        """
+        return followed * (self.T + segments) if self.config["stepwise_losses"] else 0
+
     @property
     def unfinished_means(self) -> int:
         """How many means of last states a training holds at once, at most."""

@@ -99,7 +99,8 @@ def truth_stage(
     read = int("reference" in after)  # the order of an existing run is evaluated, not trained
     trained, losses = orders - read, read * s.T * s.k + unit_losses
     work = Work(float, {Operation("step", s.window.sequences_per_step): trained * s.T})
-    work[Operation("forward", s.H)] += orders * readouts * s.D
+    evaluated = orders * readouts + s.stepwise_readouts(followed, s.R)
+    work[Operation("forward", s.H)] += evaluated * s.D
     work[Operation("forward", s.S)] += losses
     work[Operation("hash")] += 2 * read * HASHES_PER_STORED_BYTE * s.path_bytes
     return Stage(
@@ -107,7 +108,7 @@ def truth_stage(
         after,
         jobs,
         {
-            "losses": orders * readouts * s.D * s.H + losses * s.S,
+            "losses": evaluated * s.D * s.H + losses * s.S,
             "gradients": trained * s.T * s.k * s.S,
         },
         orders=trained,

@@ -16,7 +16,7 @@ class Meter:
     Attributes:
         counts: sequences that passed through the model, by span and kind; the kinds are those of
             `training.passes`: `losses`, `gradients`, `hvps` and `third_derivatives`.
-        seconds: wall seconds by span.
+        seconds: wall seconds by span, without those of spans inside it.
         orders: number of orders that were trained or estimated.
         parameters: number of trained parameters of the model; None without a model.
         gpu: the name of the GPU; None on a CPU.
@@ -49,7 +49,10 @@ class Meter:
         return sum(self.counts.values(), Counter())
 
     def time(self, span: str) -> "_Span":
-        """Return a context manager that times `span`: its seconds, and the passes inside it."""
+        """Return a context manager that times `span`: its seconds, and the passes inside it.
+
+        A span that is timed inside another one takes its seconds and passes out of the other.
+        """
         return _Span(self, span)
 
     def as_dict(self) -> dict[str, Any]:
@@ -74,7 +77,10 @@ class _Span:
         self.start = time.perf_counter()
 
     def __exit__(self, *_: object) -> None:
-        self.meter.seconds[self.name] += time.perf_counter() - self.start
+        seconds = time.perf_counter() - self.start
+        self.meter.seconds[self.name] += seconds
+        if self.outer != OTHER:
+            self.meter.seconds[self.outer] -= seconds
         self.meter._span = self.outer
 
 

@@ -49,7 +49,9 @@ class Training:
         state: the last state.
         losses: the training loss of each step in nats per token.
         rows: the values of `observe` before the first step and after each step; empty without it.
-        seconds: wall seconds of all steps, including those before the job was resumed.
+        resumed_rows: the number of `rows` that were read from the checkpoint of a job before.
+        seconds: wall seconds of all steps, including those before the job was resumed, without
+            the time of `observe`.
 
     """
 
@@ -57,6 +59,7 @@ class Training:
     losses: list[float]
     rows: list[np.ndarray]
     seconds: float
+    resumed_rows: int = 0
 
 
 def start_state(model: LanguageModel) -> State:
@@ -120,7 +123,9 @@ def train(
         scheduler.step()
         training.losses.append(_finite(loss, label, step, config))
         if observe is not None:
+            paused = time.perf_counter()
             training.rows.append(observe(model.parameters()))
+            begin += time.perf_counter() - paused
         if averages is not None and averages.needs(before + step + 1):
             averages.add(before + step + 1, model.parameters())
         if (step + 1) % checkpoints.every == 0 or step + 1 == steps:
@@ -173,7 +178,7 @@ def _resume(
         if averages is not None:
             averages.restore(records)
         losses, rows = list(records["losses"]), list(records["rows"])
-        return Training(state, losses, rows, float(records["seconds"]))
+        return Training(state, losses, rows, float(records["seconds"]), len(rows))
     first_rows = [observe(start.parameters)] if observe is not None else []
     return Training(start, losses=[], rows=first_rows, seconds=0.0)
 

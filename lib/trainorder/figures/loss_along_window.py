@@ -1,0 +1,118 @@
+"""Estimated and true held-out loss after every step of the window, for the followed orders."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from trainorder.evaluation.results import Results
+from trainorder.figures import style
+
+METRIC = "heldout"
+_ERRORS = (1e-6, 1.0)  # the range of the axis of errors, at most, in nats per token
+_MARGIN = 0.4  # above and below the true losses, of their range
+
+
+class Track(NamedTuple):
+    """The losses of one order by one estimator: steps, estimated and true."""
+
+    steps: Sequence[int]
+    estimated: Sequence[float]
+    true: Sequence[float]
+
+    @property
+    def errors(self) -> list[float]:
+        """The absolute errors, in the sequence of the steps."""
+        return [abs(e - t) for e, t in zip(self.estimated, self.true, strict=True)]
+
+
+def draw(results: Results) -> Figure:
+    """Draw losses, and below them their errors, against the step; one column per order."""
+    orders = tracks(results)
+    figure = style.new_figure(6.4, results.label())
+    if not orders:
+        figure.text(0.5, 0.5, "no order was followed along the window", ha="center")
+        return figure
+    columns = len(orders)
+    axes = style.panels(figure, 2 * columns, columns, sharex=True, sharey="row")
+    for upper, lower, (order, by_estimator) in zip(
+        axes[:columns], axes[columns:], orders.items(), strict=True
+    ):
+        _losses(upper, results, order, by_estimator)
+        _errors(lower, results, order, by_estimator)
+        upper.set_title(order, loc="left")
+        lower.set_xlabel("step of the window")
+    true = [loss for by_estimator in orders.values() for loss in _of_any(by_estimator).true]
+    margin = _MARGIN * (max(true) - min(true))
+    axes[0].set_ylim(min(true) - margin, max(true) + margin)
+    axes[0].set_xlim(0, results.steps * 1.02)
+    low, high = axes[columns].get_ylim()
+    axes[columns].set_ylim(max(low, _ERRORS[0]), min(high, _ERRORS[1]))
+    axes[0].set_ylabel(style.LOSS)
+    axes[columns].set_ylabel("|estimate − truth|\n(nats per token)")
+    figure.legend(*_legend(axes), loc="outside right center")
+    return figure
+
+
+def tracks(results: Results) -> dict[str, dict[str, Track]]:
+    """Return the losses along the window by order and estimator."""
+    found: dict[str, dict[str, Track]] = {}
+    for name, by_order in (results.stepwise or {}).items():
+        for order, by_metric in by_order.items():
+            estimated, true = zip(*by_metric[METRIC].values(), strict=True)
+            found.setdefault(order, {})[name] = Track(list(by_metric[METRIC]), estimated, true)
+    return found
+
+
+def _of_any(by_estimator: Mapping[str, Track]) -> Track:
+    """Return the track of some estimator: the truth is the same in all of them."""
+    return next(iter(by_estimator.values()))
+
+
+def _losses(axes: Axes, results: Results, order: str, by_estimator: Mapping[str, Track]) -> None:
+    truth = _of_any(by_estimator)
+    axes.plot(
+        truth.steps, truth.true, color="0.1", linewidth=2.5, label="truth", gid=f"truth/{order}"
+    )
+    for index, name in enumerate(results.estimators):
+        if name in by_estimator:
+            track = by_estimator[name]
+            axes.plot(
+                track.steps, track.estimated, label=results.caption(name), linewidth=1,
+                markevery=_marks(index, track), gid=f"{name}/{order}", **style.line(index),
+            )  # fmt: skip
+
+
+def _errors(axes: Axes, results: Results, order: str, by_estimator: Mapping[str, Track]) -> None:
+    """Draw the errors after step 0, before which all orders have the same parameters."""
+    axes.set_yscale("log", nonpositive="mask")
+    for index, name in enumerate(results.estimators):
+        if name in by_estimator:
+            track = by_estimator[name]
+            axes.plot(
+                track.steps[1:], track.errors[1:], linewidth=1, markevery=_marks(index, track),
+                gid=f"error of {name}/{order}", **style.line(index),
+            )  # fmt: skip
+    spread = results.validation["spread"][METRIC].get("random", {}).get("std")
+    if spread:
+        axes.axhline(
+            spread, color="0.4", linewidth=1.5, linestyle=(0, (1, 1)), zorder=0,
+            label="spread of random orders\n(at the end)",
+        )  # fmt: skip
+
+
+def _marks(index: int, track: Track) -> tuple[int, int]:
+    """Return where a line has its marks: at other steps than the lines before it."""
+    spacing = max(1, len(track.steps) // 8)
+    return index % spacing, spacing
+
+
+def _legend(axes: Sequence[Axes]) -> tuple[list[Artist], list[str]]:
+    """Return one entry for each label, because not every estimator ran on every order."""
+    entries: dict[str, Artist] = {}
+    for panel in axes:
+        handles, labels = panel.get_legend_handles_labels()
+        entries |= dict(zip(labels, handles, strict=True))
+    return list(entries.values()), list(entries)
