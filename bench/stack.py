@@ -16,6 +16,7 @@ from bench.stack_fit import Sample, comparison
 from bench.stack_page import markdown
 from bench.studies import say
 from trainorder.config.sections import EstimatorConfig
+from trainorder.data.metrics import is_loss
 from trainorder.errors import UserError
 from trainorder.evaluation.results import Results
 from trainorder.evaluation.verdict import MIN_CALIBRATION
@@ -112,7 +113,7 @@ def _study(results: Results) -> dict[str, Any]:
         "study": results.validation["study"],
         "made": {key: provenance[key] for key in ("versions", "machine")},
         "config": provenance["config"],
-        "stacks": stacks_of(results, results.metrics),
+        "stacks": stacks_of(results, [m for m in results.metrics if is_loss(m)]),
     }
 
 

@@ -78,7 +78,7 @@ use rule truth as proxy_orders with:
     log:
         f"{RESULTS}/logs/proxy_orders-{{shard}}.log",
     params:
-        problem=settings.proxy_problem,
+        problem=settings.evaluated_proxy_problem,
         start="proxy_warm",
         bounds=settings.entries.get("proxy", {}).get("orders", {}),
         known_runs=0,

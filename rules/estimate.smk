@@ -18,7 +18,7 @@ rule estimate:
     resources:
         **settings.model_resources(minutes=120),
     params:
-        problem=settings.problem,
+        problem=settings.evaluated_problem,
         window=config["window"],
         optimizer=config["optimizer"],
         estimator=lambda wildcards: settings.entries[wildcards.estimator],
@@ -58,6 +58,7 @@ rule predict:
     params:
         estimator=lambda wildcards: settings.entries[wildcards.estimator],
         threads=config["threads"],
+        multiple_choice=config["multiple_choice"],
         sketch_rows=config["sketch_rows"],
         key=KEY,
         code=lambda wildcards: settings.code(

@@ -19,7 +19,7 @@ rule ladder:
     resources:
         **settings.model_resources(minutes=120),
     params:
-        problem=settings.problem,
+        problem=settings.evaluated_problem,
         window=config["window"],
         optimizer=config["optimizer"],
         estimator=settings.entries[settings.open_estimator],

@@ -33,6 +33,7 @@ use rule truth as position_truth with:
     log:
         f"{RESULTS}/logs/position_truth-{{shard}}.log",
     params:
+        problem=settings.problem,
         trajectories=0,
         known_runs=0,
         readouts=1,

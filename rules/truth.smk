@@ -22,7 +22,7 @@ rule truth:
     resources:
         **settings.model_resources(minutes=120),
     params:
-        problem=settings.problem,
+        problem=settings.evaluated_problem,
         start="warm",
         bounds=None,  # how many orders of each split to retrain at most; None: all
         window=config["window"],

@@ -21,8 +21,9 @@ def main(job: Job) -> None:
     with job.meter.time("replay"):
         losses = predictor.predict(schedules).double().numpy()
     job.meter.orders += len(orders)
-    names = metric_names(predictor.goals, predictor.averaged_states is not None)
-    values = metric_values(losses, len(predictor.goals))
+    averaged, choices = predictor.averaged_states is not None, p["multiple_choice"] is not None
+    names = metric_names(predictor.goals, averaged, choices)
+    values = metric_values(losses, len(predictor.goals), choices)
     estimates = outcome_without_parameters(orders, names, values, p["sketch_rows"])
     write_arrays(job.output["estimate"], p["key"], estimates, estimator=config.name)
 

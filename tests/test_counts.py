@@ -1,6 +1,7 @@
 """Every pass through the model is counted, in the span that a job times."""
 
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -27,6 +28,7 @@ from trainorder.curvature.probe_rounds import ProbeRounds
 from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.probing import Prober
 from trainorder.curvature.unit_curvature import ProbedExpansion, leading, own_responses, unit_pools
+from trainorder.data.multiple_choice import questions
 from trainorder.estimators.adjoint import barycentre_steps, path_effects, reference_steps
 from trainorder.estimators.build_estimator import build_estimator
 from trainorder.evaluation.replaying import (
@@ -44,6 +46,7 @@ from trainorder.numerics.rows import Rows
 from trainorder.orders.order import Order
 from trainorder.storage.sealed_hdf5 import creating
 from trainorder.training.checkpoints import Checkpoints
+from trainorder.training.meter import Meter
 from trainorder.training.passes import products
 
 UNITS, SEQUENCES, HELDOUT = 6, 4, 2 * 3  # held-out sequences: of two domains
@@ -315,6 +318,16 @@ def test_averaged_weights_double_the_gradients_of_goals_of_the_reduced_model(cas
         reduce_model(case, tmp_path, averaged_states)
         counts.append(case.problem.meter.total["gradients"])
     assert counts[1] - counts[0] == 2 * HELDOUT, "it has two readouts"
+
+
+@pytest.mark.parametrize("rule", ["constant", "corrected", "truth"])
+def test_each_choice_of_a_task_is_one_more_evaluation(rule, case, tmp_path, monkeypatch):
+    task = questions(case.problem.corpus.heldout, 3, seed=0)
+    monkeypatch.setattr(case, "problem", replace(case.problem, questions=task, meter=Meter()))
+    monkeypatch.setattr(case.about, "problem", case.problem)
+    ROUTINES[rule](case, tmp_path)
+    losses = SPANS[rule]["evaluation"]["losses"]
+    assert case.problem.meter.counts == SPANS[rule] | {"evaluation": {"losses": 4 * losses}}
 
 
 @pytest.mark.parametrize("rule", SPANS)

@@ -24,7 +24,7 @@ from trainorder.estimators.open_predictor import Predictor, load_predictor
 from trainorder.evaluation.calibrated_range import is_beyond
 from trainorder.evaluation.ladder import selected_config
 from trainorder.evaluation.predictability import Predictability
-from trainorder.evaluation.readouts import evaluate_both
+from trainorder.evaluation.readouts import evaluate_readout
 from trainorder.evaluation.recalibration import Recalibration
 from trainorder.evaluation.replaying import BATCH_NUMBERS
 from trainorder.evaluation.result_files import CHECKSUMS
@@ -50,7 +50,7 @@ ADDED = "corrected@reference"  # what a study without estimators of further orde
 
 @dataclass(frozen=True)
 class Value:
-    """An estimated metric, in nats per token.
+    """An estimated metric: a loss in nats per token, or a share of the multiple-choice task.
 
     Attributes:
         raw: what the estimator gives.
@@ -77,7 +77,8 @@ class Estimate:
         order: name of the order.
         estimator: name of the estimator.
         values: estimated metrics by name; `heldout` is the mean held-out loss. Names that
-            begin with `averaged_` are metrics of the averaged weights.
+            begin with `averaged_` are metrics of the averaged weights, and those that begin with
+            `choice_` are of the multiple-choice task, which an estimator without parameters lacks.
         verdict: `trusted`, `rank only`, `not trusted` or `not calibrated`: how far this study
             supports the estimator.
         advice: what the estimates may be used for, in one sentence.
@@ -204,6 +205,7 @@ class Study:
             self.config["seeds"]["init"],
             self.config["threads"],
             "auto" if self.config.get("device") == "cuda" else "cpu",
+            self._choices,
         )
 
     @cached_property
@@ -303,7 +305,7 @@ class Study:
         for order, (metrics, theta) in zip(checked, self._ends(config, checked), strict=True):
             values = {
                 name: _value(float(value), recalibrations[name], ranges[name])
-                for name, value in zip(self.metrics, metrics, strict=True)
+                for name, value in zip(self.metrics, metrics, strict=False)
             }
             yield Estimate(
                 order.name, config.name, values, score["verdict"], score["advice"], theta
@@ -312,7 +314,10 @@ class Study:
     def _ends(
         self, config: EstimatorConfig, orders: Sequence[Order]
     ) -> Iterator[tuple[np.ndarray, Tensor | None]]:
-        """Yield metrics (M,) and parameters (P,), if any, at the end of each of `orders`."""
+        """Yield metrics (M,) and parameters (P,), if any, at the end of each of `orders`.
+
+        An estimator without parameters gives losses only, which come first among the metrics.
+        """
         schedules = torch.from_numpy(np.stack([order.schedule for order in orders]))
         if config.descriptor.rule == "predict":
             for losses in self._predictor(config).predict(schedules).double().numpy():
@@ -330,7 +335,7 @@ class Study:
                 averaged = averages.take(self.window.steps)
                 for row, theta in enumerate(ends):
                     mean = None if averaged is None else averaged[row : row + 1]
-                    yield evaluate_both(self.problem, theta[None], mean)[0], theta.clone()
+                    yield evaluate_readout(self.problem, theta[None], mean)[0], theta.clone()
 
     def retrain(self, order: Order) -> dict[str, float]:
         """Train on `order` with `torch.optim` and return the true metrics, in nats per token.
@@ -433,6 +438,12 @@ class Study:
     def _averaged_states(self) -> int | None:
         count: int | None = self.config.get("averaged_states")
         return count
+
+    @property
+    def _choices(self) -> dict[str, int] | None:
+        """The multiple-choice task of the study, if it has one."""
+        count = self.config.get("multiple_choice")
+        return {"count": count, "seed": self.config["seeds"]["data"]} if count else None
 
     @property
     def _optimizer_config(self) -> OptimizerConfig:

@@ -143,6 +143,12 @@ def test_losses_at_every_step_count_only_where_a_study_takes_them():
     assert config_hash(config) != config_hash({**config, "stepwise_losses": True})
 
 
+def test_a_multiple_choice_task_counts_only_where_a_study_has_one():
+    config = {"seeds": {"init": 0}}
+    assert config_hash(config) == config_hash({**config, "multiple_choice": None})
+    assert config_hash(config) != config_hash({**config, "multiple_choice": 4})
+
+
 def test_orders_of_the_literature_count_only_where_a_study_has_them():
     config = {"curriculum": {"rounds": 3, "furthest": None}}
     without, having = (

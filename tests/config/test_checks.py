@@ -263,6 +263,11 @@ BAD = {
         "averaged_states",
         "33 states in a window of 32 steps",
     ),
+    "more choices than held-out sequences": (
+        changed(multiple_choice=25),
+        "multiple_choice",
+        "25 choices from 24 held-out sequences",
+    ),
     "one averaged state": (changed(averaged_states=1), "averaged_states", "2"),
     "truth shards above the orders": (
         changed(shards__truth=ORDERS - FIT + 1, estimators=[order0()]),

@@ -1,6 +1,7 @@
 """Outcomes of replay and of training have the same shape for all batch sizes."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from problems import (
     torch_states,
     warm_state,
 )
+from trainorder.data.metrics import metric_names
+from trainorder.data.multiple_choice import choice_values, questions
 from trainorder.errors import UserError
 from trainorder.estimators.constant import Constant
 from trainorder.estimators.fut import FUT, FUTPlusPlus
@@ -257,6 +260,29 @@ def test_losses_at_every_step_of_an_existing_run_are_those_of_its_states(tmp_pat
     outcome = outcome_of_run(problem, config, warm, states, tmp_path, [6], stepwise=True)
     expected = np.stack([problem.evaluate(state.parameters) for state in states])
     assert np.abs(outcome["stepwise"][0] - expected).max() < 1e-10
+
+
+def test_true_and_estimated_metrics_of_the_task_are_those_at_the_last_weights(tmp_path):
+    plain, config, warm, states = prepare()
+    task = questions(plain.corpus.heldout, 3, seed=0)
+    problem, sketch, readouts = replace(plain, questions=task), SparseJL(plain.size, 64), [2, 6]
+    training = real(warm, config, tmp_path, readouts, averaged_states=4)
+    true = retrain_orders(problem, ORDERS, training, followed=[], sketch=sketch, units={})
+    with expansion(problem, states, config, tmp_path) as about:
+        estimator = Taylor2(about)
+        estimated = replay_orders(estimator, problem, ORDERS, [], sketch, 4)
+        schedules = torch.from_numpy(np.stack([order.schedule for order in ORDERS]))
+        ends = estimator.replay(schedules, lambda t, parameters: None)
+    for outcome in (true, estimated):
+        assert outcome["metric"] == metric_names("ab", averaged=True, choices=True)
+    for row, order in enumerate(ORDERS):
+        reached = torch_states(problem, warm, order.schedule, config)
+        for place, step in enumerate(readouts):
+            expected = choice_values(problem.choice_losses(reached[step].parameters))
+            error = np.abs(true["along"][row, place, 6:] - expected).max()
+            assert error < 1e-10, f"{order.name}: the task is read elsewhere at {step}"
+        expected = choice_values(problem.choice_losses(ends[row]))
+        assert np.array_equal(estimated["value"][row, 6:], expected)
 
 
 RUN = [Order("reference", "reference", "reference", REFERENCE), *ORDERS[1:]]

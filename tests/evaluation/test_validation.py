@@ -11,8 +11,14 @@ from scipy import stats
 
 import synthetic
 from trainorder.errors import UserError
+from trainorder.evaluation.paired_outcomes import PairedOutcomes
 from trainorder.evaluation.recalibration import Recalibration
-from trainorder.evaluation.scores import divergence_threshold
+from trainorder.evaluation.scores import (
+    IntervalSettings,
+    diverged_orders,
+    divergence_threshold,
+    estimator_scores,
+)
 from trainorder.numerics.resampling import binomial_share
 from trainorder.storage.formats import read_json
 from trainorder.storage.sealed_hdf5 import write_arrays
@@ -210,6 +216,32 @@ def test_a_baseline_without_parameters_has_no_parameter_error_and_is_scored(vali
     assert score["order_lds"]["heldout"]["random"]["n"] == 48
     assert score["diverged"]["count"] == 0, "a sketch of NaN counts as diverged"
     assert name not in {row["estimator"] for row in rows(study.outputs.trajectories)}
+
+
+def test_an_estimator_of_losses_has_no_score_of_a_task_and_has_not_diverged():
+    rng = np.random.default_rng(0)
+    metrics, orders = ["heldout", "heldout/a", "choice_accuracy"], 30
+    true = rng.normal(size=(orders, 3))
+    value = true + 0.1 * rng.normal(size=(orders, 3))
+    value[:, 2] = np.nan
+    paired = PairedOutcomes(
+        name="adjoint@reference",
+        estimate=None,
+        orders=[f"order-{number}" for number in range(orders)],
+        splits=np.array(["calibration", "random"] * 15),
+        value=value,
+        true=true,
+        no_effect=np.zeros_like(true),
+        parameter_error=np.full(orders, np.nan),
+    )
+    scores = estimator_scores(paired, metrics, IntervalSettings(200, 0.95, 0.9, 0), 512)
+    assert scores["verdict"] == "trusted", "a metric that it does not give counts as diverged"
+    assert diverged_orders(paired, metrics, 512)["count"] == 0
+    for score in ("order_lds", "coverage"):
+        assert scores[score]["choice_accuracy"]["random"]["value"] is None
+    assert scores["relative_error"]["choice_accuracy"]["random"] is None
+    paired.value[3, 1] = np.nan
+    assert diverged_orders(paired, metrics, 512)["orders"] == ["order-3"]
 
 
 def test_orders_to_fit_on_are_retrained_and_in_no_score(validated):

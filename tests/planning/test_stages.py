@@ -117,7 +117,8 @@ def test_losses_at_every_step_are_planned_for_truth_and_estimators_of_parameters
 
 def test_averaged_weights_double_the_evaluations_and_nothing_else():
     plain, averaged = (
-        by_name(config("smoke", averaged_states=n, stepwise_losses=False)) for n in (None, 4)
+        by_name(config("smoke", averaged_states=n, stepwise_losses=False, multiple_choice=None))
+        for n in (None, 4)
     )
     assert plain.keys() == averaged.keys()
     heldout = 2 * 4  # sequences: two domains with four each
@@ -131,6 +132,20 @@ def test_averaged_weights_double_the_evaluations_and_nothing_else():
     more = averaged["reduced/barycentre"].counts["gradients"]
     assert more - plain["reduced/barycentre"].counts["gradients"] == 2 * heldout
     assert averaged["position_truth"].counts == plain["position_truth"].counts, "maps are averaged"
+
+
+def test_each_choice_of_a_task_is_one_more_evaluation_of_truth_and_replays():
+    plain, asked = (
+        by_name(config("smoke", multiple_choice=n, stepwise_losses=False)) for n in (None, 3)
+    )
+    heldout, changed = 2 * 4, {"truth": 2, "proxy_orders": 1, "candidate_truth": 2}
+    for name, stage in plain.items():
+        more = asked[name].counts.get("losses", 0) - stage.counts.get("losses", 0)
+        if name.startswith(("estimate/", "ladder")):
+            assert more == 3 * stage.counts.get("losses", 0), name
+        else:
+            assert more == stage.orders * changed.get(name, 0) * heldout * 3, name
+        assert asked[name].counts.get("gradients") == stage.counts.get("gradients"), name
 
 
 def test_estimates_of_a_subset_do_not_grow_with_the_other_orders():

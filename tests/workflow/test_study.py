@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from trainorder import Order, Study
+from trainorder.data.metrics import is_loss
 from trainorder.errors import UserError
+from trainorder.evaluation.readouts import evaluate_readout
 from trainorder.evaluation.verdict import selected_estimator
 
 pytestmark = pytest.mark.study
@@ -76,8 +78,17 @@ def test_a_name_instead_of_an_order_raises_one_line(opened):
 
 def test_the_metrics_are_those_of_the_estimated_parameters(opened):
     estimate = opened.estimate(opened.orders["reversed"], "nystrom@barycentre")
-    losses = opened.problem.evaluate(estimate.parameters)
-    assert [value.raw for value in estimate.values.values()] == losses.tolist()
+    metrics = evaluate_readout(opened.problem, estimate.parameters[None], None)[0]
+    assert [value.raw for value in estimate.values.values()] == metrics.tolist()
+    assert list(estimate.values) == opened.metrics
+
+
+def test_an_estimator_of_losses_gives_no_metric_of_the_task(opened):
+    estimate = opened.estimate(opened.orders["reversed"], "reduced")
+    assert list(estimate.values) == [name for name in opened.metrics if is_loss(name)]
+    assert len(estimate.values) < len(opened.metrics)
+    written = opened.results.estimates["reduced@barycentre"]["reversed"]
+    assert list(written) == list(estimate.values), "estimates.csv has other metrics"
 
 
 def test_an_order_of_the_user_is_read_checked_and_estimated(opened, tmp_path):

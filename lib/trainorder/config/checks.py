@@ -33,6 +33,7 @@ def check_sections(config: "Config") -> None:
     _check_estimators(config)
     _check_anchors(config)
     _check_averages(config)
+    _check_choices(config)
     _check_shards(config)
     _check_applications(config)
 
@@ -148,6 +149,15 @@ def _check_averages(config: "Config") -> None:
         raise ValueError(
             f"averaged_states: {count} states in a window of {steps} steps; set it to at most "
             f"{steps}, or to null"
+        )
+
+
+def _check_choices(config: "Config") -> None:
+    choices, sequences = config.multiple_choice, config.corpus.heldout_sequences
+    if choices and config.corpus.source != "tokens" and choices > sequences:
+        raise ValueError(
+            f"multiple_choice: {choices} choices from {sequences} held-out sequences of a domain; "
+            f"set it to at most {sequences} (corpus.heldout_sequences), or to null"
         )
 
 

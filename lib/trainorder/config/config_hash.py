@@ -28,8 +28,9 @@ def _numerical(config: Mapping[str, Any]) -> dict[str, Any]:
     }
     for name in _unread(config.get("estimators") or ()):
         del sections[name]
-    if config.get("averaged_states") is not None:
-        sections["averaged_states"] = config["averaged_states"]
+    for name in ("averaged_states", "multiple_choice"):
+        if config.get(name) is not None:
+            sections[name] = config[name]
     if config.get("stepwise_losses"):
         sections["stepwise_losses"] = True
     ladder = {**_LADDER, **(config.get("ladder") or {})}

@@ -100,6 +100,9 @@ class Config:
     averaged_states: Annotated[Integer, Field(ge=2)] | None = None
     """Last states of the window whose mean gives a second set of metrics, averaged_heldout and
     averaged_heldout/<domain>: averaged weights. null: none."""
+    multiple_choice: Annotated[Integer, Field(ge=2)] | None = None
+    """Choices of each question of a task made from held-out text: the true continuation of a
+    sequence among others. Its metrics are choice_accuracy and choice_probability. null: none."""
     trajectories: Natural = 4
     """Orders whose error is followed along the window."""
     stepwise_losses: Flag = False

@@ -5,20 +5,38 @@ from collections.abc import Sequence
 import numpy as np
 
 AVERAGED = "averaged_"  # begins the names of the metrics of averaged weights
+CHOICE_METRICS = ("choice_accuracy", "choice_probability")  # of the multiple-choice task
 
 
-def metric_names(domains: Sequence[str], averaged: bool = False) -> list[str]:
+def metric_names(
+    domains: Sequence[str], averaged: bool = False, choices: bool = False
+) -> list[str]:
     """Return the metric names: `heldout`, the mean over domains, then one for each domain.
 
-    With `averaged`, the same metrics of the averaged weights follow.
+    With `averaged`, the same metrics of the averaged weights follow; with `choices`, those of the
+    multiple-choice task at the last weights.
 
     Examples:
         >>> metric_names(["code"], averaged=True)
         ['heldout', 'heldout/code', 'averaged_heldout', 'averaged_heldout/code']
+        >>> metric_names(["code"], choices=True)[2:4]
+        ['choice_accuracy', 'choice_accuracy/code']
 
     """
-    names = ["heldout", *(f"heldout/{domain}" for domain in domains)]
-    return [*names, *(AVERAGED + name for name in names)] if averaged else names
+    losses = _with_domains("heldout", domains)
+    names = [*losses, *(AVERAGED + name for name in losses)] if averaged else losses
+    if choices:
+        names += [name for metric in CHOICE_METRICS for name in _with_domains(metric, domains)]
+    return names
+
+
+def _with_domains(metric: str, domains: Sequence[str]) -> list[str]:
+    return [metric, *(f"{metric}/{domain}" for domain in domains)]
+
+
+def is_loss(metric: str) -> bool:
+    """Return whether a metric is a loss, which every estimator gives, and not one of a task."""
+    return not metric.startswith(CHOICE_METRICS)
 
 
 def domain_metrics(metrics: Sequence[str]) -> list[str]:
@@ -26,16 +44,20 @@ def domain_metrics(metrics: Sequence[str]) -> list[str]:
     return [metric for metric in metrics if metric.startswith("heldout/")]
 
 
-def metric_values(losses: np.ndarray, domains: int) -> np.ndarray:
+def metric_values(losses: np.ndarray, domains: int, choices: bool = False) -> np.ndarray:
     """Return the metrics (..., M), in the sequence of `metric_names`, from losses of D `domains`.
 
     Args:
         losses: (..., D) losses of the domains, or (..., 2 D) with those of the averaged weights.
         domains: D.
+        choices: whether the study has a multiple-choice task; losses do not give its metrics, so
+            they are NaN.
 
     """
     parts = []
     for start in range(0, losses.shape[-1], domains):
         part = losses[..., start : start + domains]
         parts += [part.mean(axis=-1, keepdims=True), part]
+    if choices:
+        parts.append(np.full((*losses.shape[:-1], len(CHOICE_METRICS) * (1 + domains)), np.nan))
     return np.concatenate(parts, axis=-1)

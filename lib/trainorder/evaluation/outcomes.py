@@ -5,8 +5,9 @@ file (`truth/*.h5`, `estimates/<estimator>/*.h5`) holds, for O orders, M metrics
 rows:
 
 * `order` (O,) and `metric` (M,): names;
-* `value` (O, M) float64: metrics at the end of the window, in nats per token, and if the study has
-  `averaged_states`, those of the averaged weights;
+* `value` (O, M) float64: metrics at the end of the window, in nats per token; if the study has
+  `averaged_states`, then those of the averaged weights; if it has `multiple_choice`, then those of
+  the task, which are NaN for an estimator that gives losses only;
 * `sketch` (O, k): sketches of the final parameters;
 * `trajectory_order` (n,): names of the followed orders, and `trajectory` (n, T+1, k): sketches of
   their parameters before each step and at the end; `stepwise` (n, T+1, L) float64: their first L
@@ -68,12 +69,19 @@ class Outcomes:
 
     @classmethod
     def estimated(cls, arrays: Mapping[str, Any], metrics: Sequence[str]) -> "Outcomes":
-        """Return the estimates in the arrays of an outcome file, with the columns `metrics`."""
-        columns = [arrays["metric"].index(metric) for metric in metrics]
+        """Return the estimates in the arrays of an outcome file, with the columns `metrics`.
+
+        A metric that the file does not have is NaN.
+        """
+        estimated = np.asarray(arrays["value"], np.float64)
+        value = np.full((len(estimated), len(metrics)), np.nan)
+        for column, metric in enumerate(metrics):
+            if metric in arrays["metric"]:
+                value[:, column] = estimated[:, arrays["metric"].index(metric)]
         return cls(
             orders=list(arrays["order"]),
             metrics=list(metrics),
-            value=np.asarray(arrays["value"], np.float64)[:, columns],
+            value=value,
             sketch=np.asarray(arrays["sketch"], np.float64),
             trajectories={},
             train_loss=np.empty((0, 0)),

@@ -1,42 +1,52 @@
 """Evaluates metrics and losses at given parameters, and at averaged weights."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from trainorder.data.metrics import metric_names
+from trainorder.data.multiple_choice import choice_values
 from trainorder.training.problem import LanguageProblem
 
 
-def evaluate(problem: LanguageProblem, parameters: Tensor) -> np.ndarray:
-    """Return the metrics (O, M), in nats per token, of parameters (O, P).
-
-    If all rows are views of one row (stride 0), it is evaluated once.
-    """
-    if parameters.stride(0) == 0:
-        return np.tile(problem.evaluate(parameters[0]), (len(parameters), 1))
-    return np.stack([problem.evaluate(row) for row in parameters])
+def readout_names(problem: LanguageProblem, averaged: bool) -> list[str]:
+    """Return the names of the M metrics of a readout, with those of averaged weights if wanted."""
+    return metric_names(problem.goals, averaged, choices=problem.questions is not None)
 
 
 def evaluate_rows(problem: LanguageProblem, parameters: Tensor, rows: Sequence[int]) -> np.ndarray:
-    """Return the metrics (n, M) of the n `rows` of parameters (O, P), as `evaluate` does."""
+    """Return the losses (n, D + 1) of the n `rows` of parameters (O, P), as `problem.evaluate`."""
     if parameters.stride(0) == 0:
-        return evaluate(problem, parameters[: len(rows)])
+        return _each(problem.evaluate, parameters[: len(rows)])
     return np.stack([problem.evaluate(parameters[row]) for row in rows])
 
 
-def evaluate_both(
+def evaluate_readout(
     problem: LanguageProblem, parameters: Tensor, averaged: Tensor | None
 ) -> np.ndarray:
-    """Return the metrics of parameters (O, P), and then those of `averaged` (O, P), if given.
+    """Return all metrics (O, M) of a readout, in the sequence of `readout_names`.
 
-    The result is (O, M), in the sequence of `metric_names`.
+    Args:
+        problem: the learning problem; if it has questions, they are answered at `parameters`.
+        parameters: (O, P) last weights.
+        averaged: (O, P) averaged weights; None for none.
+
     """
-    values = evaluate(problem, parameters)
-    if averaged is None:
-        return values
-    return np.concatenate([values, evaluate(problem, averaged)], axis=1)
+    values = [_each(problem.evaluate, parameters)]
+    if averaged is not None:
+        values.append(_each(problem.evaluate, averaged))
+    if problem.questions is not None:
+        values.append(_each(lambda row: choice_values(problem.choice_losses(row)), parameters))
+    return np.concatenate(values, axis=1)
+
+
+def _each(function: Callable[[Tensor], np.ndarray], parameters: Tensor) -> np.ndarray:
+    """Return `function` of each row of (O, P); once, if all rows are views of one (stride 0)."""
+    if parameters.stride(0) == 0:
+        return np.tile(function(parameters[0]), (len(parameters), 1))
+    return np.stack([function(row) for row in parameters])
 
 
 def unit_losses(problem: LanguageProblem, theta: Tensor, units: Sequence[int]) -> np.ndarray:

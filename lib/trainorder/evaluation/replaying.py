@@ -6,10 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainorder.data.metrics import metric_names
 from trainorder.evaluation.followed import Followed
 from trainorder.evaluation.outcome_arrays import Arrays, joined_outcome
-from trainorder.evaluation.readouts import evaluate_both, unit_losses
+from trainorder.evaluation.readouts import evaluate_readout, readout_names, unit_losses
 from trainorder.expansion.replay import Estimator
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.orders.order import Order
@@ -51,7 +50,7 @@ def replay_orders(
         for start in range(0, len(orders), size)
     ]
     problem.meter.orders += len(orders)
-    metrics = metric_names(problem.goals, averaged_states is not None)
+    metrics = readout_names(problem, averaged_states is not None)
     return joined_outcome(metrics, orders, followed, parts)
 
 
@@ -77,7 +76,7 @@ def _replay_batch(
     with problem.meter.time("replay"):
         parameters = estimator.replay(schedules, observe)
     with problem.meter.time("evaluation"):
-        values = evaluate_both(problem, parameters, averages.take(steps))
+        values = evaluate_readout(problem, parameters, averages.take(steps))
     return {
         "value": values,
         "sketch": along.sketch(parameters).numpy(),
@@ -95,7 +94,7 @@ def replayed_readouts(
     """Return the metrics (O, R, M) after each of R readouts, replayed along schedules (O, T, k).
 
     With `averaged_states`, the metrics of the mean of as many last states follow, as in
-    `metric_names`.
+    `readout_names`.
     """
     parts = []
     for batch in schedules.split(batch_size(problem.size)):
@@ -116,7 +115,7 @@ def _read_along(
     def observe(t: int, parameters: Tensor) -> None:
         averages.add(t, parameters)
         if t in readouts:
-            values.append(evaluate_both(problem, parameters, averages.take(t)))
+            values.append(evaluate_readout(problem, parameters, averages.take(t)))
 
     estimator.replay(schedules, observe)
     return np.stack(values, axis=1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from trainorder.data.metrics import AVERAGED
+from trainorder.data.metrics import AVERAGED, CHOICE_METRICS
 from trainorder.errors import UserError
 from trainorder.evaluation import result_files
 from trainorder.evaluation.predictability import Predictability, number_text
@@ -131,8 +131,9 @@ class Results:
 
     @property
     def shown_metrics(self) -> list[str]:
-        """The metrics of a figure with a panel for each: of averaged weights only the mean."""
-        return [m for m in self.metrics if not m.startswith(f"{AVERAGED}heldout/")]
+        """The metrics of a figure with a panel for each: of secondary ones only the mean."""
+        secondary = tuple(f"{name}/" for name in (f"{AVERAGED}heldout", *CHOICE_METRICS))
+        return [metric for metric in self.metrics if not metric.startswith(secondary)]
 
     @property
     def predictability(self) -> Predictability:

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from trainorder.config.sections import OptimizerConfig
-from trainorder.data.metrics import metric_names
 from trainorder.errors import UserError
 from trainorder.evaluation.followed import Followed
 from trainorder.evaluation.outcome_arrays import Arrays, joined_outcome
-from trainorder.evaluation.readouts import evaluate_both, unit_losses
+from trainorder.evaluation.readouts import evaluate_readout, readout_names, unit_losses
 from trainorder.expansion.path import StoredPath
 from trainorder.expansion.run_recorder import Recording, RunRecorder
 from trainorder.numerics.countsketch import SparseJL
@@ -97,7 +96,7 @@ def retrain_orders(
         name: np.concatenate([part[name] for part in parts])
         for name in ("along", "train_loss", "unit_loss")
     }
-    metrics = metric_names(problem.goals, setup.averaged_states is not None)
+    metrics = readout_names(problem, setup.averaged_states is not None)
     return {**joined_outcome(metrics, orders, followed, parts), **only_true}
 
 
@@ -189,7 +188,7 @@ def _evaluated(
 ) -> np.ndarray:
     """Return the metrics (M,) of the parameters (P,) at a readout and of the mean there, if any."""
     mean = averages.take(readout)
-    values = evaluate_both(problem, theta[None], None if mean is None else mean[None])
+    values = evaluate_readout(problem, theta[None], None if mean is None else mean[None])
     return values.reshape(-1)
 
 

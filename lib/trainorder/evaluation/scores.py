@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainorder.data.metrics import is_loss
 from trainorder.errors import UserError
 from trainorder.evaluation.calibrated_range import calibrated_range, is_beyond
 from trainorder.evaluation.outcomes import SCORED_SPLITS, Floats, Outcomes
@@ -166,9 +167,10 @@ def diverged_orders(
 
 def _diverged_rows(paired: PairedOutcomes, metrics: Sequence[str], vocabulary: int) -> np.ndarray:
     main = paired.value[:, list(metrics).index(MAIN_METRIC)]
+    losses = paired.value[:, [is_loss(metric) for metric in metrics]]
     with np.errstate(invalid="ignore"):
         above = main > divergence_threshold(vocabulary)
-    return np.flatnonzero(~np.isfinite(paired.value).all(axis=1) | above)
+    return np.flatnonzero(~np.isfinite(losses).all(axis=1) | above)
 
 
 def _verdict(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from trainorder.data.metrics import is_loss
 from trainorder.errors import UserError
 from trainorder.evaluation import result_files
 from trainorder.evaluation.calibrated_range import is_beyond
@@ -56,15 +57,23 @@ def write_estimates(
     metrics: Sequence[str],
     scores: Mapping[str, Any],
 ) -> None:
-    """Write `estimates.csv`: every estimate, raw and recalibrated, with its interval."""
+    """Write `estimates.csv`: every estimate, raw and recalibrated, with its interval.
+
+    A metric of a task has no rows of an estimator that does not give it.
+    """
 
     def rows() -> Iterator[tuple[Any, ...]]:
         for paired in pairs:
             estimate, score = paired.estimate, scores[paired.name]
             seconds = score["cost"]["seconds_per_order"]
             recalibrated = _recalibrated(paired, score["recalibration"], metrics)
+            given = [
+                (column, metric)
+                for column, metric in enumerate(metrics)
+                if is_loss(metric) or np.isfinite(estimate.value[:, column]).any()
+            ]
             for row, order in enumerate(estimate.orders):
-                for column, metric in enumerate(metrics):
+                for column, metric in given:
                     raw, limits = float(estimate.value[row, column]), score["calibrated_range"]
                     value, *ends = recalibrated[row, column].tolist()
                     beyond = int(is_beyond(raw, limits[metric])) if limits[metric] else None

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from trainorder.data.metrics import is_loss
 from trainorder.evaluation.results import Results
 from trainorder.figures import style
 from trainorder.orders.order import REFERENCE
@@ -12,12 +13,12 @@ _COLUMNS = 3
 
 
 def draw(results: Results) -> Figure:
-    """Draw the true metric of each order minus the reference's, one panel for each metric."""
-    kinds = order_kinds(results)
-    rows = style.rows_of(len(results.shown_metrics), _COLUMNS)
+    """Draw the true loss of each order minus the reference's, one panel for each loss."""
+    kinds, metrics = order_kinds(results), [m for m in results.shown_metrics if is_loss(m)]
+    rows = style.rows_of(len(metrics), _COLUMNS)
     figure = style.new_figure(rows * (0.26 * len(kinds) + 0.95) + 0.6, results.label())
-    axes = style.panels(figure, len(results.shown_metrics), _COLUMNS, sharex=True, sharey=True)
-    for panel, metric in zip(axes, results.shown_metrics, strict=True):
+    axes = style.panels(figure, len(metrics), _COLUMNS, sharex=True, sharey=True)
+    for panel, metric in zip(axes, metrics, strict=True):
         _panel(panel, results, metric, kinds)
     axes[0].set_ylim(len(kinds) - 0.4, -0.6)
     for panel in axes[-_COLUMNS:]:

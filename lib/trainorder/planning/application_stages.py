@@ -57,7 +57,7 @@ def curriculum_stages(s: Sizes) -> Iterator[Stage]:
         rows=(4 + s.unfinished_means) * replayed + q,
     )
     orders = heuristic + min(c.retrained, proposals)
-    yield truth_stage(s, "candidate_truth", ("propose",), orders, 2, s.R * s.M)
+    yield truth_stage(s, "candidate_truth", ("propose",), orders, 2, s.R * s.E)
 
 
 def memorization_stages(s: Sizes) -> Iterator[Stage]:

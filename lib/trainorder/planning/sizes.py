@@ -43,7 +43,9 @@ class Sizes:
         U: units; `S`: sequences per unit.
         D: domains; `H`: held-out sequences per domain.
         R: readouts along the window.
-        M: sets of metrics of a readout: 2 with averaged weights, else 1.
+        M: sets of losses of a readout: 2 with averaged weights, else 1.
+        E: sets of H sequences of each domain that are evaluated at a readout: M, and one for each
+            choice of a multiple-choice task.
         counts: number of orders in each split.
         pools: number of sequences in the pool of each cluster.
         optimizer: the optimizer of replays.
@@ -82,6 +84,7 @@ class Sizes:
             self.counts["custom"] = len(read_orders(self.orders.custom, self.window))
         self.R = readout_count(config["curriculum"])
         self.M = metric_sets(config["averaged_states"])
+        self.E = self.M + (config["multiple_choice"] or 0)
         self.pools = self._pools()
 
     def model(self, narrow: bool, device: torch.device | None = None) -> LanguageModel:

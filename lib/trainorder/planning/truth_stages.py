@@ -13,7 +13,7 @@ def truth_stages(s: Sizes) -> Iterator[Stage]:
     """Yield the stage `truth`, and the stages of the proxy if an estimator uses it."""
     orders, after = sum(s.counts.values()), after_reference(s)
     truth = truth_stage(
-        s, "truth", after, orders, s.shards["truth"], s.R * s.M, s.followed(s.counts)
+        s, "truth", after, orders, s.shards["truth"], s.R * s.E, s.followed(s.counts)
     )
     yield _recording(s, truth) if s.known_runs else truth
     proxies = [e for e in s.estimators if e.descriptor.training_stage]
@@ -35,12 +35,12 @@ def truth_stages(s: Sizes) -> Iterator[Stage]:
         "proxy_orders",
         ("proxy_warm", "orders"),
         s.shards["truth"],
-        {"losses": orders * s.M * s.D * s.H, "gradients": orders * s.T * batch},
+        {"losses": orders * s.E * s.D * s.H, "gradients": orders * s.T * batch},
         orders=orders,
         narrow=True,
         work={
             Operation("step", batch, narrow=True): orders * s.T,
-            Operation("forward", s.H, narrow=True): orders * s.M * s.D,
+            Operation("forward", s.H, narrow=True): orders * s.E * s.D,
         },
         files=("proxy/[0-9]*.h5",),
         bytes=8 * orders * (s.T + s.U),

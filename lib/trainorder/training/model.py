@@ -122,13 +122,21 @@ class LanguageModel:
             The loss in nats per token, on the device of the model.
 
         """
+        return next_token_loss(self._logits(theta, tokens), tokens)
+
+    def sequence_losses(self, theta: Tensor, tokens: Tensor) -> Tensor:
+        """Return the loss (n,) of each sequence, the mean over its learnt tokens; as `loss`."""
+        return sequence_losses(self._logits(theta, tokens), tokens)
+
+    def _logits(self, theta: Tensor, tokens: Tensor) -> Tensor:
+        """Return the logits (n, L, V) at `theta` (P,)."""
         if self.device.type == "cpu":
             parts = split(theta, self._sizes)
         else:
             parts = theta.to(self.device).split(self._sizes)
         weights = dict(zip(self._names, self._shaped(parts), strict=True))
-        output = functional_call(self.module, weights, (_token_numbers(tokens),))
-        return next_token_loss(output.logits, tokens)
+        logits: Tensor = functional_call(self.module, weights, (_token_numbers(tokens),)).logits
+        return logits
 
     def module_loss(self, tokens: Tensor) -> Tensor:
         """Return the loss of `tokens` (n, L) int64 at the current parameters of the module."""
@@ -199,10 +207,22 @@ def next_token_loss(logits: Tensor, tokens: Tensor) -> Tensor:
         tokens: (n, L) int64.
 
     """
-    predictions, labels = logits[:, :-1].flatten(0, 1), tokens[:, 1:]
+    labels = tokens[:, 1:]
     if not _has_context(labels):
-        return F.cross_entropy(predictions, labels.flatten())
+        return F.cross_entropy(logits[:, :-1].flatten(0, 1), labels.flatten())
+    return sequence_losses(logits, tokens).mean()
+
+
+def sequence_losses(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Return the loss (n,) of each sequence: the mean cross-entropy of its learnt tokens.
+
+    Args:
+        logits: (n, L, V).
+        tokens: (n, L) int64; context tokens are negative.
+
+    """
+    predictions, labels = logits[:, :-1].flatten(0, 1), tokens[:, 1:]
     learnt = labels >= 0
     targets = labels.masked_fill(~learnt, _IGNORED).flatten()
     losses = F.cross_entropy(predictions, targets, ignore_index=_IGNORED, reduction="none")
-    return (losses.view_as(labels).sum(1) / learnt.sum(1)).mean()
+    return losses.view_as(labels).sum(1) / learnt.sum(1)

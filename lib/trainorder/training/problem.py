@@ -1,7 +1,7 @@
 """The learning problem of a study: the losses of units and the held-out losses."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from torch import Tensor
 from trainorder.config.sections import ModelConfig
 from trainorder.data.corpus import Corpus
 from trainorder.data.metrics import metric_names
+from trainorder.data.multiple_choice import questions
 from trainorder.errors import DivergedError
 from trainorder.numerics import large_tensors
 from trainorder.numerics.derivatives import gradient
@@ -57,11 +58,21 @@ class Problem(Protocol):
 
 @dataclass
 class LanguageProblem:
-    """The language model with the corpus of a study."""
+    """The language model with the corpus of a study.
+
+    Attributes:
+        model: the model.
+        corpus: the token sequences.
+        meter: counter of passes.
+        questions: (D, C, n, L) sequences of a multiple-choice task, as `data.multiple_choice`
+            describes; None for no task.
+
+    """
 
     model: LanguageModel
     corpus: Corpus
     meter: Meter
+    questions: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Store the tokens as tensors on the device of the model."""
@@ -69,6 +80,7 @@ class LanguageProblem:
         self.units, self.sequences = self.corpus.units.shape[:2]
         self._tokens = self._on_device(self.corpus.units)
         self._heldout = self._on_device(self.corpus.heldout)
+        self._questions = None if self.questions is None else self._on_device(self.questions)
 
     def _on_device(self, tokens: np.ndarray) -> Tensor:
         return torch.from_numpy(tokens.astype(np.int64)).to(self.model.device)
@@ -88,6 +100,7 @@ class LanguageProblem:
         seed: int,
         threads: int,
         device: str = "cpu",
+        choices: Mapping[str, int] | None = None,
     ) -> "LanguageProblem":
         """Return the problem of a corpus file with a float32 model.
 
@@ -101,10 +114,11 @@ class LanguageProblem:
             seed: seed of new weights.
             threads: number of CPU threads.
             device: `auto`, `cpu` or `cuda`.
+            choices: `count` and `seed` of the multiple-choice task; None for no task.
 
         Raises:
-            UserError: the corpus is missing, damaged or belongs to another study, the model cannot
-                be loaded, or `device` is `cuda` without a GPU.
+            UserError: the corpus is missing, damaged or belongs to another study or is too small
+                for the task, the model cannot be loaded, or `device` is `cuda` without a GPU.
 
         """
         torch.set_num_threads(threads)
@@ -120,7 +134,8 @@ class LanguageProblem:
             dtype=torch.float32,
             device=torch_device,
         )
-        return cls(language_model, loaded_corpus, meter)
+        task = None if choices is None else questions(loaded_corpus.heldout, **choices)
+        return cls(language_model, loaded_corpus, meter, task)
 
     def loss(self, theta: Tensor, unit: int) -> Tensor:
         """Return the mean loss of `unit` at `theta` (P,) in nats per token."""
@@ -173,6 +188,19 @@ class LanguageProblem:
         with torch.no_grad():
             losses = [float(self.goal_loss(theta, goal)) for goal in range(len(self.goals))]
         return np.array([float(np.mean(losses)), *losses])
+
+    def choice_losses(self, theta: Tensor) -> np.ndarray:
+        """Return the losses (D, C, n) float64 of the choices of each question at `theta` (P,).
+
+        They are in nats per token of the continuation. The right choice comes first.
+        """
+        assert self._questions is not None
+        losses = []
+        with torch.no_grad():
+            for tokens in self._questions.flatten(0, 1):  # one choice of all questions of a domain
+                count_loss(self.meter, theta, len(tokens))
+                losses.append(self.model.sequence_losses(theta, tokens).double().cpu().numpy())
+        return np.stack(losses).reshape(self._questions.shape[:3])
 
     def unit_losses(self, theta: Tensor) -> np.ndarray:
         """Return the losses (U,) float64 of all units at `theta` (P,) in nats per token.

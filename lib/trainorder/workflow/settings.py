@@ -466,8 +466,24 @@ class Settings:
         }
 
     @property
+    def evaluated_problem(self) -> Config:
+        """The same for scripts that evaluate all metrics: with the multiple-choice task, if any."""
+        return self.problem | self._choices
+
+    @property
+    def _choices(self) -> Config:
+        count = self.config["multiple_choice"]
+        seed = self.config["seeds"]["data"]
+        return {"choices": {"count": count, "seed": seed}} if count else {}
+
+    @property
+    def evaluated_proxy_problem(self) -> Config:
+        """What a script needs to evaluate all metrics of the narrower model of `proxy`."""
+        return self.proxy_problem | self._choices
+
+    @property
     def proxy_problem(self) -> Config:
-        """The same for the narrower model of the estimator `proxy`."""
+        """The learning problem of the narrower model of the estimator `proxy`."""
         return self.problem | {"model": asdict(narrowed(ModelConfig(**self.config["model"])))}
 
     @property
