@@ -6,7 +6,6 @@ from trainorder.expansion.path import write_path
 from trainorder.orders.order_book import OrderBook
 from trainorder.training.existing_run.checkpoint_files import window_checkpoints
 from trainorder.training.existing_run.window_states import verification_report, window_states
-from trainorder.training.optimizer import AdamW
 from trainorder.workflow.context import Context
 from trainorder.workflow.job import Job, run
 
@@ -15,10 +14,9 @@ def main(job: Job) -> None:
     context, existing = Context(job), RunConfig(**job.params["run"])
     problem, window = context.problem, context.window
     schedule = OrderBook.load(job.input["orders"]).reference.schedule
-    optimizer = AdamW(context.optimizer_config, window.horizon)
     steps = window_checkpoints(existing.checkpoints, window)
     states = window_states(
-        existing.checkpoints, steps, schedule, problem, optimizer, existing.tolerance
+        existing.checkpoints, steps, schedule, problem, context.optimizer, existing.tolerance
     )
     with job.meter.time("precompute"):
         write_path(

@@ -271,8 +271,11 @@ def torch_rate(config, step):
 
 
 @contextmanager
-def expansion(problem, states, config, folder, anchors=None, shards=2):
-    """Yield the expansion about a path of states, with its gradient table."""
+def expansion(problem, states, config, folder, anchors=None, shards=2, decayed=None):
+    """Yield the expansion about a path of states, with its gradient table.
+
+    `decayed` (P,) tells which parameters have weight decay; None for all.
+    """
     steps = len(states) - 1
     places = even_anchors(steps, anchors)
     write_path(folder / "path.h5", "k", lambda t: states[t], steps=steps, anchors=places)
@@ -281,20 +284,21 @@ def expansion(problem, states, config, folder, anchors=None, shards=2):
         for shard, part in enumerate(np.array_split(places, shards)):
             write_table(folder / f"table-{shard}.h5", "k", problem, path, part)
         with opened_tables(folder, shards) as table:
-            yield Expansion(problem, build_optimizer(config, HORIZON), path, table)
+            yield Expansion(problem, build_optimizer(config, HORIZON, decayed), path, table)
 
 
 @contextmanager
 def barycentre(
-    problem, start, steps, units_per_step, config, folder, clusters=None, given=None, tolerance=0.0
-):
+    problem, start, steps, units_per_step, config, folder, clusters=None, given=None,
+    tolerance=0.0, decayed=None,
+):  # fmt: skip
     """Yield the expansion about the barycentre path.
 
     Every step is an anchor by default. With `clusters`, the anchors are `given` or follow from
-    `tolerance`.
+    `tolerance`. `decayed` (P,) tells which parameters have weight decay; None for all.
     """
     checkpoints = Checkpoints(folder / "work", "w", every=1, keep_all=True)
-    optimizer = build_optimizer(config, HORIZON)
+    optimizer = build_optimizer(config, HORIZON, decayed)
     chosen = run_barycentre(
         problem,
         clusters,

@@ -44,6 +44,7 @@ from trainorder.training.checkpoints import Checkpoints
 from trainorder.training.meter import Meter
 from trainorder.training.optimizer import build_optimizer
 from trainorder.training.problem import LanguageProblem
+from trainorder.training.weight_decay import decayed_numbers
 
 ADDED = "corrected@reference"  # what a study without estimators of further orders should add
 
@@ -324,7 +325,8 @@ class Study:
                 yield metric_values(losses, len(self.problem.goals)), None
             return
         store = self.store  # before the problem: its message is clearer for an unpacked archive
-        optimizer = build_optimizer(self._optimizer_config, self.window.horizon)
+        decayed = decayed_numbers(self.problem.model, self._optimizer_config)
+        optimizer = build_optimizer(self._optimizer_config, self.window.horizon, decayed)
         seed = self.config["seeds"]["order"]
         if config.size_is_open:
             config = selected_config(config, self.results.ladder or {})

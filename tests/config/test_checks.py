@@ -180,6 +180,16 @@ BAD = {
     "decay steps of text": (changed(optimizer__decay_steps="9"), "optimizer.decay_steps", "text"),
     "no decay steps": (changed(optimizer__decay_steps=0), "optimizer.decay_steps", "at least"),
     "rates of another type": (changed(optimizer__rates="a.json"), "optimizer.rates", ".csv"),
+    "an unknown rule of decay": (
+        changed(optimizer__no_decay="norms"),
+        "optimizer.no_decay",
+        "or a list",
+    ),
+    "an invalid pattern of decay": (
+        changed(optimizer__no_decay=["norm", "("]),
+        "optimizer.no_decay",
+        "`(` is not a regular expression",
+    ),
     "fraction above one": (
         changed(window__mixed_fraction=1.5),
         "window.mixed_fraction",

@@ -10,6 +10,7 @@ from trainorder.workflow.keys import StudyKeys
 
 SET = {  # a value of each key other than its default
     "curriculum.literature": ["balanced"],
+    "optimizer.no_decay": "vectors",
     "optimizer.decay_steps": 4,
     "optimizer.decay_form": "linear",
     "optimizer.rates": [0.1, 0.2],

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from problems import (
+    HORIZON,
     KINDS,
     Polynomial,
     barycentre,
@@ -15,7 +16,6 @@ from problems import (
     low_rank,
     optimizer_config,
     relative_error,
-    torch_states,
     warm_state,
     warm_without_memory,
 )
@@ -26,6 +26,7 @@ from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.expansion.clusters import Clusters, draw_pools
 from trainorder.numerics.derivatives import gradient
+from trainorder.training.optimizer import build_optimizer
 
 UNITS, SIZE = 6, 9
 LABELS = np.array([0, 1, 0, 1, 2, 0])
@@ -63,19 +64,36 @@ def fixed_preconditioner(kind, problem):
     return warm_state(problem, problem.start, config), config
 
 
+def trained(problem, start, schedule, config, decayed):
+    """Return the states of training with the optimizer of replays."""
+    optimizer, states = build_optimizer(config, HORIZON, decayed), [start]
+    for units in schedule:
+        state = states[-1].clone()
+        rows = [gradient(lambda x, u=u: problem.loss(x, u), state.parameters) for u in units]
+        optimizer.update(state, torch.stack(rows).mean(0))
+        states.append(state)
+    return states
+
+
+@pytest.mark.parametrize("exempt", [False, True], ids=["decay", "exemptions"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("units_per_step", [1, 2])
 @pytest.mark.parametrize("path", ["reference", "barycentre"])
-def test_with_a_fixed_preconditioner_it_equals_the_replay(path, units_per_step, kind, tmp_path):
+def test_with_a_fixed_preconditioner_it_equals_the_replay(
+    path, units_per_step, kind, exempt, tmp_path
+):
     problem = Polynomial(UNITS, size=SIZE, noise=0.0)
     warm, config = fixed_preconditioner(kind, problem)
     steps = UNITS // units_per_step
+    decayed = torch.arange(SIZE) % 3 > 0 if exempt else None
     if path == "barycentre":
-        context = barycentre(problem, warm, steps, units_per_step, config, tmp_path)
+        context = barycentre(
+            problem, warm, steps, units_per_step, config, tmp_path, decayed=decayed
+        )
     else:
         reference = np.arange(UNITS).reshape(steps, units_per_step)
-        states = torch_states(problem, warm, reference, config)
-        context = expansion(problem, states, config, tmp_path)
+        states = trained(problem, warm, reference, config, decayed)
+        context = expansion(problem, states, config, tmp_path, decayed=decayed)
     schedules = probe_schedules((steps, units_per_step), UNITS, 3, 10)
     schedules[-1] = schedules[-1, :1]  # some units are left out
     with context as about:

@@ -100,14 +100,18 @@ def check(page, finished):
         assert cell.text == f"{estimate.value:.4f}", f"the table shows a wrong {metric}"
 
 
+@pytest.mark.parametrize("exempt", [False, True], ids=["decay", "exemptions"])
 @pytest.mark.parametrize("averaged_states", [None, 2])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_page_replays_each_optimizer_as_python_does(kind, averaged_states, browser, tmp_path):
+def test_the_page_replays_each_optimizer_as_python_does(
+    kind, averaged_states, exempt, browser, tmp_path
+):
     problem = Polynomial(6, size=12)
     changes = {"weight_decay": 0.3, "schedule": "cosine", **KINDS[kind]}
     config = optimizer_config(learning_rate=0.02, **changes)
     warm, schedules = warm_state(problem, problem.start, config), probe_schedules((3, 2), 6, 0, 20)
-    with barycentre(problem, warm, 3, 2, config, tmp_path) as about:
+    decayed = torch.arange(12) % 3 > 0 if exempt else None
+    with barycentre(problem, warm, 3, 2, config, tmp_path, decayed=decayed) as about:
         model, _ = low_rank(about, every_sequence(problem, np.arange(6)))
         reduced = build_reduced_model(
             *(about, model, schedules, second_moment_scale(about), [2, 3]),

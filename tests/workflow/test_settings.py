@@ -13,7 +13,7 @@ from trainorder.errors import UserError
 from trainorder.storage.sealed_hdf5 import write_arrays
 from trainorder.workflow.keys import StudyKeys, check_origin
 from trainorder.workflow.resources import JobResources, keep_freed_memory, vectors_mb
-from trainorder.workflow.settings import Invocation, Settings, one_line_errors
+from trainorder.workflow.settings import Invocation, Settings, _completed, one_line_errors
 
 HERE = Invocation(basedir=ROOT, cores=2)
 
@@ -114,6 +114,31 @@ def test_the_packaged_model_is_an_input_before_it_exists():
     study = Settings(model, HERE, run_files=[])
     assert study.packaged_model
     assert study.model_files == study.packaged_model
+
+
+def test_rates_are_read_from_their_file(folder):
+    steps = config("smoke")["window"]["warmup_steps"] + config("smoke")["window"]["units"]
+    rows = "".join(f"{step},{step / 8}\n" for step in range(steps + 5))
+    (folder / "rates.csv").write_text(f"step,learning_rate\n{rows}")
+    completed = settings(optimizer__rates="rates.csv").config["optimizer"]
+    assert completed["rates"] == [step / 8 for step in range(steps)], "jobs get other rates"
+    with pytest.raises(UserError, match=r"optimizer.rates: none.csv: no such file"):
+        settings(optimizer__rates="none.csv")
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "norms_and_biases"), ("vectors",) * 2])
+def test_a_run_of_the_trainer_exempts_norms_and_biases(given, expected, folder):
+    def rule(**values):
+        run = {"checkpoints": str(folder), "order": "order.json"}
+        study = config("smoke", run=run, optimizer__no_decay=given, **values)
+        return _completed(study, HERE)["optimizer"]["no_decay"]
+
+    first = folder / f"checkpoint-{config('smoke')['window']['warmup_steps']}"
+    first.mkdir()
+    assert rule(optimizer__weight_decay=0.1) == given, "a loop of the user exempts nothing"
+    (first / "trainer_state.json").touch()
+    assert rule(optimizer__weight_decay=0.1) == expected
+    assert rule(optimizer__weight_decay=0.0) == given, "it changes the keys of older studies"
 
 
 def test_tokens_have_no_tokenizer():

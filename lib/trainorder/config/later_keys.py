@@ -5,7 +5,12 @@ from typing import Any
 # The default of each such key, by section. Older configurations behave as if they had it.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "curriculum": {"literature": []},
-    "optimizer": {"decay_steps": None, "decay_form": "cosine", "rates": None},
+    "optimizer": {
+        "no_decay": None,
+        "decay_steps": None,
+        "decay_form": "cosine",
+        "rates": None,
+    },
 }
 
 

@@ -83,9 +83,9 @@ def _nearest(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
         details["loc"] = loc = _without_branches(details["loc"])
         before = kept.get(loc)
         if before is None or before["type"] == "literal_error" or _is_closer(details, before):
-            if before is not None and details["type"] == "int_type":
+            if before is not None and details["type"] in ("int_type", "list_type"):
                 expected = before.get("ctx", {}).get("expected", "")
-                details["ctx"] = {"expected": f"{expected} or an integer"}
+                details["ctx"] = {"expected": f"{expected} or {_TYPES[details['type']]}"}
                 details["type"] = "literal_error"
             kept[loc] = details
     inside = {loc[:-1] for loc in kept}  # the value has the type of a branch, but a part is wrong

@@ -209,13 +209,7 @@ class ModelConfig:
                         f"{key}: a new model is trained entirely; set model.source, "
                         "or set this key to null"
                     )
-        for pattern in self.trainable or []:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(
-                    f"trainable: `{pattern}` is not a regular expression: {error}"
-                ) from None
+        _check_patterns("trainable", self.trainable or [])
         if self.trainable is not None and self.lora is not None:
             raise ValueError("trainable: with lora only adapters are trained; set one to null")
         if self.hidden_size % (2 * self.heads):
@@ -230,6 +224,14 @@ class ModelConfig:
         h = self.hidden_size
         block = 4 * h**2 + 3 * h * self.intermediate_size + 2 * h
         return vocabulary * h + self.layers * block + h
+
+
+def _check_patterns(key: str, patterns: Sequence[str]) -> None:
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"{key}: `{pattern}` is not a regular expression: {error}") from None
 
 
 @dataclass(frozen=True, config=CLOSED)
@@ -250,6 +252,14 @@ class OptimizerConfig:
     """Of sgd; 0: none."""
     weight_decay: Annotated[Number, Field(ge=0, le=1e30)] = 0.0
     """adamw: decoupled. sgd: added to the gradient."""
+    no_decay: (
+        Literal["norms_and_biases", "vectors"]
+        | Annotated[list[NonEmpty], Field(min_length=1)]
+        | None
+    ) = None
+    """Parameters without weight decay: norms_and_biases (the rule of the Trainer of transformers),
+    vectors (those of one dimension), or regular expressions of names. null: none, and
+    norms_and_biases for a run of that Trainer."""
     schedule: Schedule = "cosine"
     """constant, cosine, linear or warmup_stable_decay, after a linear warm-up."""
     horizon: Positive | None = None
@@ -277,6 +287,8 @@ class OptimizerConfig:
                 "decay_steps: schedule `warmup_stable_decay` needs the number of its decay steps, "
                 "or their share of the horizon; set it"
             )
+        if isinstance(self.no_decay, list):
+            _check_patterns("no_decay", self.no_decay)
         if isinstance(self.rates, str) and Path(self.rates).suffix != ".csv":
             raise ValueError(f"rates: {self.rates}: expected a .csv file, or a list of rates")
         return self

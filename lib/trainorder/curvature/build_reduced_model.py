@@ -22,9 +22,12 @@ in t. The losses follow from y: those of the goals after some steps, at the para
 the mean of the last states, and those of the units at the end. Their first order is exact; the
 second order takes the mean core, or that of the unit.
 
+Where weight decay exempts parameters, F has further rows, F E with E the projection on the exempt
+ones: they follow z = F E d, whose steps have no decay, and a step of y adds eta lambda z.
+
 For SGD, D = 1 / (1 - b1) for all schedules, so J = 0 and all is linear. The weight decay is a part
 of the gradient: lambda theta_t is added to the gradients of mbar, and lambda d adds
-nu <- b1 nu + lambda y to the bracket.
+nu <- b1 nu + lambda (y - z) to the bracket.
 """
 
 from collections.abc import Sequence
@@ -101,6 +104,7 @@ def build_reduced_model(
     units = [partial(problem.loss, unit=unit) for unit in range(problem.units)]
     unit_losses, unit_gradients = _values_and_gradients(units, path.parameters(path.steps))
     functionals = Rows.concatenate([model.readers, *(rows for _, rows in read), unit_gradients])
+    functionals = _with_exempt(functionals, optimizer.decayed)
     momenta = _momenta(expansion, model, steps).split(len(steps))
     matrices, drifts = [], []
     for knot, momentum in zip(knots, momenta, strict=True):
@@ -134,6 +138,14 @@ def build_reduced_model(
         unit_losses=unit_losses,
         averaged_states=averaged_states,
     )
+
+
+def _with_exempt(functionals: Rows, decayed: Tensor | None) -> Rows:
+    """Return `functionals` (f, P), then their parts on the parameters without decay, if any."""
+    if decayed is None:
+        return functionals
+    exempt = functionals.copy().map_blocks(torch.mul, (~decayed).to(functionals.dtype))
+    return Rows.concatenate([functionals, exempt])
 
 
 def _read(
@@ -183,7 +195,8 @@ def _momenta(expansion: Expansion, model: LowRankExpansion, steps: np.ndarray) -
         for t in range(int(steps[-1]) + 1):
             gradient = model.mean_gradient(t, columns)
             if optimizer.coupled:
-                gradient = gradient.add(path.parameters(t, columns), alpha=optimizer.coupled)
+                gradient = gradient.clone()
+                optimizer.columns(columns).pull(gradient, path.parameters(t, columns))
             momentum.lerp_(gradient, 1 - optimizer.betas[0])
             momenta.block(columns)[steps == t] = momentum
     return momenta

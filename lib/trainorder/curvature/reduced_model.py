@@ -42,7 +42,8 @@ class ReducedModel:
         probed_steps: (A,) steps at which the curvature was probed.
         cores: M', (A, U, r, q), of the units.
         steps: [F diag(Dbar p_j) Q']', (K, q, (1 + J) f), for p_0 = 1 and J patterns, with
-            f = r + R L + U.
+            f = r + R L + U, or twice that if weight decay exempts parameters: the second half reads
+            the displacements of these only.
         drifts: F diag(Dbar p_j) mbar, (K, 1 + J, f), minus F (update of the path) for j = 0.
         responses: R, (U, J).
         goals: the D names of the goals.
@@ -105,7 +106,7 @@ class ReducedModel:
         """
         read, r, end = self.losses.shape[1], self.rank, int(self.readouts[-1])
         last = r + read * (len(self.readouts) - 1)
-        kept = torch.cat([torch.arange(r), torch.arange(last, last + read)])
+        kept = self._kept(torch.arange(last - r, last - r + read))
         averaged = (
             {} if self.averaged_states is None else {"averaged_core": self._averaged_core(end)}
         )
@@ -170,14 +171,15 @@ class ReducedModel:
     ) -> Iterator[tuple[int, Tensor]]:
         """Yield t and y (O, r + n) for t in `after`: the readers, then `columns` of the losses."""
         count, steps, _ = schedules.shape
-        r = self.rank
-        kept = torch.cat([torch.arange(r), r + columns])
+        r, f = self.rank, self.rank + len(columns)
+        kept = self._kept(columns)
         tables = self.steps.unflatten(2, self.drifts.shape[1:])[..., kept].flatten(2)
         drifts = self.drifts[..., kept]
         y = self.cores.new_zeros(count, len(kept))
         mu = self.cores.new_zeros(count, self.coefficients.shape[2])
         alpha = self.cores.new_zeros(count, self.responses.shape[1])
-        nu, coupled = torch.zeros_like(y), float(self.coupled)
+        exempt = y[:, f:] if self._exempts else torch.zeros(())
+        nu, coupled = torch.zeros_like(y[:, :f]), float(self.coupled)
         b1, b2 = (float(b) for b in self.beta)
         for t in range(steps):
             units = schedules[:, t]
@@ -191,10 +193,23 @@ class ReducedModel:
             drift = interpolated(self.knots, t, drifts.__getitem__)
             update = self._step(t, mu, alpha, matrix, drift)
             if coupled:
-                update.add_(nu.mul_(b1).add_(y, alpha=coupled), alpha=float(self.rates[t]))
-            y.mul_(float(self.decay[t])).sub_(update)
+                nu.mul_(b1).add_(y[:, :f] - exempt, alpha=coupled)
+                update[:, :f].add_(nu, alpha=float(self.rates[t]))
+            y[:, :f].mul_(float(self.decay[t])).add_(exempt, alpha=1 - float(self.decay[t]))
+            y.sub_(update)
             if t + 1 in after:
-                yield t + 1, y
+                yield t + 1, y[:, :f]
+
+    @property
+    def _exempts(self) -> bool:
+        """Whether the functionals have a second half, of the parameters without weight decay."""
+        return self.drifts.shape[2] > self.rank + self.losses.numel() + len(self.unit_losses)
+
+    def _kept(self, columns: Tensor) -> Tensor:
+        """Return the places of the readers and of the losses at `columns`, in each half."""
+        kept = torch.cat([torch.arange(self.rank), self.rank + columns])
+        second = kept + self.drifts.shape[2] // 2
+        return torch.cat([kept, second]) if self._exempts else kept
 
     def _step(self, t: int, mu: Tensor, alpha: Tensor, matrix: Tensor, drift: Tensor) -> Tensor:
         """Return the rate times F (update of the schedules minus that of the path), (O, f)."""

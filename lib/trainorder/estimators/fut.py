@@ -79,9 +79,9 @@ class FUT(Estimator):
         correction = self.correction(t, units, update, parameters - expansion.parameters(t))
         if self.guard is not None:
             correction.clamp_(-self.guard, self.guard)
-        rate = expansion.optimizer.learning_rate(expansion.path.first_step + t)
-        parameters *= 1 - rate * expansion.optimizer.config.weight_decay
-        parameters -= rate * (update.value + correction)
+        step = expansion.path.first_step + t
+        expansion.optimizer.shrink(parameters, step)
+        parameters -= expansion.optimizer.learning_rate(step) * (update.value + correction)
 
     def correction(self, t: int, units: Tensor, update: Update, delta: Tensor) -> Tensor:
         """Return d dGamma/dg h, (O, P)."""

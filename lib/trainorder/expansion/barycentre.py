@@ -35,7 +35,7 @@ def barycentre_step(
     for columns in large_tensors.column_blocks(1, len(moments.mean)):
         mean, part = moments.mean[columns], state.columns(columns)
         expected = mean**2 + moments.variance[columns] / k * (n - k) / max(1, n - 1)
-        optimizer.apply(part, (mean * scale).to(dtype), expected.to(dtype))
+        optimizer.columns(columns).apply(part, (mean * scale).to(dtype), expected.to(dtype))
     state.step += 1
 
 

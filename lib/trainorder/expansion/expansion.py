@@ -38,7 +38,7 @@ class Expansion:
 
     def block(self, columns: slice) -> "Expansion":
         """Return an expansion that reads only a block of the parameters from path and table."""
-        return replace(self, columns=columns)
+        return replace(self, columns=columns, optimizer=self.optimizer.columns(columns))
 
     def state(self, t: int) -> State:
         """Return the path's state before step `t`, (P,) each."""

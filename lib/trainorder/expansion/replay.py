@@ -106,9 +106,9 @@ class ExactReplay(Estimator):
             block = gradients(columns)
             if scale is not None:
                 block = block * scale
-            part = state.columns(columns)
+            part, own = state.columns(columns), optimizer.columns(columns)
             for rows, inside in parts(*block.shape):
-                optimizer.apply(part.rows(rows).columns(inside), block[rows, inside])
+                own.columns(inside).apply(part.rows(rows).columns(inside), block[rows, inside])
 
     def _clip_scale(self, shape: Sequence[int], gradients: Block) -> Tensor | None:
         """Return the factor of the gradient of each order, (O, 1), if gradients are clipped."""

@@ -50,8 +50,10 @@ function predictLosses(model, schedule) {
   const [, units, r] = model.cores.shape;
   const goals = model.goals.length, losses = [...model.losses.values], f = r + losses.length;
   const patterns = model.responses.shape[1], rows = 1 + patterns;
+  // With parameters that weight decay exempts, a second half of y follows their displacements.
+  const all = model.drifts.shape[2], exempts = all > f;
   const [b1, b2] = model.beta.values, [coupled] = model.coupled.values;
-  const y = new Float64Array(f), mu = new Float64Array(q), alpha = new Float64Array(patterns);
+  const y = new Float64Array(all), mu = new Float64Array(q), alpha = new Float64Array(patterns);
   const nu = new Float64Array(f), mean = new Float64Array(f), averaged = model.averaged_states;
   for (let t = 0; t < steps; t += 1) {
     const force = new Float64Array(q), share = 1 / schedule[t].length;
@@ -71,18 +73,23 @@ function predictLosses(model, schedule) {
     for (let j = 0; j < q; j += 1) mu[j] += (1 - b1) * (force[j] - mu[j]);
     const matrix = between(model.steps, model.knots.values, t);
     const drift = between(model.drifts, model.knots.values, t);
-    const pushed = new Float64Array(rows * f);
-    for (let i = 0; i < rows * f; i += 1) pushed[i] = drift(i);
+    const width = rows * all, pushed = new Float64Array(width);
+    for (let i = 0; i < width; i += 1) pushed[i] = drift(i);
     for (let j = 0; j < q; j += 1) {
-      for (let i = 0; i < rows * f; i += 1) pushed[i] += mu[j] * matrix(j * rows * f + i);
+      for (let i = 0; i < width; i += 1) pushed[i] += mu[j] * matrix(j * width + i);
     }
     const scale = model.rates.values[t] / model.corrections.values[t];
-    for (let i = 0; i < f; i += 1) {
-      nu[i] = b1 * nu[i] + coupled * y[i];
-      let push = pushed[i] + nu[i];
-      for (let p = 0; p < patterns; p += 1) push += alpha[p] * pushed[(p + 1) * f + i];
-      y[i] = y[i] * model.decay.values[t] - scale * push;
-      if (t >= steps - averaged) mean[i] += y[i] / averaged;
+    const kept = model.decay.values[t];
+    for (let i = 0; i < all; i += 1) {
+      const exempt = i >= f ? y[i] : exempts ? y[f + i] : 0;  // the part without decay
+      let push = pushed[i];
+      if (i < f) {
+        nu[i] = b1 * nu[i] + coupled * (y[i] - exempt);
+        push += nu[i];
+      }
+      for (let p = 0; p < patterns; p += 1) push += alpha[p] * pushed[(p + 1) * all + i];
+      y[i] = exempt + (y[i] - exempt) * kept - scale * push;
+      if (i < f && t >= steps - averaged) mean[i] += y[i] / averaged;
     }
   }
   const ends = moved(model, losses.slice(0, goals), y, r, model.mean_core);

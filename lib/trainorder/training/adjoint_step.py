@@ -37,7 +37,7 @@ def pulled_back(optimizer: Optimizer, after: State, adjoint: State) -> tuple[Ten
     for columns in large_tensors.column_blocks(*shape):
         part = adjoint.columns(columns)
         gradient[:, columns], square[:, columns] = transpose(
-            optimizer, after.columns(columns), part
+            optimizer.columns(columns), after.columns(columns), part
         )
     adjoint.step -= 1
     return gradient, square
@@ -58,7 +58,7 @@ def _through_adamw(optimizer: Optimizer, after: State, adjoint: State) -> tuple[
     m.addcdiv_(theta, denominator, value=-rate / correction1)
     v.addcmul_(theta, slope, value=rate / (2 * correction1 * correction2))
     adjoints = (1 - c.beta1) * m, (1 - c.beta2) * v
-    theta.mul_(1 - rate * c.weight_decay)
+    optimizer.shrink(theta, after.step - 1)
     m.mul_(c.beta1)
     v.mul_(c.beta2)
     return adjoints
@@ -69,8 +69,7 @@ def _through_sgd(optimizer: Optimizer, after: State, adjoint: State) -> tuple[Te
     theta, buffer = adjoint.parameters, adjoint.exp_avg
     buffer.sub_(theta, alpha=optimizer.learning_rate(after.step - 1))
     adjoints = buffer.clone(), torch.zeros_like(buffer)
-    if optimizer.coupled:
-        theta.add_(buffer, alpha=optimizer.coupled)
+    optimizer.pull(theta, buffer)
     buffer.mul_(optimizer.config.momentum)
     return adjoints
 

@@ -29,6 +29,7 @@ class LanguageModel:
     Attributes:
         module: the torch module.
         trained: the parameters of `module` that are trained.
+        names: their names.
         size: P, the number of trained parameters.
         dtype: the dtype of the module.
         device: the device of the module and of its input tokens.
@@ -70,7 +71,7 @@ class LanguageModel:
         self.module = module.to(device, dtype)
         named = [(n, p) for n, p in self.module.named_parameters() if p.requires_grad]
         self.trained = [parameter for _, parameter in named]
-        self._names = [name for name, _ in named]
+        self.names = [name for name, _ in named]
         self._shapes = [parameter.shape for parameter in self.trained]
         self._sizes = [parameter.numel() for parameter in self.trained]
         self.size = sum(self._sizes)
@@ -134,7 +135,7 @@ class LanguageModel:
             parts = split(theta, self._sizes)
         else:
             parts = theta.to(self.device).split(self._sizes)
-        weights = dict(zip(self._names, self._shaped(parts), strict=True))
+        weights = dict(zip(self.names, self._shaped(parts), strict=True))
         logits: Tensor = functional_call(self.module, weights, (_token_numbers(tokens),)).logits
         return logits
 

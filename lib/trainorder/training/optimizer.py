@@ -4,9 +4,11 @@ Replays (`expansion/replay.py`), the barycentre path and the verification of exi
 True retrainings use `torch.optim` and share no code with this file.
 """
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -61,6 +63,7 @@ class Optimizer(ABC):
         betas: the decay factors per step of m (b above) and of the second moment.
         decoupled: the weight decay that is applied to the parameters directly.
         coupled: the weight decay that is added to the gradient.
+        decayed: which parameters have weight decay, (P,) bool; None if all of them have.
 
     """
 
@@ -69,10 +72,36 @@ class Optimizer(ABC):
     decoupled: float = 0.0
     coupled: float = 0.0
 
-    def __init__(self, config: OptimizerConfig, horizon: int) -> None:
-        """Set the number of updates at the end of the window; see `learning_rates`."""
+    def __init__(
+        self, config: OptimizerConfig, horizon: int, decayed: Tensor | None = None
+    ) -> None:
+        """Take the settings, the number of updates at the window's end, and `decayed`."""
         self.config = config
         self.horizon = horizon
+        self.decayed = decayed
+
+    def columns(self, columns: slice) -> Self:
+        """Return the optimizer of a block of the parameters."""
+        if self.decayed is None:
+            return self
+        part = copy.copy(self)
+        part.decayed = self.decayed[columns]
+        return part
+
+    def shrink(self, parameters: Tensor, step: int) -> None:
+        """Apply the decoupled weight decay of 0-based `step` to `parameters` (..., P), in place."""
+        kept = 1 - self.learning_rate(step) * self.decoupled
+        if self.decayed is None:
+            parameters.mul_(kept)
+            return
+        factor, one = torch.tensor([kept, 1], dtype=parameters.dtype)
+        parameters.mul_(torch.where(self.decayed, factor, one))
+
+    def pull(self, gradient: Tensor, parameters: Tensor) -> None:
+        """Add the coupled weight decay of `parameters` (..., P) to `gradient`, in place."""
+        if self.coupled:
+            pulled = parameters if self.decayed is None else parameters * self.decayed
+            gradient.add_(pulled, alpha=self.coupled)
 
     def learning_rate(self, step: int) -> float:
         """Return eta_t of 0-based `step`, counted from the beginning of training."""
@@ -104,7 +133,8 @@ class Optimizer(ABC):
         """Clip `gradient` (..., P) and apply one step to `state`, (..., P) tensors, in place."""
         scale = self.clip_scale(torch.linalg.vector_norm(gradient, dim=-1, keepdim=True))
         for columns in large_tensors.column_blocks(scale.numel(), gradient.shape[-1]):
-            self.apply(state.columns(columns), gradient[..., columns] * scale)
+            part = state.columns(columns)
+            self.columns(columns).apply(part, gradient[..., columns] * scale)
         state.step += 1
 
     @abstractmethod
@@ -129,8 +159,10 @@ class AdamW(Optimizer):
 
     adaptive = True
 
-    def __init__(self, config: OptimizerConfig, horizon: int) -> None:
-        super().__init__(config, horizon)
+    def __init__(
+        self, config: OptimizerConfig, horizon: int, decayed: Tensor | None = None
+    ) -> None:
+        super().__init__(config, horizon, decayed)
         self.betas, self.decoupled = (config.beta1, config.beta2), config.weight_decay
 
     def bias_corrections(self, step: int) -> tuple[float, float]:
@@ -155,7 +187,7 @@ class AdamW(Optimizer):
         c = self.config
         rate = self.learning_rate(state.step)
         correction1, correction2 = self.bias_corrections(state.step)
-        state.parameters.mul_(1 - rate * c.weight_decay)
+        self.shrink(state.parameters, state.step)
         state.exp_avg.lerp_(gradient, 1 - c.beta1)
         state.exp_avg_sq.mul_(c.beta2)
         if square is None:
@@ -178,8 +210,10 @@ class SGD(Optimizer):
 
     adaptive = False
 
-    def __init__(self, config: OptimizerConfig, horizon: int) -> None:
-        super().__init__(config, horizon)
+    def __init__(
+        self, config: OptimizerConfig, horizon: int, decayed: Tensor | None = None
+    ) -> None:
+        super().__init__(config, horizon, decayed)
         self.betas, self.coupled = (config.momentum, 0.0), config.weight_decay
 
     def bias_corrections(self, step: int) -> tuple[float, float]:
@@ -201,12 +235,13 @@ class SGD(Optimizer):
     def apply(self, state: State, gradient: Tensor, square: Tensor | None = None) -> None:
         """Apply one step to `state` in place; `square` is ignored."""
         state.exp_avg.mul_(self.config.momentum).add_(gradient)
-        if self.coupled:
-            state.exp_avg.add_(state.parameters, alpha=self.coupled)
+        self.pull(state.exp_avg, state.parameters)
         state.parameters.sub_(state.exp_avg, alpha=self.learning_rate(state.step))
         state.step += 1
 
 
-def build_optimizer(config: OptimizerConfig, horizon: int) -> Optimizer:
-    """Return the optimizer that a checked `config` names; see `Optimizer` for `horizon`."""
-    return {"adamw": AdamW, "sgd": SGD}[config.name](config, horizon)
+def build_optimizer(
+    config: OptimizerConfig, horizon: int, decayed: Tensor | None = None
+) -> Optimizer:
+    """Return the optimizer that a checked `config` names; see `Optimizer` for the rest."""
+    return {"adamw": AdamW, "sgd": SGD}[config.name](config, horizon, decayed)

@@ -22,6 +22,7 @@ from trainorder.training.checkpoints import Checkpoints
 from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import State
 from trainorder.training.torch_schedules import torch_schedule
+from trainorder.training.weight_decay import parameter_groups
 
 Observe = Callable[[Tensor], np.ndarray]
 
@@ -188,15 +189,11 @@ def torch_optimizer(model: LanguageModel, config: OptimizerConfig) -> torch.opti
 
     `config` must be checked: its `name` is `adamw` or `sgd`.
     """
-    rate, decay = config.learning_rate, config.weight_decay
+    rate, groups = config.learning_rate, parameter_groups(model, config)
     if config.name == "adamw":
         betas = (config.beta1, config.beta2)
-        return torch.optim.AdamW(
-            model.trained, lr=rate, betas=betas, eps=config.epsilon, weight_decay=decay
-        )
-    optimizer = torch.optim.SGD(
-        model.trained, lr=rate, momentum=config.momentum, weight_decay=decay
-    )
+        return torch.optim.AdamW(groups, lr=rate, betas=betas, eps=config.epsilon)
+    optimizer = torch.optim.SGD(groups, lr=rate, momentum=config.momentum)
     if not config.momentum:
         optimizer.register_step_pre_hook(_keep_gradients)
     return optimizer

@@ -11,6 +11,7 @@ from trainorder.config.sections import OptimizerConfig, WindowConfig
 from trainorder.training.checkpoints import Checkpoints, read_state
 from trainorder.training.optimizer import Optimizer, State, build_optimizer
 from trainorder.training.problem import LanguageProblem
+from trainorder.training.weight_decay import decayed_numbers
 from trainorder.workflow.job import Job
 
 
@@ -43,8 +44,15 @@ class Context:
 
     @cached_property
     def optimizer(self) -> Optimizer:
-        """The optimizer for replays."""
-        return build_optimizer(self.optimizer_config, self.window.horizon)
+        """The optimizer for replays.
+
+        Raises:
+            UserError: a pattern of `optimizer.no_decay` matches no parameter.
+
+        """
+        config = self.optimizer_config
+        decayed = decayed_numbers(self.problem.model, config) if config.no_decay else None
+        return build_optimizer(config, self.window.horizon, decayed)
 
     @cached_property
     def problem(self) -> LanguageProblem:

@@ -41,6 +41,7 @@ from trainorder.storage.formats import sha256_file
 from trainorder.storage.provenance import digest
 from trainorder.training.existing_run.checkpoint_files import (
     checkpoint_files,
+    is_of_trainer,
     window_checkpoints,
 )
 from trainorder.training.packaged_model import FILES
@@ -610,7 +611,7 @@ def _run_files(config: Mapping[str, Any]) -> list[str]:
 
 
 def _completed(config: Mapping[str, Any], invocation: Invocation) -> Config:
-    """Return the configuration with its open choices filled in: device, tokenizer, rates."""
+    """Return the configuration with its open choices filled in: device, tokenizer and optimizer."""
     completed = deepcopy(dict(config))
     if completed["device"] == "auto":
         completed["device"] = _device(invocation)
@@ -618,6 +619,13 @@ def _completed(config: Mapping[str, Any], invocation: Invocation) -> Config:
     if corpus["source"] != "tokens":  # the default is the tokenizer of the model
         corpus["tokenizer"] = corpus["tokenizer"] or completed["model"]["source"]
     optimizer, window = completed["optimizer"], WindowConfig(**completed["window"])
+    open_rule = optimizer["weight_decay"] and optimizer["no_decay"] is None
+    if (
+        completed["run"]
+        and open_rule
+        and is_of_trainer(completed["run"]["checkpoints"], window.warmup_steps)
+    ):
+        optimizer["no_decay"] = "norms_and_biases"
     if isinstance(optimizer["rates"], str):  # jobs take the rates, so they rerun where these change
         first = window.warmup_steps if completed["run"] else 0
         optimizer["rates"] = read_rates(optimizer["rates"], range(first, window.horizon))

@@ -28,6 +28,11 @@ def checkpoint_files(folder: str | Path, steps: Sequence[int]) -> list[str]:
     return [str(checkpoint(folder, step) / name) for step in steps for name in _PICKLED]
 
 
+def is_of_trainer(folder: str | Path, step: int) -> bool:
+    """Return whether the Trainer of transformers wrote a checkpoint: it stores its own state."""
+    return (checkpoint(folder, step) / "trainer_state.json").is_file()
+
+
 def window_checkpoints(folder: str | Path, window: WindowConfig) -> list[int]:
     """Return the steps of the checkpoints in the window in ascending order.
 

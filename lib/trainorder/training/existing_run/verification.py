@@ -16,7 +16,7 @@ _SETTINGS = {
     "optimizer.gradient_clip and optimizer.beta1",
     "exp_avg_sq": "optimizer.beta2",
     "parameters": "optimizer.learning_rate, schedule, horizon, linear_warmup_steps, "
-    "final_fraction, decay_steps, weight_decay and epsilon",
+    "final_fraction, decay_steps, weight_decay, no_decay and epsilon",
 }
 _ALL_SETTINGS = "; ".join(_SETTINGS.values())
 

@@ -14,7 +14,7 @@ from trainorder.numerics.derivatives import gradient
 from trainorder.training.existing_run.checkpoint_files import retrained_spans, window_spans
 from trainorder.training.existing_run.stored_state import read_checkpoint
 from trainorder.training.existing_run.verification import check_arrival, check_finite
-from trainorder.training.optimizer import AdamW, State
+from trainorder.training.optimizer import Optimizer, State
 from trainorder.training.problem import LanguageProblem
 
 
@@ -23,7 +23,7 @@ def window_states(
     steps: Sequence[int],
     schedule: np.ndarray,
     problem: LanguageProblem,
-    optimizer: AdamW,
+    optimizer: Optimizer,
     tolerance: float,
 ) -> Generator[State, None, None]:
     """Yield the states before steps 0 .. T - 1 of the window, and that at its end.
