@@ -17,6 +17,7 @@ def main(job: Job) -> None:
         archives = dict(zip(p["domains"], job.input.get("archives", []), strict=True))
         corpus, tokenizer, summary = build(config, window, p["seed"], archives)
         tokenizer.save(job.output["tokenizer"])
+        print(*summary["notes"], sep="\n")
     corpus.save(job.output["corpus"], p["key"])
     write_json(job.output["summary"], summary)
 

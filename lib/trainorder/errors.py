@@ -2,6 +2,8 @@
 
 from os.path import exists  # returns False for a name that cannot be a path; pathlib raises
 
+_CAUSE = 300  # characters of the text of a cause
+
 
 class UserError(Exception):
     """An error that the user can fix.
@@ -24,9 +26,16 @@ def not_loaded(where: str, name: str, error: Exception) -> UserError:
     Args:
         where: the configuration key that holds `name`.
         name: the local folder or the name on the hub.
-        error: the exception of the library. The message contains the first line of its text.
+        error: the exception of the library. The message contains the first line of its text, and
+            the beginning of the text of the exception that it was raised from.
 
     """
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    text = str(error).strip() or type(error).__name__
+    cause: BaseException = error
+    while cause.__cause__ is not None:  # libraries raise general errors from those that tell why
+        cause = cause.__cause__
+    reason = text.splitlines()[0]
+    if cause is not error and (why := " ".join(str(cause).split())[:_CAUSE]) not in reason:
+        reason = f"{reason}: {why}"
     absent = "" if exists(name) else "no such folder; on the hub: "
     return UserError(f"{where}: {name}: {absent}cannot be loaded: {reason}")

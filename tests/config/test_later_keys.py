@@ -9,6 +9,8 @@ from trainorder.config.study_config import Config
 from trainorder.workflow.keys import StudyKeys
 
 SET = {  # a value of each key other than its default
+    "corpus.txt_documents": "lines",
+    "corpus.messages_column": "messages",
     "curriculum.literature": ["balanced"],
     "optimizer.no_decay": "vectors",
     "optimizer.decay_steps": 4,
@@ -37,5 +39,5 @@ def test_the_default_of_a_later_key_does_not_count(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_later_key_that_is_set_counts(name):
     assert config_hash(changed(name)) != config_hash(DEFAULT)
-    if name.startswith("optimizer."):
+    if name.startswith(("corpus.", "optimizer.")):
         assert StudyKeys.of(changed(name)) != StudyKeys.of(DEFAULT)

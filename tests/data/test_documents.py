@@ -158,8 +158,8 @@ BAD_FILES = [
     ("list.jsonl", b"[1, 2]\n", "list.jsonl:1: not a JSON object"),
     (
         "column.jsonl",
-        b'{"text": "a", "kind": "b"}',
-        "no column `domain`; the columns are text, kind",
+        b'{"text": "a", "domain": "b"}\n{"text": "a", "kind": "b"}',
+        "column.jsonl:2: no column `domain`; the columns are text, kind",
     ),
     ("number.jsonl", b'{"text": 5, "domain": "b"}', "number.jsonl:1: column `text` is not text"),
     ("null.jsonl", b'{"text": "a", "domain": null}', "null.jsonl:1: column `domain` is empty"),

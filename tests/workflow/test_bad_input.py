@@ -86,8 +86,8 @@ FILES = {  # the name and bytes of a text file, and parts of the error message
     "missing column": ("a.jsonl", b'{"words": "t"}', ["a.jsonl:1", "`text`", "words"]),
     "no domains": (
         "a.jsonl",
-        b'{"text": "t"}',
-        ["a.jsonl:1: no column `domain`", "set corpus.domain_column, or"],
+        b'{"text": "t", "domain": "d"}\n{"text": "t"}',
+        ["a.jsonl:2: no column `domain`", "set corpus.domain_column, or"],
     ),
     "text is a number": ("a.jsonl", b'{"text": 1, "domain": "d"}', ["a.jsonl:1", "not text"]),
     "half a character": (

@@ -28,6 +28,7 @@ def check_sections(config: "Config") -> None:
     """
     _check_block_sizes(config)
     _check_model(config)
+    _check_chats(config)
     _check_run(config)
     _check_rates(config)
     _check_estimators(config)
@@ -57,6 +58,14 @@ def _check_model(config: "Config") -> None:
 
 def _trains_narrower_model(config: "Config") -> bool:
     return any(entry.descriptor.training_stage for entry in config.estimators)
+
+
+def _check_chats(config: "Config") -> None:
+    if config.corpus.chats and config.corpus.tokenizer is None and config.model.source is None:
+        raise ValueError(
+            "corpus.messages_column: chats need the chat template of a tokenizer; name one in "
+            "corpus.tokenizer, or set model.source"
+        )
 
 
 def _check_run(config: "Config") -> None:

@@ -6,7 +6,8 @@ from os.path import isdir, isfile  # return False for an impossible path, where 
 from pathlib import Path
 from typing import Any
 
-from trainorder.config.sections import PACKAGED_MODEL_FOLDER, RunConfig
+from trainorder.config.sections import PACKAGED_MODEL_FOLDER, CorpusConfig, RunConfig
+from trainorder.config.text_paths import text_files
 from trainorder.errors import UserError
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)?")
@@ -28,7 +29,7 @@ def check_files(config: Mapping[str, Any]) -> None:
         if not isdir(run.checkpoints):
             raise UserError(f"config: run.checkpoints: {run.checkpoints}: no such folder")
         named.append(("run.order", run.order))
-    named += [("corpus.files", path) for path in config["corpus"]["files"]]
+    named += [("corpus.files", path) for path in corpus_files(config["corpus"])]
     if config["orders"]["custom"] is not None:
         named.append(("orders.custom", config["orders"]["custom"]))
     if isinstance(config["optimizer"]["rates"], str):
@@ -48,6 +49,19 @@ def check_files(config: Mapping[str, Any]) -> None:
         raise UserError(
             f"config: {section}.{key}: {name}: no such folder, and not a name on the hub"
         )
+
+
+def corpus_files(corpus: Mapping[str, Any]) -> list[str]:
+    """Return the files of text or tokens that the section `corpus` names; patterns are expanded.
+
+    Raises:
+        UserError: an entry names no file of a known kind.
+
+    """
+    section = CorpusConfig(**corpus)
+    if section.source == "files":
+        return [file.path for file in text_files(section.files, columns=section.one_sequence_each)]
+    return list(section.files) if section.source == "tokens" else []
 
 
 def _may_be_hub_name(name: str) -> bool:

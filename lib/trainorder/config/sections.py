@@ -82,19 +82,26 @@ class CorpusConfig:
     domains: Annotated[list[NonEmpty], Field(min_length=1)] | None = None
     """Domains to use. null: all (packages: scripture, drama, speeches, encyclopedia, code)."""
     files: list[PathText] = field(default_factory=list)
-    """For source files: paths of .txt (the file name is the domain), .jsonl or .parquet. For source
-    tokens: one .safetensors file."""
+    """For source files: files of text (.txt, .jsonl, .json, .csv, .parquet and others), folders and
+    patterns, see docs/text.md. For source tokens: one .safetensors file."""
+    txt_documents: Literal["paragraphs", "lines", "end_of_text"] = "paragraphs"
+    """Documents of .txt files. paragraphs: groups of paragraphs. lines: one in each line.
+    end_of_text: separated by <|endoftext|>."""
     hub: HubConfig | None = None
     """For source hub: {name: ..., subset: ..., split: ...}."""
     text_column: NonEmpty = "text"
-    """Column of the text in .jsonl, .parquet and hub sources."""
+    """Column of the text in files with columns and hub sources; a.b is key b of the objects in
+    column a."""
     prompt_column: NonEmpty | None = None
     """Column of prompts. Set it with response_column to train on pairs; the loss is that of the
     responses only."""
     response_column: NonEmpty | None = None
     """Column of responses."""
+    messages_column: NonEmpty | None = None
+    """Column of chats, which are lists of messages. The chat template of the tokenizer renders
+    them, and the loss is that of the assistant messages only."""
     domain_column: NonEmpty = "domain"
-    """Column of the domain in .jsonl, .parquet and hub sources."""
+    """Column of the domain; without this column, the name of the file or dataset is the domain."""
     tokenizer: PathText | None = None
     """A local folder or a name on the hub. null: that of model.source, or else a byte-level BPE
     trained on the corpus."""
@@ -127,32 +134,33 @@ class CorpusConfig:
         missing = [key for key, column in columns.items() if column is None]
         if len(missing) == 1:
             raise ValueError(f"{missing[0]}: pairs need prompt_column and response_column; set it")
-        if not self.pairs:
+        if not self.one_sequence_each:
             return
-        if self.prompt_column == self.response_column:
+        if self.pairs and self.chats:
+            raise ValueError(
+                "messages_column: cannot be combined with prompt_column and response_column; set "
+                "one of them to null"
+            )
+        if self.pairs and self.prompt_column == self.response_column:
             raise ValueError(
                 f"response_column: `{self.response_column}` is also prompt_column; "
                 "name the column of the responses"
             )
         if self.source in ("packages", "tokens"):
+            key = "messages_column" if self.chats else "prompt_column"
+            keys = "it" if self.chats else "prompt_column and response_column"
             raise ValueError(
-                f"prompt_column: source `{self.source}` has no columns; use source files or hub, "
-                "or set prompt_column and response_column to null"
+                f"{key}: source `{self.source}` has no columns; use source files or hub, "
+                f"or set {keys} to null"
             )
-        for name in self.files:
-            if Path(name).suffix == ".txt":
-                raise ValueError(
-                    f"files: {name}: a .txt file has no columns of prompts and responses; "
-                    "use .jsonl or .parquet"
-                )
 
     def _check_files(self) -> None:
-        if self.source == "tokens" and len(self.files) != 1:
+        if self.source != "tokens":  # config.text_paths knows the files of folders and patterns
+            return
+        if len(self.files) != 1:
             raise ValueError("files: source `tokens` needs exactly one .safetensors file")
-        kinds = [".safetensors"] if self.source == "tokens" else [".txt", ".jsonl", ".parquet"]
-        for name in self.files:
-            if Path(name).suffix not in kinds:
-                raise ValueError(f"files: {name}: expected a file of type {', '.join(kinds)}")
+        if Path(self.files[0]).suffix != ".safetensors":
+            raise ValueError(f"files: {self.files[0]}: expected a file of type .safetensors")
 
     @property
     def pairs(self) -> bool:
@@ -160,11 +168,35 @@ class CorpusConfig:
         return self.prompt_column is not None
 
     @property
+    def chats(self) -> bool:
+        """Whether documents are chats."""
+        return self.messages_column is not None
+
+    @property
+    def has_default_domain_column(self) -> bool:
+        """Whether the domain column is the default one, which documents may lack."""
+        return self.domain_column == CorpusConfig.domain_column
+
+    @property
+    def one_sequence_each(self) -> bool:
+        """Whether each document is one sequence, of which a part is learnt."""
+        return self.pairs or self.chats
+
+    @property
     def columns(self) -> dict[str, str]:
         """The source's column of each part of a document: of its `prompt`, if any, and `text`."""
+        if self.messages_column is not None:
+            return {"text": self.messages_column}
         if self.prompt_column is None or self.response_column is None:
             return {"text": self.text_column}
         return {"prompt": self.prompt_column, "text": self.response_column}
+
+    @property
+    def column_keys(self) -> str:
+        """The keys that name these columns, for messages."""
+        if self.chats:
+            return "messages_column"
+        return "prompt_column and corpus.response_column" if self.pairs else "text_column"
 
 
 @dataclass(frozen=True, config=CLOSED)

@@ -4,21 +4,29 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trainorder.config.sections import CorpusConfig, WindowConfig
 from trainorder.data import documents as sources
 from trainorder.data import tokenizer as tokenizers
+from trainorder.data.chats import pack_chats
 from trainorder.data.corpus import MIXED, Corpus
 from trainorder.data.corpus_sizes import HELDOUT, WARMUP, WINDOW, CorpusSizes, corpus_sizes
 from trainorder.data.packing import Packed, ShortfallError, assign, pack
 from trainorder.data.pairs import pack_pairs
+from trainorder.data.small_domains import small_domains
 from trainorder.data.summary import summary
+from trainorder.data.text_counts import TextCounts
+from trainorder.data.text_files import lines_without_blanks
 from trainorder.data.tokenizer import Tokenizer
 from trainorder.errors import UserError
 
+if TYPE_CHECKING:
+    import datasets
+
+Index = dict[str, tuple[np.ndarray, np.ndarray]]  # see `documents.index`
 Read = Callable[..., list[str]]  # maps row numbers, and a column, to texts
 Packs = dict[str, dict[str, Packed]]  # by domain and part
 
@@ -49,8 +57,35 @@ def build(
         UserError: text that cannot be read, or too little text.
 
     """
-    rows = sources.documents(config, archives)
+    counts = TextCounts()
+    rows = sources.documents(config, archives, counts)
     index = sources.index(rows)
+    while True:
+        try:
+            return _built(config, window, seed, rows=rows, index=index, counts=counts)
+        except _SmallDomainsError as error:  # without them, the others give more sequences
+            for domain in error.domains:
+                counts.small_domains[domain] = len(index.pop(domain)[0])
+
+
+class _SmallDomainsError(Exception):
+    """Raised when some domains have too little text for one unit, and none was asked for."""
+
+    def __init__(self, domains: Sequence[str]) -> None:
+        super().__init__(", ".join(domains))
+        self.domains = domains
+
+
+def _built(
+    config: CorpusConfig,
+    window: WindowConfig,
+    seed: int,
+    *,
+    rows: "datasets.Dataset",
+    index: Index,
+    counts: TextCounts,
+) -> tuple[Corpus, Tokenizer, dict[str, Any]]:
+    """Build the corpus from the documents of the domains in `index`."""
     sizes = corpus_sizes(list(config.domains or index), config, window)
     for domain in sizes.domains:
         if domain not in index:
@@ -69,10 +104,13 @@ def build(
 
     tokenizer = _tokenizer(config, parts, read)
     packer = _Packer(config, sizes, tokenizer, read, seed)
-    packed = {
-        domain: {part: packer.pack(domain, part, chosen) for part, chosen in parts[domain].items()}
-        for domain in sizes.domains
-    }
+    try:
+        packed = packer.pack_all(parts)
+    except UserError:
+        small = small_domains(config, window, index, read, tokenizer)
+        if 0 < len(small) < len(index):
+            raise _SmallDomainsError(small) from None
+        raise
     units, labels = _units(sizes, window, packed, seed)
     corpus = Corpus(
         domains=sizes.domains,
@@ -82,11 +120,12 @@ def build(
         unit_domains=labels,
         heldout=np.stack([packed[domain][HELDOUT].sequences for domain in sizes.domains]),
     )
-    counts = {
+    counts.spelt(sources.texts(rows), tokenizer.special)
+    documents = {
         domain: {part: len(chosen.numbers) for part, chosen in parts[domain].items()}
         for domain in sizes.domains
     }
-    return corpus, tokenizer, summary(corpus, tokenizer, config, counts, packed)
+    return corpus, tokenizer, summary(corpus, tokenizer, config, documents, packed, counts)
 
 
 def _rng(seed: int, *purpose: str) -> np.random.Generator:
@@ -116,7 +155,7 @@ def _divided(
     if config.tokenizer is None:  # its training needs warm-up text, even without warm-up steps
         shares[WARMUP] = max(sequences.values())
     weights = characters
-    if config.pairs:  # every pair fills one sequence, whatever its length
+    if config.one_sequence_each:  # whatever its length
         weights = np.ones_like(characters)
     else:
         least = _LEAST_SHARE * max(shares.values())
@@ -153,6 +192,13 @@ class _Packer:
     read: Read
     seed: int
 
+    def pack_all(self, parts: Mapping[str, Mapping[str, _Documents]]) -> Packs:
+        """Return the sequences of all domains; raise a `UserError` if there is too little text."""
+        return {
+            domain: {part: self.pack(domain, part, chosen) for part, chosen in own.items()}
+            for domain, own in parts.items()
+        }
+
     def pack(self, domain: str, part: str, documents: _Documents) -> Packed:
         """Return the sequences; raise a `UserError` if there is too little text."""
         shape = (self.sizes.sequences[domain][part], self.config.sequence_length)
@@ -161,6 +207,9 @@ class _Packer:
                 first = documents.numbers[: shape[0]].tolist()
                 prompts, responses = (self.read(first, column) for column in self.config.columns)
                 return pack_pairs(prompts, responses, shape, self.tokenizer)
+            if self.config.chats:
+                chats = self.read(documents.numbers[: shape[0]].tolist())
+                return pack_chats(chats, shape, self.tokenizer)
             return pack(
                 self.read,
                 documents.numbers,
@@ -181,12 +230,17 @@ class _Packer:
         keys = dict.fromkeys(_REMEDY[one] for one in (largest, part))
         where = f"corpus: {domain}: the {part} part needs {error.needed}"
         lower = f"lower {' or '.join(keys)}"
-        if self.config.pairs:
-            return UserError(f"{where} pairs and has {error.available}; {lower}, or add pairs")
-        return UserError(
-            f"{where} tokens and has {error.available} (documents: {len(documents.numbers)}); "
-            f"{lower} or corpus.sequence_length, or add text"
-        )
+        if self.config.one_sequence_each:
+            what = "chats" if self.config.chats else "pairs"
+            return UserError(f"{where} {what} and has {error.available}; {lower}, or add {what}")
+        remedy = f"{lower} or corpus.sequence_length, or add text"
+        count = len(documents.numbers)
+        if not count and (lines := lines_without_blanks(self.config, domain)):
+            remedy = (
+                f"{lines[0]} is one document, as its {lines[1]} lines have no blank line between "
+                "them; if each line is a document, set corpus.txt_documents: lines"
+            )
+        return UserError(f"{where} tokens and has {error.available} (documents: {count}); {remedy}")
 
 
 def _units(

@@ -1,72 +1,138 @@
 """Columns of a row of a user's text: the texts and the domain."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from trainorder.config.sections import CorpusConfig
+from trainorder.data.messages import messages_text
 from trainorder.errors import UserError
 
 _SHOWN = 12  # names in an error message at most
+_LETTERS = 40  # of a name in an error message at most
+_ABSENT = object()
 
 
-def check_columns(where: str, columns: Iterable[str], config: CorpusConfig, *needed: str) -> None:
-    """Check that all `needed` columns exist.
+def value_at(row: Mapping[str, Any], column: str) -> Any:
+    """Return the value of a column. `a.b` is a column of this name, or key `b` of the object `a`.
+
+    Raises:
+        KeyError: there is no such column or key.
+
+    """
+    value = _value(row, column)
+    if value is _ABSENT:
+        raise KeyError(column)
+    return value
+
+
+def has_column(row: Mapping[str, Any], column: str) -> bool:
+    """Return whether `value_at` finds a value."""
+    return _value(row, column) is not _ABSENT
+
+
+def _value(row: Mapping[str, Any], column: str) -> Any:
+    value: Any = row
+    for part in [column] if column in row else column.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return _ABSENT
+        value = value[part]
+    return value
+
+
+def check_columns(
+    where: str, row: Mapping[str, Any], config: CorpusConfig, needed: Iterable[str]
+) -> None:
+    """Check that a row has all `needed` columns.
 
     Raises:
         UserError: one is missing; the line starts with `where` and names the existing columns.
 
     """
-    existing = list(columns)
-    texts = "prompt_column and corpus.response_column" if config.pairs else "text_column"
     for column in needed:
-        if column not in existing:
-            key = "domain_column" if column == config.domain_column else texts
+        if not has_column(row, column):
+            key = "domain_column" if column == config.domain_column else config.column_keys
             raise UserError(
-                f"{where}: no column `{column}`; the columns are {listed(existing)}; "
+                f"{where}: no column `{column}`; the columns are {listed(list(row))}; "
                 f"set corpus.{key}, or add this column to each document"
             )
 
 
-def document(where: str, row: Mapping[str, Any], config: CorpusConfig) -> tuple[str, ...]:
+def document(
+    where: str, row: Mapping[str, Any], config: CorpusConfig, domain: str | None = None
+) -> tuple[str | None, ...]:
     """Return the texts of a row, in the sequence of `CorpusConfig.columns`, and its domain.
+
+    Args:
+        where: the place of the row, for messages.
+        row: values by column.
+        config: the section `corpus`.
+        domain: of the row; None reads it from its column.
+
+    Returns:
+        None for a null, except as a prompt, where it is an empty text. A chat is the JSON text of
+        its messages.
 
     Raises:
         UserError: a text is not a string or not valid Unicode, or the domain is empty.
 
     """
-    values = (
-        *(_text(where, row, column) for column in config.columns.values()),
-        domain_of_row(where, row, config),
-    )
-    if re.search("[\ud800-\udfff]", "".join(values)):
+    read = messages_text if config.chats else _text
+    texts = [read(where, value_at(row, c), c) for c in config.columns.values()]
+    if config.pairs:
+        texts[0] = texts[0] or ""
+    values = (*texts, domain_of_row(where, row, config) if domain is None else domain)
+    if re.search("[\ud800-\udfff]", "".join(value or "" for value in values)):
         raise UserError(f"{where}: contains a lone surrogate (invalid Unicode); correct the text")
     return values
 
 
-def _text(where: str, row: Mapping[str, Any], column: str) -> str:
-    value = row[column]
+def _text(where: str, value: Any, column: str) -> str | None:
     if value is not None and not isinstance(value, str):
-        raise UserError(f"{where}: column `{column}` is not text; name a column of strings")
-    return value or ""
+        raise UserError(
+            f"{where}: column `{column}` is not text; {remedy('text_column', column, value)}"
+        )
+    return value
 
 
 def domain_of_row(where: str, row: Mapping[str, Any], config: CorpusConfig) -> str:
     """Return the domain of a row as text.
 
     Raises:
-        UserError: it is empty.
+        UserError: it is empty, or an object or a list.
 
     """
-    value = row[config.domain_column]
+    column = config.domain_column
+    value = value_at(row, column)
     if value is None or str(value).strip() == "":
+        raise UserError(f"{where}: column `{column}` is empty; each document needs a domain")
+    if isinstance(value, Mapping | list | tuple):
         raise UserError(
-            f"{where}: column `{config.domain_column}` is empty; each document needs a domain"
+            f"{where}: column `{column}` holds {_kind(value)}, which is no name of a domain; "
+            f"{remedy('domain_column', column, value)}"
         )
     return str(value)
 
 
+def remedy(key: str, column: str, value: Any) -> str:
+    """Return what to name instead of a column that holds `value`."""
+    if isinstance(value, Mapping) and value:
+        first = next(iter(value))
+        return f"name one of its keys, for instance corpus.{key}: {column}.{first}"
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        return "name a column of strings, or for chats set corpus.messages_column"
+    return "name a column of strings"
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"an object with the keys {listed(list(value))}"
+    return f"a list ({json.dumps(value, default=str)[:_LETTERS]})"
+
+
 def listed(names: Sequence[str]) -> str:
     """Return the first names as text, and how many more there are."""
-    shown = ", ".join(names[:_SHOWN]) or "none"
+    short = [n if len(n) <= _LETTERS else f"{n[: _LETTERS - 3]}..." for n in map(str, names)]
+    shown = ", ".join(short[:_SHOWN]) or "none"
     return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown

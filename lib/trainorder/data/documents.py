@@ -2,18 +2,21 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trainorder.config.sections import CorpusConfig
+from trainorder.config.text_paths import text_files
 from trainorder.data import archives as pinned_archives
 from trainorder.data import packages
 from trainorder.data.columns import listed
 from trainorder.data.corpus import MIXED
 from trainorder.data.hub import load_hub
+from trainorder.data.messages import has_answer
+from trainorder.data.text_counts import DUPLICATE, EMPTY, NULL, UNANSWERED, TextCounts
 from trainorder.data.text_files import read_file
 from trainorder.errors import UserError
 
@@ -21,28 +24,33 @@ if TYPE_CHECKING:
     import datasets
 
 
-def documents(config: CorpusConfig, archives: Mapping[str, str | Path]) -> "datasets.Dataset":
+def documents(
+    config: CorpusConfig, archives: Mapping[str, str | Path], counts: TextCounts | None = None
+) -> "datasets.Dataset":
     """Return the documents of a study: columns `text` and `domain`, both strings.
 
-    For pairs, `text` is the response and there is a column `prompt`. Blank documents and exact
-    duplicates are dropped. A duplicate in another domain is dropped too, because training and
-    held-out text must not share documents.
+    For pairs, `text` is the response and there is a column `prompt`. For chats, it is the JSON text
+    of the messages. Blank documents, exact duplicates and chats without an assistant message are
+    dropped. A duplicate in another domain is dropped too, because training and held-out text must
+    not share documents.
 
     Args:
         config: the section `corpus`.
         archives: for source `packages`, the path of the archive of each domain.
+        counts: where dropped documents are counted.
 
     Raises:
         UserError: text that cannot be read, a missing column, or a missing domain.
 
     """
+    counts = TextCounts() if counts is None else counts
     if config.source == "packages":
         rows = _from_packages(config, archives)
     elif config.source == "files":
-        rows = _from_files(config)
+        rows = _from_files(config, counts)
     else:
         rows = load_hub(config)
-    return _distinct(rows, config)
+    return _distinct(rows, config, counts)
 
 
 def index(rows: "datasets.Dataset") -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -58,7 +66,12 @@ def index(rows: "datasets.Dataset") -> dict[str, tuple[np.ndarray, np.ndarray]]:
     }
 
 
-def _rows(rows: "datasets.Dataset") -> Iterator[tuple[str, str, str]]:
+def texts(rows: "datasets.Dataset") -> Iterator[str]:
+    """Yield the text of every document, with the prompt of a pair before it."""
+    return (prompt + text for prompt, text, _ in _rows(rows))
+
+
+def _rows(rows: "datasets.Dataset") -> Iterator[tuple[str, Any, str]]:
     """Yield prompt (or nothing), text and domain of every document."""
     for batch in rows.iter(batch_size=1000):
         prompts = batch.get("prompt", [None] * len(batch["text"]))
@@ -67,11 +80,11 @@ def _rows(rows: "datasets.Dataset") -> Iterator[tuple[str, str, str]]:
         )
 
 
-def _dataset(columns: dict[str, list[str]]) -> "datasets.Dataset":
+def _dataset(columns: Mapping[str, Sequence[str | None]]) -> "datasets.Dataset":
     import datasets
 
     features = datasets.Features({name: datasets.Value("string") for name in columns})
-    return datasets.Dataset.from_dict(columns, features=features)
+    return datasets.Dataset.from_dict(dict(columns), features=features)
 
 
 def _from_packages(config: CorpusConfig, archives: Mapping[str, str | Path]) -> "datasets.Dataset":
@@ -86,16 +99,18 @@ def _from_packages(config: CorpusConfig, archives: Mapping[str, str | Path]) -> 
     return _dataset({"text": texts, "domain": domains})
 
 
-def _from_files(config: CorpusConfig) -> "datasets.Dataset":
-    columns: dict[str, list[str]] = {name: [] for name in (*config.columns, "domain")}
-    for name in config.files:
-        for values in read_file(Path(name), config):
+def _from_files(config: CorpusConfig, counts: TextCounts) -> "datasets.Dataset":
+    columns: dict[str, list[str | None]] = {name: [] for name in (*config.columns, "domain")}
+    for file in text_files(config.files, columns=config.one_sequence_each):
+        for values in read_file(file, config, counts):
             for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
     return _dataset(columns)
 
 
-def _distinct(rows: "datasets.Dataset", config: CorpusConfig) -> "datasets.Dataset":
+def _distinct(
+    rows: "datasets.Dataset", config: CorpusConfig, counts: TextCounts
+) -> "datasets.Dataset":
     """Keep the first of equal documents in the selected domains, without blank ones."""
     domains = list(dict.fromkeys(domain for _, _, domain in _rows(rows)))
     _check_domains(domains, config)
@@ -103,16 +118,32 @@ def _distinct(rows: "datasets.Dataset", config: CorpusConfig) -> "datasets.Datas
     seen: set[bytes] = set()
     kept: list[int] = []
     for number, (prompt, text, domain) in enumerate(_rows(rows)):
-        if domain not in selected or text is None or not text.strip():
+        if domain not in selected:
             continue
-        content = json.dumps([prompt.strip(), text.strip()])
-        fingerprint = hashlib.sha256(content.encode()).digest()
-        if fingerprint not in seen:
-            seen.add(fingerprint)
-            kept.append(number)
+        if reason := _unusable(prompt, text, config, seen):
+            counts.remove(domain, reason)
+            continue
+        counts.keep(prompt + text)
+        kept.append(number)
     if not kept:
         raise UserError(f"corpus: source `{config.source}` contains no text; add documents")
     return rows.select(kept)
+
+
+def _unusable(prompt: str, text: str | None, config: CorpusConfig, seen: set[bytes]) -> str | None:
+    """Return why a document is dropped, or None; `seen` has the hashes of those before it."""
+    if text is None:
+        return NULL
+    if not text.strip():
+        return EMPTY
+    if config.chats and not has_answer(text):
+        return UNANSWERED
+    content = json.dumps([prompt.strip(), text.strip()])
+    fingerprint = hashlib.sha256(content.encode()).digest()
+    if fingerprint in seen:
+        return DUPLICATE
+    seen.add(fingerprint)
+    return None
 
 
 def _check_domains(domains: list[str], config: CorpusConfig) -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from trainorder.config.sections import CorpusConfig, CurriculumConfig
+from trainorder.config.text_paths import PLAIN, text_files
 from trainorder.data import archives
 from trainorder.data.corpus import MIXED
 from trainorder.data.metrics import metric_names
@@ -16,7 +16,7 @@ from trainorder.errors import UserError
 def domains_of(config: CorpusConfig) -> tuple[list[str], bool]:
     """Return the domains of a corpus before it is built, and whether they are assumed.
 
-    They are assumed if only the text states them: for JSON lines, parquet and hub datasets.
+    They are assumed if only the text states them: for files with columns and hub datasets.
 
     Raises:
         UserError: the metadata of a token file cannot be read.
@@ -29,8 +29,9 @@ def domains_of(config: CorpusConfig) -> tuple[list[str], bool]:
     if config.source == "packages":
         return [archive.domain for archive in archives.TEXTS], False
     if config.source == "files":
-        names = sorted({Path(name).stem for name in config.files})
-        return names, any(Path(name).suffix != ".txt" for name in config.files)
+        files = text_files(config.files)
+        names = sorted({file.domain for file in files})
+        return names, any(file.kind != PLAIN for file in files)
     return ["hub"], True
 
 

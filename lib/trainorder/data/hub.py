@@ -1,14 +1,18 @@
 """Documents from a dataset on the hub, or from a local folder with the same files."""
 
+from os.path import isfile  # returns False for an impossible path, where pathlib raises
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from trainorder.config.sections import CorpusConfig
-from trainorder.data.columns import check_columns, domain_of_row
+from trainorder.config.sections import CorpusConfig, HubConfig
+from trainorder.data.columns import check_columns, domain_of_row, remedy
+from trainorder.data.messages import messages_text
 from trainorder.errors import UserError, not_loaded
 
 if TYPE_CHECKING:
     import datasets
+
+_SAVED = ("state.json", "dataset_dict.json")  # in a folder that `save_to_disk` wrote
 
 
 def load_hub(config: CorpusConfig) -> "datasets.Dataset":
@@ -19,30 +23,58 @@ def load_hub(config: CorpusConfig) -> "datasets.Dataset":
             empty.
 
     """
-    import datasets
-
     if config.hub is None:
         raise ValueError("the source of the corpus is not a dataset on the hub")
-    name = config.hub.name
-    try:
-        rows = datasets.load_dataset(name, config.hub.subset, split=config.hub.split)
-    except Exception as error:  # the hub client raises types of several libraries
-        raise not_loaded("corpus.hub", name, error) from None
-    where = f"corpus.hub: {name}"
-    check_columns(where, rows.column_names, config, *config.columns.values())
-    for column in config.columns.values():
+    where = f"corpus.hub: {config.hub.name}"
+    rows = _loaded(config.hub)
+    columns = {name: column for column, name in reversed(config.columns.items())}
+    if {*columns, config.domain_column} - {*rows.column_names}:
+        flat = rows.flatten()  # its column a.b is key b of the objects in column a
+        rows = flat if {*columns, config.domain_column} & {*flat.column_names} else rows
+    check_columns(where, rows.features, config, columns)
+    domains = _domains(rows, config, where, default=Path(config.hub.name).name)
+    if config.chats:
+        return _chats(rows, config, where).add_column("domain", domains)
+    for column in columns:
         if getattr(rows.features[column], "dtype", None) not in ("string", "large_string"):
-            raise UserError(f"{where}: column `{column}` is not text; name a column of strings")
-    domains = _domains(rows, config, where, default=Path(name).name)
-    rows = rows.select_columns(list(config.columns.values()))
-    rows = rows.rename_columns({column: name for name, column in config.columns.items()})
-    return rows.add_column("domain", domains)
+            example = rows[0][column] if len(rows) else None
+            raise UserError(
+                f"{where}: column `{column}` is not text; {remedy('text_column', column, example)}"
+            )
+    return rows.select_columns(list(columns)).rename_columns(columns).add_column("domain", domains)
 
 
-def _domains(rows: "datasets.Dataset", config: CorpusConfig, where: str, default: str) -> list[str]:
+def _loaded(hub: HubConfig) -> Any:
+    """Return the rows of a split. A folder that `save_to_disk` wrote is read, too."""
+    import datasets
+
+    try:
+        if not any(isfile(Path(hub.name) / name) for name in _SAVED):
+            return datasets.load_dataset(hub.name, hub.subset, split=hub.split)
+        saved: Any = datasets.load_from_disk(hub.name)
+        return saved[hub.split] if isinstance(saved, datasets.DatasetDict) else saved
+    except Exception as error:  # the hub client raises types of several libraries
+        raise not_loaded("corpus.hub", hub.name, error) from None
+
+
+def _chats(rows: Any, config: CorpusConfig, where: str) -> Any:
+    """Return the JSON texts of chats as the column `text`."""
+    import datasets
+
+    column = str(config.messages_column)
+    texts = [
+        messages_text(f"{where}: row {number}", value, column)
+        for number, value in enumerate(rows[column])
+    ]
+    features = datasets.Features({"text": datasets.Value("string")})
+    return datasets.Dataset.from_dict({"text": texts}, features=features)
+
+
+def _domains(rows: Any, config: CorpusConfig, where: str, default: str) -> list[str]:
     """Return the domain of each row: its domain column, or `default` if there is no such column."""
-    if config.domain_column not in rows.column_names:
+    if config.domain_column not in rows.column_names and config.has_default_domain_column:
         return [default] * len(rows)
+    check_columns(where, rows.features, config, [config.domain_column])
     feature = rows.features[config.domain_column]
     names = getattr(feature, "names", None)  # of class labels, which are stored as numbers
     values = rows[config.domain_column]

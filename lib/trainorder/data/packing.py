@@ -13,10 +13,10 @@ _NEAR = 200  # characters searched for the end of a line; beyond them, the end o
 
 
 class ShortfallError(Exception):
-    """Raised when a part of a corpus has too few tokens or pairs."""
+    """Raised when a part of a corpus has too few tokens, pairs or chats."""
 
     def __init__(self, needed: int, available: int) -> None:
-        """Store both numbers, of tokens or of pairs."""
+        """Store both numbers, of tokens, pairs or chats."""
         super().__init__(f"{needed} needed, {available} available")
         self.needed, self.available = needed, available
 
@@ -28,7 +28,7 @@ class Packed:
     Attributes:
         sequences: (n, L) int32.
         documents: number of documents with text in the sequences.
-        cut: number of pairs that were cut.
+        cut: number of pairs or chats that were cut.
 
     """
 

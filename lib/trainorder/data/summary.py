@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from trainorder.config.sections import CorpusConfig
+from trainorder.config.text_paths import PLAIN, text_files
 from trainorder.data import archives
 from trainorder.data.corpus import MIXED, Corpus, token_numbers
 from trainorder.data.packing import Packed
+from trainorder.data.text_counts import TextCounts
 from trainorder.data.tokenizer import Tokenizer
 
 
@@ -20,6 +21,7 @@ def summary(
     config: CorpusConfig,
     documents: Mapping[str, Mapping[str, int]],
     packed: Mapping[str, Mapping[str, Packed]],
+    counts: TextCounts,
 ) -> dict[str, Any]:
     """Return what a corpus contains and where it came from, as JSON values.
 
@@ -29,14 +31,16 @@ def summary(
         config: the section `corpus`.
         documents: by domain and part, the number of documents.
         packed: by domain and part, the sequences.
+        counts: what the readers of text removed or met.
 
     """
     domains = {}
     for index, domain in enumerate(corpus.domains):
         domains[domain] = {
             **_origin(domain, config),
+            "removed": counts.removed_from(domain),
             "splits": {
-                part: _part(documents[domain][part], packed[domain][part], pairs=config.pairs)
+                part: _part(documents[domain][part], packed[domain][part], config)
                 for part in packed[domain]
             },
             "heldout_characters_per_token": _density(corpus.heldout[index], tokenizer),
@@ -55,18 +59,21 @@ def summary(
             if label in corpus.unit_domains
         },
         "domains": domains,
+        **counts.as_dict(),
+        "notes": list(counts.lines()),
     }
 
 
-def _part(documents: int, packed: Packed, *, pairs: bool) -> dict[str, int]:
+def _part(documents: int, packed: Packed, config: CorpusConfig) -> dict[str, int]:
     entry = {
         "documents": documents,
         "documents_used": packed.documents,
         "sequences": len(packed.sequences),
         "tokens": int(packed.sequences.size),
     }
-    if pairs:
-        entry |= {"learnt_tokens": int((packed.sequences >= 0).sum()), "pairs_cut": packed.cut}
+    if config.one_sequence_each:
+        entry["learnt_tokens"] = int((packed.sequences >= 0).sum())
+        entry["chats_cut" if config.chats else "pairs_cut"] = packed.cut
     return entry
 
 
@@ -83,10 +90,9 @@ def _origin(domain: str, config: CorpusConfig) -> dict[str, Any]:
 
 
 def _files_of(domain: str, config: CorpusConfig) -> list[str]:
-    """Return the files that may have text of a domain: the name of a .txt file is its domain."""
-    return [
-        name for name in config.files if Path(name).suffix != ".txt" or Path(name).stem == domain
-    ]
+    """Return the files that may have text of a domain, which a .txt file states by its name."""
+    files = text_files(config.files)
+    return [file.path for file in files if file.kind != PLAIN or file.domain == domain]
 
 
 def _density(sequences: np.ndarray, tokenizer: Tokenizer) -> float:

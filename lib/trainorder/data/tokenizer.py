@@ -1,9 +1,13 @@
 """The tokenizer of a study: a byte-level BPE trained on warm-up text, or an existing one."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -13,6 +17,14 @@ from trainorder.storage.formats import write_text
 END_OF_TEXT = "<|endoftext|>"
 
 
+class _FixedDate(datetime):
+    """The date that some chat templates write: no result may depend on the day."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> "_FixedDate":
+        return cls(2024, 7, 26, tzinfo=tz)
+
+
 @dataclass(frozen=True)
 class Tokenizer:
     """Encode text as token numbers and decode them.
@@ -20,11 +32,16 @@ class Tokenizer:
     Attributes:
         backend: a `tokenizers.Tokenizer`.
         end: the number of the end-of-text token.
+        template: renders messages as text, like `apply_chat_template` of transformers; None if the
+            tokenizer has no chat template.
+        marks_answers: whether the chat template marks what is learnt (`{% generation %}`).
 
     """
 
     backend: Any
     end: int
+    template: Callable[..., Any] | None = None
+    marks_answers: bool = False
 
     @property
     def vocabulary(self) -> int:
@@ -39,6 +56,70 @@ class Tokenizer:
         self.backend.encode_special_tokens = True
         encoded = self.backend.encode_batch(list(texts), add_special_tokens=False)
         return [np.array(one.ids, dtype=np.int32) for one in encoded]
+
+    @cached_property
+    def special(self) -> tuple[str, ...]:
+        """The special tokens, the longest first."""
+        added = self.backend.get_added_tokens_decoder().values()
+        names = [token.content for token in added if token.special and token.content.strip()]
+        return tuple(sorted(names, key=len, reverse=True))
+
+    def special_token_at(self, text: str, place: int) -> int:
+        """Return the end of the special token at a place of a text; the place if none is there."""
+        token = next((t for t in self.special if text.startswith(t, place)), "")
+        return place + len(token)
+
+    def render(self, messages: Sequence[Mapping[str, Any]], *, answers: bool = False) -> str:
+        """Return the text of a chat, by the chat template.
+
+        Args:
+            messages: mappings with `role` and `content`.
+            answers: whether to end with the beginning of an assistant message.
+
+        Raises:
+            UserError: there is no template, or it rejects the messages.
+
+        """
+        return str(self._templated(messages, tokenize=False, add_generation_prompt=answers))
+
+    def encode_marked(self, messages: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the tokens (n,) int32 of a chat, and bool marks of those that are learnt.
+
+        Raises:
+            UserError: the chat template rejects the messages.
+
+        """
+        encoded = self._templated(
+            messages, tokenize=True, return_dict=True, return_assistant_tokens_mask=True
+        )
+        return np.array(encoded["input_ids"], np.int32), np.array(encoded["assistant_masks"], bool)
+
+    def _templated(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> Any:
+        if self.template is None:
+            raise UserError(
+                "corpus.messages_column: the tokenizer has no chat template; name one that has in "
+                "corpus.tokenizer"
+            )
+        try:
+            self.backend.encode_special_tokens = False
+            with patch("transformers.utils.chat_template_utils.datetime", _FixedDate):
+                return self.template(list(messages), **options)
+        except Exception as error:  # a template raises errors of jinja, and of Python
+            first = str(messages[0].get("content", ""))[:40]
+            raise UserError(
+                f"corpus: the chat that begins with {first!r}: rejected by the chat template: "
+                f"{error}"
+            ) from None
+
+    def encode_rendered(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the tokens (n,) int32 of a rendered chat, and start and end (n, 2) in the text.
+
+        Special tokens in the text are encoded as such. None are added.
+        """
+        self.backend.encode_special_tokens = False
+        encoded = self.backend.encode(text, add_special_tokens=False)
+        offsets = np.array(encoded.offsets, dtype=np.int64).reshape(-1, 2)
+        return np.array(encoded.ids, dtype=np.int32), offsets
 
     def decode(self, tokens: Iterable[int]) -> str:
         """Return the text of `tokens` without special tokens."""
@@ -107,7 +188,11 @@ def load(name: str) -> Tokenizer:
         raise UserError(f"{where}: has no end-of-text token; set eos_token in its configuration")
     backend.no_truncation()
     backend.no_padding()
-    return Tokenizer(backend, int(end))
+    template = getattr(loaded, "chat_template", None)
+    if template is None:
+        return Tokenizer(backend, int(end))
+    marks = re.search(r"\{%-?\s*generation", str(template)) is not None
+    return Tokenizer(backend, int(end), loaded.apply_chat_template, marks)
 
 
 def _is_without_text(loaded: Any, backend: Any) -> bool:

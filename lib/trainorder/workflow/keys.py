@@ -36,7 +36,8 @@ class StudyKeys:
         Options that were added in later versions enter a key only where they are set. Files from
         before they existed keep their keys.
         """
-        corpus = digest(config["corpus"], config["window"], config["seeds"]["data"])
+        text = as_before("corpus", config["corpus"])
+        corpus = digest(text, config["window"], config["seeds"]["data"])
         optimizer = dict(as_before("optimizer", config["optimizer"]))
         if optimizer.get("horizon", 0) is None:
             del optimizer["horizon"]

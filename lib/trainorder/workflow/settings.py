@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trainorder.config.estimator_names import SCREENING, SEARCH_PATH
-from trainorder.config.files import check_files
+from trainorder.config.files import check_files, corpus_files
 from trainorder.config.loading import load_config
 from trainorder.config.methods import Method
 from trainorder.config.sections import (
@@ -165,9 +165,10 @@ class Settings:
 
     @property
     def corpus_files(self) -> list[str]:
-        """Files of text or tokens that the user names."""
+        """Files of text or tokens that the user names, also by a folder or a pattern."""
+        unpacked = Path(self.results, CHECKSUMS).exists()  # the files need not be here
         corpus = self.config["corpus"]
-        return list(corpus["files"]) if corpus["source"] in ("files", "tokens") else []
+        return corpus["files"] if unpacked else corpus_files(corpus)
 
     @property
     def packaged_model(self) -> list[str]:

@@ -1,0 +1,135 @@
+"""Pack chats into sequences through the chat template of a tokenizer; only answers are learnt."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from trainorder.data.messages import ASSISTANT
+from trainorder.data.packing import Packed, ShortfallError
+from trainorder.data.tokenizer import Tokenizer
+from trainorder.errors import UserError
+
+Messages = list[dict[str, Any]]
+
+
+def pack_chats(chats: Sequence[str], shape: tuple[int, int], tokenizer: Tokenizer) -> Packed:
+    """Return one sequence for each chat, with padding after it.
+
+    What an assistant message adds to the chat is learnt, with the special token that ends it. All
+    other tokens are context tokens (see `Corpus`). A chat that is longer than a sequence loses its
+    end. If its first answer begins in the second half of the sequence, it loses its beginning, too.
+
+    Args:
+        chats: the JSON text of the messages of each chat.
+        shape: number of sequences, and tokens per sequence (at least 2).
+        tokenizer: has a chat template.
+
+    Raises:
+        ShortfallError: there are fewer chats than sequences.
+        UserError: the template cannot render a chat, or changes an answer.
+
+    """
+    count, _ = shape
+    if len(chats) < count:
+        raise ShortfallError(count, len(chats))
+    sequences = np.full(shape, ~tokenizer.end, dtype=np.int32)
+    cut = 0
+    for row, text in zip(sequences, chats, strict=False):
+        tokens, learnt = encode_chat(json.loads(text), tokenizer)
+        cut += _fill(row, tokens, learnt)
+    return Packed(sequences, count, cut)
+
+
+def encode_chat(messages: Messages, tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
+    """Return the tokens of a chat, int32, and which of them are learnt, bool.
+
+    Raises:
+        UserError: the template cannot render the chat, or changes an answer.
+
+    """
+    tokens, learnt = (
+        tokenizer.encode_marked(messages)
+        if tokenizer.marks_answers
+        else _encode_rendered(messages, tokenizer)
+    )
+    if not learnt.any():
+        raise UserError(f"{_place(messages)}: its assistant messages have no tokens; remove it")
+    if learnt[0]:  # the first token of a sequence is never predicted
+        tokens = np.concatenate([[tokenizer.end], tokens]).astype(np.int32)
+        learnt = np.concatenate([[False], learnt])
+    return tokens, learnt
+
+
+def _encode_rendered(messages: Messages, tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
+    """Return tokens and marks by the places of the answers in the rendered text."""
+    text = tokenizer.render(messages)
+    tokens, offsets = tokenizer.encode_rendered(text)
+    # Tokenizers may count the blank before a word to no token: a token begins at the one before it.
+    before = np.concatenate([[0], offsets[:-1, 1]])
+    starts, ends = np.minimum(offsets[:, 0], before), offsets[:, 1]
+    learnt = np.zeros(len(tokens), dtype=bool)
+    for start, end in _answers(messages, text, tokenizer):
+        learnt |= (ends > start) & (starts < end)
+    return tokens, learnt
+
+
+def _answers(messages: Messages, text: str, tokenizer: Tokenizer) -> list[tuple[int, int]]:
+    """Return start and end in `text` of what each assistant message adds to the chat."""
+    spans = []
+    place = 0
+    for number, message in enumerate(messages):
+        content = str(message.get("content", ""))
+        span = None
+        if message["role"] == ASSISTANT:
+            span = _added(messages, number, text, tokenizer) or _content(content, text, place)
+            if span is None:
+                raise UserError(
+                    f"{_place(messages)}: the chat template changes the text of message {number}, "
+                    "so its answer cannot be located; write the messages as the template shows them"
+                )
+            end = tokenizer.special_token_at(text, span[1])
+            spans.append((span[0], end))
+        else:
+            span = _content(content, text, place)
+        place = span[1] if span else place
+    return spans
+
+
+def _added(
+    messages: Messages, number: int, text: str, tokenizer: Tokenizer
+) -> tuple[int, int] | None:
+    """Return what a message adds to the chat before it; None if the template looks ahead or back.
+
+    Blanks after the special token that ends the message are not a part of it.
+    """
+    if number == 0:
+        return None
+    before = tokenizer.render(messages[:number], answers=True)
+    through = tokenizer.render(messages[: number + 1])
+    if not (text.startswith(through) and through.startswith(before)):
+        return None
+    stripped = through.rstrip()
+    ends_special = any(stripped.endswith(token) for token in tokenizer.special)
+    return len(before), max(len(before), len(stripped if ends_special else through))
+
+
+def _content(content: str, text: str, place: int) -> tuple[int, int] | None:
+    """Return where the content of a message is in `text`, from `place` on."""
+    start = text.find(content.strip(), place)
+    return None if start < 0 else (start, start + len(content.strip()))
+
+
+def _fill(row: np.ndarray, tokens: np.ndarray, learnt: np.ndarray) -> bool:
+    """Write a chat into `row` (length,) and return whether it was cut."""
+    length = len(row)
+    start = max(0, min(int(learnt.argmax()) - length // 2, len(tokens) - length))
+    kept, mark = tokens[start : start + length], learnt[start : start + length]
+    row[: len(kept)] = np.where(mark, kept, ~kept)
+    return len(tokens) > length
+
+
+def _place(messages: Messages) -> str:
+    first = str(messages[0].get("content", ""))[:40]
+    return f"corpus: the chat that begins with {first!r}"

@@ -1,0 +1,291 @@
+"""Chats become sequences through the chat template; only assistant messages are learnt."""
+
+import json
+from dataclasses import replace
+
+import datasets
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from configs import config as whole_config
+from trainorder.config.sections import CorpusConfig
+from trainorder.config.study_config import parse
+from trainorder.data import tokenizer as tokenizers
+from trainorder.data.build import build
+from trainorder.data.chats import encode_chat, pack_chats
+from trainorder.data.corpus import token_numbers
+from trainorder.data.documents import documents
+from trainorder.data.messages import messages_text
+from trainorder.data.packing import ShortfallError
+from trainorder.data.text_counts import TextCounts
+from trainorder.errors import UserError
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+MARKED = (  # the template itself states what is learnt
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% if m['role'] == 'assistant' %}"
+    "{% generation %}{{ m['content'] }}<|im_end|>{% endgeneration %}"
+    "{% else %}{{ m['content'] }}<|im_end|>{% endif %}\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+BRACKETS = (  # of Llama 2 and Mistral: no prompt of a generation, blanks, an end after each answer
+    "<s>{% for m in messages %}{% if m['role'] == 'user' %}[INST] {{ m['content'] }} [/INST]"
+    "{% elif m['role'] == 'assistant' %} {{ m['content'] | trim }} </s>"
+    "{% else %}{{ raise_exception('no ' + m['role']) }}{% endif %}{% endfor %}"
+)
+THINKING = (  # of Qwen3: the last answer has what the earlier ones lack
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
+    "{% if m['role'] == 'assistant' and loop.last %}<think>\n\n</think>\n\n{% endif %}"
+    "{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+REWRITTEN = "{{ messages | length }}{% for m in messages %}{{ m['content'] | upper }}{% endfor %}"
+DATED = "{{ strftime_now('%d %b %Y') }}" + CHATML
+SPECIAL = ["<|im_start|>", "<|im_end|>", "<s>", "</s>"]
+CHAT = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "yes or no?"},
+    {"role": "assistant", "content": "no"},
+    {"role": "user", "content": "really 🙂?"},
+    {"role": "assistant", "content": "yes 🙂"},
+]
+
+
+@pytest.fixture(scope="module")
+def load(tmp_path_factory):
+    """Return a function that returns the tokenizer of one token per byte with a chat template."""
+
+    def make(template):
+        folder = tmp_path_factory.mktemp("tokenizer")
+        backend = tokenizers.train([], 257).backend
+        wrapped = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|endoftext|>")
+        wrapped.add_special_tokens({"additional_special_tokens": SPECIAL})
+        wrapped.chat_template = template
+        wrapped.save_pretrained(folder)
+        return tokenizers.load(str(folder)), folder
+
+    return make
+
+
+def spelt(tokenizer, tokens):
+    return tokenizer.backend.decode(np.asarray(tokens).tolist(), skip_special_tokens=False)
+
+
+def learnt_texts(tokenizer, messages):
+    """Return the whole text of a chat, and each run of learnt tokens as text."""
+    tokens, learnt = encode_chat(messages, tokenizer)
+    runs = np.split(np.arange(len(tokens)), np.flatnonzero(np.diff(learnt)) + 1)
+    return spelt(tokenizer, tokens), [spelt(tokenizer, tokens[r]) for r in runs if learnt[r[0]]]
+
+
+@pytest.mark.parametrize(
+    ("template", "answers"),
+    [
+        (CHATML, ["no<|im_end|>", "yes 🙂<|im_end|>"]),
+        (MARKED, ["no<|im_end|>", "yes 🙂<|im_end|>"]),
+        (DATED, ["no<|im_end|>", "yes 🙂<|im_end|>"]),
+        (THINKING, ["no<|im_end|>", "<think>\n\n</think>\n\nyes 🙂<|im_end|>"]),
+        (BRACKETS, [" no </s>", " yes 🙂 </s>"]),
+    ],
+    ids=["chatml", "marked", "dated", "thinking", "brackets"],
+)
+def test_what_the_model_would_generate_is_learnt_in_every_turn(load, template, answers):
+    tokenizer, _ = load(template)
+    messages = CHAT[1:] if template is BRACKETS else CHAT
+    text, learnt = learnt_texts(tokenizer, messages)
+    assert text == tokenizer.render(messages), "the chat is not the text of its template"
+    assert learnt == answers, "a question is learnt, or a part of an answer is not"
+
+
+def test_special_tokens_of_the_template_are_single_tokens(load):
+    tokenizer, _ = load(CHATML)
+    tokens, _ = encode_chat(CHAT, tokenizer)
+    number = tokenizer.backend.token_to_id("<|im_end|>")
+    assert (tokens == number).sum() == len(CHAT)
+    tokenizer.encode(["plain"])
+    again, _ = encode_chat(CHAT, tokenizer)
+    assert np.array_equal(tokens, again), "the encoding depends on what was encoded before"
+
+
+def test_an_answer_that_repeats_the_question_is_learnt_once(load):
+    tokenizer, _ = load(THINKING)
+    messages = [
+        {"role": role, "content": "same"} for role in ("user", "assistant", "user", "assistant")
+    ]
+    text, learnt = learnt_texts(tokenizer, messages)
+    assert learnt == ["same<|im_end|>", "<think>\n\n</think>\n\nsame<|im_end|>"]
+    assert text.index("assistant\nsame") > text.index("user\nsame")
+
+
+def test_a_chat_that_begins_with_its_answer_has_context_before_it(load):
+    tokenizer, _ = load("{% for m in messages %}{{ m['content'] }}</s>{% endfor %}")
+    tokens, learnt = encode_chat([{"role": "assistant", "content": "hello"}], tokenizer)
+    assert tokens[0] == tokenizer.end
+    assert learnt.tolist() == [False] + [True] * 6, "the first token is never predicted"
+
+
+def test_a_date_in_the_template_does_not_depend_on_the_day(load):
+    tokenizer, _ = load(DATED)
+    assert tokenizer.render(CHAT).startswith("26 Jul 2024")
+
+
+@pytest.mark.parametrize("length", [8, 16, 33, 200])
+def test_a_long_chat_keeps_its_first_answer(load, length):
+    tokenizer, _ = load(CHATML)
+    chats = [CHAT, [{"role": "user", "content": "w" * 60}, CHAT[2]]]
+    packed = pack_chats([json.dumps(chat) for chat in chats], (2, length), tokenizer)
+    for row, chat in zip(packed.sequences, chats, strict=True):
+        tokens, learnt = encode_chat(chat, tokenizer)
+        assert row[0] < 0, "the first token is never predicted"
+        assert (row >= 0).any(), "nothing is learnt"
+        kept = token_numbers(row)[: min(length, len(tokens))]
+        starts = [i for i in range(len(tokens)) if np.array_equal(tokens[i : i + len(kept)], kept)]
+        assert len(starts) >= 1, "not a part of the chat"
+        assert np.array_equal(row[: len(kept)] >= 0, learnt[starts[0] : starts[0] + len(kept)])
+        assert (row[len(kept) :] == ~tokenizer.end).all(), "wrong padding"
+    lengths = [len(encode_chat(chat, tokenizer)[0]) for chat in chats]
+    assert packed.cut == sum(n > length for n in lengths)
+
+
+def test_fewer_chats_than_sequences_raise_a_shortfall(load):
+    with pytest.raises(ShortfallError):
+        pack_chats([json.dumps(CHAT)], (2, 8), load(CHATML)[0])
+
+
+WRONG = {  # a template, messages, and a part of the error message
+    "no template": (None, CHAT, "the tokenizer has no chat template"),
+    "rejected": (BRACKETS, CHAT, "that begins with 'Be brief.': rejected by the chat template: no"),
+    "rewritten": (REWRITTEN, CHAT, "the chat template changes the text of message 2"),
+    "no tokens": ("x", [CHAT[1], {"role": "assistant", "content": ""}], "have no tokens"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_chat_that_the_template_cannot_show_raises_one_line(load, case):
+    template, messages, expected = WRONG[case]
+    with pytest.raises(UserError) as caught:
+        encode_chat(messages, load(template)[0])
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_names_of_roles_and_missing_values_mean_the_same():
+    expected = json.dumps(CHAT[1:3])
+    other = [{"from": "human", "value": "yes or no?"}, {"from": "gpt", "value": "no"}]
+    filled = [{**message, "tool_calls": None} for message in CHAT[1:3]]
+    for value in (CHAT[1:3], other, filled, expected):
+        assert json.loads(messages_text("row 0", value, "messages")) == json.loads(expected)
+    assert messages_text("row 0", None, "messages") is None
+    assert messages_text("row 0", [], "messages") == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("plain", "column `messages` is not a list of messages"),
+        ([1], "column `messages` is not a list of messages"),
+        ([{"content": "x"}], "row 0: message 0: has no `role`; the keys are content"),
+        ([{"role": "user", "content": [{"type": "image"}]}], "message 0: `content` is not text"),
+    ],
+)
+def test_other_values_raise_one_line(value, expected):
+    with pytest.raises(UserError) as caught:
+        messages_text("row 0", value, "messages")
+    assert expected in str(caught.value)
+
+
+def rows(count=60):
+    return [
+        {
+            "messages": [
+                {"role": "user", "content": f"{i}?"},
+                {"role": "assistant", "content": f"{i}."},
+            ]
+        }
+        for i in range(count)
+    ]
+
+
+@pytest.fixture
+def chats(tmp_path, load):
+    """Return a function that writes chats to a file and returns the section `corpus`."""
+    _, folder = load(CHATML)
+
+    def make(name="chats.jsonl", extra=()):
+        path, table = tmp_path / name, [*rows(), *extra]
+        if name.endswith("parquet"):
+            pyarrow.parquet.write_table(pyarrow.Table.from_pylist(table), path)
+        else:
+            path.write_text("".join(json.dumps(row) + "\n" for row in table))
+        return CorpusConfig(
+            source="files", files=[str(path)], messages_column="messages", tokenizer=str(folder),
+            sequence_length=32, heldout_sequences=4,
+        )  # fmt: skip
+
+    return make
+
+
+def test_a_corpus_of_chats_is_the_same_from_every_source(chats, window, tmp_path, monkeypatch):
+    corpus, tokenizer, summary = build(chats(), window, 0, {})
+    assert corpus.domains == ["chats"]
+    assert spelt(tokenizer, token_numbers(corpus.units[0, 0])).startswith("<|im_start|>user\n")
+    part = summary["domains"]["chats"]["splits"]["window"]
+    assert (part["sequences"], part["documents_used"], part["chats_cut"]) == (14, 14, 0)
+    assert part["learnt_tokens"] == (corpus.units >= 0).sum() > 0
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "chats").mkdir()
+    chats("chats/a.jsonl")
+    hub = {"name": str(tmp_path / "chats"), "split": "train"}
+    of_hub = replace(chats(), source="hub", files=[], hub=hub)
+    for other in (chats("chats.parquet"), of_hub):
+        assert np.array_equal(build(other, window, 0, {})[0].units, corpus.units)
+
+
+def test_chats_without_an_answer_are_removed_and_counted(chats):
+    extra = [{"messages": [{"role": "user", "content": "?"}]}, {"messages": []}, {"messages": None}]
+    counts = TextCounts()
+    assert len(documents(chats(extra=[*extra, rows(1)[0]]), {}, counts)) == 60
+    assert counts.removed_from("chats") == {
+        "null": 1, "empty": 1, "duplicate": 1, "unanswered": 1
+    }  # fmt: skip
+
+
+def test_too_few_chats_raise_with_their_number(chats, window):
+    with pytest.raises(UserError, match=r"part needs \d+ chats and has \d+; lower .* or add chats"):
+        build(chats(), replace(window, units=60), 0, {})
+
+
+KEYS = {  # changes of a configuration, and a part of the error message
+    "no tokenizer": ({"corpus__tokenizer": None}, "corpus.messages_column: chats need the chat"),
+    "pairs": (
+        {"corpus__prompt_column": "a", "corpus__response_column": "b"},
+        "corpus.messages_column: cannot be combined with prompt_column",
+    ),
+    "packages": (
+        {"corpus__source": "packages"},
+        "corpus.messages_column: source `packages` has no",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", KEYS)
+def test_keys_that_do_not_fit_chats_raise_one_line(case):
+    changes, expected = KEYS[case]
+    values = {
+        "corpus__source": "files", "corpus__files": ["a.jsonl"], "corpus__tokenizer": "mine",
+        "corpus__messages_column": "messages",
+    }  # fmt: skip
+    with pytest.raises(UserError) as caught:
+        parse(whole_config(**{**values, **changes}))
+    assert expected in str(caught.value)
+
+
+def test_plain_text_cannot_be_chats(tmp_path, chats):
+    (tmp_path / "a.txt").write_text("text")
+    with pytest.raises(UserError, match=r"a\.txt: a \.txt file has no columns of prompts"):
+        documents(replace(chats(), files=[str(tmp_path / "a.txt")]), {})

@@ -1,0 +1,318 @@
+"""Text of any format gives the same documents; what is removed or suspicious is counted."""
+
+import bz2
+import gzip
+import json
+import lzma
+import sys
+from dataclasses import replace
+
+import datasets
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from trainorder.config.sections import CorpusConfig
+from trainorder.config.text_paths import text_files
+from trainorder.data.build import build
+from trainorder.data.decoding import decoded
+from trainorder.data.documents import documents
+from trainorder.data.text_counts import TextCounts
+from trainorder.errors import UserError
+
+ROWS = [
+    {"text": 'one, "two"\nand three', "domain": "a"},
+    {"text": "NA", "domain": "b"},  # which readers of tables may take for a missing value
+    {"text": "007", "domain": "a"},  # or for a number
+]
+LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
+QUOTED = '"one, ""two""\nand three"'
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
+
+
+def files(*names, **values):
+    return CorpusConfig(source="files", files=[str(name) for name in names], **values)
+
+
+def table(separator):
+    lines = [("id", "text", "domain"), ("0", QUOTED, "a"), ("1", "NA", "b"), ("2", "007", "a")]
+    return "".join(separator.join(line) + "\n" for line in lines)
+
+
+SAME = {  # files that hold ROWS
+    "rows.jsonl": LINES,
+    "ROWS.JSONL": LINES,
+    "rows.ndjson": LINES,
+    "rows.json": json.dumps(ROWS, indent=1),
+    "lines.json": LINES,
+    "object.json": json.dumps({"data": ROWS}),
+    "rows.csv": table(","),
+    "rows.tsv": table("\t"),
+    "windows.csv": b"\xef\xbb\xbf" + table(",").replace("\n", "\r\n").encode(),
+    "rows.jsonl.gz": gzip.compress(LINES.encode()),
+    "parts.jsonl.gz": gzip.compress(LINES[:30].encode()) + gzip.compress(LINES[30:].encode()),
+    "rows.csv.gz": gzip.compress(table(",").encode()),
+    "rows.json.bz2": bz2.compress(json.dumps(ROWS).encode()),
+    "rows.ndjson.xz": lzma.compress(LINES.encode()),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_every_format_gives_the_same_documents(tmp_path, name):
+    content = SAME[name]
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert documents(files(tmp_path / name), {}).to_list() == ROWS
+
+
+def test_zstandard_is_read_or_the_package_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "rows.jsonl.zst"
+    path.write_bytes(b"")
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "zstandard", None)
+        with pytest.raises(UserError, match="run `pip install zstandard`"):
+            documents(files(path), {})
+    zstandard = pytest.importorskip("zstandard")
+    frames = [zstandard.compress(part.encode()) for part in (LINES[:30], LINES[30:])]
+    path.write_bytes(b"".join(frames))
+    assert documents(files(path), {}).to_list() == ROWS, "only the first frame was read"
+
+
+def test_files_without_a_domain_column_are_domains_of_their_name(tmp_path):
+    for name in ("sea.jsonl", "hill.ndjson.gz", "town.csv"):
+        text = f"text\nof {name}\n" if name.endswith("csv") else json.dumps({"text": f"of {name}"})
+        content = gzip.compress(text.encode()) if name.endswith("gz") else text.encode()
+        (tmp_path / name).write_bytes(content)
+    counts = TextCounts()
+    rows = documents(files(*sorted(tmp_path.iterdir())), {}, counts)
+    assert sorted(rows["domain"]) == ["hill", "sea", "town"]
+    assert any("sea.jsonl: no column `domain`" in line for line in counts.lines())
+
+
+def test_files_of_a_folder_belong_to_the_folder_that_they_lie_in(tmp_path):
+    for name in ("books/a.txt", "books/b.txt.gz", "books/old/c.jsonl", "books/.cache/d.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"text": name}) if name.endswith("jsonl") else name
+        content = gzip.compress(text.encode()) if name.endswith("gz") else text.encode()
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "books/README.md").write_text("not text of the study")
+    expected = [("books/a.txt", "books"), ("books/b.txt.gz", "books"), ("books/old/c.jsonl", "old")]
+    expected = [{"text": name, "domain": domain} for name, domain in expected]
+    assert documents(files(tmp_path / "books"), {}).to_list() == expected
+    pattern = files(f"{tmp_path}/books/**/*.*")
+    assert documents(pattern, {}).to_list() == expected
+    both = files(tmp_path / "books/a.txt", tmp_path / "books")
+    assert documents(both, {})["domain"][:] == ["a", "books", "old"], "a file was read twice"
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path):
+    (tmp_path / "a[1].txt").write_text("text")
+    assert [file.domain for file in text_files([str(tmp_path / "a[1].txt")])] == ["a[1]"]
+
+
+UNREADABLE = {  # the name and content of a file, and a part of the message
+    "unknown.docx": (b"", "the kind of this file is not known; expected .txt, .jsonl"),
+    "model.safetensors": (b"", "the kind of this file is not known"),
+    "utf16.txt": ("text".encode("utf-16"), "utf16.txt: UTF-16; convert the file to UTF-8"),
+    "cut.jsonl.gz": (gzip.compress(LINES.encode())[:-12], "cannot be decompressed"),
+    "plain.jsonl.gz": (LINES.encode(), "cannot be decompressed: Not a gzipped file"),
+    "cut.xz.txt.xz": (b"\xfd7zXZ\x00", "cannot be decompressed"),
+    "number.json": (b"3", "not a list of objects"),
+    "list.json": (b"[[1]]", "not a list of objects"),
+    "cut.json": (b'[{"text": "a"}, ', "not JSON"),
+    "headless.csv": (b"0,some text,a\n1,more,b\n", "no column `text`; the columns are 0, some te"),
+    "ragged.csv": (b"text,domain\na,b,c\n", "row 0: has more cells than the first line has names"),
+    "quote.csv": (b'text,domain\n"a,b\n', "not readable as a table"),
+    "late.jsonl": (
+        b'{"text": "a"}\n{"text": "b", "domain": "d"}',
+        "late.jsonl:2: has the column `domain`, but the first row has not",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_an_unreadable_file_raises_one_line(tmp_path, name):
+    content, expected = UNREADABLE[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        documents(files(tmp_path / name), {})
+    assert expected in str(caught.value)
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "*.jsonl"])
+def test_a_folder_or_pattern_without_text_raises_one_line(tmp_path, name):
+    with pytest.raises(UserError, match=r"no files of text there; expected \.txt"):
+        documents(files(tmp_path / name), {})
+
+
+def test_an_object_as_domain_raises_with_the_key_to_name_and_the_key_works(tmp_path):
+    rows = [{"text": f"text {i}", "meta": {"set": "ab"[i % 2], "id": i}} for i in range(4)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    shelf = {"name": str(tmp_path), "split": "train"}
+    for changes in (
+        {"source": "files", "files": [str(tmp_path / "rows.jsonl")]},
+        {"source": "files", "files": [str(tmp_path / "rows.parquet")]},
+        {"source": "hub", "hub": shelf},
+    ):
+        if "hub" in changes:
+            (tmp_path / "rows.parquet").unlink()  # one format in a folder
+        with pytest.raises(UserError) as caught:
+            documents(CorpusConfig(domain_column="meta", **changes), {})
+        message = str(caught.value)
+        assert "column `meta` holds an object with the keys set, id" in message
+        assert message.endswith("for instance corpus.domain_column: meta.set")
+        read = documents(CorpusConfig(domain_column="meta.set", **changes), {})
+        assert read.to_dict() == {
+            "text": [row["text"] for row in rows],
+            "domain": [row["meta"]["set"] for row in rows],
+        }
+
+
+def test_a_literal_name_with_a_dot_and_texts_in_objects_are_columns(tmp_path):
+    row = {"a.b": "literal", "a": {"b": "nested", "c": "deep"}}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    path = tmp_path / "rows.jsonl"
+    assert documents(files(path, text_column="a.b"), {})["text"][:] == ["literal"]
+    assert documents(files(path, text_column="a.c"), {})["text"][:] == ["deep"]
+    with pytest.raises(UserError, match=r"column `a` is not text; .*corpus.text_column: a.b"):
+        documents(files(path, text_column="a"), {})
+
+
+def test_a_misspelt_domain_column_of_a_dataset_raises(tmp_path):
+    (tmp_path / "rows.jsonl").write_text(LINES)
+    hub = {"name": str(tmp_path), "split": "train"}
+    with pytest.raises(UserError, match=r"no column `kind`; the columns are text, domain"):
+        documents(CorpusConfig(source="hub", hub=hub, domain_column="kind"), {})
+
+
+def test_a_dataset_that_was_saved_to_disk_is_read(tmp_path):
+    rows = datasets.Dataset.from_list(ROWS)
+    rows.save_to_disk(tmp_path / "rows")
+    datasets.DatasetDict(train=rows).save_to_disk(tmp_path / "splits")
+    for name in ("rows", "splits"):
+        hub = {"name": str(tmp_path / name), "split": "train"}
+        assert documents(CorpusConfig(source="hub", hub=hub), {}).to_list() == ROWS
+
+
+CAUSES = {  # lines of two files of a dataset, and the cause of why they cannot be loaded
+    "invalid": ('{"text": "a"}', '{"text": ', "JSON parse error: Invalid value. in row 0"),
+    "other columns": ('{"text": "a"}', '{"text": "a", "q": [1]}', "column names don't match"),
+}
+
+
+@pytest.mark.parametrize("case", CAUSES)
+def test_a_load_that_fails_gives_the_cause(tmp_path, case):
+    """The library only says that an error occurred, and raises that from the cause."""
+    first, second, expected = CAUSES[case]
+    (tmp_path / "a.jsonl").write_text(first + "\n")
+    (tmp_path / "b.jsonl").write_text(second + "\n")
+    hub = {"name": str(tmp_path), "split": "train"}
+    with pytest.raises(UserError) as caught:
+        documents(CorpusConfig(source="hub", hub=hub), {})
+    message = str(caught.value)
+    assert "cannot be loaded: An error occurred while generating the dataset: " in message
+    assert expected in message
+    assert "\n" not in message
+
+
+TEXT = "river stone window garden letter winter market engine paper north " * 6
+
+
+def one_document_a_line(path, count=400):
+    path.write_text("".join(f"{i} {TEXT}\n" for i in range(count)))
+    return path
+
+
+def test_a_document_a_line_is_offered_and_readable(tmp_path, window):
+    path = one_document_a_line(tmp_path / "lines.txt")
+    config = files(path, sequence_length=16, heldout_sequences=4, vocabulary=300)
+    with pytest.raises(UserError) as caught:
+        build(config, window, 0, {})
+    assert "has 0 (documents: 0)" in str(caught.value)
+    assert f"{path} is one document, as its 400 lines have no blank line" in str(caught.value)
+    assert str(caught.value).endswith("set corpus.txt_documents: lines")
+    _, _, summary = build(replace(config, txt_documents="lines"), window, 0, {})
+    parts = summary["domains"]["lines"]["splits"].values()
+    assert sum(part["documents"] for part in parts) == 400
+
+
+def test_documents_separated_by_an_end_of_text_are_readable(tmp_path):
+    path = tmp_path / "stories.txt"
+    path.write_text("Once.\n\nThe end.\n<|endoftext|>\nTwice.\n<|endoftext|>\n")
+    rows = documents(files(path, txt_documents="end_of_text"), {})
+    assert rows["text"][:] == ["Once.\n\nThe end.", "Twice."]
+    counts = TextCounts()
+    counts.spelt(documents(files(path), {})["text"], [])
+    assert "set corpus.txt_documents: end_of_text" in " ".join(counts.lines())
+
+
+def test_marks_line_ends_and_removed_documents_are_counted_and_told(tmp_path, config, window):
+    rows = config.files[0]
+    extra = [None, "", "  ", "same", "same", "a\r\nb", "\ufeffmark"]
+    with open(rows, "a") as file:
+        file.writelines(json.dumps({"text": t, "domain": "sea"}) + "\n" for t in extra)
+    windows = tmp_path / "hill.txt"
+    windows.write_bytes(b"\xef\xbb\xbf" + b"one line\r\n\r\nanother\r\n")
+    _, _, summary = build(replace(config, files=[rows, str(windows)]), window, 0, {})
+    assert summary["domains"]["sea"]["removed"] == {
+        "null": 1, "empty": 2, "duplicate": 1, "unanswered": 0
+    }  # fmt: skip
+    assert not any(summary["domains"]["hill"]["removed"].values())
+    assert summary["text"] == {
+        "byte_order_marks": {"in_files": 1, "in_documents": 1},
+        "crlf": {"in_files": 3, "in_documents": 1},
+    }
+    notes = "\n".join(summary["notes"])
+    for expected in (
+        "sea: removed documents: 1 null, 2 empty, 1 duplicate",
+        "removed 1 byte-order marks and replaced 3 CRLF line ends of files",
+        "documents contain 1 byte-order marks, which are kept",
+        "documents contain 1 CRLF line ends, which are kept",
+    ):
+        assert expected in notes
+
+
+def test_clean_text_leaves_no_notes(config, window):
+    assert build(config, window, 0, {})[2]["notes"] == []
+
+
+def test_special_tokens_in_plain_text_are_counted_and_told(config, window):
+    with open(config.files[0], "a") as file:
+        for turn in range(3):
+            text = f"<|im_start|>user\n{turn}<|im_end|>\n<|im_start|>assistant\nyes<|im_end|>"
+            file.write(json.dumps({"text": text, "domain": "sea"}) + "\n")
+    _, _, summary = build(config, window, 0, {})
+    assert summary["special_tokens_in_text"] == {"<|im_end|>": 6, "<|im_start|>": 6}
+    assert "spell out special tokens, which are encoded as plain text: <|im_start|> 6" in "".join(
+        summary["notes"]
+    )
+    counts = TextCounts()
+    counts.spelt(["a <s> and [INST] in </s>"], ["<s>", "</s>", "[INST]"])
+    assert dict(counts.special_tokens) == {"<s>": 1, "[INST]": 1, "</s>": 1}
+
+
+def test_domains_too_small_for_a_unit_are_not_used_unless_they_are_named(config, window):
+    with open(config.files[0], "a") as file:
+        for name in ("pond", "brook"):
+            file.write(json.dumps({"text": f"few words of {name}", "domain": name}) + "\n")
+    corpus, _, summary = build(config, window, 0, {})
+    assert corpus.domains == ["sea", "hill", "town"]
+    assert summary["small_domains"] == {"pond": 1, "brook": 1}
+    assert any(note.startswith("pond: not used: its documents (1)") for note in summary["notes"])
+    named = build(replace(config, domains=["sea", "hill", "town"]), window, 0, {})[0]
+    assert named.units.tolist() == corpus.units.tolist(), "unused domains changed the corpus"
+    with pytest.raises(UserError, match="corpus: pond: the heldout part needs"):
+        build(replace(config, domains=["sea", "pond"]), window, 0, {})
+
+
+def test_the_text_of_a_file_has_no_mark_and_plain_line_ends(tmp_path):
+    (tmp_path / "a.txt").write_bytes("\ufeffone\r\ntwo\n".encode())
+    counts = TextCounts()
+    assert decoded(tmp_path / "a.txt", counts) == "one\ntwo\n"
+    assert dict(counts.files) == {"byte_order_marks": 1, "crlf": 1}
