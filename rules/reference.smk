@@ -58,6 +58,7 @@ rule orders:
         problem=settings.problem,
         window=config["window"],
         orders=settings.orders,
+        run=config["run"],
         seed=config["seeds"]["order"],
         study=config["study"],
         key=KEY,

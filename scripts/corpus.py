@@ -2,6 +2,7 @@
 
 from trainorder.config.sections import CorpusConfig, WindowConfig
 from trainorder.data.build import build
+from trainorder.data.recorded_corpus import is_record, read_recorded_corpus
 from trainorder.data.tokens import read_tokens
 from trainorder.storage.formats import write_json
 from trainorder.workflow.job import Job, run
@@ -10,7 +11,9 @@ from trainorder.workflow.job import Job, run
 def main(job: Job) -> None:
     p = job.params
     config, window = CorpusConfig(**p["corpus"]), WindowConfig(**p["window"])
-    if config.source == "tokens":
+    if config.source == "tokens" and is_record(config):
+        corpus, summary = read_recorded_corpus(config, window)
+    elif config.source == "tokens":
         corpus, summary = read_tokens(config, window, p["warmup"])
     else:
         # The rule lists one archive per domain, in the same order; other sources have neither.

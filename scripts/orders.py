@@ -12,7 +12,7 @@ def main(job: Job) -> None:
     p, context = job.params, Context(job)
     problem, window = context.problem, context.window
     losses = problem.unit_losses(context.start().parameters)
-    reference = read_reference(job.input["reference"], window) if job.input["reference"] else None
+    reference = read_reference(job.input["reference"] or None, window) if p["run"] else None
     orders = study_orders(
         OrdersConfig(**p["orders"]),
         window,

@@ -24,8 +24,9 @@ def documented(name):
     """Return the object `name` that the code blocks of `docs/run.md` define."""
     blocks = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.S)
     namespace = {}
-    for block in blocks[:2]:
-        exec(block, namespace)
+    for block in blocks:
+        if re.search(r"^(def|class) ", block, re.M):
+            exec(block, namespace)
     return namespace[name]
 
 

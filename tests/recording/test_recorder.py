@@ -5,12 +5,11 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from torch.optim.lr_scheduler import LambdaLR
 
-from trainers import LENGTH, VOCABULARY, llama
+from recorded_runs import SIZE, STEPS, Run, tokens
+from trainers import LENGTH, VOCABULARY
 from trainorder.config.sections import ModelConfig
 from trainorder.errors import UserError
-from trainorder.recording import Recorder
 from trainorder.recording.heldout_file import read_heldout
 from trainorder.recording.record_files import recorded_states, recorded_steps, step_path
 from trainorder.recording.settings_file import read_settings
@@ -19,58 +18,7 @@ from trainorder.training.existing_run.stored_state import read_checkpoint
 from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import MOMENTS
 
-STEPS, MICRO, SIZE = 7, 2, 3  # updates, micro-batches of each, sequences of each
 FORMS = {"fused": {"fused": True}, "foreach": {"foreach": True}, "plain": {"foreach": False}}
-
-
-def tokens(steps=STEPS):
-    """Return the micro-batches (steps, MICRO, SIZE, LENGTH) of a run."""
-    shape = (steps, MICRO, SIZE, LENGTH)
-    return torch.from_numpy(np.random.default_rng(4).integers(0, VOCABULARY, shape))
-
-
-class Run:
-    """A training loop as a user has it, with a schedule and gradient accumulation."""
-
-    def __init__(self, seed=3, **options):
-        self.model = llama(seed)
-        decayed = [p for p in self.model.parameters() if p.ndim > 1]
-        others = [p for p in self.model.parameters() if p.ndim == 1]
-        groups = [{"params": decayed, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=1e-2, **options)
-        self.schedule = LambdaLR(self.optimizer, lambda step: 1 / (1 + step))
-        self.states = {}
-
-    def restore(self, saved):
-        model, optimizer, schedule = saved
-        self.model.load_state_dict(model)
-        self.optimizer.load_state_dict(optimizer)
-        self.schedule.load_state_dict(schedule)
-
-    def save(self):
-        clone = torch.utils._pytree.tree_map
-        parts = (self.model, self.optimizer, self.schedule)
-        return clone(
-            lambda x: x.clone() if torch.is_tensor(x) else x, [p.state_dict() for p in parts]
-        )
-
-    def train(self, record, first=0, last=STEPS):
-        for step in range(first, last):
-            self.states[step] = self.vectors()
-            for part in tokens()[step]:
-                record.batch(part)
-                (self.model(input_ids=part, labels=part).loss / MICRO).backward()
-            self.optimizer.step()
-            self.schedule.step()
-            self.optimizer.zero_grad()
-            self.states[step + 1] = self.vectors()
-
-    def vectors(self):
-        """Return the parameters as one vector."""
-        return torch.cat([p.detach().flatten() for p in self.model.parameters()]).clone()
-
-    def recorder(self, folder, **options):
-        return Recorder(folder, self.model, self.optimizer, **{"every": 3, **options})
 
 
 @pytest.fixture(params=FORMS)
@@ -229,7 +177,7 @@ def test_a_loop_that_passes_no_batch_raises_at_its_first_step(tmp_path):
 
 
 def with_dropout(run):
-    run.model.config.attention_dropout = 0.1
+    run.model.model.layers[0].self_attn.attention_dropout = 0.1
 
 
 def in_half_precision(run):
@@ -253,7 +201,7 @@ def partly_optimized(run):
 
 
 UNSUPPORTED = {
-    with_dropout: "dropout: model.config.attention_dropout is 0.1",
+    with_dropout: "dropout: `model.layers.0.self_attn.attention_dropout` is 0.1",
     in_half_precision: "is bfloat16, expected float32",
     frozen_but_optimized: "Sequential is not a causal language model",
     as_sgd: "the optimizer is SGD; only torch.optim.AdamW",

@@ -4,16 +4,15 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from transformers import Trainer, TrainingArguments
 
-from trainers import LENGTH, VOCABULARY, llama
+from trainers import LENGTH, llama
 from trainorder.errors import UserError
 from trainorder.recording import Recorder, RecordingCallback
 from trainorder.recording.record_files import recorded_states, recorded_steps
 from trainorder.recording.settings_file import read_settings
 from trainorder.recording.step_file import read_step
 
-STEPS, PARTS, SIZE = 6, 2, 3
+STEPS, PARTS, SIZE = 6, 2, 3  # of `make_trainer`
 SCHEDULES = {
     "cosine": {},
     "linear": {},
@@ -21,33 +20,14 @@ SCHEDULES = {
 }
 
 
-@pytest.fixture(scope="module")
-def rows():
-    tokens = np.random.default_rng(4).integers(0, VOCABULARY, (STEPS * PARTS * SIZE, LENGTH))
-    return [{"input_ids": row, "labels": row} for row in torch.from_numpy(tokens)]
-
-
-def trainer(folder, rows, *callbacks, **changes):
-    """Return a Trainer with gradient accumulation, which saves a checkpoint every two steps."""
-    arguments = {
-        "max_steps": STEPS, "per_device_train_batch_size": SIZE, "save_steps": 2, "warmup_steps": 2,
-        "gradient_accumulation_steps": PARTS, "learning_rate": 1e-2, "weight_decay": 0.1,
-        "report_to": [], "use_cpu": True, "disable_tqdm": True, "logging_strategy": "no",
-        **changes,
-    }  # fmt: skip
-    module = llama()
-    return Trainer(
-        module, TrainingArguments(str(folder), **arguments), train_dataset=rows,
-        eval_dataset=rows[:2], callbacks=list(callbacks),
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("optimizer", ["adamw_torch", "adamw_torch_fused"])
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_the_trainer_records_its_rates_batches_and_decay(tmp_path, rows, schedule, optimizer):
+def test_the_trainer_records_its_rates_batches_and_decay(
+    tmp_path, rows, make_trainer, schedule, optimizer
+):
     options = {"optim": optimizer, "lr_scheduler_type": schedule, **SCHEDULES[schedule]}
     callback = RecordingCallback(tmp_path / "record", every=2, heldout=rows[:4])
-    run = trainer(tmp_path / "run", rows, callback, eval_strategy="steps", eval_steps=1, **options)
+    run = make_trainer(tmp_path / "run", callback, eval_strategy="steps", eval_steps=1, **options)
     run.train()
     record = tmp_path / "record"
     assert recorded_steps(record) == range(STEPS)
@@ -57,7 +37,9 @@ def test_the_trainer_records_its_rates_batches_and_decay(tmp_path, rows, schedul
     for number, factor in enumerate(multipliers):
         step = read_step(record, number)
         assert step.rates == pytest.approx([1e-2 * factor] * 2)
-        assert step.shape == [(SIZE, LENGTH)] * PARTS, "a step is not its micro-batches"
+        assert [batch.shape for batch in step.batches] == [(SIZE, LENGTH)] * PARTS, (
+            "a step is not its micro-batches"
+        )
         assert step.loss_scale == pytest.approx(1.0)
         seen += [tuple(row) for batch in step.batches for row in batch.tolist()]
     assert sorted(seen) == sorted(tuple(row["input_ids"].tolist()) for row in rows)
@@ -67,19 +49,19 @@ def test_the_trainer_records_its_rates_batches_and_decay(tmp_path, rows, schedul
     assert all("norm" in name for name in settings.groups[1])
 
 
-def test_a_trainer_that_is_killed_and_resumed_keeps_one_record(tmp_path, rows):
+def test_a_trainer_that_is_killed_and_resumed_keeps_one_record(tmp_path, make_trainer):
     options = {"seed": 3, "data_seed": 3, "lr_scheduler_type": "linear"}
     whole = RecordingCallback(tmp_path / "whole", every=3)
-    trainer(tmp_path / "run", rows, whole, **options).train()
-    killed = trainer(
-        tmp_path / "again", rows, RecordingCallback(tmp_path / "record", every=3), KillsAt(5),
+    make_trainer(tmp_path / "run", whole, **options).train()
+    killed = make_trainer(
+        tmp_path / "again", RecordingCallback(tmp_path / "record", every=3), KillsAt(5),
         **options,
     )  # fmt: skip
     with pytest.raises(KeyboardInterrupt):
         killed.train()
     assert recorded_steps(tmp_path / "record") == range(5)
-    resumed = trainer(
-        tmp_path / "again", rows, RecordingCallback(tmp_path / "record", every=3), **options
+    resumed = make_trainer(
+        tmp_path / "again", RecordingCallback(tmp_path / "record", every=3), **options
     )
     resumed.train(resume_from_checkpoint=True)  # from checkpoint-4
     assert recorded_states(tmp_path / "record") == [0, 3, 4, 6]
@@ -106,9 +88,9 @@ class KillsAt(RecordingCallback):
             raise KeyboardInterrupt
 
 
-def test_a_trainer_without_its_optimizer_state_is_another_run(tmp_path, rows):
-    trainer(tmp_path, rows, save_only_model=True, max_steps=2).train()
-    run = trainer(tmp_path, rows, RecordingCallback(tmp_path / "record"))
+def test_a_trainer_without_its_optimizer_state_is_another_run(tmp_path, make_trainer):
+    make_trainer(tmp_path, save_only_model=True, max_steps=2).train()
+    run = make_trainer(tmp_path, RecordingCallback(tmp_path / "record"))
     with pytest.raises(UserError, match=r"at step 2, but its optimizer has made 0 updates"):
         run.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
 

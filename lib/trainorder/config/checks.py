@@ -201,9 +201,7 @@ def _check_estimators(config: "Config") -> None:
     wrong: dict[str, list[str]] = {}
     names: set[str] = set()
     for entry in config.estimators:
-        reasons = list(_duplicates(entry, names))
-        for errors in (_key_errors, _size_errors, _runs_errors, _tail_errors, _optimizer_errors):
-            reasons += errors(entry, config)
+        reasons = [*_duplicates(entry, names), *estimator_errors(entry, config)]
         names.add(entry.name)
         if reasons and entry.name not in wrong.setdefault(reasons[0], []):
             wrong[reasons[0]].append(entry.name)
@@ -214,6 +212,12 @@ def _check_estimators(config: "Config") -> None:
             f"estimators: {', '.join(opened)}: size: the ladder selects one size; set `size` in "
             "all of them but one"
         )
+
+
+def estimator_errors(entry: EstimatorConfig, config: "Config") -> list[str]:
+    """Return why an estimator does not fit the other sections, with `{names}` for its name."""
+    errors = (_key_errors, _size_errors, _runs_errors, _tail_errors, _optimizer_errors)
+    return [reason for each in errors for reason in each(entry, config)]
 
 
 def _duplicates(entry: EstimatorConfig, names: set[str]) -> Iterator[str]:

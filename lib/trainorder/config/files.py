@@ -28,7 +28,8 @@ def check_files(config: Mapping[str, Any]) -> None:
         run = RunConfig(**config["run"])
         if not isdir(run.checkpoints):
             raise UserError(f"config: run.checkpoints: {run.checkpoints}: no such folder")
-        named.append(("run.order", run.order))
+        if run.recording is None:
+            named.append(("run.order", run.order))
     named += [("corpus.files", path) for path in corpus_files(config["corpus"])]
     if config["orders"]["custom"] is not None:
         named.append(("orders.custom", config["orders"]["custom"]))

@@ -159,7 +159,7 @@ class CorpusConfig:
             return
         if len(self.files) != 1:
             raise ValueError("files: source `tokens` needs exactly one .safetensors file")
-        if Path(self.files[0]).suffix != ".safetensors":
+        if Path(self.files[0]).suffix not in (".safetensors", ".json"):  # .json: of a record
             raise ValueError(f"files: {self.files[0]}: expected a file of type .safetensors")
 
     @property
@@ -386,12 +386,33 @@ class WindowConfig:
 class RunConfig:
     """An existing run of yours, which becomes the reference; see docs/run.md."""
 
-    checkpoints: NonEmptyPath
+    checkpoints: PathText = ""
     """Folder of its `checkpoint-<step>` folders."""
-    order: NonEmptyPath
+    order: PathText = ""
     """File of the order in which it consumed the units of the window."""
+    recording: NonEmptyPath | None = None
+    """A record of the run instead. It supplies checkpoints, order, corpus, model, optimizer and
+    window."""
+    start: Natural | None = None
+    """With recording: updates before the window, a recorded state. null: before the record."""
+    steps: Positive | None = None
+    """With recording: steps of the window. null: all from there on."""
     tolerance: Annotated[Number, Field(gt=0, le=1)] = 1.0e-3
     """Largest distance of a retrained checkpoint, relative to the way between checkpoints."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "RunConfig":
+        if self.recording is None:
+            for key in ("checkpoints", "order"):
+                if not getattr(self, key):
+                    raise ValueError(f"{key}: missing key; set it, or set `recording`")
+            for key in ("start", "steps"):
+                if getattr(self, key) is not None:
+                    raise ValueError(f"{key}: only a recording has a part to choose; remove it")
+        elif self.order or self.checkpoints not in ("", self.recording):
+            key = "order" if self.order else "checkpoints"
+            raise ValueError(f"{key}: the recording supplies it; remove this key")
+        return self
 
 
 @dataclass(frozen=True, config=CLOSED)

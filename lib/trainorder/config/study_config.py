@@ -85,8 +85,8 @@ class Config:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     window: WindowConfig = field(default_factory=WindowConfig)
     run: RunConfig | None = None
-    """An existing run that is the reference: {checkpoints: FOLDER, order: FILE, tolerance: 1.0e-3},
-    see docs/run.md. It needs corpus.source tokens. null: the study trains the reference."""
+    """An existing run that is the reference: {recording: FOLDER}, or {checkpoints: FOLDER, order:
+    FILE} with corpus.source tokens, see docs/run.md. null: the study trains the reference."""
     orders: OrdersConfig = field(default_factory=OrdersConfig)
     expansion: ExpansionConfig = field(default_factory=ExpansionConfig)
     curvature: CurvatureConfig = field(default_factory=CurvatureConfig)

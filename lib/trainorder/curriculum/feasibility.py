@@ -11,7 +11,7 @@ from trainorder.curriculum.constraints import places
 from trainorder.data.corpus import MIXED
 from trainorder.data.corpus_sizes import unit_counts
 from trainorder.data.domains import domains_of
-from trainorder.data.tokens import read_labels
+from trainorder.data.token_labels import token_labels
 from trainorder.errors import UserError
 from trainorder.orders.generate import reference_schedule
 from trainorder.orders.user_files import read_reference
@@ -84,7 +84,7 @@ def check_quotas_within_domains(curriculum: CurriculumConfig, counts: Mapping[st
 def _reference(config: Mapping[str, Any]) -> np.ndarray:
     window = WindowConfig(**config["window"])
     if config["run"]:
-        return read_reference(config["run"]["order"], window)
+        return read_reference(config["run"].get("order"), window)
     return reference_schedule(window, config["seeds"]["order"])
 
 
@@ -92,7 +92,7 @@ def _counts(config: Mapping[str, Any]) -> dict[str, int] | None:
     """Return the number of units by domain; None where only the text tells the domains."""
     corpus, window = CorpusConfig(**config["corpus"]), WindowConfig(**config["window"])
     if corpus.source == "tokens":
-        return Counter(read_labels(corpus.files[0]).unit_domains)
+        return Counter(token_labels(corpus, window).unit_domains)
     domains, assumed = domains_of(corpus)
     if assumed:
         return None

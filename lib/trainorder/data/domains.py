@@ -9,7 +9,7 @@ from trainorder.config.text_paths import PLAIN, text_files
 from trainorder.data import archives
 from trainorder.data.corpus import MIXED
 from trainorder.data.metrics import metric_names
-from trainorder.data.tokens import read_labels
+from trainorder.data.token_labels import token_domains
 from trainorder.errors import UserError
 
 
@@ -25,7 +25,7 @@ def domains_of(config: CorpusConfig) -> tuple[list[str], bool]:
     if config.domains is not None:
         return config.domains, False
     if config.source == "tokens":
-        return read_labels(config.files[0]).domains, False
+        return token_domains(config), False
     if config.source == "packages":
         return [archive.domain for archive in archives.TEXTS], False
     if config.source == "files":

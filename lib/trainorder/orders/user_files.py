@@ -68,14 +68,19 @@ def read_order(path: str | Path) -> Order:
     return order
 
 
-def read_reference(path: str | Path, window: WindowConfig) -> np.ndarray:
+def read_reference(path: str | Path | None, window: WindowConfig) -> np.ndarray:
     """Return the schedule (T, k) that an existing run used: the only order of a file, of any name.
+
+    Without a file, the units are numbered in the order in which the run consumed them.
 
     Raises:
         UserError: the file is not valid, holds more than one order, or its order is not a
             permutation.
 
     """
+    if not path:
+        numbers = np.tile(np.arange(window.units, dtype=np.int64), window.epochs)
+        return numbers.reshape(window.steps, window.units_per_step)
     orders = _read(path, window)
     if len(orders) != 1:
         raise UserError(f"{path}: {len(orders)} orders; expected the one order of the run")

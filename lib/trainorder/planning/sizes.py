@@ -23,8 +23,8 @@ from trainorder.config.sections import (
     readout_count,
 )
 from trainorder.data.domains import domains_of
+from trainorder.data.token_labels import token_labels
 from trainorder.data.tokenizer import load as load_tokenizer
-from trainorder.data.tokens import read_labels
 from trainorder.estimators.baselines.proxy import narrowed
 from trainorder.numerics.quantize import BLOCK
 from trainorder.orders.user_files import read_orders
@@ -95,7 +95,7 @@ class Sizes:
 
     def _vocabulary(self) -> int:
         if self.corpus.source == "tokens":
-            return read_labels(self.corpus.files[0]).vocabulary
+            return token_labels(self.corpus, self.window).vocabulary
         given = self.corpus.tokenizer
         return load_tokenizer(given).vocabulary if given else self.corpus.vocabulary
 
@@ -126,7 +126,7 @@ class Sizes:
         if isinstance(clusters, int):
             members = spread(self.U, clusters)
         elif self.corpus.source == "tokens":
-            members = list(Counter(read_labels(self.corpus.files[0]).unit_domains).values())
+            members = list(Counter(token_labels(self.corpus, self.window).unit_domains).values())
         else:
             mixed = int(self.window.mixed_fraction * self.U + 0.5) if self.D > 1 else 0
             members = [*spread(self.U - mixed, self.D), mixed]

@@ -7,9 +7,9 @@ from torch import nn
 
 from trainorder.errors import UserError
 from trainorder.recording.record_files import recorded_states, recorded_steps
+from trainorder.recording.state_names import PARAMETERS_FILE, checkpoint
 from trainorder.recording.supported import trained_parameters
 from trainorder.storage.safetensors_files import opened_safetensors
-from trainorder.training.existing_run.checkpoint_files import PARAMETERS_FILE, checkpoint
 
 
 def check_continues(folder: str | Path, step: int, model: nn.Module) -> None:

@@ -5,13 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from trainorder.data.corpus import MIXED
 from trainorder.errors import UserError
 from trainorder.recording.masked_tokens import masked_tokens
-from trainorder.recording.tensor_files import write_tensors
-from trainorder.storage.atomic import publish
+from trainorder.recording.token_arrays import publish_arrays
 from trainorder.storage.safetensors_files import opened_safetensors
 
 ONE_DOMAIN = "heldout-data"  # the name of the domain of sequences without one
@@ -37,10 +34,14 @@ def write_heldout(folder: str | Path, heldout: Any) -> None:
     """
     domains = heldout if isinstance(heldout, Mapping) else {ONE_DOMAIN: heldout}
     arrays = {name: _sequences(name, value) for name, value in domains.items()}
-    if not arrays or MIXED in arrays:
-        raise UserError(f"heldout: expected domains with other names than `{MIXED}`")
-    with publish(heldout_path(folder)) as private:
-        write_tensors(private, {name: torch.from_numpy(array) for name, array in arrays.items()})
+    if not arrays:
+        raise UserError("heldout: no domains; give at least one")
+    if len(shapes := {array.shape for array in arrays.values()}) > 1:
+        raise UserError(
+            f"heldout: domains have sequences of the shapes {sorted(shapes)}; give all of them the "
+            "same number of sequences of the same length"
+        )
+    publish_arrays(heldout_path(folder), arrays)
 
 
 def read_heldout(folder: str | Path) -> dict[str, np.ndarray]:
@@ -62,7 +63,7 @@ def read_heldout(folder: str | Path) -> dict[str, np.ndarray]:
 
 def _sequences(name: str, value: Any) -> np.ndarray:
     """Return sequences (n, L) int32 with marked tokens."""
-    if isinstance(value, torch.Tensor | np.ndarray):
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
         return masked_tokens(f"heldout: {name}", value)
     rows: Sequence[Any] = [value[i] for i in range(len(value))]
     if not rows or not all(isinstance(row, Mapping) and "input_ids" in row for row in rows):

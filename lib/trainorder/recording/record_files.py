@@ -13,8 +13,8 @@ import re
 from pathlib import Path
 
 from trainorder.errors import UserError
+from trainorder.recording.state_names import checkpoint
 from trainorder.storage.atomic import remove_folder
-from trainorder.training.existing_run.checkpoint_files import checkpoint
 
 _DIGITS = 8  # names sort as numbers do
 
@@ -50,6 +50,12 @@ def recorded_states(folder: str | Path) -> list[int]:
         re.fullmatch(r"checkpoint-(\d+)", path.name) for path in Path(folder).glob("checkpoint-*")
     ]
     return sorted(int(name[1]) for name in names if name)
+
+
+def remove_steps(folder: str | Path) -> None:
+    """Remove all steps, the last ones first."""
+    for recorded in reversed(recorded_steps(folder)):
+        step_path(folder, recorded).unlink()
 
 
 def remove_after(folder: str | Path, step: int) -> None:

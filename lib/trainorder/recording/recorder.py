@@ -118,7 +118,7 @@ class Recorder:
         self.step = updates(self._optimizer)
         if self.end is None or self.step <= self.end:  # otherwise the record is complete
             self._open_record(settings)
-        self._options = self._group_options()
+        self._options, self._base = self._group_options(), settings.source
         self._states = recorded_states(self.folder)
         if self._is_recording:
             self._write_state()
@@ -206,7 +206,8 @@ class Recorder:
     def _write_state(self) -> None:
         if self.step in self._states:
             return
-        write_state(self.folder, self.step, self._model, self._optimizer, whole=not self._states)
+        whole = not self._states and self._base is None  # adapters have a base model of their own
+        write_state(self.folder, self.step, self._model, self._optimizer, whole=whole)
         self._states.append(self.step)
 
     def _group_options(self) -> list[tuple[Any, ...]]:

@@ -8,15 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from trainorder.errors import UserError
+from trainorder.recording.state_names import MOMENTS, MOMENTS_FILE, PARAMETERS_FILE, checkpoint
 from trainorder.recording.supported import trained_parameters
 from trainorder.recording.tensor_files import write_tensors
 from trainorder.storage.atomic import publish_folder
-from trainorder.training.existing_run.checkpoint_files import (
-    MOMENTS_FILE,
-    PARAMETERS_FILE,
-    checkpoint,
-)
-from trainorder.training.optimizer import MOMENTS
 
 
 def updates(optimizer: torch.optim.AdamW) -> int:
@@ -76,5 +71,5 @@ def _moments(
     """Yield each moment with its name; moments are zero before the first update."""
     for name, parameter in trained.items():
         state = optimizer.state.get(parameter, {})
-        for moment in MOMENTS[1:]:
+        for moment in MOMENTS:
             yield f"{name}.{moment}", state.get(moment, torch.zeros_like(parameter))

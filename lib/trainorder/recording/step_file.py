@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
+from safetensors import SafetensorError
 
 from trainorder.errors import UserError
 from trainorder.recording.record_files import step_path
-from trainorder.recording.tensor_files import write_tensors
-from trainorder.storage.atomic import publish
+from trainorder.recording.token_arrays import METADATA, publish_arrays
 from trainorder.storage.safetensors_files import opened_safetensors
 
-_TOKENS, _USED = "tokens-{}", "used"
+_TOKENS = "tokens-{}"
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,21 @@ class RecordedStep:
     rates: Sequence[float]
     loss_scale: float | None
 
-    @property
-    def shape(self) -> list[tuple[int, ...]]:
-        """The shape (n, L) of each micro-batch."""
-        return [batch.shape for batch in self.batches]
+
+@dataclass(frozen=True)
+class StepHeader:
+    """One update without its tokens.
+
+    Attributes:
+        shapes: the shape (n, L) of each micro-batch.
+        rates: the learning rate of each parameter group.
+        loss_scale: as in `RecordedStep`.
+
+    """
+
+    shapes: list[tuple[int, ...]]
+    rates: list[float]
+    loss_scale: float | None
 
 
 def write_step(folder: str | Path, number: int, step: RecordedStep) -> None:
@@ -47,12 +57,9 @@ def write_step(folder: str | Path, number: int, step: RecordedStep) -> None:
         UserError: the file cannot be written.
 
     """
-    tensors = {_TOKENS.format(i): torch.from_numpy(b) for i, b in enumerate(step.batches)}
-    # One entry, because safetensors stores several in random order.
+    arrays = {_TOKENS.format(i): batch for i, batch in enumerate(step.batches)}
     used = {"rates": list(step.rates), "loss_scale": step.loss_scale}
-    metadata = {_USED: json.dumps(used)}
-    with publish(step_path(folder, number)) as private:
-        write_tensors(private, tensors, metadata)
+    publish_arrays(step_path(folder, number), arrays, json.dumps(used))
 
 
 def read_step(folder: str | Path, number: int) -> RecordedStep:
@@ -62,13 +69,26 @@ def read_step(folder: str | Path, number: int) -> RecordedStep:
         UserError: the file is missing, damaged, or not that of a step.
 
     """
+    header = read_header(folder, number)
+    with opened_safetensors(step_path(folder, number), "numpy") as file:
+        batches = [file.get_tensor(_TOKENS.format(i)) for i in range(len(header.shapes))]
+    return RecordedStep(batches, header.rates, header.loss_scale)
+
+
+def read_header(folder: str | Path, number: int) -> StepHeader:
+    """Return the update after `number` updates, without its tokens.
+
+    Raises:
+        UserError: the file is missing, damaged, or not that of a step.
+
+    """
     path = step_path(folder, number)
     with opened_safetensors(path, "numpy") as file:
-        names = set(file.keys())
-        metadata = file.metadata() or {}
-        batches = [file.get_tensor(_TOKENS.format(i)) for i in range(len(names))]
-    try:
-        used = json.loads(metadata[_USED])
-        return RecordedStep(batches, used["rates"], used["loss_scale"])
-    except (KeyError, TypeError, ValueError):
-        raise UserError(f"{path}: not a step of a record; record the run again") from None
+        count, metadata = len(set(file.keys())), file.metadata() or {}
+        try:
+            slices = [file.get_slice(_TOKENS.format(i)) for i in range(count)]
+            used = json.loads(metadata[METADATA])
+            shapes = [tuple(one.get_shape()) for one in slices]
+            return StepHeader(shapes, list(used["rates"]), used["loss_scale"])
+        except (KeyError, TypeError, ValueError, SafetensorError):
+            raise UserError(f"{path}: not a step of a record; record the run again") from None

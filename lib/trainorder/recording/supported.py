@@ -71,19 +71,15 @@ def check_deterministic(model: nn.Module) -> None:
 
     """
     for name, module in model.named_modules():
-        if isinstance(module, nn.Dropout) and module.p > 0:
-            raise _dropout(f"module `{name}` has p={module.p:g}")
-    config = getattr(model, "config", None)
-    for key, value in (config.to_dict() if config is not None else {}).items():
-        if key.endswith(("dropout", "pdrop")) and isinstance(value, float) and value > 0:
-            raise _dropout(f"model.config.{key} is {value:g}")
-
-
-def _dropout(where: str) -> UserError:
-    return UserError(
-        f"{_WHERE}: dropout: {where}, but a study can only train runs without dropout again; set "
-        "it to 0"
-    )
+        values = {key: value for key, value in vars(module).items() if "dropout" in key}
+        if isinstance(module, nn.Dropout):
+            values["p"] = module.p
+        for key, value in values.items():
+            if isinstance(value, float) and value > 0:
+                raise UserError(
+                    f"{_WHERE}: dropout: `{name}.{key}` is {value:g}, but a study can only train "
+                    "runs without dropout again; set it to 0 in the configuration of the model"
+                )
 
 
 def check_one_process() -> None:

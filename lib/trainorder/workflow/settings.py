@@ -17,6 +17,7 @@ from trainorder.config.loading import load_config
 from trainorder.config.methods import Method
 from trainorder.config.sections import (
     PACKAGED_MODEL_FOLDER,
+    CorpusConfig,
     CurvatureConfig,
     EstimatorConfig,
     LadderConfig,
@@ -31,12 +32,14 @@ from trainorder.config.study_config import parse
 from trainorder.curriculum.feasibility import check_feasible
 from trainorder.data import archives
 from trainorder.data.domains import check_domains
+from trainorder.data.recorded_corpus import is_record, record_files
 from trainorder.errors import UserError
 from trainorder.estimators.baselines.proxy import narrowed
 from trainorder.evaluation.costs import precompute_stages, stages_before_probing
 from trainorder.evaluation.result_files import CHECKSUMS, LADDER, PREDICTABILITY
 from trainorder.evaluation.verdict import MIN_CALIBRATION
 from trainorder.orders.user_files import read_orders, read_reference
+from trainorder.recording.study_settings import completed
 from trainorder.storage.formats import sha256_file
 from trainorder.storage.provenance import digest
 from trainorder.training.existing_run.checkpoint_files import (
@@ -110,9 +113,11 @@ class Settings:
         for file in invocation.configfiles:  # Snakemake takes the last of duplicate keys
             if Path(file).suffix != ".json":
                 load_config(file)
+        unpacked = Path(f"results/{config.get('study')}", CHECKSUMS).exists()
+        if not unpacked:  # with the keys that a record of the run decides
+            config = completed(config)
         parse(config)
         results = _results(config)
-        unpacked = Path(results, CHECKSUMS).exists()
         if not unpacked:  # the files that a bundle was made from need not be here
             check_files(config)
             check_domains(config)
@@ -166,9 +171,12 @@ class Settings:
     @property
     def corpus_files(self) -> list[str]:
         """Files of text or tokens that the user names, also by a folder or a pattern."""
-        unpacked = Path(self.results, CHECKSUMS).exists()  # the files need not be here
-        corpus = self.config["corpus"]
-        return corpus["files"] if unpacked else corpus_files(corpus)
+        corpus = CorpusConfig(**self.config["corpus"])
+        if Path(self.results, CHECKSUMS).exists():  # unpacked, so the files need not be here
+            return list(corpus.files)
+        if corpus.source == "tokens" and is_record(corpus):
+            return record_files(corpus, WindowConfig(**self.config["window"]))
+        return corpus_files(self.config["corpus"])
 
     @property
     def packaged_model(self) -> list[str]:
@@ -208,7 +216,7 @@ class Settings:
     @property
     def run_order(self) -> str | list[str]:
         """The file of the order of an existing run."""
-        return self.config["run"]["order"] if self.config["run"] else []
+        return (self.config["run"] or {}).get("order") or []
 
     def orders_file(self, wildcards: Any) -> str:
         """Return the orders file of `--config orders=FILE`; exit with one line if it is missing."""
@@ -606,7 +614,7 @@ def _run_files(config: Mapping[str, Any]) -> list[str]:
     run, window = config["run"], WindowConfig(**config["window"])
     if not run:
         return []
-    read_reference(run["order"], window)
+    read_reference(run.get("order"), window)
     steps = window_checkpoints(run["checkpoints"], window)
     return checkpoint_files(run["checkpoints"], steps)
 

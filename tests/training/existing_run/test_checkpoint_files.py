@@ -7,9 +7,8 @@ import pytest
 
 from trainorder.config.sections import WindowConfig
 from trainorder.errors import UserError
+from trainorder.recording.state_names import MOMENTS_FILE, PARAMETERS_FILE
 from trainorder.training.existing_run.checkpoint_files import (
-    MOMENTS_FILE,
-    PARAMETERS_FILE,
     checkpoint_files,
     retrained_spans,
     window_checkpoints,

@@ -13,14 +13,9 @@ from pathlib import Path
 
 from trainorder.config.sections import WindowConfig
 from trainorder.errors import UserError
+from trainorder.recording.state_names import MOMENTS_FILE, PARAMETERS_FILE, checkpoint
 
-PARAMETERS_FILE, MOMENTS_FILE = "model.safetensors", "optimizer.safetensors"
 _PICKLED = {PARAMETERS_FILE: "pytorch_model.bin", MOMENTS_FILE: "optimizer.pt"}
-
-
-def checkpoint(folder: str | Path, step: int) -> Path:
-    """Return the folder of one checkpoint."""
-    return Path(folder) / f"checkpoint-{step}"
 
 
 def checkpoint_files(folder: str | Path, steps: Sequence[int]) -> list[str]:
@@ -117,6 +112,7 @@ def _check_file(folder: Path, name: str, pickled: str) -> None:
         return
     if (folder / pickled).is_file():
         raise UserError(
-            f"{folder / pickled}: pickles are not read; write {name} as docs/run.md shows"
+            f"{folder / pickled}: pickles are not read; convert the run with python -m "
+            f"trainorder.recording import, or write {name} as docs/run.md shows"
         )
     raise UserError(f"{folder / name}: missing; write it as docs/run.md shows")

@@ -8,12 +8,8 @@ from torch import Tensor
 
 from trainorder.errors import UserError
 from trainorder.numerics import large_tensors
+from trainorder.recording.state_names import MOMENTS_FILE, PARAMETERS_FILE, checkpoint
 from trainorder.storage.safetensors_files import opened_safetensors
-from trainorder.training.existing_run.checkpoint_files import (
-    MOMENTS_FILE,
-    PARAMETERS_FILE,
-    checkpoint,
-)
 from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import MOMENTS, State
 

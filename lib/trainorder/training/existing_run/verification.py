@@ -7,7 +7,7 @@ from torch import Tensor
 
 from trainorder.errors import UserError
 from trainorder.numerics import large_tensors
-from trainorder.training.existing_run.checkpoint_files import checkpoint
+from trainorder.recording.state_names import checkpoint
 from trainorder.training.optimizer import MOMENTS, State
 
 # The settings to compare with the run if this part of the state differs.

@@ -1,0 +1,211 @@
+"""Import the checkpoints of a `Trainer` of transformers as a record."""
+
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from trainorder.errors import UserError
+from trainorder.recording.heldout_file import heldout_path, write_heldout
+from trainorder.recording.imported_arrays import read_array, read_rates, read_steps, write_steps
+from trainorder.recording.inferred_rates import Schedule, sampled_rates
+from trainorder.recording.optimizer_names import grouped_names, shape_of_model
+from trainorder.recording.record_files import recorded_steps, remove_steps
+from trainorder.recording.settings_file import (
+    RecordedSettings,
+    check_same_run,
+    settings_path,
+    write_settings,
+)
+from trainorder.recording.state_names import MOMENTS, MOMENTS_FILE, PARAMETERS_FILE, checkpoint
+from trainorder.recording.tensor_files import write_tensors
+from trainorder.recording.trainer_files import (
+    OPTIMIZER_FILE,
+    check_checkpoint,
+    copy_parameters,
+    parameter_dtypes,
+    read_optimizer,
+    read_rate,
+    read_trainer_state,
+)
+from trainorder.storage.atomic import publish_folder
+
+_CONFIG = "config.json"
+
+
+@dataclass(frozen=True)
+class Given:
+    """The files that the user gives with an import, each .npy or None.
+
+    Attributes:
+        tokens: what the run consumed in the steps from its first imported checkpoint on, see
+            `imported_arrays.read_steps`.
+        heldout: held-out sequences (n, L).
+        rates: the learning rate of each of these steps.
+
+    """
+
+    tokens: str | None = None
+    heldout: str | None = None
+    rates: str | None = None
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import has found.
+
+    Attributes:
+        states: the steps of the imported checkpoints.
+        steps: the steps whose tokens are known.
+        missing: one line about each thing that a study needs and that is not known.
+
+    """
+
+    states: list[int]
+    steps: range
+    missing: list[str]
+
+
+def import_trainer(
+    run: str | Path, record: str | Path, given: Given, *, start: int | None = None
+) -> Imported:
+    """Write a record of a run of the `Trainer` of transformers; the run stays as it is.
+
+    Args:
+        run: its output folder, with folders `checkpoint-<step>`.
+        record: the folder of the record; what it has of this run is replaced.
+        given: what the run does not tell.
+        start: the step of the first checkpoint to import; None: the first that there is.
+
+    Raises:
+        UserError: a file is missing, damaged or of another kind. Of pickles, only tensors and plain
+            values are read.
+
+    """
+    run, record = Path(run), Path(record)
+    available = _checkpoints(run)
+    if start is not None and start not in available:
+        names = ", ".join(map(str, available))
+        raise UserError(f"{checkpoint(run, start)}: missing; start at one of {names}")
+    states = [step for step in available if start is None or step >= start]
+    for step in states:
+        check_checkpoint(checkpoint(run, step))
+    model = shape_of_model(checkpoint(run, states[0]))
+    for step in states:
+        largest = _import_state(run, record, step, model)
+    schedule = _schedule(run, available, largest)
+    missing = list(_add_given(record, states[0], given, schedule))
+    return Imported(states, recorded_steps(record), missing)
+
+
+def _checkpoints(run: Path) -> list[int]:
+    if not run.is_dir():
+        raise UserError(f"{run}: no such folder")
+    names = [re.fullmatch(r"checkpoint-(\d+)", path.name) for path in run.iterdir()]
+    steps = sorted(int(name[1]) for name in names if name)
+    if not steps:
+        raise UserError(f"{run}: contains no folder checkpoint-<step>; give the folder of the run")
+    return steps
+
+
+def _schedule(run: Path, states: Sequence[int], largest: float) -> Schedule:
+    """Return what checkpoints and logs tell of the learning rates."""
+    log = read_trainer_state(checkpoint(run, states[-1]))
+    rates = sampled_rates(log)
+    for step in states:
+        if (rate := read_rate(checkpoint(run, step))) is not None:
+            rates[step] = rate
+    return Schedule(rates, largest, int(log.get("max_steps") or 0))
+
+
+def _import_state(run: Path, record: Path, step: int, model: nn.Module) -> float:
+    """Publish a checkpoint and the settings of its run; return the largest learning rate."""
+    source, target = checkpoint(run, step), checkpoint(record, step)
+    for name, dtype in parameter_dtypes(source).items():
+        if dtype != "F32":
+            raise UserError(
+                f"{source}: parameter `{name}` has dtype {dtype}, expected F32; a study needs the "
+                "parameters that the optimizer updated"
+            )
+    optimizer = read_optimizer(source)
+    groups, state = optimizer["param_groups"], optimizer["state"]
+    names = grouped_names(source / OPTIMIZER_FILE, model, groups, state)
+    settings = _settings(source, model, groups, names)
+    if settings_path(record).exists():
+        check_same_run(record, settings)
+    with publish_folder(target) as private:
+        shutil.copyfile(source / _CONFIG, private / _CONFIG)
+        copy_parameters(source, private / PARAMETERS_FILE)
+        tensors = {"step": torch.tensor(step)}
+        for group, own in zip(groups, names, strict=True):
+            for number, name in zip(group["params"], own, strict=True):
+                for moment in MOMENTS:
+                    tensors[f"{name}.{moment}"] = _moment(source, state, number, moment, step)
+        write_tensors(private / MOMENTS_FILE, tensors)
+    write_settings(record, settings)
+    return float(groups[0].get("initial_lr", groups[0]["lr"]))
+
+
+def _moment(
+    source: Path, state: Mapping[int, Any], number: int, moment: str, step: int
+) -> torch.Tensor:
+    entry = state.get(number, {})
+    tensor = entry.get(moment)
+    if not isinstance(tensor, torch.Tensor) or int(entry.get("step", -1)) != step:
+        raise UserError(
+            f"{source / OPTIMIZER_FILE}: parameter {number} has no `{moment}` of AdamW after "
+            f"{step} updates; only runs with AdamW from the first step on are imported"
+        )
+    return tensor.float()
+
+
+def _settings(
+    source: Path, model: Any, groups: Sequence[Mapping[str, Any]], names: list[list[str]]
+) -> RecordedSettings:
+    group = groups[0]
+    if any(one.get("amsgrad") or one.get("maximize") for one in groups):
+        raise UserError(f"{source / OPTIMIZER_FILE}: AdamW with amsgrad or maximize; not supported")
+    if "betas" not in group or "eps" not in group:
+        raise UserError(f"{source / OPTIMIZER_FILE}: not the state of AdamW")
+    return RecordedSettings(
+        beta1=float(group["betas"][0]),
+        beta2=float(group["betas"][1]),
+        epsilon=float(group["eps"]),
+        weight_decays=[float(one["weight_decay"]) for one in groups],
+        groups=names,
+        gradient_clip=None,
+        vocabulary=int(model.config.vocab_size),
+        source=None,
+        lora=None,
+        trains_all=True,
+    )
+
+
+def _add_given(record: Path, start: int, given: Given, schedule: Schedule) -> Iterator[str]:
+    """Write what the user gives, and yield a line about each thing that is missing."""
+    if given.heldout is not None:
+        write_heldout(record, read_array(given.heldout))
+    if not heldout_path(record).is_file():
+        yield "held-out sequences (--heldout FILE.npy): integers of shape (sequences, length)"
+    if given.tokens is None:
+        yield (
+            "the data order (--tokens FILE.npy): the tokens of the steps from checkpoint-"
+            f"{start} on, of shape (steps, sequences, length)"
+        )
+        return
+    tokens = read_steps(given.tokens)
+    steps = range(start, start + len(tokens))
+    rates = schedule.rates(steps) if given.rates is None else read_rates(given.rates, len(tokens))
+    if rates is None:
+        yield (
+            f"the learning rates (--rates FILE.npy) of the {len(steps)} steps from {start} on; "
+            "checkpoints and logs do not determine them"
+        )
+        return
+    remove_steps(record)
+    write_steps(record, start, tokens, rates)

@@ -1,0 +1,77 @@
+"""The arrays that a user gives with an import: tokens, held-out sequences and rates."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from trainorder.errors import UserError
+from trainorder.recording.masked_tokens import masked_tokens
+from trainorder.recording.step_file import RecordedStep, write_step
+
+
+def read_array(path: str | Path) -> np.ndarray:
+    """Return the array of a .npy file, in which no objects are read.
+
+    Raises:
+        UserError: the file is missing, or not an array of numbers.
+
+    """
+    try:
+        array: np.ndarray = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path}: not readable as a .npy array of numbers: {error}") from None
+    if not isinstance(array, np.ndarray):
+        raise UserError(f"{path}: several arrays; give a .npy file of one array")
+    return array
+
+
+def read_steps(path: str | Path) -> np.ndarray:
+    """Return the tokens (steps, micro-batches, n, L) of consecutive steps.
+
+    An array (steps, n, L) has one micro-batch for each step.
+
+    Raises:
+        UserError: the file is not such an array.
+
+    """
+    array = read_array(path)
+    if array.ndim == 3:
+        array = array[:, None]
+    if array.ndim != 4 or not np.issubdtype(array.dtype, np.integer) or not array.size:
+        raise UserError(
+            f"{path}: has shape {array.shape} and type {array.dtype}, expected integers of shape "
+            "(steps, sequences, length) or (steps, micro-batches, sequences, length)"
+        )
+    return array
+
+
+def read_rates(path: str | Path, count: int) -> list[float]:
+    """Return the learning rates of `count` steps.
+
+    Raises:
+        UserError: the file is not an array of that many positive numbers.
+
+    """
+    array = read_array(path)
+    numbers = np.issubdtype(array.dtype, np.floating) and bool((array >= 0).all())
+    if array.shape != (count,) or not numbers or not np.isfinite(array).all():
+        raise UserError(
+            f"{path}: has shape {array.shape} and type {array.dtype}, expected the learning rate "
+            f"of each of the {count} steps"
+        )
+    return [float(rate) for rate in array]
+
+
+def write_steps(record: str | Path, start: int, tokens: np.ndarray, rates: Sequence[float]) -> None:
+    """Publish steps from their tokens (steps, micro-batches, n, L) and learning rates.
+
+    Raises:
+        UserError: a file cannot be written.
+
+    """
+    for number, (parts, rate) in enumerate(zip(tokens, rates, strict=True), start):
+        batches = [masked_tokens("tokens", part) for part in parts]
+        write_step(record, number, RecordedStep(batches, [rate], None))

@@ -1,0 +1,125 @@
+"""A part of a record, which a study takes as its window."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainorder.errors import UserError
+from trainorder.recording.record_files import recorded_states, recorded_steps, step_path
+from trainorder.recording.step_file import StepHeader, read_header
+
+_ROUNDING = 1e-6  # relative differences of rates and factors that count as none
+
+
+@dataclass(frozen=True)
+class RecordedWindow:
+    """Consecutive steps of the same shape: every micro-batch of a step is a unit.
+
+    Attributes:
+        steps: the numbers of the steps.
+        units_per_step: the number of micro-batches of each step.
+        unit_size: the number of sequences of each of them.
+        length: the number of tokens of each sequence.
+        rates: the learning rate of each step.
+        loss_scale: the factor between the gradients of the run and those of the mean loss; None if
+            it is unknown.
+
+    """
+
+    steps: range
+    units_per_step: int
+    unit_size: int
+    length: int
+    rates: list[float]
+    loss_scale: float | None
+
+    @property
+    def units(self) -> int:
+        """The number of units; each is consumed once."""
+        return len(self.steps) * self.units_per_step
+
+
+def open_window(folder: str | Path, start: int | None, steps: int | None) -> RecordedWindow:
+    """Return the window of a record.
+
+    Args:
+        folder: the record.
+        start: the number of updates before the window; None: the first of the record.
+        steps: the number of its steps; None: all from there on.
+
+    Raises:
+        UserError: the record does not have these steps or no state at the start, or the steps
+            differ in what a study keeps constant.
+
+    """
+    numbers = _numbers(folder, start, steps)
+    headers = [read_header(folder, number) for number in numbers]
+    units_per_step, unit_size, length = _shape(folder, numbers, headers)
+    return RecordedWindow(
+        steps=numbers,
+        units_per_step=units_per_step,
+        unit_size=unit_size,
+        length=length,
+        rates=[_rate(folder, n, one.rates) for n, one in zip(numbers, headers, strict=True)],
+        loss_scale=_loss_scale(folder, [one.loss_scale for one in headers]),
+    )
+
+
+def _numbers(folder: str | Path, start: int | None, count: int | None) -> range:
+    recorded, states = recorded_steps(folder), recorded_states(folder)
+    if not recorded:
+        raise UserError(f"{folder}: the record has no steps; record the run again")
+    first = recorded.start if start is None else start
+    if first not in states:
+        raise UserError(
+            f"run.start: {first}: the record {folder} has no state there; choose one of "
+            f"{', '.join(map(str, [state for state in states if state in recorded]))}"
+        )
+    end = recorded.stop if count is None else first + count
+    if not recorded.start <= first < end <= recorded.stop:
+        raise UserError(
+            f"run.steps: steps {first} to {end} are not in the record {folder}, which has "
+            f"{recorded.start} to {recorded.stop}; lower it"
+        )
+    return range(first, end)
+
+
+def _shape(
+    folder: str | Path, numbers: Sequence[int], headers: Sequence[StepHeader]
+) -> tuple[int, int, int]:
+    """Return micro-batches of a step, sequences of each, and tokens of a sequence."""
+    expected = headers[0].shapes[:1] * len(headers[0].shapes)
+    for number, header in zip(numbers, headers, strict=True):
+        if header.shapes != expected:
+            raise UserError(
+                f"{step_path(folder, number)}: has micro-batches of {_text(header.shapes)}, "
+                f"expected {_text(expected)} as at first; set run.start and run.steps to a part "
+                "of equal steps, or train without incomplete batches (drop_last)"
+            )
+    unit_size, length = expected[0]
+    return len(expected), unit_size, length
+
+
+def _text(shapes: Sequence[tuple[int, ...]]) -> str:
+    return " + ".join(f"{n} x {length} tokens" for n, length in shapes)
+
+
+def _rate(folder: str | Path, number: int, rates: Sequence[float]) -> float:
+    if max(rates) - min(rates) > _ROUNDING * max(rates):
+        raise UserError(
+            f"{step_path(folder, number)}: parameter groups have the learning rates "
+            f"{', '.join(f'{rate:g}' for rate in rates)}; a study needs one for all"
+        )
+    return rates[0]
+
+
+def _loss_scale(folder: str | Path, scales: Sequence[float | None]) -> float | None:
+    known = [scale for scale in scales if scale is not None]
+    if len(known) < len(scales):
+        return None
+    if max(known) - min(known) > _ROUNDING * max(known):
+        raise UserError(
+            f"{folder}: the loss is scaled by {min(known):g} to {max(known):g} times the mean of "
+            "its targets, so steps have different weights; a study needs one scale"
+        )
+    return 1.0 if abs(known[0] - 1) <= _ROUNDING else known[0]

@@ -1,0 +1,65 @@
+"""A recorded run, studied end to end: its what-ifs agree with retraining."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+from recorded_runs import MICRO, STEPS, Run, tokens
+from trainorder import Study
+from trainorder.orders.order import Order
+from workflow_tree import work_tree
+
+pytestmark = pytest.mark.study
+START = 3  # after the first updates of Adam, whose size does not depend on the gradient
+CONFIG = {
+    "study": "recorded",
+    "run": {"recording": "record", "start": START},
+    "orders": {"calibration": 8, "random": 4, "block_sizes": [2]},
+    "estimators": [{"method": "taylor1", "path": "reference"}],
+    "curriculum": None,
+    "memorization": None,
+    "trajectories": 0,
+    "sketch_rows": 16,
+    "validation": {"resamples": 100},
+}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Return a finished study of a recorded loop, and the loop."""
+    tree = work_tree(tmp_path_factory.mktemp("recorded") / "tree")
+    run = Run(fused=True)
+    with run.recorder(tree.root / "record", heldout=tokens(9)[-2:].flatten(0, 2)) as record:
+        run.train(record)
+    (tree.root / "recorded.yaml").write_text(yaml.safe_dump(CONFIG))
+    target = "results/recorded/validation.json"
+    status, output = tree.snakemake(target, "--cores", "2", "--configfile", "recorded.yaml")
+    assert status == 0, output
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tree.root)
+        yield Study.open("results/recorded"), run, tree
+
+
+def test_the_reference_is_the_recorded_run_and_is_verified(study):
+    opened, _, tree = study
+    log = (tree.root / "results/recorded/logs/reference.log").read_text()
+    assert "verified: 2 of 2 intervals between checkpoints of the run, steps 3 to 7" in log
+    true = opened.retrain(opened.orders["reference"])
+    validation = json.loads((tree.root / "results/recorded/validation.json").read_text())
+    assert validation["reference"]["heldout"] == pytest.approx(true["heldout"], abs=1e-5)
+
+
+def test_what_ifs_agree_with_retraining(study):
+    opened, _, _ = study
+    rng, errors, effects = np.random.default_rng(3), [], []
+    reference = opened.retrain(opened.orders["reference"])["heldout"]
+    for number in range(3):
+        schedule = rng.permutation((STEPS - START) * MICRO).reshape(-1, MICRO)
+        order = Order(f"mine-{number}", "permutation", "custom", schedule)
+        true = opened.retrain(order)["heldout"]
+        errors.append(abs(opened.estimate(order).values["heldout"].value - true))
+        effects.append(abs(true - reference))
+    assert np.mean(effects) > 1e-4, "the orders do not differ, so the comparison is empty"
+    assert np.mean(errors) < 0.3 * np.mean(effects), "estimates of orders of a recorded run are off"
