@@ -18,7 +18,9 @@ def main(job: Job) -> None:
     else:
         # The rule lists one archive per domain, in the same order; other sources have neither.
         archives = dict(zip(p["domains"], job.input.get("archives", []), strict=True))
-        corpus, tokenizer, summary = build(config, window, p["seed"], archives)
+        corpus, tokenizer, summary = build(
+            config, window, p["seed"], archives, other_heldout=p.get("other_heldout", False)
+        )
         tokenizer.save(job.output["tokenizer"])
         print(*summary["notes"], sep="\n")
     corpus.save(job.output["corpus"], p["key"])

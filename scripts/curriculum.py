@@ -1,11 +1,13 @@
 """Judges the searched orders by their retraining, and writes the winners as an orders file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from trainorder.config.estimator_names import SCREENING
-from trainorder.config.sections import CurriculumConfig
+from trainorder.config.sections import GLOBAL, STEPS, CurriculumConfig
 from trainorder.curriculum.candidates import SEARCHED
+from trainorder.curriculum.fresh_gains import fresh_gains
 from trainorder.curriculum.gains import (
     Compute,
     compare,
@@ -13,10 +15,12 @@ from trainorder.curriculum.gains import (
     true_objective,
 )
 from trainorder.curriculum.objective import Objective
+from trainorder.curriculum.step_records import SPAN
 from trainorder.evaluation.costs import Retraining, read_costs
 from trainorder.evaluation.outcomes import read_truth
 from trainorder.evaluation.recalibration import Recalibration
 from trainorder.evaluation.results import Results
+from trainorder.evaluation.scores import IntervalSettings
 from trainorder.storage.formats import read_json, write_json
 from trainorder.workflow.job import Job, run
 
@@ -39,12 +43,16 @@ def main(job: Job) -> None:
     searched = {
         record["name"]: record for record in candidates["orders"] if record["kind"] == SEARCHED
     }
+    recalibrations = _recalibrations(
+        p["estimators"], config, objective, results, calibration, p["validation"]["coverage"]
+    )
     comparison = compare(
         [*candidates["orders"], *candidates["others"]],
         true,
         [record["name"] for record in random],
-        _recalibrations(p["estimators"], config, objective, results, calibration, p["coverage"]),
-        _compute(job, results, len(searched)),
+        recalibrations | {STEPS: Recalibration()},
+        _compute(job, results, candidates, len(searched)),
+        IntervalSettings(**p["validation"]),
     )
     write_json(
         job.output["curriculum"],
@@ -52,9 +60,12 @@ def main(job: Job) -> None:
             "study": results.validation["study"],
             "objective": config.weights,
             "readouts": config.readouts,
-            "coverage": p["coverage"],
+            "coverage": p["validation"]["coverage"],
             "verdicts": {name: results.score(name)["verdict"] for name in p["estimators"]},
+            "method": candidates.get("method", GLOBAL),
+            **{name: candidates[name] for name in ("reason", "steps") if name in candidates},
             **comparison,
+            **_fresh(job, objective, true, comparison),
             "provenance": {
                 name: results.validation["provenance"][name]
                 for name in ("seeds", "versions", "machine", "config")
@@ -92,15 +103,40 @@ def _recalibrations(
     }
 
 
-def _compute(job: Job, results: Results, retrained: int) -> Compute:
+def _compute(job: Job, results: Results, candidates: Mapping[str, Any], retrained: int) -> Compute:
     """Return what the search cost, in retrainings."""
     sequences, parameters = results.costs["retraining_sequences"], results.validation["parameters"]
-    retraining = Retraining(sequences, parameters)
+    retraining, spent = Retraining(sequences, parameters), read_costs(job.input["search_costs"])
+    if candidates.get("method") != STEPS:
+        return Compute(
+            precompute=results.score(SCREENING)["cost"]["precompute_retrainings"],
+            search=retraining.counted(spent["propose"]),
+            retrained=retrained,
+        )
+    [record] = spent["step_search"]
+    starts = len(candidates["steps"]["starts"])  # one of them is the reference run
     return Compute(
-        precompute=results.score(SCREENING)["cost"]["precompute_retrainings"],
-        search=retraining.counted(read_costs([job.input["cost"]])["propose"]),
-        retrained=retrained,
+        precompute=results.score(job.params["step_estimator"])["cost"]["precompute_retrainings"],
+        search=retraining.counted([record], SPAN),
+        retrained=max(0, starts - 1) + record["orders"],
     )
+
+
+def _fresh(
+    job: Job, objective: Objective, true: Mapping[str, float], comparison: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the entry `fresh`, with one record for each set of fresh retrainings, if any."""
+    draws = job.params["fresh"]
+    if not draws:
+        return {}
+    names = [record["name"] for record in read_json(job.input["fresh_orders"], "")["orders"]]
+    n, records = comparison["compute"]["random_orders_for_it"], []
+    for draw, file in zip(draws, job.input["fresh_truth"], strict=True):
+        truth = read_truth([file], draw["key"], names, "fresh_truth")
+        fresh = true_objective(objective, truth)
+        gains = fresh_gains(fresh, true, comparison["winner"], n)
+        records.append({"init": draw["init"], "heldout": draw["heldout"], **gains})
+    return {"fresh": records}
 
 
 run(main, globals().get("snakemake"))

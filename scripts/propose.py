@@ -1,7 +1,6 @@
 """Searches orders with the reduced model, and selects those that are worth retraining."""
 
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,8 @@ import torch
 from trainorder.config.estimator_names import SCREENING
 from trainorder.config.sections import CurriculumConfig, EstimatorConfig
 from trainorder.curriculum.candidates import heuristic_candidates, searched_candidates
-from trainorder.curriculum.constraints import Constraints, Quota
+from trainorder.curriculum.configured_constraints import configured_constraints
+from trainorder.curriculum.constraints import Constraints
 from trainorder.curriculum.effects import Score
 from trainorder.curriculum.heuristic_orders import document_lengths, heuristic_orders
 from trainorder.curriculum.literature_orders import WORST, KnownUnits, literature_orders
@@ -40,13 +40,8 @@ def main(job: Job) -> None:
     objective, readouts = Objective(config.weights), window.readouts(config.readouts)
     metrics = metric_names(problem.goals, averaged is not None)
     orders = OrderBook.load(job.input["orders"])
-    constraints = Constraints(
-        orders.reference.schedule,
-        problem.corpus.unit_domains,
-        {pin.unit: pin.step for pin in config.pinned},
-        [Quota(**asdict(quota)) for quota in config.quotas],
-        config.furthest,
-    )
+    domains = problem.corpus.unit_domains
+    constraints = configured_constraints(config, orders.reference.schedule, domains)
     reduced = ReducedModel.load(job.input["reduced"], key)
     start = context.start()
     model = LowRankExpansion.load(job.input["curvature"], key, start)
@@ -68,7 +63,7 @@ def main(job: Job) -> None:
     known = KnownUnits(
         losses,
         reduced.coefficients.double().mean(0).numpy(),
-        problem.corpus.unit_domains,
+        domains,
         orders.reference.schedule.reshape(-1),
     )
     heuristic |= literature_orders(config.literature, known)

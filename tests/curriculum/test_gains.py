@@ -15,6 +15,7 @@ from trainorder.curriculum.gains import (
 from trainorder.curriculum.objective import Objective
 from trainorder.evaluation.outcomes import Outcomes
 from trainorder.evaluation.recalibration import Recalibration
+from trainorder.evaluation.scores import IntervalSettings
 
 RANDOM = {f"random-{i}": value for i, value in enumerate([5.0, 3.0, 4.0, 6.0])}
 
@@ -48,7 +49,8 @@ def comparison(**changes):
     recalibration = Recalibration.fitted([*range(9)], [2 * x + 1 for x in range(9)], 0.9)
     compute = Compute(1.0, 0.2, 1)
     recalibrations = {"expensive": recalibration, **changes}
-    return compare(CANDIDATES, TRUE, list(RANDOM), recalibrations, compute)
+    settings = IntervalSettings(resamples=400, confidence=0.9, coverage=0.9, seed=0)
+    return compare(CANDIDATES, TRUE, list(RANDOM), recalibrations, compute, settings)
 
 
 def test_retraining_decides_who_wins():

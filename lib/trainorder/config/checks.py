@@ -7,15 +7,18 @@ from trainorder.config.constraint_checks import check_constraints
 from trainorder.config.estimator_names import PATHS
 from trainorder.config.methods import Method, method_names
 from trainorder.config.sections import (
+    GLOBAL,
     MIN_RANK,
     CurriculumConfig,
     EstimatorConfig,
+    is_step_estimator,
     search_estimators,
 )
 
 if TYPE_CHECKING:
     from trainorder.config.study_config import Config
 
+MIN_FRESH = 3  # random orders: with fewer, neither spread nor rank correlation
 MIN_FIT = 4  # orders: a leave-one-out regression on fewer means nothing
 
 
@@ -328,7 +331,28 @@ def _check_applications(config: "Config") -> None:
 
 def _check_curriculum(curriculum: CurriculumConfig, config: "Config") -> None:
     steps = config.window.steps
+    if curriculum.method != GLOBAL and not any(map(is_step_estimator, config.estimators)):
+        raise ValueError(
+            f"curriculum.method: {curriculum.method} reads the residuals of known runs; add "
+            "{method: corrected, path: reference, runs: 24} to estimators, or set it to global"
+        )
     check_constraints(curriculum, config.window)
+    given = config.model.source or config.run
+    if curriculum.fresh and given and config.corpus.source == "tokens":
+        raise ValueError(
+            "curriculum.fresh: given weights and tokens have neither other initial weights nor "
+            "other held-out text; set it to 0"
+        )
+    if 0 < curriculum.fresh < MIN_FRESH:
+        raise ValueError(
+            f"curriculum.fresh: {curriculum.fresh} random orders give no spread; set it to at "
+            f"least {MIN_FRESH}, or to 0"
+        )
+    if curriculum.fresh > config.orders.random:
+        raise ValueError(
+            f"curriculum.fresh: {curriculum.fresh} of {config.orders.random} random orders "
+            "(orders.random); lower it, or raise orders.random"
+        )
     if curriculum.readouts > steps:
         raise ValueError(
             f"curriculum.readouts: {curriculum.readouts} readouts in a window of {steps} steps; "

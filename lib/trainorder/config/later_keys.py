@@ -5,7 +5,7 @@ from typing import Any
 # The default of each such key, by section. Older configurations behave as if they had it.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "corpus": {"txt_documents": "paragraphs", "messages_column": None},
-    "curriculum": {"literature": []},
+    "curriculum": {"literature": [], "method": "global", "retrainings": 48.0, "fresh": 0},
     "optimizer": {
         "no_decay": None,
         "decay_steps": None,

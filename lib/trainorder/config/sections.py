@@ -44,6 +44,8 @@ from trainorder.config.types import (
 PACKAGED_MODEL_FOLDER = "resources/models/smollm2-135m"  # a `model.source` that the study downloads
 MIN_RANK = 6  # probes of a study; the library itself takes fewer
 Schedule = Literal["constant", "cosine", "linear", "warmup_stable_decay"]
+GLOBAL, STEPS, AUTO = "global", "steps", "auto"
+SearchMethod = Literal["global", "steps", "auto"]  # of orders
 OrderFamily = Literal["balanced", "patterns", "distance", "paired", "last-domain", "worst"]
 STRUCTURED = 6  # structured orders of every study; the block-shuffled ones are additional
 
@@ -583,6 +585,11 @@ class EstimatorConfig:
         return configured if self.descriptor.expensive or self.tail > 0 else 1
 
 
+def is_step_estimator(estimator: EstimatorConfig) -> bool:
+    """Return whether a search by steps can read the known runs of an estimator."""
+    return estimator.descriptor.needs_run and estimator.path == "reference"
+
+
 def search_estimators(estimators: Sequence[EstimatorConfig]) -> tuple[str, str]:
     """Return the estimator that scores every order of a search, and that of the best orders.
 
@@ -678,6 +685,8 @@ class ReplicateConfig:
     """Learning-rate schedule. Default: that of the study."""
     learning_rate: BoundedNumber | None = None
     """Learning rate. Default: that of the study."""
+    method: SearchMethod | None = None
+    """Method of the search. Default: that of the study."""
 
 
 @dataclass(frozen=True, config=CLOSED)
@@ -706,6 +715,14 @@ class CurriculumConfig:
     """Repeat the search: [{seed: 1, schedule: constant, learning_rate: 1.0e-3}]."""
     literature: list[OrderFamily] = field(default_factory=list)
     """Families of further heuristic orders to estimate and retrain, see docs/order_search.md."""
+    method: SearchMethod = "global"
+    """global: searches with the reduced model. steps: moves about retrained orders. auto: steps if
+    the estimators of the global search are not trusted."""
+    retrainings: Annotated[Number, Field(ge=1)] = 48.0
+    """For steps: budget of the search in retrainings, estimates included."""
+    fresh: Natural = 0
+    """Random orders to retrain with other initial weights and held-out text, beside the searched
+    ones: how much of the gain is due to the order. 0: none."""
 
     @model_validator(mode="after")
     def _check(self) -> "CurriculumConfig":

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, comb
+from math import ceil
 from typing import Any
 
 import numpy as np
 
 from trainorder.curriculum.candidates import FIELD, SEARCHED
+from trainorder.curriculum.fresh_gains import expected_choice
 from trainorder.curriculum.objective import Objective
 from trainorder.evaluation.outcomes import Outcomes
 from trainorder.evaluation.recalibration import Recalibration
+from trainorder.evaluation.scores import IntervalSettings
+from trainorder.numerics.resampling import percentiles
 
 
 @dataclass(frozen=True)
@@ -35,14 +38,19 @@ class Compute:
 
 
 def expected_best(values: Sequence[float], n: int) -> float:
-    """Return the expected lowest of `n` values, drawn without replacement from `values`.
+    """Return the expected lowest of `n` values, drawn without replacement from `values`."""
+    array = np.array(values)
+    return expected_choice(array, array, n)
 
-    The i-th lowest of m values is the lowest of n with probability C(m - i, n - 1) / C(m, n).
-    """
-    ranked, m = np.sort(values), len(values)
-    n = min(n, m)
-    chances = [comb(m - 1 - i, n - 1) / comb(m, n) for i in range(m)]
-    return float(np.dot(chances, ranked))
+
+def expected_best_interval(
+    values: Sequence[float], n: int, settings: IntervalSettings
+) -> tuple[float | None, float | None]:
+    """Return the percentile bootstrap interval of `expected_best` over the values."""
+    rng = np.random.default_rng(settings.seed)
+    drawn = rng.choice(values, (settings.resamples, len(values)))
+    best = np.array([expected_best(row, n) for row in drawn])
+    return percentiles(best, settings.confidence)
 
 
 def true_objective(objective: Objective, truth: Outcomes) -> dict[str, float]:
@@ -90,6 +98,7 @@ def compare(
     random: Sequence[str],
     recalibrations: Mapping[str, Recalibration],
     compute: Compute,
+    settings: IntervalSettings,
 ) -> dict[str, Any]:
     """Return the winner, all candidates with estimate and truth, and the gains over baselines.
 
@@ -102,6 +111,7 @@ def compare(
         random: names of the retrained random orders.
         recalibrations: recalibration of the estimated objective, by estimator.
         compute: compute of the search.
+        settings: of the interval of the expected best.
 
     """
     orders = [_order(candidate, true, recalibrations) for candidate in candidates]
@@ -116,6 +126,13 @@ def compare(
         "same_compute": expected_best(values.tolist(), n),
         "field": best_field["true"],
     }
+    gains: dict[str, dict[str, Any]] = {
+        name: {"value": value - winner["true"], "in_spreads": (value - winner["true"]) / spread}
+        for name, value in baselines.items()
+    }
+    ends = expected_best_interval(values.tolist(), n, settings)
+    low, high = (None if end is None else end - winner["true"] for end in ends)
+    gains["same_compute"] |= {"low": low, "high": high}
     return {
         "winner": winner["name"],
         "best_of_field": best_field["name"],
@@ -134,10 +151,7 @@ def compare(
             "random_orders_for_it": n,
             "random_orders_had": len(values),
         },
-        "gains": {
-            name: {"value": value - winner["true"], "in_spreads": (value - winner["true"]) / spread}
-            for name, value in baselines.items()
-        },
+        "gains": gains,
     }
 
 

@@ -3,23 +3,27 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trainorder.config.sections import GLOBAL
 from trainorder.numerics.resampling import student_mean
 
 GAINS = ("random_mean", "same_compute", "field")
 
 
 def group_name(config: Mapping[str, Any], base: Mapping[str, Any]) -> str:
-    """Return the name of a group of studies: schedule, and learning rate if it is not `base`'s.
+    """Return the name of a group of studies: schedule, and what differs from `base` beside it.
 
     Args:
         config: configuration of the study.
         base: configuration of the study that it replicates.
 
     """
-    optimizer, rate = config["optimizer"], config["optimizer"]["learning_rate"]
-    if rate == base["optimizer"]["learning_rate"]:
-        return str(optimizer["schedule"])
-    return f"{optimizer['schedule']}, rate {rate:g}"
+    name, rate = str(config["optimizer"]["schedule"]), config["optimizer"]["learning_rate"]
+    if rate != base["optimizer"]["learning_rate"]:
+        name += f", rate {rate:g}"
+    method = config["curriculum"].get("method", GLOBAL)
+    if method != base["curriculum"].get("method", GLOBAL):
+        name += f", search: {method}"
+    return name
 
 
 def collect(

@@ -40,7 +40,11 @@ _REMEDY = {
 
 
 def build(
-    config: CorpusConfig, window: WindowConfig, seed: int, archives: Mapping[str, str | Path]
+    config: CorpusConfig,
+    window: WindowConfig,
+    seed: int,
+    archives: Mapping[str, str | Path],
+    other_heldout: bool = False,
 ) -> tuple[Corpus, Tokenizer, dict[str, Any]]:
     """Build the corpus of a study; the same arguments give the same corpus, byte for byte.
 
@@ -49,6 +53,7 @@ def build(
         window: the section `window`, for the sizes.
         seed: `seeds.data`.
         archives: for source `packages`, the path of the archive of each domain.
+        other_heldout: whether the held-out sequences come from other documents. All else stays.
 
     Returns:
         The corpus, the tokenizer, and a summary of JSON values.
@@ -104,6 +109,7 @@ def _built(
 
     tokenizer = _tokenizer(config, parts, read)
     packer = _Packer(config, sizes, tokenizer, read, seed)
+<<<<<<< HEAD
     try:
         packed = packer.pack_all(parts)
     except UserError:
@@ -111,6 +117,16 @@ def _built(
         if 0 < len(small) < len(index):
             raise _SmallDomainsError(small) from None
         raise
+=======
+    packed = {
+        domain: {part: packer.pack(domain, part, chosen) for part, chosen in parts[domain].items()}
+        for domain in sizes.domains
+    }
+    if other_heldout:
+        for domain, part in packed.items():
+            documents = parts[domain][HELDOUT].without_first(part[HELDOUT].documents)
+            part[HELDOUT] = packer.pack(domain, HELDOUT, documents)
+>>>>>>> 6dec848 (A search for orders by steps, its fresh retrainings, and the rule that selects it)
     units, labels = _units(sizes, window, packed, seed)
     corpus = Corpus(
         domains=sizes.domains,
@@ -140,6 +156,10 @@ class _Documents:
 
     numbers: np.ndarray
     characters: np.ndarray
+
+    def without_first(self, count: int) -> "_Documents":
+        """Return these documents without the first `count`."""
+        return _Documents(self.numbers[count:], self.characters[count:])
 
 
 def _divided(

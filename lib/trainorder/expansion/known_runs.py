@@ -138,13 +138,8 @@ class KnownRuns:
             recorded = [stack.enter_context(opened(file, key, "truth")) for file in further]
             schedules, parts = _recorded(recorded, runs, after=len(reference["units"]))
             parts = [_Part(reference, 0, slice(0, len(reference["units"]))), *parts]
-            subsamples, count = Subsamples.of(reference), parts[-1].place.stop
-            residuals = Rows.empty(count, len(subsamples.scale), subsamples.scale.dtype)
-            points = torch.empty(count, subsamples.rows, dtype=subsamples.scale.dtype)
-            for file, first, place in parts:
-                read_encoded(file, residuals_name(size), residuals[place], dequantized, first)
-                rows = file["points"][first : first + place.stop - place.start]
-                points[place] = torch.from_numpy(rows)
+            subsamples = Subsamples.of(reference)
+            residuals, points = _read(parts, subsamples, size)
             steps, units = reference["steps"][()], reference["units"][()]
         each_step = np.arange(schedules.shape[1]).repeat(schedules.shape[2])
         numbers = np.arange(1, runs + 1).repeat(len(each_step))
@@ -156,6 +151,32 @@ class KnownRuns:
             points,
             np.concatenate([np.zeros_like(units), numbers]),
             schedules,
+        )
+
+    @classmethod
+    def of(cls, runs: "Sequence[RecordedRun]", subsamples: Subsamples, size: int) -> "KnownRuns":
+        """Read the residuals of some recorded runs, of which the first has number 0.
+
+        Args:
+            runs: runs that consumed each unit once.
+            subsamples: those of the reference run.
+            size: of the subsamples.
+
+        """
+        schedules = np.stack([run.schedule for run in runs])
+        count, steps, per_step = schedules.shape
+        visits = steps * per_step
+        places = [slice(start, start + visits) for start in range(0, count * visits, visits)]
+        parts = [_Part(run.file, run.first, place) for run, place in zip(runs, places, strict=True)]
+        residuals, points = _read(parts, subsamples, size)
+        return cls(
+            np.tile(np.arange(steps).repeat(per_step), count),
+            schedules.ravel(),
+            subsamples,
+            {size: residuals},
+            points,
+            np.arange(count).repeat(visits),
+            schedules[1:],
         )
 
     def sequences(self, units: Tensor, size: int) -> np.ndarray:
@@ -227,6 +248,39 @@ class _Part(NamedTuple):
     file: h5py.File
     first: int
     place: slice
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run in an open file: that of the reference run, or one of `RunRecorder`.
+
+    Attributes:
+        file: the file.
+        first: the number of the run's first visit in the file.
+        schedule: (T, k) int64.
+
+    """
+
+    file: h5py.File
+    first: int
+    schedule: np.ndarray
+
+    def points(self) -> np.ndarray:
+        """Return the projected parameters at its visits, (T k, R)."""
+        points: np.ndarray = self.file["points"][self.first : self.first + self.schedule.size]
+        return points
+
+
+def _read(parts: Sequence[_Part], subsamples: Subsamples, size: int) -> tuple[Rows, Tensor]:
+    """Return the residuals (V, P) of one size and the points (V, R) of the visits of `parts`."""
+    count, dtype = parts[-1].place.stop, subsamples.scale.dtype
+    residuals = Rows.empty(count, len(subsamples.scale), dtype)
+    points = torch.empty(count, subsamples.rows, dtype=dtype)
+    for file, first, place in parts:
+        read_encoded(file, residuals_name(size), residuals[place], dequantized, first)
+        rows = file["points"][first : first + place.stop - place.start]
+        points[place] = torch.from_numpy(rows)
+    return residuals, points
 
 
 def _recorded(files: Sequence[h5py.File], runs: int, after: int) -> tuple[np.ndarray, list[_Part]]:

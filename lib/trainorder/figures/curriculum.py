@@ -32,7 +32,7 @@ def draw(results: Results) -> Figure:
     _random(axes, content["random"], len(orders))
     _best_of(axes, content)
     for row, order in enumerate(orders):
-        _row(axes, row, order, order["estimates"][_confirming(content)])
+        _row(axes, row, order)
     names = [_name(order, content["winner"]) for order in orders]
     axes.set_yticks(range(len(orders) + 1), labels=[*names, f"random ({content['random']['n']})"])
     axes.set_ylim(len(orders) + 0.6, -0.6)
@@ -80,16 +80,18 @@ def _best_of(axes: Axes, content: Mapping[str, Any]) -> None:
     )  # fmt: skip
 
 
-def _row(axes: Axes, row: int, order: Mapping[str, Any], estimate: Mapping[str, Any]) -> None:
+def _row(axes: Axes, row: int, order: Mapping[str, Any]) -> None:
+    """Mark the true objective and the last estimate; the start of a search has none."""
     look = _KINDS[order["kind"]]
-    if estimate["low"] is not None:
-        axes.plot(
-            [estimate["low"], estimate["high"]], [row, row], color=look["color"], linewidth=0.8
-        )
-    axes.scatter(
-        estimate["value"], row, s=30, marker=look["marker"], facecolor="white",
-        edgecolor=look["color"], zorder=3, gid=f"estimated {order['name']}",
-    )  # fmt: skip
+    for estimate in [*order["estimates"].values()][-1:]:
+        if estimate["low"] is not None:
+            axes.plot(
+                [estimate["low"], estimate["high"]], [row, row], color=look["color"], linewidth=0.8
+            )
+        axes.scatter(
+            estimate["value"], row, s=30, marker=look["marker"], facecolor="white",
+            edgecolor=look["color"], zorder=3, gid=f"estimated {order['name']}",
+        )  # fmt: skip
     axes.scatter(
         order["true"], row, s=30, marker=look["marker"], color=look["color"], zorder=4,
         gid=f"true {order['name']}",

@@ -2,16 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from math import ceil
 
 from trainorder.config.estimator_names import method_of
-from trainorder.config.sections import CurriculumConfig, MemorizationConfig
+from trainorder.config.sections import GLOBAL, CurriculumConfig, MemorizationConfig
 from trainorder.curriculum.literature_orders import WORST, literature_count
 from trainorder.evaluation.replaying import batch_size
 from trainorder.planning.curvature_stages import basis_sizes, pattern_count
 from trainorder.planning.estimate_stages import confirming_replays
 from trainorder.planning.machine_speed import Operation
 from trainorder.planning.sizes import Sizes
-from trainorder.planning.stage import Stage, Work
+from trainorder.planning.stage import HASHES_PER_STORED_BYTE, Stage, Work
 from trainorder.planning.truth_stages import after_reference, truth_stage
 
 _PROPOSALS, _HEURISTIC, _WAYS = 8, 6, 3  # searched orders; heuristic orders; ways to move a unit
@@ -57,7 +58,37 @@ def curriculum_stages(s: Sizes) -> Iterator[Stage]:
         rows=(4 + s.unfinished_means) * replayed + q,
     )
     orders = heuristic + min(c.retrained, proposals)
+<<<<<<< HEAD
     yield truth_stage(s, "candidate_truth", ("propose",), orders, 2, s.R * s.E)
+=======
+    if c.method != GLOBAL:
+        yield _step_search(s, c)
+    after = "propose" if c.method == GLOBAL else "step_search"
+    yield truth_stage(s, "candidate_truth", (after,), orders, 2, s.R * s.M)
+
+
+def _step_search(s: Sizes, c: CurriculumConfig) -> Stage:
+    """Return the search by steps, as if it spent its whole budget on retrainings."""
+    retrainings, batch = ceil(c.retrainings), s.window.sequences_per_step
+    stored = retrainings * s.residual_bytes
+    return Stage(
+        "step_search",
+        ("propose", "truth", "manifest"),
+        counts={
+            "losses": retrainings * s.R * s.M * s.D * s.H,
+            "gradients": retrainings * s.T * batch,
+        },
+        orders=retrainings,
+        work={
+            Operation("step", batch): retrainings * s.T,
+            Operation("forward", s.H): retrainings * s.R * s.M * s.D,
+            Operation("hash"): HASHES_PER_STORED_BYTE * stored,
+        },
+        files=("curriculum/searched.json",),
+        scratch=stored,
+        rows=16 + s.unfinished_means,
+    )
+>>>>>>> 6dec848 (A search for orders by steps, its fresh retrainings, and the rule that selects it)
 
 
 def memorization_stages(s: Sizes) -> Iterator[Stage]:

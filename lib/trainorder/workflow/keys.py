@@ -56,6 +56,10 @@ class StudyKeys:
         """Return the key of the files that belong to the proxy model `model` alone."""
         return digest(self.study, model)
 
+    def fresh(self, seed: int) -> str:
+        """Return the key of the files of retrainings from other initial weights."""
+        return digest(self.study, {"init": seed})
+
 
 def check_origin(results: str, keys: StudyKeys) -> None:
     """Check that stored files without a Snakemake record belong to this configuration.

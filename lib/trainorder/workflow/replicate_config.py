@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from trainorder.config.sections import EstimatorConfig, search_estimators
+from trainorder.config.sections import (
+    GLOBAL,
+    EstimatorConfig,
+    is_step_estimator,
+    search_estimators,
+)
 
 _MOST_CELLS = 12  # retrained in a replicate's maps: enough to notice a wrong map
 
@@ -21,12 +26,17 @@ def replicate(config: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, 
         optimizer[name] = entry.get(name) or optimizer[name]
     kind = f"{optimizer['schedule']}-rate{optimizer['learning_rate']:g}"
     changed["study"] = f"{config['study']}-seed{entry['seed']}-{kind}"
+    if entry.get("method"):
+        changed["curriculum"]["method"] = entry["method"]
+        changed["study"] += f"-{entry['method']}"
     changed["curriculum"]["replicates"] = []
     if changed["memorization"]:
         retrained = changed["memorization"]["retrained"]
         changed["memorization"]["retrained"] = min(retrained, _MOST_CELLS)
     estimators = [EstimatorConfig(**estimator) for estimator in changed["estimators"]]
     kept = {"constant@reference", *search_estimators(estimators)}
+    if changed["curriculum"]["method"] != GLOBAL:
+        kept |= {estimator.name for estimator in estimators if is_step_estimator(estimator)}
     changed["estimators"] = [
         entry
         for entry, estimator in zip(changed["estimators"], estimators, strict=True)

@@ -16,6 +16,7 @@ from trainorder.config.files import check_files, corpus_files
 from trainorder.config.loading import load_config
 from trainorder.config.methods import Method
 from trainorder.config.sections import (
+    GLOBAL,
     PACKAGED_MODEL_FOLDER,
     CorpusConfig,
     CurvatureConfig,
@@ -23,6 +24,7 @@ from trainorder.config.sections import (
     LadderConfig,
     ModelConfig,
     WindowConfig,
+    is_step_estimator,
     metric_sets,
     orders_config,
     readout_count,
@@ -56,6 +58,7 @@ from trainorder.workflow.resources import JobResources, Request, most_parameters
 
 Config = dict[str, Any]
 _NOTHING = "(?!)"  # a pattern that matches no text
+_FRESH_STEPS = (1000, 2000)  # from the seed of the study; replicates are nearer
 
 
 @dataclass(frozen=True)
@@ -290,6 +293,25 @@ class Settings:
     def search_estimators(self) -> tuple[str, str]:
         """The names of the estimators that score the orders of a search, and the best of them."""
         return search_estimators(self.replaying)
+
+    @property
+    def global_search(self) -> Config | None:
+        """The section `curriculum` without what only later jobs read."""
+        curriculum = self.config["curriculum"]
+        later = ("method", "retrainings", "fresh")
+        return curriculum and {k: v for k, v in curriculum.items() if k not in later}
+
+    @property
+    def may_search_by_steps(self) -> bool:
+        """Whether the study has a job that may search by steps."""
+        curriculum = self.config["curriculum"]
+        return bool(curriculum) and curriculum["method"] != GLOBAL
+
+    @property
+    def step_estimator(self) -> str | None:
+        """The name of the estimator whose known runs a search by steps reads, if it may be one."""
+        names = [e.name for e in self.replaying if is_step_estimator(e)]
+        return names[0] if self.may_search_by_steps else None
 
     @property
     def confirming(self) -> list[EstimatorConfig]:
@@ -550,6 +572,50 @@ class Settings:
     def descriptors(self) -> list[Config]:
         """The descriptors of the methods of the study, for rules that read facts about them."""
         return [asdict(estimator.descriptor) for estimator in self.estimators.values()]
+
+    # Fresh retrainings of searched orders
+
+    @property
+    def fresh_random(self) -> int:
+        """The number of random orders that are retrained afresh; 0: nothing is."""
+        curriculum = self.config["curriculum"]
+        return int(curriculum["fresh"]) if curriculum else 0
+
+    @property
+    def has_other_text(self) -> bool:
+        """Whether fresh retrainings have held-out text of their own."""
+        return bool(self.config["corpus"]["source"] != "tokens")
+
+    @property
+    def fresh_draws(self) -> list[Config]:
+        """The fresh retrainings: the seed `init`, the `heldout` text, and the key of their files.
+
+        The first one has the initial weights of the study. Given weights cannot be drawn again.
+        """
+        if not self.fresh_random:
+            return []
+        init = self.config["seeds"]["init"]
+        given = self.config["model"]["source"] or self.config["run"]
+        seeds = [init] if self.has_other_text else []
+        seeds += [] if given else [init + step for step in _FRESH_STEPS]
+        return [
+            {
+                "init": seed,
+                "heldout": "other" if self.has_other_text else "same",
+                "key": self.keys.study if seed == init else self.keys.fresh(seed),
+            }
+            for seed in seeds
+        ]
+
+    def fresh_problem(self, draw: int) -> Config:
+        """Return what a script needs to set up the learning problem of fresh retrainings."""
+        return {**self.problem, "seed": self.fresh_draws[draw]["init"]}
+
+    def fresh_start(self, draw: int) -> str:
+        """Return the state before the window of fresh retrainings."""
+        if self.fresh_draws[draw]["init"] == self.config["seeds"]["init"]:
+            return f"{self.results}/store/warm.h5"
+        return f"{self.results}/curriculum/fresh/warm-{draw}.h5"
 
     # Replicates
 

@@ -1,0 +1,71 @@
+"""Gains in fresh retrainings: with other initial weights, and evaluated on other held-out text.
+
+The winner of a search is the lowest of many true objectives, so part of its gain is luck of the
+weights and of the held-out text that chose it (the winner's curse). Fresh retrainings have no part
+in the choice: what remains of the gain in them is due to the order. Random orders that are chosen
+by their objective lose in the same way, so the baseline is chosen as it would be in the study.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import comb
+from typing import Any
+
+import numpy as np
+
+from trainorder.numerics.resampling import rank_correlation
+
+
+def fresh_gains(
+    fresh: Mapping[str, float], true: Mapping[str, float], winner: str, n: int
+) -> dict[str, Any]:
+    """Return the gains of the winner in one set of fresh retrainings.
+
+    Args:
+        fresh: objective by order in the fresh retrainings; all but searched orders are random ones.
+        true: objective by order in the study, by which orders were chosen.
+        winner: the winner of the search.
+        n: number of random orders that the compute of the search retrains.
+
+    Returns:
+        `winner` (its objective), the random orders (`n`, `mean`, `std`), the rank correlation
+        `agreement` of their objectives here and in the study, and the `gains` as in
+        `curriculum.json`: over their mean, and over the one that is the best of n in the study.
+
+    """
+    random = [name for name in fresh if name.startswith("random")]
+    here, there = (np.array([values[name] for name in random]) for values in (fresh, true))
+    spread = float(here.std(ddof=1))
+    baselines = {
+        "random_mean": float(here.mean()),
+        "same_compute": expected_choice(there, here, n),
+    }
+    return {
+        "winner": fresh[winner],
+        "random": {"n": len(here), "mean": float(here.mean()), "std": spread},
+        "agreement": rank_correlation(there, here),
+        "gains": {
+            name: {"value": value - fresh[winner], "in_spreads": (value - fresh[winner]) / spread}
+            for name, value in baselines.items()
+        },
+    }
+
+
+def expected_choice(values: Sequence[float] | np.ndarray, results: np.ndarray, n: int) -> float:
+    """Return the expected result of the lowest of `n` values, drawn without replacement.
+
+    The i-th lowest of m values is the lowest of n with probability C(m - i, n - 1) / C(m, n).
+
+    Args:
+        values: (m,), by which the lowest is chosen.
+        results: (m,) result of each; `values` themselves give the expected lowest value.
+        n: number of values that are drawn; at least m gives the result of the lowest.
+
+    Examples:
+        >>> expected_choice([1.0, 2.0, 3.0], np.array([5.0, 6.0, 7.0]), 3)
+        5.0
+
+    """
+    ranked, m = np.argsort(values, kind="stable"), len(values)
+    n = min(n, m)
+    chances = [comb(m - 1 - i, n - 1) / comb(m, n) for i in range(m)]
+    return float(np.dot(chances, results[ranked]))

@@ -1,0 +1,103 @@
+"""Moves from an order to orders near it: swaps, insertions, block moves and block reversals."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from trainorder.curriculum.constraints import Constraints
+from trainorder.orders.schedule_key import schedule_key
+
+_ATTEMPTS = 20  # drawn moves for each one that is asked for, as constraints exclude some
+
+
+def proposed(
+    schedule: np.ndarray,
+    constraints: Constraints,
+    known: Iterable[np.ndarray],
+    rng: np.random.Generator,
+    *,
+    count: int,
+    most: int,
+) -> np.ndarray:
+    """Return different schedules (n, T, k), n <= `count`, that 1 to `most` moves lead to.
+
+    The number of moves of each is drawn uniformly. The sequence of units within a step does not
+    count: schedules that differ in nothing else are the same order.
+
+    Args:
+        schedule: (T, k), from which the moves start.
+        constraints: every returned schedule meets them.
+        known: (T, k) schedules that are not returned.
+        rng: random generator of the moves.
+        count: number of schedules; they are fewer if the constraints leave no more.
+        most: largest number of moves.
+
+    """
+    seen = {schedule_key(other) for other in (schedule, *known)}
+    result: list[np.ndarray] = []
+    for _ in range(_ATTEMPTS * count):
+        if len(result) == count:
+            break
+        moved = schedule.reshape(-1)
+        for _ in range(rng.integers(1, most + 1)):
+            moved = random_move(moved, rng)
+        candidate = moved.reshape(schedule.shape)
+        key = schedule_key(candidate)
+        if key in seen or constraints.violations(candidate[None])[0]:
+            continue
+        seen.add(key)
+        result.append(candidate)
+    return np.array(result, dtype=schedule.dtype).reshape(-1, *schedule.shape)
+
+
+def random_move(visits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return `visits` (U,) after a random move of a random kind.
+
+    Lengths of blocks and distances are log-uniform, so that near and far moves are equally likely.
+    """
+    return _KINDS[rng.integers(len(_KINDS))](visits, rng)
+
+
+def _length(rng: np.random.Generator, least: int, most: int) -> int:
+    """Return a log-uniform integer from `least` to `most`, both included."""
+    return min(most, int(np.exp(rng.uniform(np.log(least), np.log(most + 1)))))
+
+
+def _swapped(visits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    distance = _length(rng, 1, len(visits) - 1)
+    first = rng.integers(len(visits) - distance)
+    result = visits.copy()
+    result[[first, first + distance]] = visits[[first + distance, first]]
+    return result
+
+
+def _inserted(visits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return _exchanged(visits, rng, block=1)
+
+
+def _block_moved(visits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return _exchanged(visits, rng, block=_length(rng, min(2, len(visits) - 1), len(visits) - 1))
+
+
+def _exchanged(visits: np.ndarray, rng: np.random.Generator, block: int) -> np.ndarray:
+    """Exchange a block with the units before it or after it: it moves by as many places."""
+    distance = _length(rng, 1, len(visits) - block)
+    first = rng.integers(len(visits) - block - distance + 1)
+    cut, end = first + (block if rng.integers(2) else distance), first + block + distance
+    return np.concatenate([visits[:first], visits[cut:end], visits[first:cut], visits[end:]])
+
+
+def _reversed(visits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    length = _length(rng, 2, len(visits))
+    first = rng.integers(len(visits) - length + 1)
+    result = visits.copy()
+    result[first : first + length] = visits[first : first + length][::-1]
+    return result
+
+
+_KINDS: tuple[Callable[[np.ndarray, np.random.Generator], np.ndarray], ...] = (
+    _swapped,
+    _inserted,
+    _block_moved,
+    _reversed,
+)

@@ -1,0 +1,64 @@
+"""What the files of a study tell about a search by steps."""
+
+from typing import Any
+
+from trainorder.config.sections import STEPS
+from trainorder.curriculum.candidates import SEARCHED, Candidate
+from trainorder.curriculum.step_search import StepSearch
+
+SPAN = "search"  # of the estimates, in the costs of the job
+
+
+def step_candidates(search: StepSearch, retrained: int) -> list[Candidate]:
+    """Return the best known orders of a search, best first, as candidates.
+
+    Args:
+        search: the search.
+        retrained: number of candidates; they are retrained for the judgement.
+
+    """
+    best = sorted(search.known, key=lambda order: order.value)[:retrained]
+    scored = sum(sum(one.estimated) for one in search.rounds)
+    return [
+        Candidate(
+            name=f"{STEPS}-{place}",
+            kind=SEARCHED,
+            schedule=order.schedule,
+            estimates={} if order.estimate is None else {STEPS: order.estimate},
+            retrained=True,
+            search={"method": STEPS, "scored": scored, "is_start": order.parent is None},
+        )
+        for place, order in enumerate(best, start=1)
+    ]
+
+
+def step_record(search: StepSearch, budget: float) -> dict[str, Any]:
+    """Return the entry `steps` of `curriculum/searched.json`.
+
+    Args:
+        search: the search.
+        budget: what it could spend, in retrainings.
+
+    """
+    starts = [order for order in search.known if order.parent is None]
+    lowest, rounds = min(order.value for order in starts), []
+    for one in search.rounds:
+        new = [search.known[place] for place in one.retrained]
+        lowest = min([lowest, *(order.value for order in new)])
+        rounds.append(
+            {
+                "incumbent": search.known[one.incumbent].value,
+                "moves": one.moves,
+                "estimated": list(one.estimated),
+                "estimates": [order.estimate for order in new],
+                "true": [order.value for order in new],
+                "best": lowest,
+                "retrainings": one.retrainings,
+            }
+        )
+    return {
+        "budget": budget,
+        "retrainings": search.retrainings,
+        "starts": [order.value for order in starts],
+        "rounds": rounds,
+    }

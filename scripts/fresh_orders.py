@@ -1,0 +1,18 @@
+"""Lists the orders of the fresh retrainings: the searched orders, and random ones beside them."""
+
+from trainorder.curriculum.candidates import SEARCHED
+from trainorder.orders.order_book import OrderBook
+from trainorder.storage.formats import read_json, write_json
+from trainorder.workflow.job import Job, run
+
+
+def main(job: Job) -> None:
+    orders = OrderBook.load(job.input["orders"])
+    candidates = read_json(job.input["candidates"], "propose")["orders"]
+    searched = [record for record in candidates if record["kind"] == SEARCHED]
+    random = orders.of_split("random")[: job.params["random"]]
+    records = [order.as_dict(orders.reference) for order in random]
+    write_json(job.output["orders"], {"orders": [*searched, *records]})
+
+
+run(main, globals().get("snakemake"))

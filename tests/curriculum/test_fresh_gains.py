@@ -1,0 +1,47 @@
+"""Fresh retrainings remove the luck of the choice from a gain."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from trainorder.curriculum.fresh_gains import expected_choice, fresh_gains
+
+RANDOM = [f"random-{i}" for i in range(6)]
+STUDY = dict(zip(RANDOM, [5.0, 3.0, 4.0, 6.0, 5.5, 3.5], strict=True)) | {"steps-1": 2.0}
+
+
+def fresh(**changes):
+    return dict(zip(RANDOM, [5.0, 4.5, 4.0, 5.5, 6.0, 4.2], strict=True)) | {
+        "steps-1": 3.0,
+        "steps-2": 1.0,
+        **changes,
+    }
+
+
+@pytest.mark.parametrize("n", [1, 2, 4, 6, 9])
+def test_the_expected_choice_is_the_mean_over_all_draws(n):
+    values, results = np.array([3.0, 1.0, 2.0, 7.0, 5.0, 4.0]), np.arange(6) ** 2.0
+    draws = [results[min(d, key=lambda i: values[i])] for d in combinations(range(6), min(n, 6))]
+    assert expected_choice(values, results, n) == pytest.approx(np.mean(draws))
+
+
+def test_the_winner_of_the_study_is_judged_and_not_the_best_fresh_order():
+    result = fresh_gains(fresh(), STUDY, "steps-1", 3)
+    assert result["winner"] == 3.0
+    assert result["random"]["n"] == 6
+    assert result["gains"]["random_mean"]["value"] == pytest.approx(np.mean([29.2 / 6]) - 3.0)
+
+
+def test_the_baseline_is_chosen_in_the_study():
+    result = fresh_gains(fresh(), STUDY, "steps-1", 6)
+    assert result["gains"]["same_compute"]["value"] == pytest.approx(4.5 - 3.0), (
+        "the best random order of the study, random-1, is not the baseline"
+    )
+    spread = np.std([5.0, 4.5, 4.0, 5.5, 6.0, 4.2], ddof=1)
+    assert result["gains"]["same_compute"]["in_spreads"] == pytest.approx(1.5 / spread)
+
+
+def test_a_gain_that_was_luck_vanishes_in_fresh_retrainings():
+    result = fresh_gains(fresh(**{"steps-1": 4.9}), STUDY, "steps-1", 1)
+    assert abs(result["gains"]["random_mean"]["value"]) < 0.1
