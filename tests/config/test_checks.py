@@ -53,6 +53,7 @@ def order0(**keys):
 
 
 RUN = {"checkpoints": str(ROOT), "order": str(SCHEMA)}
+ONE_BY_ONE = [entry for entry in DEFAULT["estimators"] if entry["method"] != "corrected"]
 UNPROXIED = [entry for entry in DEFAULT["estimators"] if entry["method"] != "proxy"]
 
 
@@ -261,6 +262,17 @@ BAD = {
         changed(curriculum__objective=[{"metric": "heldout", "weight": 1.0}] * 2),
         "curriculum.objective",
         "duplicate metric",
+    ),
+    "a search by steps without known runs": (
+        changed(curriculum__method="steps", estimators=ONE_BY_ONE),
+        "curriculum.method",
+        "add {method: corrected, path: reference, runs: 24} to estimators",
+    ),
+    "too few fresh random orders": (changed(curriculum__fresh=2), "curriculum.fresh", "at least 3"),
+    "more fresh random orders than random ones": (
+        changed(curriculum__fresh=49),
+        "curriculum.fresh",
+        "lower it, or raise orders.random",
     ),
     "an unknown key of the search": (changed(curriculum__rouds=3), "curriculum.rouds", "rounds"),
     "more readouts than steps": (

@@ -33,15 +33,17 @@ def test_a_move_of_any_kind_is_a_permutation_that_changes_something(kind, units)
 
 def test_moves_are_of_all_kinds():
     rng = np.random.default_rng(0)
-    results = [tuple(random_move(np.arange(5), rng)) for _ in range(600)]
+    labels = np.array([0, 1, 0, 1, 0])
+    results = [tuple(random_move(np.arange(5), labels, rng)) for _ in range(1200)]
     expected = {
         "swap": (3, 1, 2, 0, 4),
         "insertion": (1, 2, 3, 0, 4),
         "block move": (3, 4, 0, 1, 2),
         "block reversal": (0, 4, 3, 2, 1),
+        "permutation within domains": (2, 3, 4, 1, 0),
     }
     for name, order in expected.items():
-        assert order in results, f"no {name} in 600 moves"
+        assert order in results, f"no {name} in 1200 moves"
 
 
 @pytest.mark.parametrize("width", [1, 2, 3])
@@ -72,3 +74,10 @@ def test_every_proposal_meets_the_constraints():
 def test_there_are_no_proposals_where_every_unit_is_pinned():
     result = moved(pinned={unit: unit for unit in range(12)})
     assert result.shape == (0, 12, 1)
+
+
+def test_half_of_the_moves_keep_the_sequence_of_domains():
+    labels = np.array(DOMAINS)[np.random.default_rng(2).permutation(12)]
+    rng = np.random.default_rng(0)
+    results = [random_move(np.arange(12), labels, rng) for _ in range(400)]
+    assert 0.4 < np.mean([(labels[visits] == labels).all() for visits in results]) < 0.8

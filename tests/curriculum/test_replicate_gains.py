@@ -5,12 +5,22 @@ import pytest
 from trainorder.curriculum.replicate_gains import collect
 
 
-def study(name, gain, schedule="cosine", rate=0.002):
+def study(name, gain, schedule="cosine", rate=0.002, method="global", fresh=()):
     gains = {key: {"value": gain, "in_spreads": gain * 2} for key in ("random_mean", "field")}
     gains["same_compute"] = {"value": -gain, "in_spreads": -gain}
-    config = {"optimizer": {"schedule": schedule, "learning_rate": rate}}
+    config = {
+        "optimizer": {"schedule": schedule, "learning_rate": rate},
+        "curriculum": {"method": method},
+        "seeds": {"init": 0},
+    }
+    kinds = ("random_mean", "same_compute")
+    draws = [
+        {"init": init, "gains": {kind: {"value": gain, "in_spreads": 3 * gain} for kind in kinds}}
+        for init, gain in fresh
+    ]
     return {
         "study": name, "verdicts": {}, "gains": gains, "provenance": {"config": config},
+        "fresh": draws,
     }  # fmt: skip
 
 
@@ -54,3 +64,19 @@ def test_the_interval_is_student_s_over_studies():
 def test_one_study_has_no_interval():
     gain = collect(STUDIES, [], 0.95)["constant"]["gains"]["field"]
     assert (gain["value"], gain["low"], gain["high"], gain["n"]) == (1.0, None, None, 1)
+
+
+def test_another_method_of_the_search_is_another_group():
+    groups = collect([*STUDIES, study("f", 1.0, method="steps")], [], 0.95)
+    assert [*groups][-1] == "cosine, search: steps"
+
+
+def test_a_study_counts_once_in_fresh_retrainings():
+    studies = [
+        study(name, 1.0, fresh=[(0, 0.1), (7, i), (8, i + 2)]) for i, name in enumerate("ab")
+    ]
+    fresh = collect(studies, [], 0.95)["cosine"]["fresh"]
+    assert fresh["text"]["same_compute"]["values"] == pytest.approx([0.1, 0.1])
+    assert fresh["weights"]["same_compute"]["values"] == [1.0, 2.0], "draws count as studies"
+    assert fresh["weights"]["random_mean"]["in_spreads"] == [3.0, 6.0]
+    assert collect(STUDIES, [], 0.95)["cosine"]["fresh"] == {}

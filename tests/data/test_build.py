@@ -200,3 +200,14 @@ def test_the_summary_counts_tokens_and_documents(config, window):
     assert sum(part[name]["documents"] for part in parts for name in part) == 180
     assert sum(summary["units"].values()) == 7
     json.dumps(summary, allow_nan=False)
+
+
+def test_other_held_out_text_shares_no_sequence_and_changes_nothing_else(config, window):
+    (plain, *_), (other, *_) = (
+        build(config, window, 0, {}, other_heldout=changed) for changed in (False, True)
+    )
+    for name in ("warmup", "units", "unit_domains", "domains", "vocabulary"):
+        assert np.array_equal(getattr(plain, name), getattr(other, name)), f"{name} changes"
+    sequences = [set(map(bytes, one.heldout.reshape(-1, 16))) for one in (plain, other)]
+    assert len(sequences[0]) == len(sequences[1]) == 12
+    assert not sequences[0] & sequences[1], "the same text is evaluated again"

@@ -284,6 +284,14 @@ def test_families_of_the_literature_are_planned_as_retrained_orders():
     assert more["propose"].counts["losses"] > plain["propose"].counts["losses"]
 
 
+def test_a_search_by_steps_is_planned_within_its_budget():
+    options = {"curriculum__method": "steps", "curriculum__retrainings": 7.5}
+    planned = by_name(config("smoke", **options))
+    assert planned["step_search"].orders == 8
+    assert planned["candidate_truth"].after == ("step_search",)
+    assert "step_search" not in by_name(config("smoke"))
+
+
 def test_orders_by_length_are_not_planned_without_text(run_keys):
     tokens, text = by_name(config(**run_keys)), by_name(config(window__units=UNITS))
     retrained = [study["candidate_truth"].orders for study in (tokens, text)]

@@ -226,3 +226,30 @@ def test_a_folder_that_cannot_be_written_is_named(folder, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "store")
     with pytest.raises(UserError, match="results/smoke/store: cannot be written"):
         study.check_writable()
+
+
+def test_a_search_by_steps_waits_for_nothing_in_a_global_search():
+    assert not settings().may_search_by_steps
+    assert settings().fresh_draws == []
+    study = settings(curriculum__method="auto")
+    assert study.may_search_by_steps
+    assert study.step_estimator in study.estimators
+
+
+def test_replicates_of_a_search_by_steps_keep_the_known_runs_that_it_reads():
+    study = settings("full", curriculum__method="steps")
+    assert all(Settings(other, HERE, []).step_estimator for other in study.replicates)
+
+
+def test_fresh_retrainings_differ_in_weights_and_keys():
+    study = settings(curriculum__fresh=3)
+    assert [draw["heldout"] for draw in study.fresh_draws] == ["other"] * 3
+    assert len({draw["init"] for draw in study.fresh_draws}) == 3
+    assert len({draw["key"] for draw in study.fresh_draws}) == 3
+    assert study.fresh_start(0) == "results/smoke/store/warm.h5"
+    assert study.fresh_start(1) != study.fresh_start(2)
+
+
+def test_given_weights_are_not_drawn_again():
+    given = replaced(settings(curriculum__fresh=3).config, model__source="here")
+    assert [draw["init"] for draw in Settings(given, HERE, []).fresh_draws] == [0]

@@ -1,4 +1,9 @@
-"""Moves from an order to orders near it: swaps, insertions, block moves and block reversals."""
+"""Moves from an order to orders near it.
+
+They are swaps, insertions, block moves, block reversals, and permutations of the units of each
+domain among their places. The last keep which domain is where: losses depend more on the sequence
+of domains than on which units of a domain come first.
+"""
 
 from collections.abc import Callable, Iterable
 
@@ -7,6 +12,7 @@ import numpy as np
 from trainorder.curriculum.constraints import Constraints
 from trainorder.orders.schedule_key import schedule_key
 
+_WITHIN = 4  # kinds for which permutations within domains count
 _ATTEMPTS = 20  # drawn moves for each one that is asked for, as constraints exclude some
 
 
@@ -33,6 +39,7 @@ def proposed(
         most: largest number of moves.
 
     """
+    labels = np.unique(np.array(constraints.domains), return_inverse=True)[1]
     seen = {schedule_key(other) for other in (schedule, *known)}
     result: list[np.ndarray] = []
     for _ in range(_ATTEMPTS * count):
@@ -40,7 +47,7 @@ def proposed(
             break
         moved = schedule.reshape(-1)
         for _ in range(rng.integers(1, most + 1)):
-            moved = random_move(moved, rng)
+            moved = random_move(moved, labels, rng)
         candidate = moved.reshape(schedule.shape)
         key = schedule_key(candidate)
         if key in seen or constraints.violations(candidate[None])[0]:
@@ -50,12 +57,15 @@ def proposed(
     return np.array(result, dtype=schedule.dtype).reshape(-1, *schedule.shape)
 
 
-def random_move(visits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return `visits` (U,) after a random move of a random kind.
+def random_move(visits: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return `visits` (U,) after a random move of a random kind; `labels` (U,) are the domains.
 
     Lengths of blocks and distances are log-uniform, so that near and far moves are equally likely.
     """
-    return _KINDS[rng.integers(len(_KINDS))](visits, rng)
+    kind = rng.integers(len(_KINDS) + _WITHIN)
+    if kind >= len(_KINDS):
+        return _permuted_within(visits, labels, rng)
+    return _KINDS[kind](visits, rng)
 
 
 def _length(rng: np.random.Generator, least: int, most: int) -> int:
@@ -92,6 +102,20 @@ def _reversed(visits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     first = rng.integers(len(visits) - length + 1)
     result = visits.copy()
     result[first : first + length] = visits[first : first + length][::-1]
+    return result
+
+
+def _permuted_within(
+    visits: np.ndarray, labels: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Permute the units of each domain in a block among their places."""
+    length = _length(rng, 2, len(visits))
+    first = rng.integers(len(visits) - length + 1)
+    block = visits[first : first + length]
+    result = visits.copy()
+    for label in np.unique(labels[block]):
+        places = first + np.flatnonzero(labels[block] == label)
+        result[places] = rng.permutation(visits[places])
     return result
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from trainorder.config.sections import GLOBAL
 from trainorder.numerics.resampling import student_mean
 
@@ -20,10 +22,8 @@ def group_name(config: Mapping[str, Any], base: Mapping[str, Any]) -> str:
     name, rate = str(config["optimizer"]["schedule"]), config["optimizer"]["learning_rate"]
     if rate != base["optimizer"]["learning_rate"]:
         name += f", rate {rate:g}"
-    method = config["curriculum"].get("method", GLOBAL)
-    if method != base["curriculum"].get("method", GLOBAL):
-        name += f", search: {method}"
-    return name
+    method, usual = (one.get("curriculum", {}).get("method", GLOBAL) for one in (config, base))
+    return name if method == usual else f"{name}, search: {method}"
 
 
 def collect(
@@ -51,7 +51,9 @@ def collect(
         name: {
             "studies": [one["study"] for one in group["curricula"]],
             "verdicts": [one["verdicts"] for one in group["curricula"]],
+            "methods": [one.get("method", GLOBAL) for one in group["curricula"]],
             "gains": {gain: _gain(group["curricula"], gain, confidence) for gain in GAINS},
+            "fresh": _fresh(group["curricula"], confidence),
             "half_lives": _half_lives(group["maps"]),
             "agreement": _agreement(group["maps"]),
         }
@@ -75,6 +77,35 @@ def _agreement(maps: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None
     return {
         quantity: [one["agreement"][quantity]["presence"]["value"] for one in maps]
         for quantity in quantities
+    }
+
+
+def _fresh(curricula: Sequence[Mapping[str, Any]], confidence: float) -> dict[str, Any]:
+    """Return the gains in fresh retrainings, by what is fresh in them; none without any.
+
+    A study counts once: with the mean over its retrainings from other initial weights.
+    """
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for curriculum in curricula:
+        init = curriculum["provenance"]["config"]["seeds"]["init"]
+        draws: dict[str, list[Mapping[str, Any]]] = {}
+        for draw in curriculum.get("fresh", ()):
+            draws.setdefault("text" if draw["init"] == init else "weights", []).append(draw)
+        for kind, own in draws.items():
+            kinds.setdefault(kind, []).append({"gains": _mean_gains(own)})
+    return {
+        kind: {gain: _gain(studies, gain, confidence) for gain in ("random_mean", "same_compute")}
+        for kind, studies in kinds.items()
+    }
+
+
+def _mean_gains(draws: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    return {
+        gain: {
+            unit: float(np.mean([draw["gains"][gain][unit] for draw in draws]))
+            for unit in ("value", "in_spreads")
+        }
+        for gain in ("random_mean", "same_compute")
     }
 
 
