@@ -12,10 +12,10 @@ from trainorder.config.sections import residual_size
 from trainorder.curriculum.objective import Objective
 from trainorder.curriculum.step_records import SPAN
 from trainorder.curriculum.step_search import Costed
-from trainorder.data.metrics import metric_names
 from trainorder.errors import UserError
 from trainorder.estimators.corrected import Corrected
 from trainorder.evaluation.costs import Retraining
+from trainorder.evaluation.readouts import readout_names
 from trainorder.evaluation.replaying import replayed_readouts
 from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
 from trainorder.expansion.expansion import Expansion
@@ -126,6 +126,6 @@ class TrainedLandscape:
     def _objective(self, values: np.ndarray) -> np.ndarray:
         """Return the objective (O,) of metrics (O, R, M) after the readouts."""
         averaged = self.setup.averaged_states is not None
-        metrics = metric_names(self.problem.goals, averaged)
+        metrics = readout_names(self.problem, averaged)
         mean: np.ndarray = self.objective.of(metrics, values).mean(axis=1)
         return mean

@@ -67,7 +67,15 @@ def build(
     index = sources.index(rows)
     while True:
         try:
-            return _built(config, window, seed, rows=rows, index=index, counts=counts)
+            return _built(
+                config,
+                window,
+                seed,
+                rows=rows,
+                index=index,
+                counts=counts,
+                other_heldout=other_heldout,
+            )
         except _SmallDomainsError as error:  # without them, the others give more sequences
             for domain in error.domains:
                 counts.small_domains[domain] = len(index.pop(domain)[0])
@@ -89,6 +97,7 @@ def _built(
     rows: "datasets.Dataset",
     index: Index,
     counts: TextCounts,
+    other_heldout: bool,
 ) -> tuple[Corpus, Tokenizer, dict[str, Any]]:
     """Build the corpus from the documents of the domains in `index`."""
     sizes = corpus_sizes(list(config.domains or index), config, window)
@@ -109,24 +118,15 @@ def _built(
 
     tokenizer = _tokenizer(config, parts, read)
     packer = _Packer(config, sizes, tokenizer, read, seed)
-<<<<<<< HEAD
     try:
         packed = packer.pack_all(parts)
+        if other_heldout:
+            packer.replace_heldout(packed, parts)
     except UserError:
         small = small_domains(config, window, index, read, tokenizer)
         if 0 < len(small) < len(index):
             raise _SmallDomainsError(small) from None
         raise
-=======
-    packed = {
-        domain: {part: packer.pack(domain, part, chosen) for part, chosen in parts[domain].items()}
-        for domain in sizes.domains
-    }
-    if other_heldout:
-        for domain, part in packed.items():
-            documents = parts[domain][HELDOUT].without_first(part[HELDOUT].documents)
-            part[HELDOUT] = packer.pack(domain, HELDOUT, documents)
->>>>>>> 6dec848 (A search for orders by steps, its fresh retrainings, and the rule that selects it)
     units, labels = _units(sizes, window, packed, seed)
     corpus = Corpus(
         domains=sizes.domains,
@@ -218,6 +218,12 @@ class _Packer:
             domain: {part: self.pack(domain, part, chosen) for part, chosen in own.items()}
             for domain, own in parts.items()
         }
+
+    def replace_heldout(self, packed: Packs, parts: Mapping[str, Mapping[str, _Documents]]) -> None:
+        """Take the held-out sequences from documents that come after those of the packed ones."""
+        for domain, part in packed.items():
+            documents = parts[domain][HELDOUT].without_first(part[HELDOUT].documents)
+            part[HELDOUT] = self.pack(domain, HELDOUT, documents)
 
     def pack(self, domain: str, part: str, documents: _Documents) -> Packed:
         """Return the sequences; raise a `UserError` if there is too little text."""

@@ -58,13 +58,10 @@ def curriculum_stages(s: Sizes) -> Iterator[Stage]:
         rows=(4 + s.unfinished_means) * replayed + q,
     )
     orders = heuristic + min(c.retrained, proposals)
-<<<<<<< HEAD
-    yield truth_stage(s, "candidate_truth", ("propose",), orders, 2, s.R * s.E)
-=======
     if c.method != GLOBAL:
         yield _step_search(s, c)
     after = "propose" if c.method == GLOBAL else "step_search"
-    yield truth_stage(s, "candidate_truth", (after,), orders, 2, s.R * s.M)
+    yield truth_stage(s, "candidate_truth", (after,), orders, 2, s.R * s.E)
 
 
 def _step_search(s: Sizes, c: CurriculumConfig) -> Stage:
@@ -75,20 +72,19 @@ def _step_search(s: Sizes, c: CurriculumConfig) -> Stage:
         "step_search",
         ("propose", "truth", "manifest"),
         counts={
-            "losses": retrainings * s.R * s.M * s.D * s.H,
+            "losses": retrainings * s.R * s.E * s.D * s.H,
             "gradients": retrainings * s.T * batch,
         },
         orders=retrainings,
         work={
             Operation("step", batch): retrainings * s.T,
-            Operation("forward", s.H): retrainings * s.R * s.M * s.D,
+            Operation("forward", s.H): retrainings * s.R * s.E * s.D,
             Operation("hash"): HASHES_PER_STORED_BYTE * stored,
         },
         files=("curriculum/searched.json",),
         scratch=stored,
         rows=16 + s.unfinished_means,
     )
->>>>>>> 6dec848 (A search for orders by steps, its fresh retrainings, and the rule that selects it)
 
 
 def memorization_stages(s: Sizes) -> Iterator[Stage]:
