@@ -399,22 +399,10 @@ BAD = {
         "optimizer.name",
         "fut@reference can expand only the update of Adam, not of sgd; remove",
     ),
-    "clipping with the barycentre under sgd": (
-        changed(
-            optimizer__name="sgd", optimizer__gradient_clip=1.0, estimators=[order0(), BARYCENTRE]
-        ),
-        "optimizer.gradient_clip",
-        "barycentre",
-    ),
     "clipping with fut": (
         changed(optimizer__gradient_clip=1.0, estimators=[FUT]),
         "optimizer.gradient_clip",
         "fut@reference",
-    ),
-    "clipping with the barycentre": (
-        changed(optimizer__gradient_clip=1.0, estimators=[BARYCENTRE]),
-        "optimizer.gradient_clip",
-        "barycentre",
     ),
     "files without files": (changed(corpus__source="files"), "corpus.files", "at least one file"),
     "missing text file": (
@@ -568,10 +556,6 @@ ALIKE = {  # a configuration, and the estimators that share one error
         changed(optimizer__name="sgd"),
         ["fut@reference", "fut-unguarded@reference", "fut++@reference"],
     ),
-    "the barycentre path": (
-        changed(optimizer__gradient_clip=1.0),
-        [EstimatorConfig(**e).name for e in DEFAULT["estimators"] if e.get("path") == "barycentre"],
-    ),
     "clipping": (
         changed(optimizer__gradient_clip=1.0, estimators=[FUT, order0(), UNGUARDED, BARYCENTRE]),
         ["fut@reference", "fut-unguarded@reference"],
@@ -627,10 +611,12 @@ def test_a_configuration_with_a_run_is_valid(tmp_path):
     parse(config)
 
 
-def test_every_estimator_except_the_published_ones_is_allowed_under_sgd():
+@pytest.mark.parametrize("setting", [{"name": "sgd"}, {"gradient_clip": 1.0}], ids=str)
+def test_every_estimator_except_the_published_ones_fits_other_optimizers(setting):
     allowed = [e for e in DEFAULT["estimators"] if not METHODS[e["method"]].expands_adam]
     assert len(allowed) < len(DEFAULT["estimators"])
-    parse(changed(optimizer__name="sgd", estimators=allowed))
+    [(key, value)] = setting.items()
+    parse(changed(**{f"optimizer__{key}": value}, estimators=allowed))
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)

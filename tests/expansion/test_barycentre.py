@@ -1,5 +1,6 @@
 """The barycentre step is the expectation over schedules, from all units or from pools."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -244,3 +245,32 @@ def test_an_interrupted_path_resumes_to_the_same_bytes_and_counts(
     assert kept[0].stat().st_ino == inode, "an existing anchor was rewritten"
     assert computed == [0, 1, 2, 3], "gradients of existing anchors are computed again"
     assert problem.meter.total == counts, "an interruption changes the counted cost"
+
+
+def clipped_draws(problem, state, optimizer, k):
+    """Return the moments of a step, and the mean and mean square of the clipped gradients."""
+    table = unit_gradients(problem, state.parameters)
+    draws = torch.stack([table[list(draw)].mean(0) for draw in combinations(range(6), k)])
+    clipped = draws * optimizer.clip_scale(draws.norm(dim=1, keepdim=True))
+    return exact_moments(table), clipped.mean(0), clipped.square().mean(0), draws.norm(dim=1)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0], ids=["no step", "half the steps", "all steps"])
+@pytest.mark.parametrize("k", [1, 2])
+def test_a_clipped_step_is_near_the_mean_of_clipped_gradients(k, share):
+    """One factor serves all units; that of the norm of the mean gradient clips far too little."""
+    problem = Polynomial(6, size=40, degree=3)
+    plain = optimizer_config(beta1=0.0, beta2=0.0)
+    state = warm_state(problem, problem.start, plain)
+    *_, norms = clipped_draws(problem, state, build_optimizer(plain, HORIZON), k)
+    largest = float(norms.quantile(1 - share)) * (1.01 if share == 0 else 0.99 if share == 1 else 1)
+    optimizer = build_optimizer(replace(plain, gradient_clip=largest), HORIZON)
+    moments, mean, square, _ = clipped_draws(problem, state, optimizer, k)
+    barycentre_step(moments, optimizer, state, 6, k)
+    error = relative_error(state.exp_avg, mean)
+    assert error < (1e-12 if share == 0 else 0.06), f"the mean is wrong by {error:.2f}"
+    error = relative_error(state.exp_avg_sq, square)
+    assert error < (1e-12 if share == 0 else 0.13), f"the second moment is wrong by {error:.2f}"
+    by_mean = moments.mean * optimizer.clip_scale(moments.mean.norm())
+    error_by_mean = relative_error(by_mean, mean)
+    assert share < 1 or error_by_mean > 0.15, "both norms give the same, so this shows nothing"

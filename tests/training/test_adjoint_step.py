@@ -54,20 +54,24 @@ def test_the_transposed_step_equals_differences_of_the_step(changes):
 @pytest.mark.parametrize("largest", [0.5, 100.0], ids=["clipped", "not clipped"])
 def test_transposed_clipping_equals_differences_of_clipping(largest):
     optimizer = build_optimizer(optimizer_config(gradient_clip=largest), HORIZON)
-    g, adjoint = normal(SIZE), normal(3, SIZE, seed=1)
+    inputs = torch.cat([normal(SIZE), normal(SIZE, seed=2).abs()])  # a gradient, and its square
+    adjoints = normal(3, 2 * SIZE, seed=1)
 
-    def clipped(g):
-        return g * optimizer.clip_scale(g.norm())
+    def clipped(inputs):
+        g, square = inputs.split(SIZE)
+        scale = optimizer.clip_scale(square.sum().sqrt())
+        return torch.cat([scale * g, scale**2 * square])
 
     jacobian = torch.stack(
         [
-            (clipped(g + e) - clipped(g - e)) / 2e-6
-            for e in 1e-6 * torch.eye(SIZE, dtype=torch.float64)
+            (clipped(inputs + e) - clipped(inputs - e)) / 2e-6
+            for e in 1e-6 * torch.eye(2 * SIZE, dtype=torch.float64)
         ]
     )
-    expected = adjoint @ jacobian.T
-    through_clipping(optimizer, g, adjoint)
-    assert relative_error(adjoint, expected) < 1e-7
+    expected = adjoints @ jacobian.T
+    parts, (g, square) = [part.clone() for part in adjoints.split(SIZE, 1)], inputs.split(SIZE)
+    through_clipping(optimizer, g, lambda columns: square[columns], tuple(parts))
+    assert relative_error(torch.cat(parts, 1), expected) < 1e-7
 
 
 def test_parameters_that_never_had_a_gradient_give_finite_adjoints():

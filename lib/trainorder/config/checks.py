@@ -300,11 +300,6 @@ def _optimizer_errors(entry: EstimatorConfig, config: "Config") -> Iterator[str]
             "optimizer.gradient_clip: {names} cannot model clipping; set it to null or remove "
             "these estimators"
         )
-    if clipped and entry.path == "barycentre":
-        yield (
-            "optimizer.gradient_clip: the barycentre path of {names} cannot model clipping; set it "
-            "to null or use path: reference"
-        )
 
 
 def _check_applications(config: "Config") -> None:

@@ -28,10 +28,14 @@ ones: they follow z = F E d, whose steps have no decay, and a step of y adds eta
 For SGD, D = 1 / (1 - b1) for all schedules, so J = 0 and all is linear. The weight decay is a part
 of the gradient: lambda theta_t is added to the gradients of mbar, and lambda d adds
 nu <- b1 nu + lambda (y - z) to the bracket.
+
+Clipping scales the gradient of a step by s, and gbar_t in mbar by its mean sbar_t over random
+schedules. Then a + M y becomes s (a + M y), and (s - sbar_t) gbar_t is a combination of the mean
+gradients at the anchors, which are further rows of Q; see `reduced_model.Clipping`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -40,14 +44,16 @@ from torch import Tensor
 
 from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.curvature.low_rank_replay import LowRankReplay
-from trainorder.curvature.reduced_model import ReducedModel
+from trainorder.curvature.reduced_model import Clipping, ReducedModel
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.path import ExpansionPath
 from trainorder.numerics import large_tensors
 from trainorder.numerics.derivatives import Loss, value_and_gradient
 from trainorder.numerics.gram import eigenvalues_and_vectors
+from trainorder.numerics.interpolation import interpolated
 from trainorder.numerics.rows import Rows, blocks
 from trainorder.training.averaged_states import AveragedStates
+from trainorder.training.optimizer import Optimizer
 
 PATTERNS = 2  # number of patterns of the preconditioner's deviations
 SCHEDULES = 64  # number of random schedules that are replayed to see the deviations
@@ -105,12 +111,16 @@ def build_reduced_model(
     unit_losses, unit_gradients = _values_and_gradients(units, path.parameters(path.steps))
     functionals = Rows.concatenate([model.readers, *(rows for _, rows in read), unit_gradients])
     functionals = _with_exempt(functionals, optimizer.decayed)
-    momenta = _momenta(expansion, model, steps).split(len(steps))
+    clipping = _clipping(optimizer, model, schedules)
+    scales = np.ones(model.steps) if clipping is None else clipping.mean_scales
+    momenta = _momenta(expansion, model, steps, scales).split(len(steps))
+    writers = [model.basis] if clipping is None else [model.basis, model.mean]
     matrices, drifts = [], []
     for knot, momentum in zip(knots, momenta, strict=True):
         scaled = knot.patterns.copy().map_blocks(torch.mul, knot.preconditioner)
         weights = [knot.preconditioner, *scaled]  # Dbar p_j, with p_0 = 1
-        matrices.append(torch.stack([functionals.gram(model.basis, row) for row in weights]))
+        grams = [[functionals.gram(rows, row) for rows in writers] for row in weights]
+        matrices.append(torch.stack([torch.cat(parts, 1) for parts in grams]))
         drift = torch.stack([functionals.gram(momentum, row)[:, 0] for row in weights])
         drift[0] -= functionals.gram(_path_update(expansion, knot.t))[:, 0]
         drifts.append(drift)
@@ -137,7 +147,27 @@ def build_reduced_model(
         losses=torch.stack([losses for losses, _ in read]),
         unit_losses=unit_losses,
         averaged_states=averaged_states,
+        clipping=clipping,
     )
+
+
+def _clipping(optimizer: Optimizer, model: LowRankExpansion, schedules: Tensor) -> Clipping | None:
+    """Return the clipping of reduced replays; None if gradients are not clipped."""
+    largest = optimizer.config.gradient_clip
+    if largest is None:
+        return None
+    across = model.basis.gram(model.mean)
+    gram = torch.cat(
+        [torch.cat([model.basis.gram(), across], 1), torch.cat([across.T, model.mean.gram()], 1)]
+    )
+    places = torch.eye(len(model.anchors), dtype=gram.dtype)
+    weights = torch.stack(
+        [interpolated(model.anchors, t, places.__getitem__) for t in range(model.steps)]
+    )
+    plain = Clipping(np.array(largest), gram, np.zeros(model.steps), weights)
+    along = [model.coordinates(t, schedules[:, t]) for t in range(model.steps)]
+    means = [plain.mean_scale(t, coordinates) for t, coordinates in enumerate(along)]
+    return replace(plain, mean_scales=np.array(means))
 
 
 def _with_exempt(functionals: Rows, decayed: Tensor | None) -> Rows:
@@ -182,10 +212,13 @@ def _path_update(expansion: Expansion, t: int) -> Rows:
     )
 
 
-def _momenta(expansion: Expansion, model: LowRankExpansion, steps: np.ndarray) -> Rows:
+def _momenta(
+    expansion: Expansion, model: LowRankExpansion, steps: np.ndarray, scales: np.ndarray
+) -> Rows:
     """Return mbar (K, P), the momentum of the mean gradients, after the updates of `steps`.
 
-    The momentum of the barycentre path is the same; that of the reference path is not, because it
+    The mean gradient of each step is multiplied by its scale, of `scales` (T,). The momentum of the
+    barycentre path is the same without clipping; that of the reference path is not, because it
     follows the gradients of the reference order.
     """
     path, optimizer = expansion.path, expansion.optimizer
@@ -193,9 +226,8 @@ def _momenta(expansion: Expansion, model: LowRankExpansion, steps: np.ndarray) -
     for columns in large_tensors.column_blocks(1, momenta.size):
         momentum = optimizer.average(model.start.columns(columns)).clone()
         for t in range(int(steps[-1]) + 1):
-            gradient = model.mean_gradient(t, columns)
+            gradient = model.mean_gradient(t, columns) * float(scales[t])
             if optimizer.coupled:
-                gradient = gradient.clone()
                 optimizer.columns(columns).pull(gradient, path.parameters(t, columns))
             momentum.lerp_(gradient, 1 - optimizer.betas[0])
             momenta.block(columns)[steps == t] = momentum

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import torch
 from torch import Tensor
@@ -21,6 +22,46 @@ from trainorder.training.averaged_states import AveragedStates, averaged_steps
 _STORED_NAMES = {"probed_steps": "bends"}
 _AVERAGED = "averaged_states"  # an attribute of the file, if there are means
 BATCH = 2048  # schedules at once: large enough to keep the processor busy
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """Gradient clipping in reduced coordinates.
+
+    The gradient of a step is B' c with coordinates c: those in the basis Q, then w_t, which gives
+    gbar_t from the K mean gradients at anchors. A schedule scales it by s = min(1, C / |B' c|). The
+    mean path takes gbar_t times sbar_t, so that (s - sbar_t) gbar_t is what remains.
+
+    Attributes:
+        largest: C, ().
+        gram: B B', (q + K, q + K).
+        mean_scales: sbar, (T,).
+        weights: w, (T, K).
+
+    """
+
+    largest: np.ndarray
+    gram: Tensor
+    mean_scales: np.ndarray
+    weights: Tensor
+
+    def clipped(self, t: int, force: Tensor) -> Tensor:
+        """Return the coordinates (O, q + K) of clipped gradients minus sbar_t gbar_t.
+
+        `force` (O, q) has their coordinates minus those of gbar_t, before clipping.
+        """
+        mean, scales = self.weights[t].expand(len(force), -1), self._scales(t, force)
+        return torch.cat([scales * force, (scales - float(self.mean_scales[t])) * mean], 1)
+
+    def mean_scale(self, t: int, force: Tensor) -> float:
+        """Return the mean of s over gradients with the coordinates `force` (O, q)."""
+        return float(self._scales(t, force).mean())
+
+    def _scales(self, t: int, force: Tensor) -> Tensor:
+        """Return s (O, 1)."""
+        whole = torch.cat([force, self.weights[t].expand(len(force), -1)], 1)
+        norms = ((whole @ self.gram) * whole).sum(1, keepdim=True).clamp(min=0).sqrt()
+        return (float(self.largest) / (norms + 1e-6)).clamp(max=1.0)
 
 
 @dataclass
@@ -43,7 +84,7 @@ class ReducedModel:
         cores: M', (A, U, r, q), of the units.
         steps: [F diag(Dbar p_j) Q']', (K, q, (1 + J) f), for p_0 = 1 and J patterns, with
             f = r + R L + U, or twice that if weight decay exempts parameters: the second half reads
-            the displacements of these only.
+            the displacements of these only. With clipping Q has further rows, see `Clipping`.
         drifts: F diag(Dbar p_j) mbar, (K, 1 + J, f), minus F (update of the path) for j = 0.
         responses: R, (U, J).
         goals: the D names of the goals.
@@ -51,6 +92,7 @@ class ReducedModel:
         losses: (R, L) losses of the goals at the path, and at the mean of its last states.
         unit_losses: (U,) losses of the units at the end of the path.
         averaged_states: number of last states of a mean; None for no means.
+        clipping: of gradients; None without it.
 
     """
 
@@ -71,6 +113,7 @@ class ReducedModel:
     losses: Tensor
     unit_losses: Tensor
     averaged_states: int | None = None
+    clipping: Clipping | None = None
 
     @property
     def rank(self) -> int:
@@ -118,6 +161,7 @@ class ReducedModel:
             "drifts": self.drifts[..., kept],
             "losses": self.losses[-1],
             "mean_core": self._mean_core(end),
+            **({} if self.clipping is None else _arrays(self.clipping)),
             **averaged,
         }
 
@@ -176,7 +220,7 @@ class ReducedModel:
         tables = self.steps.unflatten(2, self.drifts.shape[1:])[..., kept].flatten(2)
         drifts = self.drifts[..., kept]
         y = self.cores.new_zeros(count, len(kept))
-        mu = self.cores.new_zeros(count, self.coefficients.shape[2])
+        mu = self.cores.new_zeros(count, self.steps.shape[1])
         alpha = self.cores.new_zeros(count, self.responses.shape[1])
         exempt = y[:, f:] if self._exempts else torch.zeros(())
         nu, coupled = torch.zeros_like(y[:, :f]), float(self.coupled)
@@ -187,6 +231,8 @@ class ReducedModel:
             cores = interpolated(self.probed_steps, t, self.cores.__getitem__)
             for unit, rows in sum_over_units(units):
                 force.index_add_(0, rows, y[rows, :r] @ cores[unit], alpha=1 / units.shape[1])
+            if self.clipping is not None:
+                force = self.clipping.clipped(t, force)
             mu.lerp_(force, 1 - b1)
             alpha = b2 * alpha + self.responses[units].mean(1)
             matrix = interpolated(self.knots, t, tables.__getitem__)
@@ -220,12 +266,13 @@ class ReducedModel:
     def save(self, path: str | Path, key: str) -> None:
         """Publish as a sealed file of study `key`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        count = values.pop(_AVERAGED)
+        count, clipping = values.pop(_AVERAGED), values.pop("clipping")
         averaged = {} if count is None else {_AVERAGED: count}
         arrays = {
             _STORED_NAMES.get(name, name): value.numpy() if isinstance(value, Tensor) else value
             for name, value in values.items()
         }
+        arrays |= {} if clipping is None else _arrays(clipping)
         write_arrays(path, key, arrays, **averaged)
 
     @classmethod
@@ -236,14 +283,31 @@ class ReducedModel:
             UserError: the file is missing, damaged or from another study.
 
         """
-        stored = {f.name: f for f in fields(cls) if f.name != _AVERAGED}
+        stored = {f.name: f for f in fields(cls) if f.name not in (_AVERAGED, "clipping")}
         names = {name: _STORED_NAMES.get(name, name) for name in stored}
         arrays = read_arrays(path, key, "reduced", names.values())
         with opened(path, key, "reduced") as file:
             averaged = file.attrs.get(_AVERAGED)
+            clipping = _clipping(file)
         values: dict[str, Any] = {}
         for name, field in stored.items():
             array = arrays[names[name]]
             values[name] = torch.from_numpy(array) if field.type is Tensor else array
         values["goals"] = list(values["goals"])
-        return cls(**values, averaged_states=None if averaged is None else int(averaged))
+        count = None if averaged is None else int(averaged)
+        return cls(**values, averaged_states=count, clipping=clipping)
+
+
+def _arrays(clipping: Clipping) -> dict[str, np.ndarray]:
+    """Return the arrays of `clipping` by their names in the file and in the explorer."""
+    return {f"clip_{f.name}": np.asarray(getattr(clipping, f.name)) for f in fields(clipping)}
+
+
+def _clipping(file: h5py.File) -> Clipping | None:
+    """Read what `_arrays` named; None if the file has none of it."""
+    names = {f.name: f"clip_{f.name}" for f in fields(Clipping)}
+    if names["gram"] not in file:
+        return None
+    arrays = {name: np.asarray(file[stored]) for name, stored in names.items()}
+    gram, weights = (torch.from_numpy(arrays[name]) for name in ("gram", "weights"))
+    return Clipping(arrays["largest"], gram, arrays["mean_scales"], weights)

@@ -254,10 +254,9 @@ class _Sweep:
         gradients = self._gradients(t, parts)
         weights = torch.tensor([[part.weight for part in parts]], dtype=gradients.dtype)
         [g] = gradients.combine(weights)
-        scale = optimizer.clip_scale(large_tensors.squared_norms(g).sqrt())
+        through_clipping(optimizer, g, partial(self._square, t, g), (linear, square))
         for total, part, row in blocks(Rows(linear), Rows(square), g):
-            total += 2 * (1 - c) * scale * row * part
-        through_clipping(optimizer, g, linear)
+            total += 2 * (1 - c) * row * part
         if t:  # nothing depends on the state before the window
             for part, row in zip(parts, gradients, strict=True):
                 self._add_curvature(t, part, self._directions(linear, square, row))
@@ -283,6 +282,15 @@ class _Sweep:
 
         rows = Rows.empty(len(parts), expansion.problem.size, dtype=expansion.dtype)
         return rows.fill(lambda block: block, means)
+
+    def _square(self, t: int, g: Tensor, columns: slice) -> Tensor:
+        """Return a block of the square that the step gives to v, for its mean gradient g (P,)."""
+        c = self._consumed.spread
+        square = (1 - c) * g[columns].square()
+        if not c:
+            return square
+        units = torch.arange(self._expansion.problem.units)
+        return square + c * self._table(t, units, columns).square().mean(0)
 
     def _directions(self, linear: Tensor, square: Tensor, g: Tensor) -> Rows:
         """Return the adjoints (L, P) of the gradient g (P,) of a part."""

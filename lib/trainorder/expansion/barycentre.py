@@ -3,6 +3,9 @@
 See `docs/method`, "Barycentre".
 """
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor
 from tqdm import trange
 
@@ -28,15 +31,32 @@ def barycentre_step(
 
     The gradient is the mean over all U units; the second moment takes the expected square of the
     mean of k = `units_per_step` units drawn without replacement:
-    E[g^2] = gbar^2 + Var_u(g) / k (U - k) / (U - 1), with Var over the U units.
+    E[g^2] = gbar^2 + Var_u(g) / k (U - k) / (U - 1), with Var over the U units. Clipping scales
+    both as it scales a gradient with the squared norm E|g|^2.
     """
     n, k, dtype = units, units_per_step, state.parameters.dtype
-    scale = optimizer.clip_scale(large_tensors.squared_norms(moments.mean).sqrt())
+
+    def expected_square(columns: slice) -> Tensor:
+        variance = moments.variance[columns] / k * (n - k) / max(1, n - 1)
+        return moments.mean[columns] ** 2 + variance
+
+    scale = _clip_scale(optimizer, expected_square, len(moments.mean))
     for columns in large_tensors.column_blocks(1, len(moments.mean)):
         mean, part = moments.mean[columns], state.columns(columns)
-        expected = mean**2 + moments.variance[columns] / k * (n - k) / max(1, n - 1)
+        expected = expected_square(columns) * scale**2
         optimizer.columns(columns).apply(part, (mean * scale).to(dtype), expected.to(dtype))
     state.step += 1
+
+
+def _clip_scale(
+    optimizer: Optimizer, expected_square: Callable[[slice], Tensor], size: int
+) -> float:
+    """Return the clipping factor of a gradient whose squares are as expected; see the step."""
+    if optimizer.config.gradient_clip is None:
+        return 1.0
+    columns = large_tensors.column_blocks(1, size)
+    squares = torch.stack([expected_square(block).sum() for block in columns])
+    return float(optimizer.clip_scale(squares.sum().sqrt()))
 
 
 def run_barycentre(

@@ -43,6 +43,23 @@ function moved(model, losses, y, column, core) {
   return losses.map((loss, goal) => loss + y[column + goal] + second / 2);
 }
 
+// Clips the gradient with coordinates `force` (q) beside the mean gradient. Appends the coordinates
+// of what remains of the mean gradient, as `Clipping.clipped` does.
+function clipped(model, t, force) {
+  const count = model.clip_weights.shape[1], n = force.length + count;
+  const whole = new Float64Array(n);
+  whole.set(force);
+  whole.set(model.clip_weights.values.subarray(t * count, (t + 1) * count), force.length);
+  let square = 0;
+  for (let i = 0; i < n; i += 1) {
+    for (let j = 0; j < n; j += 1) square += whole[i] * model.clip_gram.values[i * n + j] * whole[j];
+  }
+  const norm = Math.sqrt(Math.max(0, square));
+  const scale = Math.min(1, model.clip_largest.values[0] / (norm + 1e-6));
+  const rest = scale - model.clip_mean_scales.values[t];
+  return whole.map((value, i) => value * (i < force.length ? scale : rest));
+}
+
 // schedule: a list of T lists of units. Returns the loss of each goal at the end, and then, if the
 // study averages weights, at the mean of the last states.
 function predictLosses(model, schedule) {
@@ -52,11 +69,13 @@ function predictLosses(model, schedule) {
   const patterns = model.responses.shape[1], rows = 1 + patterns;
   // With parameters that weight decay exempts, a second half of y follows their displacements.
   const all = model.drifts.shape[2], exempts = all > f;
+  const writers = model.steps.shape[1];  // q, and with clipping further ones
   const [b1, b2] = model.beta.values, [coupled] = model.coupled.values;
-  const y = new Float64Array(all), mu = new Float64Array(q), alpha = new Float64Array(patterns);
+  const y = new Float64Array(all), mu = new Float64Array(writers), alpha = new Float64Array(patterns);
   const nu = new Float64Array(f), mean = new Float64Array(f), averaged = model.averaged_states;
   for (let t = 0; t < steps; t += 1) {
-    const force = new Float64Array(q), share = 1 / schedule[t].length;
+    let force = new Float64Array(q);
+    const share = 1 / schedule[t].length;
     const core = between(model.cores, model.probed_steps.values, t);
     for (let p = 0; p < patterns; p += 1) alpha[p] *= b2;
     for (const unit of schedule[t]) {
@@ -70,12 +89,13 @@ function predictLosses(model, schedule) {
         alpha[p] += share * model.responses.values[unit * patterns + p];
       }
     }
-    for (let j = 0; j < q; j += 1) mu[j] += (1 - b1) * (force[j] - mu[j]);
+    if (model.clip_gram) force = clipped(model, t, force);
+    for (let j = 0; j < writers; j += 1) mu[j] += (1 - b1) * (force[j] - mu[j]);
     const matrix = between(model.steps, model.knots.values, t);
     const drift = between(model.drifts, model.knots.values, t);
     const width = rows * all, pushed = new Float64Array(width);
     for (let i = 0; i < width; i += 1) pushed[i] = drift(i);
-    for (let j = 0; j < q; j += 1) {
+    for (let j = 0; j < writers; j += 1) {
       for (let i = 0; i < width; i += 1) pushed[i] += mu[j] * matrix(j * width + i);
     }
     const scale = model.rates.values[t] / model.corrections.values[t];

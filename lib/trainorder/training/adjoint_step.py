@@ -8,14 +8,18 @@ gradient descent", arXiv 2002.08484, section 3) keep one step of it; Ilyas and E
 ("MAGIC: near-optimal data attribution for deep learning", arXiv 2504.16430) transpose all of them.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from trainorder.numerics import large_tensors
 from trainorder.training.optimizer import AdamW, Optimizer, State
 
+Adjoints = tuple[Tensor, Tensor]  # of the gradient and of its square, (n, P) each
 
-def pulled_back(optimizer: Optimizer, after: State, adjoint: State) -> tuple[Tensor, Tensor]:
+
+def pulled_back(optimizer: Optimizer, after: State, adjoint: State) -> Adjoints:
     """Move `adjoint` from after an update to before it, and return the adjoints of g and of g^2.
 
     The gradient is held fixed: the derivative through the loss, a Hessian-vector product, is added
@@ -43,7 +47,7 @@ def pulled_back(optimizer: Optimizer, after: State, adjoint: State) -> tuple[Ten
     return gradient, square
 
 
-def _through_adamw(optimizer: Optimizer, after: State, adjoint: State) -> tuple[Tensor, Tensor]:
+def _through_adamw(optimizer: Optimizer, after: State, adjoint: State) -> Adjoints:
     """The update is theta' = (1 - eta lambda) theta - (eta / c1) m' / (sqrt(v' / c2) + eps).
 
     Where v' is 0, the square root has no derivative; it is taken as 0 there.
@@ -64,7 +68,7 @@ def _through_adamw(optimizer: Optimizer, after: State, adjoint: State) -> tuple[
     return adjoints
 
 
-def _through_sgd(optimizer: Optimizer, after: State, adjoint: State) -> tuple[Tensor, Tensor]:
+def _through_sgd(optimizer: Optimizer, after: State, adjoint: State) -> Adjoints:
     """The update is buf' = mu buf + g + lambda theta;  theta' = theta - eta buf'."""
     theta, buffer = adjoint.parameters, adjoint.exp_avg
     buffer.sub_(theta, alpha=optimizer.learning_rate(after.step - 1))
@@ -74,23 +78,42 @@ def _through_sgd(optimizer: Optimizer, after: State, adjoint: State) -> tuple[Te
     return adjoints
 
 
-def through_clipping(optimizer: Optimizer, gradient: Tensor, adjoint: Tensor) -> None:
-    """Turn adjoints (n, P) of the clipped gradient into those of the whole one, in place.
+def through_clipping(
+    optimizer: Optimizer, mean: Tensor, square: Callable[[slice], Tensor], adjoint: Adjoints
+) -> None:
+    """Turn the adjoints of a clipped gradient and its square into those of the whole ones.
 
-    With the norm n of the gradient g and the largest norm C, clipping gives C g / (n + 1e-6), whose
-    transposed derivative is a -> s (a - g <g, a> / (n (n + 1e-6))) with s = C / (n + 1e-6). A
-    gradient below the largest norm is not changed.
+    The gradient g and its (expected) square q become s g and s^2 q, where s = C / (n + 1e-6) with
+    the largest norm C and n^2 = sum q. So ds / dq = -s / (2 n (n + 1e-6)), and with adjoints a and
+    b of s g and s^2 q, those of g and q are
+
+        s a    and    s^2 b - s (<a, g> + 2 s <b, q>) / (2 n (n + 1e-6)).
+
+    A gradient below the largest norm is not changed.
 
     Args:
         optimizer: knows the largest norm.
-        gradient: g (P,), not clipped.
-        adjoint: (n, P), changed in place.
+        mean: g (P,), not clipped.
+        square: gives blocks of q (P,).
+        adjoint: a and b, (n, P) each; changed in place.
 
     """
-    norm = large_tensors.squared_norms(gradient).sqrt()
-    scale = optimizer.clip_scale(norm)
+    if optimizer.config.gradient_clip is None:
+        return
+    linear, squares = adjoint
+    along, total = linear.new_zeros(2, len(linear)), linear.new_zeros((), dtype=torch.float64)
+    blocks = list(large_tensors.column_blocks(2 * len(linear), len(mean)))
+    for columns in blocks:
+        q = square(columns)
+        along[0] += linear[:, columns] @ mean[columns]
+        along[1] += squares[:, columns] @ q
+        total += q.sum(dtype=torch.float64)
+    norm = total.sqrt()
+    scale = float(optimizer.clip_scale(norm))
     if scale == 1:
         return
-    along = large_tensors.inner_products(adjoint, gradient[None]) / (norm * (norm + 1e-6))
-    for columns in large_tensors.column_blocks(*adjoint.shape):
-        adjoint[:, columns] = scale * (adjoint[:, columns] - along * gradient[columns])
+    slope = scale / float(2 * norm * (norm + 1e-6))
+    shift = slope * (along[0] + 2 * scale * along[1])[:, None]
+    for columns in blocks:
+        linear[:, columns] *= scale
+        squares[:, columns] = scale**2 * squares[:, columns] - shift
