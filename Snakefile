@@ -1,10 +1,15 @@
 # A study, from text to figures: corpus -> reference -> expansion -> estimates, truth -> validation -> figures.
+import os
+
 from snakemake.utils import min_version
 
 min_version("9.0")
 
 
-configfile: "config.yaml"
+# The defaults are merged below it (rules/common.smk), so it may be missing or lack keys.
+if os.path.exists("config.yaml"):
+
+    configfile: "config.yaml"
 
 
 report: "report/workflow.rst"

@@ -16,31 +16,38 @@ wildcard_constraints:
     shard=r"\d+",
 
 
-def take_orders_file():
-    """Remove FILE of `--config orders=FILE` (rule `what_if`) from the configuration and return it.
+# This workflow can run in another folder, and as a module of another workflow.
+SOURCE = Path(str(workflow.current_basedir)).parent
 
-    FILE replaced the section `orders`, so the layers are merged again without it. They keep the
-    order of Snakemake, because it compares params as text, where the order of keys counts.
+
+def complete_config():
+    """Return the configuration with defaults, and FILE of `--config orders=FILE` (rule `what_if`).
+
+    FILE replaces the section `orders`, so the layers are merged again without it.
     """
-    if not isinstance(config.get("orders"), str):
-        return None
-    given = dict(workflow.config_settings.config)
-    file = given.pop("orders", None)
-    over = ConfigSettings(given, workflow.overwrite_configfiles).overwrite_config
-    config.clear()
-    for layer in (over, load_configfile("config.yaml"), over):
-        update_config(config, layer)
-    return file
+    over = dict(workflow.config_settings.config)
+    file = over.pop("orders") if isinstance(over.get("orders"), str) else None
+    given = dict(config)
+    if isinstance(given.get("orders"), str):
+        given = {}
+        named = workflow.overwrite_configfiles
+        for path in workflow.configfiles:
+            update_config(given, load_configfile(path) if path not in named else {})
+        update_config(given, ConfigSettings(over, named).overwrite_config)
+    complete = load_configfile(SOURCE / "config.yaml")
+    update_config(complete, given)
+    return complete, file
 
 
 keep_freed_memory(os.environ)
-orders_file = take_orders_file()
+os.environ["TRAINORDER_SOURCE"] = str(SOURCE)  # for envs/study.post-deploy.sh
+config, orders_file = complete_config()
 with one_line_errors():
     settings = Settings.checked(
         config,
         Invocation(
             orders_file=orders_file,
-            basedir=Path(workflow.basedir),
+            basedir=SOURCE,
             cores=workflow.resource_settings.cores,
             remote=workflow.remote_exec,
             configfiles=workflow.configfiles,
