@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
+from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from configs import config as whole_config
@@ -45,6 +46,19 @@ THINKING = (  # of Qwen3: the last answer has what the earlier ones lack
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 REWRITTEN = "{{ messages | length }}{% for m in messages %}{{ m['content'] | upper }}{% endfor %}"
+NEXT_ROLE = (  # of GLM: an answer ends where the next role begins
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+RESTARTED = (  # of Llama 2: each turn begins with a token of its own
+    "{% for m in messages %}{% if m['role'] == 'user' %}<s>[INST] {{ m['content'] }} [/INST]"
+    "{% else %} {{ m['content'] }} </s>{% endif %}{% endfor %}"
+)
+CALLING = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] + '\n' + m['content'] }}"
+    "{% if 'tool_calls' in m %}{{ m['tool_calls'] | length }} calls{% endif %}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 DATED = "{{ strftime_now('%d %b %Y') }}" + CHATML
 SPECIAL = ["<|im_start|>", "<|im_end|>", "<s>", "</s>"]
 CHAT = [
@@ -91,12 +105,14 @@ def learnt_texts(tokenizer, messages):
         (DATED, ["no<|im_end|>", "yes 🙂<|im_end|>"]),
         (THINKING, ["no<|im_end|>", "<think>\n\n</think>\n\nyes 🙂<|im_end|>"]),
         (BRACKETS, [" no </s>", " yes 🙂 </s>"]),
+        (RESTARTED, [" no </s>", " yes 🙂 </s>"]),
+        (NEXT_ROLE, ["no<|im_start|>", "yes 🙂"]),
     ],
-    ids=["chatml", "marked", "dated", "thinking", "brackets"],
+    ids=["chatml", "marked", "dated", "thinking", "brackets", "restarted", "next role"],
 )
 def test_what_the_model_would_generate_is_learnt_in_every_turn(load, template, answers):
     tokenizer, _ = load(template)
-    messages = CHAT[1:] if template is BRACKETS else CHAT
+    messages = CHAT[1:] if template in (BRACKETS, RESTARTED) else CHAT
     text, learnt = learnt_texts(tokenizer, messages)
     assert text == tokenizer.render(messages), "the chat is not the text of its template"
     assert learnt == answers, "a question is learnt, or a part of an answer is not"
@@ -132,6 +148,30 @@ def test_a_chat_that_begins_with_its_answer_has_context_before_it(load):
 def test_a_date_in_the_template_does_not_depend_on_the_day(load):
     tokenizer, _ = load(DATED)
     assert tokenizer.render(CHAT).startswith("26 Jul 2024")
+
+
+def test_a_message_that_only_calls_tools_is_learnt_and_filled_in_keys_are_not_seen(load):
+    tokenizer, _ = load(CALLING)
+    rows = [
+        {"role": "user", "content": "add", "tool_calls": None},
+        {"role": "assistant", "content": None, "tool_calls": [{"name": "sum"}]},
+        {"role": "tool", "content": "3", "tool_calls": None},
+        {"role": "assistant", "content": "three", "tool_calls": None},
+    ]
+    messages = json.loads(messages_text("row 0", rows, "messages"))
+    text, learnt = learnt_texts(tokenizer, messages)
+    assert learnt == ["1 calls<|im_end|>", "three<|im_end|>"]
+    assert "None" not in text
+
+
+def test_a_beginning_of_text_is_not_added_to_that_of_the_template(load):
+    tokenizer, folder = load("<s>" + CHATML)
+    backend = tokenizer.backend
+    begin = ("<s>", backend.token_to_id("<s>"))
+    backend.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[begin])
+    backend.save(str(folder / "tokenizer.json"))
+    tokens, _ = encode_chat(CHAT, tokenizers.load(str(folder)))
+    assert (tokens == begin[1]).sum() == 1
 
 
 @pytest.mark.parametrize("length", [8, 16, 33, 200])
@@ -178,7 +218,9 @@ def test_other_names_of_roles_and_missing_values_mean_the_same():
     expected = json.dumps(CHAT[1:3])
     other = [{"from": "human", "value": "yes or no?"}, {"from": "gpt", "value": "no"}]
     filled = [{**message, "tool_calls": None} for message in CHAT[1:3]]
-    for value in (CHAT[1:3], other, filled, expected):
+    mixed = [{"from": "human", "value": "yes or no?"}, {"from": "assistant", "value": "no"}]
+    parts = [{"role": m["role"], "content": [{"type": "text", "text": m["content"]}]} for m in CHAT]
+    for value in (CHAT[1:3], other, filled, expected, mixed, parts[1:3]):
         assert json.loads(messages_text("row 0", value, "messages")) == json.loads(expected)
     assert messages_text("row 0", None, "messages") is None
     assert messages_text("row 0", [], "messages") == ""

@@ -123,6 +123,11 @@ UNREADABLE = {  # the name and content of a file, and a part of the message
     "number.json": (b"3", "not a list of objects"),
     "list.json": (b"[[1]]", "not a list of objects"),
     "cut.json": (b'[{"text": "a"}, ', "not JSON"),
+    "joined.jsonl": (
+        b'{"text": "a"}{"text": "b"}',
+        "joined.jsonl:1: not JSON: Extra data: line 1 c",
+    ),
+    "pretty.json": (b'{\n "text": "a"\n},\n{\n "text": "b"\n}', "pretty.json:1: not JSON"),
     "headless.csv": (b"0,some text,a\n1,more,b\n", "no column `text`; the columns are 0, some te"),
     "ragged.csv": (b"text,domain\na,b,c\n", "row 0: has more cells than the first line has names"),
     "quote.csv": (b'text,domain\n"a,b\n', "not readable as a table"),
@@ -219,6 +224,22 @@ def test_a_load_that_fails_gives_the_cause(tmp_path, case):
     assert "cannot be loaded: An error occurred while generating the dataset: " in message
     assert expected in message
     assert "\n" not in message
+
+
+def test_a_column_that_is_null_in_one_file_does_not_matter(tmp_path):
+    """Libraries that guess a type from the first rows fail here, although no study reads `d`."""
+    rows = [{"text": "a", "d": None}, {"text": "b", "d": "x"}, {"text": "c", "d": {"e": [1]}}]
+    for number, row in enumerate(rows):
+        (tmp_path / f"{number}.jsonl").write_text(json.dumps(row) + "\n")
+    assert documents(files(tmp_path), {})["text"][:] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("source", ["files", "hub"])
+def test_texts_that_look_like_missing_values_are_texts(tmp_path, source):
+    (tmp_path / "rows.csv").write_text("text\nnull\nNA\nnan\nNone\n")
+    hub = {"name": str(tmp_path), "split": "train"}
+    config = files(tmp_path) if source == "files" else CorpusConfig(source="hub", hub=hub)
+    assert documents(config, {})["text"][:] == ["null", "NA", "nan", "None"]
 
 
 TEXT = "river stone window garden letter winter market engine paper north " * 6

@@ -89,12 +89,22 @@ def _answers(messages: Messages, text: str, tokenizer: Tokenizer) -> list[tuple[
                     f"{_place(messages)}: the chat template changes the text of message {number}, "
                     "so its answer cannot be located; write the messages as the template shows them"
                 )
-            end = tokenizer.special_token_at(text, span[1])
-            spans.append((span[0], end))
+            spans.append((span[0], _end(span[1], text, tokenizer)))
         else:
             span = _content(content, text, place)
         place = span[1] if span else place
     return spans
+
+
+def _end(place: int, text: str, tokenizer: Tokenizer) -> int:
+    """Return the end of an answer with the special token that ends it.
+
+    Some templates end an answer by the first token of the next message.
+    """
+    if any(text.endswith(token, 0, place) for token in tokenizer.special):
+        return place
+    token = next((token for token in tokenizer.special if text.startswith(token, place)), "")
+    return place + len(token)
 
 
 def _added(

@@ -18,7 +18,8 @@ def messages_text(where: str, value: Any, column: str) -> str | None:
     """Return the messages of a row as JSON text; None for none at all.
 
     Keys without a value are omitted: tables fill them in for messages that have no such key, and
-    chat templates test whether a key is there.
+    chat templates test whether a key is there. Only `content` is always there, as templates add it
+    to other texts; it is empty in a message that only calls tools.
 
     Args:
         where: the place of the row, for messages.
@@ -54,9 +55,19 @@ def _message(where: str, message: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(role, str):
         raise UserError(f"{where}: has no `role`; the keys are {', '.join(map(str, message))}")
     kept["role"] = _ROLES.get(role, role)
-    if not isinstance(kept.get("content", ""), str):
-        raise UserError(f"{where}: `content` is not text; only chats of text are supported")
+    kept["content"] = _content(where, kept.get("content", ""))
     return kept
+
+
+def _content(where: str, content: Any) -> str:
+    """Return the text of a message, which some data sets write as a list of parts."""
+    if isinstance(content, list) and all(
+        isinstance(part, Mapping) and isinstance(part.get("text"), str) for part in content
+    ):
+        return "".join(part["text"] for part in content)
+    if not isinstance(content, str):
+        raise UserError(f"{where}: `content` is not text; only chats of text are supported")
+    return content
 
 
 def has_answer(text: str) -> bool:

@@ -64,11 +64,6 @@ class Tokenizer:
         names = [token.content for token in added if token.special and token.content.strip()]
         return tuple(sorted(names, key=len, reverse=True))
 
-    def special_token_at(self, text: str, place: int) -> int:
-        """Return the end of the special token at a place of a text; the place if none is there."""
-        token = next((t for t in self.special if text.startswith(t, place)), "")
-        return place + len(token)
-
     def render(self, messages: Sequence[Mapping[str, Any]], *, answers: bool = False) -> str:
         """Return the text of a chat, by the chat template.
 
