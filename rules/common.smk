@@ -27,13 +27,14 @@ def complete_config():
     """
     over = dict(workflow.config_settings.config)
     file = over.pop("orders") if isinstance(over.get("orders"), str) else None
-    given = dict(config)
+    named = workflow.overwrite_configfiles
+    over = ConfigSettings(over, named).overwrite_config
+    given = dict(config) or over  # a module without `config:` begins with none
     if isinstance(given.get("orders"), str):
         given = {}
-        named = workflow.overwrite_configfiles
         for path in workflow.configfiles:
             update_config(given, load_configfile(path) if path not in named else {})
-        update_config(given, ConfigSettings(over, named).overwrite_config)
+        update_config(given, over)
     complete = load_configfile(SOURCE / "config.yaml")
     update_config(complete, given)
     return complete, file

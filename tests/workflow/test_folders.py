@@ -31,6 +31,11 @@ import os, sys
 print("source", os.environ["TRAINORDER_SOURCE"], file=sys.stderr)
 print("keys", *config, file=sys.stderr)
 """
+BARE = f"""\
+module trainorder:
+    snakefile: "{ROOT}/Snakefile"
+use rule * from trainorder
+"""
 INCLUDE = f"""\
 configfile: "small.yaml"
 include: "{ROOT}/Snakefile"
@@ -56,6 +61,7 @@ def folder(tmp_path):
     (tmp_path / "small.yaml").write_text(SMALL)
     (tmp_path / "module.smk").write_text(MODULE)
     (tmp_path / "include.smk").write_text(INCLUDE)
+    (tmp_path / "bare.smk").write_text(BARE)
     np.save(tmp_path / "mine.npy", np.arange(6)[::-1])
     return tmp_path
 
@@ -70,6 +76,7 @@ def test_the_defaults_are_merged_and_what_if_works_in_another_folder(folder):
         planned(folder, *mine, "-s", f"{ROOT}/Snakefile", *of_file)[1],
         planned(folder, *mine, "-s", f"{ROOT}/Snakefile", "-d", str(folder), *of_file, cwd="/")[1],
         planned(folder, *mine, "-s", "include.smk")[1],
+        planned(folder, *mine, "-s", "bare.smk", *of_file)[1],
     ]
     output, of_module = planned(folder, *mine, "-s", "module.smk")
     for other in (*jobs, of_module):
