@@ -3,6 +3,7 @@
 from trainorder.config.sections import CorpusConfig, WindowConfig
 from trainorder.data.build import build
 from trainorder.data.recorded_corpus import is_record, read_recorded_corpus
+from trainorder.data.token_maps import read_token_map
 from trainorder.data.tokens import read_tokens
 from trainorder.storage.formats import write_json
 from trainorder.workflow.job import Job, run
@@ -13,6 +14,8 @@ def main(job: Job) -> None:
     config, window = CorpusConfig(**p["corpus"]), WindowConfig(**p["window"])
     if config.source == "tokens" and is_record(config):
         corpus, summary = read_recorded_corpus(config, window)
+    elif config.is_token_map:
+        corpus, summary = read_token_map(config, window, p["warmup"])
     elif config.source == "tokens":
         corpus, summary = read_tokens(config, window, p["warmup"])
     else:

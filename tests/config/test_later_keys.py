@@ -11,6 +11,7 @@ from trainorder.workflow.keys import StudyKeys
 SET = {  # a value of each key other than its default
     "corpus.txt_documents": "lines",
     "corpus.messages_column": "messages",
+    "corpus.token_dtype": "uint16",
     "curriculum.literature": ["balanced"],
     "optimizer.no_decay": "vectors",
     "optimizer.decay_steps": 4,

@@ -4,7 +4,7 @@ from typing import Any
 
 # The default of each such key, by section. Older configurations behave as if they had it.
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    "corpus": {"txt_documents": "paragraphs", "messages_column": None},
+    "corpus": {"txt_documents": "paragraphs", "messages_column": None, "token_dtype": None},
     "curriculum": {"literature": [], "method": "global", "retrainings": 48.0, "fresh": 0},
     "optimizer": {
         "no_decay": None,

@@ -85,7 +85,7 @@ class CorpusConfig:
     """Domains to use. null: all (packages: scripture, drama, speeches, encyclopedia, code)."""
     files: list[PathText] = field(default_factory=list)
     """For source files: files of text (.txt, .jsonl, .json, .csv, .parquet and others), folders and
-    patterns, see docs/text.md. For source tokens: one .safetensors file."""
+    patterns, see docs/text.md. For source tokens: one .safetensors or .bin file."""
     txt_documents: Literal["paragraphs", "lines", "end_of_text"] = "paragraphs"
     """Documents of .txt files. paragraphs: groups of paragraphs. lines: one in each line.
     end_of_text: separated by <|endoftext|>."""
@@ -108,7 +108,9 @@ class CorpusConfig:
     """A local folder or a name on the hub. null: that of model.source, or else a byte-level BPE
     trained on the corpus."""
     vocabulary: Annotated[Integer, Field(ge=257, le=1_000_000)] = 512
-    """Size of the trained BPE."""
+    """Size of the trained BPE; for a .bin file of tokens, that of its tokenizer."""
+    token_dtype: Literal["uint8", "uint16", "uint32", "int32", "int64"] | None = None
+    """Type of the numbers in a .bin file of tokens."""
     sequence_length: Annotated[Integer, Field(ge=2, le=131072)] = 64
     """Tokens of a sequence."""
     heldout_sequences: Positive = 24
@@ -157,12 +159,28 @@ class CorpusConfig:
             )
 
     def _check_files(self) -> None:
-        if self.source != "tokens":  # config.text_paths knows the files of folders and patterns
-            return
-        if len(self.files) != 1:
-            raise ValueError("files: source `tokens` needs exactly one .safetensors file")
-        if Path(self.files[0]).suffix not in (".safetensors", ".json"):  # .json: of a record
-            raise ValueError(f"files: {self.files[0]}: expected a file of type .safetensors")
+        if self.source == "tokens":  # config.text_paths checks files of text
+            if len(self.files) != 1:
+                raise ValueError("files: source `tokens` needs exactly one file of tokens")
+            kinds = (".safetensors", ".bin", ".json")  # .json: of a record
+            if Path(self.files[0]).suffix not in kinds:
+                raise ValueError(
+                    f"files: {self.files[0]}: expected a file of type {' or '.join(kinds[:2])}"
+                )
+        if self.is_token_map and self.token_dtype is None:
+            raise ValueError(
+                f"token_dtype: {self.files[0]} does not state the type of its numbers; set it to "
+                "uint16, or to the type that your trainer reads"
+            )
+        if self.token_dtype is not None and not self.is_token_map:
+            raise ValueError(
+                "token_dtype: only a .bin file of source `tokens` has it; set it to null"
+            )
+
+    @property
+    def is_token_map(self) -> bool:
+        """Whether the corpus is a token memory map, which states nothing about its tokens."""
+        return self.source == "tokens" and Path(self.files[0]).suffix == ".bin"
 
     @property
     def pairs(self) -> bool:

@@ -138,7 +138,7 @@ def read_tokens(
         unit_domains=labels.unit_domains,
         heldout=arrays["heldout"],
     )
-    return corpus, _summary(path, corpus)
+    return corpus, token_summary(path, corpus)
 
 
 def _tokens(path: str, name: str, sizes: list[tuple[str, int]], vocabulary: int) -> np.ndarray:
@@ -171,7 +171,8 @@ def _tokens(path: str, name: str, sizes: list[tuple[str, int]], vocabulary: int)
     return values.astype(np.int32)
 
 
-def _summary(path: str, corpus: Corpus) -> dict[str, Any]:
+def token_summary(path: str, corpus: Corpus) -> dict[str, Any]:
+    """Return what a file of tokens contains, as JSON values."""
     heldout = {"sequences": corpus.heldout.shape[1], "tokens": int(corpus.heldout[0].size)}
     return {
         "source": "tokens",

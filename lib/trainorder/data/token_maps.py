@@ -1,0 +1,128 @@
+"""Token memory maps: `.bin` files of nothing but token numbers, one document after the other.
+
+The file is cut into sequences as they come: the warm-up, the units of the window, and at the end of
+the file the held-out sequences. All of it is one domain, named after the file.
+"""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainorder.config.sections import CorpusConfig, WindowConfig
+from trainorder.data.corpus import Corpus
+from trainorder.data.tokens import Labels, token_summary
+from trainorder.errors import UserError
+
+_SHARD_MAGICS = (20240520, 20240801)  # first of the 256 int32 before the tokens of some shards
+_SHARD_HEADER = 1024  # bytes
+_INDEX_MAGIC = b"MMIDIDX\x00\x00"  # begins the index of a Megatron data set
+_INDEX_TYPES = {1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 8: "uint16"}
+
+
+def token_map_domains(config: CorpusConfig) -> list[str]:
+    """Return the only domain, which has the name of the file."""
+    return [Path(config.files[0]).stem]
+
+
+def token_map_labels(config: CorpusConfig, window: WindowConfig) -> Labels:
+    """Return the labels of the corpus."""
+    domains = token_map_domains(config)
+    return Labels(domains, domains * window.units, config.vocabulary)
+
+
+def read_token_map(
+    config: CorpusConfig, window: WindowConfig, warmup: bool
+) -> tuple[Corpus, dict[str, Any]]:
+    """Return the corpus of a token memory map and its summary as JSON values.
+
+    Args:
+        config: the section `corpus`; `token_dtype` is that of the file, and `vocabulary` the number
+            of tokens of its tokenizer.
+        window: the section `window`. The sequences of its warm-up come first in the file, also if
+            an existing run trained them.
+        warmup: whether the study trains the warm-up.
+
+    Raises:
+        UserError: the file is missing or too short, its index states another dtype, or a token is
+            outside of the vocabulary.
+
+    """
+    [path] = config.files
+    tokens = _tokens(path, str(config.token_dtype))
+    length, heldout = config.sequence_length, config.heldout_sequences
+    before = window.warmup_steps * window.sequences_per_step
+    units = window.units * window.unit_size
+    needed = (before + units + heldout) * length
+    if len(tokens) < needed:
+        raise UserError(
+            f"{path}: has {len(tokens)} tokens as {config.token_dtype}, but warm-up, window and "
+            f"held-out sequences need {needed}; lower window.warmup_steps, window.units or "
+            "corpus.heldout_sequences"
+        )
+    first, last = tokens[: (before + units) * length], tokens[len(tokens) - heldout * length :]
+    sequences = np.concatenate([first, last]).astype(np.int64).reshape(-1, length)
+    _check_tokens(path, sequences, config)
+    sequences = sequences.astype(np.int32)
+    labels = token_map_labels(config, window)
+    corpus = Corpus(
+        domains=labels.domains,
+        vocabulary=labels.vocabulary,
+        warmup=sequences[: before if warmup else 0],
+        units=sequences[before : before + units].reshape(window.units, window.unit_size, length),
+        unit_domains=labels.unit_domains,
+        heldout=sequences[before + units :][None],
+    )
+    return corpus, token_summary(path, corpus)
+
+
+def _tokens(path: str, dtype: str) -> np.ndarray:
+    """Return the tokens of a file in its dtype, without reading them into memory."""
+    _check_index(path, dtype)
+    try:
+        size = Path(path).stat().st_size
+        with open(path, "rb") as handle:
+            start = handle.read(4)
+        is_shard = len(start) == 4 and struct.unpack("<i", start)[0] in _SHARD_MAGICS
+        offset = _SHARD_HEADER if is_shard else 0
+        if (size - offset) % np.dtype(dtype).itemsize or size <= offset:
+            raise UserError(
+                f"{path}: its {size - offset} bytes are not whole tokens of {dtype}; correct "
+                "corpus.token_dtype"
+            )
+        return np.memmap(path, dtype=dtype, mode="r", offset=offset)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _check_index(path: str, dtype: str) -> None:
+    """Compare the dtype with that of the index that Megatron writes beside the tokens."""
+    index = Path(path).with_suffix(".idx")
+    try:
+        with open(index, "rb") as handle:
+            header = handle.read(len(_INDEX_MAGIC) + 9)
+    except OSError:
+        return  # there is none
+    if header.startswith(_INDEX_MAGIC) and len(header) == len(_INDEX_MAGIC) + 9:
+        stated = _INDEX_TYPES.get(header[-1])
+        if stated != dtype:
+            raise UserError(
+                f"{path}: {index.name} says that its tokens are {stated or 'of another type'}; set "
+                f"corpus.token_dtype to {stated or 'an integer type'} instead of {dtype}"
+            )
+
+
+def _check_tokens(path: str, sequences: np.ndarray, config: CorpusConfig) -> None:
+    if not sequences.ravel()[1::2].any():
+        raise UserError(
+            f"{path}: every second token is 0 as {config.token_dtype}, so its numbers are wider; "
+            "correct corpus.token_dtype"
+        )
+    low, high = int(sequences.min()), int(sequences.max())
+    if low < 0 or high >= config.vocabulary:
+        raise UserError(
+            f"{path}: contains token {low if low < 0 else high}, expected 0 to "
+            f"{config.vocabulary - 1}; set corpus.vocabulary to the number of tokens of the "
+            "tokenizer, and corpus.token_dtype to the type of the file"
+        )
