@@ -41,7 +41,7 @@ def complete_config():
 
 
 keep_freed_memory(os.environ)
-os.environ["TRAINORDER_SOURCE"] = str(SOURCE)  # for envs/study.post-deploy.sh
+os.environ.update(TRAINORDER_SOURCE=str(SOURCE))  # for envs/study.post-deploy.sh
 config, orders_file = complete_config()
 with one_line_errors():
     settings = Settings.checked(
