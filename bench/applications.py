@@ -3,8 +3,9 @@
 python -m bench.applications              # runs missing jobs of the study, writes the page
 python -m bench.applications --collect    # only writes the page, from existing results
 
-Writes docs/measured/applications.{md,json} and the figures of the page. After an
-interruption, run it again: it skips what is complete.
+Its replicates are the searches under cosine, constant and warmup-stable-decay schedules with three
+seeds each, under a cosine by both methods. Writes docs/measured/applications.{md,json} and the
+figures of the page. After an interruption, run it again: it skips what is complete.
 """
 
 import argparse

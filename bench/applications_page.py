@@ -1,11 +1,15 @@
 """The page of the two applications: searched orders and maps of positions, with replicates."""
 
+import math
 from collections.abc import Mapping, Sequence
+from statistics import mean
 from typing import Any
 
 from bench.page import interval, number, table
 from bench.studies import environment_text
 from trainorder.config.config_hash import config_text
+from trainorder.config.estimator_names import method_of
+from trainorder.config.sections import STEPS
 
 Record = Mapping[str, Any]
 FIGURES = ("curriculum", "replicates", "memorization", "forgetting")
@@ -31,6 +35,8 @@ def markdown(record: Record) -> str:
                 _intro(record),
                 "## Searched orders",
                 gains(record),
+                *fresh(record),
+                *heuristics(record),
                 _picture("replicates", "Gains of searched orders, by study"),
                 _compute(record),
                 orders(record),
@@ -69,25 +75,86 @@ def _intro(record: Record) -> str:
 
 
 def gains(record: Record) -> str:
-    """Return the table of the gains of searched orders, one row per schedule and rate."""
-    head = ["training", "studies", "verdicts", *(f"against {text}" for text in BASELINES.values())]
+    """Return the table of the gains of searched orders, one row per schedule, rate and method."""
+    groups = record["replicates"]["groups"]
+    judge = method_of(_judge(record)).name
+    has_methods = any("methods" in group for group in groups.values())
+    head = ["training", "studies", *(["search (retrainings)"] if has_methods else []), "verdicts"]
     rows = [
         [
             name,
             str(len(group["studies"])),
-            ", ".join(one["nystrom@barycentre"] for one in group["verdicts"]),
+            *([_searches(group)] if has_methods else []),
+            ", ".join([*one.values()][-1] for one in group["verdicts"]),
             *(_gain(group["gains"][key]) for key in BASELINES),
         ]
-        for name, group in record["replicates"]["groups"].items()
+        for name, group in groups.items()
     ]
     confidence = record["replicates"]["confidence"]
     return (
-        f"{table(head, rows)}\n\nA gain is the loss of the baseline minus that of the best "
+        f"{table([*head, *(f'against {text}' for text in BASELINES.values())], rows)}\n\n"
+        "A gain is the loss of the baseline minus that of the best "
         "retrained searched order, in nats per token of `heldout`: the mean over studies with "
         f"Student's {confidence:.0%} interval. In brackets: the gain of each study, in standard "
         "deviations of random orders. If a gain is negative, the baseline is better. The verdicts "
-        "are those of `nystrom`, which judges the search, in each study."
+        f"are those of `{judge}`, which judges the search, in each study."
     )
+
+
+def _judge(record: Record) -> str:
+    """Return the name of the estimator that scores the best orders of a search."""
+    return str([*record["curriculum"]["verdicts"]][-1])
+
+
+def _searches(group: Record) -> str:
+    """Return the method of each search with what it cost, for example `steps (90)`."""
+    pairs = zip(group["methods"], group["compute"], strict=True)
+    return ", ".join(f"{method} ({compute:.0f})" for method, compute in pairs)
+
+
+def fresh(record: Record) -> list[str]:
+    """Return the table of the gains in fresh retrainings, if there are any."""
+    groups = record["replicates"]["groups"]
+    kinds = {"text": "other text", "weights": "other text and weights"}
+    baselines = {"random_mean": "mean random order", "same_compute": "same compute"}
+    columns = [(kind, baseline) for kind in kinds for baseline in baselines]
+    rows = [
+        [name, *(_gain(group["fresh"][kind][baseline]) for kind, baseline in columns)]
+        for name, group in groups.items()
+        if kinds.keys() <= group.get("fresh", {}).keys()
+    ]
+    if not rows:
+        return []
+    head = ["training", *(f"{kinds[kind]}: {baselines[name]}" for kind, name in columns)]
+    return [
+        "### The same orders, retrained afresh",
+        f"{table(head, rows)}\n\nThe winner of each study, on held-out text that its search did "
+        "not see, and also from other initial weights. The baseline of the same compute is the "
+        "expected result here of the random order that is the best of as many in the study. What "
+        "remains of a gain is due to the order; the rest was luck of text and weights.",
+    ]
+
+
+def heuristics(record: Record) -> list[str]:
+    """Return the table of all heuristic orders beside the winners, if the record has them."""
+    groups = record["replicates"]["groups"]
+    names = dict.fromkeys(name for group in groups.values() for name in group.get("orders", {}))
+    if not names:
+        return []
+    first = next(iter(groups.values()))["orders"]
+    ranked = sorted(names, key=lambda name: -mean(first.get(name, [-math.inf])))
+    rows = [
+        [
+            f"`{name}`" if name != "winner" else "the winner of the search",
+            *(_numbers(group["orders"].get(name, [])) for group in groups.values()),
+        ]
+        for name in ranked
+    ]
+    return [
+        "### Heuristic orders",
+        f"{table(['order', *groups], rows)}\n\nHow far each retrained order is below the mean "
+        "random order in each study, in standard deviations of random orders; negative: above it.",
+    ]
 
 
 def _gain(gain: Record) -> str:
@@ -111,21 +178,27 @@ def orders(record: Record) -> str:
         (order for order in record["curriculum"]["orders"] if order["true"] is not None),
         key=lambda order: float(order["true"]),
     )
-    head = ["order", "from", "`reduced`", "`nystrom`", "retrained"]
+    names = list(dict.fromkeys(name for order in retrained for name in order["estimates"]))
+    labels = [f"`{name if name == STEPS else method_of(name).name}`" for name in names]
     rows = [
         [
             f"`{order['name']}`",
             "search" if order["kind"] == "searched" else "heuristic",
-            *(f"{estimate['value']:.4f}" for estimate in order["estimates"].values()),
+            *(_estimate(order["estimates"].get(name)) for name in names),
             f"{order['true']:.4f}",
         ]
         for order in retrained
     ]
     random = record["curriculum"]["random"]
     return (
-        f"{table(head, rows)}\n\nRandom orders: mean {random['mean']:.4f}, best "
+        f"{table(['order', 'from', *labels, 'retrained'], rows)}\n\n"
+        f"Random orders: mean {random['mean']:.4f}, best "
         f"{min(random['true'].values()):.4f} of {random['n']}."
     )
+
+
+def _estimate(estimate: Record | None) -> str:
+    return "–" if estimate is None else f"{estimate['value']:.4f}"
 
 
 def agreement(record: Record) -> str:

@@ -81,3 +81,38 @@ def test_a_study_without_replicates_raises_one_line(study_folder, tmp_path, monk
 
 def test_the_record_is_plain_json(record):
     assert json.loads(json.dumps(record)) == record
+
+
+def searched_by_steps(record):
+    """Return the record of an earlier version with what the search by steps adds."""
+    record = json.loads(json.dumps(record))
+    gain = record["replicates"]["groups"]["constant"]["gains"]["random_mean"]
+    kinds = dict.fromkeys(["random_mean", "same_compute"], gain)
+    record["replicates"]["groups"]["constant"] |= {
+        "methods": ["steps", "global"],
+        "compute": [98.4, 23.2],
+        "fresh": {"text": kinds, "weights": kinds},
+        "orders": {"winner": [2.5, 3.5], "zigzag": [-1.0, 0.5], "interleaved": [1.5, 2.0]},
+    }
+    del record["replicates"]["groups"]["cosine"]
+    return record
+
+
+def test_the_page_tells_the_method_and_the_compute_of_each_search(record):
+    assert "| constant | 2 | steps (98), global (23) |" in markdown(searched_by_steps(record))
+    assert "search (retrainings)" not in markdown(record), "an old record has no methods"
+
+
+def test_gains_in_fresh_retrainings_have_their_table(record):
+    page = markdown(searched_by_steps(record))
+    row = next(line for line in page.splitlines() if line.startswith("| constant | 0.02 [-0.1"))
+    assert row.count("0.02 [-0.1, 0.14] (1.1, 3.3)") == 4
+    assert "retrained afresh" not in markdown(record)
+
+
+def test_heuristic_orders_are_ranked_beside_the_winner(record):
+    page = markdown(searched_by_steps(record))
+    section = page.split("### Heuristic orders")[1]
+    places = [section.index(name) for name in ("the winner", "`interleaved`", "`zigzag`")]
+    assert places == sorted(places)
+    assert "| the winner of the search | 2.5, 3.5 |" in section

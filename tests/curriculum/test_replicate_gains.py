@@ -20,7 +20,14 @@ def study(name, gain, schedule="cosine", rate=0.002, method="global", fresh=()):
     ]
     return {
         "study": name, "verdicts": {}, "gains": gains, "provenance": {"config": config},
-        "fresh": draws,
+        "fresh": draws, "compute": {"total_retrainings": 30.0}, "winner": "genetic",
+        "random": {"mean": 5.0, "std": 0.5},
+        "orders": [
+            {"name": "genetic", "kind": "searched", "true": 5 - gain},
+            {"name": "assignment", "kind": "searched", "true": 5.0},
+            {"name": "zigzag", "kind": "field", "true": 4.5},
+            {"name": "folded", "kind": "field", "true": None},
+        ],
     }  # fmt: skip
 
 
@@ -80,3 +87,8 @@ def test_a_study_counts_once_in_fresh_retrainings():
     assert fresh["weights"]["same_compute"]["values"] == [1.0, 2.0], "draws count as studies"
     assert fresh["weights"]["random_mean"]["in_spreads"] == [3.0, 6.0]
     assert collect(STUDIES, [], 0.95)["cosine"]["fresh"] == {}
+
+
+def test_heuristic_orders_stand_beside_the_winners_in_spreads():
+    orders = collect(STUDIES, [], 0.95)["cosine"]["orders"]
+    assert orders == {"winner": [2.0, 4.0, 6.0], "zigzag": [1.0] * 3}

@@ -520,6 +520,19 @@ def test_searched_orders_are_drawn_at_their_true_objective(results, figures):
         assert actual[f"estimated {order['name']}"] == estimate
 
 
+def test_a_search_by_steps_is_drawn_with_the_best_order_after_each_round(results):
+    rounds = [
+        {"retrainings": 5.0, "best": 4.24, "estimates": [4.25], "true": [4.26]},
+        {"retrainings": 9.5, "best": 4.22, "estimates": [4.23, 4.22], "true": [4.23, 4.22]},
+    ]
+    steps = {"starts": [4.3, 4.24], "rounds": rounds}
+    searched = replace(results, curriculum={**results.curriculum, "steps": steps})
+    [_, below] = FIGURES["curriculum"](searched).axes
+    [best] = [line for line in below.lines if line.get_gid() == "best so far"]
+    assert list(best.get_xdata()) == [0.0, 5.0, 9.5]
+    assert list(best.get_ydata()) == [4.24, 4.24, 4.22]
+
+
 def test_estimated_and_true_maps_have_one_colour_scale(results, figures):
     figure = figures["memorization"]
     images = {image.get_gid(): image for axes in figure.axes for image in axes.images}

@@ -292,6 +292,13 @@ def test_a_search_by_steps_is_planned_within_its_budget():
     assert "step_search" not in by_name(config("smoke"))
 
 
+def test_fresh_retrainings_are_planned_with_their_warm_up():
+    planned = by_name(config("smoke", curriculum__fresh=4))
+    assert planned["fresh_truth"].orders == 3 * (4 + 2), "three times: random and searched orders"
+    assert planned["fresh_warm"].counts["gradients"] == 2 * planned["warm"].counts["gradients"]
+    assert "fresh_truth" not in by_name(config("smoke"))
+
+
 def test_orders_by_length_are_not_planned_without_text(run_keys):
     tokens, text = by_name(config(**run_keys)), by_name(config(window__units=UNITS))
     retrained = [study["candidate_truth"].orders for study in (tokens, text)]

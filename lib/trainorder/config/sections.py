@@ -705,6 +705,8 @@ class ReplicateConfig:
     """Learning rate. Default: that of the study."""
     method: SearchMethod | None = None
     """Method of the search. Default: that of the study."""
+    retrainings: Annotated[Number, Field(ge=1)] | None = None
+    """Budget of a search by steps. Default: that of the study."""
 
 
 @dataclass(frozen=True, config=CLOSED)

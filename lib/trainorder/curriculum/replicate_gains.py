@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from trainorder.config.sections import GLOBAL
+from trainorder.curriculum.candidates import FIELD
 from trainorder.numerics.resampling import student_mean
 
 GAINS = ("random_mean", "same_compute", "field")
@@ -53,7 +54,9 @@ def collect(
             "verdicts": [one["verdicts"] for one in group["curricula"]],
             "methods": [one.get("method", GLOBAL) for one in group["curricula"]],
             "gains": {gain: _gain(group["curricula"], gain, confidence) for gain in GAINS},
+            "compute": [one["compute"]["total_retrainings"] for one in group["curricula"]],
             "fresh": _fresh(group["curricula"], confidence),
+            "orders": _orders(group["curricula"]),
             "half_lives": _half_lives(group["maps"]),
             "agreement": _agreement(group["maps"]),
         }
@@ -107,6 +110,22 @@ def _mean_gains(draws: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float
         }
         for gain in ("random_mean", "same_compute")
     }
+
+
+def _orders(curricula: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """Return how far each heuristic order is below the mean random order in each study, in spreads.
+
+    The key `winner` has the winner of each search.
+    """
+    shares: dict[str, list[float]] = {}
+    for curriculum in curricula:
+        random = curriculum["random"]
+        for order in curriculum["orders"]:
+            name = "winner" if order["name"] == curriculum["winner"] else order["name"]
+            if order["true"] is not None and (name == "winner" or order["kind"] == FIELD):
+                share = (random["mean"] - order["true"]) / random["std"]
+                shares.setdefault(name, []).append(share)
+    return {name: values for name, values in shares.items() if len(values) == len(curricula)}
 
 
 def _gain(curricula: Sequence[Mapping[str, Any]], gain: str, confidence: float) -> dict[str, Any]:

@@ -15,6 +15,7 @@ _KINDS = {
     "searched": {"marker": "o", "color": "#31688e"},
     "field": {"marker": "^", "color": "#b63679"},
 }
+_PROGRESS = 2.2  # inches, height of the panel of a search by steps
 _LABELS = {"searched": "searched", "field": "heuristic"}  # in the legend
 
 
@@ -27,8 +28,15 @@ def draw(results: Results) -> Figure:
         (order for order in content["orders"] if order["true"] is not None),
         key=lambda order: float(order["true"]),
     )
-    figure = style.new_figure(0.27 * len(orders) + 2.3, results.label(_objective(content)))
-    axes = figure.subplots()
+    rows, steps = 0.27 * len(orders) + 2.3, content.get("steps")
+    figure = style.new_figure(
+        rows + (_PROGRESS if steps else 0), results.label(_objective(content))
+    )
+    if steps:
+        axes, below = figure.subplots(2, height_ratios=[rows, _PROGRESS])
+        _progress(below, steps, content["random"]["mean"])
+    else:
+        axes = figure.subplots()
     _random(axes, content["random"], len(orders))
     _best_of(axes, content)
     for row, order in enumerate(orders):
@@ -40,6 +48,21 @@ def draw(results: Results) -> Figure:
     axes.set_xlabel("objective (nats per token; lower is better)")
     figure.legend(handles=_handles(), loc="outside upper center", ncols=3)
     return figure
+
+
+def _progress(axes: Axes, steps: Mapping[str, Any], mean: float) -> None:
+    """Draw the best known order of a search by steps against what it has spent."""
+    spent = [0.0, *(one["retrainings"] for one in steps["rounds"])]
+    best = [min(steps["starts"]), *(one["best"] for one in steps["rounds"])]
+    axes.step(spent, best, where="post", color=_KINDS["searched"]["color"], gid="best so far")
+    for one in steps["rounds"]:
+        for estimate, true in zip(one["estimates"], one["true"], strict=True):
+            axes.plot([one["retrainings"]] * 2, [estimate, true], color=style.GREY, linewidth=0.8)
+            axes.scatter(one["retrainings"], true, s=14, color=style.GREY, linewidth=0)
+    axes.axhline(mean, color="0.4", linewidth=0.9)
+    axes.set_title("search by steps: the best order, and the retrained ones", loc="left")
+    axes.set_xlabel("spent (retrainings)")
+    axes.set_ylabel("objective")
 
 
 def _objective(content: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from math import ceil
 
 from trainorder.config.estimator_names import method_of
@@ -11,12 +12,14 @@ from trainorder.evaluation.replaying import batch_size
 from trainorder.planning.curvature_stages import basis_sizes, pattern_count
 from trainorder.planning.estimate_stages import confirming_replays
 from trainorder.planning.machine_speed import Operation
-from trainorder.planning.sizes import Sizes
+from trainorder.planning.sizes import FLOAT, Sizes
 from trainorder.planning.stage import HASHES_PER_STORED_BYTE, Stage, Work
 from trainorder.planning.truth_stages import after_reference, truth_stage
+from trainorder.training.optimizer import MOMENTS
 
 _PROPOSALS, _HEURISTIC, _WAYS = 8, 6, 3  # searched orders; heuristic orders; ways to move a unit
 _NEIGHBOURS = 512  # orders that a local search scores in one round
+_FRESH_WEIGHTS = 2  # initializations of fresh retrainings
 _CHILDREN, _SEARCHES = 200, 4  # new orders in a generation; local searches
 
 
@@ -62,6 +65,8 @@ def curriculum_stages(s: Sizes) -> Iterator[Stage]:
         yield _step_search(s, c)
     after = "propose" if c.method == GLOBAL else "step_search"
     yield truth_stage(s, "candidate_truth", (after,), orders, 2, s.R * s.E)
+    if c.fresh:
+        yield from _fresh(s, c, after)
 
 
 def _step_search(s: Sizes, c: CurriculumConfig) -> Stage:
@@ -85,6 +90,29 @@ def _step_search(s: Sizes, c: CurriculumConfig) -> Stage:
         scratch=stored,
         rows=16 + s.unfinished_means,
     )
+
+
+def _fresh(s: Sizes, c: CurriculumConfig, after: str) -> Iterator[Stage]:
+    """Yield the fresh retrainings of searched and random orders, with their warm-up trainings."""
+    batch, texts = s.window.sequences_per_step, int(s.corpus.source != "tokens")
+    given = bool(s.config["model"]["source"] or s.config["run"])
+    warmups = 0 if given else _FRESH_WEIGHTS
+    if warmups:
+        yield Stage(
+            "fresh_warm",
+            ("corpus",),
+            warmups,
+            {"gradients": warmups * s.window.warmup_steps * batch},
+            work={Operation("step", batch): warmups * s.window.warmup_steps},
+            files=("curriculum/fresh/warm-*.h5",),
+            bytes=warmups * len(MOMENTS) * FLOAT * s.P,
+            rows=8,
+        )
+    needed = (after, *(("fresh_warm",) if warmups else ()))
+    draws = texts + warmups
+    orders = draws * (c.fresh + c.retrained)
+    stage = truth_stage(s, "fresh_truth", needed, orders, draws, s.R * s.E)
+    yield replace(stage, files=("curriculum/fresh/truth-*.h5",))
 
 
 def memorization_stages(s: Sizes) -> Iterator[Stage]:

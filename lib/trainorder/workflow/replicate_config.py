@@ -26,8 +26,9 @@ def replicate(config: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, 
         optimizer[name] = entry.get(name) or optimizer[name]
     kind = f"{optimizer['schedule']}-rate{optimizer['learning_rate']:g}"
     changed["study"] = f"{config['study']}-seed{entry['seed']}-{kind}"
+    for name in ("method", "retrainings"):
+        changed["curriculum"][name] = entry.get(name) or changed["curriculum"][name]
     if entry.get("method"):
-        changed["curriculum"]["method"] = entry["method"]
         changed["study"] += f"-{entry['method']}"
     changed["curriculum"]["replicates"] = []
     if changed["memorization"]:
