@@ -1,5 +1,8 @@
 """A recorded loop: its states, batches and rates; killed and resumed runs; what is refused."""
 
+import multiprocessing
+import os
+import signal
 import warnings
 
 import numpy as np
@@ -251,3 +254,38 @@ def test_a_record_with_a_lost_step_raises(tmp_path):
     step_path(tmp_path, 3).unlink()
     with pytest.raises(UserError, match=r"00000003.safetensors: missing"):
         recorded_steps(tmp_path)
+
+
+def killed_at(folder, count):
+    """Train in a process that is killed at its `count`-th rename of a file or folder."""
+    renames = 0
+    rename = os.replace
+
+    def replace(source, target):
+        nonlocal renames
+        renames += 1
+        if renames == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+        rename(source, target)
+
+    os.replace = replace
+    run = Run()
+    with run.recorder(folder, every=2) as record:
+        run.train(record)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8])
+def test_a_kill_at_any_moment_leaves_a_record_that_a_new_start_completes(tmp_path, count):
+    child = multiprocessing.get_context("fork").Process(target=killed_at, args=(tmp_path, count))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    steps, states = recorded_steps(tmp_path), recorded_states(tmp_path)
+    assert all(state <= steps.stop for state in states), "a state is ahead of the steps"
+    run = Run()
+    with run.recorder(tmp_path, every=2) as record:
+        run.train(record)
+    assert recorded_steps(tmp_path) == range(STEPS)
+    assert recorded_states(tmp_path) == [0, 2, 4, 6, 7]
+    left = [path.name for path in tmp_path.rglob("*") if path.name.startswith(".")]
+    assert not left, "files of the killed process are left"
