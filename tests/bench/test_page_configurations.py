@@ -58,6 +58,7 @@ CURRENT = {  # the configurations of each page, as they are now
     "docs/measured/ablation.md": lambda: [shown(regime.grid("ablation"))],
     "docs/measured/transfer.md": lambda: [shown(bench.grid())],
     "docs/measured/pretrained.md": lambda: measured_configs(pretrained_rows.grid()),
+    "docs/measured/recording.md": lambda: [],  # it measures no study
     "docs/measured/sweep.md": lambda: [
         [Study("sweep", preset, seeded(0)).config()] for preset in ("", "wider")
     ],
