@@ -34,6 +34,8 @@ if config["memorization"]:
     FURTHER.extend(rules.memorization.output)
     FIGURES["memorization"] = ("Applications", "Effect of a position")
     FIGURES["forgetting"] = ("Applications", "Forgetting by domain")
+    if config["window"]["poisoned"]:
+        FIGURES["poisoned"] = ("Applications", "Effect of a poisoned unit")
 if settings.replicates:
     FURTHER.append(rules.replicates.output.replicates)
     FIGURES["replicates"] = ("Applications", "Gains of searched orders, replicated")

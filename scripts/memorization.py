@@ -1,5 +1,7 @@
 """Compares the estimated maps of memorization and generalization with the retrained cells."""
 
+import numpy as np
+
 from trainorder.data.metrics import domain_metrics
 from trainorder.evaluation.outcomes import read_truth
 from trainorder.memorization.forgetting import forgetting
@@ -11,6 +13,7 @@ from trainorder.memorization.maps import (
     estimated_maps,
     true_maps,
 )
+from trainorder.memorization.poisoned import poisoned_effects
 from trainorder.orders.order_book import OrderBook
 from trainorder.storage.formats import read_json, write_json
 from trainorder.storage.sealed_hdf5 import opened, read_arrays, write_arrays
@@ -30,9 +33,15 @@ def main(job: Job) -> None:
     truth = read_truth(job.input["truth"], key, names, "position_truth")
     true = true_maps(truth, drawn["orders"], domains, unit_domains, steps)
     settings = (p["validation"]["resamples"], p["validation"]["confidence"], p["seed"])
+    sampled = np.zeros((len(unit_domains), steps), dtype=bool)
+    sampled[tuple(np.array(drawn["cells"]).T)] = True  # without further cells of poisoned units
     scores = {
         quantity: {
-            name: agreement(estimated[quantity][name], true[quantity][name], *settings)
+            name: agreement(
+                estimated[quantity][name],
+                np.where(sampled, true[quantity][name], np.nan),
+                *settings,
+            )
             for name in MAPS
         }
         for quantity in QUANTITIES
@@ -58,6 +67,7 @@ def main(job: Job) -> None:
             "retrained": len(drawn["cells"]),
             "agreement": scores,
             "forgetting": forgetting(estimated[OWN]["presence"], unit_domains, *settings),
+            "poisoned": poisoned_effects(estimated, true, unit_domains, steps),
             "provenance": {
                 name: validation["provenance"][name]
                 for name in ("seeds", "versions", "machine", "config")

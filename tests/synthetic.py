@@ -482,7 +482,7 @@ def _write_curriculum(results: Path, records: list[dict]) -> None:
 
 def _write_memorization(results: Path) -> None:
     rng = np.random.default_rng(9)
-    domains = ["drama", "mixed", "scripture", "drama"] * 8
+    domains = ["poisoned", *(["drama", "mixed", "scripture", "drama"] * 8)[1:]]
     maps = {}
     for quantity in QUANTITIES:
         for name in MAPS:
@@ -496,6 +496,17 @@ def _write_memorization(results: Path) -> None:
         "units": 32, "steps": STEPS, "unit_domains": domains, "retrained": 40,
         "agreement": {quantity: dict.fromkeys(MAPS, score) for quantity in QUANTITIES},
         "forgetting": forgetting(maps["estimated_own_presence"], domains, 200, 0.95, 0),
+        "poisoned": [
+            {
+                "unit": 0,
+                "step": step,
+                **{
+                    name: {"estimated": 0.1, "true": 0.01 * step, "clean": 0.0}
+                    for name in ("heldout", "own")
+                },
+            }
+            for step in (0, STEPS // 2, STEPS - 1)
+        ],
     }  # fmt: skip
     (results / "memorization.json").write_text(json.dumps(content))
 

@@ -7,6 +7,7 @@ import pytest
 from bench import (
     bench,
     grid_page,
+    poisoned,
     predictability_page,
     pretrained_page,
     pretrained_rows,
@@ -108,12 +109,18 @@ def test_a_measured_page_is_made_from_its_record(name, markdown):
     assert text == markdown(read_json(MEASURED / f"{name}.json")), f"make docs/measured/{name}.md"
 
 
-def test_the_section_about_stacks_is_made_from_its_record():
-    if not (ROOT / stack.OUTPUT).is_file():
+@pytest.mark.parametrize(
+    ("command", "markdown"),
+    [(stack, stack_page.markdown), (poisoned, poisoned.markdown)],
+    ids=lambda one: getattr(one, "MARK", ""),
+)
+def test_a_measured_section_is_made_from_its_record(command, markdown):
+    if not (ROOT / command.OUTPUT).is_file():
         pytest.skip("not measured yet")
-    section = (ROOT / stack.PAGE).read_text(encoding="utf-8").split("<!-- stack -->")[1]
-    record = read_json(ROOT / stack.OUTPUT)
-    assert section.startswith(f"\n{stack_page.markdown(record)}\n<!-- /stack -->")
+    mark, text = command.MARK, (ROOT / command.PAGE).read_text(encoding="utf-8")
+    record = read_json(ROOT / command.OUTPUT)
+    section = text.split(f"<!-- {mark} -->")[1]
+    assert section.startswith(f"\n{markdown(record)}\n<!-- /{mark} -->")
 
 
 def test_what_a_new_study_is_told_is_made_from_the_measured_rows():

@@ -290,6 +290,16 @@ BAD = {
         "multiple_choice",
         "25 choices from 24 held-out sequences",
     ),
+    "more poisoned units than clean ones": (
+        changed(window__poisoned=25),
+        "window.poisoned",
+        "25 is more than the 24 units of single domains",
+    ),
+    "poison in the sequences of a trainer": (
+        changed(window__poisoned=1, corpus__source="tokens", corpus__files=["a.safetensors"]),
+        "window.poisoned",
+        "set it to 0",
+    ),
     "one averaged state": (changed(averaged_states=1), "averaged_states", "2"),
     "truth shards above the orders": (
         changed(shards__truth=ORDERS - FIT + 1, estimators=[order0()]),
@@ -526,7 +536,7 @@ def test_an_invalid_configuration_raises_one_line_with_the_key(name):
         check_all(config)
     message = str(caught.value)
     assert "\n" not in message
-    assert len(message) < 300, "the line is too long to read"
+    assert len(message) < 350, "the line is too long to read"  # it may list all sections
     assert key in message, f"the message does not name {key}: {message}"
     assert hint in message, f"the message does not say why: {message}"
 

@@ -451,7 +451,8 @@ def test_without_a_part_all_other_figures_are_drawn(folder, tmp_path, monkeypatc
     attributes = {"store/barycentre/probes": "ranks", "stepwise_losses": "stepwise"}
     part = attributes.get(missing, missing)
     not_drawn = {name for name, need in NEEDS.items() if need == part}
-    not_drawn |= {"memorization", "forgetting"} if missing == "memorization" else set()
+    if missing == "memorization":
+        not_drawn |= {"memorization", "forgetting", "poisoned"}
     assert drawn == set(FIGURES) - not_drawn
 
 
@@ -543,6 +544,21 @@ def test_estimated_and_true_maps_have_one_colour_scale(results, figures):
     for quantity in ("own", "same", "other"):
         ends = {image.get_clim() for name, image in images.items() if f" {quantity} " in name}
         assert len(ends) == 1, f"maps of {quantity} have colours of their own"
+
+
+def test_the_effect_of_a_poisoned_unit_is_drawn_by_its_step(results, figures):
+    drawn = {
+        artist.get_gid(): artist
+        for axes in figures["poisoned"].axes
+        for artist in [*axes.lines, *axes.collections]
+    }
+    for name, quantity in (("heldout", "same"), ("own", "own")):
+        values = results.maps[f"estimated_{quantity}_presence"]
+        assert np.array_equal(drawn[f"estimated {name} 0"].get_ydata(), values[0])
+        assert np.allclose(drawn[f"clean {name}"].get_ydata(), values[1:].mean(0))
+        for cell in results.poisoned:
+            [point] = drawn[f"true {name} 0 {cell['step']}"].get_offsets()
+            assert point.tolist() == [cell["step"], cell[name]["true"]]
 
 
 def test_forgetting_curves_are_drawn_at_their_ages(results, figures):

@@ -148,6 +148,13 @@ def test_each_choice_of_a_task_is_one_more_evaluation_of_truth_and_replays():
         assert asked[name].counts.get("gradients") == stage.counts.get("gradients"), name
 
 
+def test_a_poisoned_unit_is_retrained_at_three_steps_with_each_move():
+    clean, other = (
+        by_name(config("smoke", window__poisoned=n))["position_truth"].orders for n in (0, 1)
+    )
+    assert other - clean == 3 * 3
+
+
 def test_estimates_of_a_subset_do_not_grow_with_the_other_orders():
     few, more = (by_name(config(orders__random=n))["estimate/taylor1@barycentre"] for n in (40, 60))
     assert few.counts == more.counts

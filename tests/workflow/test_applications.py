@@ -8,6 +8,7 @@ import pytest
 
 from trainorder.curriculum.constraints import Constraints, Quota
 from trainorder.memorization.moves import swapped
+from trainorder.memorization.poisoned import poisoned_cells
 from trainorder.orders.order import Order
 from trainorder.orders.order_book import OrderBook
 from trainorder.study import Study
@@ -70,11 +71,11 @@ def test_true_cells_are_the_sampled_ones_and_come_from_retraining(finished):
     with h5py.File(finished.results / "memorization.h5") as file:
         maps = {name: file[name][()] for name in file}
     drawn = np.zeros((6, 6), dtype=bool)
-    drawn[tuple(np.array(cells).T)] = True
+    study = Study.open(finished.results)
+    drawn[tuple(np.array([*cells, *poisoned_cells(study.unit_domains, 6)]).T)] = True
     for way in ("swap", "insertion", "presence"):
         assert np.array_equal(np.isfinite(maps[f"true_own_{way}"]), drawn)
         assert np.isfinite(maps[f"estimated_own_{way}"]).all()
-    study = Study.open(finished.results)
     unit, step = cells[0]
     order = study.orders["reference"]
     moved = Order("moved", "swap", "custom", swapped(order.schedule, unit, step))

@@ -36,6 +36,7 @@ def check_sections(config: "Config") -> None:
     _check_rates(config)
     _check_estimators(config)
     _check_anchors(config)
+    _check_poison(config)
     _check_averages(config)
     _check_choices(config)
     _check_shards(config)
@@ -152,6 +153,13 @@ def _check_anchors(config: "Config") -> None:
     if isinstance(clusters, int) and clusters > units:
         raise ValueError(
             f"curvature.clusters: {clusters} clusters of {units} units; set it to at most {units}"
+        )
+
+
+def _check_poison(config: "Config") -> None:
+    if config.window.poisoned and config.corpus.source == "tokens":
+        raise ValueError(
+            "window.poisoned: units of source `tokens` are used as they are; set it to 0"
         )
 
 

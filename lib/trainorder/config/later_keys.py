@@ -6,6 +6,7 @@ from typing import Any
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "corpus": {"txt_documents": "paragraphs", "messages_column": None, "token_dtype": None},
     "curriculum": {"literature": [], "method": "global", "retrainings": 48.0, "fresh": 0},
+    "window": {"poisoned": 0},
     "optimizer": {
         "no_decay": None,
         "decay_steps": None,

@@ -129,8 +129,11 @@ class CorpusConfig:
         domains = self.domains or []
         if len(set(domains)) < len(domains):
             raise ValueError("domains: duplicate domain; list each domain once")
-        if "mixed" in domains:
-            raise ValueError("domains: `mixed` is the label of mixed units; rename the domain")
+        for label in ("mixed", "poisoned"):
+            if label in domains:
+                raise ValueError(
+                    f"domains: `{label}` is the label of {label} units; rename the domain"
+                )
         return self
 
     def _check_pairs(self) -> None:
@@ -367,6 +370,9 @@ class WindowConfig:
     """Passes over all units."""
     mixed_fraction: Fraction = 0.25
     """Share of the units that mix all domains."""
+    poisoned: Natural = 0
+    """Units whose text is poisoned: a part of each sequence is random tokens, see
+    docs/positions.md. They replace units of single domains."""
 
     @model_validator(mode="after")
     def _check(self) -> "WindowConfig":
@@ -379,6 +385,12 @@ class WindowConfig:
             raise ValueError(
                 f"units_per_step: {self.units_per_step} is more than window.units ({self.units}); "
                 "choose a smaller number"
+            )
+        clean = self.units - int(self.mixed_fraction * self.units + 0.5)
+        if self.poisoned > clean:
+            raise ValueError(
+                f"poisoned: {self.poisoned} is more than the {clean} units of single domains; "
+                "choose a smaller number, or lower mixed_fraction"
             )
         return self
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from trainorder.config.sections import CorpusConfig, CurriculumConfig, WindowConfig
 from trainorder.curriculum.constraints import places
-from trainorder.data.corpus import MIXED
+from trainorder.data.corpus import MIXED, POISONED
 from trainorder.data.corpus_sizes import unit_counts
 from trainorder.data.domains import domains_of
 from trainorder.data.token_labels import token_labels
@@ -97,4 +97,4 @@ def _counts(config: Mapping[str, Any]) -> dict[str, int] | None:
     if assumed:
         return None
     pure, mixed = unit_counts(domains, window)
-    return {**pure, MIXED: mixed}
+    return {**pure, MIXED: mixed, POISONED: window.poisoned}

@@ -12,10 +12,11 @@ from trainorder.config.sections import CorpusConfig, WindowConfig
 from trainorder.data import documents as sources
 from trainorder.data import tokenizer as tokenizers
 from trainorder.data.chats import pack_chats
-from trainorder.data.corpus import MIXED, Corpus
+from trainorder.data.corpus import MIXED, POISONED, Corpus
 from trainorder.data.corpus_sizes import HELDOUT, WARMUP, WINDOW, CorpusSizes, corpus_sizes
 from trainorder.data.packing import Packed, ShortfallError, assign, pack
 from trainorder.data.pairs import pack_pairs
+from trainorder.data.poison import poisoned
 from trainorder.data.small_domains import small_domains
 from trainorder.data.summary import summary
 from trainorder.data.text_counts import TextCounts
@@ -127,7 +128,7 @@ def _built(
         if 0 < len(small) < len(index):
             raise _SmallDomainsError(small) from None
         raise
-    units, labels = _units(sizes, window, packed, seed)
+    units, labels = _units(sizes, window, packed, tokenizer.vocabulary, seed)
     corpus = Corpus(
         domains=sizes.domains,
         vocabulary=tokenizer.vocabulary,
@@ -270,9 +271,9 @@ class _Packer:
 
 
 def _units(
-    sizes: CorpusSizes, window: WindowConfig, packed: Packs, seed: int
+    sizes: CorpusSizes, window: WindowConfig, packed: Packs, vocabulary: int, seed: int
 ) -> tuple[np.ndarray, list[str]]:
-    """Cut the window's sequences of each domain into units, then mixed units; shuffle all."""
+    """Cut the window's sequences into units of a domain, mixed and poisoned ones; shuffle all."""
     size = window.unit_size
     units: list[np.ndarray] = []
     labels: list[str] = []
@@ -283,13 +284,16 @@ def _units(
         units += [sequences[start : start + size] for start in range(0, cut, size)]
         labels += [domain] * sizes.pure[domain]
         rest[domain] = sequences[cut:]
-    # Mixed units take one sequence of each domain in turn.
+    # Mixed units take one sequence of each domain in turn, and so do poisoned ones after them.
     turns = [
         rest[sizes.domains[turn % len(sizes.domains)]][turn // len(sizes.domains)]
-        for turn in range(sizes.mixed * size)
+        for turn in range((sizes.mixed + sizes.poisoned) * size)
     ]
-    units += [np.stack(turns[start : start + size]) for start in range(0, len(turns), size)]
-    labels += [MIXED] * sizes.mixed
+    blended = [np.stack(turns[start : start + size]) for start in range(0, len(turns), size)]
+    rng = _rng(seed, "poison")
+    units += blended[: sizes.mixed]
+    units += [poisoned(unit, vocabulary, rng) for unit in blended[sizes.mixed :]]
+    labels += [MIXED] * sizes.mixed + [POISONED] * sizes.poisoned
     order = _rng(seed, "units").permutation(len(units))
     return np.stack([units[i] for i in order]), [labels[i] for i in order]
 

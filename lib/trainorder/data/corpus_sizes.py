@@ -16,6 +16,7 @@ class CorpusSizes:
         domains: names.
         pure: units of each domain.
         mixed: units that mix domains.
+        poisoned: units whose text is poisoned; it comes from all domains, like that of mixed ones.
         sequences: by domain and part, the sequences that the domain gives to the part.
 
     """
@@ -23,13 +24,14 @@ class CorpusSizes:
     domains: list[str]
     pure: dict[str, int]
     mixed: int
+    poisoned: int
     sequences: dict[str, dict[str, int]]
 
 
 def corpus_sizes(domains: list[str], config: CorpusConfig, window: WindowConfig) -> CorpusSizes:
     """Return the sizes of a corpus; every part is divided evenly among the domains."""
     pure, mixed = unit_counts(domains, window)
-    blended = _spread(mixed * window.unit_size, domains)
+    blended = _spread((mixed + window.poisoned) * window.unit_size, domains)
     warmup = _spread(window.warmup_steps * window.sequences_per_step, domains)
     sequences = {
         domain: {
@@ -39,13 +41,13 @@ def corpus_sizes(domains: list[str], config: CorpusConfig, window: WindowConfig)
         }
         for domain in domains
     }
-    return CorpusSizes(domains, pure, mixed, sequences)
+    return CorpusSizes(domains, pure, mixed, window.poisoned, sequences)
 
 
 def unit_counts(domains: list[str], window: WindowConfig) -> tuple[dict[str, int], int]:
     """Return the number of units of each domain, and the number of mixed units."""
     mixed = int(window.mixed_fraction * window.units + 0.5) if len(domains) > 1 else 0
-    return _spread(window.units - mixed, domains), mixed
+    return _spread(window.units - mixed - window.poisoned, domains), mixed
 
 
 def _spread(total: int, domains: Sequence[str]) -> dict[str, int]:

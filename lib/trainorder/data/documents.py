@@ -13,7 +13,7 @@ from trainorder.config.text_paths import text_files
 from trainorder.data import archives as pinned_archives
 from trainorder.data import packages
 from trainorder.data.columns import listed
-from trainorder.data.corpus import MIXED
+from trainorder.data.corpus import LABELS
 from trainorder.data.hub import load_hub
 from trainorder.data.messages import has_answer
 from trainorder.data.text_counts import DUPLICATE, EMPTY, NULL, UNANSWERED, TextCounts
@@ -147,10 +147,12 @@ def _unusable(prompt: str, text: str | None, config: CorpusConfig, seen: set[byt
 
 
 def _check_domains(domains: list[str], config: CorpusConfig) -> None:
-    if MIXED in domains:
-        raise UserError(
-            f"corpus: a domain is called `{MIXED}`, which is the label of mixed units; rename it"
-        )
+    for label in LABELS:
+        if label in domains:
+            raise UserError(
+                f"corpus: a domain is called `{label}`, which is the label of {label} units; "
+                "rename it"
+            )
     for domain in config.domains or []:
         if domain not in domains:
             raise UserError(

@@ -7,7 +7,7 @@ from typing import Any
 from trainorder.config.sections import CorpusConfig, CurriculumConfig
 from trainorder.config.text_paths import PLAIN, text_files
 from trainorder.data import archives
-from trainorder.data.corpus import MIXED
+from trainorder.data.corpus import LABELS
 from trainorder.data.metrics import metric_names
 from trainorder.data.token_labels import token_domains
 from trainorder.errors import UserError
@@ -73,7 +73,7 @@ def check_search(curriculum: CurriculumConfig, domains: Sequence[str], averaged:
     known = metric_names(domains, averaged)
     _check_named("curriculum.objective", list(curriculum.weights), known, "metric")
     quotas = [quota.domain for quota in curriculum.quotas]
-    _check_named("curriculum.quotas", quotas, [*domains, MIXED], "domain")
+    _check_named("curriculum.quotas", quotas, [*domains, *LABELS], "domain")
 
 
 def _check_named(key: str, names: Sequence[str], known: Sequence[str], kind: str) -> None:

@@ -8,6 +8,7 @@ al. 2025 (arXiv 2504.11393). See `docs/method`, "Multiple choice".
 
 import numpy as np
 
+from trainorder.data.continuation import continuation
 from trainorder.errors import UserError
 
 _PADDING = ~0  # a context token after the end of a shorter continuation
@@ -46,7 +47,7 @@ def questions(heldout: np.ndarray, count: int, seed: int) -> np.ndarray:
 def _of_domain(sequences: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Return the questions (C, n, L) of the held-out sequences (n, L) of one domain."""
     number = len(sequences)
-    spans = [_continuation(sequence) for sequence in sequences]
+    spans = [continuation(sequence) for sequence in sequences]
     result = np.full((count, *sequences.shape), _PADDING, dtype=sequences.dtype)
     for row, (sequence, (start, _)) in enumerate(zip(sequences, spans, strict=True)):
         others = rng.choice(number - 1, count - 1, replace=False)
@@ -56,13 +57,6 @@ def _of_domain(sequences: np.ndarray, count: int, rng: np.random.Generator) -> n
             result[place, row, :start] = np.minimum(sequence[:start], ~sequence[:start])
             result[place, row, start : start + len(tokens)] = tokens
     return result
-
-
-def _continuation(sequence: np.ndarray) -> tuple[int, int]:
-    """Return the first token of the continuation of `sequence` (L,) and the one after its last."""
-    learnt = np.flatnonzero(sequence >= 0)
-    first, last = int(learnt[0]), int(learnt[-1]) + 1
-    return first or last // 2, last
 
 
 def choice_values(losses: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from trainorder.config.sections import CorpusConfig, WindowConfig
-from trainorder.data.corpus import MIXED, Corpus
+from trainorder.data.corpus import LABELS, MIXED, Corpus
 from trainorder.data.tokens import Labels
 from trainorder.errors import UserError
 from trainorder.recording.heldout_file import heldout_path, read_heldout
@@ -37,11 +37,12 @@ def recorded_domains(config: CorpusConfig) -> list[str]:
 
     """
     domains = list(read_heldout(_folder(config)))
-    if MIXED in domains:
-        raise UserError(
-            f"{heldout_path(_folder(config))}: `{MIXED}` is the label of mixed units; rename this "
-            "domain"
-        )
+    for label in LABELS:
+        if label in domains:
+            raise UserError(
+                f"{heldout_path(_folder(config))}: `{label}` is the label of {label} units; rename "
+                "this domain"
+            )
     return domains
 
 

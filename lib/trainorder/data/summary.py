@@ -9,7 +9,7 @@ import numpy as np
 from trainorder.config.sections import CorpusConfig
 from trainorder.config.text_paths import PLAIN, text_files
 from trainorder.data import archives
-from trainorder.data.corpus import MIXED, Corpus, token_numbers
+from trainorder.data.corpus import LABELS, Corpus, token_numbers
 from trainorder.data.packing import Packed
 from trainorder.data.text_counts import TextCounts
 from trainorder.data.tokenizer import Tokenizer
@@ -55,7 +55,7 @@ def summary(
         "sequence_length": config.sequence_length,
         "units": {
             label: corpus.unit_domains.count(label)
-            for label in [*corpus.domains, MIXED]
+            for label in [*corpus.domains, *LABELS]
             if label in corpus.unit_domains
         },
         "domains": domains,

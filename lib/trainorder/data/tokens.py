@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from trainorder.config.sections import CorpusConfig, WindowConfig
-from trainorder.data.corpus import MIXED, Corpus
+from trainorder.data.corpus import LABELS, MIXED, Corpus
 from trainorder.errors import UserError
 from trainorder.storage.formats import sha256_file
 from trainorder.storage.safetensors_files import opened_safetensors
@@ -56,9 +56,11 @@ def read_labels(path: str) -> Labels:
             f"{path}: metadata `vocabulary`: {vocabulary!r} is not a number of tokens; write the "
             "size of the tokenizer"
         )
-    if len(set(domains)) < len(domains) or MIXED in domains:
+    if len({*domains, *LABELS}) < len(domains) + len(LABELS):
+        reserved = " or ".join(f"`{label}`" for label in LABELS)
         raise UserError(
-            f"{path}: metadata `domains`: duplicate name, or the reserved name `{MIXED}`; rename it"
+            f"{path}: metadata `domains`: duplicate name, or the reserved name {reserved}; "
+            "rename it"
         )
     for unit, name in enumerate(unit_domains):
         if name not in (*domains, MIXED):

@@ -116,7 +116,7 @@ MEMORIZATION = ResultFile(
     "memorization",
     (
         *("study", "estimator", "verdict", "units", "steps", "unit_domains", "retrained"),
-        *("agreement", "forgetting", "provenance"),
+        *("agreement", "forgetting", "poisoned", "provenance"),
     ),
     part="memorization",
 )

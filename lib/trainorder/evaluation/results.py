@@ -136,6 +136,11 @@ class Results:
         return [metric for metric in self.metrics if not metric.startswith(secondary)]
 
     @property
+    def poisoned(self) -> list[Mapping[str, Any]] | None:
+        """The retrained effects of poisoned units; None if the study has none."""
+        return (self.memorization or {}).get("poisoned") or None
+
+    @property
     def predictability(self) -> Predictability:
         """How predictable the training is.
 

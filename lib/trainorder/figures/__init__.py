@@ -28,6 +28,7 @@ from trainorder.figures import (
     memorization,
     order_lds,
     overview,
+    poisoned,
     rank_levels,
     replicates,
     stores,
@@ -53,6 +54,7 @@ FIGURES: dict[str, Callable[[Results], Figure]] = {
     "curriculum": curriculum.draw,
     "memorization": memorization.draw,
     "forgetting": forgetting.draw,
+    "poisoned": poisoned.draw,
     "replicates": replicates.draw,
 }
 # Figures of parts that only some studies have, and the attribute of `Results` with that part.
@@ -64,6 +66,7 @@ NEEDS = {
     "curriculum": "curriculum",
     "memorization": "maps",
     "forgetting": "maps",
+    "poisoned": "poisoned",
     "replicates": "replicates",
 }
 

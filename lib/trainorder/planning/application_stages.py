@@ -120,7 +120,7 @@ def memorization_stages(s: Sizes) -> Iterator[Stage]:
     if not s.config["memorization"]:
         return
     m = MemorizationConfig(**s.config["memorization"])
-    cells = min(m.retrained, s.U * s.T)
+    cells = min(m.retrained, s.U * s.T) + s.window.poisoned * len({0, s.T // 2, s.T - 1})
     orders = 1 + _WAYS * cells
     own = s.U + _WAYS * cells  # the reference gives the loss of every unit
     yield truth_stage(

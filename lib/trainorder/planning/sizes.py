@@ -129,7 +129,8 @@ class Sizes:
             members = list(Counter(token_labels(self.corpus, self.window).unit_domains).values())
         else:
             mixed = int(self.window.mixed_fraction * self.U + 0.5) if self.D > 1 else 0
-            members = [*spread(self.U - mixed, self.D), mixed]
+            other = self.window.poisoned
+            members = [*spread(self.U - mixed - other, self.D), mixed, other]
         return [min(self.expansion.pool, units * self.S) for units in members if units]
 
     def paths(self, fits: Callable[[Method], bool]) -> list[str]:

@@ -37,7 +37,8 @@ class StudyKeys:
         before they existed keep their keys.
         """
         text = as_before("corpus", config["corpus"])
-        corpus = digest(text, config["window"], config["seeds"]["data"])
+        window = as_before("window", config["window"])
+        corpus = digest(text, window, config["seeds"]["data"])
         optimizer = dict(as_before("optimizer", config["optimizer"]))
         if optimizer.get("horizon", 0) is None:
             del optimizer["horizon"]
