@@ -220,6 +220,7 @@ rule reduced:
         curvature=f"{RESULTS}/store/{{path}}/curvature.h5",
     output:
         reduced=f"{RESULTS}/store/{{path}}/reduced.h5",
+        along=f"{RESULTS}/store/{{path}}/reduced_along.h5",
         cost=f"{RESULTS}/costs/reduced/{{path}}.json",
     log:
         f"{RESULTS}/logs/reduced-{{path}}.log",

@@ -2,8 +2,14 @@
 rule explorer:
     input:
         **RESULT_FILES,
-        reduced=f"{RESULTS}/store/barycentre/reduced.h5",
-        winners=[rules.curriculum.output.winners] if config["curriculum"] else [],
+        along=f"{RESULTS}/store/barycentre/reduced_along.h5",
+        curvature=f"{RESULTS}/store/barycentre/curvature.h5",
+        candidates=CANDIDATES if config["curriculum"] else [],
+        candidate_truth=expand(
+            rules.candidate_truth.output.truth,
+            shard=settings.candidate_shards if config["curriculum"] else [],
+        ),
+        maps=rules.memorization.output if config["memorization"] else [],
     output:
         explorer=report(
             f"{RESULTS}/explorer.html",

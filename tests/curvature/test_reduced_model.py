@@ -21,7 +21,7 @@ from problems import (
     warm_state,
     warm_without_memory,
 )
-from trainorder.curvature.build_reduced_model import build_reduced_model
+from trainorder.curvature.build_reduced_model import ReducedModelBuilder, build_reduced_model
 from trainorder.curvature.preconditioner_metric import second_moment_scale
 from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.reduced_model import ReducedModel
@@ -168,6 +168,31 @@ def test_averaged_goals_are_read_at_the_mean_of_the_states(tmp_path):
     loaded = ReducedModel.load(tmp_path / "reduced.h5", "k")
     assert loaded.averaged_states == count
     assert torch.equal(loaded.along(schedules), losses), "the stored model differs"
+
+
+@pytest.mark.parametrize("exempt", [False, True], ids=["plain", "exemptions and clipping"])
+@pytest.mark.parametrize("averaged_states", [None, 2])
+def test_readouts_that_are_added_later_are_those_of_a_model_with_all(
+    averaged_states, exempt, tmp_path
+):
+    problem, steps = Polynomial(UNITS, size=SIZE), UNITS // 2
+    clip = 1.0 if exempt else None
+    config = optimizer_config(
+        learning_rate=0.02, weight_decay=0.3, schedule="cosine", gradient_clip=clip
+    )
+    warm, schedules = warm_state(problem, problem.start, config), probe_schedules((3, 2), 6, 0, 20)
+    decayed = torch.arange(SIZE) % 3 > 0 if exempt else None
+    with barycentre(problem, warm, steps, 2, config, tmp_path, decayed=decayed) as about:
+        model, _ = low_rank(about, every_sequence(problem, np.arange(UNITS)))
+        builder = ReducedModelBuilder(about, model, schedules, second_moment_scale(about))
+        few, every = (builder.build(r, averaged_states) for r in ([2, 3], [1, 2, 3]))
+        more = builder.with_more_readouts(few, [1, 3])
+    assert more.readouts.tolist() == [1, 2, 3]
+    torch.testing.assert_close(more.along(schedules), every.along(schedules))
+    torch.testing.assert_close(more.units(schedules), every.units(schedules))
+    assert torch.equal(more.along(schedules)[:, 1:], few.along(schedules)), (
+        "a readout that was there before has other numbers"
+    )
 
 
 def test_units_are_read_with_their_own_curvature(fixed):

@@ -128,6 +128,15 @@ def test_trials_of_a_rank_are_selection_and_no_precompute(method):
     assert more * 1000 == pytest.approx(300), "every order is still replayed by the estimator"
 
 
+def test_losses_that_only_the_explorer_shows_are_no_precompute():
+    estimator = EstimatorConfig("reduced", "barycentre")
+    jobs = jobs_of(estimator)
+    plain = estimator_cost(estimator, jobs, RETRAINING, MANIFEST, ORDERS)
+    jobs["reduced/barycentre"] = [job("precompute", SPENT["reduced/barycentre"], along=300.0)]
+    cost = estimator_cost(estimator, jobs, RETRAINING, MANIFEST, ORDERS)
+    assert cost == plain, "an estimate is charged for what only the explorer reads"
+
+
 def test_a_narrower_model_counts_less_by_its_parameters():
     records = [job("training", 1000.0)]
     assert RETRAINING.counted(records) == 1

@@ -5,16 +5,15 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "bench"))
 
 from low_rank_study import make_study
 from trainorder.evaluation.results import Results
-from trainorder.explorer.page import embedded_json, offered, page
+from trainorder.explorer.page import _SCRIPTS, agreement, embedded_json, page, retrained
+from trainorder.explorer.record import ESTIMATOR, menu, page_record
 
 HOSTILE = [
     "</script><script>alert(1)</script>",
@@ -54,31 +53,86 @@ def results(tmp_path_factory):
     return Results.read(make_study(tmp_path_factory.mktemp("study")).results)
 
 
+def data_of(results, name="a", searched=None):
+    model = {"goals": [name], "readouts": [results.steps]}
+    return page_record(model, results, [name] * 32, searched or {})
+
+
+def sent(record):
+    """Return a record as JSON makes it."""
+    return json.loads(json.dumps(record))
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_stay_data(results, name):
-    model = SimpleNamespace(
-        goals=[name], averaged_states=None, at_end=lambda: {"losses": np.zeros(2)}
-    )
     hostile = replace(results, validation={**results.validation, "study": name})
-    text = page(model, hostile, [name] * 32, {name: [[0]]})
-    scripts = Scripts(text).elements
-    assert len(scripts) == 4, "a name opened or closed a script element"
+    order = {"schedule": [[0]], "kind": "searched", "truth": {"heldout": 1.0}}
+    expected = data_of(hostile, name, {name: order})
+    scripts = Scripts(page(expected, hostile)).elements
+    assert len(scripts) == 1 + len(_SCRIPTS), "a name opened or closed a script element"
     attributes, data = scripts[0]
     assert attributes["id"] == "record"
-    record = json.loads("".join(data))
-    assert record["orders"][name] == [[0]]
-    assert record["unit_domains"] == [name] * 32
-    assert record["model"]["goals"] == [name]
+    assert json.loads("".join(data)) == sent(expected)
+    assert expected["orders"][name] == [0]
 
 
 def test_the_page_says_how_many_intervals_miss_the_truth(results):
-    model = SimpleNamespace(
-        goals=["heldout"], averaged_states=None, at_end=lambda: {"losses": np.zeros(1)}
-    )
     coverage = results.validation["provenance"]["config"]["validation"]["coverage"]
-    text = page(model, results, ["a"] * 32, {})
+    text = page(data_of(results), results)
     assert f"{100 * coverage:g} % interval" in text
     assert f"about {100 - 100 * coverage:g} of 100 intervals miss" in text
+
+
+def test_the_page_says_how_its_estimates_differ_from_the_selected_ones(results):
+    selected = replace(results, validation={**results.validation, "selected_estimator": ESTIMATOR})
+    assert "is the study's selected estimator" in agreement(selected)
+    other = replace(
+        results, validation={**results.validation, "selected_estimator": "nystrom@barycentre"}
+    )
+    shared = [name for name, order in results.orders.items() if order["split"] == "calibration"]
+    estimates = results.estimates
+    apart = [
+        abs(
+            estimates[ESTIMATOR][name]["heldout"] - estimates["nystrom@barycentre"][name]["heldout"]
+        )
+        for name in shared
+    ]
+    text = agreement(other)
+    assert f"On {len(shared)} calibration orders" in text
+    assert f"{sum(apart) / len(apart):.2g} nats per token on average" in text
+    assert f"{max(apart):.2g} at most" in text
+    none = replace(results, validation={**results.validation, "selected_estimator": None})
+    assert agreement(none) == "The study selected no estimator."
+
+
+def test_the_page_says_which_orders_were_retrained():
+    groups = {"reference": "reference", "a": "searched", "b": "searched", "c": "custom"}
+    text = retrained(groups, dict.fromkeys(("reference", "a", "b")))
+    assert "1 reference, 2 searched." in text, text
+
+
+def test_the_search_of_the_page_has_the_objective_and_the_constraints_of_the_study(results):
+    config = {
+        **results.validation["provenance"]["config"],
+        "curriculum": {
+            "objective": [{"metric": "heldout", "weight": 2.0}],
+            "readouts": 2,
+            "pinned": [{"unit": 3, "step": 1}],
+            "quotas": [{"domain": "a", "first": 0, "last": 4}],
+            "furthest": 5,
+        },
+    }
+    provenance = {**results.validation["provenance"], "config": config}
+    constrained = replace(results, validation={**results.validation, "provenance": provenance})
+    half = results.steps // 2
+    model = {"goals": ["a"], "readouts": [half, half + 1, results.steps]}
+    shown = page_record(model, constrained, ["a"] * 32, {})
+    assert shown["objective"] == {"weights": {"heldout": 2.0}, "places": [0, 2]}
+    assert shown["rules"]["pinned"] == [{"unit": 3, "step": 1}]
+    assert shown["rules"]["quotas"] == [
+        {"domain": "a", "first": 0, "last": 4, "least": 0, "most": None}
+    ]
+    assert shown["rules"]["furthest"] == 5
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -89,8 +143,15 @@ def test_embedded_json_has_no_markup(name):
 
 
 def test_a_searched_order_is_not_shown_with_the_truth_of_a_custom_one_of_its_name():
-    custom = [{"name": "reference", "schedule": [[0], [1]]}, {"name": "best", "schedule": [[1]]}]
-    menu = offered(custom, {"best": [[0]], "second": [[2]]})
-    assert menu["best"] == [[1]], "the truth of the custom order is shown with the searched one"
-    assert menu["best (searched)"] == [[0]]
-    assert menu["second"] == [[2]]
+    own = [
+        {"name": "reference", "split": "reference", "schedule": [[0], [1]]},
+        {"name": "best", "split": "custom", "schedule": [[1]]},
+    ]
+    searched = {
+        name: {"schedule": [[unit]], "kind": "searched"} for name, unit in (("best", 0), ("c", 2))
+    }
+    shown = {name: order["schedule"] for name, order in menu(own, searched).items()}
+    assert shown["best"] == [[1]], "the truth of the custom order is shown with the searched one"
+    assert shown["best (searched)"] == [[0]]
+    assert shown["c"] == [[2]]
+    assert next(iter(shown)) == "reference"

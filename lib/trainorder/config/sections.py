@@ -47,6 +47,7 @@ Schedule = Literal["constant", "cosine", "linear", "warmup_stable_decay"]
 GLOBAL, STEPS, AUTO = "global", "steps", "auto"
 SearchMethod = Literal["global", "steps", "auto"]  # of orders
 OrderFamily = Literal["balanced", "patterns", "distance", "paired", "last-domain", "worst"]
+SHOWN_READOUTS = 8  # points of the explorer's curves of the losses along the window
 STRUCTURED = 6  # structured orders of every study; the block-shuffled ones are additional
 
 
@@ -407,6 +408,11 @@ class WindowConfig:
     def readouts(self, count: int) -> list[int]:
         """Return `count` evenly spread numbers of updates, the last of them all T."""
         return [round(self.steps * (i + 1) / count) for i in range(count)]
+
+    @property
+    def readouts_along(self) -> list[int]:
+        """The numbers of updates at which the explorer shows losses, the last of them all T."""
+        return sorted({*self.readouts(SHOWN_READOUTS)} - {0})
 
     @property
     def sequences_per_step(self) -> int:

@@ -36,7 +36,7 @@ gradients at the anchors, which are further rows of Q; see `reduced_model.Clippi
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -99,56 +99,130 @@ def build_reduced_model(
             none.
 
     """
-    path, problem, optimizer = expansion.path, expansion.problem, expansion.optimizer
-    steps = model.anchors
-    if optimizer.adaptive:
-        knots = _adaptive_knots(expansion, model, schedules, metric, patterns)
-    else:
-        knots = _constant_knots(expansion, steps, len(schedules))
-    goals = [partial(problem.goal_loss, goal=goal) for goal in range(len(problem.goals))]
-    read = [_read(goals, path, t, averaged_states) for t in readouts]
-    units = [partial(problem.loss, unit=unit) for unit in range(problem.units)]
-    unit_losses, unit_gradients = _values_and_gradients(units, path.parameters(path.steps))
-    functionals = Rows.concatenate([model.readers, *(rows for _, rows in read), unit_gradients])
-    functionals = _with_exempt(functionals, optimizer.decayed)
-    clipping = _clipping(optimizer, model, schedules)
-    scales = np.ones(model.steps) if clipping is None else clipping.mean_scales
-    momenta = _momenta(expansion, model, steps, scales).split(len(steps))
-    writers = [model.basis] if clipping is None else [model.basis, model.mean]
-    matrices, drifts = [], []
-    for knot, momentum in zip(knots, momenta, strict=True):
-        scaled = knot.patterns.copy().map_blocks(torch.mul, knot.preconditioner)
-        weights = [knot.preconditioner, *scaled]  # Dbar p_j, with p_0 = 1
-        grams = [[functionals.gram(rows, row) for rows in writers] for row in weights]
-        matrices.append(torch.stack([torch.cat(parts, 1) for parts in grams]))
-        drift = torch.stack([functionals.gram(momentum, row)[:, 0] for row in weights])
-        drift[0] -= functionals.gram(_path_update(expansion, knot.t))[:, 0]
-        drifts.append(drift)
-    updates = [path.first_step + t for t in range(path.steps)]
-    rates = np.array([optimizer.learning_rate(step) for step in updates])
-    table = [model.coordinates(t, torch.arange(problem.units)[:, None]) for t in range(path.steps)]
-    return ReducedModel(
-        knots=steps,
-        rates=rates,
-        decay=1 - rates * optimizer.decoupled,
-        corrections=np.array([optimizer.bias_corrections(step)[0] for step in updates]),
-        coupled=np.array(optimizer.coupled),
-        beta=np.array(optimizer.betas),
-        coefficients=torch.stack(table),
-        probed_steps=model.probed_steps,
-        cores=(
-            model.cores[:, model.labels] + model.unit_corrections.mT @ model.unit_readers
-        ).mT.contiguous(),
-        steps=torch.stack(matrices).permute(0, 3, 1, 2).flatten(2).contiguous(),
-        drifts=torch.stack(drifts),
-        responses=_unit_responses(knots, schedules, problem.units, optimizer.betas[1]),
-        goals=list(problem.goals),
-        readouts=np.array(readouts),
-        losses=torch.stack([losses for losses, _ in read]),
-        unit_losses=unit_losses,
-        averaged_states=averaged_states,
-        clipping=clipping,
-    )
+    builder = ReducedModelBuilder(expansion, model, schedules, metric, patterns)
+    return builder.build(readouts, averaged_states)
+
+
+class ReducedModelBuilder:
+    """Builds reduced models that share the preconditioners of the replayed schedules.
+
+    Args:
+        expansion: the path with its moments, and the problem.
+        model: the low-rank expansion about the path.
+        schedules: (O, T, k) random schedules to replay for the preconditioner.
+        metric: (P,), see `second_moment_scale`.
+        patterns: J.
+
+    """
+
+    def __init__(
+        self,
+        expansion: Expansion,
+        model: LowRankExpansion,
+        schedules: Tensor,
+        metric: Tensor,
+        patterns: int = PATTERNS,
+    ) -> None:
+        self.expansion, self.model, self.schedules = expansion, model, schedules
+        if expansion.optimizer.adaptive:
+            self.knots = _adaptive_knots(expansion, model, schedules, metric, patterns)
+        else:
+            self.knots = _constant_knots(expansion, model.anchors, len(schedules))
+        self.clipping = _clipping(expansion.optimizer, model, schedules)
+        problem = expansion.problem
+        self.goals = [partial(problem.goal_loss, goal=i) for i in range(len(problem.goals))]
+
+    def build(self, readouts: Sequence[int], averaged_states: int | None = None) -> ReducedModel:
+        """Return the reduced model that reads the goals after `readouts`, the last of them T."""
+        path, problem = self.expansion.path, self.expansion.problem
+        optimizer, model = self.expansion.optimizer, self.model
+        read = [_read(self.goals, path, t, averaged_states) for t in readouts]
+        units = [partial(problem.loss, unit=unit) for unit in range(problem.units)]
+        unit_losses, unit_gradients = _values_and_gradients(units, path.parameters(path.steps))
+        functionals = [model.readers, *(rows for _, rows in read), unit_gradients]
+        steps, drifts = self._tabulated(Rows.concatenate(functionals))
+        updates = [path.first_step + t for t in range(path.steps)]
+        rates = np.array([optimizer.learning_rate(step) for step in updates])
+        every = torch.arange(problem.units)[:, None]
+        return ReducedModel(
+            knots=model.anchors,
+            rates=rates,
+            decay=1 - rates * optimizer.decoupled,
+            corrections=np.array([optimizer.bias_corrections(step)[0] for step in updates]),
+            coupled=np.array(optimizer.coupled),
+            beta=np.array(optimizer.betas),
+            coefficients=torch.stack([model.coordinates(t, every) for t in range(path.steps)]),
+            probed_steps=model.probed_steps,
+            cores=model.unit_cores.of_units(),
+            steps=steps.flatten(2).contiguous(),
+            drifts=drifts,
+            responses=_unit_responses(
+                self.knots, self.schedules, problem.units, optimizer.betas[1]
+            ),
+            goals=list(problem.goals),
+            readouts=np.array(readouts),
+            losses=torch.stack([losses for losses, _ in read]),
+            unit_losses=unit_losses,
+            averaged_states=averaged_states,
+            clipping=self.clipping,
+        )
+
+    def with_more_readouts(self, reduced: ReducedModel, readouts: Sequence[int]) -> ReducedModel:
+        """Return `reduced`, which this builder built, with further readouts."""
+        path, known = self.expansion.path, reduced.readouts.tolist()
+        more = sorted({*readouts} - {*known})
+        if not more:
+            return reduced
+        read = [_read(self.goals, path, t, reduced.averaged_states) for t in more]
+        steps, drifts = self._tabulated(Rows.concatenate([rows for _, rows in read]))
+        losses = torch.cat([reduced.losses, torch.stack([losses for losses, _ in read])])
+        place_of = {t: place for place, t in enumerate([*known, *more])}
+        order = [place_of[t] for t in sorted(place_of)]
+
+        def joined(first: Tensor, second: Tensor) -> Tensor:
+            """Return the columns of both: readers, losses by readout, and units, in each half."""
+            halves = 2 if reduced.exempts else 1
+            first, second = (part.unflatten(-1, (halves, -1)) for part in (first, second))
+            end = reduced.rank + reduced.losses.numel()
+            known_columns = first[..., reduced.rank : end]
+            by_readout = torch.cat([known_columns, second], -1).unflatten(-1, losses.shape)
+            columns = by_readout[..., order, :].flatten(-2)
+            parts = [first[..., : reduced.rank], columns, first[..., end:]]
+            return torch.cat(parts, -1).flatten(-2)
+
+        known_steps = reduced.steps.unflatten(2, reduced.drifts.shape[1:])
+        return replace(
+            reduced,
+            steps=joined(known_steps, steps).flatten(2).contiguous(),
+            drifts=joined(reduced.drifts, drifts),
+            readouts=np.array(sorted(place_of)),
+            losses=losses[order],
+        )
+
+    @cached_property
+    def _momenta(self) -> Rows:
+        clipping, model = self.clipping, self.model
+        scales = np.ones(model.steps) if clipping is None else clipping.mean_scales
+        return _momenta(self.expansion, model, model.anchors, scales)
+
+    def _tabulated(self, functionals: Rows) -> tuple[Tensor, Tensor]:
+        """Return `steps` (K, q, 1 + J, f) and `drifts` (K, 1 + J, f) of f functionals (f, P).
+
+        Where weight decay exempts parameters, there are 2 f columns.
+        """
+        functionals = _with_exempt(functionals, self.expansion.optimizer.decayed)
+        model = self.model
+        writers = [model.basis] if self.clipping is None else [model.basis, model.mean]
+        matrices, drifts = [], []
+        for knot, momentum in zip(self.knots, self._momenta.split(len(self.knots)), strict=True):
+            scaled = knot.patterns.copy().map_blocks(torch.mul, knot.preconditioner)
+            weights = [knot.preconditioner, *scaled]  # Dbar p_j, with p_0 = 1
+            grams = [[functionals.gram(rows, row) for rows in writers] for row in weights]
+            matrices.append(torch.stack([torch.cat(parts, 1) for parts in grams]))
+            drift = torch.stack([functionals.gram(momentum, row)[:, 0] for row in weights])
+            drift[0] -= functionals.gram(_path_update(self.expansion, knot.t))[:, 0]
+            drifts.append(drift)
+        return torch.stack(matrices).permute(0, 3, 1, 2), torch.stack(drifts)
 
 
 def _clipping(optimizer: Optimizer, model: LowRankExpansion, schedules: Tensor) -> Clipping | None:

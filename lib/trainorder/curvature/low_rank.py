@@ -33,8 +33,42 @@ from trainorder.numerics.encoded_rows import (
 from trainorder.numerics.interpolation import interpolated
 from trainorder.numerics.quantize import dequantized, halved, quantized, unhalved
 from trainorder.numerics.rows import Rows, blocks
-from trainorder.storage.sealed_hdf5 import creating, opened
+from trainorder.storage.sealed_hdf5 import creating, opened, read_arrays
 from trainorder.training.optimizer import ALL, State
+
+
+@dataclass(frozen=True)
+class UnitCores:
+    """The curvature M_c + D_u' E of the units in the basis, in its factors.
+
+    Attributes:
+        cores: M at the probed steps, (A, C, q, r).
+        labels: (U,) int64, cluster of each unit.
+        unit_corrections: D, (U, n, q).
+        unit_readers: E, (n, r).
+
+    """
+
+    cores: Tensor
+    labels: Tensor
+    unit_corrections: Tensor
+    unit_readers: Tensor
+
+    @classmethod
+    def load(cls, path: str | Path, key: str | None) -> "UnitCores":
+        """Read the factors alone from what `LowRankExpansion.save` published.
+
+        Raises:
+            UserError: the file is missing, damaged or from another study.
+
+        """
+        arrays = read_arrays(path, key, "curvature", ("core", "label", "own", "own_read"))
+        return cls(*(torch.from_numpy(array) for array in arrays.values()))
+
+    def of_units(self) -> Tensor:
+        """Return the curvature of each unit, (A, U, r, q)."""
+        corrections = self.unit_corrections.mT @ self.unit_readers
+        return (self.cores[:, self.labels] + corrections).mT.contiguous()
 
 
 @dataclass
@@ -96,6 +130,11 @@ class LowRankExpansion:
     def coordinates(self, t: int, units: Tensor) -> Tensor:
         """Return the coordinates (O, q) of the units' gradients at the path, `units` (O, k)."""
         return interpolated(self.anchors, t, self.coefficients.__getitem__)[units].mean(1)
+
+    @property
+    def unit_cores(self) -> UnitCores:
+        """The curvature of the units in the basis."""
+        return UnitCores(self.cores, self.labels, self.unit_corrections, self.unit_readers)
 
     @property
     def readers(self) -> Rows:

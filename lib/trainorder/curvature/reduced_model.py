@@ -140,31 +140,6 @@ class ReducedModel:
             first.append(self.unit_losses + y[:, self.rank :] + second)
         return torch.cat(first)
 
-    def at_end(self) -> dict[str, Tensor | np.ndarray]:
-        """Return only the arrays that `predict` needs, for replays outside of Python.
-
-        They have the names and shapes of the attributes, but only the columns of the goals at the
-        end: `steps` is (K, q, (1 + J) f) with f = r + L, and `losses` is (L,). `mean_core` (r, r)
-        is the mean curvature of the units at the end, and `averaged_core` that of the mean states.
-        """
-        read, r, end = self.losses.shape[1], self.rank, int(self.readouts[-1])
-        last = r + read * (len(self.readouts) - 1)
-        kept = self._kept(torch.arange(last - r, last - r + read))
-        averaged = (
-            {} if self.averaged_states is None else {"averaged_core": self._averaged_core(end)}
-        )
-        names = ["knots", "rates", "decay", "corrections", "coupled", "beta", "coefficients"]
-        names += ["probed_steps", "cores", "responses"]
-        return {
-            **{name: getattr(self, name) for name in names},
-            "steps": self.steps.unflatten(2, self.drifts.shape[1:])[..., kept].flatten(2),
-            "drifts": self.drifts[..., kept],
-            "losses": self.losses[-1],
-            "mean_core": self._mean_core(end),
-            **({} if self.clipping is None else _arrays(self.clipping)),
-            **averaged,
-        }
-
     def _read(self, schedules: Tensor, places: Sequence[int]) -> Tensor:
         """Return the losses (O, n, L) after the readouts at `places`."""
         read, goals = self.losses.shape[1], len(self.goals)
@@ -216,13 +191,13 @@ class ReducedModel:
         """Yield t and y (O, r + n) for t in `after`: the readers, then `columns` of the losses."""
         count, steps, _ = schedules.shape
         r, f = self.rank, self.rank + len(columns)
-        kept = self._kept(columns)
+        kept = self.kept(columns)
         tables = self.steps.unflatten(2, self.drifts.shape[1:])[..., kept].flatten(2)
         drifts = self.drifts[..., kept]
         y = self.cores.new_zeros(count, len(kept))
         mu = self.cores.new_zeros(count, self.steps.shape[1])
         alpha = self.cores.new_zeros(count, self.responses.shape[1])
-        exempt = y[:, f:] if self._exempts else torch.zeros(())
+        exempt = y[:, f:] if self.exempts else torch.zeros(())
         nu, coupled = torch.zeros_like(y[:, :f]), float(self.coupled)
         b1, b2 = (float(b) for b in self.beta)
         for t in range(steps):
@@ -247,15 +222,15 @@ class ReducedModel:
                 yield t + 1, y[:, :f]
 
     @property
-    def _exempts(self) -> bool:
+    def exempts(self) -> bool:
         """Whether the functionals have a second half, of the parameters without weight decay."""
         return self.drifts.shape[2] > self.rank + self.losses.numel() + len(self.unit_losses)
 
-    def _kept(self, columns: Tensor) -> Tensor:
+    def kept(self, columns: Tensor) -> Tensor:
         """Return the places of the readers and of the losses at `columns`, in each half."""
         kept = torch.cat([torch.arange(self.rank), self.rank + columns])
         second = kept + self.drifts.shape[2] // 2
-        return torch.cat([kept, second]) if self._exempts else kept
+        return torch.cat([kept, second]) if self.exempts else kept
 
     def _step(self, t: int, mu: Tensor, alpha: Tensor, matrix: Tensor, drift: Tensor) -> Tensor:
         """Return the rate times F (update of the schedules minus that of the path), (O, f)."""

@@ -17,6 +17,8 @@ from trainorder.storage.formats import read_json
 from trainorder.training.passes import products
 
 SELECTION = "selection"  # the span of passes that select a rank, in a job that precomputes
+ALONG = "along"  # the span of passes whose losses only the explorer shows
+_NOT_NEEDED = (SELECTION, ALONG)  # spans of a job that precomputes, which no estimate needs
 Jobs = dict[str, list[dict[str, Any]]]
 
 
@@ -266,8 +268,11 @@ def _precompute_retrainings(
 
 
 def precomputed(records: Sequence[Mapping[str, Any]], retraining: Retraining) -> float:
-    """Return the counted cost of jobs that precompute, without what they spent on a selection."""
-    return retraining.counted(records) - retraining.counted(records, SELECTION)
+    """Return the counted cost of jobs that precompute, without what no estimate needs."""
+    return retraining.counted(
+        {**record, "counts": {s: n for s, n in record["counts"].items() if s not in _NOT_NEEDED}}
+        for record in records
+    )
 
 
 def _precompute_seconds(

@@ -1,184 +1,167 @@
 "use strict";
-// The page: blocks that the user drags, and a table of estimates. It needs reduced.js and
-// recalibration.js.
+// The page: connects the order with the blocks, the plots, the tables and the search.
 
-(function start() {
-  const record = JSON.parse(document.getElementById("record").textContent);
-  const model = decodeModel(record.model);
-  const width = record.units_per_step, domains = [...new Set(record.unit_domains)].sort();
-  // The palette of Okabe and Ito, which colour-blind readers can tell apart; letters say the same.
-  const colours = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442"];
-  const grey = "#8a8a8a";
-  const strip = document.getElementById("strip"), choice = document.getElementById("order");
-  let visits = [], name = "reference", grabbed = null;
-
-  function colour(domain) {
-    return domain === "mixed" ? grey : colours[domains.indexOf(domain) % colours.length];
+class Explorer {
+  constructor(record) {
+    this.record = record;
+    this.model = decodeModel(record.model);
+    this.replay = new Replay(this.model);
+    this.width = record.unitsPerStep;
+    this.domains = new Domains(record.unitDomains);
+    this.referenceVisits = record.orders[record.reference];
+    this.referenceLosses = this.replay.run(this.referenceVisits);
+    this.history = new OrderHistory({ visits: this.referenceVisits, name: record.reference });
+    // Tests and other scripts read this; see `render`.
+    this.state = {};
+    window.explorer = this.state;
+    this.blocks = this.builtBlocks();
+    new Legend(this);
+    this.strips = this.builtStrips();
+    this.curves = this.builtCurves();
+    this.unitPanel = this.builtUnitPanel();
+    this.comparison = this.builtComparison();
+    this.tools = new OrderTools(this);
+    this.improvePanel = new ImprovePanel(this);
+    const linked = this.tools.linkedOrder();
+    if (linked) this.history = new OrderHistory(linked);
+    this.show(this.history.current);
+    this.unitPanel.show(this.history.current.visits[0], 0);
+    new ResizeObserver(() => this.resize()).observe(this.byId("plots"));
+    this.resize();
   }
 
-  function asSchedule(flat) {
-    const rows = [];
-    for (let i = 0; i < flat.length; i += width) rows.push(flat.slice(i, i + width));
-    return rows;
-  }
+  byId(id) { return document.getElementById(id); }
 
-  // Tests and other scripts read this: the schedule, and by metric the estimate with its interval
-  // ({ value, low, high }) and the raw estimate.
-  const state = { schedule: [], estimates: {}, raw: {} };
-  window.explorer = state;
+  // Tells screen readers what has changed; the same line is shown below the blocks.
+  say(text) { this.byId("status").textContent = text; }
 
-  function moved(from, to) {
-    const rest = visits.slice();
-    const [unit] = rest.splice(from, 1);
-    rest.splice(to, 0, unit);
-    visits = rest;
-    name = "";
-    render(to);
-  }
+  estimates(visits) { return estimatesOf(this.record, this.replay, visits); }
 
-  function block(unit, place) {
-    const button = document.createElement("button");
-    const domain = record.unit_domains[unit];
-    button.className = "block";
-    button.style.background = colour(domain);
-    button.textContent = domain.slice(0, 2);
-    button.dataset.place = place;
-    button.title = `unit ${unit}, ${domain}, step ${Math.floor(place / width)}`;
-    button.setAttribute("aria-label", button.title);
-    button.addEventListener("pointerdown", (event) => {
-      button.releasePointerCapture(event.pointerId);  // otherwise a touch sends all later events to this button
-      grabbed = place;
-      button.classList.add("grabbed");
+  builtBlocks() {
+    let next = null;  // the order of the next frame: one replay for all moves within it
+    return new Blocks(this.byId("strip"), this.domains, this.width, {
+      preview: (visits) => {
+        const isWaiting = next !== null;
+        next = visits;
+        this.blocks.show(visits);
+        if (isWaiting) return;
+        requestAnimationFrame(() => {
+          if (this.blocks.isMoving) this.render({ visits: next, name: "" });
+          next = null;
+        });
+      },
+      commit: (visits, place) => {
+        const text = `Unit ${visits[place]} moved to step ${Math.floor(place / this.width)}.`;
+        this.commit({ visits, name: this.nameOf(visits) }, text);
+      },
+      cancel: () => this.show(this.history.current),
+      focus: (unit, step) => this.unitPanel.show(unit, step),
+      say: (text) => this.say(text),
     });
-    button.addEventListener("keydown", (event) => {
-      const shift = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      const to = place + shift;
-      if (shift && to >= 0 && to < visits.length) {
-        event.preventDefault();
-        moved(place, to);
-      }
+  }
+
+  // A plot with a title in a part of the page; `text` is the line beside the title.
+  box(part, title) {
+    const content = html("div", { class: "plot" }), text = html("span");
+    part.append(html("section", {}, html("p", { class: "plotTitle" }, html("b", {}, title), " ", text), content));
+    return { content, text };
+  }
+
+  builtStrips() {
+    return Object.keys(this.record.recalibration).map((metric) => {
+      const { content, text } = this.box(this.byId(metric === "heldout" ? "mainStrip" : "strips"), metric);
+      return { metric, text, plot: new StripPlot(content, stripData(this.record, metric)) };
     });
-    return button;
   }
 
-  function under(event) {
-    const element = document.elementFromPoint(event.clientX, event.clientY);
-    return element && element.closest ? element.closest("button.block") : null;
-  }
-
-  document.addEventListener("pointermove", (event) => {
-    if (grabbed === null) return;
-    strip.querySelectorAll(".target").forEach((other) => other.classList.remove("target"));
-    const target = under(event);
-    if (target) target.classList.add("target");
-  });
-  document.addEventListener("pointerup", (event) => {
-    if (grabbed === null) return;
-    const from = grabbed, target = under(event);
-    grabbed = null;
-    if (target && Number(target.dataset.place) !== from) moved(from, Number(target.dataset.place));
-    else render(from);
-  });
-
-  function step(units, t) {
-    const column = document.createElement("div");
-    column.className = "step";
-    units.forEach((unit, i) => column.append(block(unit, t * width + i)));
-    const label = document.createElement("span");
-    label.textContent = t % 4 === 0 ? t : "";
-    column.append(label);
-    return column;
-  }
-
-  function cell(row, text, kind) {
-    const element = document.createElement(kind || "td");
-    element.textContent = text;
-    row.append(element);
-    return element;
-  }
-
-  function estimate() {
-    const losses = predictLosses(model, state.schedule);
-    state.raw = {};
-    ["", "averaged_"].slice(0, losses.length / model.goals.length).forEach((prefix, set) => {
-      const own = losses.slice(set * model.goals.length, (set + 1) * model.goals.length);
-      state.raw[`${prefix}heldout`] = own.reduce((a, b) => a + b, 0) / own.length;
-      model.goals.forEach((goal, i) => { state.raw[`${prefix}heldout/${goal}`] = own[i]; });
+  builtCurves() {
+    const { model } = this;
+    this.byId("curvesSection").hidden = model.readouts.length < 2;
+    return ["heldout", ...model.goals.map((goal) => `heldout/${goal}`)].map((metric) => {
+      const of = (losses) => model.readouts.map((_, place) => metricsOf(model.goals, losses[place])[metric]);
+      const { content } = this.box(this.byId("curves"), metric);
+      return { of, plot: new Curve(content, model.readouts, of(this.referenceLosses)) };
     });
-    state.estimates = {};
-    for (const [metric, raw] of Object.entries(state.raw)) {
-      state.estimates[metric] = recalibrated(record.recalibration[metric], raw);
+  }
+
+  builtUnitPanel() {
+    const panel = new UnitPanel(this.byId("unitBars"), this.byId("unitHeading"), this.record.maps, this.domains);
+    this.byId("unitSection").hidden = !this.record.maps;
+    this.byId("way").onchange = (event) => panel.showWay(event.target.value);
+    return panel;
+  }
+
+  builtComparison() {
+    return new Comparison(this.byId("comparison"), this.domains, this.record.referenceEstimates, {
+      show: (entry) => this.commit({ visits: entry.visits, name: entry.name }, `Showing order ${entry.letter}.`),
+      removed: ({ letter }) => {
+        this.byId("keep").focus();  // the button that had the focus is gone
+        this.say(`Order ${letter} is removed.`);
+      },
+      changed: (entries) => {
+        for (const { metric, plot } of this.strips) {
+          plot.showExtra(entries.map(({ letter, estimates }) => (
+            { name: letter, value: estimates[metric].value, kind: "kept" }
+          )));
+        }
+      },
+    });
+  }
+
+  // The name of the study's order with these units; empty if there is none.
+  nameOf(visits) {
+    const { orders } = this.record;
+    return Object.keys(orders).find((name) => orders[name].every((unit, i) => unit === visits[i])) || "";
+  }
+
+  // Goes back or forth in the history; way: undo or redo.
+  step(way) {
+    this.improvePanel.improver.stop();
+    this.show(this.history[way]());
+    this.say(`${way === "undo" ? "Undone" : "Redone"}. ${this.summary()}`);
+  }
+
+  // Makes an order the current one; text says what was done.
+  commit(entry, text) {
+    this.improvePanel.improver.stop();
+    this.history.push(entry);
+    this.show(entry);
+    this.say(`${text} ${this.summary()}`);
+  }
+
+  show(entry) {
+    this.render(entry);
+    this.byId("undo").disabled = !this.history.canUndo;
+    this.byId("redo").disabled = !this.history.canRedo;
+  }
+
+  // Draws an order without a change of the history.
+  render({ visits, name }) {
+    const { record } = this, result = this.estimates(visits), { losses, estimates, beyond } = result;
+    Object.assign(this.state, { ...result, name, schedule: asSchedule(visits, this.width) });
+    this.blocks.show(visits);
+    this.byId("order").value = record.orders[name] ? name : "";
+    this.byId("estimates").replaceChildren(...tableRows(record, { name, estimates, beyond }));
+    this.byId("beyond").hidden = !beyond.length;
+    for (const { metric, text, plot } of this.strips) {
+      plot.show(estimates[metric], name);
+      text.textContent = estimateText(record, metric, estimates[metric]);
     }
+    for (const { of, plot } of this.curves) plot.show(of(losses));
   }
 
-  function table() {
-    const body = document.getElementById("estimates");
-    const truth = record.truth[name];
-    body.replaceChildren();
-    let beyond = false;
-    for (const [metric, { value, low, high }] of Object.entries(state.estimates)) {
-      const row = document.createElement("tr");
-      const raw = state.raw[metric], range = record.range[metric];
-      const out = range !== null && (raw < range[0] || raw > range[1]);
-      beyond = beyond || out;
-      cell(row, metric, "th");
-      cell(row, value.toFixed(4)).dataset.metric = metric;
-      cell(row, low === null ? "–" : `${low.toFixed(4)} to ${high.toFixed(4)}`);
-      const change = value - record.reference[metric];
-      const shown = Math.abs(change).toFixed(4);
-      cell(row, `${change < 0 && Number(shown) > 0 ? "−" : "+"}${shown}`);
-      cell(row, truth ? truth[metric].toFixed(4) : "not retrained");
-      // A calibration order that gives an end of its own interval is on this end, not outside.
-      const missed = truth && low !== null && (truth[metric] < low - 1e-6 || truth[metric] > high + 1e-6);
-      cell(row, [out && "outside the calibrated range", missed && "retrained: outside the interval"].filter(Boolean).join("; "));
-      body.append(row);
+  summary() {
+    const beyond = this.state.beyond.length ? " An estimate lies outside the calibrated range." : "";
+    return `Estimated heldout ${estimateText(this.record, "heldout", this.state.estimates.heldout)}.${beyond}`;
+  }
+
+  resize() {
+    for (const { plot } of [...this.strips, ...this.curves]) {
+      const width = plot.element.clientWidth;
+      if (width && width !== plot.width) plot.draw(width);
     }
-    document.getElementById("beyond").hidden = !beyond;
+    this.unitPanel.resize();
   }
+}
 
-  function render(focus) {
-    state.schedule = asSchedule(visits);
-    strip.replaceChildren(...state.schedule.map(step));
-    choice.value = name;
-    estimate();
-    table();
-    if (focus !== undefined) strip.querySelector(`[data-place="${focus}"]`).focus();
-  }
-
-  function legend() {
-    const list = document.getElementById("legend");
-    for (const domain of domains) {
-      const item = document.createElement("li");
-      const mark = document.createElement("span");
-      mark.className = "block";
-      mark.style.background = colour(domain);
-      mark.textContent = domain.slice(0, 2);
-      item.append(mark, ` ${domain}`);
-      list.append(item);
-    }
-  }
-
-  for (const order of ["", ...Object.keys(record.orders)]) {
-    const option = document.createElement("option");
-    option.value = order;
-    option.textContent = order || "(your own)";
-    choice.append(option);
-  }
-  choice.addEventListener("change", () => {
-    name = choice.value;
-    if (name) visits = record.orders[name].flat();
-    render();
-  });
-  document.getElementById("save").addEventListener("click", () => {
-    // `orders.custom` does not accept the names of the study's own orders.
-    const order = { name: name ? `my-${name}` : "mine", schedule: state.schedule };
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([JSON.stringify({ orders: [order] })]));
-    link.download = "order.json";
-    link.click();
-    URL.revokeObjectURL(link.href);
-  });
-  legend();
-  visits = record.orders[name].flat();
-  render();
-}());
+new Explorer(JSON.parse(document.getElementById("record").textContent));

@@ -1,85 +1,39 @@
-"""Builds the explorer page from the reduced model and the result files of a study."""
+"""Writes the explorer page: one HTML file that loads no other file."""
 
-import base64
 import html
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from trainorder.config.estimator_names import SCREENING
-from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.evaluation.results import Results
-from trainorder.orders.order import REFERENCE
+from trainorder.explorer.record import ESTIMATOR
 
-ESTIMATOR = SCREENING
 _FOLDER = Path(__file__).parent
-_SHOWN = (
-    "reference",
-    "structured",
-    "custom",
-    "random",
-    "calibration",
-)  # splits, in the sequence of the menu
+# Scripts in the sequence in which they run; the search worker runs some of them again.
+_SCRIPTS = (
+    *("svg.js", "packed.js", "model.js", "replay.js", "metrics.js", "recalibration.js"),
+    *("constraints.js", "search.js", "worker.js", "history.js", "order_text.js", "domains.js"),
+    *("blocks.js", "legend.js", "strip_plot.js", "curves.js", "unit_panel.js", "comparison.js"),
+    *("estimates.js", "improve.js", "improve_panel.js", "order_tools.js", "explorer.js"),
+)
 
 
-def model_record(model: ReducedModel) -> dict[str, Any]:
-    """Return what the page needs to replay schedules: arrays in base64.
-
-    The arrays are those of the model that predicts the losses at the end of the window only.
-    """
-    narrow, count = model.at_end(), model.averaged_states
-    return {
-        "goals": list(model.goals),
-        **({} if count is None else {"averaged_states": count}),
-        "arrays": {name: _encoded(value) for name, value in narrow.items()},
-    }
-
-
-def _encoded(value: Tensor | np.ndarray) -> dict[str, Any]:
-    array = np.ascontiguousarray(value.numpy() if isinstance(value, Tensor) else value)
-    if array.dtype != np.float32:
-        array = array.astype(np.float64)
-    return {
-        "shape": list(array.shape),
-        "dtype": str(array.dtype),
-        "base64": base64.b64encode(array.tobytes()).decode("ascii"),
-    }
-
-
-def page(
-    model: ReducedModel, results: Results, unit_domains: list[str], more: Mapping[str, Any]
-) -> str:
+def page(record: Mapping[str, Any], results: Results) -> str:
     """Return the page as one HTML text that loads no other file.
 
     Args:
-        model: the reduced model.
+        record: its data, from `page_record`.
         results: the study's results.
-        unit_domains: the domain of each of the U units.
-        more: further schedules (T, k) by name that the menu offers, for instance searched orders.
 
     """
     score = results.score(ESTIMATOR)
-    ranked = sorted(
-        (order for order in results.orders.values() if order["split"] in _SHOWN),
-        key=lambda order: _SHOWN.index(order["split"]),
-    )
-    record = {
-        "model": model_record(model),
-        "unit_domains": unit_domains,
-        "units_per_step": len(results.orders[REFERENCE]["schedule"][0]),
-        "orders": offered(ranked, more),
-        "recalibration": score["recalibration"],
-        "range": score["calibrated_range"],
-        "truth": results.truth,
-        "reference": results.estimates[ESTIMATOR][REFERENCE],
-    }
     coverage = results.validation["provenance"]["config"]["validation"]["coverage"]
-    return Template((_FOLDER / "template.html").read_text(encoding="utf-8")).substitute(
+    return Template(_text_of("template.html")).substitute(
         {
             "study": _text(results.validation["study"]),
             "estimator": ESTIMATOR,
@@ -89,10 +43,14 @@ def page(
             "coverage": f"{100 * coverage:g}",
             "missed": f"{100 * (1 - coverage):g}",
             "label": _text(results.label()),
+            "agreement": _text(agreement(results)),
+            "retrained": _text(retrained(record["groups"], record["truth"])),
+            "style": _text_of("style.css"),
             "record": embedded_json(record),
-            "reduced_js": (_FOLDER / "reduced.js").read_text(encoding="utf-8"),
-            "recalibration_js": (_FOLDER / "recalibration.js").read_text(encoding="utf-8"),
-            "explorer_js": (_FOLDER / "explorer.js").read_text(encoding="utf-8"),
+            "scripts": "\n".join(
+                f'<script id="script-{Path(name).stem}">{_text_of(name)}</script>'
+                for name in _SCRIPTS
+            ),
         }
     )
 
@@ -107,17 +65,46 @@ def embedded_json(record: Mapping[str, Any]) -> str:
         ValueError: a number is not finite.
 
     """
-    return json.dumps(record, allow_nan=False).replace("<", "\\u003c")
+    return json.dumps(record, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def offered(orders: Sequence[Mapping[str, Any]], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schedules in the menu by name: the study's orders, then those in `more`.
+def agreement(results: Results, metric: str = "heldout") -> str:
+    """Return how the page's estimates differ from those of the study's selected estimator."""
+    selected = results.validation.get("selected_estimator")
+    if selected == ESTIMATOR:
+        return f"{ESTIMATOR}, which this page computes, is the study's selected estimator."
+    if selected is None:
+        return "The study selected no estimator."
+    own, other = results.estimates[ESTIMATOR], results.estimates[selected]
+    shared = [
+        name
+        for name, order in results.orders.items()
+        if order["split"] == "calibration" and name in own and name in other
+    ]
+    first = f"The study's selected estimator is {selected}; this page computes {ESTIMATOR}."
+    if not shared:
+        return first + " No calibration order was estimated by both."
+    apart = np.abs([own[name][metric] - other[name][metric] for name in shared])
+    spread = np.std([results.truth[name][metric] for name in shared])
+    return (
+        f"{first} On {len(shared)} calibration orders their estimates of {metric} differ by "
+        f"{apart.mean():.2g} nats per token on average ({apart.mean() / spread:.2f} standard "
+        f"deviations of these orders), and by {apart.max():.2g} at most."
+    )
 
-    A searched order that was added to the study as a custom order is in both. The plain name then
-    means the study's order, because the page shows its truth.
-    """
-    own = {order["name"]: order["schedule"] for order in orders}
-    return own | {f"{name} (searched)" if name in own else name: more[name] for name in more}
+
+def retrained(groups: Mapping[str, str], truth: Mapping[str, Any]) -> str:
+    """Return which orders of the menu were retrained, by their groups."""
+    counts = Counter(group for name, group in groups.items() if name in truth)
+    listed = ", ".join(f"{n} {group}" for group, n in counts.items())
+    return (
+        f"Orders that were retrained, so that the table has their true loss: {listed}. "
+        "All other orders are only estimated."
+    )
+
+
+def _text_of(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
 
 
 def _text(value: Any) -> str:

@@ -132,7 +132,9 @@ def pattern_count(s: Sizes) -> int:
 def _reduced(s: Sizes, path: str) -> Stage:
     q, r, anchors = basis_sizes(s, path)
     counts = curvature_counts(s, path)
-    goals = counts.reduced_goals  # losses that are read along the window
+    known, shown = s.window.readouts(s.R), s.window.readouts_along
+    more = len({*shown} - {*known}) * s.M * s.D  # losses that only the explorer reads
+    goals = counts.reduced_goals + more  # losses that are read along the window
     functionals, patterns = r + goals + s.U, pattern_count(s)
     schedules = reduced.SCHEDULES if s.optimizer.adaptive else 0  # replayed
     replayed = schedules * s.T
@@ -144,13 +146,14 @@ def _reduced(s: Sizes, path: str) -> Stage:
         replayed * (r + q) + anchors * (patterns * functionals * q + schedules**2)
     )
     numbers = s.T * s.U * q + s.curvature.anchors * s.U * r * q
-    numbers += anchors * (q + 1) * patterns * functionals
+    files = {"reduced.h5": functionals - more, "reduced_along.h5": functionals}
+    numbers = sum(numbers + anchors * (q + 1) * patterns * columns for columns in files.values())
     return Stage(
         f"reduced/{path}",
         (f"curvature/{path}",),
-        counts={"gradients": counts.reducing},
+        counts={"gradients": counts.reducing + more * s.H},
         work=work,
-        files=(f"store/{path}/reduced.h5",),
+        files=tuple(f"store/{path}/{name}" for name in files),
         bytes=FLOAT * numbers,
         rows=schedules * (anchors + 3) + 2 * functionals + q + 4 * anchors,
     )
