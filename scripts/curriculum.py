@@ -63,7 +63,7 @@ def main(job: Job) -> None:
             "coverage": p["validation"]["coverage"],
             "verdicts": {name: results.score(name)["verdict"] for name in p["estimators"]},
             "method": candidates.get("method", GLOBAL),
-            **{name: candidates[name] for name in ("reason", "steps") if name in candidates},
+            **{name: candidates[name] for name in ("reason", "step_search") if name in candidates},
             **comparison,
             **_fresh(job, objective, true, comparison),
             "provenance": {
@@ -114,7 +114,7 @@ def _compute(job: Job, results: Results, candidates: Mapping[str, Any], retraine
             retrained=retrained,
         )
     [record] = spent["step_search"]
-    starts = len(candidates["steps"]["starts"])  # one of them is the reference run
+    starts = len(candidates["step_search"]["starts"])  # one of them is the reference run
     return Compute(
         precompute=results.score(job.params["step_estimator"])["cost"]["precompute_retrainings"],
         search=retraining.counted([record], SPAN),

@@ -41,7 +41,7 @@ def main(job: Job) -> None:
         field = [record for record in content["orders"] if record["kind"] != SEARCHED]
         candidates = step_candidates(search, config.retrained)
         content["orders"] = [one.as_dict(orders.reference) for one in candidates] + field
-        content["steps"] = step_record(search, config.retrainings)
+        content["step_search"] = step_record(search, config.retrainings)
     write_json(job.output["candidates"], content)
     context.checkpoints(1).clear()
 

@@ -527,7 +527,7 @@ def test_a_search_by_steps_is_drawn_with_the_best_order_after_each_round(results
         {"retrainings": 9.5, "best": 4.22, "estimates": [4.23, 4.22], "true": [4.23, 4.22]},
     ]
     steps = {"starts": [4.3, 4.24], "rounds": rounds}
-    searched = replace(results, curriculum={**results.curriculum, "steps": steps})
+    searched = replace(results, curriculum={**results.curriculum, "step_search": steps})
     [_, below] = FIGURES["curriculum"](searched).axes
     [best] = [line for line in below.lines if line.get_gid() == "best so far"]
     assert list(best.get_xdata()) == [0.0, 5.0, 9.5]

@@ -33,7 +33,7 @@ def step_candidates(search: StepSearch, retrained: int) -> list[Candidate]:
 
 
 def step_record(search: StepSearch, budget: float) -> dict[str, Any]:
-    """Return the entry `steps` of `curriculum/searched.json`.
+    """Return the entry `step_search` of `curriculum/searched.json`.
 
     Args:
         search: the search.

@@ -28,7 +28,7 @@ def draw(results: Results) -> Figure:
         (order for order in content["orders"] if order["true"] is not None),
         key=lambda order: float(order["true"]),
     )
-    rows, steps = 0.27 * len(orders) + 2.3, content.get("steps")
+    rows, steps = 0.27 * len(orders) + 2.3, content.get("step_search")
     figure = style.new_figure(
         rows + (_PROGRESS if steps else 0), results.label(_objective(content))
     )
