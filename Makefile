@@ -8,7 +8,7 @@ PIP := $(ENV)/bin/python -m pip --disable-pip-version-check
 export PATH := $(CURDIR)/$(ENV)/bin:$(PATH)
 
 .PHONY: help env study test check test-slurm slurm lint docs bench bench-pretrained speed sweep \
-  regime ablate applications clean
+  regime ablate applications published clean
 
 help:
 	@echo "make env           install everything into $(ENV); the other targets do this first"
@@ -25,6 +25,7 @@ help:
 	@echo "make sweep         find the best learning rate"
 	@echo "make regime        accuracy by training regime; make ablate: by part of the estimators"
 	@echo "make applications  searched orders and position maps in 14 trainings (many hours)"
+	@echo "make published     the experiments of the published study in small (under 45 minutes on 2 cores)"
 	@echo "make clean         remove the environment and caches, and keep the results"
 
 env: $(ENV)/.package
@@ -90,6 +91,9 @@ ablate: env
 
 applications: env
 	python -m bench.applications $(ARGS)
+
+published: env
+	python -m bench.published $(ARGS)
 
 clean:
 	rm -rf $(ENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build lib/*.egg-info

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench import published_answers
 from bench.applications_page import FIGURES, markdown
 from bench.studies import Study, run, say
 from trainorder.errors import UserError
@@ -62,6 +63,7 @@ def write(study: Study, record: dict[str, Any]) -> None:
     write_text(OUTPUT.with_suffix(".md"), markdown(record))
     for name in FIGURES:
         shutil.copyfile(study.results / "figures" / f"{name}.png", DRAWN / f"full-{name}.png")
+    published_answers.write()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -201,8 +201,8 @@ def _estimate(estimate: Record | None) -> str:
     return "–" if estimate is None else f"{estimate['value']:.4f}"
 
 
-def agreement(record: Record) -> str:
-    """Return the tables of the agreement of maps with retraining, and of the replicates."""
+def maps_agreement(scores: Record) -> str:
+    """Return the table of the agreement of maps with retraining, by quantity and way to move."""
     head = ["map", "moved by", "Spearman [95 %]", "n", "mean squared error", "of the variance"]
     rows = [
         [
@@ -215,8 +215,13 @@ def agreement(record: Record) -> str:
         ]
         for quantity, text in QUANTITIES.items()
         for move in MOVES
-        for score in [record["agreement"][quantity][move]]
+        for score in [scores[quantity][move]]
     ]
+    return table(head, rows)
+
+
+def agreement(record: Record) -> str:
+    """Return the tables of the agreement of maps with retraining, and of the replicates."""
     groups = record["replicates"]["groups"]
     beside = table(
         ["training", *QUANTITIES.values()],
@@ -226,7 +231,8 @@ def agreement(record: Record) -> str:
         ],
     )
     return (
-        f"{table(head, rows)}\n\nEstimated and true change over a stratified random sample of "
+        f"{maps_agreement(record['agreement'])}\n\n"
+        "Estimated and true change over a stratified random sample of "
         "cells (unit, step), each retrained; squared errors in squared nats per token. The same "
         f"correlation for presence, study by study:\n\n{beside}"
     )

@@ -7,13 +7,14 @@ python -m bench.bench --list           # the rows, and which of them are measure
 The page shows each row as soon as it is finished, so the command can be interrupted. Rows of
 `BESIDE` have a command of their own, because they take long; the page shows those that it measured.
 Each time, `RULE` and the table in `CLASSES` are written, too: they tell a new study what to expect.
+So are the answers of `docs/published.md`.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import predictability_page, rows
+from bench import predictability_page, published_answers, rows
 from bench.drawing import save_svg
 from bench.measured_grid import MEASURED, MeasuredGrid, parser, run_command
 from bench.page import replace_marked
@@ -66,6 +67,7 @@ def write_page(record: Record) -> None:
     studies = reached(record)
     write_json(RULE, {"studies": studies})
     replace_marked(CLASSES, MARK, predictability_page.markdown(studies))
+    published_answers.write()
 
 
 def reached(record: Record) -> list[dict[str, Any]]:

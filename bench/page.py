@@ -6,6 +6,8 @@ from typing import Any
 
 from trainorder.storage.formats import write_text
 
+NOT_MEASURED = "not measured yet"
+
 Record = Mapping[str, Any]
 
 

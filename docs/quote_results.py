@@ -1,6 +1,7 @@
 """Copies measured tables between the marks of the README and the docs, and a figure.
 
 python docs/quote_results.py results/default    # a study, in README.md and docs/choose_estimator.md
+python docs/quote_results.py --published      # from docs/measured, in docs/published.md
 python docs/quote_results.py --speed            # `make speed`, in docs/performance.md
 python docs/quote_results.py --applications     # `make applications`, from docs/measured
 """
@@ -14,9 +15,13 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1]))  # contains `bench`
 
-from bench import applications_page, speed_page
+from bench import applications_page, published_answers, speed_page
+from bench.default_record import default_record
 from bench.page import replace_marked, short_number, table
+from bench.published_sources import Records
 from trainorder.config.config_hash import config_text
+from trainorder.evaluation.results import Results
+from trainorder.storage.formats import write_json
 
 DOCS = Path(__file__).parent
 TOP = DOCS.parent
@@ -118,9 +123,13 @@ def measured_on(validation: Mapping[str, Any]) -> str:
 
 
 def quote_study(results: Path) -> None:
-    """Quote a study in the README and on the page about estimators, and copy its figure."""
+    """Quote a study in the README and on the page about estimators, and copy its figure.
+
+    `docs/measured/default.json` gets its numbers, from which other pages quote it.
+    """
     validation = json.loads((results / "validation.json").read_text(encoding="utf-8"))
     shutil.copyfile(results / "figures" / FIGURE, DOCS / "figures" / FIGURE)
+    write_json(DOCS / "measured/default.json", default_record(Results.read(results)))
     parts = [front_page(validation), source(validation)]
     replace_marked(TOP / "README.md", "results", "\n\n".join(parts))
     parts = [all_estimators(validation), source(validation), measured_on(validation)]
@@ -141,9 +150,21 @@ def quote_applications() -> None:
     replace_marked(DOCS / "positions.md", "agreement", applications_page.agreement(record))
 
 
+def quote_published() -> None:
+    """Quote what is measured of the claims and experiments of the published study."""
+    records = Records(DOCS / "measured")
+    parts = {**published_answers.sections(records), "scale": published_answers.scale(records)}
+    for name, text in parts.items():
+        replace_marked(DOCS / "published.md", name, text)
+
+
 def main() -> None:
     """Quote what the command line names."""
-    measured = {"--applications": quote_applications, "--speed": quote_speed}
+    measured = {
+        "--applications": quote_applications,
+        "--published": quote_published,
+        "--speed": quote_speed,
+    }
     if len(sys.argv) != 2:
         sys.exit(f"error: name a folder of results, or one of {', '.join(measured)}")
     try:

@@ -11,6 +11,8 @@ from bench import (
     predictability_page,
     pretrained_page,
     pretrained_rows,
+    published,
+    published_page,
     regime,
     stack,
     stack_page,
@@ -60,6 +62,7 @@ CURRENT = {  # the configurations of each page, as they are now
     "docs/measured/transfer.md": lambda: [shown(bench.grid())],
     "docs/measured/pretrained.md": lambda: measured_configs(pretrained_rows.grid()),
     "docs/measured/recording.md": lambda: [],  # it measures no study
+    "docs/measured/published.md": lambda: measured_configs(published.grid()),
     "docs/measured/sweep.md": lambda: [
         [Study("sweep", preset, seeded(0)).config()] for preset in ("", "wider")
     ],
@@ -88,6 +91,11 @@ def test_a_page_is_called_outdated_only_while_it_is(page):
     assert not current, f"{page} is current; remove it from OUTDATED"
 
 
+def test_the_quoted_record_of_the_default_study_has_the_current_configuration():
+    record = read_json(MEASURED / "default.json")
+    assert config_hash(record["config"]) == config_hash(default()), "run docs/quote_results.py"
+
+
 def test_every_measured_page_is_compared():
     pages = {f"docs/measured/{path.name}" for path in MEASURED.glob("*.md")}
     assert pages <= set(CURRENT)
@@ -100,6 +108,7 @@ def test_every_measured_page_is_compared():
         ("ablation", grid_page.markdown),
         ("transfer", lambda record: transfer_page.markdown(record, bench.beside())),
         ("pretrained", pretrained_page.markdown),
+        ("published", published_page.markdown),
         ("sweep", sweep_page.markdown),
         ("applications", applications_markdown),
     ],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench import regime, rows, sweep
+from bench import published, regime, rows, sweep
 from bench.studies import Study
 from trainorder.config.loading import load_config
 from trainorder.config.study_config import parse
@@ -36,7 +36,10 @@ def test_the_sweep_trains_the_reference_run_alone(tree, monkeypatch):
     assert set(jobs) - {"fetch"} == {"corpus", "warm", "orders", "reference"}
 
 
-@pytest.mark.parametrize("cell", [regime.regime_cells, regime.ablation_cells, rows.cells])
+GRIDS = [regime.regime_cells, regime.ablation_cells, rows.cells, published.cells]
+
+
+@pytest.mark.parametrize("cell", GRIDS)
 def test_a_cell_of_a_grid_can_be_planned(tree, cell, monkeypatch):
     monkeypatch.chdir(tree.root)
     study = cell()[-1].study
@@ -46,14 +49,14 @@ def test_a_cell_of_a_grid_can_be_planned(tree, cell, monkeypatch):
 
 
 def test_the_configuration_of_every_study_is_valid(top):
-    cells = [*regime.regime_cells(), *regime.ablation_cells(), *rows.cells()]
+    cells = [cell for grid in GRIDS for cell in grid()]
     swept = [sweep.study_of(preset, 1e-3) for preset in sweep.PRESETS.values()]
     for study in [*PLANNED, *swept, *(cell.study for cell in cells)]:
         parse(study.config())
 
 
 def test_no_two_studies_share_a_folder(top):
-    cells = [*regime.regime_cells(), *regime.ablation_cells(), *rows.cells()]
+    cells = [cell for grid in GRIDS for cell in grid()]
     names = [cell.study.name for cell in cells]
     assert len(set(names)) == len(names)
 

@@ -1,0 +1,244 @@
+"""The answers of `docs/published.md`: a row for each claim, table and objection.
+
+`write` puts them between the marks of the page. Every number is read from the records in
+`docs/measured/`; where one is missing, the row says "not measured yet".
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import published_findings as findings
+from bench import published_scale
+from bench.page import replace_marked, table
+from bench.published_findings import Find, text_of
+from bench.published_sources import MissingError, Records
+
+PAGE = Path("docs/published.md")
+
+# Tables: what the study shows or a reader asks; our counterpart; how to regenerate it; the finding.
+
+Row = tuple[str, str, str, Find]
+
+CLAIMS: Sequence[Row] = (
+    (
+        "The order of training samples matters",
+        "spread of true losses over orders, figure `true_spread`",
+        "`make study`",
+        findings.spread,
+    ),
+    (
+        "First- and second-order expansions of Adam's update give the parameters of any order "
+        "without retraining",
+        "`fut`, `fut++`, and `corrected`, against real retraining",
+        "`make study`",
+        findings.published_accuracy,
+    ),
+    (
+        "Random projection stores what is needed",
+        "`stores.json`, figure `stores`",
+        "`make study`",
+        findings.projection,
+    ),
+    (
+        "The estimate is efficient, retraining is not",
+        "`cost` of each estimator, figure `accuracy_vs_compute`",
+        "`make study`",
+        findings.precompute,
+    ),
+    (
+        "It designs better curricula",
+        "`curriculum.json`, figure `curriculum`: searched orders, retrained",
+        "`make study`",
+        findings.gains,
+    ),
+    (
+        "It shows how positions influence memorization and generalization",
+        "`memorization.h5`, figure `memorization`: maps against retraining",
+        "`make applications`",
+        findings.maps,
+    ),
+)
+
+TABLES: Sequence[Row] = (
+    (
+        "Absolute difference of perplexity by T (table 1)",
+        "the same, beside the spread and the relative error",
+        "`make published`",
+        findings.perplexities,
+    ),
+    (
+        "Curricula by a genetic algorithm (table 2)",
+        "searched orders with time, memory, bytes and retrainings",
+        "`make published`",
+        findings.published_gains,
+    ),
+    (
+        "Curricula under other schedules",
+        "gains over random orders at equal compute",
+        "`make applications`",
+        findings.gains_by_training,
+    ),
+    (
+        "Heat maps of memorization (figure 3)",
+        "figure `memorization`, with correlation and error on a retrained sample",
+        "`make applications`",
+        findings.maps,
+    ),
+    (
+        "Perplexity along training (figure 7)",
+        "figure `loss_along_window`, `stepwise_losses.csv`",
+        "`make published`",
+        findings.stepwise_errors,
+    ),
+    (
+        "Bytes of the terms, and projected (table 4)",
+        "`stores.json`, figure `stores`; [at the published size](#cost-at-the-published-scale)",
+        "`make study`",
+        findings.residual_bytes,
+    ),
+)
+
+OBJECTIONS: Sequence[Row] = (
+    (
+        "Only perplexity, no downstream benchmark",
+        "held-out loss of each domain, parameters, loss on each unit; [multiple choice]"
+        "(method.md#multiple-choice) from held-out text; no public benchmark",
+        "`make published`",
+        findings.downstream,
+    ),
+    (
+        "No comparison with influence methods or proxies",
+        "`adjoint` (exact TracIn), `proxy`, `ridge`, `simfluence`",
+        "`make study`",
+        findings.others,
+    ),
+    (
+        "Is the T² precompute worth it?",
+        "precompute and cost per order of each estimator, beside retraining every order",
+        "`make study`",
+        findings.break_even,
+    ),
+    (
+        "One model size, one architecture, one text",
+        "[rows of the benchmark](measured/transfer.md); all models are small decoders",
+        "`make bench`, `make bench-pretrained`",
+        findings.transfer,
+    ),
+    (
+        "No columns of time and memory",
+        "`costs.json`, the figure `cost_table`, [tables by window](measured/published.md)",
+        "`make published`",
+        findings.time_and_memory,
+    ),
+    (
+        "T of 256 is tiny",
+        "longer windows in the benchmark; 256 is the longest",
+        "`make bench`",
+        findings.longer_windows,
+    ),
+    (
+        "The new run leaves the reference, and errors compound",
+        "the barycentre path; `corrected`, which differentiates at the replay's own parameters",
+        "`make study`",
+        findings.paths,
+    ),
+    (
+        "Derivatives from stacked secants",
+        "`fut` beside exact derivatives in `taylor1`",
+        "`make study`",
+        findings.secants,
+    ),
+    (
+        "Is the estimation stage cheap?",
+        "seconds and retrainings per order",
+        "`make study`",
+        findings.precompute,
+    ),
+    (
+        "What the projection preserves is not what is used",
+        "`stores.json` measures both",
+        "`make study`",
+        findings.projection,
+    ),
+    (
+        "Absolute error hides relative error",
+        '`relative_error`: 1 for "the order has no effect"',
+        "`make published`",
+        findings.relative,
+    ),
+    (
+        "Maps are compared by eye",
+        "rank correlation and squared error on a retrained sample of cells",
+        "`make applications`",
+        findings.maps,
+    ),
+    ("Effect of the batch size", "rows with larger batches", "`make bench`", findings.batches),
+    (
+        "Orders of several epochs",
+        "the preset `sample_order`: two epochs, units of one sequence",
+        "`snakemake --configfile presets/sample_order.yaml`",
+        findings.several_epochs,
+    ),
+    (
+        "Memorization by position is recency; presence against absence is not shown",
+        "`presence`: a unit against another one of its domain in the same place; figure "
+        "`forgetting`",
+        "`make applications`",
+        findings.presence,
+    ),
+    (
+        "How errors propagate is not analysed",
+        "[growth of a perturbation](predictability.md), measured before any estimate",
+        "`make bench`",
+        findings.growth,
+    ),
+    (
+        "Better framed as an instrument: one poisoned unit early or late, which domain last",
+        "[orders of the literature](order_search.md#orders-of-the-literature): each domain last",
+        "`make published`",
+        findings.domain_last,
+    ),
+)
+
+
+def answers(rows: Sequence[Row], first: str, records: Records) -> str:
+    """Return a table of answers."""
+    body = [
+        [shown, counterpart, command, text_of(find, records)]
+        for shown, counterpart, command, find in rows
+    ]
+    return table([first, "here", "regenerate", "what we find"], body)
+
+
+def measured_share(records: Records) -> float | None:
+    """Return the part of a unit that `corrected` needs in the longest measured window."""
+    try:
+        rows = [cell for cell in records.rows() if cell["values"]["group"] == "longer windows"]
+        longest = max(rows, key=lambda cell: int(cell["steps"]), default=None)
+    except MissingError:
+        return None
+    if longest is None:
+        return None
+    size: int = longest["ladder"]["selected"]
+    unit: int = longest["config"]["window"]["unit_size"]
+    return size / unit
+
+
+def sections(records: Records) -> dict[str, str]:
+    """Return the text of the parts of the page that quote measurements, by mark."""
+    return {
+        "claims": answers(CLAIMS, "the abstract says", records),
+        "tables": answers(TABLES, "the published study shows", records),
+        "objections": answers(OBJECTIONS, "objection", records),
+    }
+
+
+def scale(records: Records) -> str:
+    """Return the text of the part `scale` of the page, which takes seconds."""
+    return published_scale.scale_table(measured_share(records))
+
+
+def write() -> None:
+    """Write the parts of the page that quote measurements."""
+    for name, text in sections(Records()).items():
+        replace_marked(PAGE, name, text)
