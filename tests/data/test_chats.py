@@ -327,6 +327,16 @@ def test_keys_that_do_not_fit_chats_raise_one_line(case):
     assert expected in str(caught.value)
 
 
+def test_chats_that_are_read_as_texts_raise_with_the_key_for_chats(chats):
+    for column, expected in (
+        ("text", "messages_column: messages"),
+        ("messages", "set corpus.mess"),
+    ):
+        config = replace(chats(), messages_column=None, text_column=column)
+        with pytest.raises(UserError, match=expected):
+            documents(config, {})
+
+
 def test_plain_text_cannot_be_chats(tmp_path, chats):
     (tmp_path / "a.txt").write_text("text")
     with pytest.raises(UserError, match=r"a\.txt: a \.txt file has no columns of prompts"):

@@ -53,9 +53,11 @@ def check_columns(
     for column in needed:
         if not has_column(row, column):
             key = "domain_column" if column == config.domain_column else config.column_keys
+            chats = next((name for name, value in row.items() if _is_chat(value)), None)
+            other = "" if chats is None else f", or for chats corpus.messages_column: {chats}"
             raise UserError(
                 f"{where}: no column `{column}`; the columns are {listed(list(row))}; "
-                f"set corpus.{key}, or add this column to each document"
+                f"set corpus.{key}{other}, or add this column to each document"
             )
 
 
@@ -120,9 +122,13 @@ def remedy(key: str, column: str, value: Any) -> str:
     if isinstance(value, Mapping) and value:
         first = next(iter(value))
         return f"name one of its keys, for instance corpus.{key}: {column}.{first}"
-    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+    if _is_chat(value):
         return "name a column of strings, or for chats set corpus.messages_column"
     return "name a column of strings"
+
+
+def _is_chat(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], Mapping)
 
 
 def _kind(value: Any) -> str:

@@ -12,6 +12,7 @@ NULL, EMPTY, DUPLICATE, UNANSWERED = "null", "empty", "duplicate", "unanswered"
 REMOVED = (NULL, EMPTY, DUPLICATE, UNANSWERED)  # why a document is removed
 _CHAT_TOKEN = r"<\|[A-Za-z_][\w]*\|>"  # as most chat templates spell their special tokens
 _MARK = "\ufeff"
+_SHOWN = 8  # names in a line at most
 
 
 @dataclass
@@ -24,6 +25,7 @@ class TextCounts:
         documents: the same within documents, which are kept.
         special_tokens: how often documents spell out a special token.
         small_domains: number of documents of each domain that is too small, and is not used.
+        unlabelled: number of files without a domain column, by the domain that their name gives.
 
     """
 
@@ -32,15 +34,11 @@ class TextCounts:
     documents: Counter[str] = field(default_factory=Counter)
     special_tokens: Counter[str] = field(default_factory=Counter)
     small_domains: dict[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    unlabelled: Counter[str] = field(default_factory=Counter)
 
     def remove(self, domain: str, reason: str) -> None:
         """Count a removed document."""
         self.removed.setdefault(domain, Counter())[reason] += 1
-
-    def note(self, line: str) -> None:
-        """Add a line for the log."""
-        self.notes.append(line)
 
     def keep(self, text: str) -> None:
         """Count what a kept document contains."""
@@ -81,7 +79,13 @@ class TextCounts:
 
     def lines(self) -> Iterator[str]:
         """Yield what was removed or may be a mistake, one line each; nothing for clean text."""
-        yield from self.notes
+        if self.unlabelled:
+            shown = ", ".join(list(self.unlabelled)[:_SHOWN])
+            rest = len(self.unlabelled) - _SHOWN
+            yield (
+                f"files without a domain column: {self.unlabelled.total()}; their domains are "
+                f"{shown}{f' and {rest} more' if rest > 0 else ''}, after the files or folders"
+            )
         for domain, counter in self.removed.items():
             counts = ", ".join(f"{count} {reason}" for reason, count in counter.items())
             yield f"{domain}: removed documents: {counts}"
@@ -99,7 +103,9 @@ class TextCounts:
             if self.documents[kind]:
                 yield f"documents contain {self.documents[kind]} {name}, which are kept"
         if self.special_tokens:
-            counts = ", ".join(f"{token} {n}" for token, n in self.special_tokens.most_common(8))
+            counts = ", ".join(
+                f"{token} {n}" for token, n in self.special_tokens.most_common(_SHOWN)
+            )
             remedy = "for chats, use corpus.messages_column"
             if [*self.special_tokens] == [END_OF_TEXT]:
                 remedy = "if it separates documents, set corpus.txt_documents: end_of_text"

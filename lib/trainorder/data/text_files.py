@@ -37,7 +37,7 @@ def read_file(
     for number, (where, row) in enumerate(_READERS[file.kind](file, config, counts)):
         if number == 0 and config.has_default_domain_column and not has_column(row, column):
             domain = file.domain
-            counts.note(f"{file.path}: no column `{column}`; its documents are domain `{domain}`")
+            counts.unlabelled[domain] += 1
         elif domain is not None and has_column(row, column):
             raise UserError(
                 f"{where}: has the column `{column}`, but the first row has not; add it to every "
