@@ -115,7 +115,8 @@ def elsewhere(finished, tmp_path):
 @pytest.mark.study
 def test_results_that_were_copied_without_their_times_are_kept_by_touch(finished, elsewhere):
     """docs/share.md says so. After it, what-ifs run on the copy, in a folder without a clone."""
-    start = ("-s", f"{ROOT}/Snakefile", "--configfile", f"{ROOT}/presets/smoke.yaml")
+    clone = finished.root
+    start = ("-s", f"{clone}/Snakefile", "--configfile", f"{clone}/presets/smoke.yaml")
 
     def snakemake(*arguments):
         return subprocess.run(
