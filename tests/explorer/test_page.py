@@ -66,7 +66,7 @@ def sent(record):
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_stay_data(results, name):
     hostile = replace(results, validation={**results.validation, "study": name})
-    order = {"schedule": [[0]], "kind": "searched", "truth": {"heldout": 1.0}}
+    order = {"schedule": [[0]], "kind": "searched", "truth": results.truth["reference"]}
     expected = data_of(hostile, name, {name: order})
     scripts = Scripts(page(expected, hostile)).elements
     assert len(scripts) == 1 + len(_SCRIPTS), "a name opened or closed a script element"
@@ -109,6 +109,22 @@ def test_the_page_says_which_orders_were_retrained():
     groups = {"reference": "reference", "a": "searched", "b": "searched", "c": "custom"}
     text = retrained(groups, dict.fromkeys(("reference", "a", "b")))
     assert "1 reference, 2 searched." in text, text
+
+
+def test_the_page_shows_only_losses(results):
+    """The reduced model does not estimate the accuracy of a multiple-choice task."""
+    score = results.score(ESTIMATOR)
+    more = {
+        key: {**score[key], "choice_accuracy": score[key]["heldout"]}
+        for key in ("recalibration", "calibrated_range")
+    }
+    estimators = {**results.validation["estimators"], ESTIMATOR: {**score, **more}}
+    truth = {name: {**values, "choice_accuracy": 0.5} for name, values in results.truth.items()}
+    validation = {**results.validation, "estimators": estimators}
+    shown = data_of(replace(results, validation=validation, truth=truth))
+    for key in ("recalibration", "range", "referenceEstimates"):
+        assert set(shown[key]) == set(score["recalibration"]), f"{key} is not only of losses"
+    assert "choice_accuracy" not in shown["truth"]["reference"]
 
 
 def test_the_search_of_the_page_has_the_objective_and_the_constraints_of_the_study(results):

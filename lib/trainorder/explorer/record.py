@@ -7,6 +7,7 @@ import numpy as np
 
 from trainorder.config.estimator_names import SCREENING
 from trainorder.config.sections import CurriculumConfig, WindowConfig
+from trainorder.data.metrics import is_loss
 from trainorder.evaluation.results import Results
 from trainorder.explorer.packing import packed
 from trainorder.memorization.maps import QUANTITIES
@@ -37,6 +38,9 @@ def page_record(
     orders = menu(list(results.orders.values()), searched)
     reference = results.orders[REFERENCE]["schedule"]
     config = results.validation["provenance"]["config"]
+    losses = list(filter(is_loss, score["recalibration"]))  # the model estimates nothing else
+    own = {name: order["truth"] for name, order in orders.items() if "truth" in order}
+    truth = {**results.truth, **own}
     return {
         "model": model,
         "unitDomains": list(unit_domains),
@@ -44,18 +48,19 @@ def page_record(
         "orders": {name: _flat(order["schedule"]) for name, order in orders.items()},
         "groups": {name: order["group"] for name, order in orders.items()},
         "random": [name for name, order in results.orders.items() if order["kind"] == "random"],
-        "truth": {
-            **results.truth,
-            **{name: order["truth"] for name, order in orders.items() if "truth" in order},
-        },
+        "truth": {name: _chosen(values, losses) for name, values in truth.items()},
         "reference": REFERENCE,
-        "referenceEstimates": results.estimates[ESTIMATOR][REFERENCE],
-        "recalibration": score["recalibration"],
-        "range": score["calibrated_range"],
+        "referenceEstimates": _chosen(results.estimates[ESTIMATOR][REFERENCE], losses),
+        "recalibration": _chosen(score["recalibration"], losses),
+        "range": _chosen(score["calibrated_range"], losses),
         "objective": _objective(config, model["readouts"]),
         "rules": _rules(config, unit_domains, reference),
         "maps": _packed_maps(results.maps),
     }
+
+
+def _chosen(values: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: values[name] for name in names}
 
 
 def menu(
