@@ -1,6 +1,7 @@
 rule table:
     input:
         corpus=rules.corpus.output.corpus,
+        warm=settings.run_start,
         path=rules.reference.output.path,
     output:
         table=f"{RESULTS}/store/reference/table-{{shard}}.h5",
@@ -27,6 +28,7 @@ rule table:
 rule residuals:
     input:
         corpus=rules.corpus.output.corpus,
+        warm=settings.run_start,
         orders=rules.orders.output.orders,
         path=rules.reference.output.path,
     output:
@@ -113,6 +115,7 @@ rule barycentre:
 rule probes:
     input:
         corpus=rules.corpus.output.corpus,
+        warm=settings.run_start,
         clusters=rules.clusters.output.clusters,
         path=f"{RESULTS}/store/{{path}}/path.h5",
         table=lambda wildcards: settings.tables(wildcards.path),
@@ -247,6 +250,7 @@ rule reduced:
 rule effects:
     input:
         corpus=rules.corpus.output.corpus,
+        warm=settings.run_start,
         path=f"{RESULTS}/store/{{path}}/path.h5",
         table=lambda wildcards: settings.tables(wildcards.path),
         consumed=settings.consumed,

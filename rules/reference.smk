@@ -10,7 +10,8 @@ rule warm:
     input:
         corpus=rules.corpus.output.corpus,
         model=settings.model_files,
-        run=settings.run_files[:2],
+        run=settings.run_start_files,
+        order=settings.run_order,
     output:
         warm=f"{RESULTS}/store/warm.h5",
         cost=f"{RESULTS}/costs/warm.json",

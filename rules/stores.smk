@@ -1,6 +1,7 @@
 rule stores:
     input:
         corpus=rules.corpus.output.corpus,
+        warm=settings.run_start,
         orders=rules.orders.output.orders,
         manifest=rules.manifest.output.manifest,
     output:

@@ -72,6 +72,7 @@ class Polynomial:
     spread: float = 0.1
     goals: tuple[str, ...] = ("a", "b")
     meter: Meter = field(default_factory=Meter)
+    loss_scale: float = 1.0
 
     def __post_init__(self):
         generator = torch.Generator().manual_seed(7)

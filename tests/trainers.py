@@ -64,7 +64,7 @@ def llama(seed=3, **changes):
     return LlamaForCausalLM(LlamaConfig(**{**sizes, **changes}))
 
 
-def train(module, batches, rate, folder, first=0, every=1, **adamw):
+def train(module, batches, rate, folder, first=0, every=1, loss_scale=1.0, clip=torch.inf, **adamw):
     """Train on `batches` (n, L) and return all states from step `first` to the end.
 
     A checkpoint is written at every `every`-th step from `first` on.
@@ -85,7 +85,8 @@ def train(module, batches, rate, folder, first=0, every=1, **adamw):
             logits = module(tokens).logits[:, :-1]
             loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
             optimizer.zero_grad()
-            loss.backward()
+            (loss * loss_scale).backward()
+            torch.nn.utils.clip_grad_norm_(trained, clip)
             for group in optimizer.param_groups:
                 group["lr"] = rate(step)
             optimizer.step()

@@ -40,11 +40,10 @@ from trainorder.orders.order import Order
 from trainorder.orders.order_book import OrderBook
 from trainorder.orders.user_files import check_order
 from trainorder.training.averaged_states import AveragedStates
-from trainorder.training.checkpoints import Checkpoints
+from trainorder.training.checkpoints import Checkpoints, read_loss_scale
 from trainorder.training.meter import Meter
-from trainorder.training.optimizer import build_optimizer
 from trainorder.training.problem import LanguageProblem
-from trainorder.training.weight_decay import decayed_numbers
+from trainorder.training.weight_decay import build_for
 
 ADDED = "corrected@reference"  # what a study without estimators of further orders should add
 
@@ -207,6 +206,7 @@ class Study:
             self.config["threads"],
             "auto" if self.config.get("device") == "cuda" else "cpu",
             self._choices,
+            self._loss_scale,
         )
 
     @cached_property
@@ -325,8 +325,7 @@ class Study:
                 yield metric_values(losses, len(self.problem.goals)), None
             return
         store = self.store  # before the problem: its message is clearer for an unpacked archive
-        decayed = decayed_numbers(self.problem.model, self._optimizer_config)
-        optimizer = build_optimizer(self._optimizer_config, self.window.horizon, decayed)
+        optimizer = build_for(self.problem.model, self._optimizer_config, self.window.horizon)
         seed = self.config["seeds"]["order"]
         if config.size_is_open:
             config = selected_config(config, self.results.ladder or {})
@@ -446,6 +445,14 @@ class Study:
         """The multiple-choice task of the study, if it has one."""
         count = self.config.get("multiple_choice")
         return {"count": count, "seed": self.config["seeds"]["data"]} if count else None
+
+    @property
+    def _loss_scale(self) -> float:
+        """The factor of the training losses: that of an existing run, stated or detected."""
+        start, run = self.folder / "store/warm.h5", self.config.get("run") or {}
+        if stated := run.get("loss_scale"):
+            return float(stated)
+        return read_loss_scale(start, None) if run and start.exists() else 1.0
 
     @property
     def _optimizer_config(self) -> OptimizerConfig:

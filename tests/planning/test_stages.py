@@ -268,7 +268,7 @@ def test_domains_and_vocabulary_are_read_from_the_tokens_file(run_keys):
 
 def test_with_an_existing_run_only_missing_states_and_other_orders_are_trained(run_keys):
     run, none = by_name(config(**run_keys)), by_name(config(**{**run_keys, "run": None}))
-    for name, checked in (("warm", 0), ("reference", UNITS)):
+    for name, checked in (("warm", INTERVAL), ("reference", UNITS)):
         assert sum(run[name].counts.values()) == checked * 64, f"{name} is planned to train"
         steps = (n for unit, n in run[name].work.items() if unit.kind == "step")
         assert sum(steps) == checked

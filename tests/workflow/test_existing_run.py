@@ -86,8 +86,11 @@ class ByHand:
 
     def warm(self):
         script = "existing_run_start" if self.run else "warm"
-        return self.job(script, {"corpus": self.file("corpus.h5")}, {"warm": "h5"},
-                         checkpoint_every=100)  # fmt: skip
+        inputs = {
+            "corpus": self.file("corpus.h5"),
+            **({"order": self.run["order"]} if self.run else {}),
+        }
+        return self.job(script, inputs, {"warm": "h5"}, checkpoint_every=100)
 
     def orders(self):
         inputs = {name: self.file(f"{name}.h5") for name in ("corpus", "warm")}

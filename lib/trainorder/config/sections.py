@@ -437,6 +437,9 @@ class RunConfig:
     """With recording: steps of the window. null: all from there on."""
     tolerance: Annotated[Number, Field(gt=0, le=1)] = 1.0e-3
     """Largest distance of a retrained checkpoint, relative to the way between checkpoints."""
+    loss_scale: PositiveNumber | None = None
+    """Factor between the gradients of the run and those of the mean loss. null: detected from the
+    first two checkpoints."""
 
     @model_validator(mode="after")
     def _check(self) -> "RunConfig":

@@ -21,6 +21,8 @@ from trainorder.training.averaged_states import AveragedStates, averaged_steps
 # Names of datasets in the file that differ from the attribute's name.
 _STORED_NAMES = {"probed_steps": "bends"}
 _AVERAGED = "averaged_states"  # an attribute of the file, if there are means
+_SCALE = "loss_scale"  # an attribute of the file, if it is not 1
+_OPTIONAL = (_AVERAGED, "clipping", _SCALE)
 BATCH = 2048  # schedules at once: large enough to keep the processor busy
 
 
@@ -93,6 +95,7 @@ class ReducedModel:
         unit_losses: (U,) losses of the units at the end of the path.
         averaged_states: number of last states of a mean; None for no means.
         clipping: of gradients; None without it.
+        loss_scale: factor of the units' losses in `cores`; the losses that are read are without it.
 
     """
 
@@ -114,6 +117,7 @@ class ReducedModel:
     unit_losses: Tensor
     averaged_states: int | None = None
     clipping: Clipping | None = None
+    loss_scale: float = 1.0
 
     @property
     def rank(self) -> int:
@@ -132,7 +136,7 @@ class ReducedModel:
         """Return the losses of the units themselves (O, U) at the end of `schedules`."""
         units = len(self.unit_losses)
         columns = self.losses.numel() + torch.arange(units)
-        first, own = [], self.cores[-1, :, :, : self.rank]
+        first, own = [], self.cores[-1, :, :, : self.rank] / self.loss_scale
         for batch in schedules.split(BATCH):
             [(_, y)] = self._replayed(batch, columns, {int(self.readouts[-1])})
             ends = y[:, : self.rank]
@@ -178,7 +182,7 @@ class ReducedModel:
     def _mean_core(self, t: int) -> Tensor:
         """Return the mean over units of their curvature (r, r) after `t` updates."""
         mean = interpolated(self.probed_steps, t, lambda place: self.cores[place].mean(0))
-        return mean[:, : self.rank]
+        return mean[:, : self.rank] / self.loss_scale
 
     def _averaged_core(self, readout: int) -> Tensor:
         """Return the mean of `_mean_core` over the states of the mean at `readout`, (r, r)."""
@@ -242,13 +246,15 @@ class ReducedModel:
         """Publish as a sealed file of study `key`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         count, clipping = values.pop(_AVERAGED), values.pop("clipping")
-        averaged = {} if count is None else {_AVERAGED: count}
+        scale = values.pop(_SCALE)
+        attributes = {} if count is None else {_AVERAGED: count}
+        attributes |= {} if scale == 1 else {_SCALE: scale}
         arrays = {
             _STORED_NAMES.get(name, name): value.numpy() if isinstance(value, Tensor) else value
             for name, value in values.items()
         }
         arrays |= {} if clipping is None else _arrays(clipping)
-        write_arrays(path, key, arrays, **averaged)
+        write_arrays(path, key, arrays, **attributes)
 
     @classmethod
     def load(cls, path: str | Path, key: str | None) -> "ReducedModel":
@@ -258,19 +264,19 @@ class ReducedModel:
             UserError: the file is missing, damaged or from another study.
 
         """
-        stored = {f.name: f for f in fields(cls) if f.name not in (_AVERAGED, "clipping")}
+        stored = {f.name: f for f in fields(cls) if f.name not in _OPTIONAL}
         names = {name: _STORED_NAMES.get(name, name) for name in stored}
         arrays = read_arrays(path, key, "reduced", names.values())
         with opened(path, key, "reduced") as file:
             averaged = file.attrs.get(_AVERAGED)
-            clipping = _clipping(file)
+            clipping, scale = _clipping(file), float(file.attrs.get(_SCALE, 1.0))
         values: dict[str, Any] = {}
         for name, field in stored.items():
             array = arrays[names[name]]
             values[name] = torch.from_numpy(array) if field.type is Tensor else array
         values["goals"] = list(values["goals"])
         count = None if averaged is None else int(averaged)
-        return cls(**values, averaged_states=count, clipping=clipping)
+        return cls(**values, averaged_states=count, clipping=clipping, loss_scale=scale)
 
 
 def _arrays(clipping: Clipping) -> dict[str, np.ndarray]:

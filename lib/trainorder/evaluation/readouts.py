@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from trainorder.data.metrics import metric_names
@@ -52,7 +51,6 @@ def _each(function: Callable[[Tensor], np.ndarray], parameters: Tensor) -> np.nd
 def unit_losses(problem: LanguageProblem, theta: Tensor, units: Sequence[int]) -> np.ndarray:
     """Return the losses (1, U) of `units` at `theta` (P,); NaN for all other units."""
     losses = np.full((1, problem.units), np.nan)
-    with torch.no_grad():
-        for unit in units:
-            losses[0, unit] = float(problem.loss(theta, unit))
+    for unit in units:
+        losses[0, unit] = problem.unit_loss(theta, unit)
     return losses

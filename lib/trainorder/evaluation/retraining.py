@@ -166,6 +166,7 @@ def _retrained(
             micro_batches=recording.micro_batches(first) if recording else None,
             averages=averages,
             before=first,
+            loss_scale=problem.loss_scale,
         )
         problem.meter.seconds["training"] += segment.seconds
         if followed is not None:
@@ -224,7 +225,8 @@ def _read_existing(
             numbers += values[-1].tolist()
         if t < run.steps:
             with torch.no_grad():
-                losses.append(float(problem.batch_loss(theta, order.schedule[t])))
+                loss = float(problem.batch_loss(theta, order.schedule[t]))
+            losses.append(loss / problem.loss_scale)
             numbers.append(losses[-1])
         if not np.isfinite(numbers).all():
             raise UserError(

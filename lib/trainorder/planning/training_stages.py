@@ -8,6 +8,7 @@ from trainorder.planning.machine_speed import Operation
 from trainorder.planning.sizes import FLOAT, Sizes
 from trainorder.planning.stage import HASHES_PER_STORED_BYTE, STATE_PASSES, Stage
 from trainorder.training.existing_run.checkpoint_files import retrained_spans, window_checkpoints
+from trainorder.training.existing_run.loss_scale import detected_steps
 from trainorder.training.optimizer import MOMENTS
 
 
@@ -18,14 +19,15 @@ def training_stages(s: Sizes) -> Iterator[Stage]:
     run = RunConfig(**s.config["run"]) if s.config["run"] else None
     warmup = 0 if run else s.window.warmup_steps
     steps = _retrained_steps(run, s.window) if run else s.T
+    detected = _detected_steps(run, s.window) if run else 0
     sequences = warmup * batch + s.U * s.S + s.D * s.H
     files = ("corpus.h5", "corpus.json", "tokenizer/*")
     yield Stage("corpus", files=files, bytes=FLOAT * sequences * length)
     yield Stage(
         "warm",
         ("corpus",),
-        counts={"gradients": warmup * batch},
-        work={Operation("step", batch): warmup},
+        counts={"gradients": (warmup + detected) * batch},
+        work={Operation("step", batch): warmup + detected},
         files=("store/warm.h5",),
         bytes=len(MOMENTS) * FLOAT * s.P,
         rows=8,
@@ -58,6 +60,11 @@ def _retrained_steps(run: RunConfig, window: WindowConfig) -> int:
     """Return the number of steps of an existing run that are trained again."""
     steps = window_checkpoints(run.checkpoints, window)
     return sum(last - first for first, last in retrained_spans(steps, window.horizon))
+
+
+def _detected_steps(run: RunConfig, window: WindowConfig) -> int:
+    """Return the number of steps that detect the factor of the losses, if it is 1."""
+    return detected_steps(window_checkpoints(run.checkpoints, window), run.loss_scale)
 
 
 def _predictability(s: Sizes, existing: bool) -> Stage:

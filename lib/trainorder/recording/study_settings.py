@@ -50,6 +50,8 @@ def completed(config: Mapping[str, Any]) -> dict[str, Any]:
             _set(result, (section, key), value, folder)
     _check_rates(result, folder)
     result["run"] = {**config["run"], "checkpoints": folder}
+    if run.loss_scale is None:
+        result["run"]["loss_scale"] = window.loss_scale
     return {**result, **fitted_defaults(result)}
 
 

@@ -99,9 +99,21 @@ class Checkpoints:
         return [int(Path(name).stem) for name in names]
 
 
-def write_state(path: str | Path, key: str, state: State) -> None:
-    """Publish a state, such as the warm checkpoint, as a sealed file of the study `key`."""
-    with creating(path, key, step=state.step) as file:
+_LOSS_SCALE = "loss_scale"  # an attribute of the start of an existing run, if it is not 1
+
+
+def write_state(path: str | Path, key: str, state: State, loss_scale: float = 1.0) -> None:
+    """Publish a state, such as the warm checkpoint, as a sealed file of the study `key`.
+
+    Args:
+        path: the file.
+        key: the study key.
+        state: the state.
+        loss_scale: factor of the losses that an existing run was trained with from there on.
+
+    """
+    scale = {} if loss_scale == 1 else {_LOSS_SCALE: loss_scale}
+    with creating(path, key, step=state.step, **scale) as file:
         _write(file, state)
 
 
@@ -119,6 +131,17 @@ def read_state(path: str | Path, key: str, rule: str) -> State:
     """
     with opened(path, key, rule) as file:
         return _state(file, int(file.attribute("step")))
+
+
+def read_loss_scale(path: str | Path, key: str | None) -> float:
+    """Return the factor that `write_state` stored; 1 if there is none.
+
+    Raises:
+        UserError: the file is missing, damaged or belongs to another study.
+
+    """
+    with opened(path, key, "warm") as file:
+        return float(file.attrs.get(_LOSS_SCALE, 1.0))
 
 
 def _write(file: h5py.File, state: State) -> None:

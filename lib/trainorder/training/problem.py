@@ -30,6 +30,7 @@ class Problem(Protocol):
         units: U, the number of units.
         sequences: sequences per unit.
         meter: counter of passes; the losses count themselves, see `count_loss`.
+        loss_scale: factor of the units' losses that is left out where losses are reported.
 
     """
 
@@ -37,6 +38,7 @@ class Problem(Protocol):
     units: int
     sequences: int
     meter: Meter
+    loss_scale: float
 
     @property
     def goals(self) -> Sequence[str]:
@@ -66,6 +68,8 @@ class LanguageProblem:
         meter: counter of passes.
         questions: (D, C, n, L) sequences of a multiple-choice task, as `data.multiple_choice`
             describes; None for no task.
+        loss_scale: factor of the training losses `loss`, `sample_loss` and `batch_loss`; that of
+            an existing run. Losses that are evaluated are without it.
 
     """
 
@@ -73,6 +77,7 @@ class LanguageProblem:
     corpus: Corpus
     meter: Meter
     questions: np.ndarray | None = None
+    loss_scale: float = 1.0
 
     def __post_init__(self) -> None:
         """Store the tokens as tensors on the device of the model."""
@@ -101,6 +106,7 @@ class LanguageProblem:
         threads: int,
         device: str = "cpu",
         choices: Mapping[str, int] | None = None,
+        loss_scale: float = 1.0,
     ) -> "LanguageProblem":
         """Return the problem of a corpus file with a float32 model.
 
@@ -115,6 +121,7 @@ class LanguageProblem:
             threads: number of CPU threads.
             device: `auto`, `cpu` or `cuda`.
             choices: `count` and `seed` of the multiple-choice task; None for no task.
+            loss_scale: factor of the training losses.
 
         Raises:
             UserError: the corpus is missing, damaged or belongs to another study or is too small
@@ -135,26 +142,30 @@ class LanguageProblem:
             device=torch_device,
         )
         task = None if choices is None else questions(loaded_corpus.heldout, **choices)
-        return cls(language_model, loaded_corpus, meter, task)
+        return cls(language_model, loaded_corpus, meter, task, loss_scale)
 
     def loss(self, theta: Tensor, unit: int) -> Tensor:
-        """Return the mean loss of `unit` at `theta` (P,) in nats per token."""
-        return self._loss(theta, self._tokens[unit])
+        """Return the mean loss of `unit` at `theta` (P,), `loss_scale` times nats per token."""
+        return self._training_loss(theta, self._tokens[unit])
 
     def sample_loss(self, theta: Tensor, rows: np.ndarray) -> Tensor:
-        """Return the mean loss of n sequences at `theta` (P,) in nats per token.
+        """Return the mean loss of n sequences at `theta` (P,), as `loss`.
 
         `rows` is (n, 2) int64: the unit and the index of the sequence within the unit.
         """
-        return self._loss(theta, self.sample(rows))
+        return self._training_loss(theta, self.sample(rows))
 
     def batch_loss(self, theta: Tensor, units: np.ndarray) -> Tensor:
-        """Return the mean loss of `units` (k,) at `theta` (P,) in nats per token."""
-        return self._loss(theta, self.batch(units))
+        """Return the mean loss of `units` (k,) at `theta` (P,), as `loss`."""
+        return self._training_loss(theta, self.batch(units))
 
     def goal_loss(self, theta: Tensor, goal: int) -> Tensor:
         """Return the held-out loss of domain number `goal` at `theta` (P,) in nats per token."""
         return self._loss(theta, self._heldout[goal])
+
+    def _training_loss(self, theta: Tensor, tokens: Tensor) -> Tensor:
+        loss = self._loss(theta, tokens)
+        return loss if self.loss_scale == 1 else loss * self.loss_scale
 
     def _loss(self, theta: Tensor, tokens: Tensor) -> Tensor:
         count_loss(self.meter, theta, len(tokens))
@@ -202,6 +213,11 @@ class LanguageProblem:
                 losses.append(self.model.sequence_losses(theta, tokens).double().cpu().numpy())
         return np.stack(losses).reshape(self._questions.shape[:3])
 
+    def unit_loss(self, theta: Tensor, unit: int) -> float:
+        """Return the mean loss of `unit` at `theta` (P,) in nats per token."""
+        with torch.no_grad():
+            return float(self.loss(theta, unit)) / self.loss_scale
+
     def unit_losses(self, theta: Tensor) -> np.ndarray:
         """Return the losses (U,) float64 of all units at `theta` (P,) in nats per token.
 
@@ -210,7 +226,7 @@ class LanguageProblem:
 
         """
         with torch.no_grad():
-            losses = [float(self.loss(theta, unit)) for unit in range(self.units)]
+            losses = [self.unit_loss(theta, unit) for unit in range(self.units)]
         for unit, loss in enumerate(losses):
             if not math.isfinite(loss):
                 raise DivergedError(

@@ -83,6 +83,7 @@ def train(
     micro_batches: MicroBatches | None = None,
     averages: AveragedStates | None = None,
     before: int = 0,
+    loss_scale: float = 1.0,
 ) -> Training:
     """Train for `steps` steps from `start`, or resume from the last of `checkpoints`.
 
@@ -102,6 +103,7 @@ def train(
         micro_batches: the parts of each batch; None differentiates the batch at once.
         averages: gets the states after the steps; the checkpoints store its unfinished means.
         before: number of updates of the window before `start`, for `averages`.
+        loss_scale: factor of the loss that is differentiated; the recorded losses are without it.
 
     Raises:
         DivergedError: a loss or a parameter is not finite.
@@ -117,7 +119,7 @@ def train(
     done, begin = training.state.step - start.step, time.perf_counter() - training.seconds
     for step in trange(done, steps, desc=label, initial=done, total=steps, mininterval=2):
         optimizer.zero_grad()
-        loss = _differentiate(model, batch(step), step, micro_batches)
+        loss = _differentiate(model, batch(step), step, micro_batches, loss_scale)
         if config.gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_(model.trained, config.gradient_clip)
         optimizer.step()
@@ -141,17 +143,17 @@ def train(
 
 
 def _differentiate(
-    model: LanguageModel, batch: Tensor, step: int, parts: MicroBatches | None
+    model: LanguageModel, batch: Tensor, step: int, parts: MicroBatches | None, scale: float
 ) -> float:
     """Add the gradient of the mean loss of `batch` (n, L) to the parameters; return the loss."""
     if parts is None:
         loss = model.module_loss(batch)
-        loss.backward()
+        (loss * scale).backward()
         return loss.item()
     total = 0.0
     for number, part in enumerate(batch.split(list(parts.sizes))):
         loss = model.module_loss(part) * (len(part) / len(batch))
-        loss.backward()
+        (loss * scale).backward()
         total += loss.item()
         parts.observe(step, number)
     return total

@@ -10,6 +10,7 @@ from torch import Tensor
 from trainorder.config.sections import OptimizerConfig
 from trainorder.errors import UserError
 from trainorder.training.model import LanguageModel
+from trainorder.training.optimizer import Optimizer, build_optimizer
 
 # Names without decay in `Trainer.get_decay_parameter_names` of transformers 5.
 _NAMES = ("bias", "layernorm", "rmsnorm", r"(^|\.)norm($|\.)", r"_norm($|\.)")
@@ -53,6 +54,16 @@ def decayed_numbers(model: LanguageModel, config: OptimizerConfig) -> Tensor | N
     for part, decay in zip(model.split(mask), chosen, strict=True):
         part.fill_(decay)
     return mask
+
+
+def build_for(model: LanguageModel, config: OptimizerConfig, horizon: int) -> Optimizer:
+    """Return the optimizer of replays for the parameters of `model`; see `Optimizer`.
+
+    Raises:
+        UserError: see `decays`.
+
+    """
+    return build_optimizer(config, horizon, decayed_numbers(model, config))
 
 
 def parameter_groups(model: LanguageModel, config: OptimizerConfig) -> list[dict[str, Any]]:

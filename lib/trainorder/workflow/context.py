@@ -8,10 +8,10 @@ that its script imports, and an edit of these modules must not rerun jobs that o
 from functools import cached_property
 
 from trainorder.config.sections import OptimizerConfig, WindowConfig
-from trainorder.training.checkpoints import Checkpoints, read_state
+from trainorder.training.checkpoints import Checkpoints, read_loss_scale, read_state
 from trainorder.training.optimizer import Optimizer, State, build_optimizer
 from trainorder.training.problem import LanguageProblem
-from trainorder.training.weight_decay import decayed_numbers
+from trainorder.training.weight_decay import build_for
 from trainorder.workflow.job import Job
 
 
@@ -50,9 +50,10 @@ class Context:
             UserError: a pattern of `optimizer.no_decay` matches no parameter.
 
         """
-        config = self.optimizer_config
-        decayed = decayed_numbers(self.problem.model, config) if config.no_decay else None
-        return build_optimizer(config, self.window.horizon, decayed)
+        config, horizon = self.optimizer_config, self.window.horizon
+        if config.no_decay is None:
+            return build_optimizer(config, horizon)
+        return build_for(self.problem.model, config, horizon)
 
     @cached_property
     def problem(self) -> LanguageProblem:
@@ -62,8 +63,10 @@ class Context:
             UserError: the corpus is missing, damaged or belongs to another study.
 
         """
-        job = self.job
-        return LanguageProblem.load(job.input["corpus"], job.meter, **job.params["problem"])
+        job, settings = self.job, dict(self.job.params["problem"])
+        if "loss_scale" in settings and settings["loss_scale"] is None:
+            settings["loss_scale"] = read_loss_scale(job.input["warm"], self.key)
+        return LanguageProblem.load(job.input["corpus"], job.meter, **settings)
 
     def start(self) -> State:
         """Read the state before the window, (P,) each, from the input `warm`.

@@ -49,7 +49,7 @@ class StudyKeys:
             config["seeds"],
             config["threads"],
             *([config["device"]] if config["device"] != "cpu" else []),
-            *([config["run"]] if config["run"] else []),
+            *([as_before("run", config["run"])] if config["run"] else []),
         )
         return cls(corpus, study)
 

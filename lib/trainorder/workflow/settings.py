@@ -495,7 +495,22 @@ class Settings:
             "seed": self.config["seeds"]["init"],
             "threads": self.config["threads"],
             "device": self.config["device"],
+            **({"loss_scale": self.config["run"].get("loss_scale")} if self.config["run"] else {}),
         }
+
+    @property
+    def run_start(self) -> str | list[str]:
+        """The start of an existing run, which tells the detected factor of its losses."""
+        run = self.config["run"]
+        detected = run and run.get("loss_scale") is None
+        return f"{self.results}/store/warm.h5" if detected else []
+
+    @property
+    def run_start_files(self) -> list[str]:
+        """The files that the start of an existing run is read from."""
+        if self.run_start and self.config["optimizer"]["gradient_clip"] is not None:
+            return self.run_files  # the factor may show only in a later interval
+        return self.run_files[: 4 if self.run_start else 2]
 
     @property
     def evaluated_problem(self) -> Config:

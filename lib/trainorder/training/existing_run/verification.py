@@ -13,7 +13,7 @@ from trainorder.training.optimizer import MOMENTS, State
 # The settings to compare with the run if this part of the state differs.
 _SETTINGS = {
     "exp_avg": "run.order, corpus.files, model, dropout, "
-    "optimizer.gradient_clip and optimizer.beta1",
+    "optimizer.gradient_clip, run.loss_scale and optimizer.beta1",
     "exp_avg_sq": "optimizer.beta2",
     "parameters": "optimizer.learning_rate, schedule, horizon, linear_warmup_steps, "
     "final_fraction, decay_steps, weight_decay, no_decay and epsilon",
