@@ -1,5 +1,7 @@
 """A recorded run of the Trainer of transformers, and of a loop with accelerate."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -93,6 +95,18 @@ def test_a_trainer_without_its_optimizer_state_is_another_run(tmp_path, make_tra
     run = make_trainer(tmp_path, RecordingCallback(tmp_path / "record"))
     with pytest.raises(UserError, match=r"at step 2, but its optimizer has made 0 updates"):
         run.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [("n_gpu", 2, "2 GPUs in one process"), ("label_smoothing_factor", 0.1, "label smoothing")],
+)
+def test_a_trainer_whose_batches_or_loss_a_study_does_not_have_raises(argument, value, message):
+    arguments = SimpleNamespace(**{"n_gpu": 1, "label_smoothing_factor": 0.0, argument: value})
+    with pytest.raises(UserError, match=message):
+        RecordingCallback("record").on_train_begin(
+            arguments, None, None, model=None, optimizer=None
+        )
 
 
 def test_a_loop_with_accelerate_is_recorded(tmp_path, rows):

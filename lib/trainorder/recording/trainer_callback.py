@@ -50,6 +50,11 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
         """
         if args.label_smoothing_factor:
             raise UserError("recording: label smoothing is not supported; set it to 0")
+        if args.n_gpu > 1:
+            raise UserError(
+                f"recording: {args.n_gpu} GPUs in one process see parts of each batch; only one "
+                "is supported; set CUDA_VISIBLE_DEVICES"
+            )
         self._detach()
         done = updates(plain_optimizer(optimizer))
         if done != state.global_step:

@@ -109,6 +109,20 @@ def test_a_pickle_raises_and_the_message_says_how_to_convert(tmp_path, pickled, 
         window_checkpoints(folder, WINDOW)
 
 
+OTHER_FORMS = {
+    "model.safetensors.index.json": r"in several files .* trainorder.recording import",
+    "adapter_config.json": r"the checkpoint has adapters alone; record such a run",
+}
+
+
+@pytest.mark.parametrize("name", OTHER_FORMS)
+def test_parameters_in_another_form_raise_and_the_message_says_what_to_do(tmp_path, name):
+    folder = run_of(tmp_path, *range(10, 19))
+    (folder / "checkpoint-14" / PARAMETERS_FILE).rename(folder / "checkpoint-14" / name)
+    with pytest.raises(UserError, match=OTHER_FORMS[name]):
+        window_checkpoints(folder, WINDOW)
+
+
 SPANS = {  # checkpoints of the window from 10 to 18, and the spans that are trained again
     "every step": (range(10, 19), [(10, 11), (17, 18)]),
     "every step but the last": (range(10, 18), [(10, 11), (16, 17), (17, 18)]),

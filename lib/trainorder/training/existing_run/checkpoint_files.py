@@ -110,9 +110,18 @@ def _neighbours(steps: Sequence[int], missing: int) -> str:
 def _check_file(folder: Path, name: str, pickled: str) -> None:
     if (folder / name).is_file():
         return
-    if (folder / pickled).is_file():
+    for other, problem in (
+        (pickled, "pickles are not read"),
+        (f"{name}.index.json", "parameters in several files are not read"),
+    ):
+        if (folder / other).is_file():
+            raise UserError(
+                f"{folder / other}: {problem}; convert the run with python -m "
+                f"trainorder.recording import, or write {name} as docs/run.md shows"
+            )
+    if (folder / "adapter_config.json").is_file():
         raise UserError(
-            f"{folder / pickled}: pickles are not read; convert the run with python -m "
-            f"trainorder.recording import, or write {name} as docs/run.md shows"
+            f"{folder / name}: missing, the checkpoint has adapters alone; record such a run, as "
+            "docs/run.md shows"
         )
     raise UserError(f"{folder / name}: missing; write it as docs/run.md shows")
