@@ -120,7 +120,7 @@ def test_results_that_were_copied_without_their_times_are_kept_by_touch(finished
 
     def snakemake(*arguments):
         return subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", "1", *start, *arguments],
+            [sys.executable, "-m", "snakemake", *arguments, "--cores", "1", *start],
             cwd=elsewhere, env=finished.environment(), capture_output=True, text=True, timeout=600,
         )  # fmt: skip
 
