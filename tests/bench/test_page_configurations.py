@@ -7,6 +7,8 @@ import pytest
 from bench import (
     bench,
     grid_page,
+    leave_out,
+    leave_out_page,
     poisoned,
     predictability_page,
     pretrained_page,
@@ -120,7 +122,11 @@ def test_a_measured_page_is_made_from_its_record(name, markdown):
 
 @pytest.mark.parametrize(
     ("command", "markdown"),
-    [(stack, stack_page.markdown), (poisoned, poisoned.markdown)],
+    [
+        (stack, stack_page.markdown),
+        (poisoned, poisoned.markdown),
+        (leave_out, leave_out_page.markdown),
+    ],
     ids=lambda one: getattr(one, "MARK", ""),
 )
 def test_a_measured_section_is_made_from_its_record(command, markdown):

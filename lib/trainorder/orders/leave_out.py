@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from trainorder.errors import UserError
-from trainorder.orders.order import FREE
+from trainorder.orders.order import FREE, Order
 from trainorder.orders.order_book import OrderBook
 from trainorder.storage.formats import write_json
 
@@ -43,15 +43,44 @@ def without_units(
     return result
 
 
+def leave_out_orders(book: OrderBook, *, count: int, left_out: int, seed: int = 0) -> list[Order]:
+    """Return `count` orders, `without-0`, `without-1` and so on, that leave random units out.
+
+    Args:
+        book: the orders of a study, with the reference order and the domains of the units.
+        count: the number of orders.
+        left_out: the number of units that each order omits.
+        seed: of the random numbers.
+
+    Raises:
+        UserError: `left_out` is not between 1 and U - 1.
+
+    """
+    schedule = book.reference.schedule
+    units = len(np.unique(schedule))
+    if not 1 <= left_out < units:
+        raise UserError(f"left_out: {left_out} of {units} units; expected 1 to {units - 1}")
+    rng = np.random.default_rng(seed)
+    return [
+        Order(
+            f"without-{number}",
+            FREE,
+            "custom",
+            without_units(schedule, book.unit_domains, left_out, rng),
+        )
+        for number in range(count)
+    ]
+
+
 def write_leave_out(
     orders: str | Path, output: str | Path, *, count: int, left_out: int, seed: int = 0
 ) -> None:
-    """Write `count` leave-out orders of a study to a file for `orders.custom` (`docs/orders`).
+    """Write the leave-out orders of a study to a file for `orders.custom` (`docs/orders`).
 
     Args:
-        orders: `orders.json` of the study, with the reference order and the domains of the units.
+        orders: `orders.json` of the study.
         output: the JSON file to write.
-        count: the number of orders, `without-0`, `without-1` and so on.
+        count: the number of orders.
         left_out: the number of units that each order omits.
         seed: of the random numbers.
 
@@ -59,18 +88,8 @@ def write_leave_out(
         UserError: `orders` is not readable, or `left_out` is not between 1 and U - 1.
 
     """
-    book = OrderBook.load(orders)
-    schedule = book.reference.schedule
-    units = len(np.unique(schedule))
-    if not 1 <= left_out < units:
-        raise UserError(f"left_out: {left_out} of {units} units; expected 1 to {units - 1}")
-    rng = np.random.default_rng(seed)
+    made = leave_out_orders(OrderBook.load(orders), count=count, left_out=left_out, seed=seed)
     entries = [
-        {
-            "name": f"without-{number}",
-            "kind": FREE,
-            "schedule": without_units(schedule, book.unit_domains, left_out, rng).tolist(),
-        }
-        for number in range(count)
+        {"name": order.name, "kind": FREE, "schedule": order.schedule.tolist()} for order in made
     ]
     write_json(output, {"orders": entries})
