@@ -181,6 +181,12 @@ BAD = {
     "decay steps of text": (changed(optimizer__decay_steps="9"), "optimizer.decay_steps", "text"),
     "no decay steps": (changed(optimizer__decay_steps=0), "optimizer.decay_steps", "at least"),
     "rates of another type": (changed(optimizer__rates="a.json"), "optimizer.rates", ".csv"),
+    "a revision of a new model": (changed(model__revision="v1"), "model.revision", "model.source"),
+    "a revision of a folder": (
+        changed(model__source=str(ROOT), model__revision="v1", estimators=UNPROXIED),
+        "model.revision",
+        "is a local folder",
+    ),
     "an unknown rule of decay": (
         changed(optimizer__no_decay="norms"),
         "optimizer.no_decay",
@@ -447,7 +453,7 @@ BAD = {
         "`text` is also prompt_column",
     ),
     "hub without a name": (changed(corpus__source="hub"), "corpus.hub", "needs a dataset"),
-    "tokens without a file": (changed(corpus__source="tokens"), "corpus.files", "one .safetensors"),
+    "tokens without a file": (changed(corpus__source="tokens"), "corpus.files", "exactly one file"),
     "tokens in two files": (tokens(corpus__files=["a.safetensors"] * 2), "corpus.files", "one"),
     "tokens of another kind": (
         tokens(corpus__files=["a.jsonl"]),

@@ -20,6 +20,7 @@ SET = {  # a value of each key other than its default
     "curriculum.retrainings": 12.0,
     "curriculum.fresh": 2,
     "window.poisoned": 1,
+    "model.revision": "v1",
     "run.loss_scale": 0.5,
     "optimizer.no_decay": "vectors",
     "optimizer.decay_steps": 4,
@@ -56,5 +57,5 @@ def test_a_later_key_that_is_set_counts(name):
     section, _ = name.split(".")
     changed = replaced(base(section), **{name.replace(".", "__"): SET[name]})
     assert config_hash(changed) != config_hash(base(section))
-    if section in ("corpus", "optimizer", "run"):
+    if section in ("corpus", "model", "optimizer", "run"):
         assert StudyKeys.of(changed) != StudyKeys.of(base(section))

@@ -130,6 +130,22 @@ def test_columns_of_pairs_in_a_hub_dataset_may_have_any_name(hub):
         documents(replace(source_config, prompt_column="text", response_column="n"), {})
 
 
+def test_the_revision_of_a_hub_dataset_is_loaded(hub, monkeypatch):
+    seen = []
+    for name in ("load_dataset", "load_dataset_builder"):
+        plain = getattr(datasets, name)
+
+        def loader(*args, revision, plain=plain, **options):
+            seen.append(revision)
+            return plain(*args, **options)
+
+        monkeypatch.setattr(datasets, name, loader)
+    source_config = hub({"text": ["x", "y"]})
+    at = replace(source_config.hub, revision="v2")
+    documents(replace(source_config, hub=at), {})
+    assert seen == ["v2", "v2"], "another revision of the data is read"
+
+
 def test_a_hub_dataset_without_domains_is_one_domain_with_its_name(hub):
     assert set(documents(hub({"text": ["x", "y"]}), {})["domain"]) == {"shelf"}
 

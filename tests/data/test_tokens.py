@@ -97,8 +97,37 @@ def test_torch_is_not_imported(path):
     subprocess.run([sys.executable, "-c", code, argument], env=os.environ, check=True)
 
 
+def masked(arrays, **places):
+    """Return the tensors with labels that mask some places of the units or other tensors."""
+    labels = {f"{name}_labels": arrays[name].copy() for name in places}
+    for name, index in places.items():
+        labels[f"{name}_labels"][index] = -100
+    return {**arrays, **labels}
+
+
+def test_masked_labels_are_no_targets(tmp_path):
+    arrays = token_arrays(WARMUP)
+    places = {"units": (0, 1, slice(0, 3)), "warmup": (1, 4)}
+    write_tokens(tmp_path / "t.safetensors", masked(arrays, **places))
+    corpus, _ = read_tokens(of_file(tmp_path / "t.safetensors"), WINDOW, warmup=True)
+    for name in ("units", "warmup", "heldout"):
+        expected = arrays[name].copy()
+        if name in places:
+            expected[places[name]] = ~expected[places[name]]
+        assert np.array_equal(getattr(corpus, name), expected), f"{name} has other targets"
+
+
 UNITS_OF = token_arrays()["units"]
 INVALID = {  # tensors, metadata, changes of the configuration, part of the message
+    "masked tokens": (
+        {"units": np.where(UNITS_OF.max() == UNITS_OF, -100, UNITS_OF)},
+        {},
+        {},
+        "write the labels as the tensor `units_labels`",
+    ),
+    "labels of another shape": ({"units_labels": UNITS_OF[:1]}, {}, {}, "another shape than"),
+    "other labels": ({"units_labels": UNITS_OF + 1}, {}, {}, "neither its token nor -100"),
+    "no target": ({"units_labels": 0 * UNITS_OF - 100}, {}, {}, "a sequence has no target"),
     "no units": ({"units": None}, {}, {}, "has no tensor `units`"),
     "no held-out": ({"heldout": None}, {}, {}, "has no tensor `heldout`"),
     "no warm-up": ({"warmup": None}, {}, {}, "has no tensor `warmup`"),

@@ -4,12 +4,19 @@ import json
 
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
 
 from problems import relative_error, taylor_rows
 from trainorder.config.sections import ModelConfig
 from trainorder.errors import UserError
 from trainorder.numerics.derivatives import gradient
+from trainorder.training import pretrained
 from trainorder.training.model import LanguageModel, next_token_loss
 
 VOCABULARY, LENGTH = 13, 7
@@ -249,3 +256,16 @@ def test_settings_that_do_not_fit_the_model_raise_one_line(llama_folder, fields,
     with pytest.raises(UserError, match=message) as error:
         loaded(llama_folder, **fields)
     assert "\n" not in str(error.value)
+
+
+def test_the_revision_of_a_model_on_the_hub_is_loaded(llama_folder, monkeypatch):
+    plain, seen = AutoModelForCausalLM.from_pretrained, []
+
+    def loader(source, revision, **options):
+        seen.append((source, revision))
+        return plain(llama_folder, **options)
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", loader)
+    monkeypatch.setattr(pretrained, "find_adapter_config_file", lambda source, revision: None)
+    pretrained.load("maker/model", ModelConfig(source="maker/model", revision="v2"), 0)
+    assert seen == [("maker/model", "v2")]

@@ -38,6 +38,7 @@ def check_files(config: Mapping[str, Any]) -> None:
     for key, path in named:
         if not isfile(path):
             raise UserError(f"config: {key}: {path}: no such file")
+    _check_revisions(config)
     for section, key in (("model", "source"), ("corpus", "tokenizer")):
         name = config[section][key]
         if (
@@ -63,6 +64,17 @@ def corpus_files(corpus: Mapping[str, Any]) -> list[str]:
     if section.source == "files":
         return [file.path for file in text_files(section.files, columns=section.one_sequence_each)]
     return list(section.files) if section.source == "tokens" else []
+
+
+def _check_revisions(config: Mapping[str, Any]) -> None:
+    """Check that no local folder has a revision."""
+    hub = config["corpus"]["hub"] or {}
+    for key, name, revision in (
+        ("model.revision", config["model"]["source"], config["model"]["revision"]),
+        ("corpus.hub.revision", hub.get("name"), hub.get("revision")),
+    ):
+        if revision is not None and isdir(name or ""):
+            raise UserError(f"config: {key}: {name} is a local folder, which has none; remove it")
 
 
 def _may_be_hub_name(name: str) -> bool:

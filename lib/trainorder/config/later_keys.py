@@ -7,6 +7,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "corpus": {"txt_documents": "paragraphs", "messages_column": None, "token_dtype": None},
     "curriculum": {"literature": [], "method": "global", "retrainings": 48.0, "fresh": 0},
     "window": {"poisoned": 0},
+    "model": {"revision": None},
     "run": {"loss_scale": None},
     "optimizer": {
         "no_decay": None,

@@ -73,6 +73,8 @@ class HubConfig:
     """Its split, for instance train."""
     subset: Text | None = None
     """Its subset (configuration)."""
+    revision: NonEmpty | None = None
+    """Its branch, tag or commit. null: the newest."""
 
 
 @dataclass(frozen=True, config=CLOSED)
@@ -91,7 +93,7 @@ class CorpusConfig:
     """Documents of .txt files. paragraphs: groups of paragraphs. lines: one in each line.
     end_of_text: separated by <|endoftext|>."""
     hub: HubConfig | None = None
-    """For source hub: {name: ..., subset: ..., split: ...}."""
+    """For source hub: {name: ..., subset: ..., split: ..., revision: ...}."""
     text_column: NonEmpty = "text"
     """Column of the text in files with columns and hub sources; a.b is key b of the objects in
     column a."""
@@ -242,6 +244,8 @@ class ModelConfig:
     source: NonEmptyPath | None = None
     """A local folder or a name on the hub (safetensors). A folder with only a config.json gives a
     new model of that shape. null: a new LLaMA-style decoder with tied embeddings."""
+    revision: NonEmpty | None = None
+    """With a source on the hub: its branch, tag or commit. null: the newest."""
     trainable: Annotated[list[NonEmpty], Field(min_length=1)] | None = None
     """With source: regular expressions of the names of the parameters to train. null: all."""
     lora: LoraConfig | None = None
@@ -259,7 +263,7 @@ class ModelConfig:
     @model_validator(mode="after")
     def _check(self) -> "ModelConfig":
         if self.source is None:
-            for key in ("trainable", "lora"):
+            for key in ("revision", "trainable", "lora"):
                 if getattr(self, key) is not None:
                     raise ValueError(
                         f"{key}: a new model is trained entirely; set model.source, "

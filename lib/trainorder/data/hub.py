@@ -50,11 +50,13 @@ def _loaded(hub: HubConfig) -> Any:
 
     try:
         if not any(isfile(Path(hub.name) / name) for name in _SAVED):
-            builder = datasets.load_dataset_builder(hub.name, hub.subset)
+            builder = datasets.load_dataset_builder(hub.name, hub.subset, revision=hub.revision)
             # The reader of CSV takes texts such as `null` and `NA` for missing values.
             is_table = hasattr(builder.config, "keep_default_na")
             options = {"keep_default_na": False} if is_table else {}
-            return datasets.load_dataset(hub.name, hub.subset, split=hub.split, **options)
+            return datasets.load_dataset(
+                hub.name, hub.subset, split=hub.split, revision=hub.revision, **options
+            )
         saved: Any = datasets.load_from_disk(hub.name)
         return saved[hub.split] if isinstance(saved, datasets.DatasetDict) else saved
     except Exception as error:  # the hub client raises types of several libraries

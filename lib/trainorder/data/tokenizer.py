@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from os.path import isdir
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -148,7 +149,7 @@ def train(texts: Iterable[str], vocabulary: int) -> Tokenizer:
 
 
 def load(name: str) -> Tokenizer:
-    """Return the tokenizer in a local folder or with a name on the hub.
+    """Return the tokenizer in a local folder or with a name on the hub, or `name@revision`.
 
     Raises:
         UserError: it cannot be loaded, is incomplete, or has no end-of-text token.
@@ -168,7 +169,10 @@ def load(name: str) -> Tokenizer:
         if file.is_file() and not (Path(name) / "tokenizer_config.json").is_file():
             loaded = load_file(tokenizer_file=str(file))
         else:
-            loaded = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+            repository, _, revision = name.partition("@") if not isdir(name) else (name, "", "")
+            loaded = transformers.AutoTokenizer.from_pretrained(
+                repository, revision=revision or "main", trust_remote_code=False
+            )
     except Exception as error:  # transformers, tokenizers and the hub client raise various types
         if Path(name).is_dir() and not file.is_file():
             raise missing_error from None

@@ -6,7 +6,8 @@ The corpus is one safetensors file with the integer tensors
 
 `warmup` is needed only if the study trains the warm-up, in this sequence. The metadata contains, as
 JSON, `domains` (D names), `unit_domains` (for each unit a domain or `mixed`) and `vocabulary` (the
-number of tokens of the tokenizer). Sequences are used as they are.
+number of tokens of the tokenizer). Sequences are used as they are. Tensors `units_labels`,
+`heldout_labels` and `warmup_labels` of the same shapes may have -100 where a token is no target.
 """
 
 import json
@@ -18,6 +19,7 @@ import numpy as np
 from trainorder.config.sections import CorpusConfig, WindowConfig
 from trainorder.data.corpus import LABELS, MIXED, Corpus
 from trainorder.errors import UserError
+from trainorder.recording.masked_tokens import IGNORED, masked_tokens
 from trainorder.storage.formats import sha256_file
 from trainorder.storage.safetensors_files import opened_safetensors
 
@@ -129,7 +131,7 @@ def read_tokens(
         **({"warmup": [count, length]} if warmup and window.warmup_steps else {}),
     }
     arrays = {
-        name: _tokens(path, name, expected, labels.vocabulary) for name, expected in sizes.items()
+        name: _targets(path, name, expected, labels.vocabulary) for name, expected in sizes.items()
     }
     none = np.zeros((0, config.sequence_length), np.int32)
     corpus = Corpus(
@@ -141,6 +143,24 @@ def read_tokens(
         heldout=arrays["heldout"],
     )
     return corpus, token_summary(path, corpus)
+
+
+def _targets(path: str, name: str, sizes: list[tuple[str, int]], vocabulary: int) -> np.ndarray:
+    """Return the tokens of a tensor, with those that its labels mask as context; see `Corpus`."""
+    tokens, labels = _tokens(path, name, sizes, vocabulary), f"{name}_labels"
+    with opened_safetensors(path, "numpy") as file:
+        if labels not in set(file.keys()):
+            return tokens
+        values: np.ndarray = file.get_tensor(labels)
+    flat = (-1, tokens.shape[-1])
+    if values.shape != tokens.shape:
+        raise UserError(f"{path}: `{labels}` has another shape than `{name}`; make them equal")
+    masked = masked_tokens(f"{path}: `{labels}`", tokens.reshape(flat), values.reshape(flat))
+    if not (masked[:, 1:] >= 0).any(axis=1).all():
+        raise UserError(
+            f"{path}: `{labels}`: a sequence has no target, so it has no loss; remove this sequence"
+        )
+    return masked.reshape(tokens.shape)
 
 
 def _tokens(path: str, name: str, sizes: list[tuple[str, int]], vocabulary: int) -> np.ndarray:
@@ -167,10 +187,16 @@ def _tokens(path: str, name: str, sizes: list[tuple[str, int]], vocabulary: int)
     if values.size and (values.min() < 0 or values.max() >= vocabulary):
         wrong = values.min() if values.min() < 0 else values.max()
         raise UserError(
-            f"{path}: `{name}` contains token {wrong}, expected 0 to {vocabulary - 1}; correct the "
-            "tensor or the metadata `vocabulary`"
+            f"{path}: `{name}` contains token {wrong}, expected 0 to {vocabulary - 1}; "
+            + _remedy(name, int(wrong))
         )
     return values.astype(np.int32)
+
+
+def _remedy(name: str, wrong: int) -> str:
+    if wrong == IGNORED:
+        return f"keep the token there, and write the labels as the tensor `{name}_labels`"
+    return "correct the tensor or the metadata `vocabulary`"
 
 
 def token_summary(path: str, corpus: Corpus) -> dict[str, Any]:

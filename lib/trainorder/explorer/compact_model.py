@@ -150,6 +150,7 @@ class CompactModel:
         return {
             "goals": list(model.goals),
             "exempts": model.exempts,
+            "lossScale": model.loss_scale,
             "clipping": model.clipping and _clipping_record(model.clipping),
             "averagedStates": min(model.averaged_states or 0, len(model.rates)),
             **{name: _numbers(values) for name, values in small.items()},

@@ -11,9 +11,11 @@ function decodeModel(record) {
     ...record, arrays, columns, rows, writers, q, clusters, r, units, directions,
     count: record.rates.length, patterns: rows - 1,
   };
-  model.meanCores = record.readouts.map((readout) => meanCore(model, readout));
+  // The units' losses have a factor where the study follows a run with such losses; goals have none.
+  const core = (t) => meanCore(model, t).map((value) => value / record.lossScale);
+  model.meanCores = record.readouts.map(core);
   const steps = Array.from({ length: record.averagedStates }, (_, i) => model.count - i);
-  model.averagedCore = record.averagedStates ? meanOf(steps.map((t) => meanCore(model, t))) : null;
+  model.averagedCore = record.averagedStates ? meanOf(steps.map(core)) : null;
   return model;
 }
 

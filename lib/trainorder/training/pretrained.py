@@ -35,7 +35,7 @@ def load(source: str, config: ModelConfig, seed: int) -> torch.nn.Module:
 
     """
     try:
-        module = _read(source, seed)
+        module = _read(source, config.revision, seed)
     except Exception as error:  # transformers and the hub client raise various types
         raise not_loaded("model.source", source, error) from None
     module.config.use_cache = False
@@ -47,9 +47,9 @@ def load(source: str, config: ModelConfig, seed: int) -> torch.nn.Module:
     return cast(torch.nn.Module, module)
 
 
-def _read(source: str, seed: int) -> Any:
+def _read(source: str, revision: str | None, seed: int) -> Any:
     """Return the model; on the device `meta`, which stores no numbers, a model of its shape."""
-    if find_adapter_config_file(source) is not None:
+    if find_adapter_config_file(source, revision=revision) is not None:
         raise ValueError("adapter_config.json: it contains adapters; merge them into their model")
     folder = Path(source)
     new = _is_configuration_only(folder)
@@ -61,7 +61,7 @@ def _read(source: str, seed: int) -> Any:
             f"{source}: no weights; a new model is created from config.json", stacklevel=3
         )
     if new or shapes_only:
-        shape = AutoConfig.from_pretrained(source, trust_remote_code=False)
+        shape = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
         torch.manual_seed(seed)
         return AutoModelForCausalLM.from_config(
             shape, attn_implementation="eager", dtype=torch.float32, trust_remote_code=False
@@ -71,6 +71,7 @@ def _read(source: str, seed: int) -> Any:
     with patch("torch.load", _no_pickle):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             source,
+            revision=revision,
             attn_implementation="eager",
             use_safetensors=True,
             trust_remote_code=False,

@@ -44,7 +44,7 @@ class StudyKeys:
             del optimizer["horizon"]
         study = digest(
             corpus,
-            config["model"],
+            as_before("model", config["model"]),
             optimizer,
             config["seeds"],
             config["threads"],
@@ -55,7 +55,7 @@ class StudyKeys:
 
     def proxy(self, model: Mapping[str, Any]) -> str:
         """Return the key of the files that belong to the proxy model `model` alone."""
-        return digest(self.study, model)
+        return digest(self.study, as_before("model", model))
 
     def fresh(self, seed: int) -> str:
         """Return the key of the files of retrainings from other initial weights."""

@@ -707,7 +707,7 @@ def _completed(config: Mapping[str, Any], invocation: Invocation) -> Config:
         completed["device"] = _device(invocation)
     corpus = completed["corpus"]
     if corpus["source"] != "tokens":  # the default is the tokenizer of the model
-        corpus["tokenizer"] = corpus["tokenizer"] or completed["model"]["source"]
+        corpus["tokenizer"] = corpus["tokenizer"] or _own_tokenizer(completed["model"])
     optimizer, window = completed["optimizer"], WindowConfig(**completed["window"])
     open_rule = optimizer["weight_decay"] and optimizer["no_decay"] is None
     if (
@@ -720,6 +720,12 @@ def _completed(config: Mapping[str, Any], invocation: Invocation) -> Config:
         first = window.warmup_steps if completed["run"] else 0
         optimizer["rates"] = read_rates(optimizer["rates"], range(first, window.horizon))
     return completed
+
+
+def _own_tokenizer(model: Mapping[str, Any]) -> str | None:
+    """Return the name of the tokenizer of a model, `name@revision` if it has a revision."""
+    source, revision = model["source"], model["revision"]
+    return source if revision is None else f"{source}@{revision}"
 
 
 def _device(invocation: Invocation) -> str:
