@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from torch.optim.lr_scheduler import LambdaLR
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from trainers import LENGTH, VOCABULARY, llama
 from trainorder.recording import Recorder
@@ -61,3 +62,14 @@ class Run:
 
     def recorder(self, folder, **options):
         return Recorder(folder, self.model, self.optimizer, **{"every": 3, **options})
+
+
+def gpt2():
+    """Return a model whose norms and biases have other names than those of llama."""
+    torch.manual_seed(3)
+    return GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=VOCABULARY, n_positions=LENGTH, n_embd=8, n_layer=1, n_head=2,
+            resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=0, eos_token_id=0,
+        )
+    )  # fmt: skip

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import GPT2Config, GPT2LMHeadModel
 
-from trainers import LENGTH, VOCABULARY
+from recorded_runs import gpt2
+from trainers import LENGTH
 from trainorder.errors import UserError
 from trainorder.recording import RecordingCallback
 from trainorder.recording.import_trainer import Given, import_trainer
@@ -22,17 +22,6 @@ from trainorder.recording.settings_file import read_settings
 from trainorder.recording.step_file import read_step
 
 STEPS, PARTS, SIZE = 6, 2, 3  # of `make_trainer`
-
-
-def gpt2():
-    """Return a model whose norms and biases have other names than those of llama."""
-    torch.manual_seed(3)
-    return GPT2LMHeadModel(
-        GPT2Config(
-            vocab_size=VOCABULARY, n_positions=LENGTH, n_embd=8, n_layer=1, n_head=2,
-            resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=0, eos_token_id=0,
-        )
-    )  # fmt: skip
 
 
 @pytest.fixture(params=["llama", "gpt2"])

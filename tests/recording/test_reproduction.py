@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from configs import config
-from recorded_runs import Run, tokens
+from recorded_runs import Run, gpt2, tokens
 from trainers import LENGTH
 from trainorder.config.study_config import parse
 from trainorder.data.recorded_corpus import read_recorded_corpus
@@ -18,9 +18,8 @@ from trainorder.recording.study_settings import completed
 from trainorder.training.existing_run.window_states import verification_report, window_states
 from trainorder.training.meter import Meter
 from trainorder.training.model import LanguageModel
-from trainorder.training.optimizer import build_optimizer
 from trainorder.training.problem import LanguageProblem
-from trainorder.training.weight_decay import decayed_numbers
+from trainorder.training.weight_decay import build_for
 
 TOLERANCE = 1e-3  # the default of `run.tolerance`
 
@@ -36,9 +35,9 @@ def followed(folder, edit=lambda sections: None, **changes):
     settings = parse(sections)
     corpus, _ = read_recorded_corpus(settings.corpus, settings.window)
     model = LanguageModel(settings.model, corpus.vocabulary, LENGTH, 0, torch.float32)
-    problem, window = LanguageProblem(model, corpus, Meter()), settings.window
-    decayed = decayed_numbers(model, settings.optimizer)
-    optimizer = build_optimizer(settings.optimizer, window.horizon, decayed)
+    scale, window = settings.run.loss_scale or 1.0, settings.window
+    problem = LanguageProblem(model, corpus, Meter(), loss_scale=scale)
+    optimizer = build_for(model, settings.optimizer, window.horizon)
     states, schedule = recorded_states(folder), read_reference(None, window)
     steps = [state.step for state in window_states(
         folder, states, schedule, problem, optimizer, TOLERANCE
@@ -100,6 +99,21 @@ def test_masked_positions_are_no_targets_in_the_study(tmp_path):
             run.schedule.step()
             run.optimizer.zero_grad()
     assert "verified: 3 of 3" in followed(tmp_path)
+
+
+def test_the_scale_of_the_loss_is_that_which_the_trainer_used(tmp_path, make_trainer, rows):
+    """The Trainer divides the losses of some models by all tokens, also by those without a loss."""
+    recording = RecordingCallback(tmp_path / "record", every=2, heldout=rows[:4])
+    make_trainer(tmp_path / "run", recording, model=gpt2()).train()
+    assert "verified: 3 of 3" in followed(tmp_path / "record")
+    run = completed(config(run={"recording": str(tmp_path / "record")}))["run"]
+    assert run["loss_scale"] == (LENGTH - 1) / LENGTH
+    with pytest.raises(UserError, match="misses it by"):
+        followed(tmp_path / "record", with_loss_scale_of_one)
+
+
+def with_loss_scale_of_one(sections):
+    sections["run"]["loss_scale"] = 1.0
 
 
 def without_clipping(sections):
