@@ -251,6 +251,26 @@ def test_keys_pick_a_unit_up_move_it_and_put_it_down(page, finished):
     assert units(page) == after, "Escape does not return the unit"
 
 
+@pytest.mark.parametrize(
+    ("key", "places"),
+    [
+        ("ArrowLeft", [0, 1, 0]),
+        ("ArrowDown", [1, 2, 3]),
+        ("ArrowUp", [0, 0, 1]),
+        ("End", [7, 7, 7]),
+    ],
+)
+def test_arrows_follow_the_screen_where_a_step_has_two_units(key, places, browser):
+    shown = run_scripts(
+        browser,
+        ("blocks",),
+        "const blocks = { width: 2, buttons: Array(8) };"
+        "return [0, 1, 2].map((p) => Blocks.prototype.target.call(blocks, arguments[0], p));",
+        key,
+    )
+    assert shown == places
+
+
 def test_undo_and_redo_go_through_the_orders(page):
     from selenium.webdriver.common.keys import Keys
     from selenium.webdriver.support.select import Select

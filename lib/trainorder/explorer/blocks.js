@@ -147,19 +147,20 @@ class Blocks {
     this.handlers.focus(this.visits[place], Math.floor(place / this.width));
   }
 
-  // The place that a key goes to from another one; null for other keys.
+  // The place that a key goes to from another one; null for other keys. The units of a step are
+  // below each other.
   target(key, place) {
-    const last = this.buttons.length - 1, row = this.rowLength();
+    const last = this.buttons.length - 1, side = this.width, down = side > 1 ? 1 : this.rowLength();
     const to = {
-      ArrowLeft: place - 1, ArrowRight: place + 1, ArrowUp: place - row, ArrowDown: place + row,
+      ArrowLeft: place - side, ArrowRight: place + side, ArrowUp: place - down, ArrowDown: place + down,
       Home: 0, End: last,
     }[key];
-    return to === undefined ? null : Math.min(last, Math.max(0, to));
+    if (to === undefined) return null;
+    return to < 0 || to > last ? place : to;
   }
 
-  // Places in a line of blocks on the screen.
+  // Places in a line of blocks on the screen, with one unit in each step.
   rowLength() {
-    if (this.width > 1) return 1;
     const top = this.buttons[0].offsetTop;
     const count = this.buttons.findIndex((button) => button.offsetTop !== top);
     return count < 0 ? this.buttons.length : count;

@@ -35,8 +35,9 @@ function tableRows(record, shown) {
 }
 
 // The mean of a weighted sum of metrics over the retrained random orders, and its spread: the
-// standard deviation.
+// standard deviation; 0 with too few orders.
 function randomOrders(record, weights) {
+  if (record.random.length < 3) return { mean: 0, spread: 0 };
   const values = record.random.map((name) => weighted(weights, record.truth[name]));
   const mean = meanOfList(values), squares = values.map((value) => (value - mean) ** 2);
   return { mean, spread: Math.sqrt(squares.reduce((a, b) => a + b, 0) / (values.length - 1)) };
@@ -44,8 +45,8 @@ function randomOrders(record, weights) {
 
 // How an estimate compares with random orders, in words.
 function besideRandom(record, metric, value) {
-  if (record.random.length < 3) return "";
   const { mean, spread } = randomOrders(record, { [metric]: 1 });
+  if (!spread) return "";
   const size = Math.abs((value - mean) / spread).toFixed(1);
   return size === "0.0" ? "like the mean random order"
     : `${size} spreads ${value < mean ? "below" : "above"} the mean random order`;

@@ -87,10 +87,10 @@ class ImprovePanel {
   gain(visits) {
     const { app, before } = this, { weights, name } = this.goal, { estimates, beyond } = app.estimates(visits);
     const value = (of) => Object.keys(weights).reduce((sum, metric) => sum + weights[metric] * of[metric].value, 0);
-    const { mean, spread } = randomOrders(app.record, weights), after = value(estimates);
+    const { mean, spread } = randomOrders(app.record, weights), after = value(estimates), gain = value(before) - after;
     const inSpreads = (change) => `${(change / spread).toFixed(1)} spreads`;
+    const beside = spread ? ` (gain ${inSpreads(gain)}), ${inSpreads(mean - after)} below the mean random order` : "";
     const warning = beyond.length ? " It lies beyond the calibrated range: retrain it before you use it." : "";
-    return `Best ${name}: ${shownLoss(after)}, ${shownChange(after - value(before))} from the start `
-      + `(gain ${inSpreads(value(before) - after)}), ${inSpreads(mean - after)} below the mean random order.${warning}`;
+    return `Best ${name}: ${shownLoss(after)}, ${shownChange(-gain)} from the start${beside}.${warning}`;
   }
 }

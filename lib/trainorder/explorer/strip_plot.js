@@ -20,9 +20,8 @@ class StripPlot {
     const { random, named, range } = this.data;
     const values = [...random, ...named, ...this.extra].map(({ value }) => value);
     if (range) values.push(...range);
-    if (this.current) values.push(this.current.low ?? this.current.value, this.current.high ?? this.current.value);
-    const low = Math.min(...values), high = Math.max(...values), margin = 0.04 * (high - low || 1);
-    this.bounds = [low - margin, high + margin];
+    this.ownBounds = withMargin(values);  // without the current order
+    this.bounds = withMargin([...values, ...this.ends()]);
     this.x = scale(...this.bounds, SIDE, width - SIDE);
     const top = 22, dots = top + DOT_ROWS * DOT_SPACE + 6, marks = this.labelRows([...named, ...this.extra]);
     const rows = 1 + Math.max(-1, ...marks.map(({ row }) => row));
@@ -99,9 +98,17 @@ class StripPlot {
     this.current = estimate;
     this.name = name;
     if (!this.width) return;
-    const ends = [estimate.low ?? estimate.value, estimate.high ?? estimate.value];
-    if (ends[0] < this.bounds[0] || ends[1] > this.bounds[1]) this.draw(this.width);
+    const isOutside = ([low, high]) => this.ends().some((value) => value < low || value > high);
+    const isStretched = this.bounds.some((bound, i) => bound !== this.ownBounds[i]);
+    if (isOutside(this.bounds) || (isStretched && !isOutside(this.ownBounds))) this.draw(this.width);
     else this.drawCurrent();
+  }
+
+  // The ends of the interval of the current order.
+  ends() {
+    if (!this.current) return [];
+    const { value, low, high } = this.current;
+    return low === null ? [value] : [low, high];
   }
 
   drawCurrent() {
@@ -124,6 +131,11 @@ class StripPlot {
     this.extra = marks;
     if (this.width) this.draw(this.width);
   }
+}
+
+function withMargin(values) {
+  const low = Math.min(...values), high = Math.max(...values), margin = 0.04 * (high - low || 1);
+  return [low - margin, high + margin];
 }
 
 // What the strip plot of a metric shows: the truth of all retrained orders.
