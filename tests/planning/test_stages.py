@@ -106,7 +106,7 @@ def test_losses_at_every_step_are_planned_for_truth_and_estimators_of_parameters
     steps, heldout, followed = 6, 2 * 4, 3
     expected = {
         "truth": followed * (steps + 2),  # two readouts
-        "estimate/constant@reference": steps + 1,  # its states are the same for all orders
+        "estimate/constant@reference": followed * (steps + 1),
         "estimate/order0@barycentre": followed * (steps + 1),
         "estimate/reduced@barycentre": 0,
         "estimate/ridge": 0,

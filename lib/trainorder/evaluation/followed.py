@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from trainorder.evaluation.readouts import evaluate_rows
 from trainorder.numerics.countsketch import SparseJL
 from trainorder.training.problem import LanguageProblem
 
@@ -46,7 +45,7 @@ class Followed:
         if not self.stepwise:
             return sketches.astype(np.float64)
         with self.problem.meter.time(STEPWISE):
-            losses = evaluate_rows(self.problem, parameters, rows)
+            losses = np.stack([self.problem.evaluate(parameters[row]) for row in rows])
         return np.concatenate([sketches.astype(np.float64), losses], axis=1)
 
     def count_resumed(self, rows: int) -> None:

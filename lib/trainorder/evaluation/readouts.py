@@ -15,13 +15,6 @@ def readout_names(problem: LanguageProblem, averaged: bool) -> list[str]:
     return metric_names(problem.goals, averaged, choices=problem.questions is not None)
 
 
-def evaluate_rows(problem: LanguageProblem, parameters: Tensor, rows: Sequence[int]) -> np.ndarray:
-    """Return the losses (n, D + 1) of the n `rows` of parameters (O, P), as `problem.evaluate`."""
-    if parameters.stride(0) == 0:
-        return _each(problem.evaluate, parameters[: len(rows)])
-    return np.stack([problem.evaluate(parameters[row]) for row in rows])
-
-
 def evaluate_readout(
     problem: LanguageProblem, parameters: Tensor, averaged: Tensor | None
 ) -> np.ndarray:

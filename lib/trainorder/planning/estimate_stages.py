@@ -75,7 +75,7 @@ def estimate_stage(s: Sizes, estimator: EstimatorConfig) -> Stage:
     if estimator.size_is_open:
         estimator = replace(estimator, size=s.ladder.sizes(s.window)[-1])
     passes, work, rows = _replay_work(s, estimator, orders, jobs)
-    if evaluated := s.stepwise_readouts(min(followed, 1) if method.ignores_order else followed):
+    if evaluated := s.stepwise_readouts(followed):
         passes["losses"] += evaluated * s.D * s.H
         work[Operation("forward", s.H)] += evaluated * s.D
     return Stage(
