@@ -94,7 +94,7 @@ def _landscape(
             context.window.horizon,
             context.window.readouts(config.readouts),
             lambda order, readout: context.checkpoints(every, suffix=f"training-{readout}"),
-            averaged_states=p["averaged_states"],
+            averaged_states=_averaged_states(context, config),
         ),
         runs=runs,
         objective=Objective(config.weights),
@@ -109,10 +109,16 @@ def _landscape(
 def _evaluation(context: Context, config: CurriculumConfig) -> float:
     """Return the cost of the evaluation of one order, in retrainings."""
     domains, heldout = context.problem.corpus.heldout.shape[:2]
-    sets = config.readouts * metric_sets(context.job.params["averaged_states"])
+    sets = config.readouts * metric_sets(_averaged_states(context, config))
     passes = {"counts": {"": {"losses": sets * domains * heldout}}}
     sequences = context.window.steps * context.window.sequences_per_step
     return Retraining(sequences, parameters=1).counted([passes | {"parameters": 1}])
+
+
+def _averaged_states(context: Context, config: CurriculumConfig) -> int | None:
+    """Return the states of averaged weights; None if the objective does not use them."""
+    states: int | None = context.job.params["averaged_states"]
+    return states if Objective(config.weights).reads_averages else None
 
 
 def _store(context: Context) -> Store:

@@ -36,3 +36,8 @@ def test_averaged_metrics_need_averaged_weights():
 def test_an_unknown_metric_raises_one_line_with_the_known_metrics():
     with pytest.raises(UserError, match=r"no metric `heldout/sky`.*heldout/sea, heldout/land"):
         Objective({"heldout/sky": 1.0}).of(METRICS, np.zeros((1, 3)))
+
+
+def test_an_objective_tells_whether_it_needs_averaged_weights():
+    assert Objective({"heldout": 1.0, "averaged_heldout/code": 0.5}).reads_averages
+    assert not Objective({"heldout/code": 1.0}).reads_averages

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainorder.data.metrics import metric_names, metric_values
+from trainorder.data.metrics import AVERAGED, metric_names, metric_values
 from trainorder.errors import UserError
 
 
@@ -32,6 +32,11 @@ class Objective:
                 f"objective: {self.weights!r} gives no weights by metric; use a mapping, "
                 "for example {'heldout': 1.0}"
             )
+
+    @property
+    def reads_averages(self) -> bool:
+        """Whether it uses metrics of averaged weights."""
+        return any(name.startswith(AVERAGED) for name in self.weights)
 
     def of(self, metrics: Sequence[str], values: np.ndarray) -> np.ndarray:
         """Return the objective (...,) of `values` (..., M), the columns named by `metrics`.
