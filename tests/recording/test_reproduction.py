@@ -101,6 +101,19 @@ def test_masked_positions_are_no_targets_in_the_study(tmp_path):
     assert "verified: 3 of 3" in followed(tmp_path)
 
 
+def test_sequences_that_the_trainer_weights_by_their_targets_raise(tmp_path, make_trainer, rows):
+    recording = RecordingCallback(tmp_path / "record", heldout=rows[:4])
+    trainer = make_trainer(tmp_path / "run", recording, max_steps=2)
+    labels = [row["labels"].clone() for row in rows]
+    for number, label in enumerate(labels):
+        label[: 1 + number % 3] = -100
+    pairs = zip(rows, labels, strict=True)
+    trainer.train_dataset = [{"input_ids": row["input_ids"], "labels": one} for row, one in pairs]
+    trainer.train()
+    with pytest.raises(UserError, match=r"sequences have 5 to 7 targets, which"):
+        followed(tmp_path / "record")
+
+
 def test_the_scale_of_the_loss_is_that_which_the_trainer_used(tmp_path, make_trainer, rows):
     """The Trainer divides the losses of some models by all tokens, also by those without a loss."""
     recording = RecordingCallback(tmp_path / "record", every=2, heldout=rows[:4])

@@ -87,6 +87,8 @@ def read_recorded_corpus(
         heldout=np.stack(list(read_heldout(folder).values())),
     )
     _check_targets(folder, corpus)
+    if all(step.loss_scale is not None for step in steps):
+        _check_weights(folder, corpus)
     return corpus, _summary(folder, corpus)
 
 
@@ -102,6 +104,17 @@ def _check_targets(folder: Path, corpus: Corpus) -> None:
                 f"{folder}: a sequence of {name} has no target, so it has no loss; choose a part "
                 "of the run without it (run.start, run.steps), or other held-out sequences"
             )
+
+
+def _check_weights(folder: Path, corpus: Corpus) -> None:
+    """Check that a mean over tokens, which the Trainer takes, is the mean over sequences."""
+    targets = (corpus.units[..., 1:] >= 0).sum(axis=-1)
+    if targets.min() < targets.max():
+        raise UserError(
+            f"{folder}: sequences have {targets.min()} to {targets.max()} targets, which the "
+            "Trainer weights by token and a study by sequence; record a run with the same number "
+            "of targets in each sequence"
+        )
 
 
 def _summary(folder: Path, corpus: Corpus) -> dict[str, Any]:
