@@ -39,7 +39,7 @@ pytestmark = pytest.mark.study
 WARMUP, KEY = 4, "0123456789abcdef"
 MODEL = {"hidden_size": 8, "intermediate_size": 12, "layers": 1, "heads": 2}
 OPTIMIZER = {"linear_warmup_steps": 2, "horizon": 30, "weight_decay": 0.1}
-WINDOW = {"warmup_steps": WARMUP, "units": UNITS, "unit_size": UNIT_SIZE}
+WINDOW = {"warmup_steps": WARMUP, "units": UNITS, "unit_size": UNIT_SIZE, "poisoned": 0}
 METHODS = ["order0", "taylor1"]
 
 
@@ -52,6 +52,7 @@ def settings():
     }  # fmt: skip
     for name, changes in (("model", MODEL), ("optimizer", OPTIMIZER), ("window", WINDOW)):
         sections[name] |= changes
+    sections["multiple_choice"] = None  # the losses are compared with those of the run
     return sections
 
 
