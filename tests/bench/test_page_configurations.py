@@ -58,6 +58,7 @@ CURRENT = {  # the configurations of each page, as they are now
     "README.md": lambda: [[default()]],
     "docs/choose_estimator.md": lambda: [[default()]],
     "docs/orders.md": lambda: [[default()]],
+    "docs/positions.md": lambda: [[load_config("config.yaml", "presets/poisoned.yaml")]],
     "docs/measured/plan.md": lambda: [[default()]],
     "docs/measured/applications.md": lambda: [[load_config("config.yaml", "presets/full.yaml")]],
     "docs/measured/regime.md": lambda: [shown(regime.grid("regime"))],
