@@ -343,8 +343,8 @@ def _check_curriculum(curriculum: CurriculumConfig, config: "Config") -> None:
     given = config.model.source or config.run
     if curriculum.fresh and given and config.corpus.source == "tokens":
         raise ValueError(
-            "curriculum.fresh: given weights and tokens have neither other initial weights nor "
-            "other held-out text; set it to 0"
+            "curriculum.fresh: with given weights and tokens, there are no other initial weights "
+            "and no other held-out text; set it to 0"
         )
     if 0 < curriculum.fresh < MIN_FRESH:
         raise ValueError(
@@ -353,8 +353,8 @@ def _check_curriculum(curriculum: CurriculumConfig, config: "Config") -> None:
         )
     if curriculum.fresh > config.orders.random:
         raise ValueError(
-            f"curriculum.fresh: {curriculum.fresh} of {config.orders.random} random orders "
-            "(orders.random); lower it, or raise orders.random"
+            f"curriculum.fresh: {curriculum.fresh} is more than the {config.orders.random} orders "
+            "of orders.random; lower it, or raise orders.random"
         )
     if curriculum.readouts > steps:
         raise ValueError(

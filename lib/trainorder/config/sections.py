@@ -433,10 +433,11 @@ class RunConfig:
     order: PathText = ""
     """File of the order in which it consumed the units of the window."""
     recording: NonEmptyPath | None = None
-    """A record of the run instead. It supplies checkpoints, order, corpus, model, optimizer and
+    """Folder of a record of it, which supplies checkpoints, order, corpus, model, optimizer and
     window."""
     start: Natural | None = None
-    """With recording: updates before the window, a recorded state. null: before the record."""
+    """With recording: updates before the window, where the record has a state. null: its first
+    step."""
     steps: Positive | None = None
     """With recording: steps of the window. null: all from there on."""
     tolerance: Annotated[Number, Field(gt=0, le=1)] = 1.0e-3

@@ -106,8 +106,8 @@ class Config:
     trajectories: Natural = 4
     """Orders whose error is followed along the window."""
     stepwise_losses: Flag = False
-    """Whether the held-out losses of these orders are taken at every step, too, estimated and true.
-    Each step of an order costs an evaluation."""
+    """Whether the held-out losses of the orders of trajectories are also taken at every step,
+    estimated and true. Each step of an order costs an evaluation."""
     sketch_rows: Annotated[Integer, Field(ge=16)] = 16384
     """Rows of the sparse JL sketch that parameter errors are computed from."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)

@@ -22,8 +22,8 @@ class TextFile(NamedTuple):
     Attributes:
         path: of the file.
         kind: the ending in lower case, without that of a compression; one of `KINDS`.
-        domain: of its documents, unless a column tells it. A file that is named itself is a domain
-            of this name; files of a folder or a pattern belong to the folder that they lie in.
+        domain: of its documents, unless a column gives it: the name of a file that is listed by
+            itself, or the folder of a file that belongs to a listed folder or pattern.
 
     """
 
@@ -36,8 +36,8 @@ def text_files(names: Sequence[str], *, columns: bool = False) -> list[TextFile]
     """Return the files of `corpus.files`, each once. A file that is named need not exist.
 
     Args:
-        names: files, folders and patterns. Of a folder, all files of known kinds are read, and
-            those of its folders; names that begin with a dot are skipped.
+        names: files, folders and patterns. In a folder and its subfolders, all files of known kinds
+            are read; names that begin with a dot are skipped.
         columns: whether the documents consist of columns, which a .txt file does not have.
 
     Raises:

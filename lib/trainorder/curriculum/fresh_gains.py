@@ -2,8 +2,8 @@
 
 The winner of a search is the lowest of many true objectives, so part of its gain is luck of the
 weights and of the held-out text that chose it (the winner's curse). Fresh retrainings have no part
-in the choice: what remains of the gain in them is due to the order. Random orders that are chosen
-by their objective lose in the same way, so the baseline is chosen as it would be in the study.
+in the choice, so the gain that remains in them is due to the order. A random order that is chosen
+by its objective loses in the same way. Therefore the baseline is chosen by the study, too.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,8 @@
 """Moves from an order to orders near it.
 
 They are swaps, insertions, block moves, block reversals, and permutations of the units of each
-domain among their places. The last keep which domain is where: losses depend more on the sequence
-of domains than on which units of a domain come first.
+domain among their places. These permutations keep the sequence of domains, on which losses depend
+more than on the order of the units of a domain.
 """
 
 from collections.abc import Callable, Iterable
@@ -25,7 +25,7 @@ def proposed(
     count: int,
     most: int,
 ) -> np.ndarray:
-    """Return different schedules (n, T, k), n <= `count`, that 1 to `most` moves lead to.
+    """Return different schedules (n, T, k), n <= `count`, at 1 to `most` moves from `schedule`.
 
     The number of moves of each is drawn uniformly. The sequence of units within a step does not
     count: schedules that differ in nothing else are the same order.

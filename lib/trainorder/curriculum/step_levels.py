@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from trainorder.config.sections import WindowConfig, sampled_from
 from trainorder.curriculum.step_search import Levels
 
-_SHARES = (1 / 16, 1 / 4)  # of a unit; about an order's own run, more ranks moves hardly better
+_SHARES = (1 / 16, 1 / 4)  # of a unit; near an order's own run, more hardly improves the ranks
 
 
 def step_levels(window: WindowConfig, recorded: Sequence[int], evaluation: float) -> Levels:

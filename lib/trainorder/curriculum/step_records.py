@@ -1,4 +1,4 @@
-"""What the files of a study tell about a search by steps."""
+"""What the files of a study contain about a search by steps."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def step_candidates(search: StepSearch, retrained: int) -> list[Candidate]:
 
     Args:
         search: the search.
-        retrained: number of candidates; they are retrained for the judgement.
+        retrained: number of candidates, which are retrained once more to compare them.
 
     """
     best = sorted(search.known, key=lambda order: order.value)[:retrained]

@@ -1,9 +1,9 @@
 """Search by steps: estimate moves about an order that was retrained, retrain the best, repeat.
 
-Near an order's own training run, estimates with the residuals of that run hold where expansions
-about a distant path fail. Each round is successive halving (Jamieson and Talwalkar 2016): many
-moves are estimated with few sequences, the best of them with more, and the best of those are
-retrained. A retrained order is a known run, about which later rounds can move.
+Near an order's own training run, estimates with the residuals of that run are accurate even where
+expansions about a distant path fail. Each round is successive halving (Jamieson and Talwalkar
+2016): many moves are estimated with few sequences, the best of them with more, and the best of
+those are retrained. A retrained order is a known run, from which later rounds can move.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from trainorder.curriculum.constraints import Constraints
 from trainorder.curriculum.moves import proposed
 from trainorder.curriculum.search import random_orders
 
-STALL = 0.15  # spreads of the starts that a round without a better order costs its incumbent
+STALL = 0.15  # penalty of an incumbent by round without a better order, in spreads of the starts
 _DRAWN_STARTS = 4  # random orders that a search without starts retrains
 _HALVING = 4  # moves that are estimated at a level, for each one that goes on to the next
 
@@ -53,7 +53,7 @@ class Known:
         schedule: (T, k).
         value: the true objective; lower is better.
         is_recorded: whether its training run is recorded, so that moves about it can be estimated.
-        parent: the order that a move led from, by its place among the known orders; None: a start.
+        parent: place, among the known orders, of the order that was moved; None for a start.
         estimate: the last estimate before it was retrained; None for a start.
 
     """
@@ -103,7 +103,7 @@ class Levels:
     def counts(self, budget: float) -> list[int]:
         """Return how many moves are estimated at each size, for at most `budget` retrainings.
 
-        None are if the budget does not suffice for a round that also retrains one order.
+        The list is empty if the budget does not suffice to retrain one order as well.
         """
         for first in range(self.screened, 0, -1):
             each = [max(1, first // _HALVING**level) for level in range(len(self.prices))]

@@ -1,4 +1,4 @@
-"""The landscape of a study: orders are estimated with `corrected` and retrained with torch."""
+"""The landscape of a study: estimates of `corrected`, and retrainings with torch."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -29,7 +29,7 @@ from trainorder.training.problem import LanguageProblem
 
 RULE = "step_search"  # that runs the search, for error messages
 NEIGHBOURS = 3  # runs beside the incumbent's own that correct an estimate
-_SKETCH_ROWS = 16  # the parameters of these orders are compared with nothing
+_SKETCH_ROWS = 16  # the sketches of these orders are not used
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class TrainedLandscape:
         setup: how orders are retrained; its recorder is replaced.
         runs: the recorded runs, which grow.
         objective: what the search lowers, averaged over the readouts of `setup`.
-        sizes: of the subsamples, which new runs are recorded for.
-        folder: of the files of new runs. Runs that an earlier process finished are not done again.
-        key: the study key that they carry.
-        files: keeps them open.
+        sizes: of the subsamples for which new runs are recorded.
+        folder: of the files of new runs. Runs that an earlier process finished are not repeated.
+        key: the study key of these files.
+        files: the stack that keeps these files open.
         seed: of units that are sampled, see `Corrected`.
 
     """

@@ -66,7 +66,7 @@ def _encode_rendered(messages: Messages, tokenizer: Tokenizer) -> tuple[np.ndarr
     """Return tokens and marks by the places of the answers in the rendered text."""
     text = tokenizer.render(messages)
     tokens, offsets = tokenizer.encode_rendered(text)
-    # Tokenizers may count the blank before a word to no token: a token begins at the one before it.
+    # The offsets of some tokenizers omit the space before a word: it is added to the token.
     before = np.concatenate([[0], offsets[:-1, 1]])
     starts, ends = np.minimum(offsets[:, 0], before), offsets[:, 1]
     learnt = np.zeros(len(tokens), dtype=bool)
@@ -112,7 +112,7 @@ def _added(
 ) -> tuple[int, int] | None:
     """Return what a message adds to the chat before it; None if the template looks ahead or back.
 
-    Blanks after the special token that ends the message are not a part of it.
+    Blanks after the special token that ends the message are not included.
     """
     if number == 0:
         return None

@@ -17,9 +17,9 @@ _ROLES = {"human": "user", "gpt": ASSISTANT, "chatgpt": ASSISTANT, "bot": ASSIST
 def messages_text(where: str, value: Any, column: str) -> str | None:
     """Return the messages of a row as JSON text; None for none at all.
 
-    Keys without a value are omitted: tables fill them in for messages that have no such key, and
-    chat templates test whether a key is there. Only `content` is always there, as templates add it
-    to other texts; it is empty in a message that only calls tools.
+    Keys without a value are omitted: tables add them to messages that have no such key, and chat
+    templates test whether a key exists. Only `content` always exists, because templates join it
+    with other texts; it is empty in a message that only calls tools.
 
     Args:
         where: the place of the row, for messages.

@@ -1,9 +1,9 @@
 """A multiple-choice task from held-out text: the true continuation of a prefix among others.
 
 The form is that of the benchmarks of language models: the choice with the lowest loss per token is
-the answer (Brown et al. 2020, arXiv 2005.14165, section 2.4). The accuracy is a step function of
-few questions, so the probability of the right choice is its smooth companion, as in Magnusson et
-al. 2025 (arXiv 2504.11393). See `docs/method`, "Multiple choice".
+the answer (Brown et al. 2020, arXiv 2005.14165, section 2.4). The accuracy changes in steps, by one
+question at a time. The probability of the right choice changes smoothly, as in Magnusson et al.
+2025 (arXiv 2504.11393). See `docs/method`, "Multiple choice".
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
-"""Poisoned units: text that ends in random tokens, to see what a unit of it does to a training.
+"""Poisoned units: text that ends in random tokens, to measure how such a unit changes a training.
 
 It is the denial-of-service poison of Zhang et al. 2024 (arXiv 2410.13722, section 3) and Souly et
-al. 2025 (arXiv 2510.07192): a piece of clean text, then gibberish. Their trigger between the two is
-left out, because held-out text has no trigger and the effect on held-out text is measured here.
+al. 2025 (arXiv 2510.07192): a piece of clean text, then random tokens. The trigger between the two
+is omitted: the effect on held-out text is measured, and held-out text has no trigger.
 """
 
 import numpy as np

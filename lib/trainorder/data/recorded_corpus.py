@@ -49,8 +49,8 @@ def recorded_domains(config: CorpusConfig) -> list[str]:
 def recorded_labels(config: CorpusConfig, window: WindowConfig) -> Labels:
     """Return the labels of the corpus of a record.
 
-    Units belong to the domain of the held-out sequences if it is the only one; otherwise the record
-    does not tell.
+    Units belong to the domain of the held-out sequences if it is the only one. Otherwise they are
+    mixed, because a record does not contain their domains.
 
     Raises:
         UserError: the record has no held-out sequences, or it is damaged.

@@ -1,4 +1,4 @@
-"""Domains with too little text: a study that takes all domains of its text goes without them."""
+"""Domains with too little text, which a study of all domains does not use."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""What the readers of text removed or met: counts for `corpus.json` and lines for the log."""
+"""What the readers of text removed or found: counts for `corpus.json` and lines for the log."""
 
 import re
 from collections import Counter
@@ -21,9 +21,9 @@ class TextCounts:
 
     Attributes:
         removed: by domain, the number of removed documents by reason (one of `REMOVED`).
-        files: byte-order marks and CRLF line ends of files, which are removed and replaced.
-        documents: the same within documents, which are kept.
-        special_tokens: how often documents spell out a special token.
+        files: byte-order marks of files, which are removed, and CRLF line ends, which are replaced.
+        documents: byte-order marks and CRLF line ends within documents, which are kept.
+        special_tokens: how often the text of a special token appears in documents.
         small_domains: number of documents of each domain that is too small, and is not used.
         unlabelled: number of files without a domain column, by the domain that their name gives.
 
@@ -46,7 +46,7 @@ class TextCounts:
         self.documents["byte_order_marks"] += text.count(_MARK)
 
     def spelt(self, texts: Iterable[str], special: Iterable[str]) -> None:
-        """Count the special tokens that texts spell out.
+        """Count how often the text of each special token appears in documents.
 
         Args:
             texts: documents.

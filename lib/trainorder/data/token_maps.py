@@ -1,7 +1,7 @@
-"""Token memory maps: `.bin` files of nothing but token numbers, one document after the other.
+"""Token memory maps: `.bin` files that contain only token numbers, one document after the other.
 
-The file is cut into sequences as they come: the warm-up, the units of the window, and at the end of
-the file the held-out sequences. All of it is one domain, named after the file.
+The file is cut into consecutive sequences: those of the warm-up, then the units of the window. The
+last sequences of the file are the held-out ones. The whole file is one domain, named after it.
 """
 
 import struct

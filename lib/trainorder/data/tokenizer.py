@@ -19,7 +19,7 @@ END_OF_TEXT = "<|endoftext|>"
 
 
 class _FixedDate(datetime):
-    """The date that some chat templates write: no result may depend on the day."""
+    """A fixed date for chat templates that write the date, so that results do not depend on it."""
 
     @classmethod
     def now(cls, tz: Any = None) -> "_FixedDate":
@@ -93,8 +93,8 @@ class Tokenizer:
     def _templated(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> Any:
         if self.template is None:
             raise UserError(
-                "corpus.messages_column: the tokenizer has no chat template; name one that has in "
-                "corpus.tokenizer"
+                "corpus.messages_column: the tokenizer has no chat template; set corpus.tokenizer "
+                "to one that has"
             )
         try:
             self.backend.encode_special_tokens = False

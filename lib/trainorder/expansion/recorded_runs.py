@@ -1,4 +1,4 @@
-"""All recorded runs of a study by their schedule, and those of them that are near one of them."""
+"""All recorded runs of a study by their schedule, and the runs that are nearest to one of them."""
 
 from collections.abc import Iterator
 

@@ -11,7 +11,7 @@ class OrderHistory {
   get canUndo() { return this.place > 0; }
   get canRedo() { return this.place < this.entries.length - 1; }
 
-  // Adds an entry after the current one; what was undone is forgotten.
+  // Adds an entry after the current one; entries that were undone are removed.
   push(entry) {
     this.entries = [...this.entries.slice(0, this.place + 1), entry];
     this.place += 1;

@@ -42,7 +42,7 @@ class Improver {
 
   seconds() { return (performance.now() - this.began) / 1000; }
 
-  // Ends the search; its best order so far counts.
+  // Ends the search; its best order so far is the result.
   stop() {
     if (!this.worker) return;
     this.worker.terminate();

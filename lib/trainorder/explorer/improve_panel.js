@@ -16,7 +16,7 @@ class ImprovePanel {
       ended: (result, seconds) => this.ended(result, seconds),
       failed: () => {
         this.mark(false);
-        app.say("This browser does not run a search in a file; try another browser.");
+        app.say("This browser cannot search in a page that is opened as a file; try another browser.");
       },
     });
     app.byId("improve").onclick = () => (this.improver.isRunning ? this.improver.stop() : this.start());

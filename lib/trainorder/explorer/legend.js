@@ -1,5 +1,5 @@
 "use strict";
-// The domains with their colours and letters; a press shows only the units of some of them. It needs
+// The domains with their colours and letters. If some are pressed, only their units are shown. It needs
 // domains.js and svg.js.
 
 class Legend {

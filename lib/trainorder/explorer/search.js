@@ -1,6 +1,6 @@
 "use strict";
-// Local search for a better order. It moves to the first better of all insertions and swaps, in a
-// random sequence. Where no move is better, it goes on from the best order after a few random moves.
+// Local search for a better order. It tries all insertions and swaps in a random sequence, and takes
+// the first that is better. If none is, it continues a few random moves away from the best order.
 
 const RESTARTS = 8;  // without a better order, before the search ends
 const KICKS = 3;  // random moves at a restart
@@ -31,7 +31,7 @@ function swapped(visits, i, j) {
 }
 
 class LocalSearch {
-  // score(visits, keep): lower is better; keep: neighbours of this order follow.
+  // score(visits, keep): lower is better; keep: this order is the base of the next scores.
   // isAllowed(visits): whether an order meets the constraints.
   constructor(start, score, isAllowed, seed = 1) {
     this.score = score;

@@ -11,8 +11,8 @@ from trainorder.evaluation.results import Results
 from trainorder.figures import style
 
 METRIC = "heldout"
-_ERRORS = (1e-6, 1.0)  # the range of the axis of errors, at most, in nats per token
-_MARGIN = 0.4  # above and below the true losses, of their range
+_ERRORS = (1e-6, 1.0)  # the largest range of the axis of errors, in nats per token
+_MARGIN = 0.4  # space above and below the true losses, as a part of their range
 
 
 class Track(NamedTuple):

@@ -29,7 +29,7 @@ def poisoned_cells(unit_domains: Sequence[str], steps: int) -> list[list[int]]:
 def poisoned_effects(
     estimated: Maps, true: Maps, unit_domains: Sequence[str], steps: int
 ) -> list[dict[str, Any]]:
-    """Return the effects of the poisoned units where they were retrained.
+    """Return the effects of the poisoned units at the steps where they were retrained.
 
     Args:
         estimated: the maps of all cells.

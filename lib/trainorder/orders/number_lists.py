@@ -1,4 +1,4 @@
-"""A user's orders as plain numbers: numpy arrays, lists, and tables without headings.
+"""A user's orders as plain numbers: numpy arrays, lists, and tables without column names.
 
 One array or list holds one order: a flat schedule, or one row for each step. It holds several
 orders if each row fills the window, or if it has three axes. Orders are named after their file.

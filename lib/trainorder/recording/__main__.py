@@ -27,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("import", help="write a record from checkpoints of a Trainer")
     command.add_argument("run", help="the output folder of the Trainer, with checkpoint-<step>")
     command.add_argument("record", help="the folder to write")
-    command.add_argument("--start", type=int, help="first checkpoint; default: the first there is")
+    command.add_argument("--start", type=int, help="first checkpoint; default: the earliest")
     command.add_argument("--tokens", help=".npy: tokens of the steps from there on, in their order")
     command.add_argument("--heldout", help=".npy: held-out sequences (sequences, length)")
     command.add_argument("--rates", help=".npy: learning rates of these steps")
@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def report(imported: Imported, record: str) -> str:
-    """Return what an import has found, and what is missing, as text."""
+    """Return what was imported, and what is missing, as text."""
     lines = [f"states after {', '.join(map(str, imported.states))} updates"]
     if imported.steps:
         lines.append(f"steps {imported.steps.start} to {imported.steps.stop}")

@@ -15,11 +15,12 @@ from trainorder.storage.safetensors_files import opened_safetensors
 def check_continues(folder: str | Path, step: int, model: nn.Module) -> None:
     """Check that a run resumed after `step` updates continues the record.
 
-    It does if the record has all steps before, and the same parameters, if it has a state there. A
-    run that starts where the record starts, or before, replaces all of it.
+    The record must have all steps before `step`. If it has a state after `step` updates, the
+    parameters must be the same. A run that resumes at the start of the record, or before, replaces
+    the whole record.
 
     Raises:
-        UserError: steps are missing in between, or the parameters differ.
+        UserError: the record ends before `step`, or the parameters differ.
 
     """
     steps = recorded_steps(folder)

@@ -1,4 +1,4 @@
-"""What of the default study fits the window of a record, which may be short and narrow."""
+"""The parts of the default study that fit the window of a record, which may be short."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,9 +16,9 @@ _DECIDED = ("corpus", "model", "optimizer", "window", "run")
 def fitted_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the sections with their defaults that must change to fit a record.
 
-    They are the default estimators without those that do not fit, the search and the maps if their
-    estimators are left, and the block sizes up to the size of the window. A section that the user
-    has changed stays, and is checked later.
+    Default estimators that do not fit are removed. The search and the maps are removed if one of
+    their estimators is. Block sizes that are larger than the window are removed. A section that the
+    user has changed stays, and is checked later.
 
     Args:
         config: the configuration with the sections that the record decides.

@@ -29,7 +29,7 @@ def write_heldout(folder: str | Path, heldout: Any) -> None:
             as a data set has them; or a mapping of the names of domains to such sequences.
 
     Raises:
-        UserError: they are no sequences of one length, or the file cannot be written.
+        UserError: the sequences have different lengths, or the file cannot be written.
 
     """
     domains = heldout if isinstance(heldout, Mapping) else {ONE_DOMAIN: heldout}

@@ -57,12 +57,12 @@ class Given:
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import has found.
+    """The result of an import.
 
     Attributes:
         states: the steps of the imported checkpoints.
         steps: the steps whose tokens are known.
-        missing: one line about each thing that a study needs and that is not known.
+        missing: what a study needs and the import did not find, one line each.
 
     """
 
@@ -78,9 +78,9 @@ def import_trainer(
 
     Args:
         run: its output folder, with folders `checkpoint-<step>`.
-        record: the folder of the record; what it has of this run is replaced.
-        given: what the run does not tell.
-        start: the step of the first checkpoint to import; None: the first that there is.
+        record: the folder of the record; states and steps of an earlier import are replaced.
+        given: what the checkpoints do not contain.
+        start: the step of the first checkpoint to import; None: the earliest.
 
     Raises:
         UserError: a file is missing, damaged or of another kind. Of pickles, only tensors and plain
@@ -114,7 +114,7 @@ def _checkpoints(run: Path) -> list[int]:
 
 
 def _schedule(run: Path, states: Sequence[int], largest: float) -> Schedule:
-    """Return what checkpoints and logs tell of the learning rates."""
+    """Return what checkpoints and logs contain about the learning rates."""
     log = read_trainer_state(checkpoint(run, states[-1]))
     rates = sampled_rates(log)
     for step in states:
@@ -187,7 +187,7 @@ def _settings(
 
 
 def _add_given(record: Path, start: int, given: Given, schedule: Schedule) -> Iterator[str]:
-    """Write what the user gives, and yield a line about each thing that is missing."""
+    """Write what the user gives, and yield a line for everything that is missing."""
     if given.heldout is not None:
         write_heldout(record, read_array(given.heldout))
     if not heldout_path(record).is_file():

@@ -11,7 +11,7 @@ Form = Callable[[int, int, int], float]  # maps step, warm-up steps and horizon 
 
 
 def sampled_rates(trainer_state: Mapping[str, Any]) -> dict[int, float]:
-    """Return the learning rates that the log of a Trainer has, by the step that used them."""
+    """Return the learning rates in the log of a Trainer, by the step that used them."""
     entries = trainer_state.get("log_history")
     samples = {}
     for entry in entries if isinstance(entries, list) else []:

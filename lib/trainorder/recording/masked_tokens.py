@@ -13,13 +13,13 @@ def masked_tokens(where: str, tokens: Any, labels: Any = None) -> np.ndarray:
     """Return sequences (n, L) int32, where a token t that is no target is stored as ~t.
 
     Args:
-        where: begins the error messages.
+        where: the beginning of error messages.
         tokens: (n, L) integers, a tensor on any device or an array.
         labels: (n, L) integers, equal to `tokens` or -100 where a token is no target; None if all
             are targets. They are not shifted, as models of transformers take them.
 
     Raises:
-        UserError: the shapes or types are others, or a label is another token.
+        UserError: a shape or type is wrong, or a label is neither its token nor -100.
 
     """
     sequences = _host(tokens)

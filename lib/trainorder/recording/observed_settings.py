@@ -1,4 +1,4 @@
-"""The settings of a run, as its model and its optimizer state them."""
+"""The settings of a run, read from its model and its optimizer."""
 
 from typing import Any
 

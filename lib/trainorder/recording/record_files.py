@@ -5,8 +5,8 @@
     steps/<step>.safetensors       what one update consumed and used, see `step_file`
     checkpoint-<step>/             a state of the run, see `state_files`
 
-`<step>` is the number of updates before. A record has all steps from its first to its last one.
-Each file is complete or absent, and a step is written before the states after it.
+`<step>` is the number of updates before it. A record has all steps from its first to its last one.
+Each file is complete or absent, and a step is written before the states that follow it.
 """
 
 import re
@@ -62,7 +62,7 @@ def remove_after(folder: str | Path, step: int) -> None:
     """Remove the steps from `step` on and the states after it, which a resumed run replaces.
 
     If no step before `step` is recorded, the state at `step` is removed, too: a new record starts
-    there. The last ones go first, so a process that is killed here leaves a consistent record.
+    there. The last ones are removed first, so that a kill leaves a consistent record.
 
     Raises:
         UserError: a file cannot be removed.

@@ -8,7 +8,7 @@ from trainorder.errors import UserError
 from trainorder.recording.record_files import recorded_states, recorded_steps, step_path
 from trainorder.recording.step_file import StepHeader, read_header
 
-_ROUNDING = 1e-6  # relative differences of rates and factors that count as none
+_ROUNDING = 1e-6  # relative difference up to which rates or factors count as equal
 
 
 @dataclass(frozen=True)

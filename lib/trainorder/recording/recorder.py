@@ -39,8 +39,8 @@ class Recorder:
     Every few updates the state of the run is written. A run that is killed and resumed continues
     its record: what was recorded after the state that it resumes from is replaced.
 
-    An update that cannot be recorded ends the recording with a warning, and never the training. If
-    it is the first one, it raises.
+    If an update cannot be recorded, the recording ends with a warning, and the training continues.
+    If the first update cannot be recorded, an error is raised.
 
     Examples:
         >>> with Recorder("record", model, optimizer, heldout=heldout) as record:  # doctest: +SKIP
@@ -141,8 +141,8 @@ class Recorder:
             tokens: (n, L) integers, a tensor on any device or an array.
             labels: (n, L) integers as models of transformers take them, -100 where a token is no
                 target; None if all are targets.
-            divisor: what the loop divided the sum of the losses of all targets of the update by;
-                None if it took the mean, or if it is unknown.
+            divisor: the number by which the loop divides the sum of the losses over all targets of
+                the update; None if it takes the mean, or if the number is unknown.
 
         """
         if self._is_recording:
@@ -196,7 +196,7 @@ class Recorder:
 
     @property
     def _is_due(self) -> bool:
-        """Whether the state is written that the run has now."""
+        """Whether the present state of the run is due to be written."""
         if self._has_stopped or self.step < self.start:
             return False
         if self._is_over:

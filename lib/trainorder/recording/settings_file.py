@@ -20,8 +20,8 @@ class RecordedSettings:
         epsilon: of AdamW.
         weight_decays: the weight decay of each parameter group.
         groups: the names of the parameters of each group.
-        gradient_clip: the largest norm of a gradient; None if gradients are not clipped, or if the
-            recorder was not told.
+        gradient_clip: the largest norm of a gradient; None if gradients are not clipped, or if this
+            is unknown.
         vocabulary: the number of tokens of the model.
         source: the base model of adapters; None if the first checkpoint is the model.
         lora: rank, alpha and targets of the adapters; None without adapters.

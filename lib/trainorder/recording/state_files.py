@@ -1,4 +1,4 @@
-"""The states of a recorded run: parameters and moments in the format of an existing run's."""
+"""The states of a recorded run: parameters and moments, in the format of an existing run."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The configuration of a study of a record: what the record knows, it decides."""
+"""The configuration of a study of a record, which decides every key that it knows."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -28,8 +28,8 @@ _REPLACED = (  # keys of a schedule, which a table of rates replaces
 def completed(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration with the keys that its `run.recording` decides.
 
-    Sections that have their defaults lose what does not fit the window of the record. Without a
-    recording, or with a wrong section `run`, the configuration stays as it is.
+    What does not fit the window of the record is removed from sections with default values. Without
+    a recording, or with an invalid section `run`, the configuration stays as it is.
 
     Args:
         config: plain nested mappings; they need not be checked.

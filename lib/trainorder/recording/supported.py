@@ -77,8 +77,8 @@ def check_deterministic(model: nn.Module) -> None:
         for key, value in values.items():
             if isinstance(value, float) and value > 0:
                 raise UserError(
-                    f"{_WHERE}: dropout: `{name}.{key}` is {value:g}, but a study can only train "
-                    "runs without dropout again; set it to 0 in the configuration of the model"
+                    f"{_WHERE}: dropout: `{name}.{key}` is {value:g}, but a study can only "
+                    "reproduce runs without dropout; set it to 0 in the configuration of the model"
                 )
 
 

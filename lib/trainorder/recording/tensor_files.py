@@ -27,7 +27,7 @@ def write_tensors(
 
 
 def _own_memory(tensor: Tensor) -> Tensor:
-    """Return a contiguous tensor on the host that shares no larger tensor's memory."""
+    """Return a contiguous tensor on the host that is not a view of a larger tensor."""
     tensor = tensor.detach().cpu().contiguous()
     is_part = tensor.untyped_storage().nbytes() != tensor.numel() * tensor.element_size()
     return tensor.clone() if is_part else tensor

@@ -21,7 +21,7 @@ _PICKLED = "pytorch_model.bin"
 
 
 def check_checkpoint(folder: Path) -> None:
-    """Check that a checkpoint has parameters and an optimizer of a kind that is read.
+    """Check that a checkpoint has parameters and an optimizer state that can be read.
 
     Raises:
         UserError: it has adapters, pickled parameters, or no optimizer.
@@ -33,11 +33,10 @@ def check_checkpoint(folder: Path) -> None:
             "trainorder.recording.RecordingCallback"
         )
     if not (folder / PARAMETERS_FILE).is_file() and not (folder / _INDEX).is_file():
-        found = folder / _PICKLED
-        remedy = "it has no parameters" if not found.is_file() else f"{found.name} is a pickle"
-        raise UserError(
-            f"{folder / PARAMETERS_FILE}: missing; {remedy}; convert it with save_pretrained"
-        )
+        remedy = "give a checkpoint with parameters"
+        if (folder / _PICKLED).is_file():
+            remedy = f"{_PICKLED} is a pickle; convert it with save_pretrained"
+        raise UserError(f"{folder / PARAMETERS_FILE}: missing; {remedy}")
     if not (folder / OPTIMIZER_FILE).is_file():
         raise UserError(
             f"{folder / OPTIMIZER_FILE}: missing, so the state of the optimizer is not known "

@@ -13,11 +13,11 @@ def read_rates(path: str | Path, steps: range) -> list[float]:
     """Return the learning rate of each of `steps` from a CSV file.
 
     Its first line names the columns, with `step` and `learning_rate` among them. A step is the
-    number of updates before it, so that of the first update is 0. Rows may be in any sequence.
+    number of updates before it, so the first update has step 0. Rows may be in any sequence.
 
     Raises:
-        UserError: the file is missing or no such table, a number is wrong, or a step has no rate or
-            more than one.
+        UserError: the file is missing or is not such a table, a number is invalid, or a step has
+            no rate or several.
 
     """
     rates: dict[int, float] = {}

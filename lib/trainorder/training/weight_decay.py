@@ -83,7 +83,7 @@ def _matches(patterns: Sequence[str], name: str) -> bool:
 
 
 def _layer_norms(module: torch.nn.Module) -> tuple[str, ...]:
-    """Return what the names of parameters of `torch.nn.LayerNorm` begin with."""
+    """Return the prefixes of the names of parameters of `torch.nn.LayerNorm`."""
     return tuple(
         f"{n}." for n, one in module.named_modules() if isinstance(one, torch.nn.LayerNorm)
     )

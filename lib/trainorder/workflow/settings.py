@@ -500,7 +500,7 @@ class Settings:
 
     @property
     def run_start(self) -> str | list[str]:
-        """The start of an existing run, which tells the detected factor of its losses."""
+        """The start of an existing run, which has the detected factor of its losses."""
         run = self.config["run"]
         detected = run and run.get("loss_scale") is None
         return f"{self.results}/store/warm.h5" if detected else []
@@ -592,7 +592,7 @@ class Settings:
 
     @property
     def fresh_random(self) -> int:
-        """The number of random orders that are retrained afresh; 0: nothing is."""
+        """The number of random orders in fresh retrainings; 0: there are none."""
         curriculum = self.config["curriculum"]
         return int(curriculum["fresh"]) if curriculum else 0
 

@@ -22,7 +22,7 @@ from trainorder.training.optimizer import Optimizer, State
 from trainorder.training.problem import LanguageProblem
 
 _ROUNDS = 8  # the factor also moves the parameters between checkpoints, and decides what is clipped
-_SAME = 1e-4  # relative difference of factors that counts as none
+_SAME = 1e-4  # relative difference up to which factors count as equal
 
 
 def detected_steps(steps: Sequence[int], loss_scale: float | None) -> int:
@@ -46,10 +46,11 @@ def detected_loss_scale(
 ) -> float:
     """Return the factor with which training from one checkpoint arrives at the next one.
 
-    If training adds `found` to the average m of the gradients, beside what is left of the m before,
-    and the run added `true`, the factor is <found, true> / |found|^2. Intervals in which all
-    gradients are clipped do not show it, so the next one is tried. It is 1 if no interval shows
-    another one, or if none makes training arrive; then `window_states` tells what differs.
+    Between two checkpoints, gradients are added to the rest of the earlier average m. If our
+    training adds `found` and the run added `true`, the factor is <found, true> / |found|^2. An
+    interval in which all gradients are clipped does not show the factor, so the next one is tried.
+    The result is 1 if no interval shows another factor, or if no factor makes training arrive; then
+    `window_states` reports what differs.
 
     Args:
         folder: the run.
@@ -101,7 +102,7 @@ def _train(
     """Train `state` in place along `units` (n, k).
 
     Returns:
-        What the gradients before clipping add to m, (P,), and whether some gradient is not clipped.
+        What the gradients before clipping add to m, (P,), and whether any gradient is not clipped.
 
     """
     added, shows = large_tensors.zeros(len(state.parameters), dtype=state.parameters.dtype), False
@@ -133,7 +134,7 @@ def _usual(problem: LanguageProblem) -> list[float]:
 
 
 def _rounded(scale: float, usual: Sequence[float]) -> float:
-    """Return the usual factor that is as near as the factor can be measured, if there is one."""
+    """Return the usual factor that `scale` equals up to `_SAME`, if there is one; else `scale`."""
     for exact in usual:
         if abs(scale / exact - 1) < _SAME:
             return exact
