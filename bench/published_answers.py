@@ -193,7 +193,13 @@ OBJECTIONS: Sequence[Row] = (
         findings.growth,
     ),
     (
-        "Better framed as an instrument: one poisoned unit early or late, which domain last",
+        "Better framed as an instrument: one poisoned unit early or late",
+        "[a poisoned unit](positions.md#a-poisoned-unit) first, in the middle and last, estimated and retrained",
+        "`snakemake --configfile presets/poisoned.yaml`, then `python -m bench.poisoned`",
+        findings.poisoned,
+    ),
+    (
+        "Better framed as an instrument: which domain last",
         "[orders of the literature](order_search.md#orders-of-the-literature): each domain last",
         "`make published`",
         findings.domain_last,
