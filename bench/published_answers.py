@@ -194,7 +194,8 @@ OBJECTIONS: Sequence[Row] = (
     ),
     (
         "Better framed as an instrument: one poisoned unit early or late",
-        "[a poisoned unit](positions.md#a-poisoned-unit) first, in the middle and last, estimated and retrained",
+        "[a poisoned unit](positions.md#a-poisoned-unit) first, in the middle and last, estimated "
+        "and retrained",
         "`snakemake --configfile presets/poisoned.yaml`, then `python -m bench.poisoned`",
         findings.poisoned,
     ),

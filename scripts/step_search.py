@@ -22,6 +22,7 @@ from trainorder.evaluation.retraining import TrainingSetup
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.recorded_runs import RecordedRuns
 from trainorder.expansion.store import Store
+from trainorder.orders.order import FREE
 from trainorder.orders.order_book import OrderBook
 from trainorder.storage.formats import read_json, write_json
 from trainorder.storage.sealed_hdf5 import opened
@@ -60,6 +61,7 @@ def _searched(context: Context, config: CurriculumConfig, orders: OrderBook) -> 
             Known(order.schedule, true[order.name], order.schedule in runs)
             for order in orders.values()
             if order.split != "random"  # they are what the search is compared with
+            and order.kind != FREE  # moves permute units, so each unit must be there once
             and not constraints.violations(order.schedule[None])[0]
         ]
         return search_by_steps(

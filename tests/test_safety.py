@@ -25,27 +25,47 @@ def called(node):
     return "", node.func.id if isinstance(node.func, ast.Name) else ""
 
 
+def is_safe_load(owner, name, options):
+    """Return whether a call loads an array file in which no object can be."""
+    option, value = {"torch": ("weights_only", True), "np": ("allow_pickle", False)}.get(
+        owner if name == "load" else "", ("", None)
+    )
+    given = options.get(option)
+    return isinstance(given, ast.Constant) and given.value is value
+
+
+def loads_pickles(node):
+    """Return whether an import gives a function that loads pickles."""
+    names = [alias.name for alias in node.names]
+    module = getattr(node, "module", None) or ""
+    if module == "pickle" and names == ["UnpicklingError"]:
+        return False
+    return bool(UNPICKLING & {name.split(".")[0] for name in [*names, module]})
+
+
 def offences(tree):
     """Yield each forbidden construct with its line number."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
-            if UNPICKLING & {name.split(".")[0] for name in names}:
-                yield node.lineno, "imports a module that loads pickles"
+        if isinstance(node, ast.Import | ast.ImportFrom) and loads_pickles(node):
+            yield node.lineno, "imports a module that loads pickles"
         elif isinstance(node, ast.Call):
-            owner, name = called(node)
-            options = {option.arg: option.value for option in node.keywords}
-            if (owner, name) in LOADING or name in UNPACKING:
-                yield node.lineno, f"{owner}.{name} may run code from a file or write where it says"
-            if (owner in ("", "os", "subprocess") and name in RUNNING) or "shell" in options:
-                yield node.lineno, f"{owner}.{name} runs text as a command"
-            if owner == "subprocess" and isinstance(node.args[0], ast.Constant | ast.JoinedStr):
-                yield node.lineno, "a command is text instead of a list"
-            allowed = options.get("trust_remote_code") or options.get("allow_pickle")
-            if allowed is not None and not (
-                isinstance(allowed, ast.Constant) and allowed.value is False
-            ):
-                yield node.lineno, "allows code or pickles from a download"
+            yield from ((node.lineno, offence) for offence in offences_of_call(node))
+
+
+def offences_of_call(node):
+    """Yield what is forbidden in a call."""
+    owner, name = called(node)
+    options = {option.arg: option.value for option in node.keywords}
+    is_load = (owner, name) in LOADING and not is_safe_load(owner, name, options)
+    if is_load or name in UNPACKING:
+        yield f"{owner}.{name} may run code from a file or write where it says"
+    if (owner in ("", "os", "subprocess") and name in RUNNING) or "shell" in options:
+        yield f"{owner}.{name} runs text as a command"
+    if owner == "subprocess" and isinstance(node.args[0], ast.Constant | ast.JoinedStr):
+        yield "a command is text instead of a list"
+    allowed = options.get("trust_remote_code") or options.get("allow_pickle")
+    if allowed is not None and not (isinstance(allowed, ast.Constant) and allowed.value is False):
+        yield "allows code or pickles from a download"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -57,8 +77,10 @@ def test_no_module_loads_a_pickle_or_hands_text_to_a_shell(path):
     "code",
     [
         "import pickle",
+        "from pickle import loads, UnpicklingError",
         "from joblib import load",
         "torch.load(path)",
+        "torch.load(path, weights_only=safe)",
         "np.load(path, allow_pickle=True)",
         "yaml.load(text)",
         "archive.extractall()",

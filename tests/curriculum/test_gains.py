@@ -112,3 +112,14 @@ def test_the_objective_is_recalibrated_as_a_whole_not_its_parts():
     assert fitted(raw).slope == pytest.approx(1)
     assert fitted(raw).estimate(7.0) == pytest.approx((7.0, 7.0, 7.0))
     assert fitted({}) == Recalibration()
+
+
+def test_a_metric_that_the_objective_does_not_weigh_may_be_unknown():
+    names = [f"c{i}" for i in range(9)]
+    truth = {n: {"heldout": float(i), "choice_accuracy": 0.5} for i, n in enumerate(names)}
+    raw = {n: {"heldout": 2.0 * i} for i, n in enumerate(names)}  # has no choice accuracy
+    metrics = ["heldout", "choice_accuracy"]
+    fitted = objective_recalibration(Objective({"heldout": 1.0}), metrics, truth, raw, names, 0.9)
+    assert fitted.slope == pytest.approx(0.5)
+    unknown = np.array([[3.0, np.nan]])
+    assert Objective({"heldout": 1.0}).of(metrics, unknown).tolist() == [3.0]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from safetensors.torch import load_file
 
 from trainers import LENGTH, llama
 from trainorder.errors import UserError
@@ -74,6 +75,16 @@ def test_a_trainer_that_is_killed_and_resumed_keeps_one_record(tmp_path, make_tr
     for name in ("model", "optimizer"):
         file = f"checkpoint-{STEPS}/{name}.safetensors"
         assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "record" / file).read_bytes()
+
+
+def test_the_last_state_is_not_that_of_the_best_model(tmp_path, make_trainer):
+    options = {"eval_strategy": "steps", "eval_steps": 1, "save_strategy": "steps", "save_steps": 1}
+    best = {"load_best_model_at_end": True, "greater_is_better": True}  # the first one is best
+    callback = RecordingCallback(tmp_path / "record", every=4)
+    make_trainer(tmp_path / "run", callback, **options, **best).train()
+    name = f"checkpoint-{STEPS}/model.safetensors"
+    ours, theirs = (load_file(tmp_path / folder / name) for folder in ("record", "run"))
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours), "the best model was recorded"
 
 
 class KillsAt(RecordingCallback):

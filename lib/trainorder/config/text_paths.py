@@ -3,7 +3,11 @@
 import re
 from collections.abc import Iterator, Sequence
 from glob import glob, has_magic
-from os.path import isdir, isfile  # return False for an impossible path, where pathlib raises
+from os.path import (
+    abspath,
+    isdir,
+    isfile,
+)  # return False for an impossible path, where pathlib raises
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,7 +83,7 @@ def _named(name: str) -> Iterator[TextFile]:
                 f"{where}: {path!r} contains {invalid[0]!r}, which Snakemake paths cannot; rename "
                 "it"
             )
-        yield TextFile(path, kind, Path(path).resolve().parent.name or _stem(path))
+        yield TextFile(path, kind, Path(abspath(path)).parent.name or _stem(path))
 
 
 def _is_hidden(path: Path, folder: Path) -> bool:

@@ -81,14 +81,15 @@ def objective_recalibration(
         The recalibration; it changes nothing if the calibration orders are too few.
 
     """
+    used = [metric for metric in metrics if metric in objective.weights]
     both = [
-        [[values[name][metric] for metric in metrics] for values in (raw, truth)]
+        [[values[name][metric] for metric in used] for values in (raw, truth)]
         for name in calibration
         if name in raw
     ]
     if not both:
         return Recalibration()
-    values = objective.of(metrics, np.array(both))
+    values = objective.of(used, np.array(both))
     return Recalibration.fitted(values[:, 0], values[:, 1], coverage)
 
 

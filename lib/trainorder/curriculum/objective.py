@@ -50,7 +50,9 @@ class Objective:
                 raise UserError(
                     f"curriculum.objective: no metric `{name}`; this study has {', '.join(metrics)}"
                 )
-        total: np.ndarray = values @ np.array([self.weights.get(name, 0.0) for name in metrics])
+        # Metrics without a weight may be NaN: not every estimator has all of them.
+        used = values[..., [list(metrics).index(name) for name in self.weights]]
+        total: np.ndarray = used @ np.array(list(self.weights.values()))
         return total
 
     def of_domains(self, domains: Sequence[str], values: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from trainorder.numerics.interpolation import interpolated
 Floats = NDArray[np.float64]
 
 TOLERANCE = 5e-7  # nats per token: largest difference from Python that packing may cause
-_FEWEST_BITS = 16
+_FEWEST_BITS, _MOST_BITS = 16, 32
 _SCALED = {  # leading axes of each large array whose blocks have their own scales
     "coefficients": 2,
     "clusterCores": 3,
@@ -78,16 +78,21 @@ class CompactModel:
     def bits(self, schedules: Tensor) -> int:
         """Return the bits with which no loss of `schedules` (O, T, k) changes by `TOLERANCE`.
 
-        A bit more halves the change.
+        A bit more halves the change. There are at most 32.
         """
         change = self.change(schedules, _FEWEST_BITS)
-        return _FEWEST_BITS + max(0, math.ceil(math.log2(max(change, 1e-300) / TOLERANCE)))
+        more = math.ceil(math.log2(max(change, 1e-300) / TOLERANCE))
+        return min(_FEWEST_BITS + max(0, more), _MOST_BITS)
 
     def change(self, schedules: Tensor, bits: int) -> float:
-        """Return the largest change of a loss of `schedules` (O, T, k) by packing."""
+        """Return the largest change of a loss of `schedules` (O, T, k) by packing.
+
+        Orders whose losses are not finite, because their replay diverges, do not count.
+        """
         exact, short = self.expanded(None), self.expanded(bits)
         difference = exact.along(schedules) - short.along(schedules)
-        return float(difference.abs().max())
+        finite = difference[difference.isfinite()].abs()
+        return float(finite.max()) if finite.numel() else 0.0
 
     def expanded(self, bits: int | None) -> ReducedModel:
         """Return a reduced model of the shown losses in double precision, as the page replays it.

@@ -128,7 +128,8 @@ class Recorder:
     def finish(self) -> None:
         """Write the last state."""
         if self._is_recording:
-            self._write_state()
+            with self._ending_on_errors():
+                self._write_state()
 
     def detach(self) -> None:
         """Stop following the updates."""
@@ -174,7 +175,7 @@ class Recorder:
         if self._is_recording:
             with self._ending_on_errors():
                 self._record(batches)
-            self._is_first = False
+        self._is_first = False
         self.step += 1
         if self._is_due:
             with self._ending_on_errors():
@@ -217,7 +218,7 @@ class Recorder:
 
     @contextmanager
     def _ending_on_errors(self) -> Iterator[None]:
-        """End the recording on an error; raise it only before the first update is recorded."""
+        """End the recording on an error; raise it only before the first update has ended."""
         try:
             yield
         except UserError as error:

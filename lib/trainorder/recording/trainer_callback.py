@@ -67,9 +67,15 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
         self._recorder = recorder.attach()
         self._hook = plain_model(model).register_forward_pre_hook(self._see, with_kwargs=True)
 
-    def on_train_end(self, *_: Any, **__: Any) -> None:
-        """End the record with the last state."""
-        if self._recorder is not None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Write the last state, before the Trainer may load another one at its end."""
+        is_last = state.global_step >= state.max_steps or control.should_training_stop
+        if self._recorder is not None and is_last:
+            self._recorder.finish()
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """End the record with the last state, unless the Trainer has loaded its best model."""
+        if self._recorder is not None and not args.load_best_model_at_end:
             self._recorder.finish()
         self._detach()
 

@@ -1,10 +1,9 @@
 """The files of a checkpoint that the `Trainer` of transformers wrote."""
 
 import json
-import os
-import pickle
 import shutil
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -45,7 +44,7 @@ def check_checkpoint(folder: Path) -> None:
 
 
 def copy_parameters(folder: Path, target: Path) -> None:
-    """Write the parameters of a checkpoint as one safetensors file; a single file is linked.
+    """Write the parameters of a checkpoint as one safetensors file.
 
     Raises:
         UserError: a file is missing or damaged.
@@ -55,10 +54,7 @@ def copy_parameters(folder: Path, target: Path) -> None:
     if source.is_file():
         with opened_safetensors(source, "pt"):
             pass
-        try:
-            os.link(source, target)
-        except OSError:  # another file system
-            shutil.copyfile(source, target)
+        shutil.copyfile(source, target)  # no link: the run may write its own file again
         return
     tensors = {}
     for name in shards(folder):
@@ -102,7 +98,7 @@ def read_optimizer(folder: Path) -> dict[str, Any]:
     path = folder / OPTIMIZER_FILE
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             f"{path}: only tensors and plain values are read, but it is not readable as such: "
@@ -119,7 +115,7 @@ def read_rate(folder: Path) -> float | None:
     try:
         content = torch.load(folder / "scheduler.pt", map_location="cpu", weights_only=True)
         return float(content["_last_lr"][0])
-    except (OSError, pickle.UnpicklingError, RuntimeError, LookupError, TypeError, ValueError):
+    except (OSError, UnpicklingError, RuntimeError, LookupError, TypeError, ValueError):
         return None
 
 
