@@ -49,6 +49,7 @@ def use_own_model_and_orders(config):
 def use_an_existing_run(config):
     config["corpus"].update(source="tokens", files=["run/tokens.safetensors"])
     config["run"] = {"checkpoints": "run", "order": "run/order.json"}
+    config["window"]["poisoned"] = 0
 
 
 @pytest.mark.parametrize("use_own", [use_own_text, use_own_model_and_orders, use_an_existing_run])

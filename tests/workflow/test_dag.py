@@ -97,7 +97,11 @@ EDITS = {  # a file of the library, an edit that changes what it does, the rules
     "estimators/adjoint.py": ("BATCH = 2048", "BATCH = 1024", {"effects"}),
     "estimators/fut.py": ("if t == 0:", "if t < 1:", {"estimate"}),
     "compression/jl.py": ("SEED = 20250522", "SEED = 20250523", {"stores"}),
-    "numerics/resampling.py": ("= np.inf\n", "= np.nan\n", {"probes", "predictability"}),
+    "numerics/resampling.py": (
+        "= np.inf\n",
+        "= np.nan\n",
+        {"probes", "predictability", "positions"},
+    ),
 }
 
 

@@ -254,7 +254,7 @@ def test_missing_trainer_states_before_later_ones_are_computed_again(
 
 SWAPS = {  # a file, the file that replaces it, a job that reads it, part of the message
     "another shard": ("truth/1.h5", "truth/0.h5", "validate", "is also in"),
-    "of the memorization": ("truth/1.h5", "memorization/truth/0.h5", "ridge", "is also in"),
+    "of the memorization": ("truth/1.h5", "memorization/truth/0.h5", "ridge", "not in every shard"),
     "of the proxy": ("truth/1.h5", "proxy/1.h5", "validate", "belongs to another study"),
     "of another estimator": (
         "estimates/order0@reference/0.h5",

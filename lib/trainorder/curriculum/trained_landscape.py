@@ -121,7 +121,7 @@ class TrainedLandscape:
                 sketch=SparseJL(self.problem.size, _SKETCH_ROWS),
                 units={},
             )
-            content.attrs["objective"] = float(self._objective(outcome["along"])[0])
+            content.attrs.create("objective", float(self._objective(outcome["along"])[0]))
 
     def _objective(self, values: np.ndarray) -> np.ndarray:
         """Return the objective (O,) of metrics (O, R, M) after the readouts."""
