@@ -8,8 +8,6 @@ that can estimate further orders for at most `LIMIT` of a retraining each. Retra
 kept, so the command continues after an interruption.
 """
 
-import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +15,10 @@ from typing import Any
 import numpy as np
 
 from bench.leave_out_page import markdown
-from bench.page import replace_marked
+from bench.section import Section, write_measured
 from bench.studies import FOLDER, environment, say
 from trainorder import Study
 from trainorder.config.sections import EstimatorConfig
-from trainorder.errors import UserError
 from trainorder.evaluation.verdict import MAIN_METRIC
 from trainorder.numerics.resampling import Floats, bootstrap_rank_correlation, finite
 from trainorder.orders.leave_out import leave_out_orders
@@ -117,15 +114,12 @@ def compared(study: Study) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Compare estimators on leave-out orders of a finished study, and write the section."""
-    parser = argparse.ArgumentParser(description="Compares estimators on leave-out orders.")
-    parser.add_argument("results", type=Path, help="folder of a finished study")
-    try:
-        record = compared(Study.open(parser.parse_args(arguments).results))
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    write_json(OUTPUT, record)
-    replace_marked(PAGE, MARK, markdown(record))
-    say(f"{OUTPUT}, {PAGE}")
+    write_measured(
+        Section(OUTPUT, PAGE, MARK, markdown),
+        "Compares estimators on leave-out orders.",
+        lambda folders: compared(Study.open(folders[0])),
+        arguments,
+    )
 
 
 if __name__ == "__main__":

@@ -3,19 +3,17 @@
 python -m bench.poisoned results/poisoned     # docs/measured/poisoned.json, docs/positions.md
 """
 
-import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.page import number, replace_marked, table
-from bench.studies import environment_text, say
+from bench.page import number, table
+from bench.section import Section, write_measured
+from bench.studies import environment_text
 from trainorder.config.config_hash import config_text
 from trainorder.errors import UserError
 from trainorder.evaluation.results import Results
 from trainorder.evaluation.verdict import MAIN_METRIC
-from trainorder.storage.formats import write_json
 
 OUTPUT = Path("docs/measured/poisoned.json")
 PAGE, MARK = Path("docs/positions.md"), "poisoned"
@@ -77,15 +75,12 @@ def markdown(record: Mapping[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the section from the results of a finished study."""
-    parser = argparse.ArgumentParser(description="Writes the effect of a poisoned unit.")
-    parser.add_argument("results", type=Path, help="folder of a finished study")
-    try:
-        record = record_of(Results.read(parser.parse_args(arguments).results))
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    write_json(OUTPUT, record)
-    replace_marked(PAGE, MARK, markdown(record))
-    say(f"{OUTPUT}, {PAGE}")
+    write_measured(
+        Section(OUTPUT, PAGE, MARK, markdown),
+        "Writes the effect of a poisoned unit.",
+        lambda folders: record_of(Results.read(folders[0])),
+        arguments,
+    )
 
 
 if __name__ == "__main__":

@@ -3,25 +3,20 @@
 python -m bench.stack results/default     # docs/measured/stack.json, docs/choose_estimator.md
 """
 
-import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.page import replace_marked
+from bench.section import Section, write_measured
 from bench.stack_fit import Sample, comparison
 from bench.stack_page import markdown
-from bench.studies import say
 from trainorder.config.sections import EstimatorConfig
 from trainorder.data.metrics import is_loss
-from trainorder.errors import UserError
 from trainorder.evaluation.results import Results
 from trainorder.evaluation.verdict import MIN_CALIBRATION
 from trainorder.numerics.resampling import Floats
-from trainorder.storage.formats import write_json
 
 OUTPUT = Path("docs/measured/stack.json")
 PAGE, MARK = Path("docs/choose_estimator.md"), "stack"
@@ -95,16 +90,13 @@ def _cost(results: Results, names: Sequence[str]) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Compare stacks with single estimators on finished studies, and write the section."""
-    parser = argparse.ArgumentParser(description="Compares stacks with single estimators.")
-    parser.add_argument("results", type=Path, nargs="+", help="folders of finished studies")
-    try:
-        studies = [_study(Results.read(path)) for path in parser.parse_args(arguments).results]
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    record = {"studies": studies}
-    write_json(OUTPUT, record)
-    replace_marked(PAGE, MARK, markdown(record))
-    say(f"{OUTPUT}, {PAGE}")
+    write_measured(
+        Section(OUTPUT, PAGE, MARK, markdown),
+        "Compares stacks with single estimators.",
+        lambda folders: {"studies": [_study(Results.read(path)) for path in folders]},
+        arguments,
+        several=True,
+    )
 
 
 def _study(results: Results) -> dict[str, Any]:

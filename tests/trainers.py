@@ -18,6 +18,11 @@ DOCS = Path(__file__).parents[1] / "docs/run.md"
 DOMAINS, UNIT_DOMAINS = ["sea", "hill"], ["sea", "hill", "mixed", "sea", "hill", "sea"]
 VOCABULARY, LENGTH, HELDOUT, UNIT_SIZE = 19, 8, 3, 2
 UNITS = len(UNIT_DOMAINS)
+SCHEDULES = {  # of a `Trainer`, with their further options
+    "cosine": {},
+    "linear": {},
+    "warmup_stable_decay": {"lr_scheduler_kwargs": {"num_decay_steps": 2}},
+}
 
 
 def documented(name):

@@ -39,7 +39,9 @@ def test_the_other_choices_continue_different_sequences_of_the_same_domain():
     for domain in range(2):
         source = asked_about[domain, :, :, 5] // 10 - 12 * domain  # (choice, question)
         assert ((source >= 0) & (source < 12)).all(), "a continuation of another domain"
-        assert all(len(set(one)) == COUNT for one in source.T), "a continuation stands twice"
+        assert all(len(set(one)) == COUNT for one in source.T), (
+            "the same continuation is offered twice"
+        )
         assert np.array_equal(source[0], np.arange(12))
         whole = text[domain, source, 5:]
         assert np.array_equal(asked_about[domain, :, :, 5:], whole), "continuations are mixed"

@@ -10,7 +10,7 @@ DOMAINS = ["a", "poisoned", "mixed"]
 
 def test_a_poisoned_unit_is_first_in_the_middle_and_last():
     assert poisoned_cells(DOMAINS, 7) == [[1, 0], [1, 3], [1, 6]]
-    assert poisoned_cells(DOMAINS, 2) == [[1, 0], [1, 1]], "a position stands twice"
+    assert poisoned_cells(DOMAINS, 2) == [[1, 0], [1, 1]], "a position is listed twice"
     assert poisoned_cells(["a", "mixed"], 7) == []
 
 

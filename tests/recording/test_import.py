@@ -1,4 +1,4 @@
-"""Checkpoints of a Trainer as a record: equal to what a callback recorded; what is refused."""
+"""An imported Trainer run equals a recorded one, and what cannot be imported raises one line."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""A recorded loop: its states, batches and rates; killed and resumed runs; what is refused."""
+"""A loop is recorded with its states, batches and rates, also if it is killed and resumed."""
 
 import multiprocessing
 import os

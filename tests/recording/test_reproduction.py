@@ -6,7 +6,7 @@ import torch
 
 from configs import config
 from recorded_runs import Run, gpt2, tokens
-from trainers import LENGTH
+from trainers import LENGTH, SCHEDULES
 from trainorder.config.study_config import parse
 from trainorder.data.recorded_corpus import read_recorded_corpus
 from trainorder.errors import UserError
@@ -44,13 +44,6 @@ def followed(folder, edit=lambda sections: None, **changes):
     )]  # fmt: skip
     assert steps == list(range(window.warmup_steps, window.horizon + 1))
     return verification_report(states, window.horizon)
-
-
-SCHEDULES = {
-    "cosine": {},
-    "linear": {},
-    "warmup_stable_decay": {"lr_scheduler_kwargs": {"num_decay_steps": 2}},
-}
 
 
 @pytest.mark.parametrize("optimizer", ["adamw_torch", "adamw_torch_fused"])

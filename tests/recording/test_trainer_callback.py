@@ -8,7 +8,7 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file
 
-from trainers import LENGTH, llama
+from trainers import LENGTH, SCHEDULES, llama
 from trainorder.errors import UserError
 from trainorder.recording import Recorder, RecordingCallback
 from trainorder.recording.record_files import recorded_states, recorded_steps
@@ -16,11 +16,6 @@ from trainorder.recording.settings_file import read_settings
 from trainorder.recording.step_file import read_step
 
 STEPS, PARTS, SIZE = 6, 2, 3  # of `make_trainer`
-SCHEDULES = {
-    "cosine": {},
-    "linear": {},
-    "warmup_stable_decay": {"lr_scheduler_kwargs": {"num_decay_steps": 2}},
-}
 
 
 @pytest.mark.parametrize("optimizer", ["adamw_torch", "adamw_torch_fused"])

@@ -187,10 +187,10 @@ def test_a_replay_goes_on_from_where_an_order_differs(browser, finished):
         ("packed", "model", "replay"),
         "const record = arguments[0], model = decodeModel(record.model), kept = new Replay(model);"
         "return Object.values(record.orders).every((visits) => {"
-        "  const anew = JSON.stringify(new Replay(model).run(visits));"
+        "  const whole = JSON.stringify(new Replay(model).run(visits));"
         "  const neighbour = [...visits.slice(1), visits[0]];"
-        "  return JSON.stringify(kept.run(visits)) === anew"
-        "    && (kept.run(neighbour, false), JSON.stringify(kept.run(visits)) === anew);"
+        "  return JSON.stringify(kept.run(visits)) === whole"
+        "    && (kept.run(neighbour, false), JSON.stringify(kept.run(visits)) === whole);"
         "});",
         record_of(finished),
     ), "a replay from a stored state differs from a whole one"

@@ -44,6 +44,7 @@ from trainorder.config.types import (
 PACKAGED_MODEL_FOLDER = "resources/models/smollm2-135m"  # a `model.source` that the study downloads
 MIN_RANK = 6  # probes of a study; the library itself takes fewer
 Schedule = Literal["constant", "cosine", "linear", "warmup_stable_decay"]
+FRESH_SEEDS = (1000, 2000)  # of fresh initializations, beyond seeds.init; replicates are nearer
 GLOBAL, STEPS, AUTO = "global", "steps", "auto"
 SearchMethod = Literal["global", "steps", "auto"]  # of orders
 OrderFamily = Literal["balanced", "patterns", "distance", "paired", "last-domain", "worst"]

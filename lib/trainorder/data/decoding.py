@@ -7,10 +7,9 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from trainorder.data.text_counts import TextCounts
+from trainorder.data.text_counts import BYTE_ORDER_MARK, TextCounts
 from trainorder.errors import UserError
 
-_MARK = "\ufeff"  # the byte-order mark
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -31,9 +30,9 @@ def decoded(path: str | Path, counts: TextCounts) -> str:
     except UnicodeDecodeError as error:
         kind = "UTF-16" if content.startswith(_UTF_16) else f"not UTF-8 at byte {error.start}"
         raise UserError(f"{path}: {kind}; convert the file to UTF-8") from None
-    if text.startswith(_MARK):
+    if text.startswith(BYTE_ORDER_MARK):
         counts.files["byte_order_marks"] += 1
-        text = text.removeprefix(_MARK)
+        text = text.removeprefix(BYTE_ORDER_MARK)
     counts.files["crlf"] += text.count("\r\n")
     return text.replace("\r\n", "\n")
 

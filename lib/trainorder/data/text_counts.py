@@ -11,7 +11,7 @@ from trainorder.data.tokenizer import END_OF_TEXT
 NULL, EMPTY, DUPLICATE, UNANSWERED = "null", "empty", "duplicate", "unanswered"
 REMOVED = (NULL, EMPTY, DUPLICATE, UNANSWERED)  # why a document is removed
 _CHAT_TOKEN = r"<\|[A-Za-z_][\w]*\|>"  # as most chat templates spell their special tokens
-_MARK = "\ufeff"
+BYTE_ORDER_MARK = "\ufeff"
 _SHOWN = 8  # names in a line at most
 
 
@@ -43,7 +43,7 @@ class TextCounts:
     def keep(self, text: str) -> None:
         """Count what a kept document contains."""
         self.documents["crlf"] += text.count("\r\n")
-        self.documents["byte_order_marks"] += text.count(_MARK)
+        self.documents["byte_order_marks"] += text.count(BYTE_ORDER_MARK)
 
     def spelt(self, texts: Iterable[str], special: Iterable[str]) -> None:
         """Count how often the text of each special token appears in documents.

@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import ceil
 
 from trainorder.config.estimator_names import method_of
-from trainorder.config.sections import GLOBAL, CurriculumConfig, MemorizationConfig
+from trainorder.config.sections import FRESH_SEEDS, GLOBAL, CurriculumConfig, MemorizationConfig
 from trainorder.curriculum.literature_orders import WORST, literature_count
 from trainorder.evaluation.replaying import batch_size
 from trainorder.planning.curvature_stages import basis_sizes, pattern_count
@@ -19,7 +19,6 @@ from trainorder.training.optimizer import MOMENTS
 
 _PROPOSALS, _HEURISTIC, _WAYS = 8, 6, 3  # searched orders; heuristic orders; ways to move a unit
 _NEIGHBOURS = 512  # orders that a local search scores in one round
-_FRESH_WEIGHTS = 2  # initializations of fresh retrainings
 _CHILDREN, _SEARCHES = 200, 4  # new orders in a generation; local searches
 
 
@@ -96,7 +95,7 @@ def _fresh(s: Sizes, c: CurriculumConfig, after: str) -> Iterator[Stage]:
     """Yield the fresh retrainings of searched and random orders, with their warm-up trainings."""
     batch, texts = s.window.sequences_per_step, int(s.corpus.source != "tokens")
     given = bool(s.config["model"]["source"] or s.config["run"])
-    warmups = 0 if given else _FRESH_WEIGHTS
+    warmups = 0 if given else len(FRESH_SEEDS)
     if warmups:
         yield Stage(
             "fresh_warm",

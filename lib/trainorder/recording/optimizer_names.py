@@ -10,8 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.trainer_pt_utils import get_parameter_names
 
 from trainorder.errors import UserError
-
-_NOT_DECAYED = [r"bias", r"layernorm", r"rmsnorm", r"(?:^|\.)norm(?:$|\.)", r"_norm(?:$|\.)"]
+from trainorder.recording.decay_rule import NOT_DECAYED
 
 
 def shape_of_model(folder: Path) -> nn.Module:
@@ -54,7 +53,7 @@ def grouped_names(
     names = list(shapes)
     candidate = [names]
     if len(groups) == 2:
-        decayed = set(get_parameter_names(model, [nn.LayerNorm], _NOT_DECAYED))
+        decayed = set(get_parameter_names(model, [nn.LayerNorm], list(NOT_DECAYED)))
         candidate = [
             [name for name in names if name in decayed],
             [name for name in names if name not in decayed],

@@ -9,11 +9,9 @@ from torch import Tensor
 
 from trainorder.config.sections import OptimizerConfig
 from trainorder.errors import UserError
+from trainorder.recording.decay_rule import NOT_DECAYED
 from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import Optimizer, build_optimizer
-
-# Names without decay in `Trainer.get_decay_parameter_names` of transformers 5.
-_NAMES = ("bias", "layernorm", "rmsnorm", r"(^|\.)norm($|\.)", r"_norm($|\.)")
 
 
 def decays(model: LanguageModel, config: OptimizerConfig) -> list[bool]:
@@ -30,7 +28,7 @@ def decays(model: LanguageModel, config: OptimizerConfig) -> list[bool]:
         return [parameter.ndim > 1 for parameter in model.trained]
     if rule == "norms_and_biases":
         norms = _layer_norms(model.module)
-        return [not (_matches(_NAMES, n.lower()) or n.startswith(norms)) for n in model.names]
+        return [not (_matches(NOT_DECAYED, n.lower()) or n.startswith(norms)) for n in model.names]
     for pattern in rule:
         if not any(re.search(pattern, name) for name in model.names):
             raise UserError(

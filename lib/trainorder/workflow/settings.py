@@ -16,6 +16,7 @@ from trainorder.config.files import check_files, corpus_files
 from trainorder.config.loading import load_config
 from trainorder.config.methods import Method
 from trainorder.config.sections import (
+    FRESH_SEEDS,
     GLOBAL,
     PACKAGED_MODEL_FOLDER,
     CorpusConfig,
@@ -58,7 +59,6 @@ from trainorder.workflow.resources import JobResources, Request, most_parameters
 
 Config = dict[str, Any]
 _NOTHING = "(?!)"  # a pattern that matches no text
-_FRESH_STEPS = (1000, 2000)  # from the seed of the study; replicates are nearer
 
 
 @dataclass(frozen=True)
@@ -612,7 +612,7 @@ class Settings:
         init = self.config["seeds"]["init"]
         given = self.config["model"]["source"] or self.config["run"]
         seeds = [init] if self.has_other_text else []
-        seeds += [] if given else [init + step for step in _FRESH_STEPS]
+        seeds += [] if given else [init + distance for distance in FRESH_SEEDS]
         return [
             {
                 "init": seed,
