@@ -6,7 +6,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from trainers import LENGTH, VOCABULARY, llama
+from trainorder.config.sections import ModelConfig
 from trainorder.recording import Recorder
+from trainorder.recording.record_files import recorded_states
+from trainorder.training.model import LanguageModel
 
 STEPS, MICRO, SIZE = 7, 2, 3  # updates, micro-batches of each, sequences of each
 
@@ -62,6 +65,14 @@ class Run:
 
     def recorder(self, folder, **options):
         return Recorder(folder, self.model, self.optimizer, **{"every": 3, **options})
+
+
+def model_of(folder):
+    """Return the model as a study opens it from a record."""
+    sizes = {"hidden_size": 2, "intermediate_size": 1, "layers": 1, "heads": 1}
+    source = folder / f"checkpoint-{recorded_states(folder)[0]}"
+    config = ModelConfig(**sizes, source=str(source))
+    return LanguageModel(config, VOCABULARY, LENGTH, 0, torch.float32)
 
 
 def gpt2():

@@ -9,16 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from recorded_runs import SIZE, STEPS, Run, tokens
+from recorded_runs import SIZE, STEPS, Run, model_of, tokens
 from trainers import LENGTH, VOCABULARY
-from trainorder.config.sections import ModelConfig
 from trainorder.errors import UserError
 from trainorder.recording.heldout_file import read_heldout
 from trainorder.recording.record_files import recorded_states, recorded_steps, step_path
 from trainorder.recording.settings_file import read_settings
 from trainorder.recording.step_file import read_step
 from trainorder.training.existing_run.stored_state import read_checkpoint
-from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import MOMENTS
 
 FORMS = {"fused": {"fused": True}, "foreach": {"foreach": True}, "plain": {"foreach": False}}
@@ -31,14 +29,6 @@ def recorded(request, tmp_path):
     with run.recorder(tmp_path / "record", heldout=tokens()[0, 0]) as record:
         run.train(record)
     return tmp_path / "record", run
-
-
-def model_of(folder):
-    """Return the model as a study opens it from a record."""
-    sizes = {"hidden_size": 2, "intermediate_size": 1, "layers": 1, "heads": 1}
-    source = folder / f"checkpoint-{recorded_states(folder)[0]}"
-    config = ModelConfig(**sizes, source=str(source))
-    return LanguageModel(config, VOCABULARY, LENGTH, 0, torch.float32)
 
 
 def test_states_are_recorded_at_the_start_every_few_steps_and_at_the_end(recorded):
@@ -175,6 +165,7 @@ def test_an_error_after_the_first_step_ends_the_recording_and_not_the_training(t
 
 def test_a_loop_that_passes_no_batch_raises_at_its_first_step(tmp_path):
     run = Run()
+    run.model(input_ids=tokens()[0, 0], labels=tokens()[0, 0]).loss.backward()
     with pytest.raises(UserError, match=r"call record\.batch"), run.recorder(tmp_path):
         run.optimizer.step()
 

@@ -11,6 +11,7 @@ import numpy as np
 from torch import nn
 
 from trainorder.errors import UserError
+from trainorder.recording.accumulated_batches import AccumulatedBatches
 from trainorder.recording.continuation import check_continues
 from trainorder.recording.heldout_file import write_heldout
 from trainorder.recording.masked_tokens import masked_tokens
@@ -22,13 +23,14 @@ from trainorder.recording.settings_file import (
     settings_path,
     write_settings,
 )
-from trainorder.recording.state_files import updates, write_state
+from trainorder.recording.state_files import first_updates, updates, write_state
 from trainorder.recording.step_file import RecordedStep, write_step
 from trainorder.recording.supported import (
     check_deterministic,
     check_one_process,
     plain_model,
     plain_optimizer,
+    trained_parameters,
 )
 
 
@@ -38,6 +40,9 @@ class Recorder:
     Each update is written when it is done: the batches that it consumed, and its learning rates.
     Every few updates the state of the run is written. A run that is killed and resumed continues
     its record: what was recorded after the state that it resumes from is replaced.
+
+    An update that does not happen is not recorded: if gradient scaling skips it, or if the loop
+    clears the gradients before it, its batches are dropped. Steps count the updates that happened.
 
     If an update cannot be recorded, the recording ends with a warning, and the training continues.
     If the first update cannot be recorded, an error is raised.
@@ -81,7 +86,6 @@ class Recorder:
         self.start, self.end = start, end
         self._given_model, self._given_optimizer = model, optimizer
         self._heldout, self._clip = heldout, gradient_clip
-        self._batches: list[np.ndarray] = []
         self._divisor: float | None = None
         self._is_first, self._has_stopped = True, False
 
@@ -122,6 +126,7 @@ class Recorder:
         self._states = recorded_states(self.folder)
         if self._is_recording:
             self._write_state()
+        self._batches = AccumulatedBatches(list(trained_parameters(self._model).values()))
         self._hook = self._optimizer.register_step_post_hook(self._after_step)
         return self
 
@@ -134,9 +139,10 @@ class Recorder:
     def detach(self) -> None:
         """Stop following the updates."""
         self._hook.remove()
+        self._batches.detach()
 
     def batch(self, tokens: Any, labels: Any = None, *, divisor: float | None = None) -> None:
-        """Note a micro-batch whose gradient enters the next update.
+        """Note a micro-batch before its backward pass, which adds to the gradients of an update.
 
         Args:
             tokens: (n, L) integers, a tensor on any device or an array.
@@ -148,7 +154,7 @@ class Recorder:
         """
         if self._is_recording:
             with self._ending_on_errors():
-                self._batches.append(masked_tokens("recording: batch", tokens, labels))
+                self._batches.note(masked_tokens("recording: batch", tokens, labels))
         self._divisor = divisor
 
     def _open_record(self, settings: RecordedSettings) -> None:
@@ -170,8 +176,10 @@ class Recorder:
         return self.end is not None and self.step >= self.end
 
     def _after_step(self, *_: Any) -> None:
-        """Record the update that the optimizer has just done."""
-        batches, self._batches = self._batches, []
+        """Record the update that the optimizer has just done, unless it was skipped."""
+        batches = self._batches.take()
+        if first_updates(self._optimizer) == self.step:
+            return
         if self._is_recording:
             with self._ending_on_errors():
                 self._record(batches)

@@ -21,13 +21,22 @@ def updates(optimizer: torch.optim.AdamW) -> int:
         UserError: its parameters have different numbers.
 
     """
-    counts = {int(state["step"]) for state in optimizer.state.values() if "step" in state}
+    counts = set(_counts(optimizer))
     if len(counts) > 1:
         raise UserError(
             f"recording: the parameters of the optimizer have {min(counts)} to {max(counts)} "
             "updates; a study needs the same number for all"
         )
     return counts.pop() if counts else 0
+
+
+def first_updates(optimizer: torch.optim.AdamW) -> int:
+    """Return the number of updates of the first parameter that has any; 0 if none has."""
+    return next(_counts(optimizer), 0)
+
+
+def _counts(optimizer: torch.optim.AdamW) -> Iterator[int]:
+    return (int(state["step"]) for state in optimizer.state.values() if "step" in state)
 
 
 def write_state(
