@@ -14,7 +14,8 @@ from trainorder.curriculum.objective import Objective
 from trainorder.curriculum.search_method import search_method
 from trainorder.curriculum.step_levels import step_levels
 from trainorder.curriculum.step_records import step_candidates, step_record
-from trainorder.curriculum.step_search import Known, StepSearch, search_by_steps
+from trainorder.curriculum.step_search import StepSearch, search_by_steps
+from trainorder.curriculum.study_orders import study_orders
 from trainorder.curriculum.trained_landscape import TrainedLandscape
 from trainorder.evaluation.costs import Retraining
 from trainorder.evaluation.outcomes import read_truth
@@ -22,7 +23,6 @@ from trainorder.evaluation.retraining import TrainingSetup
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.recorded_runs import RecordedRuns
 from trainorder.expansion.store import Store
-from trainorder.orders.order import FREE
 from trainorder.orders.order_book import OrderBook
 from trainorder.storage.formats import read_json, write_json
 from trainorder.storage.sealed_hdf5 import opened
@@ -38,16 +38,19 @@ def main(job: Job) -> None:
     content = read_json(job.input["candidates"], "propose") | chosen._asdict()
     if chosen.method == STEPS:
         orders = OrderBook.load(job.input["orders"])
-        search = _searched(context, config, orders)
+        search, retrained = _searched(context, config, orders)
         field = [record for record in content["orders"] if record["kind"] != SEARCHED]
         candidates = step_candidates(search, config.retrained)
         content["orders"] = [one.as_dict(orders.reference) for one in candidates] + field
-        content["step_search"] = step_record(search, config.retrainings)
+        content["step_search"] = step_record(search, config.retrainings, retrained)
     write_json(job.output["candidates"], content)
     context.checkpoints(1).clear()
 
 
-def _searched(context: Context, config: CurriculumConfig, orders: OrderBook) -> StepSearch:
+def _searched(
+    context: Context, config: CurriculumConfig, orders: OrderBook
+) -> tuple[StepSearch, int]:
+    """Return the search, and the number of retrained orders of the study that it uses."""
     job, window = context.job, context.window
     domains = context.problem.corpus.unit_domains
     constraints = configured_constraints(config, orders.reference.schedule, domains)
@@ -57,16 +60,11 @@ def _searched(context: Context, config: CurriculumConfig, orders: OrderBook) -> 
         runs = _recorded_runs(context, orders.reference.schedule, files)
         levels = step_levels(window, runs.subsamples.sizes, _evaluation(context, config))
         landscape = _landscape(context, config, runs, list(levels.prices), files)
-        starts = [
-            Known(order.schedule, true[order.name], order.schedule in runs)
-            for order in orders.values()
-            if order.split != "random"  # they are what the search is compared with
-            and order.kind != FREE  # moves permute units, so each unit must be there once
-            and not constraints.violations(order.schedule[None])[0]
-        ]
-        return search_by_steps(
-            landscape, starts, constraints, levels, config.retrainings, job.params["seed"]
+        used = study_orders(orders, true, constraints, lambda schedule: schedule in runs)
+        search = search_by_steps(
+            landscape, used.starts, constraints, levels, config.retrainings, job.params["seed"]
         )
+    return search, used.retrained
 
 
 def _recorded_runs(context: Context, reference: np.ndarray, files: ExitStack) -> RecordedRuns:

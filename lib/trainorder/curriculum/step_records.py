@@ -32,12 +32,14 @@ def step_candidates(search: StepSearch, retrained: int) -> list[Candidate]:
     ]
 
 
-def step_record(search: StepSearch, budget: float) -> dict[str, Any]:
+def step_record(search: StepSearch, budget: float, retrained: int) -> dict[str, Any]:
     """Return the entry `step_search` of `curriculum/searched.json`.
 
     Args:
         search: the search.
         budget: what it could spend, in retrainings.
+        retrained: number of orders that were retrained before the search and that it uses, without
+            the reference.
 
     """
     starts = [order for order in search.known if order.parent is None]
@@ -59,6 +61,7 @@ def step_record(search: StepSearch, budget: float) -> dict[str, Any]:
     return {
         "budget": budget,
         "retrainings": search.retrainings,
+        "retrained_before": retrained,
         "starts": [order.value for order in starts],
         "rounds": rounds,
     }
