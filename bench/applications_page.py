@@ -126,12 +126,15 @@ def fresh(record: Record) -> list[str]:
     if not rows:
         return []
     head = ["training", *(f"{kinds[kind]}: {baselines[name]}" for kind, name in columns)]
+    lines = [f"* {line}" for one in groups.values() for line in one.get("fresh_shortfalls", [])]
+    short = "Gains over a baseline of fewer orders are overestimated:"
     return [
         "### The same orders, retrained afresh",
         f"{table(head, rows)}\n\nThe winner of each study, on held-out text that its search did "
         "not see, and also from other initial weights. The baseline of the same compute is the "
         "expected result here of the random order that is the best of as many in the study. What "
         "remains of a gain is due to the order; the rest was luck of text and weights.",
+        *(["\n".join([short, "", *lines])] if lines else []),
     ]
 
 

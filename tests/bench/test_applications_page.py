@@ -110,6 +110,13 @@ def test_gains_in_fresh_retrainings_have_their_table(record):
     assert "retrained afresh" not in markdown(record)
 
 
+def test_a_baseline_of_too_few_fresh_orders_is_told_below_the_table(record):
+    assert "overestimated" not in markdown(searched_by_steps(record))
+    short = searched_by_steps(record)
+    short["replicates"]["groups"]["constant"]["fresh_shortfalls"] = ["b: the baseline is short"]
+    assert "are overestimated:\n\n* b: the baseline is short" in markdown(short)
+
+
 def test_heuristic_orders_are_ranked_beside_the_winner(record):
     page = markdown(searched_by_steps(record))
     section = page.split("### Heuristic orders")[1]

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from trainorder.curriculum.fresh_gains import expected_choice, fresh_gains
+from trainorder.curriculum.fresh_gains import expected_choice, fresh_gains, shortfall
 
 RANDOM = [f"random-{i}" for i in range(6)]
 STUDY = dict(zip(RANDOM, [5.0, 3.0, 4.0, 6.0, 5.5, 3.5], strict=True)) | {"steps-1": 2.0}
@@ -45,3 +45,11 @@ def test_the_baseline_is_chosen_in_the_study():
 def test_a_gain_that_was_luck_vanishes_in_fresh_retrainings():
     result = fresh_gains(fresh(**{"steps-1": 4.9}), STUDY, "steps-1", 1)
     assert abs(result["gains"]["random_mean"]["value"]) < 0.1
+
+
+@pytest.mark.parametrize(("n", "line"), [(6, None), (7, "the best of 6 random orders, not of 7")])
+def test_a_baseline_of_fewer_orders_than_the_compute_retrains_is_told(n, line):
+    compute = fresh_gains(fresh(), STUDY, "steps-1", n)["compute"]
+    assert compute == {"random_orders_for_it": n, "random_orders_had": 6}
+    told = shortfall(compute)
+    assert told is None if line is None else line in told

@@ -92,3 +92,13 @@ def test_a_study_counts_once_in_fresh_retrainings():
 def test_heuristic_orders_stand_beside_the_winners_in_spreads():
     orders = collect(STUDIES, [], 0.95)["cosine"]["orders"]
     assert orders == {"winner": [2.0, 4.0, 6.0], "zigzag": [1.0] * 3}
+
+
+def test_studies_with_fewer_fresh_random_orders_than_their_compute_retrains_are_told():
+    studies = [study(name, 1.0, fresh=[(0, 0.1), (7, 1.0)]) for name in "ab"]
+    for one, had in zip(studies, (30, 16), strict=True):
+        for draw in one["fresh"]:
+            draw["compute"] = {"random_orders_for_it": 30, "random_orders_had": had}
+    [line] = collect(studies, [], 0.95)["cosine"]["fresh_shortfalls"]
+    assert line.startswith("b: the baseline")
+    assert "16 random orders, not of 30" in line

@@ -521,6 +521,17 @@ def test_searched_orders_are_drawn_at_their_true_objective(results, figures):
         assert actual[f"estimated {order['name']}"] == estimate
 
 
+@pytest.mark.parametrize(
+    ("had", "text"), [(40, "expected best of 40"), (16, "best of all 16, not of 40")]
+)
+def test_the_baseline_of_random_orders_is_named_by_their_number(results, had, text):
+    curriculum = results.curriculum
+    compute = {**curriculum["compute"], "random_orders_had": had}
+    changed = replace(results, curriculum={**curriculum, "compute": compute})
+    [axes] = FIGURES["curriculum"](changed).axes
+    assert any(text in label.get_text() for label in axes.texts)
+
+
 def test_a_search_by_steps_is_drawn_with_the_best_order_after_each_round(results):
     rounds = [
         {"retrainings": 5.0, "best": 4.24, "estimates": [4.25], "true": [4.26]},

@@ -29,7 +29,8 @@ def fresh_gains(
     Returns:
         `winner` (its objective), the random orders (`n`, `mean`, `std`), the rank correlation
         `agreement` of their objectives here and in the study, and the `gains` as in
-        `curriculum.json`: over their mean, and over the one that is the best of n in the study.
+        `curriculum.json`: over their mean, and over the one that is the best of n in the study. If
+        fewer than n were retrained afresh, it is the best of all those; `compute` has both numbers.
 
     """
     random = [name for name in fresh if name.startswith("random")]
@@ -43,11 +44,29 @@ def fresh_gains(
         "winner": fresh[winner],
         "random": {"n": len(here), "mean": float(here.mean()), "std": spread},
         "agreement": rank_correlation(there, here),
+        "compute": {"random_orders_for_it": n, "random_orders_had": len(here)},
         "gains": {
             name: {"value": value - fresh[winner], "in_spreads": (value - fresh[winner]) / spread}
             for name, value in baselines.items()
         },
     }
+
+
+def shortfall(compute: Mapping[str, int]) -> str | None:
+    """Return a sentence if there were fewer random orders than the compute retrains, else None.
+
+    Args:
+        compute: with `random_orders_for_it` and `random_orders_had`.
+
+    Examples:
+        >>> shortfall({"random_orders_for_it": 40, "random_orders_had": 16})
+        'the baseline of the same compute is the best of 16 random orders, not of 40'
+
+    """
+    wanted, had = compute["random_orders_for_it"], compute["random_orders_had"]
+    if wanted <= had:
+        return None
+    return f"the baseline of the same compute is the best of {had} random orders, not of {wanted}"
 
 
 def expected_choice(values: Sequence[float] | np.ndarray, results: np.ndarray, n: int) -> float:

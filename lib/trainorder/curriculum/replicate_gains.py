@@ -7,6 +7,7 @@ import numpy as np
 
 from trainorder.config.sections import GLOBAL
 from trainorder.curriculum.candidates import FIELD
+from trainorder.curriculum.fresh_gains import shortfall
 from trainorder.numerics.resampling import student_mean
 
 GAINS = ("random_mean", "same_compute", "field")
@@ -56,6 +57,7 @@ def collect(
             "gains": {gain: _gain(group["curricula"], gain, confidence) for gain in GAINS},
             "compute": [one["compute"]["total_retrainings"] for one in group["curricula"]],
             "fresh": _fresh(group["curricula"], confidence),
+            "fresh_shortfalls": _shortfalls(group["curricula"]),
             "orders": _orders(group["curricula"]),
             "half_lives": _half_lives(group["maps"]),
             "agreement": _agreement(group["maps"]),
@@ -100,6 +102,16 @@ def _fresh(curricula: Sequence[Mapping[str, Any]], confidence: float) -> dict[st
         kind: {gain: _gain(studies, gain, confidence) for gain in ("random_mean", "same_compute")}
         for kind, studies in kinds.items()
     }
+
+
+def _shortfalls(curricula: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each study with fewer fresh random orders than its compute retrains."""
+    lines = []
+    for curriculum in curricula:
+        draws = [draw["compute"] for draw in curriculum.get("fresh", ()) if "compute" in draw]
+        if draws and (line := shortfall(draws[0])):  # all draws of a study have the same numbers
+            lines.append(f"{curriculum['study']}: {line}")
+    return lines
 
 
 def _mean_gains(draws: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
