@@ -15,8 +15,8 @@ from recorded_runs import gpt2
 from trainers import LENGTH
 from trainorder.errors import UserError
 from trainorder.recording import RecordingCallback
+from trainorder.recording.__main__ import report
 from trainorder.recording.import_trainer import Given, import_trainer
-from trainorder.recording.inferred_rates import Schedule
 from trainorder.recording.record_files import recorded_steps
 from trainorder.recording.settings_file import read_settings
 from trainorder.recording.step_file import read_step
@@ -43,6 +43,7 @@ def test_an_imported_run_has_the_states_steps_and_rates_of_a_recorded_one(run):
     imported = import_trainer(run / "run", run / "record", given)
     assert imported.states == [2, 4, 6]
     assert imported.steps == range(2, 6)
+    assert not imported.unchecked
     assert len(imported.missing) == 1
     assert "--heldout" in imported.missing[0]
     for step in imported.states:
@@ -240,20 +241,10 @@ def test_a_pickled_array_is_not_read(checkpoint_2, tmp_path):
         import_trainer(checkpoint_2, tmp_path / "record", Given(tokens=tmp_path / "tokens.npy"))
 
 
-LINEAR = {10: 0.9, 30: 0.7}  # of 100 steps, without a warm-up
-
-
-@pytest.mark.parametrize(
-    ("samples", "horizon", "expected"),
-    [
-        (LINEAR, 100, [0.8, 0.79]),
-        ({10: 0.9}, 0, None),
-        ({10: 0.9, 30: 0.6}, 100, None),
-        ({0: 0.0}, 100, None),
-        ({20: 0.3, 21: 0.1}, 100, [0.3, 0.1]),
-    ],
-    ids=["a line", "no horizon", "another schedule", "not determined", "all sampled"],
-)
-def test_rates_are_known_only_where_the_samples_determine_them(samples, horizon, expected):
-    rates = Schedule(samples, 1.0, horizon).rates(range(20, 22))
-    assert rates == (expected if expected is None else pytest.approx(expected))
+def test_steps_after_the_last_checkpoint_are_told_to_be_unchecked(run):
+    shutil.rmtree(run / "run/checkpoint-6")
+    given = Given(tokens=run / "tokens.npy")
+    imported = import_trainer(run / "run", run / "record", given)
+    assert (imported.states, imported.steps) == ([2, 4], range(2, 6))
+    assert imported.unchecked == range(4, 6)
+    assert "unchecked: tokens and rates of the steps from 4 on" in report(imported, "record")

@@ -39,6 +39,11 @@ def report(imported: Imported, record: str) -> str:
     lines = [f"states after {', '.join(map(str, imported.states))} updates"]
     if imported.steps:
         lines.append(f"steps {imported.steps.start} to {imported.steps.stop}")
+    if imported.unchecked:
+        lines.append(
+            f"unchecked: tokens and rates of the steps from {imported.unchecked.start} on, because "
+            "there is no checkpoint after them; a study verifies those before by training again"
+        )
     lines += [f"missing: {line}" for line in imported.missing]
     lines.append(
         "run this command again with what is missing"

@@ -13,7 +13,8 @@ from torch import nn
 from trainorder.errors import UserError
 from trainorder.recording.heldout_file import heldout_path, write_heldout
 from trainorder.recording.imported_arrays import read_array, read_rates, read_steps, write_steps
-from trainorder.recording.inferred_rates import Schedule, sampled_rates
+from trainorder.recording.inferred_rates import Schedule
+from trainorder.recording.logged_rates import rate_readings, tells_the_logged_step
 from trainorder.recording.optimizer_names import grouped_names, shape_of_model
 from trainorder.recording.record_files import recorded_steps, remove_steps
 from trainorder.recording.settings_file import (
@@ -25,6 +26,7 @@ from trainorder.recording.settings_file import (
 from trainorder.recording.state_names import MOMENTS, MOMENTS_FILE, PARAMETERS_FILE, checkpoint
 from trainorder.recording.tensor_files import write_tensors
 from trainorder.recording.trainer_files import (
+    CONFIG_FILE,
     OPTIMIZER_FILE,
     check_checkpoint,
     copy_parameters,
@@ -32,10 +34,9 @@ from trainorder.recording.trainer_files import (
     read_optimizer,
     read_rate,
     read_trainer_state,
+    trainer_version,
 )
 from trainorder.storage.atomic import publish_folder
-
-_CONFIG = "config.json"
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ class Imported:
     states: list[int]
     steps: range
     missing: list[str]
+
+    @property
+    def unchecked(self) -> range:
+        """The steps after the last checkpoint: no study can compare them with the run."""
+        return range(max(self.steps.start, self.states[-1]), self.steps.stop)
 
 
 def import_trainer(
@@ -115,12 +121,16 @@ def _checkpoints(run: Path) -> list[int]:
 
 def _schedule(run: Path, states: Sequence[int], largest: float) -> Schedule:
     """Return what checkpoints and logs contain about the learning rates."""
-    log = read_trainer_state(checkpoint(run, states[-1]))
-    rates = sampled_rates(log)
-    for step in states:
-        if (rate := read_rate(checkpoint(run, step))) is not None:
-            rates[step] = rate
-    return Schedule(rates, largest, int(log.get("max_steps") or 0))
+    last = checkpoint(run, states[-1])
+    log, version = read_trainer_state(last), trainer_version(last)
+    stored = {step: read_rate(checkpoint(run, step)) for step in states}
+    known = {step: rate for step, rate in stored.items() if rate is not None}
+    return Schedule(
+        rate_readings(log, known, version),
+        largest,
+        int(log.get("max_steps") or 0),
+        trusts_first=tells_the_logged_step(version),
+    )
 
 
 def _import_state(run: Path, record: Path, step: int, model: nn.Module) -> float:
@@ -139,7 +149,7 @@ def _import_state(run: Path, record: Path, step: int, model: nn.Module) -> float
     if settings_path(record).exists():
         check_same_run(record, settings)
     with publish_folder(target) as private:
-        shutil.copyfile(source / _CONFIG, private / _CONFIG)
+        shutil.copyfile(source / CONFIG_FILE, private / CONFIG_FILE)
         copy_parameters(source, private / PARAMETERS_FILE)
         tensors = {"step": torch.tensor(step)}
         for group, own in zip(groups, names, strict=True):

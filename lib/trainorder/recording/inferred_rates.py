@@ -1,23 +1,12 @@
 """The learning rates of a run of a `Trainer`, from the rates that its checkpoints and logs hold."""
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from trainorder.numerics.rate_schedule import Form, RateSchedule
 
 _ROUNDING = 1e-6  # difference of rates that count as equal, relative to the largest rate
-
-Form = Callable[[int, int, int], float]  # maps step, warm-up steps and horizon to a share of 1
-
-
-def sampled_rates(trainer_state: Mapping[str, Any]) -> dict[int, float]:
-    """Return the learning rates in the log of a Trainer, by the step that used them."""
-    entries = trainer_state.get("log_history")
-    samples = {}
-    for entry in entries if isinstance(entries, list) else []:
-        if isinstance(entry, dict) and {"step", "learning_rate"} <= entry.keys():
-            samples[int(entry["step"]) - 1] = float(entry["learning_rate"])
-    return samples
+_FORMS: tuple[Form, ...] = ("constant", "linear", "cosine")
 
 
 @dataclass(frozen=True)
@@ -25,54 +14,63 @@ class Schedule:
     """What is known of the learning rates of a run.
 
     Attributes:
-        samples: known rates by step.
+        readings: known rates by step, one mapping for each reading of the log (see
+            `logged_rates.rate_readings`), the most likely one first.
         largest: the largest rate.
         horizon: the number of steps of the run; 0 if it is unknown.
+        trusts_first: whether the first reading decides if the rates do not.
 
     """
 
-    samples: Mapping[int, float]
+    readings: Sequence[Mapping[int, float]]
     largest: float
     horizon: int
+    trusts_first: bool = False
 
     def rates(self, steps: range) -> list[float] | None:
-        """Return the learning rate of each step; None if the samples do not determine them.
+        """Return the learning rate of each step; None if the readings do not determine them.
 
         All schedules of transformers without further options are tried: constant, linear and
-        cosine, with every length of a linear warm-up. The samples determine the rates if all
-        schedules that agree with the samples agree in these steps, too.
+        cosine, with every length of a linear warm-up. A reading with which one of them agrees
+        excludes a reading with which none does. The rates are determined if all schedules that
+        agree, or else all readings that contain these steps, have the same rates in these steps.
         """
-        if all(step in self.samples for step in steps):
-            return [self.samples[step] for step in steps]
-        agreeing = [
-            [self.largest * form(step, warmup, self.horizon) for step in steps]
-            for form in (_constant, _linear, _cosine)
-            for warmup in range(self.horizon + 1)
-            if self._agrees(form, warmup)
-        ]
-        if not agreeing or not self.horizon:
+        formed = [list(self._formed(reading, steps)) for reading in self.readings]
+        if not any(formed):
+            formed = [list(_sampled(reading, steps)) for reading in self.readings]
+        rates = self._common([one for candidates in formed for one in candidates])
+        if rates is None and self.trusts_first and formed:
+            rates = self._common(formed[0])
+        return rates
+
+    def _formed(self, reading: Mapping[int, float], steps: range) -> Iterator[list[float]]:
+        """Yield the rates of each schedule that agrees with a reading."""
+        for form in _FORMS:
+            for warmup in range(self.horizon + 1):
+                schedule = RateSchedule(
+                    form=form,
+                    largest=self.largest,
+                    warmup=warmup,
+                    decay_start=warmup,
+                    horizon=self.horizon,
+                )
+                if self._agrees(schedule, reading):
+                    yield [schedule.rate(step) for step in steps]
+
+    def _agrees(self, schedule: RateSchedule, reading: Mapping[int, float]) -> bool:
+        if not self.horizon:
+            return False
+        allowed = _ROUNDING * self.largest
+        return all(abs(schedule.rate(step) - rate) <= allowed for step, rate in reading.items())
+
+    def _common(self, candidates: Sequence[list[float]]) -> list[float] | None:
+        """Return the first candidate if all have the same rates; None if there is none."""
+        if not candidates:
             return None
-        spread = (max(rates) - min(rates) for rates in zip(*agreeing, strict=True))
-        return agreeing[0] if max(spread) <= _ROUNDING * self.largest else None
-
-    def _agrees(self, form: Form, warmup: int) -> bool:
-        return all(
-            abs(self.largest * form(step, warmup, self.horizon) - rate) <= _ROUNDING * self.largest
-            for step, rate in self.samples.items()
-        )
+        spread = (max(rates) - min(rates) for rates in zip(*candidates, strict=True))
+        return candidates[0] if max(spread) <= _ROUNDING * self.largest else None
 
 
-def _constant(step: int, warmup: int, horizon: int) -> float:
-    return step / max(1, warmup) if step < warmup else 1.0
-
-
-def _linear(step: int, warmup: int, horizon: int) -> float:
-    if step < warmup:
-        return step / max(1, warmup)
-    return max(0.0, (horizon - step) / max(1, horizon - warmup))
-
-
-def _cosine(step: int, warmup: int, horizon: int) -> float:
-    if step < warmup:
-        return step / max(1, warmup)
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, horizon - warmup)))
+def _sampled(reading: Mapping[int, float], steps: range) -> Iterator[list[float]]:
+    if all(step in reading for step in steps):
+        yield [reading[step] for step in steps]

@@ -14,7 +14,7 @@ from trainorder.recording.tensor_files import write_tensors
 from trainorder.storage.formats import read_json
 from trainorder.storage.safetensors_files import opened_safetensors
 
-OPTIMIZER_FILE = "optimizer.pt"
+OPTIMIZER_FILE, CONFIG_FILE = "optimizer.pt", "config.json"
 _INDEX, _ADAPTER = f"{PARAMETERS_FILE}.index.json", "adapter_config.json"
 _PICKLED = "pytorch_model.bin"
 
@@ -126,3 +126,13 @@ def read_trainer_state(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def trainer_version(folder: Path) -> str | None:
+    """Return the version of transformers that wrote a checkpoint; None if it is unknown."""
+    try:
+        content = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    version = content.get("transformers_version") if isinstance(content, dict) else None
+    return version if isinstance(version, str) else None

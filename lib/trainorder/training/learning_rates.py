@@ -3,10 +3,10 @@
 True retrainings take it from the schedules of transformers (`training.torch_schedules`).
 """
 
-import math
 from collections.abc import Sequence
 
 from trainorder.config.sections import OptimizerConfig
+from trainorder.numerics.rate_schedule import Form, RateSchedule
 
 
 def learning_rate(config: OptimizerConfig, step: int, end: int) -> float:
@@ -21,19 +21,23 @@ def learning_rate(config: OptimizerConfig, step: int, end: int) -> float:
     """
     if config.rates is not None:
         return tabulated(config.rates, step, end)
-    c, horizon, warmup = config, config.horizon or end, config.linear_warmup_steps
-    if step < warmup:
-        first = c.final_fraction if c.schedule == "warmup_stable_decay" else 0.0
-        return c.learning_rate * first + (1 - first) * c.learning_rate * step / warmup
-    if c.schedule == "constant":
-        return c.learning_rate
-    form: str = c.schedule
-    begin = warmup
-    if form == "warmup_stable_decay":
-        form, begin = c.decay_form, horizon - c.decaying(horizon)
-    steps = max(1, horizon - begin)
-    part = _remaining(form, min(max(0, step - begin), steps), steps)
-    return c.learning_rate * (c.final_fraction + (1 - c.final_fraction) * part)
+    horizon, warmup = config.horizon or end, config.linear_warmup_steps
+    form: Form
+    if config.schedule == "warmup_stable_decay":
+        form, decay_start = config.decay_form, horizon - config.decaying(horizon)
+        first = config.final_fraction
+    else:
+        form, decay_start, first = config.schedule, warmup, 0.0
+    schedule = RateSchedule(
+        form=form,
+        largest=config.learning_rate,
+        warmup=warmup,
+        decay_start=decay_start,
+        horizon=horizon,
+        first=first,
+        final=config.final_fraction,
+    )
+    return schedule.rate(step)
 
 
 def tabulated(rates: str | Sequence[float], step: int, end: int) -> float:
@@ -44,12 +48,3 @@ def tabulated(rates: str | Sequence[float], step: int, end: int) -> float:
     if isinstance(rates, str):
         raise ValueError(f"{rates}: expected rates that are read from the file")
     return float(rates[min(max(step - (end - len(rates)), 0), len(rates) - 1)])
-
-
-def _remaining(form: str, done: int, steps: int) -> float:
-    """Return which part of a decay over `steps` steps remains after `done` of them."""
-    if form == "linear":
-        return 1 - done / steps
-    if form == "1-sqrt":
-        return 1 - math.sqrt(done / steps)
-    return 0.5 * (1 + math.cos(math.pi * done / steps))
