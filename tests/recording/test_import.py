@@ -248,3 +248,55 @@ def test_steps_after_the_last_checkpoint_are_told_to_be_unchecked(run):
     assert (imported.states, imported.steps) == ([2, 4], range(2, 6))
     assert imported.unchecked == range(4, 6)
     assert "unchecked: tokens and rates of the steps from 4 on" in report(imported, "record")
+
+
+def masked(tokens, count):
+    """Return labels in which the first `count` tokens of each sequence are no targets."""
+    labels = tokens.copy()
+    labels[..., :count] = -100
+    return labels
+
+
+def test_imported_labels_mark_the_tokens_that_are_no_targets(run):
+    tokens = np.load(run / "tokens.npy")
+    np.save(run / "labels.npy", masked(tokens, 3))
+    given = Given(tokens=run / "tokens.npy", labels=run / "labels.npy")
+    import_trainer(run / "run", run / "record", given)
+    for row, number in enumerate(range(2, 6)):
+        expected = np.where(masked(tokens, 3)[row] == -100, ~tokens[row], tokens[row])
+        assert np.array_equal(read_step(run / "record", number).batches, expected), (
+            "a token that the run did not learn is a target"
+        )
+
+
+def shifted(tokens):
+    return np.roll(tokens, -1, axis=-1)
+
+
+def uneven(tokens):
+    labels = masked(tokens, 1)
+    labels[1, 0, 0, 4:] = -100
+    return labels
+
+
+WRONG_LABELS = {
+    "shifted": (shifted, r"labels.npy: a label is neither its token nor -100"),
+    "of other steps": (lambda tokens: tokens[:1], r"labels.npy: has shape .* but the tokens"),
+    "of uneven weight": (uneven, r"row 1 have 3 to 7 targets, which the Trainer weights by token"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_LABELS)
+def test_labels_that_a_study_cannot_follow_raise_before_steps_are_replaced(run, case):
+    given = Given(tokens=run / "tokens.npy", labels=run / "labels.npy")
+    import_trainer(run / "run", run / "record", Given(tokens=run / "tokens.npy"))
+    edit, message = WRONG_LABELS[case]
+    np.save(run / "labels.npy", edit(np.load(run / "tokens.npy")))
+    with pytest.raises(UserError, match=message):
+        import_trainer(run / "run", run / "record", given)
+    assert recorded_steps(run / "record") == range(2, 6)
+
+
+def test_labels_without_tokens_raise(run):
+    with pytest.raises(UserError, match="labels without tokens"):
+        import_trainer(run / "run", run / "record", Given(labels=run / "labels.npy"))

@@ -13,7 +13,8 @@ from trainorder.recording.import_trainer import Given, Imported, import_trainer
 def main() -> None:
     """Run a command; an error is one line."""
     arguments = _parser().parse_args()
-    given = Given(arguments.tokens, arguments.heldout, arguments.rates)
+    files = ("tokens", "labels", "heldout", "rates")
+    given = Given(**{name: getattr(arguments, name) for name in files})
     try:
         imported = import_trainer(arguments.run, arguments.record, given, start=arguments.start)
     except UserError as error:
@@ -29,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("record", help="the folder to write")
     command.add_argument("--start", type=int, help="first checkpoint; default: the earliest")
     command.add_argument("--tokens", help=".npy: tokens of the steps from there on, in their order")
+    command.add_argument("--labels", help=".npy: their labels, -100 where a token is no target")
     command.add_argument("--heldout", help=".npy: held-out sequences (sequences, length)")
     command.add_argument("--rates", help=".npy: learning rates of these steps")
     return parser

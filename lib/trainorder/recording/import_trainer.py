@@ -12,7 +12,13 @@ from torch import nn
 
 from trainorder.errors import UserError
 from trainorder.recording.heldout_file import heldout_path, write_heldout
-from trainorder.recording.imported_arrays import read_array, read_rates, read_steps, write_steps
+from trainorder.recording.imported_arrays import (
+    read_array,
+    read_labelled,
+    read_rates,
+    read_steps,
+    write_steps,
+)
 from trainorder.recording.inferred_rates import Schedule
 from trainorder.recording.logged_rates import rate_readings, tells_the_logged_step
 from trainorder.recording.optimizer_names import grouped_names, shape_of_model
@@ -46,12 +52,14 @@ class Given:
     Attributes:
         tokens: what the run consumed in the steps from its first imported checkpoint on, see
             `imported_arrays.read_steps`.
+        labels: the labels of these tokens, -100 where a token is no target; None: all are targets.
         heldout: held-out sequences (n, L).
         rates: the learning rate of each of these steps.
 
     """
 
     tokens: str | None = None
+    labels: str | None = None
     heldout: str | None = None
     rates: str | None = None
 
@@ -169,7 +177,8 @@ def _moment(
     if not isinstance(tensor, torch.Tensor) or int(entry.get("step", -1)) != step:
         raise UserError(
             f"{source / OPTIMIZER_FILE}: parameter {number} has no `{moment}` of AdamW after "
-            f"{step} updates; only runs with AdamW from the first step on are imported"
+            f"{step} updates; only runs with AdamW from the first step on, without skipped "
+            "updates, are imported"
         )
     return tensor.float()
 
@@ -203,12 +212,16 @@ def _add_given(record: Path, start: int, given: Given, schedule: Schedule) -> It
     if not heldout_path(record).is_file():
         yield "held-out sequences (--heldout FILE.npy): integers of shape (sequences, length)"
     if given.tokens is None:
+        if given.labels is not None:
+            raise UserError(f"{given.labels}: labels without tokens; give --tokens, too")
         yield (
             "the data order (--tokens FILE.npy): the tokens of the steps from checkpoint-"
             f"{start} on, of shape (steps, sequences, length)"
         )
         return
     tokens = read_steps(given.tokens)
+    if given.labels is not None:
+        tokens = read_labelled(given.labels, tokens)
     steps = range(start, start + len(tokens))
     rates = schedule.rates(steps) if given.rates is None else read_rates(given.rates, len(tokens))
     if rates is None:

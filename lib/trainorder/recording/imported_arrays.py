@@ -1,4 +1,4 @@
-"""The arrays that a user gives with an import: tokens, held-out sequences and rates."""
+"""The arrays that a user gives with an import: tokens, labels, held-out sequences and rates."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,6 +46,39 @@ def read_steps(path: str | Path) -> np.ndarray:
             "(steps, sequences, length) or (steps, micro-batches, sequences, length)"
         )
     return array
+
+
+def read_labelled(path: str | Path, tokens: np.ndarray) -> np.ndarray:
+    """Return `tokens` (steps, micro-batches, n, L) int32, where t that is no target is ~t.
+
+    Args:
+        path: the labels, an array like that of the tokens: equal to them, or -100 where a token is
+            no target.
+        tokens: from `read_steps`.
+
+    Raises:
+        UserError: the file has other labels, or the sequences of a step have different numbers of
+            targets.
+
+    """
+    labels, length = read_steps(path), tokens.shape[-1]
+    if labels.shape != tokens.shape:
+        raise UserError(
+            f"{path}: has shape {labels.shape}, but the tokens {tokens.shape}; give the labels of "
+            "these tokens"
+        )
+    flat = masked_tokens(str(path), tokens.reshape(-1, length), labels.reshape(-1, length))
+    marked = flat.reshape(tokens.shape)
+    counts = (marked[..., 1:] >= 0).sum(axis=-1).reshape(len(marked), -1)
+    least, most = counts.min(axis=1), counts.max(axis=1)
+    if (least < most).any():
+        row = int((least < most).argmax())
+        raise UserError(
+            f"{path}: sequences of row {row} have {least[row]} to {most[row]} targets, which the "
+            "Trainer weights by token and a study by sequence; give steps with the same number in "
+            "each sequence"
+        )
+    return marked
 
 
 def read_rates(path: str | Path, count: int) -> list[float]:
