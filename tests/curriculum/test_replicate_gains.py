@@ -78,6 +78,16 @@ def test_another_method_of_the_search_is_another_group():
     assert [*groups][-1] == "cosine, search: steps"
 
 
+def test_another_budget_of_the_search_is_another_group():
+    studies = [study(name, 1.0, method="steps") for name in "abc"]
+    studies[2]["provenance"]["config"]["curriculum"]["retrainings"] = 24.0
+    groups = collect(studies, [], 0.95)
+    assert {name: one["studies"] for name, one in groups.items()} == {
+        "cosine": ["a", "b"],
+        "cosine, budget 24": ["c"],
+    }
+
+
 def test_a_study_counts_once_in_fresh_retrainings():
     studies = [
         study(name, 1.0, fresh=[(0, 0.1), (7, i), (8, i + 2)]) for i, name in enumerate("ab")

@@ -195,6 +195,17 @@ def test_replicates_have_other_seeds_and_only_the_estimators_of_the_search():
     assert study.replicated[0] == "results/full"
 
 
+def test_replicates_that_differ_only_in_their_budget_are_studies_of_their_own():
+    entries = [{"seed": 1}, *({"seed": 1, "retrainings": n} for n in (24, 32.5))]
+    study = settings(curriculum__replicates=entries, curriculum__method="steps")
+    names = [other["study"] for other in study.replicates]
+    assert len(set(names)) == 3, "their results are in one folder"
+    assert names[1:] == [f"{names[0]}-retrainings{n}" for n in ("24", "32.5")]
+    same = settings(curriculum__replicates=[entries[0], entries[0]])
+    with pytest.raises(UserError, match=r"2 entries describe the study smoke-seed1-.*; list each"):
+        _ = same.replicates
+
+
 def test_requests_grow_with_each_attempt():
     request = JobResources(vectors_mb=100, cuda=False).request(
         megabytes=1000, minutes=20, vectors=True, device=True

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from trainorder.config.sections import GLOBAL
+from trainorder.config.sections import GLOBAL, CurriculumConfig
 from trainorder.curriculum.candidates import FIELD
 from trainorder.curriculum.fresh_gains import shortfall
 from trainorder.numerics.resampling import student_mean
 
+_BUDGET = CurriculumConfig.retrainings  # the default
 GAINS = ("random_mean", "same_compute", "field")
 
 
@@ -24,8 +25,16 @@ def group_name(config: Mapping[str, Any], base: Mapping[str, Any]) -> str:
     name, rate = str(config["optimizer"]["schedule"]), config["optimizer"]["learning_rate"]
     if rate != base["optimizer"]["learning_rate"]:
         name += f", rate {rate:g}"
-    method, usual = (one.get("curriculum", {}).get("method", GLOBAL) for one in (config, base))
-    return name if method == usual else f"{name}, search: {method}"
+    method, usual = (_search(one, "method", GLOBAL) for one in (config, base))
+    if method != usual:
+        name += f", search: {method}"
+    budget, usual = (_search(one, "retrainings", _BUDGET) for one in (config, base))
+    return name if budget == usual else f"{name}, budget {budget:g}"
+
+
+def _search(config: Mapping[str, Any], key: str, default: Any) -> Any:
+    """Return a key of the section `curriculum`, which configurations of older versions lack."""
+    return config.get("curriculum", {}).get(key, default)
 
 
 def collect(

@@ -1,5 +1,6 @@
 """The configuration of a replicate: the same search with other seeds, schedule or learning rate."""
 
+from collections import Counter
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
@@ -10,8 +11,26 @@ from trainorder.config.sections import (
     is_step_estimator,
     search_estimators,
 )
+from trainorder.errors import UserError
 
 _MOST_CELLS = 12  # retrained in a replicate's maps: enough to notice a wrong map
+
+
+def replicates(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the configurations of the studies that `curriculum.replicates` describes.
+
+    Raises:
+        UserError: two entries describe the same study.
+
+    """
+    curriculum = config["curriculum"]
+    studies = [replicate(config, entry) for entry in (curriculum or {}).get("replicates", ())]
+    for name, count in Counter(study["study"] for study in studies).items():
+        if count > 1:
+            raise UserError(
+                f"curriculum.replicates: {count} entries describe the study {name}; list each once"
+            )
+    return studies
 
 
 def replicate(config: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,6 +49,8 @@ def replicate(config: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, 
         changed["curriculum"][name] = entry.get(name) or changed["curriculum"][name]
     if entry.get("method"):
         changed["study"] += f"-{entry['method']}"
+    if entry.get("retrainings"):
+        changed["study"] += f"-retrainings{entry['retrainings']:g}"
     changed["curriculum"]["replicates"] = []
     if changed["memorization"]:
         retrained = changed["memorization"]["retrained"]

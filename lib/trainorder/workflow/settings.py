@@ -54,7 +54,7 @@ from trainorder.training.packaged_model import FILES
 from trainorder.training.rate_files import read_rates
 from trainorder.workflow.code_hash import code_hash
 from trainorder.workflow.keys import StudyKeys, check_origin
-from trainorder.workflow.replicate_config import replicate
+from trainorder.workflow.replicate_config import replicates
 from trainorder.workflow.resources import JobResources, Request, most_parameters, vectors_mb
 
 Config = dict[str, Any]
@@ -637,9 +637,7 @@ class Settings:
     @cached_property
     def replicates(self) -> list[Config]:
         """Configurations of the studies that repeat the search for orders."""
-        curriculum = self.config["curriculum"]
-        entries = curriculum["replicates"] if curriculum else []
-        return [replicate(self.config, entry) for entry in entries]
+        return replicates(self.config)
 
     @property
     def replicated(self) -> list[str]:
