@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = sorted((ROOT / "lib").rglob("*.py"))
 ENTRY_POINTS = {  # the modules whose purpose is to write to the terminal
     "snakemake_logger_plugin_stages/__init__.py",
+    "trainorder/command_line/main.py",
     "trainorder/recording/__main__.py",
     "trainorder/workflow/job.py",
     "trainorder/workflow/make_study.py",

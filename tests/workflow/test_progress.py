@@ -106,11 +106,12 @@ def test_times_are_readable(seconds, text):
     assert duration(seconds) == text
 
 
-def test_the_first_study_that_a_snakefile_reads_is_noted(tmp_path):
+def test_the_first_study_that_a_snakefile_reads_is_noted(tmp_path, monkeypatch):
     environment = {"TRAINORDER_RESULTS_NOTE": str(tmp_path / "note")}
+    monkeypatch.chdir(tmp_path)  # as Snakemake does with `-d`
     note_results("results/mine", environment)
     note_results("results/mine-replicate", environment)
-    assert (tmp_path / "note").read_text() == "results/mine"
+    assert (tmp_path / "note").read_text() == str(tmp_path / "results/mine")
     note_results("results/mine", {})
 
 

@@ -124,8 +124,8 @@ def stop(process):
     process.wait()
 
 
-def work_tree(folder):
-    """Copy the files that git tracks or would track into `folder`, and link the archives."""
+def tracked_files():
+    """Return the names of the files that git tracks or would track."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -133,10 +133,14 @@ def work_tree(folder):
         text=True,
         check=True,
     )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+    return [name for name in filter(None, listed.stdout.split("\0")) if (ROOT / name).is_file()]
+
+
+def work_tree(folder):
+    """Copy the files that git tracks or would track into `folder`, and link the archives."""
+    for name in tracked_files():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
     (ROOT / "resources").mkdir(exist_ok=True)
     (folder / "resources").symlink_to(ROOT / "resources")
     return Tree(folder)

@@ -1,0 +1,7 @@
+"""The command `trainorder` as a module: `python -m trainorder.command_line`."""
+
+import sys
+
+from trainorder.command_line.main import main
+
+sys.exit(main())

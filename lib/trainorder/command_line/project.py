@@ -1,0 +1,86 @@
+"""A project: a folder with a configuration, a Snakefile that uses the workflow, and a profile."""
+
+import os
+from pathlib import Path
+
+import yaml
+
+from trainorder.config.loading import load_config
+from trainorder.errors import UserError
+from trainorder.recording.study_settings import completed
+from trainorder.workflow.source import SNAKEFILE, source_folder
+
+CONFIG, PROFILE = "config.yaml", "profiles/default/config.yaml"
+
+_SNAKEFILE = """\
+# The workflow of trainorder, wherever it is installed. Rules of your own can follow below.
+from trainorder.workflow.source import source_folder
+
+
+configfile: "config.yaml"
+
+
+module trainorder:
+    snakefile:
+        str(source_folder() / "Snakefile")
+    config:
+        config
+
+
+use rule * from trainorder
+"""
+_CONFIG = """\
+# The study of this folder: only the keys that differ from the defaults, which are in config.yaml of
+# the folder that `trainorder --source` prints. All keys are described in
+# https://github.com/trainorder/trainorder/blob/main/docs/configuration.md
+study: mine                     # results go to results/mine/
+"""
+_RECORDING = """
+# The recorded run is the reference of the study. If the run clipped gradients, and the record comes
+# from an import, add its norm: `optimizer: {gradient_clip: 1.0}`.
+"""
+
+
+def write_project(folder: Path, recording: str | None = None) -> list[Path]:
+    """Write a new project and return its files.
+
+    Args:
+        folder: of the project; it is created.
+        recording: folder of the record of a run, which the study has as its reference. The
+            configuration names it relative to `folder`.
+
+    Raises:
+        UserError: a file exists already or cannot be written, or no study can use the record.
+
+    """
+    source = source_folder()
+    if recording is not None:
+        _check_record(source, recording)
+    contents = {
+        folder / SNAKEFILE: _SNAKEFILE,
+        folder / CONFIG: _config(folder, recording),
+        folder / PROFILE: (source / PROFILE).read_text(encoding="utf-8"),
+    }
+    for path in contents:
+        if path.exists():
+            raise UserError(f"{path}: exists already; give another folder, or remove this file")
+    for path, content in contents.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+    return list(contents)
+
+
+def _config(folder: Path, recording: str | None) -> str:
+    if recording is None:
+        return _CONFIG
+    record = os.path.relpath(recording, folder)
+    return _CONFIG + _RECORDING + yaml.safe_dump({"run": {"recording": record}}, allow_unicode=True)
+
+
+def _check_record(source: Path, recording: str) -> None:
+    """Check that a study of the default configuration can use a record."""
+    config = load_config(source / CONFIG)
+    completed({**config, "run": {"recording": recording}})

@@ -1,0 +1,50 @@
+"""`trainorder init` writes a project, never over other files, and checks a record."""
+
+import pytest
+import yaml
+
+from recorded_runs import Run, tokens
+from trainorder.command_line.project import write_project
+from trainorder.config.loading import load_config
+from trainorder.errors import UserError
+
+
+def test_a_project_is_a_configuration_a_snakefile_and_a_profile(tmp_path):
+    written = write_project(tmp_path / "a" / "b")
+    names = {str(path.relative_to(tmp_path / "a/b")) for path in written}
+    assert names == {"Snakefile", "config.yaml", "profiles/default/config.yaml"}
+    assert load_config(tmp_path / "a/b/config.yaml") == {"study": "mine"}
+
+
+@pytest.mark.parametrize("name", ["Snakefile", "config.yaml", "profiles/default/config.yaml"])
+def test_no_file_is_overwritten(tmp_path, name):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(UserError, match=f"{name}: exists already"):
+        write_project(tmp_path)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files == [tmp_path / name], "a part of the project was written"
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_created_is_one_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="file/project/Snakefile: cannot be written"):
+        write_project(tmp_path / "file" / "project")
+
+
+def test_a_folder_that_is_no_record_is_one_error(tmp_path):
+    with pytest.raises(UserError, match="is not a record"):
+        write_project(tmp_path / "mine", str(tmp_path / "elsewhere"))
+    assert not (tmp_path / "mine").exists()
+
+
+def test_the_record_is_named_relative_to_the_project(tmp_path, monkeypatch):
+    """Paths in a configuration are relative to the folder in which the study runs."""
+    monkeypatch.chdir(tmp_path)
+    run, name = Run(), "my record, of: #1"
+    with run.recorder(name, heldout=tokens(9)[-2:].flatten(0, 2)) as record:
+        run.train(record)
+    write_project(tmp_path / "a" / "mine", name)
+    config = yaml.safe_load((tmp_path / "a/mine/config.yaml").read_text())
+    assert config == {"study": "mine", "run": {"recording": "../../my record, of: #1"}}
