@@ -10,7 +10,9 @@ from trainorder.config.sections import ModelConfig
 from trainorder.data.corpus import Corpus
 from trainorder.errors import UserError
 from trainorder.training.checkpoints import Checkpoints, read_loss_scale, write_state
+from trainorder.training.existing_run import loss_scale
 from trainorder.training.existing_run.loss_scale import detected_loss_scale, detected_steps
+from trainorder.training.existing_run.stored_state import read_checkpoint
 from trainorder.training.existing_run.window_states import window_states
 from trainorder.training.meter import Meter
 from trainorder.training.model import LanguageModel
@@ -76,6 +78,51 @@ def test_a_factor_shows_where_a_gradient_is_not_clipped(scale, arrays, tmp_path)
     train(llama(), batches, lambda step: RATE, tmp_path, loss_scale=scale, clip=largest)
     found = detected(arrays, tmp_path, list(range(UNITS + 1)), gradient_clip=largest)
     assert found == pytest.approx(scale, rel=1e-3)
+
+
+NEAR = [1.02, 0.98, 0.999, 1.0004]
+
+
+def noisy(state, before, relative, seed=0):
+    """Add noise to what a state differs by from an earlier one, as lower precision does."""
+    generator = torch.Generator().manual_seed(seed)
+    for name in ("parameters", "exp_avg", "exp_avg_sq"):
+        change = getattr(state, name) - getattr(before, name)
+        noise = torch.randn(change.shape, generator=generator)
+        getattr(state, name).add_(relative * change.norm() * noise / noise.norm())
+    return state
+
+
+@pytest.fixture
+def rounded_run(arrays, tmp_path, monkeypatch):
+    """Return a function that detects the loss scale of a run whose states have some noise."""
+
+    def detect(scale, relative, tolerance):
+        train(llama(), arrays["units"][ORDER[:, 0]], lambda step: RATE, tmp_path, loss_scale=scale)
+        states = {step: read_checkpoint(tmp_path, step, problem(arrays).model) for step in (0, 1)}
+        noisy(states[1], states[0], relative)
+        monkeypatch.setattr(loss_scale, "read_checkpoint", lambda folder, step, _: states[step])
+        optimizer = AdamW(optimizer_config(learning_rate=RATE), HORIZON)
+        return detected_loss_scale(tmp_path, [0, 1], ORDER, problem(arrays), optimizer, tolerance)
+
+    return detect
+
+
+@pytest.mark.parametrize("tolerance", [1e-3, 0.1])
+@pytest.mark.parametrize("scale", NEAR)
+def test_a_loss_scale_near_1_does_not_pass_as_1_within_the_tolerance(scale, tolerance, rounded_run):
+    assert rounded_run(scale, 0.0, tolerance) == pytest.approx(scale, rel=2e-5), (
+        "the tolerance for arrival hides a loss scale that the gradients tell exactly"
+    )
+
+
+@pytest.mark.parametrize("scale", [1.0, TRAINERS])
+def test_a_usual_loss_scale_is_exact_within_the_noise_of_a_run(scale, rounded_run):
+    assert rounded_run(scale, 0.02, 0.2) == scale
+
+
+def test_a_loss_scale_is_found_where_it_exceeds_the_noise_of_a_run(rounded_run):
+    assert rounded_run(1.1, 0.02, 0.5) == pytest.approx(1.1, rel=0.02)
 
 
 def gradient_norms(batches):

@@ -1,6 +1,7 @@
 """Verify an existing run: training from one checkpoint must arrive at the next one."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,40 +22,70 @@ _SETTINGS = {
 _ALL_SETTINGS = "; ".join(_SETTINGS.values())
 
 
+class Miss(NamedTuple):
+    """How training missed a checkpoint.
+
+    Attributes:
+        name: the part of the state, for example `exp_avg`.
+        error: its distance to the checkpoint.
+        allowed: the largest allowed distance.
+
+    """
+
+    name: str
+    error: float
+    allowed: float
+
+
+def missed(trained: State, before: State, after: State, tolerance: float) -> Miss | None:
+    """Return how training from one checkpoint missed the next one; None if it arrived.
+
+    Args:
+        trained: the state that training from `before` reached.
+        before: the state of the checkpoint.
+        after: the state of the next checkpoint.
+        tolerance: the largest allowed distance to `after`, relative to the distance between the
+            checkpoints.
+
+    """
+    for name in _SETTINGS:
+        start, end, reached = (getattr(state, name) for state in (before, after, trained))
+        distance, error = (_distance(vector, end) for vector in (start, reached))
+        size = float(large_tensors.squared_norms(end).sqrt())
+        rounding = 8 * torch.finfo(end.dtype).eps * size * (after.step - before.step)
+        allowed = tolerance * distance + rounding
+        if not error <= allowed:
+            return Miss(name, error, allowed)
+    return None
+
+
 def check_arrival(
     trained: State, before: State, after: State, folder: str | Path, tolerance: float
 ) -> None:
     """Check that training from one checkpoint arrived at the next one.
 
     Args:
-        trained: the state that training from `before` reached.
-        before: the state of the checkpoint.
-        after: the state of the next checkpoint.
+        trained: as for `missed`.
+        before: as for `missed`.
+        after: as for `missed`.
         folder: the run.
-        tolerance: the largest allowed distance to `after`, relative to the distance between the
-            checkpoints.
+        tolerance: as for `missed`.
 
     Raises:
         UserError: training ended further away; the message names the settings to compare.
 
     """
-    count = after.step - before.step
-    for name, settings in _SETTINGS.items():
-        start, end, reached = (getattr(state, name) for state in (before, after, trained))
-        distance, error = (_distance(vector, end) for vector in (start, reached))
-        size = float(large_tensors.squared_norms(end).sqrt())
-        rounding = 8 * torch.finfo(end.dtype).eps * size * count
-        allowed = tolerance * distance + rounding
-        if error <= allowed:
-            continue
-        # After one step, the part that differs tells which settings. After more, all parts differ.
-        keys = settings if count == 1 else _ALL_SETTINGS
-        raise UserError(
-            f"{checkpoint(folder, after.step)}: {name}: training from "
-            f"checkpoint-{before.step} as configured misses it by {error:.2g}, expected at most "
-            f"{allowed:.2g}; compare these settings with the run: {keys}; if the run used lower "
-            "precision or another device, raise run.tolerance"
-        )
+    miss = missed(trained, before, after, tolerance)
+    if miss is None:
+        return
+    # After one step, the part that differs tells which settings. After more, all parts differ.
+    keys = _SETTINGS[miss.name] if after.step - before.step == 1 else _ALL_SETTINGS
+    raise UserError(
+        f"{checkpoint(folder, after.step)}: {miss.name}: training from "
+        f"checkpoint-{before.step} as configured misses it by {miss.error:.2g}, expected at most "
+        f"{miss.allowed:.2g}; compare these settings with the run: {keys}; if the run used lower "
+        "precision or another device, raise run.tolerance"
+    )
 
 
 def check_finite(trained: State, folder: str | Path, start: int) -> None:
