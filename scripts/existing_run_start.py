@@ -17,10 +17,10 @@ def main(job: Job) -> None:
     settings = {**job.params["problem"], "loss_scale": 1.0}
     problem = LanguageProblem.load(job.input["corpus"], job.meter, **settings)
     steps = window_checkpoints(existing.checkpoints, context.window)
-    scale = existing.loss_scale
-    if scale is None:
+    loss_scale = existing.loss_scale
+    if loss_scale is None:
         with job.meter.time("precompute"):
-            scale = detected_loss_scale(
+            loss_scale = detected_loss_scale(
                 existing.checkpoints,
                 steps,
                 read_reference(job.input["order"] or None, context.window),
@@ -28,10 +28,10 @@ def main(job: Job) -> None:
                 build_for(problem.model, context.optimizer_config, context.window.horizon),
                 existing.tolerance,
             )
-    if scale != 1:
-        print(f"gradients of the run are {scale:.8g} times those of the mean loss")
+    if loss_scale != 1:
+        print(f"loss scale: gradients of the run are {loss_scale:.8g} times those of the mean loss")
     state = read_checkpoint(existing.checkpoints, steps[0], problem.model)
-    write_state(job.output["warm"], context.key, state, scale)
+    write_state(job.output["warm"], context.key, state, loss_scale)
 
 
 run(main, globals().get("snakemake"))

@@ -448,7 +448,7 @@ class Study:
 
     @property
     def _loss_scale(self) -> float:
-        """The factor of the training losses: that of an existing run, stated or detected."""
+        """The loss scale: that of an existing run, stated or detected."""
         start, run = self.folder / "store/warm.h5", self.config.get("run") or {}
         if stated := run.get("loss_scale"):
             return float(stated)

@@ -139,8 +139,8 @@ class ReducedModelBuilder:
         read = [_read(self.goals, path, t, averaged_states) for t in readouts]
         units = [partial(problem.loss, unit=unit) for unit in range(problem.units)]
         unit_losses, unit_gradients = _values_and_gradients(units, path.parameters(path.steps))
-        scale = problem.loss_scale
-        unit_gradients.scale(unit_losses.new_full((problem.units,), 1 / scale))
+        loss_scale = problem.loss_scale
+        unit_gradients.scale(unit_losses.new_full((problem.units,), 1 / loss_scale))
         functionals = [model.readers, *(rows for _, rows in read), unit_gradients]
         steps, drifts = self._tabulated(Rows.concatenate(functionals))
         updates = [path.first_step + t for t in range(path.steps)]
@@ -164,10 +164,10 @@ class ReducedModelBuilder:
             goals=list(problem.goals),
             readouts=np.array(readouts),
             losses=torch.stack([losses for losses, _ in read]),
-            unit_losses=unit_losses / scale,
+            unit_losses=unit_losses / loss_scale,
             averaged_states=averaged_states,
             clipping=self.clipping,
-            loss_scale=scale,
+            loss_scale=loss_scale,
         )
 
     def with_more_readouts(self, reduced: ReducedModel, readouts: Sequence[int]) -> ReducedModel:

@@ -21,8 +21,8 @@ from trainorder.training.averaged_states import AveragedStates, averaged_steps
 # Names of datasets in the file that differ from the attribute's name.
 _STORED_NAMES = {"probed_steps": "bends"}
 _AVERAGED = "averaged_states"  # an attribute of the file, if there are means
-_SCALE = "loss_scale"  # an attribute of the file, if it is not 1
-_OPTIONAL = (_AVERAGED, "clipping", _SCALE)
+_LOSS_SCALE = "loss_scale"  # an attribute of the file, if it is not 1
+_OPTIONAL = (_AVERAGED, "clipping", _LOSS_SCALE)
 BATCH = 2048  # schedules at once: large enough to keep the processor busy
 
 
@@ -95,7 +95,7 @@ class ReducedModel:
         unit_losses: (U,) losses of the units at the end of the path.
         averaged_states: number of last states of a mean; None for no means.
         clipping: of gradients; None without it.
-        loss_scale: factor of the units' losses in `cores`; the losses that are read are without it.
+        loss_scale: that of the units' losses in `cores`; the losses that are read are without it.
 
     """
 
@@ -246,9 +246,9 @@ class ReducedModel:
         """Publish as a sealed file of study `key`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         count, clipping = values.pop(_AVERAGED), values.pop("clipping")
-        scale = values.pop(_SCALE)
+        loss_scale = values.pop(_LOSS_SCALE)
         attributes = {} if count is None else {_AVERAGED: count}
-        attributes |= {} if scale == 1 else {_SCALE: scale}
+        attributes |= {} if loss_scale == 1 else {_LOSS_SCALE: loss_scale}
         arrays = {
             _STORED_NAMES.get(name, name): value.numpy() if isinstance(value, Tensor) else value
             for name, value in values.items()
@@ -269,14 +269,15 @@ class ReducedModel:
         arrays = read_arrays(path, key, "reduced", names.values())
         with opened(path, key, "reduced") as file:
             averaged = file.attrs.get(_AVERAGED)
-            clipping, scale = _clipping(file), float(file.attrs.get(_SCALE, 1.0))
+            clipping = _clipping(file)
+            loss_scale = float(file.attrs.get(_LOSS_SCALE, 1.0))
         values: dict[str, Any] = {}
         for name, field in stored.items():
             array = arrays[names[name]]
             values[name] = torch.from_numpy(array) if field.type is Tensor else array
         values["goals"] = list(values["goals"])
         count = None if averaged is None else int(averaged)
-        return cls(**values, averaged_states=count, clipping=clipping, loss_scale=scale)
+        return cls(**values, averaged_states=count, clipping=clipping, loss_scale=loss_scale)
 
 
 def _arrays(clipping: Clipping) -> dict[str, np.ndarray]:

@@ -63,7 +63,7 @@ def _retrained_steps(run: RunConfig, window: WindowConfig) -> int:
 
 
 def _detected_steps(run: RunConfig, window: WindowConfig) -> int:
-    """Return the number of steps that detect the factor of the losses, if it is 1."""
+    """Return the number of steps that detect the loss scale, if it is 1."""
     return detected_steps(window_checkpoints(run.checkpoints, window), run.loss_scale)
 
 

@@ -21,8 +21,7 @@ class RecordedWindow:
         unit_size: the number of sequences of each of them.
         length: the number of tokens of each sequence.
         rates: the learning rate of each step.
-        loss_scale: the factor between the gradients of the run and those of the mean loss; None if
-            it is unknown.
+        loss_scale: that of the run, see `training.existing_run.loss_scale`; None if it is unknown.
 
     """
 
@@ -113,13 +112,13 @@ def _rate(folder: str | Path, number: int, rates: Sequence[float]) -> float:
     return rates[0]
 
 
-def _loss_scale(folder: str | Path, scales: Sequence[float | None]) -> float | None:
-    known = [scale for scale in scales if scale is not None]
-    if len(known) < len(scales):
+def _loss_scale(folder: str | Path, loss_scales: Sequence[float | None]) -> float | None:
+    known = [one for one in loss_scales if one is not None]
+    if len(known) < len(loss_scales):
         return None
     if max(known) - min(known) > _ROUNDING * max(known):
         raise UserError(
-            f"{folder}: the loss is scaled by {min(known):g} to {max(known):g} times the mean of "
-            "its targets, so steps have different weights; a study needs one scale"
+            f"{folder}: steps have loss scales of {min(known):g} to {max(known):g}, so their "
+            "weights differ; a study needs one loss scale for all"
         )
     return 1.0 if abs(known[0] - 1) <= _ROUNDING else known[0]

@@ -197,11 +197,11 @@ class Recorder:
             )
         if self._group_options() != self._options:
             raise UserError("recording: betas, eps or weight_decay changed during the run")
-        scale = None
+        loss_scale = None
         if self._divisor is not None:
-            scale = sum(int((batch[:, 1:] >= 0).sum()) for batch in batches) / self._divisor
+            loss_scale = sum(int((batch[:, 1:] >= 0).sum()) for batch in batches) / self._divisor
         rates = [float(group["lr"]) for group in self._optimizer.param_groups]
-        write_step(self.folder, self.step, RecordedStep(batches, rates, scale))
+        write_step(self.folder, self.step, RecordedStep(batches, rates, loss_scale))
 
     @property
     def _is_due(self) -> bool:

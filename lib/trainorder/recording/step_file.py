@@ -24,8 +24,7 @@ class RecordedStep:
         batches: the micro-batches (n, L) int32 in the order of their gradients; a token that is no
             target is stored as its bitwise complement, as in `data.corpus.Corpus`.
         rates: the learning rate of each parameter group.
-        loss_scale: the factor between the gradient of the run and that of the mean loss; None if
-            it is unknown.
+        loss_scale: the gradient of the run over that of the mean loss; None if it is unknown.
 
     """
 

@@ -109,11 +109,11 @@ def write_state(path: str | Path, key: str, state: State, loss_scale: float = 1.
         path: the file.
         key: the study key.
         state: the state.
-        loss_scale: factor of the losses that an existing run was trained with from there on.
+        loss_scale: that of an existing run from there on, see `training.existing_run.loss_scale`.
 
     """
-    scale = {} if loss_scale == 1 else {_LOSS_SCALE: loss_scale}
-    with creating(path, key, step=state.step, **scale) as file:
+    attributes = {} if loss_scale == 1 else {_LOSS_SCALE: loss_scale}
+    with creating(path, key, step=state.step, **attributes) as file:
         _write(file, state)
 
 
@@ -134,7 +134,7 @@ def read_state(path: str | Path, key: str, rule: str) -> State:
 
 
 def read_loss_scale(path: str | Path, key: str | None) -> float:
-    """Return the factor that `write_state` stored; 1 if there is none.
+    """Return the loss scale that `write_state` stored; 1 if there is none.
 
     Raises:
         UserError: the file is missing, damaged or belongs to another study.

@@ -30,7 +30,7 @@ class Problem(Protocol):
         units: U, the number of units.
         sequences: sequences per unit.
         meter: counter of passes; the losses count themselves, see `count_loss`.
-        loss_scale: factor of the units' losses that is left out where losses are reported.
+        loss_scale: that of the units' losses; losses are reported without it.
 
     """
 
@@ -68,8 +68,8 @@ class LanguageProblem:
         meter: counter of passes.
         questions: (D, C, n, L) sequences of a multiple-choice task, as `data.multiple_choice`
             describes; None for no task.
-        loss_scale: factor of the training losses `loss`, `sample_loss` and `batch_loss`; that of
-            an existing run. Losses that are evaluated are without it.
+        loss_scale: that of an existing run, a factor of the training losses `loss`, `sample_loss`
+            and `batch_loss`. Losses that are evaluated are without it.
 
     """
 
@@ -121,7 +121,7 @@ class LanguageProblem:
             threads: number of CPU threads.
             device: `auto`, `cpu` or `cuda`.
             choices: `count` and `seed` of the multiple-choice task; None for no task.
-            loss_scale: factor of the training losses.
+            loss_scale: that of the training losses.
 
         Raises:
             UserError: the corpus is missing, damaged or belongs to another study or is too small

@@ -103,7 +103,7 @@ def train(
         micro_batches: the parts of each batch; None differentiates the batch at once.
         averages: gets the states after the steps; the checkpoints store its unfinished means.
         before: number of updates of the window before `start`, for `averages`.
-        loss_scale: factor of the loss that is differentiated; the recorded losses are without it.
+        loss_scale: that of the loss that is differentiated; the recorded losses are without it.
 
     Raises:
         DivergedError: a loss or a parameter is not finite.

@@ -1,4 +1,4 @@
-"""The factor of a run's losses is detected; what is no constant factor is not."""
+"""The loss scale of a run is detected; what is no constant factor is not."""
 
 import numpy as np
 import pytest

@@ -21,7 +21,7 @@ from trainorder.training.existing_run.verification import missed
 from trainorder.training.optimizer import Optimizer, State
 from trainorder.training.problem import LanguageProblem
 
-_ROUNDS = 8  # the scale also moves the parameters between checkpoints, and decides what is clipped
+_ROUNDS = 8  # the loss scale also moves the parameters, and decides what is clipped
 
 
 def detected_steps(steps: Sequence[int], loss_scale: float | None) -> int:
