@@ -31,6 +31,7 @@ from trainorder.curvature.unit_curvature import ProbedExpansion, leading, own_re
 from trainorder.data.multiple_choice import questions
 from trainorder.estimators.adjoint import barycentre_steps, path_effects, reference_steps
 from trainorder.estimators.build_estimator import build_estimator
+from trainorder.evaluation import replaying
 from trainorder.evaluation.replaying import (
     replay_orders,
     replayed_readouts,
@@ -140,7 +141,7 @@ def sweep(case, folder):
 
 def replay(case, folder, method, averaged_states=None, **options):
     estimator = case.estimator(method, **options)
-    replay_orders(estimator, case.problem, ORDERS, [], case.sketch, averaged_states)
+    return replay_orders(estimator, case.problem, ORDERS, [], case.sketch, averaged_states)
 
 
 def evaluate_moves(case, folder):
@@ -346,3 +347,13 @@ def test_a_unit_is_differentiated_once_for_all_orders_that_visit_it_at_a_step(ca
     moved = 3 * (UNITS - 1)  # at the first step no order is away from the path
     units = Counter(gradients=UNITS, hvps=moved, third_derivatives=moved) + Counter(check)
     assert meter.total == {kind: n * SEQUENCES for kind, n in units.items()}
+
+
+def test_constant_is_evaluated_once_however_large_the_model_is(case, tmp_path, monkeypatch):
+    outcome = replay(case, tmp_path, method="constant")
+    monkeypatch.setattr(replaying, "BATCH_NUMBERS", 1)  # otherwise orders are replayed one by one
+    case.problem.meter.counts.clear()
+    large = replay(case, tmp_path, method="constant")
+    assert case.problem.meter.counts == SPANS["constant"]
+    for name in ("value", "sketch"):
+        assert np.array_equal(large[name], outcome[name]), f"the {name} depends on the size"

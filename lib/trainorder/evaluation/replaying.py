@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainorder.estimators.constant import Constant
 from trainorder.evaluation.followed import Followed
 from trainorder.evaluation.outcome_arrays import Arrays, joined_outcome
 from trainorder.evaluation.readouts import evaluate_readout, readout_names, unit_losses
@@ -44,7 +45,9 @@ def replay_orders(
         stepwise: whether the metrics of followed orders are taken at every step, too.
 
     """
-    size, along = batch_size(problem.size), Followed(problem, sketch, stepwise)
+    along = Followed(problem, sketch, stepwise)
+    # `constant` has one row of parameters, which all orders share.
+    size = len(orders) if isinstance(estimator, Constant) else batch_size(problem.size)
     parts = [
         _replay_batch(estimator, orders[start : start + size], followed, along, averaged_states)
         for start in range(0, len(orders), size)
@@ -79,9 +82,16 @@ def _replay_batch(
         values = evaluate_readout(problem, parameters, averages.take(steps))
     return {
         "value": values,
-        "sketch": along.sketch(parameters).numpy(),
+        "sketch": _sketches(along.sketch, parameters),
         "followed": np.stack(records, axis=1) if followed_rows else None,
     }
+
+
+def _sketches(sketch: SparseJL, parameters: Tensor) -> np.ndarray:
+    """Return the sketches (O, k) of (O, P); of one row, if all rows are views of it (stride 0)."""
+    if parameters.stride(0) == 0:
+        return sketch(parameters[:1]).expand(len(parameters), -1).numpy()
+    return sketch(parameters).numpy()
 
 
 def replayed_readouts(

@@ -99,8 +99,10 @@ def _replay_work(
     method = e.descriptor
     if not method.estimates_parameters:
         return {}, work, 0.0
+    if method.ignores_order:
+        orders = jobs  # each job replays and evaluates one for all
     batches = [batch for n in spread(orders, jobs) for batch in _batches(s, n)]
-    evaluated = s.E * (len(batches) if method.ignores_order else orders)
+    evaluated = s.E * orders
     passes = Counter({"losses": evaluated * s.D * s.H})
     work[Operation("forward", s.H)] += evaluated * s.D
     approximated = 0 if method.needs_tail else s.T - e.tail
