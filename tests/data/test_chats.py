@@ -46,6 +46,11 @@ THINKING = (  # of Qwen3: the last answer has what the earlier ones lack
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 REWRITTEN = "{{ messages | length }}{% for m in messages %}{{ m['content'] | upper }}{% endfor %}"
+SHORTENED = (  # earlier answers lose their first letter
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
+    "{{ m['content'] if loop.last or m['role'] != 'assistant' else m['content'][1:] }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 NEXT_ROLE = (  # of GLM: an answer ends where the next role begins
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -67,6 +72,13 @@ CHAT = [
     {"role": "assistant", "content": "no"},
     {"role": "user", "content": "really 🙂?"},
     {"role": "assistant", "content": "yes 🙂"},
+]
+
+CALLS = [
+    CHAT[1],
+    {"role": "assistant", "content": "", "tool_calls": [{"name": "sum"}]},
+    {"role": "tool", "content": "3"},
+    CHAT[4],
 ]
 
 
@@ -138,6 +150,24 @@ def test_an_answer_that_repeats_the_question_is_learnt_once(load):
     assert text.index("assistant\nsame") > text.index("user\nsame")
 
 
+@pytest.mark.parametrize("answer", ["s", "t", "a", "user", "assistant", "im", "1", " no "])
+@pytest.mark.parametrize("question", ["s", "assistant", "is it?"])
+def test_a_short_answer_is_not_sought_in_the_text_around_it(load, answer, question):
+    tokenizer, _ = load(THINKING)
+    messages = [
+        {"role": role, "content": content}
+        for content in (answer, "s")
+        for role, content in (("user", question), ("assistant", content))
+    ]
+    _, learnt = encode_chat(messages, tokenizer)
+    header = "<|im_start|>assistant\n"
+    first = f"<|im_start|>user\n{question}<|im_end|>\n{header}"
+    place = len(tokenizer.backend.encode(first, add_special_tokens=False).ids)
+    assert not learnt[:place].any(), "a part of the question or of the header is learnt"
+    _, learnt = learnt_texts(tokenizer, messages)
+    assert learnt == [f"{answer}<|im_end|>", "<think>\n\n</think>\n\ns<|im_end|>"]
+
+
 def test_a_chat_that_begins_with_its_answer_has_context_before_it(load):
     tokenizer, _ = load("{% for m in messages %}{{ m['content'] }}</s>{% endfor %}")
     tokens, learnt = encode_chat([{"role": "assistant", "content": "hello"}], tokenizer)
@@ -201,6 +231,8 @@ WRONG = {  # a template, messages, and a part of the error message
     "no template": (None, CHAT, "the tokenizer has no chat template"),
     "rejected": (BRACKETS, CHAT, "that begins with 'Be brief.': rejected by the chat template: no"),
     "rewritten": (REWRITTEN, CHAT, "the chat template changes the text of message 2"),
+    "shortened": (SHORTENED, CHAT, "the chat template changes the text of message 2"),
+    "rewritten calls": (THINKING, CALLS, "so the tool calls of message 1 cannot be located"),
     "no tokens": ("x", [CHAT[1], {"role": "assistant", "content": ""}], "have no tokens"),
 }
 

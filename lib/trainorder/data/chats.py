@@ -1,11 +1,12 @@
 """Pack chats into sequences through the chat template of a tokenizer; only answers are learnt."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from trainorder.data.answer_places import Span, answer_places
 from trainorder.data.messages import ASSISTANT
 from trainorder.data.packing import Packed, ShortfallError
 from trainorder.data.tokenizer import Tokenizer
@@ -75,25 +76,34 @@ def _encode_rendered(messages: Messages, tokenizer: Tokenizer) -> tuple[np.ndarr
     return tokens, learnt
 
 
-def _answers(messages: Messages, text: str, tokenizer: Tokenizer) -> list[tuple[int, int]]:
+def _answers(messages: Messages, text: str, tokenizer: Tokenizer) -> list[Span]:
     """Return start and end in `text` of what each assistant message adds to the chat."""
-    spans = []
-    place = 0
+    spans, places = [], None
     for number, message in enumerate(messages):
-        content = str(message.get("content", ""))
-        span = None
-        if message["role"] == ASSISTANT:
-            span = _added(messages, number, text, tokenizer) or _content(content, text, place)
-            if span is None:
-                raise UserError(
-                    f"{_place(messages)}: the chat template changes the text of message {number}, "
-                    "so its answer cannot be located; write the messages as the template shows them"
-                )
-            spans.append((span[0], _end(span[1], text, tokenizer)))
-        else:
-            span = _content(content, text, place)
-        place = span[1] if span else place
+        if message["role"] != ASSISTANT:
+            continue
+        span = _added(messages, number, text, tokenizer)
+        if span is None:  # the template looks ahead or back
+            places = answer_places(messages, text, tokenizer) if places is None else places
+            span = _content(messages, number, places)
+        spans.append((span[0], _end(span[1], text, tokenizer)))
     return spans
+
+
+def _content(messages: Messages, number: int, places: Mapping[int, Span]) -> Span:
+    """Return the place of the content of a message, which is all that it must have."""
+    if messages[number].get("tool_calls"):
+        raise UserError(
+            f"{_place(messages)}: the chat template changes earlier messages, so the tool calls of "
+            f"message {number} cannot be located; use a template that marks answers with "
+            "{% generation %}"
+        )
+    if number not in places:
+        raise UserError(
+            f"{_place(messages)}: the chat template changes the text of message {number}, "
+            "so its answer cannot be located; write the messages as the template shows them"
+        )
+    return places[number]
 
 
 def _end(place: int, text: str, tokenizer: Tokenizer) -> int:
@@ -107,9 +117,7 @@ def _end(place: int, text: str, tokenizer: Tokenizer) -> int:
     return place + len(token)
 
 
-def _added(
-    messages: Messages, number: int, text: str, tokenizer: Tokenizer
-) -> tuple[int, int] | None:
+def _added(messages: Messages, number: int, text: str, tokenizer: Tokenizer) -> Span | None:
     """Return what a message adds to the chat before it; None if the template looks ahead or back.
 
     Blanks after the special token that ends the message are not included.
@@ -123,12 +131,6 @@ def _added(
     stripped = through.rstrip()
     ends_special = any(stripped.endswith(token) for token in tokenizer.special)
     return len(before), max(len(before), len(stripped if ends_special else through))
-
-
-def _content(content: str, text: str, place: int) -> tuple[int, int] | None:
-    """Return where the content of a message is in `text`, from `place` on."""
-    start = text.find(content.strip(), place)
-    return None if start < 0 else (start, start + len(content.strip()))
 
 
 def _fill(row: np.ndarray, tokens: np.ndarray, learnt: np.ndarray) -> bool:
