@@ -39,6 +39,7 @@ include: "rules/replicates.smk"
 include: "rules/explorer.smk"
 include: "rules/what_if.smk"
 include: "rules/figures.smk"
+include: "rules/report_page.smk"
 
 
 onstart:
@@ -56,6 +57,7 @@ rule all:
         rules.explorer.output if settings.has_explorer else [],
         rules.what_if.output if settings.invocation.orders_file else [],
         rules.figures.output,
+        rules.report_page.output,
 
 
 include: "rules/bundle.smk"

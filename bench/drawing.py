@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from trainorder.figures import style
 from trainorder.storage.atomic import publish
 
+WIDE = Path(__file__).with_name("wide.mplstyle")  # these figures fill a page, not a column
+
 
 def save_png(draw: Callable[[], Figure], path: Path) -> None:
     """Write the figure that `draw` returns."""
@@ -25,7 +27,7 @@ def save_svg(draw: Callable[[], Figure], path: Path) -> None:
 def _save(draw: Callable[[], Figure], path: Path, kind: str, metadata: dict[str, Any]) -> None:
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.style.use(style.STYLE)
+        mpl.style.use([style.STYLE, WIDE])
         mpl.rcParams["svg.hashsalt"] = path.stem  # names of elements are random otherwise
         with publish(path) as private:
             draw().savefig(private, format=kind, metadata=metadata)

@@ -12,6 +12,7 @@ from bench import published_scale
 from bench.page import replace_marked, table
 from bench.published_findings import Find, text_of
 from bench.published_sources import MissingError, Records
+from trainorder.figures.published import PUBLISHED, published_text
 
 PAGE = Path("docs/published.md")
 
@@ -21,7 +22,7 @@ Row = tuple[str, str, str, Find]
 
 CLAIMS: Sequence[Row] = (
     (
-        "The order of training samples matters",
+        PUBLISHED["abstract: order"],
         "spread of true losses over orders, figure `true_spread`",
         "`make study`",
         findings.spread,
@@ -40,7 +41,7 @@ CLAIMS: Sequence[Row] = (
         findings.projection,
     ),
     (
-        "The estimate is efficient, retraining is not",
+        PUBLISHED["abstract: efficiency"],
         "`cost` of each estimator, figure `accuracy_vs_compute`",
         "`make study`",
         findings.precompute,
@@ -61,37 +62,37 @@ CLAIMS: Sequence[Row] = (
 
 TABLES: Sequence[Row] = (
     (
-        "Absolute difference of perplexity by T (table 1)",
+        published_text("table 1"),
         "the same, beside the spread and the relative error",
         "`make published`",
         findings.perplexities,
     ),
     (
-        "Curricula by a genetic algorithm (table 2)",
+        published_text("table 2"),
         "searched orders with time, memory, bytes and retrainings",
         "`make published`",
         findings.published_gains,
     ),
     (
-        "Curricula under other schedules",
+        published_text("schedules"),
         "gains over random orders at equal compute",
         "`make applications`",
         findings.gains_by_training,
     ),
     (
-        "Heat maps of memorization (figure 3)",
+        published_text("figure 3"),
         "figure `memorization`, with correlation and error on a retrained sample",
         "`make applications`",
         findings.maps,
     ),
     (
-        "Perplexity along training (figure 7)",
+        published_text("figure 7"),
         "figure `loss_along_window`, `stepwise_losses.csv`",
         "`make published`",
         findings.stepwise_errors,
     ),
     (
-        "Bytes of the terms, and projected (table 4)",
+        published_text("table 4"),
         "`stores.json`, figure `stores`; [at the published size](#cost-at-the-published-scale)",
         "`make study`",
         findings.residual_bytes,

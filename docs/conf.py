@@ -14,6 +14,8 @@ TOP = Path(__file__).parents[1]
 sys.path.insert(0, str(TOP / "lib"))
 
 import trainorder  # noqa: E402
+from trainorder.figures.catalogue import CATALOGUE  # noqa: E402
+from trainorder.figures.index import markdown_table  # noqa: E402
 
 project = "trainorder"
 author = "The trainorder authors"
@@ -72,13 +74,15 @@ def package_tree() -> str:
     return "\n".join(lines)
 
 
-def write_package_tree(app: Any) -> None:
-    """Write the tree where `architecture.md` includes it from."""
-    page = Path(__file__).parent / "generated" / "package_tree.md"
-    page.parent.mkdir(exist_ok=True)
-    text = package_tree()
-    if not page.exists() or page.read_text(encoding="utf-8") != text:
-        page.write_text(text, encoding="utf-8")
+def write_generated(app: Any) -> None:
+    """Write the package tree and the list of figures where pages include them from."""
+    folder = Path(__file__).parent / "generated"
+    folder.mkdir(exist_ok=True)
+    texts = {"package_tree": package_tree(), "figures": markdown_table(list(CATALOGUE))}
+    for name, text in texts.items():
+        page = folder / f"{name}.md"
+        if not page.exists() or page.read_text(encoding="utf-8") != text:
+            page.write_text(text, encoding="utf-8")
 
 
 def mathml(formula: str, **options: Any) -> str:
@@ -106,4 +110,4 @@ def show_equation(translator: Any, node: nodes.math_block) -> None:
 def setup(app: Any) -> None:
     """Register the formulas, and write the generated page before Sphinx reads the sources."""
     app.add_html_math_renderer("mathml", (show_formula, None), (show_equation, None))
-    app.connect("builder-inited", write_package_tree)
+    app.connect("builder-inited", write_generated)

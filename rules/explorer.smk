@@ -11,12 +11,7 @@ rule explorer:
         ),
         maps=rules.memorization.output if config["memorization"] else [],
     output:
-        explorer=report(
-            f"{RESULTS}/explorer.html",
-            caption="../report/explorer.rst",
-            category="Explorer",
-            labels={"figure": "Order explorer"},
-        ),
+        explorer=f"{RESULTS}/explorer.html",
     log:
         f"{RESULTS}/logs/explorer.log",
     conda:

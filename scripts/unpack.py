@@ -15,4 +15,4 @@ try:
     folder = unpack(Path(sys.argv[1]), Path())
 except UserError as error:
     sys.exit(f"error: {error}")
-print(f"{folder}; now: snakemake figures --cores 1 --configfile {folder}/{CONFIG}")
+print(f"{folder}; now: snakemake report_page --cores 1 --configfile {folder}/{CONFIG}")

@@ -16,11 +16,6 @@ import os, pathlib, sys
 pathlib.Path("arguments").write_text(repr(sys.argv[1:]))
 note = pathlib.Path(os.environ.get("TRAINORDER_RESULTS_NOTE", "unused"))
 note.write_text(os.path.abspath("results/mine"))
-if "--report" in sys.argv:
-    print("many lines of Snakemake")
-    if not pathlib.Path("results/mine/validation.json").exists():
-        sys.exit(1)
-    pathlib.Path(sys.argv[sys.argv.index("--report") + 1]).write_text("the report")
 """
 SMOKE = [f"{source_folder()}/config.yaml", f"{source_folder()}/presets/smoke.yaml"]
 
@@ -50,8 +45,11 @@ def test_commands_ask_snakemake_for_their_target(project):
     assert not understood(project, "run").targets
     for name in ("plan", "figures"):
         assert understood(project, name).targets == [name]
+    assert understood(project, "report").targets == ["report_page"]
     what_if = understood(project, "what-if", "mine.json")
     assert (what_if.targets, what_if.config) == (["what_if"], ["orders=mine.json"])
+    named = understood(project, "figures", "overview", "order_lds")
+    assert (named.targets, named.config) == (["figures"], ["figures=overview,order_lds"])
 
 
 @pytest.mark.parametrize("name", ["run", "plan", "figures"])
@@ -78,15 +76,6 @@ def test_smoke_gives_the_smoke_preset_on_top_of_all_defaults(project, name):
     assert smoke.keys() == load_config(source_folder() / "config.yaml").keys()
 
 
-def test_the_report_is_written_beside_the_results(project, capfd):
-    results = project / "results/mine"
-    results.mkdir(parents=True)
-    (results / "validation.json").write_text("{}")
-    assert command.main(["report"]) == 0
-    assert (results / "report.html").read_text() == "the report"
-    assert "wrote results/mine/report.html" in capfd.readouterr().out
-
-
 def error_line(capfd, *arguments):
     """Return the only line that a command that fails prints."""
     try:
@@ -99,11 +88,6 @@ def error_line(capfd, *arguments):
     assert len(lines) == 1, f"not one line: {lines}"
     assert lines[0].startswith("error: ")
     return lines[0]
-
-
-def test_a_report_of_an_unfinished_study_is_one_line_of_error(project, capfd):
-    capfd.readouterr()
-    assert "results/mine: this study is not finished" in error_line(capfd, "report")
 
 
 def test_without_snakemake_the_error_says_what_to_install(project, capfd, monkeypatch):

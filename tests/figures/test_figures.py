@@ -19,18 +19,19 @@ from low_rank_study import make_study
 from trainorder.errors import UserError
 from trainorder.evaluation.results import Results
 from trainorder.figures import (
-    FIGURES,
-    NEEDS,
     accuracy_vs_compute,
-    draw_all,
     error_along_window,
+    estimated_vs_true,
     loss_along_window,
     overview,
     stores,
     style,
 )
+from trainorder.figures.catalogue import CATALOGUE
 from trainorder.figures.cost_table import table
+from trainorder.figures.drawing import FIGURES, draw_all, figure_of
 from trainorder.figures.true_spread import order_kinds
+from trainorder.memorization.maps import MAPS, QUANTITIES
 
 FILES = [
     *["validation.json", "truth.csv", "estimates.csv", "trajectories.csv", "costs.json"],
@@ -49,7 +50,7 @@ ESTIMATED_VS_TRUE = {True: "estimated_vs_true", False: "estimated_vs_true_random
 SOME = ("order_lds", "cost_table", "memorization", "replicates")  # lines, a table, images, bars
 DRAW = """
 import sys
-from trainorder.figures import FIGURES, draw_all
+from trainorder.figures.drawing import FIGURES, draw_all
 for name in FIGURES.keys() - sys.argv[3:]:
     del FIGURES[name]
 draw_all(sys.argv[1], sys.argv[2])
@@ -82,7 +83,7 @@ def results(folder):
 @pytest.fixture(scope="module")
 def figures(results):
     """Return the figures by name. Tests must not change them."""
-    return {name: draw(results) for name, draw in FIGURES.items()}
+    return {name: figure_of(results, name) for name in FIGURES}
 
 
 def test_an_unknown_estimator_raises_one_line(results):
@@ -105,9 +106,12 @@ def test_figures_are_drawn_without_torch_and_the_same_by_two_processes(
     )  # fmt: skip
     assert drawn.returncode == 0, drawn.stderr
     assert drawn.stdout.strip() == "", f"figures imported {drawn.stdout.strip()}"
-    monkeypatch.setattr("trainorder.figures.FIGURES", {name: FIGURES[name] for name in SOME})
+    monkeypatch.setattr(
+        "trainorder.figures.drawing.FIGURES", {name: FIGURES[name] for name in SOME}
+    )
     paths = draw_all(folder, tmp_path / "at once", processes=2)
-    assert [p.name for p in paths] == [f"{n}.{k}" for n in SOME for k in ("pdf", "png")]
+    files = [f"{n}.{k}" for n in CATALOGUE if n in SOME for k in ("pdf", "png")]
+    assert [p.name for p in paths] == [*files, "index.html", "index.md"]
     assert digests(tmp_path / "alone") == digests(tmp_path / "at once"), (
         "a time or a random id in a file, or a process draws in another style"
     )
@@ -149,7 +153,8 @@ def test_the_overview_shows_the_published_the_recommended_and_an_exact_estimator
         expected = [(p.true, p.estimated) for p in points if low <= p.estimated <= high]
         assert np.array_equal(plotted(figure)[panel.estimator], expected)
         rank = results.score(panel.estimator)["order_lds"]["heldout"]["random"]
-        [summary] = [t.get_text() for t in axes.texts if panel.estimator in t.get_text()]
+        [summary] = [t.get_text() for t in axes.texts if "random orders" in t.get_text()]
+        assert panel.estimator in summary.replace("\n@", "@")
         assert style.rank_text(rank) in summary
         assert f"{len(points)} random orders" in summary
         assert axes.get_xlim() == axes.get_ylim() == figure.axes[0].get_xlim()
@@ -175,7 +180,9 @@ def test_the_overview_counts_estimates_beyond_its_axes(results):
 
 def test_every_order_is_drawn_or_flagged_at_the_edge(results, figures):
     figure = figures["estimated_vs_true"]
-    for axes, name in zip(figure.axes, results.estimators, strict=True):
+    panels = {axes.get_gid(): axes for axes in figure.axes}
+    assert set(panels) == set(results.estimators)
+    for name, axes in panels.items():
         marks = [a for a in axes.collections if not str(a.get_gid()).endswith("beyond range")]
         drawn = sum(len(a.get_offsets()) for a in marks if a.get_offsets().size > 2)
         drawn += sum(1 for a in marks if a.get_offsets().size == 2 and a.get_sizes().size)
@@ -239,13 +246,14 @@ def test_true_spread_shows_every_order_but_the_reference(results, figures):
     assert np.allclose(actual[:, 0], expected)
 
 
-def test_the_cost_table_names_every_estimator_and_its_divergence(results):
-    cells = {row[0]: row for row in table(results)}
-    assert list(cells) == results.estimators
-    assert cells["fut-unguarded@reference"][-2] == "32 of 32"
-    assert cells["fut-unguarded@reference"][7] == "–", "a mean over non-finite values was drawn"
-    assert cells["taylor2@reference"][-1] == "not calibrated"
-    assert cells["ridge"][9] == "–", "an error of parameters that it does not have"
+def test_the_cost_table_names_every_estimator_and_its_divergence(results, figures):
+    groups = table(results)
+    cells = {row[0]: row for rows in groups.values() for row in rows}
+    assert sorted(cells) == sorted(results.estimators)
+    for verdict, rows in groups.items():
+        assert {results.score(row[0])["verdict"] for row in rows} == {verdict}
+    assert cells["fut-unguarded@reference"][-1] == "–", "a mean over non-finite values was drawn"
+    assert "fut-unguarded@reference 32 of 32" in figures["cost_table"].get_supxlabel()
 
 
 def texts(figure):
@@ -272,6 +280,17 @@ def test_trusted_estimators_carry_no_warning(results, figures):
     assert not [text for text in named if "not" in text]
 
 
+def test_the_estimators_of_the_overview_have_the_largest_panels(results, figures):
+    figure = figures["estimated_vs_true_random"]
+    figure.draw_without_rendering()
+    areas = {axes.get_gid(): axes.bbox.width * axes.bbox.height for axes in figure.axes}
+    large = estimated_vs_true.large_panels(results)
+    assert large[0] == results.validation["selected_estimator"]
+    assert set(large) == {panel.estimator for panel in overview.panels(results)}
+    others = [area for name, area in areas.items() if name not in large]
+    assert min(areas[name] for name in large) > 1.5 * max(others), "a small panel is too large"
+
+
 @pytest.mark.parametrize("structured", [True, False])
 def test_estimates_beyond_the_calibrated_range_are_ringed(results, figures, structured):
     figure = figures[ESTIMATED_VS_TRUE[structured]]
@@ -292,7 +311,7 @@ def test_estimates_beyond_the_calibrated_range_are_ringed(results, figures, stru
 
 def test_baselines_without_parameters_are_in_no_figure_of_parameters(results, figures):
     for name in ("error_along_window", "parameter_error_vs_distance"):
-        actual = " ".join(texts(figures[name]))
+        actual = " ".join(texts(figures[name])).replace("\n@", "@")
         assert "ridge" not in actual
         assert "proxy" not in actual
         assert "recency-tail8@barycentre" in actual
@@ -304,72 +323,78 @@ def test_a_study_with_only_a_fitted_baseline_is_drawn(results, name):
     score = {"ridge": results.score("ridge")}
     only = {"estimators": score, "best_estimator": "ridge", "selected_estimator": "ridge"}
     bare = replace(results, validation={**results.validation, **only}, trajectories={}, stepwise={})
-    FIGURES[name](bare).draw_without_rendering()
+    figure_of(bare, name).draw_without_rendering()
 
 
 def test_each_estimator_is_drawn_at_its_total_compute(results, figures):
-    figure = figures["accuracy_vs_compute"]
-    [axes] = figure.axes
+    axes = figures["accuracy_vs_compute"].axes[0]
     actual = {line.get_gid(): line.get_xydata()[0] for line in axes.lines if line.get_gid()}
-    assert set(actual) == set(results.estimators)
-    for name, (total, value) in actual.items():
+    assert set(actual) == {*results.estimators, "front", "retrain all"}
+    for name in results.estimators:
+        total, value = actual[name]
         score = results.score(name)
         assert total == score["cost"]["total_retrainings"]
-        assert value == (score["order_lds"]["heldout"]["random"]["value"] or 0.0)
-    numbers = [text.get_text() for text in axes.texts]
-    assert numbers == [str(i + 1) for i in range(len(actual))]
-    totals = [mark.total for mark in accuracy_vs_compute.marks(results)]
-    assert totals == sorted(totals), "the numbers are not in the sequence of cost"
-    [line] = [line for line in axes.lines if line.get_label() == "retrain all 22 for real"]
-    assert line.get_xdata()[0] == results.validation["retrain_all"]["total_retrainings"]
+        expected = score["order_lds"]["heldout"]["random"]["value"] or 0.0
+        assert value == pytest.approx(expected, abs=0.01), "only values above 0.993 may be lower"
+    assert actual["retrain all"][0] == results.validation["retrain_all"]["total_retrainings"]
+    assert "retrain all 22" in texts(figures["accuracy_vs_compute"])
+    [ring] = [mark for mark in axes.collections if mark.get_gid() == "selected"]
+    selected = results.validation["selected_estimator"]
+    assert ring.get_offsets()[0].tolist() == list(actual[selected])
 
 
-def boxes(figure):
-    """Return the boxes of the numbers of a figure's marks in pixels, without their lines."""
+def test_estimators_that_fail_are_listed_below_the_axes_and_not_beside_them(results, figures):
+    figure = figures["accuracy_vs_compute"]
+    beside = " ".join(text.get_text() for text in figure.axes[1].texts)
+    for name in results.estimators:
+        verdict = results.score(name)["verdict"]
+        fails = verdict in ("not trusted", "not calibrated")
+        listed = f"{name} " in figure.get_supxlabel().replace("\n", " ")
+        assert listed == fails, f"{name} ({verdict}) is in the wrong list"
+        if not fails:
+            assert name in beside, f"{name} has no label"
+
+
+def test_no_estimator_of_the_front_is_dominated_and_every_other_one_is(results):
+    marks = [mark for mark in accuracy_vs_compute.marks(results) if not mark.fails]
+    front = accuracy_vs_compute.front(marks)
+    assert front
+    for mark in marks:
+        better = [m for m in marks if m.total <= mark.total and m.height >= mark.height]
+        assert (better == [mark]) == (mark in front), f"{mark.estimator}: wrong side of the front"
+
+
+def test_the_names_beside_the_axes_do_not_overlap(results):
+    scores = copy.deepcopy(results.validation["estimators"])
+    for i, score in enumerate(scores.values()):  # almost equal accuracies
+        score["verdict"] = "trusted"
+        score["order_lds"]["heldout"]["random"] |= {"value": 0.9 + 0.001 * i, "low": 0.8}
+    shown = replace(results, validation={**results.validation, "estimators": scores})
+    figure = figure_of(shown, "accuracy_vs_compute")
     figure.draw_without_rendering()
-    return {text.get_text(): Text.get_window_extent(text) for text in figure.axes[0].texts}
-
-
-@pytest.mark.parametrize("alike", [False, True])
-def test_the_number_of_every_mark_is_legible_and_near_its_mark(results, alike):
-    """Check the costs of the study, and almost equal costs, for which the marks overlap."""
-    shown = results
-    if alike:
-        scores = copy.deepcopy(results.validation["estimators"])
-        for i, score in enumerate(scores.values()):
-            score["cost"]["total_retrainings"] = 40 + 0.1 * i
-        shown = replace(results, validation={**results.validation, "estimators": scores})
-    figure = FIGURES["accuracy_vs_compute"](shown)
-    actual, [axes] = boxes(figure), figure.axes
-    for (one, box), (other, beside) in itertools.combinations(actual.items(), 2):
+    named = {t.get_text(): Text.get_window_extent(t) for t in figure.axes[1].texts}
+    assert len(named) == len(results.estimators)
+    for (one, box), (other, beside) in itertools.combinations(named.items(), 2):
         assert not box.overlaps(beside), f"{one} overlaps {other}"
-    for number, mark in enumerate(accuracy_vs_compute.marks(shown), 1):
-        place = axes.transData.transform((mark.total, mark.height))
-        for written, box in actual.items():
-            assert not box.contains(*place), f"{written} hides the mark of {number}"
-        assert tuple(axes.texts[number - 1].xy) == (mark.total, mark.height), (
-            "the line leads to another mark"
-        )
-        assert axes.bbox.y0 <= actual[str(number)].y0, "written below the axes"
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=12))
-def test_numbers_of_a_column_do_not_overlap_and_move_only_if_necessary(preferred):
+def test_names_of_a_column_do_not_overlap_and_move_only_if_necessary(preferred):
     places = accuracy_vs_compute.spread(preferred, (-2.0, 2.0), 0.05)
-    assert np.diff(sorted(places)).min(initial=1.0) > 0.2 - 1e-9, "two numbers overlap"
+    assert np.diff(sorted(places)).min(initial=1.0) > 0.2 - 1e-9, "two names overlap"
     assert [places[i] for i in np.argsort(preferred, kind="stable")] == sorted(places), (
         "lines cross"
     )
     if np.diff(sorted(preferred)).min(initial=1.0) >= 0.2:
-        assert places == pytest.approx(preferred), "a number was moved unnecessarily"
+        assert places == pytest.approx(preferred), "a name was moved unnecessarily"
     assert min(places) >= -1.9
     assert max(places) <= 1.9 + 1e-9, "written beyond the axes"
 
 
 def test_stores_are_drawn_at_their_bytes_with_the_published_one_marked(results, figures):
     figure = figures["stores"]
-    for field, axes in zip(stores.PANELS, figure.axes, strict=True):
+    for field, axes in zip(stores.PANELS, figure.axes[: len(stores.PANELS)], strict=True):
         actual = {line.get_gid(): line.get_xydata() for line in axes.lines}
         for name, records in stores.curves(results.stores["stores"]).items():
             expected = [(r["bytes"], r[field]) for r in records if r[field]]
@@ -384,7 +409,9 @@ def test_stores_are_drawn_at_their_bytes_with_the_published_one_marked(results, 
 
 def test_stores_of_residuals_are_drawn_at_their_bytes_with_their_errors(results, figures):
     fields = dict.fromkeys(stores.PANELS) | {"table_error": "residual_error"}
-    for field, axes in zip(stores.PANELS, figures["stores"].axes, strict=True):
+    for field, axes in zip(
+        stores.PANELS, figures["stores"].axes[: len(stores.PANELS)], strict=True
+    ):
         lines = {line.get_gid(): line.get_xydata().tolist() for line in axes.lines}
         for record in results.stores["residuals"]["stores"]:
             error = record[fields[field] or field]
@@ -447,10 +474,10 @@ def test_without_a_part_all_other_figures_are_drawn(folder, tmp_path, monkeypatc
     monkeypatch.setattr(style, "save", lambda figure, output, name: [Path(output) / f"{name}.pdf"])
     copied = [name for name in [*FILES, "orders.json"] if name.split(".")[0] != missing]
     copy_files(folder, tmp_path, copied)
-    drawn = {path.stem for path in draw_all(tmp_path, tmp_path / "figures")}
+    drawn = {p.stem for p in draw_all(tmp_path, tmp_path / "figures") if p.suffix == ".pdf"}
     attributes = {"store/barycentre/probes": "ranks", "stepwise_losses": "stepwise"}
     part = attributes.get(missing, missing)
-    not_drawn = {name for name, need in NEEDS.items() if need == part}
+    not_drawn = {name for name, entry in CATALOGUE.items() if entry.needs == part}
     if missing == "memorization":
         not_drawn |= {"memorization", "forgetting", "poisoned"}
     assert drawn == set(FIGURES) - not_drawn
@@ -492,7 +519,7 @@ def test_figures_name_their_study(results, figures):
         label = figure.get_supxlabel()
         verdict = f"verdict {results.validation['verdict']}"
         for part in ("synthetic", verdict, "346 k parameters", "T = 32", "init 0", "12 random"):
-            assert part in label, f"{name} does not say {part}"
+            assert part in label.replace("\n", " "), f"{name} does not say {part}"
 
 
 def test_a_missing_or_invalid_result_file_raises_one_line(folder, tmp_path):
@@ -545,15 +572,25 @@ def test_a_search_by_steps_is_drawn_with_the_best_order_after_each_round(results
     assert list(best.get_ydata()) == [4.24, 4.24, 4.22]
 
 
-def test_estimated_and_true_maps_have_one_colour_scale(results, figures):
-    figure = figures["memorization"]
-    images = {image.get_gid(): image for axes in figure.axes for image in axes.images}
+def test_maps_show_estimates_everywhere_and_truth_and_difference_where_retrained(results, figures):
+    artists = {
+        artist.get_gid(): artist
+        for axes in figures["memorization"].axes
+        for artist in [*axes.images, *axes.collections]
+    }
     rows = np.argsort(results.memorization["unit_domains"], kind="stable")
-    for name, values in results.maps.items():
-        image = images[name.replace("_", " ")]
-        assert np.array_equal(image.get_array().filled(np.nan), values[rows], equal_nan=True)
-    for quantity in ("own", "same", "other"):
-        ends = {image.get_clim() for name, image in images.items() if f" {quantity} " in name}
+    for name in (f"{quantity}_{kind}" for quantity in QUANTITIES for kind in MAPS):
+        estimated, true = (results.maps[f"{what}_{name}"][rows] for what in ("estimated", "true"))
+        image = artists[f"estimated {name.replace('_', ' ')}"]
+        assert np.array_equal(image.get_array().filled(np.nan), estimated, equal_nan=True)
+        units, steps = np.nonzero(np.isfinite(true))
+        for what, values in (("true", true), ("difference", estimated - true)):
+            points = artists[f"{what} {name.replace('_', ' ')}"]
+            assert np.array_equal(points.get_offsets(), np.stack([steps, units], 1)), "other cells"
+            assert np.array_equal(points.get_array(), values[units, steps]), f"{what}: other values"
+            assert points.get_clim() == image.get_clim(), f"{what} has a colour scale of its own"
+    for quantity in QUANTITIES:
+        ends = {a.get_clim() for name, a in artists.items() if name and f" {quantity} " in name}
         assert len(ends) == 1, f"maps of {quantity} have colours of their own"
 
 
@@ -579,3 +616,35 @@ def test_forgetting_curves_are_drawn_at_their_ages(results, figures):
     for name, curve in curves.items():
         drawn = lines[f"estimated {name}"].get_ydata()
         assert np.array_equal(drawn, curve["advantage"])
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_has_the_width_of_a_column_and_readable_text(figures, name):
+    figure = figures[name]
+    assert figure.get_figwidth() * 25.4 == pytest.approx(85)
+    for text in figure.findobj(Text):
+        if text.get_text().strip() and text.get_visible():
+            assert text.get_fontsize() >= style.SMALLEST, f"`{text.get_text()}` is too small"
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_text_of_a_figure_is_cut_off(figures, name):
+    figure = figures[name]
+    figure.draw_without_rendering()
+    page = figure.bbox.padded(2 * figure.dpi / 72)  # points
+    ticks = {
+        id(label)
+        for panel in figure.axes
+        for axis in (panel.xaxis, panel.yaxis)
+        for label in [*axis.get_majorticklabels(), *axis.get_minorticklabels()]
+    }  # those outside the limits of an axis are not drawn
+    for text in figure.findobj(Text):
+        if text.get_text().strip() and text.get_visible() and id(text) not in ticks:
+            box = text.get_window_extent()
+            inside = [page.x0 <= box.x0, box.x1 <= page.x1, page.y0 <= box.y0, box.y1 <= page.y1]
+            assert all(inside), f"`{text.get_text()}` leaves the page"
+
+
+def test_lines_of_an_estimator_differ_without_colour():
+    looks = [style.line(index) for index in range(17)]
+    assert len({look["marker"] for look in looks}) == 17, "two lines differ by their colour only"

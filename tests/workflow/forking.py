@@ -145,7 +145,7 @@ def import_libraries():
 
 def draw_two_figures():
     """Let the jobs draw two figures only, which saves minutes."""
-    from trainorder.figures import FIGURES
+    from trainorder.figures.drawing import FIGURES
 
     for name in FIGURES.keys() - DRAWN:
         del FIGURES[name]

@@ -14,7 +14,7 @@ import synthetic
 from trainorder import Study
 from trainorder.errors import UserError
 from trainorder.evaluation.result_files import CHECKSUMS, RESULT_FILES
-from trainorder.figures import FIGURES, draw_all
+from trainorder.figures.drawing import FIGURES, draw_all
 from trainorder.workflow.bundle import CONFIG, unpack, write_bundle
 
 pytestmark = pytest.mark.slow
@@ -67,7 +67,7 @@ def test_figures_of_an_unpacked_bundle_are_those_of_the_study(
     study, archive, tmp_path, monkeypatch
 ):
     drawn = {name: FIGURES[name] for name in ("overview", "true_spread", "forgetting")}
-    monkeypatch.setattr("trainorder.figures.FIGURES", drawn)  # all take a minute
+    monkeypatch.setattr("trainorder.figures.drawing.FIGURES", drawn)  # all take a minute
     folder = unpack(archive, tmp_path)
     redrawn = draw_all(folder, tmp_path / "redrawn")
     original = draw_all(study.results, tmp_path / "original")
@@ -177,5 +177,7 @@ def test_the_command_unpacks_and_says_what_to_do_next(archive, tmp_path):
     command = [sys.executable, str(script), str(archive)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "snakemake figures --cores 1 --configfile results/synthetic/config.yaml" in done.stdout
+    assert (
+        "snakemake report_page --cores 1 --configfile results/synthetic/config.yaml" in done.stdout
+    )
     assert subprocess.run(command[:-1], cwd=tmp_path, capture_output=True).returncode == 1

@@ -27,9 +27,11 @@ def test_a_fresh_clone_and_the_archive_redraw_every_figure(study, tmp_path, monk
     path = os.pathsep.join([str(blocked), environment["PYTHONPATH"]])
     monkeypatch.setattr(fresh, "environment", lambda: {**environment, "PYTHONPATH": path})
     config = str(folder.relative_to(fresh.root) / "config.yaml")
-    status, output = fresh.snakemake("figures", "--cores", "1", "--configfile", config, forks=None)
+    target = ("report_page", "--cores", "1", "--configfile", config)
+    status, output = fresh.snakemake(*target, forks=None)
     assert status == 0, output
-    assert "1 of 1 steps (100%) done" in output, f"more jobs than the figures ran: {output}"
+    assert "2 of 2 steps (100%) done" in output, f"more jobs than figures and report ran: {output}"
+    assert (folder / "report.html").read_bytes() == (study.results / "report.html").read_bytes()
     drawn = sorted((study.results / "figures").iterdir())
     assert len(drawn) > 20
     for figure in drawn:

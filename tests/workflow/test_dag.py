@@ -41,6 +41,25 @@ def test_asking_for_the_figures_of_a_finished_study_runs_nothing(finished):
     assert finished.plan("figures", *SMOKE).jobs == {}
 
 
+def test_named_figures_are_drawn_again_and_no_others(study):
+    files = {path: path.stat().st_mtime_ns for path in (study.results / "figures").iterdir()}
+    contents = {path: path.read_bytes() for path in files}
+    asked = ["--config", "figures=[overview,order_lds]"]
+    status, output = study.snakemake("figures", "--cores", "1", *SMOKE, *asked)
+    assert status == 0, output
+    drawn = {path.stem for path, time in files.items() if path.stat().st_mtime_ns != time}
+    assert drawn == {"overview", "order_lds"}
+    assert contents == {path: path.read_bytes() for path in files}, "other bytes"
+    assert study.plan("figures", *SMOKE).jobs == {}, "all figures are drawn again"
+
+
+def test_an_unknown_figure_is_one_line(finished):
+    status, output = finished.snakemake("figures", "-n", *SMOKE, "--config", "figures=magic")
+    assert status != 0
+    assert "error: figures: 'magic' is unknown; choose from overview, " in output
+    assert "Traceback" not in output
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_each_preset_can_be_planned_from_nothing(finished, preset):
     overrides = ["--configfile", f"presets/{preset}", "--config", "study=planned"]
@@ -64,12 +83,15 @@ def test_predictability_needs_no_expansion_and_no_truth(finished):
 
 
 def test_the_report_is_built_offline(finished, tmp_path):
-    report = tmp_path / "report.html"
+    report = tmp_path / "workflow.html"
     status, output = finished.snakemake(*SMOKE, "--report", str(report))
     assert status == 0, output
     page = report.read_text(encoding="utf-8")
     for figure in (finished.results / "figures").glob("*.png"):
         assert figure.name in page, f"{figure.name} is not in the report"
+    first = (finished.results / "figures/first_page.html").read_text(encoding="utf-8")
+    question = re.search(r"<h1>(.*?)</h1>", first)[1]
+    assert question in page, "the report does not open with the first page"
 
 
 EDITS = {  # a file of the library, an edit that changes what it does, the rules that use the file
@@ -90,7 +112,9 @@ EDITS = {  # a file of the library, an edit that changes what it does, the rules
         {"corpus"},
     ),
     "data/packages.py": ("_SHORTEST_SCENE = 400", "_SHORTEST_SCENE = 401", {"corpus"}),
-    "figures/style.py": ("WIDTH = 10.0", "WIDTH = 10.5", {"figures"}),
+    "figures/style.py": ("SMALLEST = 5.0", "SMALLEST = 5.5", {"figures", "report_page"}),
+    "figures/overview.rst": ("*What it means:*", "*Meaning:*", {"figures", "report_page"}),
+    "report/report.css": ("margin: 0;", "margin: 1px;", {"report_page"}),
     "explorer/template.html": ("</title>", "!</title>", {"explorer"}),
     "explorer/explorer.js": ('"use strict";', '"use strict"; ', {"explorer"}),
     "curvature/reduced_model.py": ("BATCH = 2048", "BATCH = 1024", {"reduced"}),

@@ -10,7 +10,7 @@ from typing import NoReturn
 from trainorder import __version__
 from trainorder.errors import UserError
 from trainorder.workflow.child_process import run_to_end
-from trainorder.workflow.make_study import SHORT_OUTPUT, run_study, write_report
+from trainorder.workflow.make_study import SHORT_OUTPUT, run_study
 from trainorder.workflow.source import SNAKEFILE, source_folder
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
@@ -67,10 +67,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    status, report = write_report(_arguments(options), SNAKEMAKE)
-    if report is not None:
-        print(f"wrote {report}")
-    return status
+    return _target("report_page", options)
 
 
 def _what_if(options: argparse.Namespace) -> int:
@@ -84,7 +81,8 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _figures(options: argparse.Namespace) -> int:
-    return _target("figures", options)
+    named = ["--config", f"figures={','.join(options.names)}"] if options.names else []
+    return _target("figures", options, *named)
 
 
 def _target(target: str, options: argparse.Namespace, *arguments: str) -> int:
@@ -151,8 +149,8 @@ def _parser() -> argparse.ArgumentParser:
         ("run", _run, "run the study of this folder, write its report and print its verdict"),
         ("plan", _plan, "print what the study will cost: time, memory and disk"),
         ("what-if", _what_if, "estimate orders of your own with the finished study"),
-        ("figures", _figures, "draw the figures of the study"),
-        ("report", _report, "write the report of the finished study, one page for a browser"),
+        ("figures", _figures, "draw the figures of the study, or those that you name"),
+        ("report", _report, "write the report of the study, one page for a browser"),
     ):
         command = commands.add_parser(
             name,
@@ -165,6 +163,8 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         if run is _what_if:
             command.add_argument("orders", help="file of orders: JSON, YAML, CSV or .npy")
+        if run is _figures:
+            command.add_argument("names", nargs="*", metavar="NAME", help="figures to draw again")
     return parser
 
 

@@ -1,21 +1,33 @@
-"""Order-LDS of each estimator against its total compute."""
+"""Order-LDS of each estimator against its total compute, and which one a user would choose."""
 
-from collections.abc import Iterator, Sequence
-from math import log
-from typing import NamedTuple
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
-from matplotlib.transforms import offset_copy
 from scipy.optimize import isotonic_regression
 
-from trainorder.evaluation.results import Results
+from trainorder.evaluation.results import WARNING_VERDICTS, Results
+from trainorder.evaluation.verdict import NOT_CALIBRATED, NOT_TRUSTED
 from trainorder.figures import style
+from trainorder.figures.overview import PUBLISHED
 
 METRIC = "heldout"
-_APART = 0.1  # share of the compute axis: marks that are nearer share a column of numbers
-_LINE = 0.045  # share of the order-LDS axis: smallest distance between the numbers of a column
+_TICKS = (-0.5, 0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
+_MOST = 0.993  # correlations above it are drawn at it: the axis has no end
+_LINE = 0.075  # share of the order-LDS axis: smallest distance between two names
+_COLOUR, _FRONT = "#31688e", "#b63679"
+# By verdict that warns: the look of its marks, and what the text calls them.
+_FAILED: dict[str, tuple[dict[str, Any], str]] = {
+    NOT_CALIBRATED: (
+        {"marker": "o", "markerfacecolor": "white", "color": "0.45"},
+        "open circles",
+    ),
+    NOT_TRUSTED: ({"marker": "x", "color": "0.55"}, "crosses"),
+}
 
 
 class Mark(NamedTuple):
@@ -24,135 +36,158 @@ class Mark(NamedTuple):
     estimator: str
     total: float
     rank: dict[str, float | None]
+    verdict: str
 
     @property
     def height(self) -> float:
         """Order-LDS, 0 where it is undefined."""
         return self.rank["value"] or 0.0
 
-
-class Label(NamedTuple):
-    """The place of a mark's number: left (-1) or right (1) of `total`, at `height`."""
-
-    side: int
-    total: float
-    height: float
+    @property
+    def fails(self) -> bool:
+        """Whether its verdict is a warning."""
+        return self.verdict in WARNING_VERDICTS
 
 
 def marks(results: Results) -> list[Mark]:
     """Return the marks, cheapest first; an estimator that ran on no order has none."""
     unsorted = [
-        Mark(name, score["cost"]["total_retrainings"], score["order_lds"][METRIC]["random"])
+        Mark(
+            name, score["cost"]["total_retrainings"], score["order_lds"][METRIC]["random"],
+            score["verdict"],
+        )
         for name in results.estimators
         if (score := results.score(name))["cost"]["total_retrainings"] is not None
-    ]
+    ]  # fmt: skip
     return sorted(unsorted, key=lambda mark: mark.total)
 
 
+def front(drawn_marks: Sequence[Mark]) -> list[Mark]:
+    """Return the Pareto front: the marks without a warning that no cheaper one of them equals."""
+    best: list[Mark] = []
+    for mark in sorted(drawn_marks, key=lambda mark: (mark.total, -mark.height)):
+        if not mark.fails and (not best or mark.height > best[-1].height):
+            best.append(mark)
+    return best
+
+
 def draw(results: Results) -> Figure:
-    """Draw order-LDS over random orders against total compute, one numbered mark per estimator."""
-    drawn_marks, everything = marks(results), results.validation["retrain_all"]
-    figure = style.new_figure(max(4.8, 0.24 * len(drawn_marks) + 1.2), results.label())
-    axes = figure.subplots()
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    for number, mark in enumerate(drawn_marks, 1):
-        _draw_mark(axes, mark, number, results)
-    axes.axvline(
-        everything["total_retrainings"], color="0.35", linewidth=0.9, linestyle=(0, (4, 2)),
-        zorder=1, label=f"retrain all {everything['orders']} for real",
-    )  # fmt: skip
-    axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
-    values = [value for mark in drawn_marks for value in (mark.rank["value"], mark.rank["low"])]
-    axes.set_ylim(min(-0.2, *(value for value in values if value is not None)) - 0.05, 1.08)
-    for number, (mark, label) in enumerate(
-        zip(drawn_marks, labels(drawn_marks, axes.get_xlim(), axes.get_ylim()), strict=True), 1
-    ):
-        _draw_label(axes, mark, number, label)
-    axes.set_xlabel(
-        f"total compute for {everything['orders']} orders: precompute, replay and evaluation "
-        "(retrainings, counted)"
+    """Draw order-LDS over random orders against total compute; the names are beside the axes."""
+    drawn_marks = marks(results)
+    selected = results.validation["selected_estimator"]
+    named = [m for m in drawn_marks if not m.fails or m.estimator in (PUBLISHED, selected)]
+    figure = style.new_figure(
+        max(2.6, 0.21 * len(named) + 1.0), results.label(failed_text(drawn_marks))
     )
-    axes.set_ylabel(f"order-LDS of {METRIC}, random orders")
-    confidence = results.validation["provenance"]["config"]["validation"]["confidence"]
-    figure.legend(
-        *axes.get_legend_handles_labels(), loc="outside right center", alignment="left",
-        title=f"bars: {confidence:.0%} bootstrap interval over orders",
-    )  # fmt: skip
+    axes, beside = figure.subplots(1, 2, width_ratios=[1.45, 1])
+    _prepare(axes, results, drawn_marks)
+    for mark in drawn_marks:
+        _draw_mark(axes, mark, is_selected=mark.estimator == selected)
+    steps = front(drawn_marks)
+    if steps:
+        right = axes.get_xlim()[1]
+        axes.plot(
+            [*(mark.total for mark in steps), right],
+            [_height(mark) for mark in [*steps, steps[-1]]],
+            drawstyle="steps-post", color=_FRONT, linewidth=0.8, zorder=1, gid="front",
+        )  # fmt: skip
+    _draw_names(axes, beside, named, selected)
     return figure
 
 
-def _draw_mark(axes: Axes, mark: Mark, number: int, results: Results) -> None:
-    look, rank = style.line(number - 1), mark.rank
-    undefined = rank["value"] is None
-    if rank["low"] is not None and rank["high"] is not None:
-        axes.plot(
-            [mark.total] * 2, [rank["low"], rank["high"]], color=look["color"], linewidth=1,
-            zorder=2,
-        )  # fmt: skip
+def failed_text(drawn_marks: Sequence[Mark]) -> str:
+    """Return the estimators whose verdict is a warning, by verdict, the best one first."""
+    lines = []
+    for verdict, (_, marker) in _FAILED.items():
+        group = [mark for mark in drawn_marks if mark.verdict == verdict]
+        group.sort(key=lambda mark: -mark.height)
+        if group:
+            named = ", ".join(f"{m.estimator} {_rank_text(m)}" for m in group)
+            lines.append(f"{verdict} ({marker}): {named}")
+    return "\n".join(lines)
+
+
+def _rank_text(mark: Mark) -> str:
+    value = mark.rank["value"]
+    return "undefined" if value is None else style.number(value)
+
+
+def _height(mark: Mark) -> float:
+    return _clipped(mark.height)
+
+
+def _clipped(value: float) -> float:
+    return max(-_MOST, min(value, _MOST))
+
+
+def _prepare(axes: Axes, results: Results, drawn_marks: Sequence[Mark]) -> None:
+    """Set the axes: the vertical one is wide near 1, where good estimators are (Fisher's z)."""
+    everything = results.validation["retrain_all"]
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(numticks=6))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    totals = [mark.total for mark in drawn_marks if mark.total > 0]
+    totals.append(everything["total_retrainings"])
+    axes.set_xlim(min(totals) / 1.6, max(totals) * 1.6)
+    axes.set_yscale("function", functions=(_stretched, np.tanh))
+    values = [value for mark in drawn_marks for value in (mark.rank["value"], mark.rank["low"])]
+    lowest = min(-0.25, *(value for value in values if value is not None))
+    axes.set_ylim(max(lowest - 0.05, -_MOST), 0.9955)
+    axes.set_yticks([tick for tick in _TICKS if tick >= lowest], minor=False)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.axhline(0, color="0.8", linewidth=0.5, zorder=0)
+    axes.axvline(
+        everything["total_retrainings"], color="0.35", linewidth=0.6, linestyle=(0, (4, 2)),
+        zorder=0, gid="retrain all",
+    )  # fmt: skip
+    axes.text(
+        everything["total_retrainings"], 1.01, f"retrain all {everything['orders']}",
+        transform=axes.get_xaxis_transform(), fontsize=5, color="0.35", ha="center",
+    )  # fmt: skip
+    axes.set_xlabel(f"compute for {everything['orders']} orders (retrainings)")
+    axes.set_ylabel("order-LDS of held-out loss")
+
+
+def _stretched(values: np.ndarray) -> np.ndarray:
+    return np.arctanh(np.clip(values, -0.9999, 0.9999))
+
+
+def _draw_mark(axes: Axes, mark: Mark, *, is_selected: bool) -> None:
+    rank = mark.rank
+    look: dict[str, Any] = {"marker": "s", "color": _COLOUR}
+    if mark.fails:
+        look = _FAILED[mark.verdict][0]
+    elif rank["low"] is not None and rank["high"] is not None:
+        ends = [_clipped(rank["low"]), _clipped(rank["high"])]
+        axes.plot([mark.total] * 2, ends, color=_COLOUR, linewidth=0.6, zorder=2)
     axes.plot(
-        [mark.total], [mark.height], marker=look["marker"], color=look["color"], markersize=6,
-        markerfacecolor="white" if undefined else look["color"], linestyle="none", zorder=3,
-        gid=mark.estimator,
-        label=f"{number}  {results.caption(mark.estimator)}{', undefined' if undefined else ''}",
+        [mark.total], [_height(mark)], markersize=3, linestyle="none", zorder=3, gid=mark.estimator,
+        **look,
     )  # fmt: skip
+    if is_selected:
+        style.ring(axes, [mark.total], [_height(mark)], gid="selected")
 
 
-def _draw_label(axes: Axes, mark: Mark, number: int, label: Label) -> None:
-    """Write the number of a mark, with a thin line to the mark."""
-    beside = offset_copy(
-        axes.transData, axes.get_figure(root=True), 9 * label.side, 0, units="points"
-    )
-    axes.annotate(
-        str(number), (mark.total, mark.height), xytext=(label.total, label.height),
-        textcoords=beside, ha="left" if label.side > 0 else "right", va="center",
-        fontsize=8, zorder=4, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
-        arrowprops={
-            "arrowstyle": "-", "linewidth": 0.6, "color": style.line(number - 1)["color"],
-            "relpos": (0 if label.side > 0 else 1, 0.5), "shrinkA": 0, "shrinkB": 3,
-        },
-    )  # fmt: skip
-
-
-def labels(
-    placed_marks: Sequence[Mark], totals: tuple[float, float], heights: tuple[float, float]
-) -> list[Label]:
-    """Return the places of the numbers of the marks, in columns beside the marks.
-
-    The package adjustText is not used: it writes numbers on the bars of other marks. Its result
-    also depends on a time limit and on the global random state, so figures would not be stable.
-
-    Among marks with similar compute, the cheaper half has its column on the left, the others on the
-    right.
-
-    Args:
-        placed_marks: the marks, cheapest first.
-        totals: ends of the compute axis.
-        heights: ends of the order-LDS axis.
-
-    """
-    placed = []
-    for near in _clusters(placed_marks, _APART * log(totals[1] / totals[0])):
-        half = len(near) // 2
-        for side, column in ((-1, near[:half]), (1, near[half:])):
-            end = near[0 if side < 0 else -1].total
-            places = spread([mark.height for mark in column], heights, _LINE)
-            placed += [Label(side, end, place) for place in places]
-    return placed
-
-
-def _clusters(sorted_marks: Sequence[Mark], gap: float) -> Iterator[list[Mark]]:
-    """Yield groups of marks whose log compute is at most `gap` from that of the next mark."""
-    group: list[Mark] = []
-    for mark in sorted_marks:
-        if group and log(mark.total / group[-1].total) > gap:
-            yield group
-            group = []
-        group.append(mark)
-    if group:
-        yield group
+def _draw_names(axes: Axes, beside: Axes, named: Sequence[Mark], selected: str) -> None:
+    """Write the names in the panel beside the axes, each with a thin line to its mark."""
+    beside.set_axis_off()
+    low, high = (math.atanh(end) for end in axes.get_ylim())
+    wanted = [(math.atanh(_height(mark)) - low) / (high - low) for mark in named]
+    for mark, place in zip(named, spread(wanted, (0.0, 1.0), _LINE), strict=True):
+        is_selected = mark.estimator == selected
+        notes = [mark.verdict if mark.fails else "", "selected" if is_selected else ""]
+        beside.annotate(
+            "\n".join([mark.estimator, ", ".join(filter(None, notes))]).strip(),
+            (mark.total, _height(mark)), xycoords=axes.transData, xytext=(0.0, place),
+            textcoords=beside.transAxes, fontsize=5, va="center", linespacing=0.95,
+            fontweight="bold" if is_selected else "normal", annotation_clip=False, in_layout=False,
+            arrowprops={
+                "arrowstyle": "-", "linewidth": 0.3, "color": "0.6", "relpos": (0, 0.5),
+                "shrinkA": 0, "shrinkB": 2,
+            },
+        )  # fmt: skip
 
 
 def spread(preferred: Sequence[float], ends: tuple[float, float], line: float) -> list[float]:

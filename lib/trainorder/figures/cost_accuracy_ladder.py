@@ -15,7 +15,7 @@ def draw(results: Results) -> Figure:
     if results.ladder is None:
         raise ValueError("the study selected no size")
     content, cost = results.ladder, "per_order_retrainings"
-    figure = style.new_figure(3.4, results.label(_text(content)))
+    figure = style.new_figure(1.8, results.label(_text(content)))
     panels = figure.subplots(1, 2)
     draw_levels(panels, content["levels"], cost=cost, value="size")
     [chosen] = [level for level in content["levels"] if level["size"] == content["selected"]]

@@ -1,36 +1,35 @@
 """Table of cost and accuracy of each estimator."""
 
 from matplotlib.figure import Figure
+from matplotlib.table import Cell
 from matplotlib.transforms import Bbox
 
 from trainorder.evaluation.results import Results
+from trainorder.evaluation.verdict import NOT_CALIBRATED, NOT_TRUSTED, RANK_ONLY, TRUSTED
 from trainorder.figures import style
 
 METRIC = "heldout"
+VERDICTS = (TRUSTED, RANK_ONLY, NOT_CALIBRATED, NOT_TRUSTED)  # groups of rows, in this sequence
 # heading, share of the width
 COLUMNS = (
-    ("estimator", 0.17),
-    ("precompute\n(retrainings)", 0.11),
-    ("per order\n(retrainings)", 0.11),
-    ("per order\n(seconds)", 0.08),
-    ("store\nread", 0.07),
-    ("order-LDS\nrandom orders", 0.155),
-    ("n", 0.03),
-    ("mean |error|\n(nats/token)", 0.095),
-    ("relative\nerror", 0.07),
-    ("parameter\nerror", 0.085),
-    ("diverged\norders", 0.08),
-    ("verdict", 0.105),
+    ("estimator", 0.27),
+    ("pre-\ncompute", 0.09),
+    ("per order\n(seconds)", 0.145),
+    ("store", 0.105),
+    ("order-LDS", 0.205),
+    ("n", 0.045),
+    ("relative\nerror", 0.09),
 )
+_ROW = 0.105  # inches
 
 
 def draw(results: Results) -> Figure:
-    """Draw the table; accuracy is over held-back random orders."""
-    cells = table(results)
+    """Draw the table, in groups by verdict; accuracy is over held-back random orders."""
+    groups = table(results)
+    cells = [row for verdict, rows in groups.items() for row in [_heading(verdict), *rows]]
     unit = results.costs["retraining_seconds"]
-    figure = style.new_figure(
-        0.3 * len(cells) + 1.15, results.label(f"a retraining took {unit:.3g} s")
-    )
+    note = f"costs in retrainings; one took {unit:.3g} s{_diverged(results)}"
+    figure = style.new_figure(_ROW * (len(cells) + 6.5), results.label(note))
     axes = figure.subplots()
     axes.set_axis_off()
     drawn_table = axes.table(
@@ -39,41 +38,60 @@ def draw(results: Results) -> Figure:
         edges="horizontal",
     )  # fmt: skip
     drawn_table.auto_set_font_size(False)
-    drawn_table.set_fontsize(8.5)
+    drawn_table.set_fontsize(5)
     for (row, column), cell in drawn_table.get_celld().items():
-        cell.set_linewidth(0.9 if row == 0 else 0.3)
-        if row == 0:
-            cell.set_height(1.8 * cell.get_height())
+        _finish(cell, is_head=row == 0, is_first=column == 0)
+        cell.PAD = 0.02
+        if row > 0 and cells[row - 1][0] in VERDICTS:
             cell.get_text().set_fontweight("bold")
-            cell.get_text().set_fontsize(8)
-        if column == 0:
-            cell.get_text().set_horizontalalignment("left")
     return figure
 
 
-def table(results: Results) -> list[list[str]]:
-    """Return the cells of the table, one row for each estimator."""
-    rows = []
-    for name in results.estimators:
-        score = results.score(name)
-        cost, rank = score["cost"], score["order_lds"][METRIC]["random"]
-        rows.append(
-            [
-                name,
-                _number(cost["precompute_retrainings"]),
-                _number(cost["per_order_retrainings"]),
-                _number(cost["seconds_per_order"]),
-                _bytes(cost["bytes"]),
-                style.rank_text(rank),
-                str(rank["n"]),
-                _number(score["mae"][METRIC]["random"]),
-                _number(score["relative_error"][METRIC]["random"]),
-                _number(score["parameter_error"]["random"]["mean"]),
-                f"{score['diverged']['count']} of {sum(score['orders'].values())}",
-                score["verdict"],
-            ]
-        )
-    return rows
+def _diverged(results: Results) -> str:
+    """Return how many estimates of each estimator diverged, if any did."""
+    counts = [
+        f"{name} {score['diverged']['count']} of {sum(score['orders'].values())}"
+        for name in results.estimators
+        if (score := results.score(name))["diverged"]["count"]
+    ]
+    return f"\ndiverged orders: {', '.join(counts)}" if counts else ""
+
+
+def _heading(verdict: str) -> list[str]:
+    return [verdict, *[""] * (len(COLUMNS) - 1)]
+
+
+def _finish(cell: Cell, *, is_head: bool, is_first: bool) -> None:
+    cell.set_linewidth(0.6 if is_head else 0.2)
+    if is_head:
+        cell.set_height(1.8 * cell.get_height())
+        cell.get_text().set_fontweight("bold")
+    if is_first:
+        cell.get_text().set_horizontalalignment("left")
+
+
+def table(results: Results) -> dict[str, list[list[str]]]:
+    """Return the cells of the table by verdict, one row for each estimator."""
+    return {
+        verdict: [_row(results, name) for name in names]
+        for verdict in VERDICTS
+        if (names := [n for n in results.estimators if results.score(n)["verdict"] == verdict])
+    }
+
+
+def _row(results: Results, name: str) -> list[str]:
+    score = results.score(name)
+    cost, rank = score["cost"], score["order_lds"][METRIC]["random"]
+    each = f"{_number(cost['per_order_retrainings'])} ({_number(cost['seconds_per_order'])})"
+    return [
+        name,
+        _number(cost["precompute_retrainings"]),
+        each,
+        _bytes(cost["bytes"]),
+        style.rank_text(rank),
+        str(rank["n"]),
+        _number(score["relative_error"][METRIC]["random"]),
+    ]
 
 
 def _number(value: float | None) -> str:
@@ -81,7 +99,7 @@ def _number(value: float | None) -> str:
         return "–"
     if value != 0 and not 1e-4 <= abs(value) < 1e5:
         return f"{value:.1e}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2g}"
 
 
 def _bytes(n: int) -> str:

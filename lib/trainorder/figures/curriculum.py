@@ -15,7 +15,7 @@ _KINDS = {
     "searched": {"marker": "o", "color": "#31688e"},
     "field": {"marker": "^", "color": "#b63679"},
 }
-_PROGRESS = 2.2  # inches, height of the panel of a search by steps
+_PROGRESS = 1.1  # inches, height of the panel of a search by steps
 _LABELS = {"searched": "searched", "field": "heuristic"}  # in the legend
 
 
@@ -28,7 +28,7 @@ def draw(results: Results) -> Figure:
         (order for order in content["orders"] if order["true"] is not None),
         key=lambda order: float(order["true"]),
     )
-    rows, steps = 0.27 * len(orders) + 2.3, content.get("step_search")
+    rows, steps = 0.115 * len(orders) + 1.3, content.get("step_search")
     figure = style.new_figure(
         rows + (_PROGRESS if steps else 0), results.label(_objective(content))
     )
@@ -42,11 +42,12 @@ def draw(results: Results) -> Figure:
     for row, order in enumerate(orders):
         _row(axes, row, order)
     names = [_name(order, content["winner"]) for order in orders]
-    axes.set_yticks(range(len(orders) + 1), labels=[*names, f"random ({content['random']['n']})"])
+    names.append(f"random ({content['random']['n']})")
+    axes.set_yticks(range(len(names)), labels=names, fontsize=5)
     axes.set_ylim(len(orders) + 0.6, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("objective (nats per token; lower is better)")
-    figure.legend(handles=_handles(), loc="outside upper center", ncols=3)
+    figure.legend(handles=_handles(), loc="outside upper center", ncols=2)
     return figure
 
 
@@ -57,9 +58,9 @@ def _progress(axes: Axes, steps: Mapping[str, Any], mean: float) -> None:
     axes.step(spent, best, where="post", color=_KINDS["searched"]["color"], gid="best so far")
     for one in steps["rounds"]:
         for estimate, true in zip(one["estimates"], one["true"], strict=True):
-            axes.plot([one["retrainings"]] * 2, [estimate, true], color=style.GREY, linewidth=0.8)
-            axes.scatter(one["retrainings"], true, s=14, color=style.GREY, linewidth=0)
-    axes.axhline(mean, color="0.4", linewidth=0.9)
+            axes.plot([one["retrainings"]] * 2, [estimate, true], color=style.GREY, linewidth=0.5)
+            axes.scatter(one["retrainings"], true, s=5, color=style.GREY, linewidth=0)
+    axes.axhline(mean, color="0.4", linewidth=0.6)
     axes.set_title("search by steps: the best order, and the retrained ones", loc="left")
     axes.set_xlabel("spent (retrainings)")
     axes.set_ylabel("objective")
@@ -87,8 +88,8 @@ def _name(order: Mapping[str, Any], winner: str) -> str:
 def _random(axes: Axes, random: Mapping[str, Any], row: int) -> None:
     values = np.array(list(random["true"].values()))
     stagger = ((np.arange(len(values)) * 0.618) % 1 - 0.5) * 0.6
-    axes.scatter(values, row + stagger, s=12, color=style.GREY, linewidth=0, gid="random")
-    axes.axvline(random["mean"], color="0.4", linewidth=0.9, zorder=1)
+    axes.scatter(values, row + stagger, s=4, color=style.GREY, linewidth=0, gid="random")
+    axes.axvline(random["mean"], color="0.4", linewidth=0.6, zorder=1)
 
 
 def _best_of(axes: Axes, content: Mapping[str, Any]) -> None:
@@ -96,12 +97,12 @@ def _best_of(axes: Axes, content: Mapping[str, Any]) -> None:
     compute, winner = content["compute"], content["winner"]
     true = next(order["true"] for order in content["orders"] if order["name"] == winner)
     value = true + content["gains"]["same_compute"]["value"]
-    axes.axvline(value, color="0.4", linewidth=0.9, linestyle=(0, (5, 2)))
+    axes.axvline(value, color="0.4", linewidth=0.6, linestyle=(0, (5, 2)))
     count, had = compute["random_orders_for_it"], compute["random_orders_had"]
     what = f"expected best of {count}" if count <= had else f"best of all {had}, not of {count},"
     axes.text(
         value, -0.62, f"{what} random orders ",
-        fontsize=7.5, color="0.35", ha="right", va="bottom",
+        fontsize=5, color="0.35", ha="right", va="bottom",
     )  # fmt: skip
 
 
@@ -111,14 +112,14 @@ def _row(axes: Axes, row: int, order: Mapping[str, Any]) -> None:
     for estimate in [*order["estimates"].values()][-1:]:
         if estimate["low"] is not None:
             axes.plot(
-                [estimate["low"], estimate["high"]], [row, row], color=look["color"], linewidth=0.8
+                [estimate["low"], estimate["high"]], [row, row], color=look["color"], linewidth=0.5
             )
         axes.scatter(
-            estimate["value"], row, s=30, marker=look["marker"], facecolor="white",
+            estimate["value"], row, s=9, marker=look["marker"], facecolor="white",
             edgecolor=look["color"], zorder=3, gid=f"estimated {order['name']}",
         )  # fmt: skip
     axes.scatter(
-        order["true"], row, s=30, marker=look["marker"], color=look["color"], zorder=4,
+        order["true"], row, s=9, marker=look["marker"], color=look["color"], zorder=4,
         gid=f"true {order['name']}",
     )  # fmt: skip
 
@@ -132,5 +133,5 @@ def _handles() -> Sequence[Line2D]:
         for kind, look in _KINDS.items()
         for what, face in (("retrained", ""), ("estimated", "white"))
     ]
-    marks.append(handle("random order, retrained", marker="o", color=style.GREY, markersize=4))
-    return [*marks, Line2D([], [], color="0.4", linewidth=0.9, label="mean of random orders")]
+    marks.append(handle("random order, retrained", marker="o", color=style.GREY, markersize=2))
+    return [*marks, Line2D([], [], color="0.4", linewidth=0.6, label="mean of random orders")]

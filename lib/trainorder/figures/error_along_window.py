@@ -17,21 +17,21 @@ _FLOOR = 1e-4
 def draw(results: Results) -> Figure:
     """Draw the median error over the followed orders against the step, one panel per split."""
     splits = [split for split in style.SPLIT_MARKERS if _followed(results, split)]
-    figure = style.new_figure(4.9, results.label())
+    figure = style.new_figure(3.5, results.label())
     if not splits:
         figure.text(0.5, 0.5, "no order was followed along the window", ha="center")
         return figure
     axes = style.panels(figure, len(splits), len(splits), sharey=True)
     for panel, split in zip(axes, splits, strict=True):
         _panel(panel, results, split)
-    axes[0].set_ylabel("parameter error\n(displacements of the order's own end from the reference)")
+    axes[0].set_ylabel("parameter error (displacements)")
     # By label, because not every estimator ran on the orders of every panel.
     entries: dict[str, Artist] = {}
     for panel in axes:
         handles, labels = panel.get_legend_handles_labels()
         entries |= dict(zip(labels, handles, strict=True))
     figure.legend(
-        list(entries.values()), list(entries), loc="outside right center", title="estimator"
+        list(entries.values()), list(entries), loc="outside upper center", ncols=2, fontsize=5
     )
     return figure
 
@@ -79,17 +79,17 @@ def _panel(axes: Axes, results: Results, split: str) -> None:
         look = style.line(index)
         axes.plot(
             [step], [_CEILING], marker=look["marker"], color=look["color"], clip_on=False,
-            markersize=7, markeredgecolor="0.1",
+            markersize=4, markeredgecolor="0.1",
         )  # fmt: skip
     if ends:
         axes.annotate(
-            "off scale from here on", (min(ends)[0], _CEILING), xytext=(8, 7),
-            textcoords="offset points", fontsize=8, color="0.3",
+            "off scale", (min(ends)[0], _CEILING), xytext=(3, 3),
+            textcoords="offset points", fontsize=5, color="0.3",
         )  # fmt: skip
-    axes.axhline(1.0, color="0.7", linewidth=0.8, zorder=0)
+    axes.axhline(1.0, color="0.7", linewidth=0.5, zorder=0)
     axes.set_ylim(max(_FLOOR, min(visible, default=_FLOOR)) / 1.5, _CEILING)
     axes.set_xlim(0, results.steps * 1.02)
     axes.set_xlabel("step of the window")
     axes.set_title(
-        f"{split} orders (median of {len(_followed(results, split))})", loc="left", pad=16
+        f"{split} orders (median of {len(_followed(results, split))})", loc="left", pad=9
     )

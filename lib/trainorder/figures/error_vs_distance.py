@@ -59,7 +59,7 @@ def draw_parameters(results: Results) -> Figure:
 
 def _draw(results: Results, errors: Errors, yardstick: float, meaning: str, ylabel: str) -> Figure:
     n = len(errors)
-    figure = style.new_figure(2.3 * style.rows_of(max(n, 1), _COLUMNS) + 0.9, results.label())
+    figure = style.new_figure(0.95 * style.rows_of(max(n, 1), _COLUMNS) + 0.75, results.label())
     if not errors:
         figure.text(0.5, 0.5, "no estimator of this study estimates parameters", ha="center")
         return figure
@@ -67,16 +67,16 @@ def _draw(results: Results, errors: Errors, yardstick: float, meaning: str, ylab
     low, high = _limits(results, errors, yardstick)
     for panel, name in zip(axes, errors, strict=True):
         _panel(panel, results, name, errors[name], (low, high))
-        panel.axhline(yardstick, color="0.35", linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
+        panel.axhline(yardstick, color="0.35", linewidth=0.6, linestyle=(0, (4, 2)), zorder=1)
         panel.set_xlim(-0.04, 1.04)
     for panel in axes[-min(n, _COLUMNS) :]:
         panel.tick_params(labelbottom=True)
-        panel.set_xlabel("Kendall distance from reference")
-    figure.supylabel(ylabel, fontsize=9)
+        panel.set_xlabel("distance")
+    figure.supylabel(ylabel, fontsize=6)
     present = {results.split(order) for by_order in errors.values() for order in by_order}
     handles = style.split_handles([split for split in _SPLITS if split in present])
     handles += style.line_handles(yardstick=meaning, edge="off scale or diverged")
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    figure.legend(handles=handles, loc="outside upper center", ncols=2)
     return figure
 
 
@@ -117,5 +117,5 @@ def _panel(
     style.flag_edge(axes, [distance[order] for order in beyond], [high] * len(beyond))
     count = len(diverged.intersection(beyond))
     note = style.beyond_note(count, len(beyond) - count, len(errors))
-    lines = [name, results.warning(name), note]
-    axes.set_title("\n".join(filter(None, lines)), loc="left", pad=8)
+    lines = [style.name_text(name), results.warning(name), note]
+    axes.set_title("\n".join(filter(None, lines)), loc="left", fontsize=5)

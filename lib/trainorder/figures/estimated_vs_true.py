@@ -1,4 +1,7 @@
-"""Estimated against true held-out loss, one panel for each estimator."""
+"""Estimated against true held-out loss, one panel for each estimator.
+
+The estimators of the overview have large panels, all others small ones.
+"""
 
 import math
 from collections.abc import Sequence
@@ -11,16 +14,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from trainorder.evaluation.results import Point, Results
-from trainorder.figures import style
+from trainorder.figures import overview, style
 
 METRIC = "heldout"
-_COLUMNS = 4
+_COLUMNS = 4  # of small panels
+_LARGE, _SMALL = 1.7, 0.95  # inches, heights of a row of panels
 _BAND = 50  # points at which the ends of the intervals are drawn
 _REACH = 1.0  # estimates further from the true range than this, in ranges, are drawn at the edge
 
 
 def draw(results: Results, structured: bool) -> Figure:
-    """Draw one panel for each estimator.
+    """Draw one panel for each estimator: large ones for those of the overview.
 
     Args:
         results: results of the study.
@@ -34,24 +38,47 @@ def draw(results: Results, structured: bool) -> Figure:
         for name in results.estimators
     }
     span = _span(results, shown)
-    n = len(results.estimators)
-    rows = style.rows_of(n, _COLUMNS)
-    figure = style.new_figure(2.85 * rows + 0.8, results.label())
-    for axes, name in zip(style.panels(figure, n, _COLUMNS), results.estimators, strict=True):
+    large = large_panels(results)
+    small = [name for name in results.estimators if name not in large]
+    for name, axes in _axes(results, large, small).items():
         _panel(axes, results, name, points[name], span)
-    figure.supylabel(f"estimated {style.LOSS}", fontsize=9)
+        axes.tick_params(labelbottom=name in large, labelleft=name in large)
+    figure = axes.get_figure(root=True)
     present = [
         split for split in shown if any(p.split == split for q in points.values() for p in q)
     ]
-    handles = style.split_handles(present)
-    handles += _line_handles()
-    figure.legend(handles=handles, loc="outside upper center", ncols=-(-len(handles) // 2))
+    handles = [*style.split_handles(present), *_line_handles()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3)
     return figure
+
+
+def large_panels(results: Results) -> list[str]:
+    """Return the estimators with large panels: the selected one first."""
+    names = [panel.estimator for panel in overview.panels(results)]
+    selected = results.validation["selected_estimator"]
+    return sorted(names, key=lambda name: name != selected)
+
+
+def _axes(results: Results, large: Sequence[str], small: Sequence[str]) -> dict[str, Axes]:
+    """Return the axes of every estimator in one new figure."""
+    rows = style.rows_of(len(small), _COLUMNS)
+    height = _LARGE * bool(large) + _SMALL * rows
+    figure = style.new_figure(height + 0.75, results.label())
+    parts = [(large, len(large), _LARGE), (small, _COLUMNS, _SMALL * rows)]
+    parts = [part for part in parts if part[0]]
+    heights = [part[2] for part in parts]
+    grids = figure.subfigures(len(parts), 1, height_ratios=heights, squeeze=False)
+    axes: dict[str, Axes] = {}
+    for (names, columns, _), grid in zip(parts, grids[:, 0], strict=True):
+        axes |= dict(zip(names, style.panels(grid, len(names), columns), strict=True))
+        grid.supylabel("estimated held-out loss", fontsize=6)
+        grid.supxlabel("true (nats per token)", fontsize=6)
+    return axes
 
 
 def _line_handles() -> list[Artist]:
     return [
-        Line2D([], [], color="0.2", linewidth=0.8, label="estimated = true"),
+        Line2D([], [], color="0.2", linewidth=0.5, label="estimated = true"),
         Patch(facecolor="0.88", label="interval"),
         style.ring_handle("beyond the calibrated range"),
         style.edge_handle("off scale or diverged"),
@@ -89,7 +116,7 @@ def _panel(
     axes.set_ylim(bottom, top)
 
     _intervals(axes, results, name, (bottom, top))
-    axes.plot([low, high], [low, high], color="0.2", linewidth=0.8, zorder=1)
+    axes.plot([low, high], [low, high], color="0.2", linewidth=0.5, zorder=1)
     for split, look in style.SPLITS.items():
         chosen = [point for point in near if point.split == split]
         if chosen:
@@ -110,10 +137,11 @@ def _panel(
     note = style.beyond_note(count, len(beyond) - count, len(points))
     score = results.score(name)
     rank = score["order_lds"][METRIC]["random"]
-    title = f"ρ {style.rank_text(rank)}, n = {rank['n']}"
-    axes.set_title(f"{name}\n{title}\n{score['verdict']}", loc="left", fontsize=8.5, pad=8)
-    axes.set_xlabel(f"true (nats per token)\n{note}" if note else "true (nats per token)")
-    axes.locator_params(nbins=4)
+    lines = [style.name_text(name), f"ρ {style.rank_text(rank)}", score["verdict"]]
+    axes.set_title("\n".join(lines), loc="left", fontsize=5)
+    axes.set_xlabel(note, fontsize=5)
+    axes.locator_params(nbins=3)
+    axes.set_gid(name)
 
 
 def _intervals(axes: Axes, results: Results, name: str, ends: tuple[float, float]) -> None:
@@ -125,7 +153,7 @@ def _intervals(axes: Axes, results: Results, name: str, ends: tuple[float, float
         value, low, high = recalibration.estimates(np.zeros(1))[0]
         axes.plot(
             [low, high], [value, value],
-            color="0.88", linewidth=6, solid_capstyle="butt", zorder=0,
+            color="0.88", linewidth=3, solid_capstyle="butt", zorder=0,
         )  # fmt: skip
         return
     estimated = np.linspace(*ends, _BAND)

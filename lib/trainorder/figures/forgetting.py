@@ -8,7 +8,7 @@ from trainorder.evaluation.results import Results
 from trainorder.figures import style
 from trainorder.memorization.forgetting import advantage
 
-_COLUMNS = 4
+_COLUMNS = 3
 _READ = (
     "line and band: estimated mean over units with its interval; crosses: retrained\n"
     "a unit that was seen longer ago was learned at the learning rate of that step"
@@ -23,7 +23,7 @@ def draw(results: Results) -> Figure:
     curves, domains = content["forgetting"], np.array(content["unit_domains"])
     rows = style.rows_of(len(curves), _COLUMNS)
     label = f"{_READ}; estimates of {content['estimator']} ({content['verdict']})"
-    figure = style.new_figure(2.1 * rows + 0.7, results.label(label))
+    figure = style.new_figure(1.05 * rows + 0.55, results.label(label))
     axes = style.panels(figure, len(curves), _COLUMNS, sharex=True, sharey=True)
     true = advantage(results.maps["true_own_presence"])
     for panel, (name, curve) in zip(axes, curves.items(), strict=True):
@@ -35,15 +35,17 @@ def draw(results: Results) -> Figure:
         cells = true if name == "all" else true[domains == name]
         where = np.isfinite(cells)
         panel.scatter(
-            np.nonzero(where)[1], cells[where], s=14, marker="x", color="#b63679", linewidth=0.8,
+            np.nonzero(where)[1], cells[where], s=5, marker="x", color="#b63679", linewidth=0.5,
             gid=f"true {name}", zorder=3,
         )  # fmt: skip
         _half(panel, curve["half_life"])
-        panel.axhline(0, color="0.4", linewidth=0.7)
-        panel.set_title(f"{name} ({curve['units']} units){_life(curve['half_life'])}", loc="left")
+        panel.axhline(0, color="0.4", linewidth=0.4)
+        panel.set_title(
+            f"{name} ({curve['units']} units){_life(curve['half_life'])}", loc="left", fontsize=5
+        )
     for panel in axes[-_COLUMNS:]:
         panel.tick_params(labelbottom=True)
-        panel.set_xlabel("steps since the unit was seen")
+        panel.set_xlabel("steps since seen")
     for panel in axes[::_COLUMNS]:
         panel.set_ylabel("advantage\n(nats per token)")
     return figure
@@ -51,11 +53,11 @@ def draw(results: Results) -> Figure:
 
 def _half(axes: Axes, life: dict[str, float | None]) -> None:
     if life["value"] is not None:
-        axes.axvline(life["value"], color="0.4", linewidth=0.8, linestyle=(0, (5, 2)))
+        axes.axvline(life["value"], color="0.4", linewidth=0.5, linestyle=(0, (5, 2)))
 
 
 def _life(life: dict[str, float | None]) -> str:
     if life["value"] is None:
-        return "\nhalf-life beyond the window"
+        return "\nno half-life in the window"
     ends = "" if life["low"] is None else f" [{life['low']:.1f}, {life['high']:.1f}]"
     return f"\nhalf-life {life['value']:.1f}{ends} steps"

@@ -49,12 +49,12 @@ def _ranks(axes: Axes, levels: Levels, cost: str) -> None:
         [rank["low"] for rank in ranks],
         [rank["high"] for rank in ranks],
         color=_COLOUR,
-        linewidth=1.2,
+        linewidth=0.8,
     )
-    axes.axhline(TRUSTED_CORRELATION, color="0.4", linewidth=0.9, linestyle=(0, (5, 2)))
+    axes.axhline(TRUSTED_CORRELATION, color="0.4", linewidth=0.6, linestyle=(0, (5, 2)))
     axes.set_ylim(top=1.03)
-    axes.set_ylabel("order-LDS, calibration orders")
-    axes.set_title("trusted: lower end above the line", loc="left")
+    axes.set_ylabel("order-LDS")
+    axes.set_title("trusted: lower end\nabove the line", loc="left")
 
 
 def _errors(axes: Axes, levels: Levels, cost: str) -> None:
@@ -65,8 +65,8 @@ def _errors(axes: Axes, levels: Levels, cost: str) -> None:
         "o-",
         color=_COLOUR,
     )
-    axes.axhline(TRUSTED_RELATIVE_ERROR, color="0.4", linewidth=0.9, linestyle=(0, (5, 2)))
-    axes.axhline(1.0, color="0.8", linewidth=0.9)
+    axes.axhline(TRUSTED_RELATIVE_ERROR, color="0.4", linewidth=0.6, linestyle=(0, (5, 2)))
+    axes.axhline(1.0, color="0.8", linewidth=0.6)
     axes.set_ylim(bottom=0)
-    axes.set_ylabel("relative error, calibration orders")
-    axes.set_title("trusted: below the dashed line", loc="left")
+    axes.set_ylabel("relative error")
+    axes.set_title("trusted: below\nthe dashed line", loc="left")

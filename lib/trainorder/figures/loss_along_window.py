@@ -12,6 +12,7 @@ from trainorder.figures import style
 
 METRIC = "heldout"
 _ERRORS = (1e-6, 1.0)  # the largest range of the axis of errors, in nats per token
+_COLUMNS = 2
 _MARGIN = 0.4  # space above and below the true losses, as a part of their range
 
 
@@ -29,31 +30,44 @@ class Track(NamedTuple):
 
 
 def draw(results: Results) -> Figure:
-    """Draw losses, and below them their errors, against the step; one column per order."""
+    """Draw losses, and below them their errors, against the step; each order has a column."""
     orders = tracks(results)
-    figure = style.new_figure(6.4, results.label())
+    pairs = style.rows_of(max(len(orders), 1), _COLUMNS)
+    figure = style.new_figure(2.2 * pairs + 1.5, results.label())
     if not orders:
         figure.text(0.5, 0.5, "no order was followed along the window", ha="center")
         return figure
-    columns = len(orders)
-    axes = style.panels(figure, 2 * columns, columns, sharex=True, sharey="row")
-    for upper, lower, (order, by_estimator) in zip(
-        axes[:columns], axes[columns:], orders.items(), strict=True
-    ):
+    grid = figure.subplots(2 * pairs, min(len(orders), _COLUMNS), squeeze=False, sharex=True)
+    axes = list(zip(grid[::2].flat, grid[1::2].flat, strict=True))
+    for unused in [panel for pair in axes[len(orders) :] for panel in pair]:
+        unused.remove()
+    drawn = axes[: len(orders)]
+    for (upper, lower), (order, by_estimator) in zip(drawn, orders.items(), strict=True):
         _losses(upper, results, order, by_estimator)
         _errors(lower, results, order, by_estimator)
         upper.set_title(order, loc="left")
         lower.set_xlabel("step of the window")
+    _share_limits([upper for upper, _ in drawn], [lower for _, lower in drawn], orders)
+    for upper, lower in drawn[::_COLUMNS]:
+        upper.set_ylabel("held-out loss")
+        lower.set_ylabel("|estimate − truth|")
+    drawn[0][0].set_xlim(0, results.steps * 1.02)
+    panels = [panel for pair in drawn for panel in pair]
+    figure.legend(*_legend(panels), loc="outside upper center", ncols=2, fontsize=5)
+    return figure
+
+
+def _share_limits(
+    uppers: Sequence[Axes], lowers: Sequence[Axes], orders: Mapping[str, Mapping[str, Track]]
+) -> None:
+    """Give all panels of losses, and all panels of errors, the same limits."""
     true = [loss for by_estimator in orders.values() for loss in _of_any(by_estimator).true]
     margin = _MARGIN * (max(true) - min(true))
-    axes[0].set_ylim(min(true) - margin, max(true) + margin)
-    axes[0].set_xlim(0, results.steps * 1.02)
-    low, high = axes[columns].get_ylim()
-    axes[columns].set_ylim(max(low, _ERRORS[0]), min(high, _ERRORS[1]))
-    axes[0].set_ylabel(style.LOSS)
-    axes[columns].set_ylabel("|estimate − truth|\n(nats per token)")
-    figure.legend(*_legend(axes), loc="outside right center")
-    return figure
+    ends = [panel.get_ylim() for panel in lowers]
+    low, high = min(end[0] for end in ends), max(end[1] for end in ends)
+    for upper, lower in zip(uppers, lowers, strict=True):
+        upper.set_ylim(min(true) - margin, max(true) + margin)
+        lower.set_ylim(max(low, _ERRORS[0]), min(high, _ERRORS[1]))
 
 
 def tracks(results: Results) -> dict[str, dict[str, Track]]:
@@ -74,13 +88,13 @@ def _of_any(by_estimator: Mapping[str, Track]) -> Track:
 def _losses(axes: Axes, results: Results, order: str, by_estimator: Mapping[str, Track]) -> None:
     truth = _of_any(by_estimator)
     axes.plot(
-        truth.steps, truth.true, color="0.1", linewidth=2.5, label="truth", gid=f"truth/{order}"
+        truth.steps, truth.true, color="0.1", linewidth=1.6, label="truth", gid=f"truth/{order}"
     )
     for index, name in enumerate(results.estimators):
         if name in by_estimator:
             track = by_estimator[name]
             axes.plot(
-                track.steps, track.estimated, label=results.caption(name), linewidth=1,
+                track.steps, track.estimated, label=results.caption(name), linewidth=0.6,
                 markevery=_marks(index, track), gid=f"{name}/{order}", **style.line(index),
             )  # fmt: skip
 
@@ -92,13 +106,13 @@ def _errors(axes: Axes, results: Results, order: str, by_estimator: Mapping[str,
         if name in by_estimator:
             track = by_estimator[name]
             axes.plot(
-                track.steps[1:], track.errors[1:], linewidth=1, markevery=_marks(index, track),
+                track.steps[1:], track.errors[1:], linewidth=0.6, markevery=_marks(index, track),
                 gid=f"error of {name}/{order}", **style.line(index),
             )  # fmt: skip
     spread = results.validation["spread"][METRIC].get("random", {}).get("std")
     if spread:
         axes.axhline(
-            spread, color="0.4", linewidth=1.5, linestyle=(0, (1, 1)), zorder=0,
+            spread, color="0.4", linewidth=1, linestyle=(0, (1, 1)), zorder=0,
             label="spread of random orders\n(at the end)",
         )  # fmt: skip
 

@@ -1,59 +1,93 @@
-"""Maps of the effect of a unit's position, estimated and true, with one colour scale."""
+"""Maps of the effect of a unit's position: estimated, true, and their difference.
 
-from collections.abc import Mapping
+All panels of a quantity have one colour scale.
+"""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import TwoSlopeNorm
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from trainorder.evaluation.results import Results
 from trainorder.figures import style
 from trainorder.memorization.maps import MAPS, QUANTITIES
 
 _QUANTITIES = {
-    "own": "loss on the unit",
-    "same": "held-out, its domain",
-    "other": "held-out, other domains",
+    "own": "Loss on the unit itself",
+    "same": "Held-out loss of its domain",
+    "other": "Held-out loss of other domains",
 }
 _SEEN = 0.995  # share of the cells inside the colour scale
+_COLOURS = "PuOr_r"
+_MAP = 0.78  # inches, height of a map
 
 
 def draw(results: Results) -> Figure:
-    """Draw one row for each quantity, with pairs of estimated and true maps."""
+    """Draw a row for each quantity and map: estimated, true where retrained, and the difference."""
     if results.maps is None or results.memorization is None:
         raise ValueError("the study has no maps of positions")
     content, maps = results.memorization, results.maps
-    figure = style.new_figure(7.9, results.label(_label(content)))
-    axes = figure.subplots(len(QUANTITIES), 2 * len(MAPS), sharex=True, sharey=True)
+    height = _MAP * len(MAPS) * len(QUANTITIES) + 1.0
+    figure = style.new_figure(height, results.label(_label(content)))
     rows = np.argsort(content["unit_domains"], kind="stable")
     domains = [content["unit_domains"][row] for row in rows]
-    for line, quantity in zip(axes, QUANTITIES, strict=True):
+    parts = figure.subfigures(len(QUANTITIES), 1)
+    for part, quantity in zip(parts, QUANTITIES, strict=True):
         norm = _norm(maps, quantity)
-        for place, name in enumerate(MAPS):
-            pair = line[2 * place : 2 * place + 2]
-            for panel, source in zip(pair, ("estimated", "true"), strict=True):
-                panel.set_facecolor("0.88")
-                image = panel.imshow(
-                    maps[f"{source}_{quantity}_{name}"][rows], norm=norm, cmap="PuOr_r",
-                    aspect="auto", interpolation="nearest", origin="upper",
-                    gid=f"{source} {quantity} {name}",
-                )  # fmt: skip
+        part.suptitle(_QUANTITIES[quantity], fontsize=6, fontweight="bold", x=0.02, ha="left")
+        grid = part.subplots(len(MAPS), 3, sharex=True, sharey=True)
+        for line, name in zip(grid, MAPS, strict=True):
+            pair = [maps[f"{source}_{quantity}_{name}"][rows] for source in ("estimated", "true")]
+            _row(line, *pair, norm=norm, what=f"{quantity} {name}")
+            titles = (
+                f"{name}, estimated",
+                _agreement(content["agreement"][quantity][name]),
+                "estimated − true",
+            )
+            for panel, title in zip(line, titles, strict=True):
+                panel.set_title(title, fontsize=5)
                 _separate(panel, domains)
-            pair[0].set_title(f"{name},\nestimated", fontsize=8)
-            pair[1].set_title(_agreement(content["agreement"][quantity][name]), fontsize=8)
-        line[0].set_ylabel(f"{_QUANTITIES[quantity]}\nunit, by domain")
-        figure.colorbar(image, ax=list(line), label="nats per token", fraction=0.03, pad=0.01)
-    for panel in axes[-1]:
-        panel.set_xlabel("step")
-    _name_domains(axes[0, 0], domains)
+        for panel in grid[-1]:
+            panel.set_xlabel("step")
+        _name_domains(grid, domains)
+        _colour_bar(part, norm, list(grid.flat))
     return figure
+
+
+def _row(
+    line: Sequence[Axes], estimated: np.ndarray, true: np.ndarray, *, norm: TwoSlopeNorm, what: str
+) -> None:
+    """Draw the estimated cells as an image, the retrained ones and the differences as squares."""
+    line[0].imshow(
+        estimated, norm=norm, cmap=_COLOURS, aspect="auto", interpolation="nearest", origin="upper",
+        gid=f"estimated {what}",
+    )  # fmt: skip
+    units, steps = np.nonzero(np.isfinite(true))
+    shown = {"true": true, "difference": estimated - true}
+    for panel, (name, values) in zip(line[1:], shown.items(), strict=True):
+        panel.scatter(
+            steps, units, c=values[units, steps], norm=norm, cmap=_COLOURS, marker="s", s=6,
+            edgecolor="0.3", linewidth=0.15, gid=f"{name} {what}",
+        )  # fmt: skip
+    for panel in line:
+        panel.set_facecolor("0.88")
+
+
+def _colour_bar(figure: SubFigure, norm: TwoSlopeNorm, panels: Sequence[Axes]) -> None:
+    bar = figure.colorbar(
+        ScalarMappable(norm, _COLOURS), ax=panels, label="nats per token", fraction=0.04, pad=0.01,
+        aspect=30,
+    )  # fmt: skip
+    bar.ax.tick_params(labelsize=5)
 
 
 def _label(content: Mapping[str, object]) -> str:
     return (
         f"estimates of {content['estimator']} ({content['verdict']}); "
-        f"{content['retrained']} cells of each map retrained, the others grey\n"
+        f"{content['retrained']} cells of each map retrained\n"
         "swap, insertion: minus the loss of the reference order; presence: minus that of the same "
         "order with another unit of the domain in the unit's place"
     )
@@ -73,19 +107,19 @@ def _norm(maps: Mapping[str, np.ndarray], quantity: str) -> TwoSlopeNorm:
 def _agreement(score: Mapping[str, float | None]) -> str:
     if score["value"] is None:
         return "true"
-    low, high = score["low"], score["high"]
-    ends = "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
-    return f"true, n {score['n']},\nρ {score['value']:.2f}{ends}"
+    return f"true: ρ {style.rank_text(score)}"
 
 
 def _separate(axes: Axes, domains: list[str]) -> None:
     for row in range(1, len(domains)):
         if domains[row] != domains[row - 1]:
-            axes.axhline(row - 0.5, color="0.3", linewidth=0.5)
+            axes.axhline(row - 0.5, color="0.3", linewidth=0.3)
 
 
-def _name_domains(axes: Axes, domains: list[str]) -> None:
+def _name_domains(grid: np.ndarray, domains: list[str]) -> None:
+    """Name the domains beside the first column of panels."""
     names = list(dict.fromkeys(domains))
     middle = [np.mean([i for i, domain in enumerate(domains) if domain == name]) for name in names]
-    axes.set_yticks(middle, labels=names, fontsize=7)
-    axes.tick_params(length=0)
+    grid[0, 0].set_yticks(middle, labels=names, fontsize=5)
+    for panel in grid.flat:
+        panel.tick_params(length=0)

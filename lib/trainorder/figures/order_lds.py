@@ -13,7 +13,7 @@ def draw(results: Results) -> Figure:
     """Draw the rank correlation with its interval for random, structured and custom orders."""
     metrics, names = results.shown_metrics, results.estimators
     rows = style.rows_of(len(metrics), _COLUMNS)
-    figure = style.new_figure(rows * (0.3 * len(names) + 0.75) + 0.9, results.label())
+    figure = style.new_figure(rows * (0.165 * len(names) + 0.4) + 0.45, results.label())
     splits = [
         split
         for split in style.SPLIT_MARKERS
@@ -26,7 +26,7 @@ def draw(results: Results) -> Figure:
     axes[0].set_xlim(-1.04, 1.04)
     for panel in axes[-_COLUMNS:]:
         panel.tick_params(labelbottom=True)
-        panel.set_xlabel("order-LDS (Spearman rank correlation)")
+        panel.set_xlabel("order-LDS")
     confidence = results.validation["provenance"]["config"]["validation"]["confidence"]
     figure.legend(
         handles=style.split_handles(splits), loc="outside upper center", ncols=len(splits),
@@ -41,33 +41,34 @@ def _panel(axes: Axes, results: Results, metric: str, splits: list[str]) -> None
         shift = (number - (len(splits) - 1) / 2) * 0.3
         for row, name in enumerate(names):
             _bar(axes, results.score(name)["order_lds"][metric].get(split), split, row + shift)
+    for row, name in enumerate(names):
+        ranks = [results.score(name)["order_lds"][metric].get(split) for split in splits]
+        if all(rank is None or rank["value"] is None for rank in ranks):
+            axes.text(0.03, row, "undefined", fontsize=5, color="0.4", va="center")
     for row in range(0, len(names), 2):
         axes.axhspan(row - 0.5, row + 0.5, color="0.96", linewidth=0, zorder=0)
     for position in (0.0, 1.0):
-        axes.axvline(position, color="0.6", linewidth=0.8, zorder=1)
+        axes.axvline(position, color="0.6", linewidth=0.5, zorder=1)
     axes.set_yticks(
         range(len(names)),
         labels=[f"{name}\n{results.warning(name)}".strip() for name in names],
-        fontsize=7.5,
+        fontsize=5,
     )
     axes.tick_params(axis="y", length=0)
     axes.set_title(metric, loc="left")
 
 
 def _bar(axes: Axes, rank: dict[str, float | None] | None, split: str, height: float) -> None:
-    if rank is None or not rank["n"]:
-        return
-    if rank["value"] is None:
-        axes.text(0.03, height, f"{split}: undefined", fontsize=6.5, color="0.4", va="center")
+    if rank is None or rank["value"] is None:
         return
     look = style.SPLITS[split]
     edge = style.SPLIT_COLOURS[split]
     if rank["low"] is not None and rank["high"] is not None:
         axes.plot(
-            [rank["low"], rank["high"]], [height, height], color=edge, linewidth=1.2, zorder=2
+            [rank["low"], rank["high"]], [height, height], color=edge, linewidth=0.8, zorder=2
         )
     face = "white" if look["facecolor"] == "none" else edge
     axes.plot(
         [rank["value"]], [height], marker=look["marker"], color=edge, markerfacecolor=face,
-        markersize=5, zorder=3, clip_on=False,
+        markersize=2.5, zorder=3, clip_on=False,
     )  # fmt: skip

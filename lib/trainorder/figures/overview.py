@@ -13,7 +13,7 @@ from trainorder.figures import style
 METRIC = "heldout"
 PUBLISHED = "fut@reference"
 EXACT = ("taylor1@barycentre", "taylor1@reference", "taylor2@barycentre", "taylor2@reference")
-_WIDTH, _HEIGHT = 7.2, 3.5  # inches; text stays legible when it is printed 85 mm wide
+_HEIGHT = 2.3  # inches
 _MARGIN = 0.06  # of the range of the true losses
 
 
@@ -53,7 +53,7 @@ def random_points(results: Results, estimator: str) -> list[Point]:
 def draw(results: Results) -> Figure:
     """Draw a panel for each role; all panels share both axes."""
     chosen = panels(results)
-    figure = style.new_figure(_HEIGHT, _label(results), width=_WIDTH)
+    figure = style.new_figure(_HEIGHT, results.label())
     if not chosen:
         figure.text(0.5, 0.5, "no estimator of this study ran on random orders", ha="center")
         return figure
@@ -63,18 +63,11 @@ def draw(results: Results) -> Figure:
         _draw_panel(panel_axes, results, panel, limits)
     axes[0].set_ylabel("estimated loss")
     axes[0].text(
-        0.77, 0.79, "estimated = true", transform=axes[0].transAxes, rotation=45,
-        rotation_mode="anchor", ha="center", va="bottom", fontsize=8, color="0.35",
+        0.72, 0.74, "estimated = true", transform=axes[0].transAxes, rotation=45,
+        rotation_mode="anchor", ha="center", va="bottom", fontsize=5, color="0.35",
     )  # fmt: skip
     axes[len(axes) // 2].set_xlabel("true held-out loss after retraining (nats per token)")
     return figure
-
-
-def _label(results: Results) -> str:
-    """Return the study's label in two lines, because the figure is narrower than the others."""
-    parts = results.label().split(" · ")
-    half = (len(parts) + 1) // 2
-    return " · ".join(parts[:half]) + "\n" + " · ".join(parts[half:])
 
 
 def _limits(results: Results) -> tuple[float, float]:
@@ -96,8 +89,8 @@ def _draw_panel(axes: Axes, results: Results, panel: Panel, limits: tuple[float,
     axes.set_xlim(limits)
     axes.set_ylim(limits)
     axes.set_box_aspect(1)
-    axes.locator_params(nbins=4)
-    axes.plot(limits, limits, color="0.35", linewidth=0.9, zorder=1)
+    axes.locator_params(nbins=3)
+    axes.plot(limits, limits, color="0.35", linewidth=0.6, zorder=1)
     axes.scatter(
         [point.true for point in inside],
         [point.estimated for point in inside],
@@ -106,11 +99,12 @@ def _draw_panel(axes: Axes, results: Results, panel: Panel, limits: tuple[float,
         **style.SPLITS["random"],
     )
     _mark_outside(axes, [point for point in points if point not in inside], limits, len(points))
-    axes.set_title(panel.role, loc="left", fontsize=10, fontweight="bold", pad=43)
+    role = panel.role.replace(" ", "\n")
+    axes.set_title(role, loc="left", fontweight="bold", pad=37, fontsize=6)
     # The title reserves the height of this text, which may be wider than the panel.
     axes.annotate(
         _summary(results, panel.estimator), (0, 1), xycoords="axes fraction",
-        xytext=(0, 6), textcoords="offset points", fontsize=8.5, linespacing=1.35, in_layout=False,
+        xytext=(0, 3), textcoords="offset points", fontsize=5.5, linespacing=1.2, in_layout=False,
     )  # fmt: skip
 
 
@@ -124,19 +118,12 @@ def _mark_outside(
     if outside:
         axes.text(
             0.97, 0.04, f"{len(outside)} of {count} off scale",
-            transform=axes.transAxes, fontsize=8, color="0.3", ha="right",
+            transform=axes.transAxes, fontsize=5, color="0.3", ha="right",
         )  # fmt: skip
 
 
 def _summary(results: Results, estimator: str) -> str:
     """Return name, rank correlation, number of orders, and a verdict that warns."""
     rank = results.score(estimator)["order_lds"][METRIC]["random"]
-    orders = f"{rank['n']} random orders"
-    warning = results.warning(estimator)
-    return "\n".join(
-        [
-            estimator,
-            f"order-LDS {style.rank_text(rank)}",
-            f"{orders}, {warning}" if warning else orders,
-        ]
-    )
+    lines = [style.name_text(estimator), f"ρ {style.rank_text(rank)}", f"{rank['n']} random orders"]
+    return "\n".join(filter(None, [*lines, results.warning(estimator)]))

@@ -21,14 +21,14 @@ def draw(results: Results) -> Figure:
     if results.maps is None or content is None or cells is None:
         raise ValueError("the study has no maps of a poisoned unit")
     label = f"{_READ}\nestimates of {content['estimator']} ({content['verdict']})"
-    figure = style.new_figure(2.9, results.label(label))
+    figure = style.new_figure(1.75, results.label(label))
     is_poisoned = np.array(content["unit_domains"]) == POISONED
     axes = style.panels(figure, len(PANELS), len(PANELS))
     for panel, (name, (quantity, title)) in zip(axes, PANELS.items(), strict=True):
         values = results.maps[f"estimated_{quantity}_presence"]
         _lines(panel, name, values, is_poisoned)
         _crosses(panel, name, cells)
-        panel.axhline(0, color="0.4", linewidth=0.7)
+        panel.axhline(0, color="0.4", linewidth=0.4)
         panel.set_title(title, loc="left")
         panel.set_xlabel("step of the poisoned unit")
         panel.set_ylabel("change (nats per token)")
@@ -40,12 +40,18 @@ def _lines(axes: Axes, name: str, values: np.ndarray, is_poisoned: np.ndarray) -
     steps = np.arange(values.shape[1])
     for unit in np.flatnonzero(is_poisoned):
         axes.plot(steps, values[unit], color="#31688e", gid=f"estimated {name} {unit}")
-    axes.plot(steps, values[~is_poisoned].mean(axis=0), color="0.6", gid=f"clean {name}")
+    axes.plot(
+        steps,
+        values[~is_poisoned].mean(axis=0),
+        color="0.6",
+        linestyle=(0, (4, 2)),
+        gid=f"clean {name}",
+    )
 
 
 def _crosses(axes: Axes, name: str, cells: Sequence[Mapping[str, Any]]) -> None:
     for cell in cells:
         axes.scatter(
-            [cell["step"]], [cell[name]["true"]], s=22, marker="x", color="#b63679", zorder=3,
+            [cell["step"]], [cell[name]["true"]], s=8, marker="x", color="#b63679", zorder=3,
             gid=f"true {name} {cell['unit']} {cell['step']}",
         )  # fmt: skip

@@ -20,11 +20,11 @@ def draw(results: Results) -> Figure:
         f"{path} path: rank {content['rank']}, {content['reason']}"
         for path, content in results.ranks.items()
     ]
-    figure = style.new_figure(0.6 + 2.8 * len(texts), results.label("; ".join(texts)))
+    figure = style.new_figure(0.4 + 1.5 * len(texts), results.label("; ".join(texts)))
     rows = figure.subplots(len(texts), 2, squeeze=False)
     for panels, (path, content) in zip(rows, results.ranks.items(), strict=True):
         draw_levels(panels, content["levels"], cost=COST, value="rank")
         mark_selected(panels, content["levels"][-1][COST])
         for panel in panels:
-            panel.set_xlabel(f"precompute in retrainings (rank), {path} path")
+            panel.set_xlabel(f"precompute (rank)\n{path} path")
     return figure

@@ -26,14 +26,14 @@ def draw(results: Results) -> Figure:
     if results.replicates is None:
         raise ValueError("the study has no replicates")
     groups = results.replicates["groups"]
-    figure = style.new_figure(1.3 * len(groups) + 1.2, results.label(_POINTS))
+    figure = style.new_figure(0.62 * len(groups) + 0.7, results.label(_POINTS))
     grid = figure.subplots(len(groups), len(BASELINES), squeeze=False, sharex="row")
     for row, (name, group) in zip(grid, groups.items(), strict=True):
         row[0].set_ylabel(name)
         for axes, baseline in zip(row, BASELINES, strict=True):
             _panel(axes, group["gains"][baseline])
     for axes, title in zip(grid[0], BASELINES.values(), strict=True):
-        axes.set_title(f"against {title}", loc="left")
+        axes.set_title(f"against\n{title}", loc="left")
     for axes in grid[-1]:
         axes.set_xlabel("gain (nats per token)")
     return figure
@@ -42,9 +42,9 @@ def draw(results: Results) -> Figure:
 def _panel(axes: Axes, gain: Mapping[str, Any]) -> None:
     """Draw one point for each study, and below them the mean with its interval."""
     values = np.array(gain["values"], dtype=float)
-    axes.axvline(0, color="0.4", linewidth=0.9)
-    axes.scatter(values, np.ones(len(values)), s=18, color=style.GREY, linewidth=0)
-    axes.scatter(gain["value"], 0, s=30, color="#31688e", zorder=3)
+    axes.axvline(0, color="0.4", linewidth=0.6)
+    axes.scatter(values, np.ones(len(values)), s=6, color=style.GREY, linewidth=0)
+    axes.scatter(gain["value"], 0, s=12, color="#31688e", zorder=3)
     if gain["low"] is not None:
         axes.plot([gain["low"], gain["high"]], [0, 0], color="#31688e")
     axes.set_ylim(-0.8, 1.8)

@@ -23,7 +23,7 @@ from trainorder.storage.formats import size_text
 
 Record = Mapping[str, Any]
 PANELS = {
-    "table_error": "error of what is stored\n(of its norm)",
+    "table_error": "error of what is\nstored (of its norm)",
     "parameter_error": "error of the final parameters\n(of their displacement)",
     "loss_error": "error of the held-out loss\n(nats per token)",
 }
@@ -49,7 +49,7 @@ _MARKERS = {"float16": "P", "int8": "X", "anchors": "o", "jl": "v", "sparse_jl":
 }
 _RESIDUAL_ERRORS = {"table_error": "residual_error"}  # fields of other names in these stores
 _RESIDUAL_COLOUR, _RESIDUAL_MARKERS = "#2f6bff", {"float16": "P", "int8": "X"}
-_RATIOS = [2**power for power in range(1, 21, 2)]  # compressions with a tick on the axis
+_RATIOS = [2**power for power in range(1, 21, 3)]  # compressions with a tick on the axis
 
 
 def draw(results: Results) -> Figure:
@@ -60,14 +60,16 @@ def draw(results: Results) -> Figure:
     if results.stores is None:
         raise ValueError("the study did not compare stores")
     content = results.stores
-    figure = style.new_figure(4.6, label(results, content))
+    figure = style.new_figure(3.9, label(results, content))
     if not content["stores"]:
         note = (
             "the gradient table is too large: two of its steps exceed the limit of the comparison"
         )
         figure.text(0.5, 0.5, note, ha="center")
         return figure
-    axes = style.panels(figure, len(PANELS), len(PANELS), sharex=True)
+    grid = figure.subplots(2, 2)
+    axes, corner = list(grid.flat)[: len(PANELS)], grid[1, 1]
+    corner.set_axis_off()
     families = curves(content["stores"])
     for panel, (field, title) in zip(axes, PANELS.items(), strict=True):
         for name, records in families.items():
@@ -77,13 +79,14 @@ def draw(results: Results) -> Figure:
             _models(panel, results)
         _finish(panel, field, content)
         panel.set_title(title, loc="left")
-    figure.legend(
+    corner.legend(
         handles=[
             *_handles(families, content["published_ratio"]),
             *_residual_handles(content),
             *_model_handles(results),
         ],
-        loc="outside upper center", ncols=4, columnspacing=1.5, handlelength=3.0,
+        loc="center left", bbox_to_anchor=(-0.15, 0.45), fontsize=5, handlelength=2.6,
+        labelspacing=0.25,
     )  # fmt: skip
     return figure
 
@@ -115,7 +118,7 @@ def _look(name: str) -> dict[str, Any]:
         "marker": _MARKERS.get(kind, "s"),
         "linestyle": "none" if kind in _SINGLE else (0, (3, 1.5)) if dashed else "-",
         "markerfacecolor": "white" if dashed else _COLOURS.get(kind, "0.2"),
-        "markersize": 5,
+        "markersize": 2.5,
     }
 
 
@@ -133,11 +136,11 @@ def _curve(axes: Axes, name: str, records: Sequence[Record], field: str, publish
         if estimate:
             axes.plot(
                 [record["bytes"]] * 2, [estimate["low"], estimate["high"]],
-                color=_look(name)["color"], linewidth=5, alpha=0.35, zorder=1,
+                color=_look(name)["color"], linewidth=2.5, alpha=0.35, zorder=1,
             )  # fmt: skip
         if record["store"] == _PUBLISHED and is_published(record, published):
             axes.plot(
-                [record["bytes"]], [record[field]], marker="*", markersize=15, color="gold",
+                [record["bytes"]], [record[field]], marker="*", markersize=7, color="gold",
                 markeredgecolor="0.2", linestyle="none", zorder=4, gid=f"{field}/published",
             )  # fmt: skip
 
@@ -152,7 +155,7 @@ def residual_points(content: Mapping[str, Any], field: str) -> dict[str, tuple[i
 def _residual_look(name: str) -> dict[str, Any]:
     return {
         "marker": _RESIDUAL_MARKERS.get(name, "s"),
-        "markersize": 8,
+        "markersize": 4,
         "color": _RESIDUAL_COLOUR,
         "linestyle": "none",
     }
@@ -194,7 +197,7 @@ def models(results: Results) -> dict[str, tuple[int, float]]:
 
 def _model_look(name: str) -> dict[str, Any]:
     marker = _MODEL_MARKERS[name.partition("@")[0]]
-    return {"marker": marker, "markersize": 9, "color": "#d1495b", "linestyle": "none"}
+    return {"marker": marker, "markersize": 4, "color": "#d1495b", "linestyle": "none"}
 
 
 def _models(axes: Axes, results: Results) -> None:
@@ -229,7 +232,7 @@ def _finish(axes: Axes, field: str, content: Mapping[str, Any]) -> None:
     axes.set_xlabel("stored bytes, and compression")
     yardstick = {"parameter_error": 1.0, "loss_error": content["loss_spread"]}.get(field)
     if yardstick:
-        axes.axhline(yardstick, color="0.35", linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
+        axes.axhline(yardstick, color="0.35", linewidth=0.6, linestyle=(0, (4, 2)), zorder=1)
 
 
 def _handles(families: Mapping[str, Sequence[Record]], published: float) -> list[Artist]:
@@ -240,7 +243,7 @@ def _handles(families: Mapping[str, Sequence[Record]], published: float) -> list
     ]
     star: dict[str, Any] = {
         "marker": "*",
-        "markersize": 12,
+        "markersize": 6,
         "color": "gold",
         "markeredgecolor": "0.2",
     }
@@ -248,12 +251,12 @@ def _handles(families: Mapping[str, Sequence[Record]], published: float) -> list
         Line2D([], [], **star, linestyle="none", label=f"published: projection, {published:g}×")
     )
     handles.append(
-        Line2D([], [], color="0.35", linewidth=0.9, linestyle=(0, (4, 2)),
+        Line2D([], [], color="0.35", linewidth=0.6, linestyle=(0, (4, 2)),
                label="displacement; spread of orders")
     )  # fmt: skip
     handles.append(
         Line2D(
-            [], [], color="0.4", linewidth=5, alpha=0.35, label="the store's own estimate (95 %)"
+            [], [], color="0.4", linewidth=2.5, alpha=0.35, label="the store's own estimate (95 %)"
         )
     )
     return handles

@@ -1,10 +1,12 @@
 """The shared style: sizes, markers that differ without colour, and byte-identical files."""
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -13,16 +15,18 @@ from matplotlib.lines import Line2D
 
 from trainorder.storage.atomic import publish
 
-WIDTH = 10.0  # inches; the width of the report's text
+WIDTH = 85 / 25.4  # inches; a column of 85 mm, in which every figure is readable without scaling
+SMALLEST = 5.0  # points; no text is smaller
 LOSS = "held-out loss (nats per token)"
 GREY = "0.6"
 
 # Splits differ in marker, fill and colour; each of these alone tells them apart.
+_OPEN: dict[str, Any] = {"facecolor": "none", "linewidth": 0.6}
 SPLITS: dict[str, dict[str, Any]] = {
-    "calibration": {"marker": "o", "s": 9, "facecolor": GREY, "edgecolor": "none"},
-    "random": {"marker": "o", "s": 20, "facecolor": "#31688e", "edgecolor": "none", "alpha": 0.8},
-    "structured": {"marker": "^", "s": 34, "facecolor": "none", "edgecolor": "#b63679"},
-    "custom": {"marker": "D", "s": 28, "facecolor": "none", "edgecolor": "#21130d"},
+    "calibration": {"marker": "o", "s": 3, "facecolor": GREY, "edgecolor": "none"},
+    "random": {"marker": "o", "s": 8, "facecolor": "#31688e", "edgecolor": "none", "alpha": 0.8},
+    "structured": {"marker": "^", "s": 11, "edgecolor": "#b63679", **_OPEN},
+    "custom": {"marker": "D", "s": 9, "edgecolor": "#21130d", **_OPEN},
 }
 SPLIT_COLOURS = {"random": "#31688e", "structured": "#b63679", "custom": "#21130d"}
 SPLIT_MARKERS = {"random": "o", "structured": "^", "custom": "D"}
@@ -30,13 +34,13 @@ SPLIT_MARKERS = {"random": "o", "structured": "^", "custom": "D"}
 # Viridis without its palest end. Lightness grows along the list, so greyscale keeps the sequence.
 _LINES = ["#440154", "#3b528b", "#21918c", "#5ec962"]
 _DASHES: list[Any] = ["-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2))]
-_MARKERS = "os^Dv<>PX*"
+_MARKERS = "os^Dv<>PX*hpd8+xH"
 
 STYLE = Path(__file__).with_name("trainorder.mplstyle")
 
 
 def line(index: int) -> dict[str, Any]:
-    """Return colour, dashes and marker of the `index`-th line; the first 16 all differ."""
+    """Return colour, dashes and marker of the `index`-th line; 17 markers all differ."""
     return {
         "color": _LINES[index % len(_LINES)],
         "linestyle": _DASHES[(index // len(_LINES) + index) % len(_DASHES)],
@@ -45,12 +49,36 @@ def line(index: int) -> dict[str, Any]:
 
 
 def new_figure(height: float, label: str, width: float = WIDTH) -> Figure:
-    """Return an empty figure with the study's label at its foot."""
+    """Return an empty figure with the study's label at its foot.
+
+    Args:
+        height: in inches.
+        label: text, which is broken into lines.
+        width: in inches; figures of a study have the width of a column.
+
+    """
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
+    size = 5 / 6 * float(mpl.rcParams["font.size"])
     # The layout reserves room for a supxlabel, but not for a text.
-    figure.supxlabel(label, fontsize=7.5, color="0.35", x=0.01, ha="left")
+    figure.supxlabel(
+        wrapped(label, int(133 * width / size)), fontsize=size, color="0.35", x=0.01, ha="left"
+    )
     return figure
+
+
+def wrapped(text: str, characters: int) -> str:
+    """Return a text with line breaks, which keep its own."""
+    return "\n".join(
+        line
+        for part in text.split("\n")
+        for line in textwrap.wrap(part, characters, break_on_hyphens=False) or [""]
+    )
+
+
+def name_text(name: str, longest: int = 18) -> str:
+    """Return the name of an estimator; a long one has its expansion path on a second line."""
+    return name if len(name) <= longest else name.replace("@", "\n@")
 
 
 def panels(figure: Figure, n: int, columns: int, **kwargs: Any) -> list[Axes]:
@@ -92,7 +120,7 @@ def split_handles(splits: Sequence[str]) -> list[Artist]:
 def line_handles(yardstick: str, edge: str) -> list[Artist]:
     """Return legend entries of a dashed yardstick and of the marks at the edge."""
     return [
-        Line2D([], [], color="0.35", linewidth=0.9, linestyle=(0, (4, 2)), label=yardstick),
+        Line2D([], [], color="0.35", linewidth=0.6, linestyle=(0, (4, 2)), label=yardstick),
         edge_handle(edge),
     ]
 
@@ -105,15 +133,15 @@ def edge_handle(label: str) -> Artist:
 def ring_handle(label: str) -> Artist:
     """Return the legend entry of the rings that `ring` draws."""
     return Line2D(
-        [], [], linestyle="none", marker="o", markersize=8, markerfacecolor="none",
-        markeredgecolor="0.15", markeredgewidth=0.7, label=label,
+        [], [], linestyle="none", marker="o", markersize=5, markerfacecolor="none",
+        markeredgecolor="0.15", markeredgewidth=0.5, label=label,
     )  # fmt: skip
 
 
 def ring(axes: Axes, x: Sequence[float], y: Sequence[float], gid: str) -> None:
     """Draw a ring around each point, so that it is visible without colour."""
     axes.scatter(
-        x, y, marker="o", s=90, facecolor="none", edgecolor="0.15", linewidth=0.7, gid=gid,
+        x, y, marker="o", s=22, facecolor="none", edgecolor="0.15", linewidth=0.5, gid=gid,
         zorder=4,
     )  # fmt: skip
 
@@ -121,7 +149,7 @@ def ring(axes: Axes, x: Sequence[float], y: Sequence[float], gid: str) -> None:
 def flag_edge(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
     """Mark points outside the axes on their edge."""
     if x:
-        axes.scatter(x, y, marker="x", s=22, color="0.2", linewidth=1, clip_on=False, zorder=4)
+        axes.scatter(x, y, marker="x", s=7, color="0.2", linewidth=0.6, clip_on=False, zorder=4)
 
 
 def beyond_note(diverged: int, off_scale: int, n: int) -> str:

@@ -16,14 +16,14 @@ def draw(results: Results) -> Figure:
     """Draw the true loss of each order minus the reference's, one panel for each loss."""
     kinds, metrics = order_kinds(results), [m for m in results.shown_metrics if is_loss(m)]
     rows = style.rows_of(len(metrics), _COLUMNS)
-    figure = style.new_figure(rows * (0.26 * len(kinds) + 0.95) + 0.6, results.label())
+    figure = style.new_figure(rows * (0.1 * len(kinds) + 0.5) + 0.25, results.label())
     axes = style.panels(figure, len(metrics), _COLUMNS, sharex=True, sharey=True)
     for panel, metric in zip(axes, metrics, strict=True):
         _panel(panel, results, metric, kinds)
     axes[0].set_ylim(len(kinds) - 0.4, -0.6)
     for panel in axes[-_COLUMNS:]:
         panel.tick_params(labelbottom=True)
-        panel.set_xlabel("true loss − reference's (nats per token)")
+        panel.set_xlabel("loss − reference's")
     return figure
 
 
@@ -50,13 +50,14 @@ def _panel(axes: Axes, results: Results, metric: str, kinds: dict[str, list[str]
         axes.scatter(effect, row + stagger * np.ones(len(names)), **look, zorder=3, gid=kind)
     for row in range(0, len(kinds), 2):
         axes.axhspan(row - 0.5, row + 0.5, color="0.96", linewidth=0, zorder=0)
-    axes.axvline(0, color="0.4", linewidth=0.9, zorder=1)
+    axes.axvline(0, color="0.4", linewidth=0.5, zorder=1)
     axes.set_yticks(
         range(len(kinds)),
         labels=[f"{kind} ({len(n)})" if len(n) > 1 else kind for kind, n in kinds.items()],
+        fontsize=5,
     )
     axes.tick_params(axis="y", length=0)
-    axes.locator_params(axis="x", nbins=5)
+    axes.locator_params(axis="x", nbins=3)
     spread = results.validation["spread"][metric].get("random", {}).get("std")
-    note = "" if spread is None else f"\nstd of random orders {spread:.2g}"
+    note = "" if spread is None else f"\nspread {spread:.2g}"
     axes.set_title(f"{metric}{note}", loc="left")

@@ -41,6 +41,7 @@ from trainorder.estimators.baselines.proxy import narrowed
 from trainorder.evaluation.costs import precompute_stages, stages_before_probing
 from trainorder.evaluation.result_files import CHECKSUMS, LADDER, PREDICTABILITY
 from trainorder.evaluation.verdict import MIN_CALIBRATION
+from trainorder.figures.catalogue import CATALOGUE, Entry, figures_with, requested
 from trainorder.orders.user_files import read_orders, read_reference
 from trainorder.recording.study_settings import completed
 from trainorder.storage.formats import sha256_file
@@ -71,6 +72,7 @@ class Invocation:
         remote: whether this process runs one job of a cluster.
         configfiles: configuration files, the later ones overriding the earlier ones.
         orders_file: the file of `--config orders=FILE`, which rule `what_if` estimates.
+        figures: the value of `--config figures=...`, names of figures to draw; None without it.
 
     """
 
@@ -79,6 +81,7 @@ class Invocation:
     remote: bool = False
     configfiles: Sequence[str | Path] = ()
     orders_file: str | None = None
+    figures: object = None
 
 
 @contextmanager
@@ -587,6 +590,36 @@ class Settings:
     def descriptors(self) -> list[Config]:
         """The descriptors of the methods of the study, for rules that read facts about them."""
         return [asdict(estimator.descriptor) for estimator in self.estimators.values()]
+
+    # Figures
+
+    @property
+    def figures(self) -> dict[str, Entry]:
+        """The figures of the study by name."""
+        has_memorization = bool(self.config["memorization"])
+        parts = {
+            "ladder": self.open_estimator,
+            "ranks": self.truth_of_levels and self.paths_read("curvature"),
+            "stores": self.has_stores,
+            "stepwise": self.config["stepwise_losses"],
+            "curriculum": self.config["curriculum"],
+            "maps": has_memorization,
+            "poisoned": has_memorization and self.config["window"]["poisoned"],
+            "replicates": self.replicates,
+        }
+        names = figures_with(part for part, has in parts.items() if has)
+        return {name: CATALOGUE[name] for name in names}
+
+    @property
+    def redrawn_figures(self) -> list[str] | None:
+        """The figures that the command line names; None if it names none.
+
+        Raises:
+            UserError: the study has no such figure.
+
+        """
+        asked = self.invocation.figures
+        return None if asked is None else requested(asked, list(self.figures))
 
     # Fresh retrainings of searched orders
 

@@ -1,0 +1,30 @@
+"""What the published study shows (Yang et al. 2025), as far as it is known.
+
+Figures of this project name what they answer by the keys of `PUBLISHED`. The page
+`docs/published.md` has the answers with numbers.
+"""
+
+PUBLISHED = {
+    "abstract: order": "The order of training samples matters",
+    "abstract: efficiency": "The estimate is efficient, retraining is not",
+    "table 1": "Absolute difference of perplexity by T",
+    "table 2": "Curricula by a genetic algorithm",
+    "schedules": "Curricula under other schedules",
+    "figure 3": "Heat maps of memorization",
+    "figure 7": "Perplexity along training",
+    "table 4": "Bytes of the terms, and projected",
+}
+
+
+def published_text(key: str) -> str:
+    """Return a published item as one text, with its table or figure.
+
+    >>> published_text("table 1")
+    'Absolute difference of perplexity by T (table 1)'
+    >>> published_text("abstract: order")
+    'The order of training samples matters (abstract)'
+    >>> published_text("schedules")
+    'Curricula under other schedules'
+    """
+    place = key.partition(":")[0]
+    return PUBLISHED[key] if place == "schedules" else f"{PUBLISHED[key]} ({place})"

@@ -1,0 +1,165 @@
+"""The report answers the questions of a first reader with the numbers of the result files."""
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+import synthetic
+from trainorder.evaluation.results import Results
+from trainorder.figures.catalogue import CATALOGUE, EXPLORER, SECTIONS
+from trainorder.figures.drawing import drawn_of
+from trainorder.report.best_order import best_order_answer
+from trainorder.report.document import write_report
+from trainorder.report.first_page import answers
+from trainorder.report.numbers import short, with_interval
+from trainorder.report.order_strip import order_strip
+from trainorder.report.positions import position_answer
+
+PIXEL = bytes.fromhex("89504e470d0a1a0a")  # the begin of a PNG file, for pages that nobody looks at
+
+
+class Page(HTMLParser):
+    """The addresses, headings and text of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.addresses, self.headings, self.text, self.tags = [], [], "", []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("href", "src")]
+
+    def handle_data(self, data):
+        if self.tags and self.tags[-1] == "style":
+            return
+        self.text += data
+        if self.tags and self.tags[-1] == "h2" and data.strip():
+            self.headings.append(data.strip())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    study = synthetic.make(tmp_path_factory.mktemp("study"), random=12, calibration=10)
+    study.validate()
+    (study.results / "explorer.html").write_text("")
+    (study.results / "figures").mkdir()
+    for name in CATALOGUE:
+        (study.results / "figures" / f"{name}.png").write_bytes(PIXEL)
+    return study.results
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    return Results.read(folder)
+
+
+@pytest.fixture(scope="module")
+def pages(folder, results):
+    """Return the report and its first page."""
+    files = folder / "report.html", folder / "figures/first_page.html"
+    write_report(folder, drawn_of(results), *files)
+    return [Page(file.read_text(encoding="utf-8")) for file in files]
+
+
+def test_the_first_page_names_verdict_estimator_costs_and_best_order(results, pages):
+    shown = " ".join(pages[1].text.split())
+    validation = results.validation
+    selected = results.score(validation["selected_estimator"])
+    best = results.score(validation["best_estimator"])
+    expected = [
+        f"Verdict: {validation['verdict']}, because of {best['verdict_reason']}",
+        f"Use {validation['selected_estimator']}",
+        f"{short(selected['cost']['precompute_retrainings'])} retrainings once",
+        f"order-LDS {with_interval(selected['order_lds']['heldout']['random'])}",
+        f"growth {validation['predictability']['growth']['value']:.2f}",
+        results.curriculum["winner"],
+        "0.02 nats per token (2 spreads) over the mean random order",
+    ]
+    for text in expected:
+        assert text in shown, f"the first page does not say `{text}`"
+
+
+def test_the_effect_of_the_order_is_that_of_the_truth(results):
+    [first, *_] = answers(results)
+    spread = results.validation["spread"]["heldout"]["random"]
+    true = [v["heldout"] for name, v in results.truth.items() if results.split(name) == "random"]
+    assert f"between {min(true):.4f} and {max(true):.4f}" in first.sentences[0]
+    assert f"{100 * spread['std'] / spread['mean']:.2g} % of the loss" in first.sentences[0]
+
+
+def test_what_a_position_does_is_said_with_the_numbers_of_the_maps(results):
+    ages = np.linspace(0.5, 0.1, results.steps)
+    curve = {"advantage": ages, "low": ages - 0.05, "high": ages + 0.05, "units": 32}
+    curve["half_life"] = {"value": 20.0, "low": None, "high": None}
+    content = {**results.memorization, "forgetting": {"all": curve}}
+    effects = np.full_like(results.maps["estimated_same_insertion"], 0.004)
+    maps = {**results.maps, "estimated_same_insertion": effects}
+    own, heldout, checked = position_answer(replace(results, memorization=content, maps=maps))
+    assert "**0.5 nats per token** [0.45, 0.55] **lower**" in own
+    assert "the end is 0.1: half of this advantage is gone after 20 steps" in own
+    assert "by 0.004 nats per token" in heldout
+    assert "rank correlation of 0.90 [0.80, 0.95] for its own text" in checked
+
+
+@pytest.mark.parametrize(("low", "says"), [(0.001, "the search paid"), (-0.001, "not shown")])
+def test_a_gain_is_certain_only_if_its_interval_is_above_zero(results, low, says):
+    gains = {**results.curriculum["gains"]}
+    gains["same_compute"] = {"value": 0.02, "in_spreads": 2.0, "low": low, "high": 0.03}
+    searched = replace(results, curriculum={**results.curriculum, "gains": gains})
+    assert says in " ".join(best_order_answer(searched))
+
+
+def test_a_study_without_search_and_maps_says_so(results):
+    bare = replace(results, curriculum=None, memorization=None, maps=None, replicates=None)
+    text = " ".join(sentence for answer in answers(bare) for sentence in answer.sentences)
+    assert "did not search" in text
+    assert "no maps of positions" in text
+
+
+def test_the_sections_are_in_the_sequence_of_a_reader(pages):
+    assert pages[0].headings == list(SECTIONS)
+    assert pages[1].headings == [], "the first page has figures of a section"
+
+
+def test_the_report_links_to_the_explorer_and_to_files_that_exist(folder, pages):
+    local = {address for address in pages[0].addresses if not address.startswith(("data:", "#"))}
+    assert EXPLORER.files[0].name in local
+    written = {f"./figures/{name}.pdf" for name in CATALOGUE} | {"figures/index.html"}
+    optional = {"store/reference/probes.json", "stepwise_losses.csv", "curriculum/winners.json"}
+    for address in local - written:
+        name = address.removeprefix("./")
+        assert (folder / name).exists() or name in optional, f"{address} leads nowhere"
+
+
+def test_the_report_loads_nothing_from_elsewhere(pages):
+    for page in pages:
+        assert not [address for address in page.addresses if "//" in address]
+        assert "script" not in page.tags
+        assert "iframe" not in page.tags, "Chromium shows no large page inside another"
+
+
+def test_names_of_a_study_cannot_break_the_page(folder, results, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    content = json.loads((copy / "curriculum.json").read_text())
+    content["winner"] = content["orders"][0]["name"] = "<script>alert(1)</script>"
+    (copy / "curriculum.json").write_text(json.dumps(content))
+    write_report(copy, drawn_of(results), copy / "report.html", copy / "first.html")
+    assert "<script" not in (copy / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_best_order_is_shown_with_a_letter_for_each_domain(tmp_path):
+    (tmp_path / "curriculum").mkdir()
+    winner = {"name": "best", "schedule": [[2], [0], [1]]}
+    (tmp_path / "curriculum/winners.json").write_text(json.dumps([winner]))
+    record = {"unit_domains": ["scripture", "speeches", "code"]}
+    (tmp_path / "orders.json").write_text(json.dumps(record))
+    blocks = re.findall(r'title="(\w+)">(\w+)</span>', order_strip(tmp_path))
+    assert blocks == [("code", "c"), ("scripture", "s"), ("speeches", "sp")]
