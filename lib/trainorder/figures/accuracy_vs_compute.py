@@ -151,7 +151,8 @@ def _prepare(axes: Axes, results: Results, drawn_marks: Sequence[Mark]) -> None:
 
 
 def _stretched(values: np.ndarray) -> np.ndarray:
-    return np.arctanh(np.clip(values, -0.9999, 0.9999))
+    stretched: np.ndarray = np.arctanh(np.clip(values, -0.9999, 0.9999))
+    return stretched
 
 
 def _draw_mark(axes: Axes, mark: Mark, *, is_selected: bool) -> None:

@@ -40,10 +40,10 @@ def draw(results: Results, structured: bool) -> Figure:
     span = _span(results, shown)
     large = large_panels(results)
     small = [name for name in results.estimators if name not in large]
-    for name, axes in _axes(results, large, small).items():
+    figure, panels = _panels(results, large, small)
+    for name, axes in panels.items():
         _panel(axes, results, name, points[name], span)
         axes.tick_params(labelbottom=name in large, labelleft=name in large)
-    figure = axes.get_figure(root=True)
     present = [
         split for split in shown if any(p.split == split for q in points.values() for p in q)
     ]
@@ -59,8 +59,10 @@ def large_panels(results: Results) -> list[str]:
     return sorted(names, key=lambda name: name != selected)
 
 
-def _axes(results: Results, large: Sequence[str], small: Sequence[str]) -> dict[str, Axes]:
-    """Return the axes of every estimator in one new figure."""
+def _panels(
+    results: Results, large: Sequence[str], small: Sequence[str]
+) -> tuple[Figure, dict[str, Axes]]:
+    """Return a new figure and the axes of every estimator in it."""
     rows = style.rows_of(len(small), _COLUMNS)
     height = _LARGE * bool(large) + _SMALL * rows
     figure = style.new_figure(height + 0.75, results.label())
@@ -73,7 +75,7 @@ def _axes(results: Results, large: Sequence[str], small: Sequence[str]) -> dict[
         axes |= dict(zip(names, style.panels(grid, len(names), columns), strict=True))
         grid.supylabel("estimated held-out loss", fontsize=6)
         grid.supxlabel("true (nats per token)", fontsize=6)
-    return axes
+    return figure, axes
 
 
 def _line_handles() -> list[Artist]:

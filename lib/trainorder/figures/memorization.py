@@ -34,8 +34,8 @@ def draw(results: Results) -> Figure:
     figure = style.new_figure(height, results.label(_label(content)))
     rows = np.argsort(content["unit_domains"], kind="stable")
     domains = [content["unit_domains"][row] for row in rows]
-    parts = figure.subfigures(len(QUANTITIES), 1)
-    for part, quantity in zip(parts, QUANTITIES, strict=True):
+    parts = figure.subfigures(len(QUANTITIES), 1, squeeze=False)
+    for part, quantity in zip(parts[:, 0], QUANTITIES, strict=True):
         norm = _norm(maps, quantity)
         part.suptitle(_QUANTITIES[quantity], fontsize=6, fontweight="bold", x=0.02, ha="left")
         grid = part.subplots(len(MAPS), 3, sharex=True, sharey=True)

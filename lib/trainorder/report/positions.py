@@ -39,9 +39,9 @@ def _own(curve: Mapping[str, Any], steps: int) -> str:
     )
     return (
         "On its own text: a unit that is trained on in the last step ends with a loss "
-        f"**{short(last)} nats per token**{ends} **lower** than if another unit of its domain were "
-        f"in its place. If it is trained on in the first of {steps} steps instead, the advantage left at "
-        f"the end is {short(first)}: {faded}."
+        f"**{short(last)} nats per token**{ends} **lower** than if another unit of its domain "
+        f"were in its place. If it is trained on in the first of {steps} steps instead, the "
+        f"advantage left at the end is {short(first)}: {faded}."
     )
 
 
