@@ -9,7 +9,7 @@ from bench.page import interval, number, table
 from bench.studies import environment_text
 from trainorder.config.config_hash import config_text
 from trainorder.config.estimator_names import method_of
-from trainorder.config.sections import STEPS
+from trainorder.config.sections.curriculum import STEPS
 
 Record = Mapping[str, Any]
 FIGURES = ("curriculum", "replicates", "memorization", "forgetting")

@@ -10,7 +10,7 @@ from bench.published_page import mean_error
 from bench.published_sources import MissingError, Records, first_of
 from bench.targets import estimators, selected
 from trainorder.compression.codecs import PUBLISHED_RATIO
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.storage.formats import size_text
 
 PUBLISHED, SECOND_ORDER = "fut@reference", "fut++@reference"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.grid import summary
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.evaluation.costs import (
     Retraining,
     precompute_stages,

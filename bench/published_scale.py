@@ -12,7 +12,7 @@ from typing import Any
 from bench.page import NOT_MEASURED, number, table
 from bench.studies import Study
 from trainorder.compression.codecs import PUBLISHED_RATIO
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.evaluation.costs import precompute_stages
 from trainorder.planning.plan import retrainings
 from trainorder.planning.sizes import FLOAT, Sizes

@@ -18,7 +18,7 @@ import torch
 from bench.page import short_number, table
 from bench.studies import environment, environment_text, say
 from trainorder.config.loading import load_config
-from trainorder.config.sections import ModelConfig
+from trainorder.config.sections.model import ModelConfig
 from trainorder.config.study_config import Config, parse
 from trainorder.errors import UserError
 from trainorder.recording.recorder import Recorder

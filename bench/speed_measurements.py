@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from bench.studies import Study
-from trainorder.config.sections import OptimizerConfig, WindowConfig
+from trainorder.config.sections.optimizer import OptimizerConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.reduced_model import ReducedModel

@@ -12,7 +12,7 @@ import numpy as np
 from bench.section import Section, write_measured
 from bench.stack_fit import Sample, comparison
 from bench.stack_page import markdown
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.data.metrics import is_loss
 from trainorder.evaluation.results import Results
 from trainorder.evaluation.verdict import MIN_CALIBRATION

@@ -1,6 +1,7 @@
 """Builds the corpus: trains the tokenizer; packs warm-up, window and held-out sequences."""
 
-from trainorder.config.sections import CorpusConfig, WindowConfig
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.data.build import build
 from trainorder.data.recorded_corpus import is_record, read_recorded_corpus
 from trainorder.data.token_maps import read_token_map

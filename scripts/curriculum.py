@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from trainorder.config.estimator_names import SCREENING
-from trainorder.config.sections import GLOBAL, STEPS, CurriculumConfig
+from trainorder.config.sections.curriculum import GLOBAL, STEPS, CurriculumConfig
 from trainorder.curriculum.candidates import SEARCHED
 from trainorder.curriculum.fresh_gains import fresh_gains, shortfall
 from trainorder.curriculum.gains import (

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.estimators.open_estimator import opened_estimator
 from trainorder.evaluation.ladder import selected_config
 from trainorder.evaluation.replaying import replay_orders

@@ -1,6 +1,6 @@
 """Writes the reference path of an existing run: its checkpoints, and retrained states between."""
 
-from trainorder.config.sections import RunConfig
+from trainorder.config.sections.run import RunConfig
 from trainorder.expansion.even_anchors import even_anchors
 from trainorder.expansion.path import write_path
 from trainorder.orders.order_book import OrderBook

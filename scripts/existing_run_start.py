@@ -1,6 +1,6 @@
 """Reads the checkpoint that the window of an existing run starts from; detects its loss scale."""
 
-from trainorder.config.sections import RunConfig
+from trainorder.config.sections.run import RunConfig
 from trainorder.orders.user_files import read_reference
 from trainorder.training.checkpoints import write_state
 from trainorder.training.existing_run.checkpoint_files import window_checkpoints

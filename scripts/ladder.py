@@ -4,7 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from trainorder.config.sections import EstimatorConfig, LadderConfig, sampled_from
+from trainorder.config.sections.estimator import EstimatorConfig
+from trainorder.config.sections.ladder import LadderConfig
+from trainorder.config.sections.sizes import sampled_from
 from trainorder.estimators.open_estimator import opened_estimator
 from trainorder.evaluation.calibration_trial import CalibrationTrial
 from trainorder.evaluation.costs import Retraining

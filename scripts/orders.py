@@ -1,6 +1,6 @@
 """Generates every order of the study; the orders by difficulty need the losses of the units."""
 
-from trainorder.config.sections import OrdersConfig
+from trainorder.config.sections.orders import OrdersConfig
 from trainorder.orders.generate import study_orders
 from trainorder.orders.user_files import read_reference
 from trainorder.storage.formats import write_json

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.estimators.open_estimator import opened_estimator
 from trainorder.expansion.store import Store

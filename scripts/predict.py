@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.data.metrics import metric_names, metric_values
 from trainorder.estimators.open_predictor import load_predictor
 from trainorder.evaluation.outcome_arrays import outcome_without_parameters

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from itertools import chain
 
-from trainorder.config.sections import CurvatureConfig, LadderConfig
+from trainorder.config.sections.curvature import CurvatureConfig
+from trainorder.config.sections.ladder import LadderConfig
 from trainorder.curvature.build_low_rank import build_low_rank
 from trainorder.curvature.curvature_counts import CurvatureCounts
 from trainorder.curvature.probe_rounds import ProbeRounds

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from trainorder.config.estimator_names import SCREENING
-from trainorder.config.sections import CurriculumConfig, EstimatorConfig
+from trainorder.config.sections.curriculum import CurriculumConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.curriculum.candidates import heuristic_candidates, searched_candidates
 from trainorder.curriculum.configured_constraints import configured_constraints
 from trainorder.curriculum.constraints import Constraints

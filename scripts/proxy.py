@@ -1,6 +1,6 @@
 """Rescales the metrics of the retrained proxy model to those of the model that it replaces."""
 
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.estimators.baselines.proxy import rescaled
 from trainorder.evaluation.outcome_arrays import outcome_without_parameters
 from trainorder.evaluation.outcomes import read_truth

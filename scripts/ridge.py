@@ -1,6 +1,6 @@
 """Fits the ridge baseline on retrained orders, and estimates the others with it."""
 
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.estimators.baselines.positions import position_features
 from trainorder.estimators.baselines.ridge import fit_ridge
 from trainorder.evaluation.outcome_arrays import outcome_without_parameters

@@ -1,6 +1,7 @@
 """Fits the recursions of simfluence on retrained orders, and estimates the others with them."""
 
-from trainorder.config.sections import EstimatorConfig, WindowConfig
+from trainorder.config.sections.estimator import EstimatorConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.estimators.baselines.simfluence import fit_simfluence
 from trainorder.evaluation.outcome_arrays import outcome_without_parameters
 from trainorder.evaluation.outcomes import read_truth

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from trainorder.config.sections import STEPS, CurriculumConfig, metric_sets
+from trainorder.config.sections.curriculum import STEPS, CurriculumConfig
+from trainorder.config.sections.readouts import metric_sets
 from trainorder.curriculum.candidates import SEARCHED
 from trainorder.curriculum.configured_constraints import configured_constraints
 from trainorder.curriculum.gains import true_objective

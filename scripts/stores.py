@@ -5,7 +5,7 @@ from typing import Any
 
 from trainorder.compression.comparison import ORDERS, compare_codecs
 from trainorder.compression.residual_stores import compare_residual_stores
-from trainorder.config.sections import residual_size
+from trainorder.config.sections.sizes import residual_size
 from trainorder.curvature.preconditioner_metric import second_moment_scale
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.known_runs import KnownRuns

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trainorder.config.sections import CurvatureConfig
+from trainorder.config.sections.curvature import CurvatureConfig
 from trainorder.curvature.unit_curvature import ProbedExpansion, own_responses, unit_pools
 from trainorder.expansion.path import opened_path
 from trainorder.storage.sealed_hdf5 import write_arrays

@@ -1,6 +1,6 @@
 """Joins truth and estimates into the result files, with intervals, verdicts and costs."""
 
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.evaluation.scores import IntervalSettings
 from trainorder.evaluation.validation import ValidationInputs, ValidationOutputs, validate
 from trainorder.workflow.job import Job, run

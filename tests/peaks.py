@@ -14,7 +14,9 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from trainorder.config.sections import CurvatureConfig, ModelConfig, OptimizerConfig
+from trainorder.config.sections.curvature import CurvatureConfig
+from trainorder.config.sections.model import ModelConfig
+from trainorder.config.sections.optimizer import OptimizerConfig
 from trainorder.curvature.build_low_rank import build_low_rank
 from trainorder.curvature.build_reduced_model import build_reduced_model
 from trainorder.curvature.low_rank import LowRankExpansion

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-from trainorder.config.sections import ModelConfig, OptimizerConfig
+from trainorder.config.sections.model import ModelConfig
+from trainorder.config.sections.optimizer import OptimizerConfig
 from trainorder.curvature.build_low_rank import build_low_rank
 from trainorder.curvature.cluster_curvature import ClusterCurvature, CurvatureAlongPath, Responses
 from trainorder.curvature.preconditioner_metric import second_moment_scale

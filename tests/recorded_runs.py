@@ -6,7 +6,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from trainers import LENGTH, VOCABULARY, llama
-from trainorder.config.sections import ModelConfig
+from trainorder.config.sections.model import ModelConfig
 from trainorder.recording import Recorder
 from trainorder.recording.record_files import recorded_states
 from trainorder.training.model import LanguageModel

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from trainorder.config.methods import METHODS
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.curriculum.replicate_gains import GAINS
 from trainorder.evaluation import validation
 from trainorder.evaluation.predictability import Response, predictability_record

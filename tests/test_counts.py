@@ -20,7 +20,8 @@ from problems import (
 )
 from trainorder.compression.comparison import compare_codecs
 from trainorder.config.methods import METHODS
-from trainorder.config.sections import MIN_RANK, CurvatureConfig, EstimatorConfig
+from trainorder.config.sections.curvature import MIN_RANK, CurvatureConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.curvature.build_reduced_model import build_reduced_model
 from trainorder.curvature.curvature_counts import CurvatureCounts
 from trainorder.curvature.preconditioner_metric import second_moment_scale

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from trainers import HELDOUT, LENGTH, UNIT_SIZE, UNITS, token_arrays, write_tokens
 from trainorder.config.files import check_files
 from trainorder.config.loading import load_config
-from trainorder.config.sections import CorpusConfig, WindowConfig
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.config.study_config import parse
 from trainorder.data.tokens import read_tokens
 from trainorder.errors import UserError

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from trainorder.config.estimator_names import SCREENING, method_of
-from trainorder.config.sections import EstimatorConfig, OptimizerConfig, WindowConfig
+from trainorder.config.sections.estimator import EstimatorConfig
+from trainorder.config.sections.optimizer import OptimizerConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.curriculum.constraints import Constraints
 from trainorder.curriculum.objective import Objective
 from trainorder.curriculum.search import Proposal, proposals

@@ -5,7 +5,9 @@ import pytest
 from bench import pretrained_rows, rows
 from bench.grid import Cell
 from bench.pretrained_page import markdown
-from trainorder.config.sections import PACKAGED_MODEL_FOLDER, LadderConfig, WindowConfig
+from trainorder.config.sections.ladder import LadderConfig
+from trainorder.config.sections.model import PACKAGED_MODEL_FOLDER
+from trainorder.config.sections.window import WindowConfig
 from transfer_records import cell, entry
 
 LABELS = ["all parameters, T = 8", "LoRA, T = 8", "all parameters, T = 16", "LoRA, T = 16"]

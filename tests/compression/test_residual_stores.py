@@ -9,7 +9,7 @@ import torch
 
 from problems import expansion, language_problem, optimizer_config, torch_states, warm_state
 from trainorder.compression.residual_stores import compare_residual_stores
-from trainorder.config.sections import residual_size
+from trainorder.config.sections.sizes import residual_size
 from trainorder.curvature.preconditioner_metric import second_moment_scale
 from trainorder.estimators.corrected import Corrected
 from trainorder.expansion.known_runs import KnownRuns

@@ -13,7 +13,9 @@ from configs import replaced
 from trainorder.config.files import check_files
 from trainorder.config.loading import load_config
 from trainorder.config.methods import METHODS
-from trainorder.config.sections import EstimatorConfig, OrdersConfig, WindowConfig, orders_config
+from trainorder.config.sections.estimator import EstimatorConfig
+from trainorder.config.sections.orders import OrdersConfig, orders_config
+from trainorder.config.sections.window import WindowConfig
 from trainorder.config.study_config import parse
 from trainorder.errors import UserError
 

@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-from trainorder.config import sections as config_module
+from trainorder.config import sections as section_files
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.curriculum import CurriculumConfig
+from trainorder.config.sections.curvature import CurvatureConfig
+from trainorder.config.sections.estimator import EstimatorConfig
+from trainorder.config.sections.expansion import ExpansionConfig
+from trainorder.config.sections.memorization import MemorizationConfig
+from trainorder.config.sections.model import ModelConfig
+from trainorder.config.sections.optimizer import OptimizerConfig
+from trainorder.config.sections.orders import OrdersConfig
+from trainorder.config.sections.run import RunConfig
+from trainorder.config.sections.seeds import Seeds
+from trainorder.config.sections.window import WindowConfig
 
 ROOT = Path(__file__).parents[2]
 RULES = "\n".join(
@@ -24,18 +36,18 @@ CODE = {
     for path in [*(ROOT / "lib").rglob("*.py"), *(ROOT / "scripts").glob("*.py")]
 }
 SECTIONS = {
-    "seeds": config_module.Seeds,
-    "corpus": config_module.CorpusConfig,
-    "model": config_module.ModelConfig,
-    "optimizer": config_module.OptimizerConfig,
-    "window": config_module.WindowConfig,
-    "run": config_module.RunConfig,
-    "orders": config_module.OrdersConfig,
-    "expansion": config_module.ExpansionConfig,
-    "curvature": config_module.CurvatureConfig,
-    "estimators": config_module.EstimatorConfig,
-    "curriculum": config_module.CurriculumConfig,
-    "memorization": config_module.MemorizationConfig,
+    "seeds": Seeds,
+    "corpus": CorpusConfig,
+    "model": ModelConfig,
+    "optimizer": OptimizerConfig,
+    "window": WindowConfig,
+    "run": RunConfig,
+    "orders": OrdersConfig,
+    "expansion": ExpansionConfig,
+    "curvature": CurvatureConfig,
+    "estimators": EstimatorConfig,
+    "curriculum": CurriculumConfig,
+    "memorization": MemorizationConfig,
 }
 
 
@@ -94,10 +106,14 @@ def mentions(tree):
 
 def consuming_trees():
     """Return the code that can consume a key: all but the checks of the configuration."""
-    own = Path(config_module.__file__)
-    package = own.resolve().parent
-    others = [tree for path, tree in CODE.items() if path.resolve().parent != package]
-    classes = [node for node in ast.parse(own.read_text()).body if isinstance(node, ast.ClassDef)]
+    own = Path(section_files.__file__).resolve().parent
+    others = [tree for path, tree in CODE.items() if own.parent not in path.resolve().parents]
+    classes = [
+        node
+        for path in sorted(own.glob("*.py"))
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
+    ]
     for node in classes:  # validators only check
         node.body = [
             part for part in node.body if not getattr(part, "name", "").startswith("_check")

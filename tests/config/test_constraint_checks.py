@@ -4,7 +4,8 @@ import pytest
 
 from configs import config
 from trainorder.config.constraint_checks import check_constraints
-from trainorder.config.sections import CurriculumConfig, WindowConfig
+from trainorder.config.sections.curriculum import CurriculumConfig
+from trainorder.config.sections.window import WindowConfig
 
 
 def checked(pinned=(), quotas=(), units_per_step=2):

@@ -22,7 +22,7 @@ from problems import expansion, ignore, language_problem, optimizer_config, torc
 from trainorder.config.estimator_names import method_of
 from trainorder.config.loading import load_config
 from trainorder.config.reference import configuration_page, schema
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.config.study_config import parse
 from trainorder.estimators.build_estimator import build_estimator
 from trainorder.evaluation.costs import precompute_stages

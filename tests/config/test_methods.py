@@ -6,7 +6,7 @@ import pytest
 
 from trainorder.config.estimator_names import CONFIRMING, SCREENING, method_of, parse_name, path_of
 from trainorder.config.methods import METHODS, method_names
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.errors import UserError
 
 

@@ -7,7 +7,7 @@ import pytest
 from transformers import LlamaConfig
 
 from configs import ROOT, config
-from trainorder.config.sections import PACKAGED_MODEL_FOLDER
+from trainorder.config.sections.model import PACKAGED_MODEL_FOLDER
 from trainorder.planning import plan as plan_module
 from trainorder.planning.disk_check import vector_bytes
 from trainorder.planning.machine_speed import MachineSpeed, Operation

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from configs import config
-from trainorder.config.sections import OrdersConfig, WindowConfig
+from trainorder.config.sections.orders import OrdersConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.curriculum.constraints import places
 from trainorder.curriculum.feasibility import check_feasible
 from trainorder.errors import UserError

@@ -5,7 +5,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from trainorder.config.sections import OrderFamily
+from trainorder.config.sections.curriculum import OrderFamily
 from trainorder.curriculum.literature_orders import (
     WORST,
     KnownUnits,

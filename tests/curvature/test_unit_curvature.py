@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from problems import Polynomial, barycentre, low_rank, optimizer_config, relative_error, warm_state
-from trainorder.config.sections import CurvatureConfig
+from trainorder.config.sections.curvature import CurvatureConfig
 from trainorder.curvature.preconditioner_metric import second_moment_scale
 from trainorder.curvature.unit_curvature import (
     ProbedExpansion,

@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainorder.config.sections import CorpusConfig, WindowConfig
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.window import WindowConfig
 
 WORDS = {
     domain: line.split()

@@ -99,7 +99,8 @@ def test_the_tokenizer_is_not_trained_on_held_out_or_window_text(config, window,
 def test_build_is_deterministic_to_the_byte(config, window, tmp_path):
     """Processes with different hash seeds and thread counts write the same files."""
     code = (
-        "import sys, json; from trainorder.config.sections import *;"
+        "import sys, json; from trainorder.config.sections.corpus import CorpusConfig;"
+        "from trainorder.config.sections.window import WindowConfig;"
         "from trainorder.data.build import build;"
         "c, w, out = json.loads(sys.argv[1]);"
         "corpus, tokenizer, summary = build(CorpusConfig(**c), WindowConfig(**w), 3, {});"

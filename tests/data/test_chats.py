@@ -12,7 +12,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from configs import config as whole_config
-from trainorder.config.sections import CorpusConfig
+from trainorder.config.sections.corpus import CorpusConfig
 from trainorder.config.study_config import parse
 from trainorder.data import tokenizer as tokenizers
 from trainorder.data.build import build

@@ -8,7 +8,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from trainorder.config.sections import CorpusConfig
+from trainorder.config.sections.corpus import CorpusConfig
 from trainorder.data.documents import documents, index
 from trainorder.errors import UserError
 

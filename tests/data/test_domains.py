@@ -3,7 +3,7 @@
 import pytest
 
 from configs import config
-from trainorder.config.sections import CorpusConfig
+from trainorder.config.sections.corpus import CorpusConfig
 from trainorder.data.domains import check_domains, domains_of
 from trainorder.errors import UserError
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from trainorder.config.loading import load_config
-from trainorder.config.sections import CorpusConfig, WindowConfig
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.data import archives as pinned
 from trainorder.data import packages
 from trainorder.data.build import build

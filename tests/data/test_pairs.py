@@ -8,7 +8,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from trainorder.config.sections import ModelConfig
+from trainorder.config.sections.model import ModelConfig
 from trainorder.data import tokenizer as tokenizers
 from trainorder.data.build import build
 from trainorder.data.corpus import token_numbers

@@ -12,7 +12,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from trainorder.config.sections import CorpusConfig
+from trainorder.config.sections.corpus import CorpusConfig
 from trainorder.config.text_paths import text_files
 from trainorder.data.build import build
 from trainorder.data.decoding import decoded

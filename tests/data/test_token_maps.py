@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from configs import config as whole_config
-from trainorder.config.sections import CorpusConfig, WindowConfig
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.config.study_config import parse
 from trainorder.data.domains import domains_of
 from trainorder.data.token_labels import token_labels

@@ -20,7 +20,8 @@ from trainers import (
     token_arrays,
     write_tokens,
 )
-from trainorder.config.sections import CorpusConfig, WindowConfig
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.data.tokens import read_labels, read_tokens
 from trainorder.errors import UserError
 
@@ -87,7 +88,8 @@ def test_the_summary_counts_units_and_tokens(path):
 
 def test_torch_is_not_imported(path):
     code = (
-        "import sys, json; from trainorder.config.sections import *;"
+        "import sys, json; from trainorder.config.sections.corpus import CorpusConfig;"
+        "from trainorder.config.sections.window import WindowConfig;"
         "from trainorder.data.tokens import read_tokens;"
         "c, w = json.loads(sys.argv[1]);"
         "read_tokens(CorpusConfig(**c), WindowConfig(**w), True);"

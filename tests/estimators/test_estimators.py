@@ -17,7 +17,7 @@ from problems import (
 )
 from trainorder.config.methods import METHODS as DESCRIPTORS
 from trainorder.config.methods import method_names
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.curvature.build_low_rank import build_low_rank
 from trainorder.curvature.build_reduced_model import build_reduced_model
 from trainorder.curvature.low_rank import LowRankExpansion

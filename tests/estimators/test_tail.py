@@ -15,7 +15,7 @@ from problems import (
 )
 from trainorder.config.methods import METHODS as DESCRIPTORS
 from trainorder.config.methods import method_names
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.estimators.build_estimator import build_estimator, implementation
 from trainorder.expansion.replay import ExactReplay
 from trainorder.training.optimizer import MOMENTS, State

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.errors import UserError
 from trainorder.evaluation.costs import Retraining, estimator_cost, read_costs
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from trainorder.config.sections import EstimatorConfig, LadderConfig, WindowConfig
+from trainorder.config.sections.estimator import EstimatorConfig
+from trainorder.config.sections.ladder import LadderConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.errors import UserError
 from trainorder.evaluation.ladder import Level, climbed, ladder_record, selected, selected_config
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainorder.config.sections import WindowConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.errors import UserError
 from trainorder.orders.user_files import read_orders
 

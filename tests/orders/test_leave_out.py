@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trainorder.config.sections import WindowConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.errors import UserError
 from trainorder.orders.leave_out import without_units, write_leave_out
 from trainorder.orders.order import Order

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from trainorder.config.sections import WindowConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.errors import UserError
 from trainorder.orders.order import Order
 from trainorder.orders.user_files import read_orders, read_reference

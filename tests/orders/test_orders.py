@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from trainorder.config.sections import OrdersConfig, WindowConfig
+from trainorder.config.sections.orders import OrdersConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.errors import UserError
 from trainorder.orders.generate import further_schedules, study_orders
 from trainorder.orders.kendall import kendall_distance

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from problems import KINDS, optimizer_config
-from trainorder.config.sections import ModelConfig
+from trainorder.config.sections.model import ModelConfig
 from trainorder.planning import machine_speed
 from trainorder.planning.machine_speed import Operation, measure_speed
 from trainorder.training.model import LanguageModel

@@ -9,7 +9,8 @@ import torch
 from configs import ROOT, SIZED, config
 from trainers import DOMAINS, UNITS, VOCABULARY, token_arrays, write_tokens
 from trainorder.config.methods import METHODS
-from trainorder.config.sections import MIN_RANK, EstimatorConfig
+from trainorder.config.sections.curvature import MIN_RANK
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.curvature.probe_rounds import ProbeRounds
 from trainorder.evaluation.costs import precompute_stages
 from trainorder.planning.machine_speed import Operation

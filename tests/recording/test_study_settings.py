@@ -12,7 +12,9 @@ from transformers import AutoModelForCausalLM
 from configs import config, replaced
 from recorded_runs import MICRO, SIZE, STEPS, Run, tokens
 from trainers import LENGTH, VOCABULARY, llama
-from trainorder.config.sections import CorpusConfig, ModelConfig, WindowConfig
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.model import ModelConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.config.study_config import parse
 from trainorder.data.recorded_corpus import is_record, read_recorded_corpus, record_files
 from trainorder.data.token_labels import token_domains, token_labels

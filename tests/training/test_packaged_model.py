@@ -7,7 +7,7 @@ import torch
 
 import tiny_gguf
 from configs import ROOT
-from trainorder.config.sections import ModelConfig
+from trainorder.config.sections.model import ModelConfig
 from trainorder.data import archives
 from trainorder.data import tokenizer as tokenizers
 from trainorder.errors import UserError

@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from configs import ROOT
-from trainorder.config.sections import ModelConfig
+from trainorder.config.sections.model import ModelConfig
 from trainorder.training.model import LanguageModel
 from trainorder.training.passes import PRODUCTS, products
 

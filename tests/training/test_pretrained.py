@@ -13,7 +13,7 @@ from transformers import (
 )
 
 from problems import relative_error, taylor_rows
-from trainorder.config.sections import ModelConfig
+from trainorder.config.sections.model import ModelConfig
 from trainorder.errors import UserError
 from trainorder.numerics.derivatives import gradient
 from trainorder.training import pretrained

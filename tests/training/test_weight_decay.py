@@ -15,7 +15,7 @@ from problems import (
     relative_error,
     warm_state,
 )
-from trainorder.config.sections import ModelConfig
+from trainorder.config.sections.model import ModelConfig
 from trainorder.errors import UserError
 from trainorder.estimators.fut import FUT
 from trainorder.estimators.order0 import Order0

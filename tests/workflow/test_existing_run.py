@@ -23,7 +23,8 @@ from trainers import (
     train,
     write_tokens,
 )
-from trainorder.config.sections import ModelConfig, OptimizerConfig
+from trainorder.config.sections.model import ModelConfig
+from trainorder.config.sections.optimizer import OptimizerConfig
 from trainorder.orders.order_book import OrderBook
 from trainorder.planning.sizes import Sizes
 from trainorder.planning.stages import stages

@@ -659,7 +659,7 @@ def shrunk(match):
 def test_a_saved_order_of_the_study_can_be_used_as_a_custom_order(page, finished, tmp_path):
     from selenium.webdriver.support.select import Select
 
-    from trainorder.config.sections import WindowConfig
+    from trainorder.config.sections.window import WindowConfig
     from trainorder.orders.user_files import read_orders
 
     page.execute_script(

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from trainorder.config.loading import load_config
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.storage.sealed_hdf5 import read_arrays
 from workflow_tree import (
     RESULTS,

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 import tiny_gguf
-from trainorder.config.sections import PACKAGED_MODEL_FOLDER, EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
+from trainorder.config.sections.model import PACKAGED_MODEL_FOLDER
 from trainorder.data import archives as pinned_archives
 from trainorder.storage.formats import sha256_file
 from trainorder.storage.sealed_hdf5 import opened

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from trainorder.config.sections import ModelConfig
+from trainorder.config.sections.model import ModelConfig
 from trainorder.expansion.path import StoredPath
 from trainorder.storage.sealed_hdf5 import opened
 from trainorder.training.checkpoints import read_state

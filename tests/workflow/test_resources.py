@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from configs import config
-from trainorder.config.sections import ModelConfig
+from trainorder.config.sections.model import ModelConfig
 from trainorder.numerics.memory_budget import VECTORS_HELD
 from trainorder.planning.sizes import FLOAT, Sizes
 from workflow_tree import ROOT, SMOKE, Tree, work_tree

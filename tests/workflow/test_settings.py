@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from configs import ROOT, config, replaced
-from trainorder.config.sections import PACKAGED_MODEL_FOLDER
+from trainorder.config.sections.model import PACKAGED_MODEL_FOLDER
 from trainorder.errors import UserError
 from trainorder.storage.sealed_hdf5 import write_arrays
 from trainorder.workflow.keys import StudyKeys, check_origin

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 from trainorder.config.constraint_checks import check_constraints
 from trainorder.config.estimator_names import PATHS
 from trainorder.config.methods import Method, method_names
-from trainorder.config.sections import (
-    GLOBAL,
-    MIN_RANK,
-    CurriculumConfig,
+from trainorder.config.sections.curriculum import GLOBAL, CurriculumConfig
+from trainorder.config.sections.curvature import MIN_RANK
+from trainorder.config.sections.estimator import (
     EstimatorConfig,
     is_step_estimator,
     search_estimators,

@@ -5,7 +5,7 @@ from typing import Any
 
 from trainorder.config.later_keys import as_before
 from trainorder.config.methods import METHODS
-from trainorder.config.sections import LadderConfig
+from trainorder.config.sections.ladder import LadderConfig
 from trainorder.storage.provenance import digest
 
 NUMERICAL_SECTIONS = (  # they decide the numbers of a study; all others only its name and speed

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from trainorder.config.sections import CurriculumConfig, Pin, QuotaConfig, WindowConfig
+from trainorder.config.sections.curriculum import CurriculumConfig, Pin, QuotaConfig
+from trainorder.config.sections.window import WindowConfig
 
 
 def check_constraints(curriculum: CurriculumConfig, window: WindowConfig) -> None:

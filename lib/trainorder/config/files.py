@@ -6,7 +6,9 @@ from os.path import isdir, isfile  # return False for an impossible path, where 
 from pathlib import Path
 from typing import Any
 
-from trainorder.config.sections import PACKAGED_MODEL_FOLDER, CorpusConfig, RunConfig
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.model import PACKAGED_MODEL_FOLDER
+from trainorder.config.sections.run import RunConfig
 from trainorder.config.text_paths import text_files
 from trainorder.errors import UserError
 

@@ -14,7 +14,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from trainorder.config.methods import METHODS
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.config.study_config import Config
 
 _WIDTH, _COMMENT_COLUMN = 100, 30

@@ -11,23 +11,21 @@ from pydantic.dataclasses import dataclass
 from trainorder.config import checks
 from trainorder.config.loading import load_config
 from trainorder.config.messages import first_error, missing_key
-from trainorder.config.sections import (
-    CorpusConfig,
-    CurriculumConfig,
-    CurvatureConfig,
-    EstimatorConfig,
-    ExpansionConfig,
-    LadderConfig,
-    MemorizationConfig,
-    ModelConfig,
-    OptimizerConfig,
-    OrdersConfig,
-    RunConfig,
-    Seeds,
-    ShardsConfig,
-    ValidationConfig,
-    WindowConfig,
-)
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.curriculum import CurriculumConfig
+from trainorder.config.sections.curvature import CurvatureConfig
+from trainorder.config.sections.estimator import EstimatorConfig
+from trainorder.config.sections.expansion import ExpansionConfig
+from trainorder.config.sections.ladder import LadderConfig
+from trainorder.config.sections.memorization import MemorizationConfig
+from trainorder.config.sections.model import ModelConfig
+from trainorder.config.sections.optimizer import OptimizerConfig
+from trainorder.config.sections.orders import OrdersConfig
+from trainorder.config.sections.run import RunConfig
+from trainorder.config.sections.seeds import Seeds
+from trainorder.config.sections.shards import ShardsConfig
+from trainorder.config.sections.validation import ValidationConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.config.types import CLOSED, Flag, Integer, Natural, Number, Positive, StudyName
 from trainorder.errors import UserError
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from trainorder.config.sections import CurriculumConfig
+from trainorder.config.sections.curriculum import CurriculumConfig
 from trainorder.curriculum.constraints import Constraints, Quota
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from trainorder.config.sections import CorpusConfig, CurriculumConfig, WindowConfig
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.curriculum import CurriculumConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.curriculum.constraints import places
 from trainorder.data.corpus import MIXED, POISONED
 from trainorder.data.corpus_sizes import unit_counts

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from trainorder.config.sections import GLOBAL, CurriculumConfig
+from trainorder.config.sections.curriculum import GLOBAL, CurriculumConfig
 from trainorder.curriculum.candidates import FIELD
 from trainorder.curriculum.fresh_gains import shortfall
 from trainorder.numerics.resampling import student_mean

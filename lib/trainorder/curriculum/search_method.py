@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from trainorder.config.sections import AUTO, GLOBAL, STEPS
+from trainorder.config.sections.curriculum import AUTO, GLOBAL, STEPS
 from trainorder.evaluation.verdict import RANK_ONLY, TRUSTED
 
 

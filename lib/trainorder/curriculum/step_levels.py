@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from trainorder.config.sections import WindowConfig, sampled_from
+from trainorder.config.sections.sizes import sampled_from
+from trainorder.config.sections.window import WindowConfig
 from trainorder.curriculum.step_search import Levels
 
 _SHARES = (1 / 16, 1 / 4)  # of a unit; near an order's own run, more hardly improves the ranks

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from trainorder.config.sections import STEPS
+from trainorder.config.sections.curriculum import STEPS
 from trainorder.curriculum.candidates import SEARCHED, Candidate
 from trainorder.curriculum.step_search import StepSearch
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainorder.config.sections import residual_size
+from trainorder.config.sections.sizes import residual_size
 from trainorder.curriculum.objective import Objective
 from trainorder.curriculum.step_records import SPAN
 from trainorder.curriculum.step_search import Costed

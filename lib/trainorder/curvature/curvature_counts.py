@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from trainorder.config.sections import MIN_RANK, CurvatureConfig
+from trainorder.config.sections.curvature import MIN_RANK, CurvatureConfig
 from trainorder.curvature.probe_rounds import ProbeRounds
 from trainorder.curvature.sensitivities import GOAL_STEPS
 

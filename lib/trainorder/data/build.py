@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trainorder.config.sections import CorpusConfig, WindowConfig
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.data import documents as sources
 from trainorder.data import tokenizer as tokenizers
 from trainorder.data.chats import pack_chats

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from trainorder.config.sections import CorpusConfig
+from trainorder.config.sections.corpus import CorpusConfig
 from trainorder.data.messages import messages_text
 from trainorder.errors import UserError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trainorder.config.sections import CorpusConfig
+from trainorder.config.sections.corpus import CorpusConfig
 from trainorder.config.text_paths import text_files
 from trainorder.data import archives as pinned_archives
 from trainorder.data import packages

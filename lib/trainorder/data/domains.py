@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from trainorder.config.sections import CorpusConfig, CurriculumConfig
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.curriculum import CurriculumConfig
 from trainorder.config.text_paths import PLAIN, text_files
 from trainorder.data import archives
 from trainorder.data.corpus import LABELS

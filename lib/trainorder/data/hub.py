@@ -4,7 +4,7 @@ from os.path import isfile  # returns False for an impossible path, where pathli
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainorder.config.sections import CorpusConfig, HubConfig
+from trainorder.config.sections.corpus import CorpusConfig, HubConfig
 from trainorder.data.columns import check_columns, domain_of_row, remedy
 from trainorder.data.messages import messages_text
 from trainorder.errors import UserError, not_loaded

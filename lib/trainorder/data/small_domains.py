@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from trainorder.config.sections import CorpusConfig, WindowConfig
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.data.tokenizer import Tokenizer
 
 _LONG_TOKEN = 16  # characters: text with that many for each token has enough tokens

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from trainorder.config.sections import CorpusConfig
+from trainorder.config.sections.corpus import CorpusConfig
 from trainorder.config.text_paths import PLAIN, text_files
 from trainorder.data import archives
 from trainorder.data.corpus import LABELS, Corpus, token_numbers

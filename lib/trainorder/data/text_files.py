@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import StringIO
 from typing import Any
 
-from trainorder.config.sections import CorpusConfig
+from trainorder.config.sections.corpus import CorpusConfig
 from trainorder.config.text_paths import PLAIN, TextFile, text_files
 from trainorder.data.columns import check_columns, document, has_column
 from trainorder.data.decoding import decoded

@@ -1,6 +1,7 @@
 """The labels of a corpus of tokens: of a token file, a memory map or a record."""
 
-from trainorder.config.sections import CorpusConfig, WindowConfig
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.data.recorded_corpus import is_record, recorded_domains, recorded_labels
 from trainorder.data.token_maps import token_map_domains, token_map_labels
 from trainorder.data.tokens import Labels, read_labels

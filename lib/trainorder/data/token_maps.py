@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from trainorder.config.sections import CorpusConfig, WindowConfig
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.data.corpus import Corpus
 from trainorder.data.tokens import Labels, token_summary
 from trainorder.errors import UserError

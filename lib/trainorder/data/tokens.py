@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from trainorder.config.sections import CorpusConfig, WindowConfig
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.data.corpus import LABELS, MIXED, Corpus
 from trainorder.errors import UserError
 from trainorder.recording.masked_tokens import IGNORED, masked_tokens

@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from trainorder.config.methods import METHODS
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.known_runs import KnownRuns

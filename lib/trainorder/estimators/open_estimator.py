@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from trainorder.config.sections import EstimatorConfig, residual_size
+from trainorder.config.sections.estimator import EstimatorConfig
+from trainorder.config.sections.sizes import residual_size
 from trainorder.curvature.low_rank import LowRankExpansion
 from trainorder.estimators.build_estimator import build_estimator
 from trainorder.expansion.expansion import Expansion

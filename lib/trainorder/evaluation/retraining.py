@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainorder.config.sections import OptimizerConfig
+from trainorder.config.sections.optimizer import OptimizerConfig
 from trainorder.errors import UserError
 from trainorder.evaluation.followed import Followed
 from trainorder.evaluation.outcome_arrays import Arrays, joined_outcome

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainorder.config.sections import EstimatorConfig, WindowConfig
+from trainorder.config.sections.estimator import EstimatorConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.evaluation import costs
 from trainorder.evaluation.outcomes import read_estimates, read_order_records, read_truth
 from trainorder.evaluation.paired_outcomes import pair_with_truth

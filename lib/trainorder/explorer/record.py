@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from trainorder.config.estimator_names import SCREENING
-from trainorder.config.sections import CurriculumConfig, WindowConfig
+from trainorder.config.sections.curriculum import CurriculumConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.data.metrics import is_loss
 from trainorder.evaluation.results import Results
 from trainorder.explorer.packing import packed

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from trainorder.config.sections import WindowConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.errors import UserError
 from trainorder.orders.number_lists import number_entries
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainorder.config.sections import OrdersConfig, WindowConfig
+from trainorder.config.sections.orders import OrdersConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.orders.order import FIT, REFERENCE, Order
 from trainorder.orders.order_book import OrderBook
 from trainorder.orders.user_files import read_orders

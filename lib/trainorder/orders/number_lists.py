@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from trainorder.config.sections import WindowConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.errors import UserError
 
 ARRAY_SUFFIXES = (".npy", ".npz")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from trainorder.config.sections import WindowConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.errors import UserError
 from trainorder.orders.order import FIT, REFERENCE, Order
 from trainorder.storage.formats import read_json

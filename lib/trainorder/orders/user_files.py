@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from trainorder.config.loading import yaml_content
-from trainorder.config.sections import WindowConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.config.types import UNPRINTABLE
 from trainorder.errors import UserError
 from trainorder.orders.csv_files import csv_entries

@@ -6,7 +6,8 @@ from dataclasses import replace
 from math import ceil
 
 from trainorder.config.estimator_names import method_of
-from trainorder.config.sections import FRESH_SEEDS, GLOBAL, CurriculumConfig, MemorizationConfig
+from trainorder.config.sections.curriculum import FRESH_SEEDS, GLOBAL, CurriculumConfig
+from trainorder.config.sections.memorization import MemorizationConfig
 from trainorder.curriculum.literature_orders import WORST, literature_count
 from trainorder.evaluation.replaying import batch_size
 from trainorder.planning.curvature_stages import basis_sizes, pattern_count

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 
-from trainorder.config.sections import EstimatorConfig
+from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.evaluation.replaying import batch_size
 from trainorder.expansion.gradient_table import HELD_NUMBERS
 from trainorder.planning.curvature_stages import basis_sizes, halves

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from trainorder.config.sections import OptimizerConfig
+from trainorder.config.sections.optimizer import OptimizerConfig
 from trainorder.evaluation.replaying import BATCH_NUMBERS
 from trainorder.expansion.replay import parts
 from trainorder.numerics.derivatives import gradient, taylor_gradients

@@ -8,20 +8,16 @@ from typing import Any
 import torch
 
 from trainorder.config.methods import Method
-from trainorder.config.sections import (
-    CorpusConfig,
-    CurvatureConfig,
-    EstimatorConfig,
-    ExpansionConfig,
-    LadderConfig,
-    ModelConfig,
-    OptimizerConfig,
-    OrdersConfig,
-    WindowConfig,
-    metric_sets,
-    orders_config,
-    readout_count,
-)
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.curvature import CurvatureConfig
+from trainorder.config.sections.estimator import EstimatorConfig
+from trainorder.config.sections.expansion import ExpansionConfig
+from trainorder.config.sections.ladder import LadderConfig
+from trainorder.config.sections.model import ModelConfig
+from trainorder.config.sections.optimizer import OptimizerConfig
+from trainorder.config.sections.orders import OrdersConfig, orders_config
+from trainorder.config.sections.readouts import metric_sets, readout_count
+from trainorder.config.sections.window import WindowConfig
 from trainorder.data.domains import domains_of
 from trainorder.data.token_labels import token_labels
 from trainorder.data.tokenizer import load as load_tokenizer

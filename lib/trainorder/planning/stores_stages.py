@@ -10,7 +10,7 @@ from trainorder.compression.comparison import ORDERS as COMPARED
 from trainorder.compression.factored import Factored
 from trainorder.compression.factored_int8 import FactoredInt8
 from trainorder.compression.residual_stores import CODECS
-from trainorder.config.sections import residual_size
+from trainorder.config.sections.sizes import residual_size
 from trainorder.planning.estimate_stages import evaluated_in_a_step, gradients_of_replays
 from trainorder.planning.machine_speed import Operation
 from trainorder.planning.sizes import FLOAT, Sizes

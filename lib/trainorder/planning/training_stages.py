@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from trainorder.config.sections import RunConfig, WindowConfig
+from trainorder.config.sections.run import RunConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.evaluation import perturbed_training
 from trainorder.planning.machine_speed import Operation
 from trainorder.planning.sizes import FLOAT, Sizes

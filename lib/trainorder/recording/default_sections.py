@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from trainorder.config.checks import estimator_errors
 from trainorder.config.reference import entry_mapping
-from trainorder.config.sections import EstimatorConfig, OrdersConfig, search_estimators
+from trainorder.config.sections.estimator import EstimatorConfig, search_estimators
+from trainorder.config.sections.orders import OrdersConfig
 from trainorder.config.study_config import Config
 
 _DECIDED = ("corpus", "model", "optimizer", "window", "run")

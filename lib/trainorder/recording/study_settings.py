@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from trainorder.config.sections import RunConfig
+from trainorder.config.sections.run import RunConfig
 from trainorder.config.study_config import Config
 from trainorder.errors import UserError
 from trainorder.recording.default_sections import fitted_defaults

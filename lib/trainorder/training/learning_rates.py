@@ -5,7 +5,7 @@ True retrainings take it from the schedules of transformers (`training.torch_sch
 
 from collections.abc import Sequence
 
-from trainorder.config.sections import OptimizerConfig
+from trainorder.config.sections.optimizer import OptimizerConfig
 from trainorder.numerics.rate_schedule import Form, RateSchedule
 
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call
 
-from trainorder.config.sections import ModelConfig
+from trainorder.config.sections.model import ModelConfig
 from trainorder.errors import UserError
 from trainorder.numerics import large_tensors
 from trainorder.numerics.differentiable_split import split

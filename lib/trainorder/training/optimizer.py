@@ -13,7 +13,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from trainorder.config.sections import OptimizerConfig
+from trainorder.config.sections.optimizer import OptimizerConfig
 from trainorder.numerics import large_tensors
 from trainorder.training.learning_rates import learning_rate
 

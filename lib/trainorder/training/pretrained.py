@@ -11,7 +11,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils.peft_utils import find_adapter_config_file
 
-from trainorder.config.sections import LoraConfig, ModelConfig
+from trainorder.config.sections.model import LoraConfig, ModelConfig
 from trainorder.errors import UserError, not_loaded
 
 _WEIGHTS = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf"}

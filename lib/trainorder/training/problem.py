@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainorder.config.sections import ModelConfig
+from trainorder.config.sections.model import ModelConfig
 from trainorder.data.corpus import Corpus
 from trainorder.data.metrics import metric_names
 from trainorder.data.multiple_choice import questions

@@ -6,7 +6,7 @@ The rates of replays are in `training.learning_rates`; the two modules share no 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from trainorder.config.sections import OptimizerConfig
+from trainorder.config.sections.optimizer import OptimizerConfig
 
 
 def torch_schedule(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import trange
 
-from trainorder.config.sections import OptimizerConfig
+from trainorder.config.sections.optimizer import OptimizerConfig
 from trainorder.errors import DivergedError
 from trainorder.numerics import large_tensors
 from trainorder.training.averaged_states import AveragedStates

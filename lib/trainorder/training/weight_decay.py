@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainorder.config.sections import OptimizerConfig
+from trainorder.config.sections.optimizer import OptimizerConfig
 from trainorder.errors import UserError
 from trainorder.recording.decay_rule import NOT_DECAYED
 from trainorder.training.model import LanguageModel

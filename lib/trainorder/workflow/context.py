@@ -7,7 +7,8 @@ that its script imports, and an edit of these modules must not rerun jobs that o
 
 from functools import cached_property
 
-from trainorder.config.sections import OptimizerConfig, WindowConfig
+from trainorder.config.sections.optimizer import OptimizerConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.training.checkpoints import Checkpoints, read_loss_scale, read_state
 from trainorder.training.optimizer import Optimizer, State, build_optimizer
 from trainorder.training.problem import LanguageProblem

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from trainorder.config.sections import (
-    GLOBAL,
+from trainorder.config.sections.curriculum import GLOBAL
+from trainorder.config.sections.estimator import (
     EstimatorConfig,
     is_step_estimator,
     search_estimators,

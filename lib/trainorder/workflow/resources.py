@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainorder.config.sections import ModelConfig
+from trainorder.config.sections.model import ModelConfig
 from trainorder.numerics.memory_budget import VECTORS_HELD
 
 _SNAKEMAKE_MB = 500  # Snakemake itself, in each job of a cluster

@@ -15,22 +15,19 @@ from trainorder.config.estimator_names import SCREENING, SEARCH_PATH
 from trainorder.config.files import check_files, corpus_files
 from trainorder.config.loading import load_config
 from trainorder.config.methods import Method
-from trainorder.config.sections import (
-    FRESH_SEEDS,
-    GLOBAL,
-    PACKAGED_MODEL_FOLDER,
-    CorpusConfig,
-    CurvatureConfig,
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.curriculum import FRESH_SEEDS, GLOBAL
+from trainorder.config.sections.curvature import CurvatureConfig
+from trainorder.config.sections.estimator import (
     EstimatorConfig,
-    LadderConfig,
-    ModelConfig,
-    WindowConfig,
     is_step_estimator,
-    metric_sets,
-    orders_config,
-    readout_count,
     search_estimators,
 )
+from trainorder.config.sections.ladder import LadderConfig
+from trainorder.config.sections.model import PACKAGED_MODEL_FOLDER, ModelConfig
+from trainorder.config.sections.orders import orders_config
+from trainorder.config.sections.readouts import metric_sets, readout_count
+from trainorder.config.sections.window import WindowConfig
 from trainorder.config.study_config import parse
 from trainorder.curriculum.feasibility import check_feasible
 from trainorder.data import archives

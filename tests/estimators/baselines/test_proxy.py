@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainorder.config.sections import ModelConfig
+from trainorder.config.sections.model import ModelConfig
 from trainorder.estimators.baselines.proxy import narrowed, rescaled
 from trainorder.training.model import LanguageModel
 

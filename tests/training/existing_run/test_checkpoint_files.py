@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from trainorder.config.sections import WindowConfig
+from trainorder.config.sections.window import WindowConfig
 from trainorder.errors import UserError
 from trainorder.recording.state_names import MOMENTS_FILE, PARAMETERS_FILE
 from trainorder.training.existing_run.checkpoint_files import (

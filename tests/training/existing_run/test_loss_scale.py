@@ -6,7 +6,7 @@ import torch
 
 from problems import optimizer_config
 from trainers import LENGTH, UNIT_DOMAINS, UNITS, VOCABULARY, llama, token_arrays, train
-from trainorder.config.sections import ModelConfig
+from trainorder.config.sections.model import ModelConfig
 from trainorder.data.corpus import Corpus
 from trainorder.errors import UserError
 from trainorder.training.checkpoints import Checkpoints, read_loss_scale, write_state

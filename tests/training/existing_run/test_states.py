@@ -18,7 +18,7 @@ from trainers import (
     token_arrays,
     train,
 )
-from trainorder.config.sections import ModelConfig
+from trainorder.config.sections.model import ModelConfig
 from trainorder.data.corpus import Corpus
 from trainorder.errors import UserError
 from trainorder.training.existing_run.stored_state import read_checkpoint

@@ -7,7 +7,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
 
 from problems import optimizer_config
 from trainers import LENGTH, UNIT_DOMAINS, UNITS, VOCABULARY, documented, token_arrays
-from trainorder.config.sections import ModelConfig
+from trainorder.config.sections.model import ModelConfig
 from trainorder.data.corpus import Corpus
 from trainorder.errors import UserError
 from trainorder.training.existing_run.loss_scale import detected_loss_scale

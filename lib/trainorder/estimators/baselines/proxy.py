@@ -8,7 +8,7 @@ initialization than this one, so none is applied.
 import numpy as np
 from numpy.typing import NDArray
 
-from trainorder.config.sections import ModelConfig
+from trainorder.config.sections.model import ModelConfig
 
 Floats = NDArray[np.float64]
 
