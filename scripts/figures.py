@@ -8,8 +8,8 @@ from trainorder.workflow.job import Job, run
 
 def main(job: Job) -> None:
     results = Path(job.input["validation"]).parent
-    names = job.params["names"]
-    for path in draw_all(results, results / "figures", job.params["processes"], names):
+    given = job.params  # the folder is no output where figures are named
+    for path in draw_all(results, given["folder"], given["processes"], given["names"]):
         print(path)
 
 

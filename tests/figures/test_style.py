@@ -2,6 +2,7 @@
 
 import resource
 
+import matplotlib.style
 import pytest
 
 from trainorder.errors import UserError
@@ -20,6 +21,17 @@ def drawn():
     figure = style.new_figure(2.0, "a line")
     figure.add_subplot().plot(range(1000), [i * i % 97 for i in range(1000)])
     return figure
+
+
+def test_the_fonts_of_a_figure_are_embedded(tmp_path):
+    with matplotlib.style.context(style.STYLE):
+        figure = drawn()
+        figure.axes[0].set_title("$\\rho$ of some orders", fontweight="bold")
+        [pdf] = [path for path in style.save(figure, tmp_path, "text") if path.suffix == ".pdf"]
+    content = pdf.read_bytes()
+    fonts = content.count(b"/Type /FontDescriptor")
+    assert fonts, "text was drawn as paths, so it cannot be searched"
+    assert content.count(b"/FontFile2 ") == fonts, "a font is not in the file"
 
 
 def test_a_full_disk_raises_one_line_and_leaves_no_part_of_a_figure(tmp_path, longest):

@@ -27,7 +27,7 @@ JOBS = [  # one job of every rule that needs no network
     *("reduced-barycentre", "manifest", "truth-0", "stores", "proxy"),
     *("estimate-nystrom@barycentre-0", "predict-reduced@barycentre", "ridge", "validate"),
     *("propose", "curriculum", "positions", "position_maps", "memorization", "explorer"),
-    *("figures", "bundle"),
+    *("figures", "report_page", "bundle"),
 ]
 # Jobs that resume from trainer states.
 RESUMED = ("warm", "reference", "predictability", "truth-0", "barycentre")

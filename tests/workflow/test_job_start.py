@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 WITHOUT_TORCH = (
     *("bundle", "corpus", "curriculum", "fetch", "figures", "manifest", "memorization"),
-    *("positions", "proxy", "replicates", "ridge", "simfluence", "validate"),
+    *("positions", "proxy", "replicates", "report_page", "ridge", "simfluence", "validate"),
 )
 IMPORTS = """
 import ast, pathlib, sys

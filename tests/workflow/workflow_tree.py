@@ -23,7 +23,8 @@ from trainorder.storage.sealed_hdf5 import creating, opened
 ROOT = Path(__file__).parents[2]
 SMOKE = ("--configfile", "presets/smoke.yaml")
 RESULTS = Path("results/smoke")
-TIMED = ("logs", "costs", "figures", ".work")  # timings, figures of timings, trainer states
+# Timings, figures and the report of timings, trainer states.
+TIMED = ("logs", "costs", "figures", "report.html", ".work")
 
 
 @dataclass

@@ -117,5 +117,5 @@ def _panel(
     style.flag_edge(axes, [distance[order] for order in beyond], [high] * len(beyond))
     count = len(diverged.intersection(beyond))
     note = style.beyond_note(count, len(beyond) - count, len(errors))
-    lines = [style.name_text(name), results.warning(name), note]
+    lines = [style.name_text(name, 15), results.warning(name), note]
     axes.set_title("\n".join(filter(None, lines)), loc="left", fontsize=5)
