@@ -46,7 +46,6 @@ rule figures:
     resources:
         **settings.resources(megabytes=1000, minutes=20),
     params:
-        folder=f"{RESULTS}/figures",
         processes=2,
         names=REDRAWN,
         code=settings.code("figures.py"),

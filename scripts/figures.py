@@ -8,8 +8,9 @@ from trainorder.workflow.job import Job, run
 
 def main(job: Job) -> None:
     results = Path(job.input["validation"]).parent
-    given = job.params  # the folder is no output where figures are named
-    for path in draw_all(results, given["folder"], given["processes"], given["names"]):
+    files, names = job.output["pdf"], job.params["names"]  # named figures are no outputs
+    folder = Path(files[0]).parent if files else results / "figures"
+    for path in draw_all(results, folder, job.params["processes"], names):
         print(path)
 
 
