@@ -1,6 +1,6 @@
 # The pretrained model of a package, for all studies that name its folder as model.source.
 from trainorder.data import archives
-from trainorder.workflow.settings import packaged_model_files
+from trainorder.workflow.stages.input_files import packaged_model_files
 
 
 rule pretrained:

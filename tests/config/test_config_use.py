@@ -28,7 +28,7 @@ RULES = "\n".join(
     for path in [
         ROOT / "Snakefile",
         *sorted((ROOT / "rules").glob("*.smk")),
-        *sorted((ROOT / "lib/trainorder/workflow").glob("*.py")),  # settings of the rules
+        *sorted((ROOT / "lib/trainorder/workflow").rglob("*.py")),  # settings of the rules
     ]
 )
 CODE = {

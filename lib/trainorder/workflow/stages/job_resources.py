@@ -1,0 +1,38 @@
+"""What jobs request: memory, time and a GPU."""
+
+from functools import cached_property
+
+from trainorder.config.sections.model import ModelConfig
+from trainorder.workflow.resources import JobResources, Request, most_parameters, vectors_mb
+from trainorder.workflow.stages.study import StudySettings
+
+
+class ResourceSettings(StudySettings):
+    """The `resources:` of the rules."""
+
+    @cached_property
+    def _job_resources(self) -> JobResources:
+        model = ModelConfig(**self.config["model"])
+        parameters = most_parameters(model, self.config["corpus"]["vocabulary"])
+        vectors = vectors_mb(parameters, self.config["memory_gb"])
+        return JobResources(vectors, cuda=self.config["device"] == "cuda")
+
+    def resources(
+        self, *, megabytes: int, minutes: int, vectors: bool = False, device: bool = False
+    ) -> dict[str, int | Request]:
+        """Return the `resources:` of a rule.
+
+        Args:
+            megabytes: memory of a job of the default study, without parameter vectors.
+            minutes: run time of a job of the default study, at most.
+            vectors: whether the job holds parameter vectors.
+            device: whether the job computes on the device of the study.
+
+        """
+        return self._job_resources.request(
+            megabytes=megabytes, minutes=minutes, vectors=vectors, device=device
+        )
+
+    def model_resources(self, *, minutes: int) -> dict[str, int | Request]:
+        """Return the `resources:` of a rule that computes with the model on the device."""
+        return self.resources(megabytes=1500, minutes=minutes, vectors=True, device=True)
