@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = sorted((ROOT / "lib").rglob("*.py"))
@@ -22,6 +23,7 @@ ENTRY_POINTS = {  # the modules whose purpose is to write to the terminal
     "trainorder/workflow/make_study.py",
     "trainorder/workflow/summary.py",
 }
+OLDEST_RELEASES = ("3.11.0", "3.12.0", "3.13.0")  # of each Python that requirements.lock is for
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -95,19 +97,59 @@ def test_every_direct_dependency_is_locked_to_a_version_it_allows():
             assert requirement.specifier.contains(locked[name]), f"{requirement}: {locked[name]}"
 
 
-def test_the_lock_contains_all_dependencies_of_its_packages():
-    locked = lock()
-    for name in sorted(locked):
+def locked_metadata():
+    """Return the metadata of the locked packages that are installed in their locked version."""
+    installed = {}
+    for name, version in sorted(lock().items()):
         try:
-            requires = importlib.metadata.requires(name) or []
+            distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
-            continue  # not installed in this environment
+            continue
+        if distribution.version.partition("+")[0] == version:
+            installed[name] = distribution.metadata
+    return installed
+
+
+@pytest.mark.parametrize("python", OLDEST_RELEASES)
+def test_the_lock_contains_all_dependencies_of_its_packages(python):
+    locked = lock()
+    environment = {
+        "extra": "",
+        "python_version": python.rpartition(".")[0],
+        "python_full_version": python,
+        "implementation_version": python,
+    }
+    for name, metadata in locked_metadata().items():
         if name == "torch":  # builds differ in their dependencies
             continue
-        for requirement in map(Requirement, requires):
-            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+        for requirement in map(Requirement, metadata.get_all("Requires-Dist") or []):
+            if requirement.marker is None or requirement.marker.evaluate(environment):
                 needed = canonical(requirement.name)
-                assert needed in locked, f"{name} needs {needed}, which requirements.lock lacks"
+                assert needed in locked, (
+                    f"{name} needs {needed} on Python {python}; add it to requirements.lock"
+                )
+                assert requirement.specifier.contains(locked[needed], prereleases=True), (
+                    f"{name} needs {requirement}; requirements.lock has {locked[needed]}"
+                )
+
+
+@pytest.mark.parametrize("python", OLDEST_RELEASES)
+def test_every_locked_package_allows_the_oldest_release_of_each_python(python):
+    """Debian 12 has Python 3.11.2, and a package may need a later release of 3.11."""
+    installed = locked_metadata()
+    assert len(installed) > len(lock()) / 2, "too few locked packages are installed to check"
+    for name, metadata in installed.items():
+        allowed = SpecifierSet(metadata["Requires-Python"] or "")
+        assert allowed.contains(python), (
+            f"{name} {metadata['Version']} needs Python {allowed}, so pip cannot install "
+            f"requirements.lock on {python}; pin an older version"
+        )
+
+
+def test_continuous_integration_runs_on_each_python_of_the_lock():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text())
+    tested = workflow["jobs"]["check"]["strategy"]["matrix"]["python"]
+    assert tested == [python.rpartition(".")[0] for python in OLDEST_RELEASES]
 
 
 def test_conda_environments_have_the_versions_of_the_lock():
