@@ -15,6 +15,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "lib" / "trainorder"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+PAGES += [ROOT / "config" / "README.md"]
 PAGES += sorted((ROOT / "docs").glob("*.md")) + sorted((ROOT / "docs" / "measured").glob("*.md"))
 NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
 FOLDERS = "tests|lib|scripts|presets|envs|profiles|rules|bench|docs"

@@ -53,7 +53,7 @@ def test_imports_follow_the_layers_of_the_package():
 
 
 def test_rules_are_formatted():
-    run("snakefmt", "--check", "Snakefile", "rules")
+    run("snakefmt", "--check", "Snakefile", "workflow", "rules")
 
 
 def test_snakemake_finds_nothing_to_lint():

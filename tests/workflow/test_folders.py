@@ -74,6 +74,7 @@ def test_the_defaults_are_merged_and_what_if_works_in_another_folder(folder):
     (folder / "config.yaml").write_text("threads: 1\n")  # a part of the keys, as anywhere
     jobs = [
         planned(folder, *mine, "-s", f"{ROOT}/Snakefile", *of_file)[1],
+        planned(folder, *mine, "-s", f"{ROOT}/workflow/Snakefile", *of_file)[1],
         planned(folder, *mine, "-s", f"{ROOT}/Snakefile", "-d", str(folder), *of_file, cwd="/")[1],
         planned(folder, *mine, "-s", "include.smk")[1],
         planned(folder, *mine, "-s", "bare.smk", *of_file)[1],
