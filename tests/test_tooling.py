@@ -152,20 +152,37 @@ def test_continuous_integration_runs_on_each_python_of_the_lock():
     assert tested == [python.rpartition(".")[0] for python in OLDEST_RELEASES]
 
 
-def test_conda_environments_have_the_versions_of_the_lock():
+def conda_environment(path):
+    """Return the conda packages and the pip requirements of an environment file."""
+    dependencies = yaml.safe_load(path.read_text())["dependencies"]
+    [section] = [entry["pip"] for entry in dependencies if isinstance(entry, dict)]
+    return [entry for entry in dependencies if isinstance(entry, str)], section
+
+
+def test_the_conda_environment_of_jobs_has_the_versions_of_the_lock():
     locked = lock()
+    _, section = conda_environment(ROOT / "envs/study.yaml")
     runtime = {canonical(requirement.name) for requirement in direct()[""]}
-    paths = sorted((ROOT / "envs").glob("*.yaml"))
-    assert paths
-    for path in paths:
-        dependencies = yaml.safe_load(path.read_text())["dependencies"]
-        conda = [entry for entry in dependencies if isinstance(entry, str)]
-        for name, version in re.findall(r"^([a-z][\w.-]*) *==?([\d.]+)$", "\n".join(conda), re.M):
-            assert locked[canonical(name)] == version, f"{path.name}: {name}"
-        [section] = [entry["pip"] for entry in dependencies if isinstance(entry, dict)]
-        pinned = pins(section)
-        assert set(pinned) == runtime, f"{path.name} differs from pyproject's dependencies"
-        assert pinned == {name: locked[name] for name in pinned}, f"{path.name}: other versions"
+    pinned = pins(section)
+    assert set(pinned) == runtime | {"setuptools"}, "it differs from pyproject's dependencies"
+    assert pinned == {name: locked[name] for name in pinned}, "other versions"
+
+
+@pytest.mark.parametrize("name", ["environment.yml", "envs/study.yaml"])
+def test_conda_installs_only_python_and_pip(name):
+    """Every other package has the version of the lock, which channels of conda may lack."""
+    conda, _ = conda_environment(ROOT / name)
+    assert [re.match(r"[\w-]+", entry)[0] for entry in conda] == ["python", "pip"]
+    allowed = SpecifierSet(conda[0].removeprefix("python "))
+    assert all(allowed.contains(python) for python in OLDEST_RELEASES)
+
+
+def test_the_conda_environment_of_users_installs_the_lock_and_the_clone():
+    """Conda runs pip in the folder of the file, so its paths are relative to the clone."""
+    _, section = conda_environment(ROOT / "environment.yml")
+    [requirements, package] = [entry.split() for entry in section]
+    assert requirements == ["--requirement", "requirements.lock"]
+    assert package == ["--editable", "."]
 
 
 def test_the_page_on_dependencies_lists_exactly_the_direct_ones():
