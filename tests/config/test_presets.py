@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 from transformers import LlamaConfig
 
+from bench.node_hours import PASSES
 from configs import ROOT, config
 from trainorder.config.sections.model import PACKAGED_MODEL_FOLDER
 from trainorder.planning import plan as plan_module
@@ -21,7 +22,6 @@ LARGE = ("paper", "gpu", "finetune", "finetune_lora")
 # multiplications and bytes hashed per second, on 8 threads and limited by memory. START: seconds
 # until a job begins to compute.
 FLOPS, UPDATES, PRODUCTS, HASHED, START = 10e12, 0.5e9, 20e9, 1e9, 15.0
-PASSES = {"forward": 2, "gradient": 6, "step": 6, "hvp": 12, "third": 24}  # by parameter and token
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from trainorder.training.trainer import torch_optimizer
 KINDS = ("forward", "gradient", "step", "hvp", "third", "update", "product", "hash")
 _INSIDE = {"hvp": "gradient", "third": "hvp"}  # a pass computes the other one first
 _REPETITIONS, _ENOUGH_SECONDS = 5, 0.5
+_LONG_SECONDS = 5.0  # of a first repetition that counts, because the others would take long
 _ROWS = 64  # of the matrices for products and updates; larger than the CPU caches
 _BYTES = 2**24  # hashed
 
@@ -71,7 +72,7 @@ def measure_speed(
     tokens: Callable[[int], torch.Tensor],
     optimizer: Optimizer,
 ) -> MachineSpeed:
-    """Return the time of each operation, the median of a few repetitions after a first one.
+    """Return the time of each operation, the median of a few repetitions if it is short.
 
     Args:
         operations: what to time.
@@ -157,7 +158,7 @@ def _plain(kind: str, model: LanguageModel, optimizer: Optimizer) -> float:
 
 
 def _timed(work: Callable[[], Any]) -> float:
-    """Return the median seconds of `work`.
+    """Return the median seconds of `work` after a first repetition, or of the first if it is long.
 
     One thread is timed in CPU seconds, so that other processes do not count. Several threads or a
     GPU are timed in wall-clock seconds.
@@ -172,7 +173,8 @@ def _timed(work: Callable[[], Any]) -> float:
             torch.cuda.synchronize()
         return clock() - begun
 
-    once()
+    if (first := once()) > _LONG_SECONDS:
+        return first
     taken: list[float] = []
     while len(taken) < _REPETITIONS and sum(taken) < _ENOUGH_SECONDS:
         taken.append(once())

@@ -42,10 +42,7 @@ Record = dict[str, Any]
 def plan(
     config: Mapping[str, Any], replicates: Sequence[Mapping[str, Any]], cores: int, results: Path
 ) -> Record:
-    """Return the content of `plan.json`.
-
-    Each operation is timed a few times at the sizes of the study, on random tokens and with
-    `threads` threads.
+    """Return the content of `plan.json`: the planned costs of a study that fits on this disk.
 
     Args:
         config: the whole checked configuration.
@@ -57,13 +54,35 @@ def plan(
         UserError: the study does not fit on the disk, or its tokenizer or orders are unreadable.
 
     """
-    sizes = Sizes(config)
+    sizes, slots = Sizes(config), parallel_jobs(config, cores)
+    studies = [stages(sizes), *(stages(Sizes(other)) for other in replicates)]
+    check_disk(studies, results, slots)
+    check_temporary(studies, sizes, results, slots)
+    costs = planned_costs(config, replicates, cores)
+    return {**costs, "predictability": _measured_predictability(results)}
+
+
+def parallel_jobs(config: Mapping[str, Any], cores: int) -> int:
+    """Return how many jobs of a study run at once on a number of cores."""
+    return max(1, cores // config["threads"]) if config["device"] == "cpu" else 1
+
+
+def planned_costs(
+    config: Mapping[str, Any], replicates: Sequence[Mapping[str, Any]], cores: int
+) -> Record:
+    """Return the planned costs of a study on a disk of any size.
+
+    Each operation is timed a few times at the sizes of the study, on random tokens and with
+    `threads` threads. The arguments are those of `plan`.
+
+    Raises:
+        UserError: the tokenizer or the orders of the study are unreadable.
+
+    """
+    sizes, slots = Sizes(config), parallel_jobs(config, cores)
     own = stages(sizes)
     repeated = {other["study"]: stages(Sizes(other)) for other in replicates}
     studies = [own, *repeated.values()]
-    slots = max(1, cores // config["threads"]) if config["device"] == "cpu" else 1
-    check_disk(studies, results, slots)
-    check_temporary(studies, sizes, results, slots)
     speed = _machine_speed(sizes, studies)
     entries = {stage.name: _entry(stage, speed, sizes) for stage in own}
     repeated_entries = {
@@ -85,7 +104,6 @@ def plan(
             "hours": total["seconds"] / 3600,
             "wall_hours": max(total["seconds"] / slots, chain) / 3600,
         },
-        "predictability": _measured_predictability(results),
         "machine_bytes": psutil.virtual_memory().total,
         "assumed": assumed(sizes),
         "left_out": list(NOT_PLANNED),
