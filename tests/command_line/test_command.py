@@ -17,7 +17,7 @@ pathlib.Path("arguments").write_text(repr(sys.argv[1:]))
 note = pathlib.Path(os.environ.get("TRAINORDER_RESULTS_NOTE", "unused"))
 note.write_text(os.path.abspath("results/mine"))
 """
-SMOKE = [f"{source_folder()}/config.yaml", f"{source_folder()}/presets/smoke.yaml"]
+SMOKE = [f"{source_folder()}/{name}" for name in command.SMOKE]
 
 
 @pytest.fixture
@@ -67,12 +67,12 @@ def test_arguments_after_two_dashes_go_to_snakemake(project, name):
 
 
 @pytest.mark.parametrize("name", ["run", "plan", "figures"])
-def test_smoke_gives_the_smoke_preset_on_top_of_all_defaults(project, name):
+def test_smoke_gives_its_presets_on_top_of_all_defaults(project, name):
     """Then no key of the project's configuration counts."""
     given = understood(project, name, "--smoke", "--", "--keep-going")
     assert [str(path) for path in given.configfile] == SMOKE
     smoke = load_config(*SMOKE)
-    assert smoke["study"] == "smoke"
+    assert smoke["study"] == "installation"
     assert smoke.keys() == load_config(source_folder() / "config.yaml").keys()
 
 

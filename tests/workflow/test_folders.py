@@ -88,6 +88,14 @@ def test_the_defaults_are_merged_and_what_if_works_in_another_folder(folder):
     assert "device" not in keys, "the defaults were written into the caller's configuration"
 
 
+@pytest.mark.slow
+def test_the_default_target_of_a_module_is_the_study_and_of_an_include_it_is_named(folder):
+    """docs/install.md says so."""
+    of_module = planned(folder, "-s", "module.smk")[1]
+    assert of_module["validate"] == of_module["all"] == 1
+    assert planned(folder, "all", "-s", "include.smk")[1] == of_module
+
+
 def test_the_conda_environment_installs_the_package_from_its_own_folder(tmp_path):
     """The script of the environment runs in the folder that Snakemake was started in."""
     stub = tmp_path / "python"

@@ -143,6 +143,13 @@ def test_a_project_plans_the_study_that_a_clone_plans(installed, project, tmp_pa
         assert planned == clone, f"{way}: other jobs than in a clone"
 
 
+def test_the_study_that_tests_an_installation_is_short(installed, project):
+    """A job takes at least some seconds to start, so their number decides the time."""
+    planned = jobs(installed.command("run", "--smoke", "--", "--dry-run", folder=project))
+    assert int(planned["total"]) <= 35, "`trainorder run --smoke` would take longer than promised"
+    assert {"truth", "validate", "curriculum", "memorization", "explorer"} <= planned.keys()
+
+
 def test_the_replicates_of_a_preset_are_modules_of_the_module(installed, project, tmp_path):
     preset = ("--configfile", f"{installed.source}/presets/full.yaml")
     clone = dry_run(Installed(ROOT / "lib"), "-s", f"{ROOT}/Snakefile", *preset, folder=tmp_path)
@@ -177,11 +184,11 @@ def test_it_continues_a_study_of_a_clone(installed, project, finished):
         subprocess.run(["cp", "-a", finished.root / name, project / name], check=True)
     (project / "resources").symlink_to(finished.root / "resources")
     (project / RESULTS / "report.html").unlink(missing_ok=True)
-    output = installed.command("run", "--smoke", folder=project)
+    preset = ("--", "--configfile", f"{installed.source}/presets/smoke.yaml")
+    output = installed.command("run", *preset, folder=project)
     assert "Nothing to be done" in output, output
     assert "results/smoke/report.html" in output
     (project / RESULTS / "report.html").unlink()
-    assert "wrote results/smoke/report.html" in installed.command(
-        "report", "--smoke", folder=project
-    )
+    output = installed.command("report", *preset, folder=project)
+    assert "wrote results/smoke/report.html" in output
     assert (project / RESULTS / "report.html").is_file()

@@ -14,6 +14,8 @@ from trainorder.workflow.make_study import SHORT_OUTPUT, run_study
 from trainorder.workflow.source import SNAKEFILE, source_folder
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
+# The defaults come first, so that no key of the project counts.
+SMOKE = ("config.yaml", "presets/smoke.yaml", "presets/installation.yaml")
 _ABOUT = """\
 Estimate what a language model would have become under another order of its training data.
 
@@ -108,9 +110,8 @@ def _arguments(options: argparse.Namespace) -> list[str]:
             "work in FOLDER"
         )
     arguments = ["--cores", options.cores, *further]
-    if options.smoke:  # the defaults come first, so that no key of the project counts
-        source = source_folder()
-        arguments += ["--configfile", f"{source}/config.yaml", f"{source}/presets/smoke.yaml"]
+    if options.smoke:
+        arguments += ["--configfile", *(f"{source_folder()}/{name}" for name in SMOKE)]
     return arguments
 
 
@@ -188,6 +189,6 @@ def _shared_options() -> _Parser:
     shared.add_argument(
         "--smoke",
         action="store_true",
-        help="not your study but a small one that tests every stage; its numbers mean nothing",
+        help="not your study but a small one that tests the installation; its numbers mean nothing",
     )
     return shared

@@ -50,7 +50,7 @@ def report(imported: Imported, record: str) -> str:
     lines.append(
         "run this command again with what is missing"
         if imported.missing
-        else f"complete; study it with run: {{recording: {record}}}"
+        else f"complete; make a study of it: trainorder init FOLDER --recording {record}"
     )
     lines.append(
         "unknown: gradient clipping; if the run clipped (a Trainer does, at 1.0, unless "
