@@ -27,12 +27,12 @@ def complete_config():
     FILE replaces the section `orders`, so the layers are merged again without it.
     """
     over = dict(workflow.config_settings.config)
-    over.pop("figures", None)  # names of figures to draw, no key of the study
+    if over.pop("figures", None) is not None:
+        config.pop("figures")  # names of figures to draw, no key of the study
     file = over.pop("orders") if isinstance(over.get("orders"), str) else None
     named = workflow.overwrite_configfiles
     over = ConfigSettings(over, named).overwrite_config
     given = dict(config) or over  # a module without `config:` begins with none
-    given.pop("figures", None)
     if isinstance(given.get("orders"), str):
         given = {}
         for path in workflow.configfiles:

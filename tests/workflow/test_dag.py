@@ -47,6 +47,7 @@ def test_named_figures_are_drawn_again_and_no_others(study):
     asked = ["--config", "figures=[overview,order_lds]"]
     status, output = study.snakemake("figures", "--cores", "1", *SMOKE, *asked)
     assert status == 0, output
+    assert "1 of 1 steps (100%) done" in output, f"more jobs than the figures ran: {output}"
     drawn = {path.stem for path, time in files.items() if path.stat().st_mtime_ns != time}
     assert drawn == {"overview", "order_lds"}
     assert contents == {path: path.read_bytes() for path in files}, "other bytes"

@@ -144,7 +144,7 @@ def _prepare(axes: Axes, results: Results, drawn_marks: Sequence[Mark]) -> None:
     )  # fmt: skip
     axes.text(
         everything["total_retrainings"], 1.01, f"retrain all {everything['orders']}",
-        transform=axes.get_xaxis_transform(), fontsize=5, color="0.35", ha="center",
+        transform=axes.get_xaxis_transform(), fontsize=style.SMALLEST, color="0.35", ha="center",
     )  # fmt: skip
     axes.set_xlabel(f"compute for {everything['orders']} orders (retrainings)")
     axes.set_ylabel("order-LDS of held-out loss")
@@ -182,7 +182,7 @@ def _draw_names(axes: Axes, beside: Axes, named: Sequence[Mark], selected: str) 
         beside.annotate(
             "\n".join([mark.estimator, ", ".join(filter(None, notes))]).strip(),
             (mark.total, _height(mark)), xycoords=axes.transData, xytext=(0.0, place),
-            textcoords=beside.transAxes, fontsize=5, va="center", linespacing=0.95,
+            textcoords=beside.transAxes, fontsize=style.SMALLEST, va="center", linespacing=0.95,
             fontweight="bold" if is_selected else "normal", annotation_clip=False, in_layout=False,
             arrowprops={
                 "arrowstyle": "-", "linewidth": 0.3, "color": "0.6", "relpos": (0, 0.5),

@@ -43,7 +43,7 @@ def draw(results: Results) -> Figure:
         _row(axes, row, order)
     names = [_name(order, content["winner"]) for order in orders]
     names.append(f"random ({content['random']['n']})")
-    axes.set_yticks(range(len(names)), labels=names, fontsize=5)
+    axes.set_yticks(range(len(names)), labels=names, fontsize=style.SMALLEST)
     axes.set_ylim(len(orders) + 0.6, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("objective (nats per token; lower is better)")
@@ -102,7 +102,7 @@ def _best_of(axes: Axes, content: Mapping[str, Any]) -> None:
     what = f"expected best of {count}" if count <= had else f"best of all {had}, not of {count},"
     axes.text(
         value, -0.62, f"{what} random orders ",
-        fontsize=5, color="0.35", ha="right", va="bottom",
+        fontsize=style.SMALLEST, color="0.35", ha="right", va="bottom",
     )  # fmt: skip
 
 

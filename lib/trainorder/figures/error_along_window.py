@@ -31,7 +31,11 @@ def draw(results: Results) -> Figure:
         handles, labels = panel.get_legend_handles_labels()
         entries |= dict(zip(labels, handles, strict=True))
     figure.legend(
-        list(entries.values()), list(entries), loc="outside upper center", ncols=2, fontsize=5
+        list(entries.values()),
+        list(entries),
+        loc="outside upper center",
+        ncols=2,
+        fontsize=style.SMALLEST,
     )
     return figure
 
@@ -84,7 +88,7 @@ def _panel(axes: Axes, results: Results, split: str) -> None:
     if ends:
         axes.annotate(
             "off scale", (min(ends)[0], _CEILING), xytext=(3, 3),
-            textcoords="offset points", fontsize=5, color="0.3",
+            textcoords="offset points", fontsize=style.SMALLEST, color="0.3",
         )  # fmt: skip
     axes.axhline(1.0, color="0.7", linewidth=0.5, zorder=0)
     axes.set_ylim(max(_FLOOR, min(visible, default=_FLOOR)) / 1.5, _CEILING)

@@ -118,4 +118,4 @@ def _panel(
     count = len(diverged.intersection(beyond))
     note = style.beyond_note(count, len(beyond) - count, len(errors))
     lines = [style.name_text(name, 15), results.warning(name), note]
-    axes.set_title("\n".join(filter(None, lines)), loc="left", fontsize=5)
+    axes.set_title("\n".join(filter(None, lines)), loc="left", fontsize=style.SMALLEST)

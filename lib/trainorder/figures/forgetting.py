@@ -41,7 +41,9 @@ def draw(results: Results) -> Figure:
         _half(panel, curve["half_life"])
         panel.axhline(0, color="0.4", linewidth=0.4)
         panel.set_title(
-            f"{name} ({curve['units']} units){_life(curve['half_life'])}", loc="left", fontsize=5
+            f"{name} ({curve['units']} units){_life(curve['half_life'])}",
+            loc="left",
+            fontsize=style.SMALLEST,
         )
     for panel in axes[-_COLUMNS:]:
         panel.tick_params(labelbottom=True)

@@ -53,7 +53,7 @@ def draw(results: Results) -> Figure:
         lower.set_ylabel("|estimate − truth|")
     drawn[0][0].set_xlim(0, results.steps * 1.02)
     panels = [panel for pair in drawn for panel in pair]
-    figure.legend(*_legend(panels), loc="outside upper center", ncols=2, fontsize=5)
+    figure.legend(*_legend(panels), loc="outside upper center", ncols=2, fontsize=style.SMALLEST)
     return figure
 
 

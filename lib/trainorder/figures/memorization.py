@@ -48,7 +48,7 @@ def draw(results: Results) -> Figure:
                 "estimated − true",
             )
             for panel, title in zip(line, titles, strict=True):
-                panel.set_title(title, fontsize=5)
+                panel.set_title(title, fontsize=style.SMALLEST)
                 _separate(panel, domains)
         for panel in grid[-1]:
             panel.set_xlabel("step")
@@ -120,6 +120,6 @@ def _name_domains(grid: np.ndarray, domains: list[str]) -> None:
     """Name the domains beside the first column of panels."""
     names = list(dict.fromkeys(domains))
     middle = [np.mean([i for i, domain in enumerate(domains) if domain == name]) for name in names]
-    grid[0, 0].set_yticks(middle, labels=names, fontsize=5)
+    grid[0, 0].set_yticks(middle, labels=names, fontsize=style.SMALLEST)
     for panel in grid.flat:
         panel.tick_params(length=0)

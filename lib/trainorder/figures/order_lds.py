@@ -44,7 +44,7 @@ def _panel(axes: Axes, results: Results, metric: str, splits: list[str]) -> None
     for row, name in enumerate(names):
         ranks = [results.score(name)["order_lds"][metric].get(split) for split in splits]
         if all(rank is None or rank["value"] is None for rank in ranks):
-            axes.text(0.03, row, "undefined", fontsize=5, color="0.4", va="center")
+            axes.text(0.03, row, "undefined", fontsize=style.SMALLEST, color="0.4", va="center")
     for row in range(0, len(names), 2):
         axes.axhspan(row - 0.5, row + 0.5, color="0.96", linewidth=0, zorder=0)
     for position in (0.0, 1.0):
@@ -52,7 +52,7 @@ def _panel(axes: Axes, results: Results, metric: str, splits: list[str]) -> None
     axes.set_yticks(
         range(len(names)),
         labels=[f"{name}\n{results.warning(name)}".strip() for name in names],
-        fontsize=5,
+        fontsize=style.SMALLEST,
     )
     axes.tick_params(axis="y", length=0)
     axes.set_title(metric, loc="left")

@@ -64,7 +64,7 @@ def draw(results: Results) -> Figure:
     axes[0].set_ylabel("estimated loss")
     axes[0].text(
         0.72, 0.74, "estimated = true", transform=axes[0].transAxes, rotation=45,
-        rotation_mode="anchor", ha="center", va="bottom", fontsize=5, color="0.35",
+        rotation_mode="anchor", ha="center", va="bottom", fontsize=style.SMALLEST, color="0.35",
     )  # fmt: skip
     axes[len(axes) // 2].set_xlabel("true held-out loss after retraining (nats per token)")
     return figure
@@ -118,7 +118,7 @@ def _mark_outside(
     if outside:
         axes.text(
             0.97, 0.04, f"{len(outside)} of {count} off scale",
-            transform=axes.transAxes, fontsize=5, color="0.3", ha="right",
+            transform=axes.transAxes, fontsize=style.SMALLEST, color="0.3", ha="right",
         )  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def draw(results: Results) -> Figure:
             *_residual_handles(content),
             *_model_handles(results),
         ],
-        loc="center left", bbox_to_anchor=(-0.15, 0.45), fontsize=5, handlelength=2.6,
+        loc="center left", bbox_to_anchor=(-0.15, 0.45), fontsize=style.SMALLEST, handlelength=2.6,
         labelspacing=0.25,
     )  # fmt: skip
     return figure

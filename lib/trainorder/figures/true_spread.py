@@ -54,7 +54,7 @@ def _panel(axes: Axes, results: Results, metric: str, kinds: dict[str, list[str]
     axes.set_yticks(
         range(len(kinds)),
         labels=[f"{kind} ({len(n)})" if len(n) > 1 else kind for kind, n in kinds.items()],
-        fontsize=5,
+        fontsize=style.SMALLEST,
     )
     axes.tick_params(axis="y", length=0)
     axes.locator_params(axis="x", nbins=3)
