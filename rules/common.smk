@@ -10,6 +10,7 @@ from trainorder.workflow.invocation import Invocation, one_line_errors
 from trainorder.workflow.resources import keep_freed_memory
 from trainorder.workflow.settings import Settings
 from trainorder.workflow.make_study import note_results
+from trainorder.workflow.source import source_folder
 
 
 wildcard_constraints:
@@ -17,8 +18,11 @@ wildcard_constraints:
     shard=r"\d+",
 
 
-# This workflow can run in another folder, and as a module of another workflow.
+# This workflow can run in another folder, and as a module of another workflow. A module that names
+# a repository has no folder on this machine; the installed package has the same files.
 SOURCE = Path(str(workflow.current_basedir)).parent
+if not (SOURCE / "config.yaml").exists():
+    SOURCE = source_folder()
 
 
 def complete_config():

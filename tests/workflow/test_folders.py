@@ -36,6 +36,14 @@ module trainorder:
     snakefile: "{ROOT}/Snakefile"
 use rule * from trainorder
 """
+REPOSITORY = "https://github.com/trainorder/trainorder"
+DEPLOYED = """\
+configfile: "config/config.yaml"
+module trainorder:
+    snakefile: github("trainorder/trainorder", path="workflow/Snakefile", commit="{commit}")
+    config: config
+use rule * from trainorder
+"""
 INCLUDE = f"""\
 configfile: "small.yaml"
 include: "{ROOT}/Snakefile"
@@ -94,6 +102,23 @@ def test_the_default_target_of_a_module_is_the_study_and_of_an_include_it_is_nam
     of_module = planned(folder, "-s", "module.smk")[1]
     assert of_module["validate"] == of_module["all"] == 1
     assert planned(folder, "all", "-s", "include.smk")[1] == of_module
+
+
+@pytest.mark.slow
+def test_a_workflow_that_snakedeploy_deployed_runs_the_whole_study(tmp_path, monkeypatch):
+    """The module names a commit of the repository on GitHub, for which git reads this clone."""
+    head = ["git", "rev-parse", "HEAD"]
+    commit = subprocess.run(head, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{ROOT}.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", REPOSITORY)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "workflow").mkdir()
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_text(SMALL)
+    (tmp_path / "workflow/Snakefile").write_text(DEPLOYED.format(commit=commit.strip()))
+    _, jobs = planned(tmp_path)
+    assert {"corpus", "truth", "validate", "figures"} <= set(jobs), "the default target is missing"
 
 
 def test_the_conda_environment_installs_the_package_from_its_own_folder(tmp_path):
