@@ -24,7 +24,7 @@ help:
 	@echo "make speed         the speed of gradients and replays, on the finished default study"
 	@echo "make sweep         find the best learning rate"
 	@echo "make regime        accuracy by training regime; make ablate: by part of the estimators"
-	@echo "make applications  searched orders and position maps in 14 trainings (many hours)"
+	@echo "make applications  searched orders and position maps in 12 trainings (hours)"
 	@echo "make published     the experiments of the published study in small (under 45 minutes on 2 cores)"
 	@echo "make clean         remove the environment and caches, and keep the results"
 

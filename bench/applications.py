@@ -1,85 +1,148 @@
-"""The two applications, measured with the study `presets/full.yaml`, and their page.
+"""The two applications: searched orders and maps of positions, in several trainings.
 
-python -m bench.applications              # runs missing jobs of the study, writes the page
-python -m bench.applications --collect    # only writes the page, from existing results
+python -m bench.applications  # docs/measured/applications.{json,md}, and the figures of the page
 
-Its replicates are the searches under cosine, constant and warmup-stable-decay schedules with three
-seeds each, under a cosine by both methods. Writes docs/measured/applications.{md,json} and the
-figures of the page. After an interruption, run it again: it skips what is complete.
+The trainings are those of `presets/full.yaml` and its replicates: searches under cosine, constant
+and warmup-stable-decay schedules with three seeds each, under a cosine by both methods. The page
+shows each training as soon as it is finished. `--only NAME` runs single ones, and `--list` shows
+which ones are measured.
 """
 
-import argparse
 import shutil
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench import applications_page as page
 from bench import published_answers
-from bench.applications_page import FIGURES, markdown
-from bench.studies import Study, run, say
-from trainorder.errors import UserError
-from trainorder.storage.formats import write_json, write_text
+from bench.drawing import save_png
+from bench.grid import Cell
+from bench.measured_grid import MEASURED, MeasuredGrid, parser, run_command
+from bench.page import replace_marked
+from bench.studies import Study, run
+from trainorder.config.loading import load_config
+from trainorder.evaluation.results import Results
+from trainorder.figures.replicates import draw_groups
+from trainorder.storage.formats import write_text
+from trainorder.workflow.replicate_config import replicate
 
-STUDY = Study("full", "full")
-OUTPUT, DRAWN = Path("docs/measured/applications"), Path("docs/figures")
+PAGE, PRESET = "applications", "full"
+DRAWN, DOCS = Path("docs/figures"), Path("docs")
+NEEDED = ("validation.json", "curriculum.json", "memorization.json")  # of a replicate
+
+Record = Mapping[str, Any]
 
 
-def collect(study: Study) -> dict[str, Any]:
-    """Return the record behind the page, from the result files of a study.
+@dataclass(frozen=True)
+class Training(Cell):
+    """A training with its own search for an order and its own maps.
 
-    Raises:
-        UserError: the study is missing, not complete, or has no replicates.
+    Attributes:
+        draws: whether figures of the study are on the page.
 
     """
-    results = study.read()
-    if results.curriculum is None or results.memorization is None or results.replicates is None:
-        raise UserError(f"{study.results}: no search, maps or replicates; run {study.preset}.yaml")
-    provenance, curriculum = results.validation["provenance"], dict(results.curriculum)
-    del curriculum["provenance"]
-    forgetting = {
-        name: {"units": curve["units"], "half_life": curve["half_life"]}
-        for name, curve in results.memorization["forgetting"].items()
-    }
-    stages = results.costs["stages"]
+
+    draws: bool = False
+
+    def measure(self, cores: int | None) -> dict[str, Any]:
+        """Run the study and return its record; its figures are copied, its results are removed.
+
+        Raises:
+            UserError: the study failed.
+
+        """
+        run(self.study, cores, [*NEEDED, *(["figures"] if self.draws else [])])
+        record = study_record(self.study.read())
+        if self.draws:
+            for name in page.STUDY_FIGURES:
+                source = self.study.results / "figures" / f"{name}.png"
+                shutil.copyfile(source, DRAWN / f"full-{name}.png")
+        self.study.remove()
+        return self.as_row(record)
+
+
+def cells() -> list[Cell]:
+    """Return the trainings; the first one is that of the preset, which the others replicate.
+
+    Raises:
+        UserError: a configuration is not readable.
+
+    """
+    full = load_config("config.yaml", f"presets/{PRESET}.yaml")
+    seed = {"seed": full["seeds"]["init"]}
+    base = Study(
+        f"{PAGE}-{_name(replicate(full, seed))}", PRESET, {"curriculum": {"replicates": []}}
+    )
+    others = (replicate(full, entry) for entry in full["curriculum"]["replicates"])
+    return [
+        Training(base, _label(base.config()), draws=True),
+        *(
+            Training(Study(f"{PAGE}-{_name(config)}", layer=config), _label(config))
+            for config in others
+        ),
+    ]
+
+
+def _name(config: Mapping[str, Any]) -> str:
+    return str(config["study"].removeprefix(f"{PRESET}-"))
+
+
+def _label(config: Mapping[str, Any]) -> str:
+    schedule, method = config["optimizer"]["schedule"], config["curriculum"]["method"]
+    return f"{schedule}, seed {config['seeds']['init']}, search: {method}"
+
+
+def study_record(results: Results) -> dict[str, Any]:
+    """Return the numbers of a training that the page shows, from the result files of its study."""
+    validation, stages = results.validation, results.costs["stages"].values()
+    assert results.curriculum is not None
+    assert results.memorization is not None
+    maps = results.memorization
     return {
-        **{key: provenance[key] for key in ("seeds", "versions", "machine", "config")},
-        "study": study.name,
-        "verdict": results.validation["verdict"],
-        "spread": results.validation["spread"]["heldout"]["random"],
+        "verdict": validation["verdict"],
+        "spread": validation["spread"]["heldout"]["random"],
+        "growth": validation["predictability"]["growth"],
+        "confidence": validation["provenance"]["config"]["validation"]["confidence"],
         "retraining_seconds": results.costs["retraining_seconds"],
-        "job_seconds": sum(stage["wall_seconds"] for stage in stages.values()),
-        "curriculum": curriculum,
-        "agreement": results.memorization["agreement"],
-        "retrained": results.memorization["retrained"],
-        "forgetting": forgetting,
-        "replicates": dict(results.replicates),
+        "job_seconds": sum(stage["wall_seconds"] for stage in stages),
+        "curriculum": {k: v for k, v in results.curriculum.items() if k != "provenance"},
+        "memorization": {
+            "agreement": maps["agreement"],
+            "retrained": maps["retrained"],
+            "forgetting": {
+                name: {"units": curve["units"], "half_life": curve["half_life"]}
+                for name, curve in maps["forgetting"].items()
+            },
+        },
+        "made": {key: validation["provenance"][key] for key in ("versions", "machine")},
+        "config": validation["provenance"]["config"],
     }
 
 
-def write(study: Study, record: dict[str, Any]) -> None:
-    """Write the page, its numbers and its figures."""
-    write_json(OUTPUT.with_suffix(".json"), record)
-    write_text(OUTPUT.with_suffix(".md"), markdown(record))
-    for name in FIGURES:
-        shutil.copyfile(study.results / "figures" / f"{name}.png", DRAWN / f"full-{name}.png")
+def grid() -> MeasuredGrid:
+    """Return the trainings with their page.
+
+    Raises:
+        UserError: the configuration is not readable.
+
+    """
+    return MeasuredGrid(PAGE, cells(), write_page)
+
+
+def write_page(record: Record) -> None:
+    """Write the page of the measured trainings, its figure of gains, and what other pages quote."""
+    write_text(MEASURED / f"{PAGE}.md", page.markdown(record))
+    save_png(lambda: draw_groups(page.groups(record), page.NOTE), DRAWN / "full-replicates.png")
+    replace_marked(DOCS / "order_search.md", "gains", page.gains(record))
+    replace_marked(DOCS / "positions.md", "agreement", page.agreement(record))
     published_answers.write()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the study and write the page; an error is one line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--collect", action="store_true", help="collect without running")
-    parser.add_argument("--cores", type=int, help="jobs at once (default: all cores)")
-    chosen = parser.parse_args(arguments)
-    try:
-        if not chosen.collect:
-            say(f"study {STUDY.name}")
-            run(STUDY, chosen.cores)
-        write(STUDY, collect(STUDY))
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    say(f"{OUTPUT.with_suffix('.md')}")
+    """Measure the trainings and write their page; an error is one line."""
+    options = parser("Measures the search for orders and maps of positions in several trainings.")
+    run_command(grid, options.parse_args(arguments))
 
 
 if __name__ == "__main__":

@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
-from bench.page import interval, number, table
-from bench.studies import environment_text
-from trainorder.config.config_hash import config_text
+from bench.grid_page import measured_on
+from bench.page import interval, missing, number, table
 from trainorder.config.estimator_names import method_of
 from trainorder.config.sections.curriculum import STEPS
+from trainorder.curriculum.replicate_gains import collect
 
 Record = Mapping[str, Any]
-FIGURES = ("curriculum", "replicates", "memorization", "forgetting")
+STUDY_FIGURES = ("curriculum", "memorization", "forgetting")  # of the first training
+NOTE = "Each row has its own scale; a point is a training with its own search and seeds."
 BASELINES = {
     "random_mean": "the mean random order",
     "same_compute": "the expected best of as many random orders as the same compute retrains",
@@ -33,24 +34,32 @@ def markdown(record: Record) -> str:
             [
                 "# Curricula and memorization",
                 _intro(record),
+                *missing(record),
                 "## Searched orders",
                 gains(record),
                 *fresh(record),
-                *heuristics(record),
-                _picture("replicates", "Gains of searched orders, by study"),
-                _compute(record),
-                orders(record),
-                _picture("curriculum", "Searched and heuristic orders, retrained"),
+                heuristics(record),
+                _picture("replicates", "Gains of searched orders, by training"),
+                *_first(record),
                 "## What a position does",
                 agreement(record),
                 _picture("memorization", "Maps of positions, estimated beside true"),
                 "## Forgetting",
                 half_lives(record),
                 _picture("forgetting", "Advantage of having been seen, by steps since"),
+                measured_on(record["cells"]),
             ]
         )
         + "\n"
     )
+
+
+def groups(record: Record) -> dict[str, Any]:
+    """Return the gains and maps of the trainings by schedule and method, from their records."""
+    cells = record["cells"]
+    curricula = [{**cell["curriculum"], "provenance": cell} for cell in cells]
+    maps = [cell["memorization"] for cell in cells]
+    return collect(curricula, maps, cells[0]["confidence"])
 
 
 def _picture(name: str, text: str) -> str:
@@ -58,52 +67,37 @@ def _picture(name: str, text: str) -> str:
 
 
 def _intro(record: Record) -> str:
-    seeds = ", ".join(f"{name} {seed}" for name, seed in record["seeds"].items())
-    trainings = sum(len(group["studies"]) for group in record["replicates"]["groups"].values())
     return (
-        f"Made by `make applications`: the study `presets/full.yaml`, {trainings} trainings that "
-        "differ in seeds of model, data and order, in schedule, or in rate, each with its own "
-        "search, maps and retrainings. "
-        "[applications.json](applications.json) contains the numbers and the whole configuration. "
-        f"Base study: seeds {seeds}, verdict "
-        f"**{record['verdict']}**, standard deviation of `heldout` over random orders "
-        f"{number(record['spread']['std'])} nats per token (n = {record['spread']['n']}). "
-        f"{environment_text(record)}; a retraining takes "
-        f"{record['retraining_seconds']:.2f} s there; "
-        f"{config_text(record['config'])}."
+        "Made by `make applications`, which can be interrupted: the trainings of "
+        "`presets/full.yaml`. They differ in the seeds of model, data and order, in the schedule, "
+        "or in the method of the search. Each has its own search, maps and retrainings. "
+        "[applications.json](applications.json) contains the numbers and the whole configurations."
     )
 
 
 def gains(record: Record) -> str:
-    """Return the table of the gains of searched orders, one row per schedule, rate and method."""
-    groups = record["replicates"]["groups"]
-    judge = method_of(_judge(record)).name
-    has_methods = any("methods" in group for group in groups.values())
-    head = ["training", "studies", *(["search (retrainings)"] if has_methods else []), "verdicts"]
+    """Return the table of the gains of searched orders, one row per schedule and method."""
+    head = ["training", "studies", "search (retrainings)", "verdicts"]
     rows = [
         [
             name,
             str(len(group["studies"])),
-            *([_searches(group)] if has_methods else []),
+            _searches(group),
             ", ".join([*one.values()][-1] for one in group["verdicts"]),
             *(_gain(group["gains"][key]) for key in BASELINES),
         ]
-        for name, group in groups.items()
+        for name, group in groups(record).items()
     ]
-    confidence = record["replicates"]["confidence"]
+    first = record["cells"][0]
+    judge = method_of([*first["curriculum"]["verdicts"]][-1]).name
     return (
         f"{table([*head, *(f'against {text}' for text in BASELINES.values())], rows)}\n\n"
         "A gain is the loss of the baseline minus that of the best "
         "retrained searched order, in nats per token of `heldout`: the mean over studies with "
-        f"Student's {confidence:.0%} interval. In brackets: the gain of each study, in standard "
-        "deviations of random orders. If a gain is negative, the baseline is better. The verdicts "
-        f"are those of `{judge}`, which judges the search, in each study."
+        f"Student's {first['confidence']:.0%} interval. In brackets: the gain of each study, in "
+        "standard deviations of random orders. If a gain is negative, the baseline is better. The "
+        f"verdicts are those of `{judge}`, which judges the global search, in each study."
     )
-
-
-def _judge(record: Record) -> str:
-    """Return the name of the estimator that scores the best orders of a search."""
-    return str([*record["curriculum"]["verdicts"]][-1])
 
 
 def _searches(group: Record) -> str:
@@ -114,14 +108,13 @@ def _searches(group: Record) -> str:
 
 def fresh(record: Record) -> list[str]:
     """Return the table of the gains in fresh retrainings, if there are any."""
-    groups = record["replicates"]["groups"]
     kinds = {"text": "other text", "weights": "other text and weights"}
     baselines = {"random_mean": "mean random order", "same_compute": "same compute"}
     columns = [(kind, baseline) for kind in kinds for baseline in baselines]
     rows = [
         [name, *(_gain(group["fresh"][kind][baseline]) for kind, baseline in columns)]
-        for name, group in groups.items()
-        if kinds.keys() <= group.get("fresh", {}).keys()
+        for name, group in groups(record).items()
+        if kinds.keys() <= group["fresh"].keys()
     ]
     if not rows:
         return []
@@ -138,26 +131,24 @@ def fresh(record: Record) -> list[str]:
     ]
 
 
-def heuristics(record: Record) -> list[str]:
-    """Return the table of all heuristic orders beside the winners, if the record has them."""
-    groups = record["replicates"]["groups"]
-    names = dict.fromkeys(name for group in groups.values() for name in group.get("orders", {}))
-    if not names:
-        return []
-    first = next(iter(groups.values()))["orders"]
+def heuristics(record: Record) -> str:
+    """Return the table of all heuristic orders beside the winners."""
+    trainings = groups(record)
+    names = dict.fromkeys(name for group in trainings.values() for name in group["orders"])
+    first = next(iter(trainings.values()))["orders"]
     ranked = sorted(names, key=lambda name: -mean(first.get(name, [-math.inf])))
     rows = [
         [
             f"`{name}`" if name != "winner" else "the winner of the search",
-            *(_numbers(group["orders"].get(name, [])) for group in groups.values()),
+            *(_numbers(group["orders"].get(name, [])) for group in trainings.values()),
         ]
         for name in ranked
     ]
-    return [
-        "### Heuristic orders",
-        f"{table(['order', *groups], rows)}\n\nHow far each retrained order is below the mean "
-        "random order in each study, in standard deviations of random orders; negative: above it.",
-    ]
+    return (
+        f"### Heuristic orders\n\n{table(['order', *trainings], rows)}\n\n"
+        "How far each retrained order is below the mean random order in each study, in standard "
+        "deviations of random orders; negative: above it."
+    )
 
 
 def _gain(gain: Record) -> str:
@@ -165,20 +156,30 @@ def _gain(gain: Record) -> str:
     return f"{interval(gain)} ({shares})"
 
 
-def _compute(record: Record) -> str:
-    compute = record["curriculum"]["compute"]
+def _first(record: Record) -> list[str]:
+    """Return the parts about the first training alone: its compute and its orders."""
+    first = record["cells"][0]
+    return [
+        f"### The first training: {first['label']}",
+        _compute(first["curriculum"]["compute"]),
+        orders(first["curriculum"]),
+        _picture("curriculum", "Searched and heuristic orders, retrained"),
+    ]
+
+
+def _compute(compute: Record) -> str:
     return (
-        f"In the base study the search took {compute['search_retrainings']:.1f} retrainings, the "
+        f"The search took {compute['search_retrainings']:.1f} retrainings, the "
         f"precompute of its estimators {compute['precompute_retrainings']:.1f}, and "
         f"{compute['retrained']} orders were retrained: {compute['total_retrainings']:.1f} in all, "
         f"which is {compute['random_orders_for_it']} random orders."
     )
 
 
-def orders(record: Record) -> str:
-    """Return the table of the base study's orders, the best retrained one first."""
+def orders(curriculum: Record) -> str:
+    """Return the table of the orders of a training, the best retrained one first."""
     retrained = sorted(
-        (order for order in record["curriculum"]["orders"] if order["true"] is not None),
+        (order for order in curriculum["orders"] if order["true"] is not None),
         key=lambda order: float(order["true"]),
     )
     names = list(dict.fromkeys(name for order in retrained for name in order["estimates"]))
@@ -192,7 +193,7 @@ def orders(record: Record) -> str:
         ]
         for order in retrained
     ]
-    random = record["curriculum"]["random"]
+    random = curriculum["random"]
     return (
         f"{table(['order', 'from', *labels, 'retrained'], rows)}\n\n"
         f"Random orders: mean {random['mean']:.4f}, best "
@@ -224,17 +225,17 @@ def maps_agreement(scores: Record) -> str:
 
 
 def agreement(record: Record) -> str:
-    """Return the tables of the agreement of maps with retraining, and of the replicates."""
-    groups = record["replicates"]["groups"]
+    """Return the tables of the agreement of maps with retraining, first of the first training."""
+    first = record["cells"][0]["memorization"]
     beside = table(
         ["training", *QUANTITIES.values()],
         [
             [name, *(_numbers(group["agreement"][q]) for q in QUANTITIES)]
-            for name, group in groups.items()
+            for name, group in groups(record).items()
         ],
     )
     return (
-        f"{maps_agreement(record['agreement'])}\n\n"
+        f"{maps_agreement(first['agreement'])}\n\n"
         "Estimated and true change over a stratified random sample of "
         "cells (unit, step), each retrained; squared errors in squared nats per token. The same "
         f"correlation for presence, study by study:\n\n{beside}"
@@ -242,7 +243,8 @@ def agreement(record: Record) -> str:
 
 
 def half_lives(record: Record) -> str:
-    """Return the table of half-lives in the base study, and over the replicates."""
+    """Return the table of half-lives in the first training, and in each one."""
+    forgetting = record["cells"][0]["memorization"]["forgetting"]
     rows = [
         [
             name,
@@ -250,16 +252,16 @@ def half_lives(record: Record) -> str:
             interval(life) if life["value"] else "–",
             number(life["reached"]),
         ]
-        for name, curve in record["forgetting"].items()
+        for name, curve in forgetting.items()
         for life in [curve["half_life"]]
     ]
     head = ["units of", "n", "half-life (steps) [95 %]", "reached in resamples"]
-    groups = record["replicates"]["groups"]
+    trainings = groups(record)
     beside = table(
-        ["units of", *groups],
+        ["units of", *trainings],
         [
-            [domain, *(_numbers(g["half_lives"].get(domain, [])) for g in groups.values())]
-            for domain in record["forgetting"]
+            [domain, *(_numbers(g["half_lives"].get(domain, [])) for g in trainings.values())]
+            for domain in forgetting
         ],
     )
     return (

@@ -52,7 +52,8 @@ class MeasuredGrid:
             UserError: the file of records, or the configuration, is not readable.
 
         """
-        return self._rows_of(read_json(self.file)["cells"] if self.file.is_file() else ())
+        records = read_json(self.file) if self.file.is_file() else {}
+        return self._rows_of(records.get("cells", ()))  # an earlier version wrote no cells
 
     def measure(self, names: Sequence[str], cores: int | None, again: bool = False) -> None:
         """Measure the cells that are not measured; each is written into the page when finished.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from bench import applications_page
 from bench.page import NOT_MEASURED, interval, number, short_number
 from bench.published_page import mean_error
 from bench.published_sources import MissingError, Records, first_of
@@ -150,7 +151,7 @@ def gains(r: Records) -> str:
 
 def gains_by_training(r: Records) -> str:
     """What searched orders gain under other schedules."""
-    groups = r.page("applications")["replicates"]["groups"]
+    groups = applications_page.groups(_trainings(r))
     parts = [
         f"{name}: {', '.join(number(x) for x in group['gains']['same_compute']['in_spreads'])}"
         for name, group in groups.items()
@@ -173,16 +174,28 @@ def published_gains(r: Records) -> str:
 
 def maps(r: Records) -> str:
     """How well maps of positions agree with retraining."""
-    record = r.page("applications")
-    return _maps(record["agreement"], ("swap", "insertion"))
+    return _maps(_first_maps(r)["agreement"], ("swap", "insertion"))
 
 
 def presence(r: Records) -> str:
     """Presence against absence, and forgetting."""
-    record = r.page("applications")
+    record = _first_maps(r)
     half = record["forgetting"]["all"]["half_life"]
     life = f"half-life {interval(half)} steps" if half["value"] else "no half-life in the window"
     return f"{_maps(record['agreement'], ('presence',))}; {life}"
+
+
+def _first_maps(r: Records) -> Record:
+    """Return the maps of the first training of `make applications`."""
+    maps: Record = _trainings(r)["cells"][0]["memorization"]
+    return maps
+
+
+def _trainings(r: Records) -> Record:
+    """Return the record of `make applications`."""
+    if "cells" not in (record := r.page("applications")):
+        raise MissingError("applications")  # measured by an earlier version
+    return record
 
 
 def _maps(agreement: Record, moves: Sequence[str]) -> str:

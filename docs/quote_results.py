@@ -15,7 +15,7 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1]))  # contains `bench`
 
-from bench import applications_page, published_answers, speed_page
+from bench import published_answers, speed_page
 from bench.default_record import default_record
 from bench.page import replace_marked, short_number, table
 from bench.published_sources import Records
@@ -143,13 +143,6 @@ def quote_speed() -> None:
     replace_marked(DOCS / "performance.md", "speed", "\n\n".join(parts))
 
 
-def quote_applications() -> None:
-    """Quote the gains of searched orders and the agreement of the maps of positions."""
-    record = json.loads((DOCS / "measured/applications.json").read_text(encoding="utf-8"))
-    replace_marked(DOCS / "order_search.md", "gains", applications_page.gains(record))
-    replace_marked(DOCS / "positions.md", "agreement", applications_page.agreement(record))
-
-
 def quote_published() -> None:
     """Quote what is measured of the claims and experiments of the published study."""
     records = Records(DOCS / "measured")
@@ -161,7 +154,6 @@ def quote_published() -> None:
 def main() -> None:
     """Quote what the command line names."""
     measured = {
-        "--applications": quote_applications,
         "--published": quote_published,
         "--speed": quote_speed,
     }

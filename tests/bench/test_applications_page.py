@@ -1,112 +1,109 @@
-"""The page of the applications shows the result files of its study."""
+"""The page of the applications shows the records of its trainings."""
 
 import json
+from copy import deepcopy
 
 import pytest
 
 import synthetic
 from bench import applications
-from bench.applications_page import BASELINES, FIGURES, MOVES, QUANTITIES, markdown
-from bench.studies import Study
-from trainorder.errors import UserError
+from bench.applications_page import BASELINES, MOVES, QUANTITIES, STUDY_FIGURES, markdown
+from bench.drawing import save_png
+from trainorder.config.config_hash import config_hash
+from trainorder.config.loading import load_config
+from trainorder.evaluation.results import Results
+from trainorder.figures.replicates import draw_groups
 
 
 @pytest.fixture(scope="module")
-def study_folder(tmp_path_factory):
-    """A folder in which the study `full` has result files; tests must not change them."""
-    top = tmp_path_factory.mktemp("top")
-    study = synthetic.make(top / "made", random=12, calibration=10)
+def made(tmp_path_factory):
+    """The record of a training, from result files."""
+    study = synthetic.make(tmp_path_factory.mktemp("made"), random=12, calibration=10)
     study.validate()
-    (top / "results").mkdir()
-    (top / "results/full").symlink_to(study.results)
-    return top
+    return applications.study_record(Results.read(study.results))
+
+
+def training(made, schedule, gain, **curriculum):
+    """Return the record of a training with another schedule, gain and content of its search."""
+    record = deepcopy(made) | {"label": f"{schedule}, gain {gain}"}
+    record["config"]["optimizer"] = {"schedule": schedule, "learning_rate": 0.002}
+    for value in record["curriculum"]["gains"].values():
+        value |= {"value": gain, "in_spreads": 10 * gain}
+    record["curriculum"] |= curriculum
+    return record
 
 
 @pytest.fixture
-def record(study_folder, monkeypatch):
-    monkeypatch.chdir(study_folder)
-    return applications.collect(Study("full"))
+def record(made):
+    """The records of three trainings, one of them searched by steps and retrained afresh."""
+    gain = dict.fromkeys(["random_mean", "same_compute"], {"value": 0.3, "in_spreads": 3.0})
+    fresh = [{"init": init, "gains": gain} for init in (0, 1, 2)]
+    return {
+        "cells": [
+            training(made, "cosine", 0.1),
+            training(made, "cosine", 0.3),
+            training(made, "constant", 0.2, method="steps", fresh=fresh),
+        ],
+        "missing": ["constant, seed 1"],
+    }
 
 
 def test_the_page_has_every_gain_with_its_interval_and_studies(record):
     page = markdown(record)
     for text in BASELINES.values():
         assert f"against {text}" in page
-    row = next(
-        line
-        for line in page.splitlines()
-        if line.startswith("| constant | 2 | trusted, rank only |")
-    )
-    assert row.count("0.02 [-0.1, 0.14] (1.1, 3.3)") == len(BASELINES), row
+    row = next(line for line in page.splitlines() if line.startswith("| cosine | 2 |"))
+    assert row.count("0.2 [-1.07, 1.47] (1.0, 3.0)") == len(BASELINES), row
+    assert "Not measured yet: constant, seed 1." in page
 
 
-def test_the_page_has_the_agreement_of_every_map(record):
+def test_the_page_has_the_agreement_of_every_map_of_the_first_training(record):
     page = markdown(record)
     for text in QUANTITIES.values():
         for move in MOVES:
             assert f"| {text} | {move} | 0.9 [0.8, 0.95] | 40 |" in page
-    assert page.count("0.71, 0.83") == 2 * len(QUANTITIES), "agreement of replicates is missing"
+    assert page.count("0.9, 0.9") == len(QUANTITIES), "agreement of the second training is missing"
 
 
 def test_orders_are_listed_from_the_best_retrained_one_and_only_if_retrained(record):
     page = markdown(record)
     assert "`assignment`" not in page, "an order that was not retrained is listed"
-    assert page.index("`genetic`") < page.index("`zigzag`")
+    orders = page.split("### The first training")[1]
+    assert orders.index("`genetic`") < orders.index("`zigzag`")
 
 
-def test_the_page_shows_the_figures_that_are_copied(record):
-    for name in FIGURES:
+def test_the_page_shows_the_figures_that_are_copied_and_the_one_that_is_drawn(record):
+    for name in (*STUDY_FIGURES, "replicates"):
         assert f"../figures/full-{name}.png" in markdown(record)
 
 
-def test_the_page_contains_machine_and_versions(record):
-    assert f"torch {record['versions']['torch']}" in markdown(record)
+def test_the_figure_of_gains_is_drawn_from_the_records(record, tmp_path):
+    groups = applications.page.groups(record)
+    save_png(lambda: draw_groups(groups, applications.page.NOTE), tmp_path / "gains.png")
+    assert (tmp_path / "gains.png").stat().st_size > 10_000
 
 
-def test_a_study_without_results_raises_one_line(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit, match=r"error: results/full/validation.json: no such file"):
-        applications.main(["--collect"])
+def test_the_page_contains_machine_versions_and_configurations(record):
+    page = markdown(record)
+    assert f"torch {record['cells'][0]['made']['versions']['torch']}" in page
+    assert config_hash(*(cell["config"] for cell in record["cells"])) in page
 
 
-def test_a_study_without_replicates_raises_one_line(study_folder, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "results/full").mkdir(parents=True)
-    for file in (study_folder / "results/full").iterdir():
-        if file.is_file() and file.name != "replicates.json":
-            (tmp_path / "results/full" / file.name).write_bytes(file.read_bytes())
-    with pytest.raises(UserError, match="no search, maps or replicates"):
-        applications.collect(Study("full"))
-
-
-def test_the_record_is_plain_json(record):
+def test_the_record_is_plain_json_without_private_provenance(record):
     assert json.loads(json.dumps(record)) == record
-
-
-def searched_by_steps(record):
-    """Return the record of an earlier version with what the search by steps adds."""
-    record = json.loads(json.dumps(record))
-    gain = record["replicates"]["groups"]["constant"]["gains"]["random_mean"]
-    kinds = dict.fromkeys(["random_mean", "same_compute"], gain)
-    record["replicates"]["groups"]["constant"] |= {
-        "methods": ["steps", "global"],
-        "compute": [98.4, 23.2],
-        "fresh": {"text": kinds, "weights": kinds},
-        "orders": {"winner": [2.5, 3.5], "zigzag": [-1.0, 0.5], "interleaved": [1.5, 2.0]},
-    }
-    del record["replicates"]["groups"]["cosine"]
-    return record
+    assert "provenance" not in record["cells"][0]["curriculum"]
 
 
 def test_the_page_tells_the_method_and_the_compute_of_each_search(record):
-    assert "| constant | 2 | steps (98), global (23) |" in markdown(searched_by_steps(record))
-    assert "search (retrainings)" not in markdown(record), "an old record has no methods"
+    assert "| constant | 1 | steps (39) |" in markdown(record)
+    assert "| cosine | 2 | global (39), global (39) |" in markdown(record)
 
 
 def test_gains_in_fresh_retrainings_have_their_table(record):
-    page = markdown(searched_by_steps(record))
-    row = next(line for line in page.splitlines() if line.startswith("| constant | 0.02 [-0.1"))
-    assert row.count("0.02 [-0.1, 0.14] (1.1, 3.3)") == 4
+    page = markdown(record)
+    row = next(line for line in page.splitlines() if line.startswith("| constant | 0.3 "))
+    assert row.count("(3.0)") == 4, row
+    del record["cells"][2]["curriculum"]["fresh"]
     assert "retrained afresh" not in markdown(record)
 
 
@@ -118,8 +115,23 @@ def test_a_baseline_of_too_few_fresh_orders_is_told_below_the_table(record):
 
 
 def test_heuristic_orders_are_ranked_beside_the_winner(record):
-    page = markdown(searched_by_steps(record))
-    section = page.split("### Heuristic orders")[1]
-    places = [section.index(name) for name in ("the winner", "`interleaved`", "`zigzag`")]
-    assert places == sorted(places)
-    assert "| the winner of the search | 2.5, 3.5 |" in section
+    section = markdown(record).split("### Heuristic orders")[1]
+    places = [section.index(name) for name in ("the winner", "`zigzag`")]
+    assert places == sorted(places), "zigzag is worse than the winner"
+    assert "| the winner of the search | 7, 7 | 7 |" in section
+
+
+def test_the_trainings_are_the_preset_and_its_replicates(monkeypatch, tmp_path):
+    cells = applications.cells()
+    full = load_config("config.yaml", "presets/full.yaml")
+    assert len(cells) == 1 + len(full["curriculum"]["replicates"])
+    assert len({cell.name for cell in cells}) == len(cells), "two trainings have one name"
+    assert [cell.draws for cell in cells] == [True] + [False] * (len(cells) - 1)
+    base = cells[0].study.config()
+    assert base["memorization"] == full["memorization"]
+    assert all(not cell.study.config()["curriculum"]["replicates"] for cell in cells)
+
+
+def test_an_unknown_training_raises_one_line():
+    with pytest.raises(SystemExit, match=r"error: --only: unknown row `x`; the rows are seed0-cos"):
+        applications.main(["--only", "x"])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench import (
+    applications,
     bench,
     grid_page,
     leave_out,
@@ -33,7 +34,6 @@ MEASURED = ROOT / "docs/measured"
 # Pages that need a new measurement. Remove a page from this list when it is measured.
 OUTDATED = {
     "docs/measured/ablation.md",
-    "docs/measured/applications.md",
     "docs/measured/regime.md",
     "docs/measured/sweep.md",
 }
@@ -60,7 +60,7 @@ CURRENT = {  # the configurations of each page, as they are now
     "docs/orders.md": lambda: [[default()]],
     "docs/positions.md": lambda: [[load_config("config.yaml", "presets/poisoned.yaml")]],
     "docs/measured/plan.md": lambda: [[default()]],
-    "docs/measured/applications.md": lambda: [[load_config("config.yaml", "presets/full.yaml")]],
+    "docs/measured/applications.md": lambda: measured_configs(applications.grid()),
     "docs/measured/regime.md": lambda: [shown(regime.grid("regime"))],
     "docs/measured/ablation.md": lambda: [shown(regime.grid("ablation"))],
     "docs/measured/transfer.md": lambda: [shown(bench.grid())],

@@ -72,7 +72,7 @@ def test_a_single_study_is_quoted_with_the_hash_of_its_configuration(
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ([], "name a folder of results, or one of --applications, --published, --speed"),
+        ([], "name a folder of results, or one of --published, --speed"),
         (["--speed"], r"speed.json: no such file"),
         (["results/none"], r"validation.json: no such file"),
     ],

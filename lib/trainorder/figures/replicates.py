@@ -22,11 +22,21 @@ _POINTS = (
 
 
 def draw(results: Results) -> Figure:
-    """Draw one row for each group, on its own scale, with one panel for each baseline."""
+    """Draw the gains of the replicates of a study."""
     if results.replicates is None:
         raise ValueError("the study has no replicates")
-    groups = results.replicates["groups"]
-    figure = style.new_figure(0.62 * len(groups) + 0.7, results.label(_POINTS))
+    return draw_groups(results.replicates["groups"], results.label(_POINTS))
+
+
+def draw_groups(groups: Mapping[str, Mapping[str, Any]], note: str) -> Figure:
+    """Draw one row for each group of studies, on its own scale, with one panel for each baseline.
+
+    Args:
+        groups: the gains of each group, as in `replicates.json`.
+        note: the line below the figure.
+
+    """
+    figure = style.new_figure(0.62 * len(groups) + 0.7, note)
     grid = figure.subplots(len(groups), len(BASELINES), squeeze=False, sharex="row")
     for row, (name, group) in zip(grid, groups.items(), strict=True):
         row[0].set_ylabel(name)
