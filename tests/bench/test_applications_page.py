@@ -36,7 +36,7 @@ def training(made, schedule, gain, **curriculum):
 @pytest.fixture
 def record(made):
     """The records of three trainings, one of them searched by steps and retrained afresh."""
-    gain = dict.fromkeys(["random_mean", "same_compute"], {"value": 0.3, "in_spreads": 3.0})
+    gain = {key: {"value": 0.3, "in_spreads": 3.0} for key in ["random_mean", "same_compute"]}
     fresh = [{"init": init, "gains": gain} for init in (0, 1, 2)]
     return {
         "cells": [
