@@ -111,15 +111,16 @@ def fresh(record: Record) -> list[str]:
     kinds = {"text": "other text", "weights": "other text and weights"}
     baselines = {"random_mean": "mean random order", "same_compute": "same compute"}
     columns = [(kind, baseline) for kind in kinds for baseline in baselines]
+    trainings = groups(record)
     rows = [
         [name, *(_gain(group["fresh"][kind][baseline]) for kind, baseline in columns)]
-        for name, group in groups(record).items()
+        for name, group in trainings.items()
         if kinds.keys() <= group["fresh"].keys()
     ]
     if not rows:
         return []
     head = ["training", *(f"{kinds[kind]}: {baselines[name]}" for kind, name in columns)]
-    lines = [f"* {line}" for one in groups.values() for line in one.get("fresh_shortfalls", [])]
+    lines = [f"* {line}" for one in trainings.values() for line in one["fresh_shortfalls"]]
     short = "Gains over a baseline of fewer orders are overestimated:"
     return [
         "### The same orders, retrained afresh",
