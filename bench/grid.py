@@ -65,7 +65,8 @@ def _measure(study: Study, cores: int | None) -> dict[str, Any]:
     """Return the record of a study; after a failure its results stay, and the next run goes on."""
     try:
         run(study, cores, ["validation.json"])
-        record = summary(study.read())
+        # Its own configuration has what the workflow adds, such as the tokenizer of a package.
+        record = {**summary(study.read()), "config": study.config()}
     except DivergedError as error:
         record = {"diverged": str(error), "made": environment(), "config": study.config()}
     study.remove()

@@ -190,3 +190,15 @@ def test_the_files_of_a_study_are_written_before_it_is_measured(top, monkeypatch
     plain = rows.cells()[0]
     dataclasses.replace(plain, prepare=lambda: events.append("prepare")).measure(None)
     assert events == ["prepare", "measure"]
+
+
+def test_a_record_has_the_configuration_of_its_row_not_the_one_that_the_study_completed(
+    top, monkeypatch
+):
+    completed = {"config": {"corpus": {"tokenizer": "model"}}, "verdict": "trusted"}
+    monkeypatch.setattr(grid, "run", lambda study, cores, targets: None)
+    monkeypatch.setattr(grid.Study, "read", lambda study: None)
+    monkeypatch.setattr(grid, "summary", lambda results: completed)
+    cell = rows.cells()[0]
+    record = cell.measure(cores=1)
+    assert record["config"] == cell.study.config(), "the row would count as not measured"
