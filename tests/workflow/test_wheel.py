@@ -178,17 +178,15 @@ def test_a_conda_environment_gets_a_copy_of_the_installed_package(installed, tmp
 
 @pytest.mark.study
 def test_it_continues_a_study_of_a_clone(installed, project, finished):
-    """Nothing runs again, and the command prints the summary and writes the report."""
+    """Nothing runs again, the command prints the summary, and a lost report is written again."""
     for name in (RESULTS, Path(".snakemake")):
         (project / name).parent.mkdir(exist_ok=True)
         subprocess.run(["cp", "-a", finished.root / name, project / name], check=True)
     (project / "resources").symlink_to(finished.root / "resources")
-    (project / RESULTS / "report.html").unlink(missing_ok=True)
     preset = ("--", "--configfile", f"{installed.source}/presets/smoke.yaml")
     output = installed.command("run", *preset, folder=project)
     assert "Nothing to be done" in output, output
     assert "results/smoke/report.html" in output
     (project / RESULTS / "report.html").unlink()
-    output = installed.command("report", *preset, folder=project)
-    assert "wrote results/smoke/report.html" in output
+    installed.command("report", *preset, folder=project)
     assert (project / RESULTS / "report.html").is_file()
