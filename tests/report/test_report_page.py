@@ -158,7 +158,7 @@ def test_names_of_a_study_cannot_break_the_page(folder, results, tmp_path):
 def test_the_best_order_is_shown_with_a_letter_for_each_domain(tmp_path):
     (tmp_path / "curriculum").mkdir()
     winner = {"name": "best", "schedule": [[2], [0], [1]]}
-    (tmp_path / "curriculum/winners.json").write_text(json.dumps([winner]))
+    (tmp_path / "curriculum/winners.json").write_text(json.dumps({"orders": [winner]}))
     record = {"unit_domains": ["scripture", "speeches", "code"]}
     (tmp_path / "orders.json").write_text(json.dumps(record))
     blocks = re.findall(r'title="(\w+)">(\w+)</span>', order_strip(tmp_path))

@@ -22,7 +22,7 @@ def order_strip(folder: str | Path) -> str:
     file = result_files.WINNERS.path(folder)
     if not file.exists():
         return ""
-    winner = read_json(file, result_files.WINNERS.rule)[0]
+    winner = read_json(file, result_files.WINNERS.rule)["orders"][0]
     orders = read_json(result_files.ORDERS.path(folder), result_files.ORDERS.rule)
     domains = [orders["unit_domains"][unit] for step in winner["schedule"] for unit in _units(step)]
     letters = _letters(list(dict.fromkeys(sorted(domains))))
