@@ -54,6 +54,19 @@ def test_the_same_code_elsewhere_has_the_same_hash(hash_of):
     assert hash_of() == hash_of(), "the hash depends on the folder of the clone"
 
 
+@pytest.mark.parametrize("folder", ["a", "z"])
+def test_the_place_of_the_package_does_not_count(tmp_path, monkeypatch, folder):
+    """A package may be installed in a folder before or after that of the scripts."""
+    package, script = tmp_path / folder / "trainorder", tmp_path / "scripts" / "step.py"
+    for name, text in MODULES.items():
+        file = script if name == "step.py" else package / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    monkeypatch.setattr(code_hash, "PACKAGE", package)
+    places = sorted(code_hash._closure([script]), key=code_hash._place)
+    assert places[-1] == script, "the hash depends on the folder of the package"
+
+
 def test_comments_layout_and_docstrings_do_not_count(hash_of):
     edited = (
         '"""Other words."""\n# a comment\nfrom trainorder.rates import (\n    RATE,\n)\n'

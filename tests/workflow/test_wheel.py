@@ -179,6 +179,7 @@ def test_a_conda_environment_gets_a_copy_of_the_installed_package(installed, tmp
 @pytest.mark.study
 def test_it_continues_a_study_of_a_clone(installed, project, finished):
     """Nothing runs again, the command prints the summary, and a lost report is written again."""
+    shutil.rmtree(project / ".snakemake", ignore_errors=True)  # of the dry-runs above
     for name in (RESULTS, Path(".snakemake")):
         (project / name).parent.mkdir(exist_ok=True)
         subprocess.run(["cp", "-a", finished.root / name, project / name], check=True)

@@ -28,7 +28,12 @@ def code_hash(script: str | Path, *names: str) -> str:
 
     """
     starts = [Path(script).resolve(), *(file for name in names for file in _module_files(name))]
-    return digest([_content(path).hash for path in sorted(_closure(starts))])
+    return digest([_content(path).hash for path in sorted(_closure(starts), key=_place)])
+
+
+def _place(path: Path) -> tuple[bool, Path]:
+    """Return the key that sorts files; the script is last, wherever the package is installed."""
+    return not path.is_relative_to(PACKAGE), path
 
 
 def _closure(starts: Iterable[Path]) -> frozenset[Path]:
