@@ -29,7 +29,7 @@ class AccumulatedBatches:
         self._noted.append(batch)
 
     def take(self) -> list[np.ndarray]:
-        """Return the micro-batches in the gradients, and start anew."""
+        """Return the micro-batches in the gradients, and forget them."""
         batches = self._added + self._noted
         self._added, self._noted = [], []
         return batches

@@ -20,15 +20,7 @@ class ResourceSettings(StudySettings):
     def resources(
         self, *, megabytes: int, minutes: int, vectors: bool = False, device: bool = False
     ) -> dict[str, int | Request]:
-        """Return the `resources:` of a rule.
-
-        Args:
-            megabytes: memory of a job of the default study, without parameter vectors.
-            minutes: run time of a job of the default study, at most.
-            vectors: whether the job holds parameter vectors.
-            device: whether the job computes on the device of the study.
-
-        """
+        """Return the `resources:` of a rule, as `JobResources.request` describes them."""
         return self._job_resources.request(
             megabytes=megabytes, minutes=minutes, vectors=vectors, device=device
         )
