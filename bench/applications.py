@@ -8,7 +8,6 @@ shows each training as soon as it is finished. `--only NAME` runs single ones, a
 which ones are measured.
 """
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 from bench import applications_page as page
 from bench import published_answers
-from bench.drawing import save_png
+from bench.drawing import DRAWN, copy_figures, save_png
 from bench.grid import Cell
 from bench.measured_grid import MEASURED, MeasuredGrid, parser, run_command
 from bench.page import replace_marked
@@ -28,7 +27,7 @@ from trainorder.storage.formats import write_text
 from trainorder.workflow.replicate_config import replicate
 
 PAGE, PRESET = "applications", "full"
-DRAWN, DOCS = Path("docs/figures"), Path("docs")
+DOCS = Path("docs")
 NEEDED = ("validation.json", "curriculum.json", "memorization.json")  # of a replicate
 
 Record = Mapping[str, Any]
@@ -55,9 +54,7 @@ class Training(Cell):
         run(self.study, cores, [*NEEDED, *(["figures"] if self.draws else [])])
         record = study_record(self.study.read())
         if self.draws:
-            for name in page.STUDY_FIGURES:
-                source = self.study.results / "figures" / f"{name}.png"
-                shutil.copyfile(source, DRAWN / f"full-{name}.png")
+            copy_figures(self.study.results, page.STUDY_FIGURES, PRESET)
         self.study.remove()
         return self.as_row(record)
 

@@ -1,6 +1,7 @@
-"""Saves figures of the benchmark in the style of the figures of a study."""
+"""Saves figures of the benchmark in the style of the figures of a study, and copies theirs."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,13 @@ from trainorder.figures import style
 from trainorder.storage.atomic import publish
 
 WIDE = Path(__file__).with_name("wide.mplstyle")  # these figures fill a page, not a column
+DRAWN = Path("docs/figures")  # figures of the documentation
+
+
+def copy_figures(results: Path, names: Iterable[str], prefix: str) -> None:
+    """Copy figures of a study into the documentation, as `<prefix>-<name>.png`."""
+    for name in names:
+        shutil.copyfile(results / "figures" / f"{name}.png", DRAWN / f"{prefix}-{name}.png")
 
 
 def save_png(draw: Callable[[], Figure], path: Path) -> None:

@@ -8,13 +8,12 @@ The study of 32 steps is `presets/published_small.yaml`, with a search for order
 and a multiple-choice task. The studies of other windows only compare estimators.
 """
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from bench import published_answers
+from bench.drawing import copy_figures
 from bench.grid import Cell
 from bench.measured_grid import MEASURED, MeasuredGrid, parser, run_command
 from bench.published_page import FIGURES, markdown
@@ -23,7 +22,6 @@ from bench.studies import Study, run
 from trainorder.storage.formats import write_text
 
 PAGE, PRESET = "published", "published_small"
-DRAWN = Path("docs/figures")
 APPLICATIONS = 32  # steps of the window with a search and with maps
 # Of every window, in steps: what differs from the preset. A longer window has fewer orders, and the
 # longest a table at each fourth step, because the whole one takes 128 retrainings and 9 GB.
@@ -63,9 +61,7 @@ class Window(Cell):
         run(study, cores, ["figures"] if applies else ["validation.json"])
         record = study_record(study.results)
         if applies:
-            for name in FIGURES:
-                source = study.results / "figures" / f"{name}.png"
-                shutil.copyfile(source, DRAWN / f"published-{name}.png")
+            copy_figures(study.results, FIGURES, PAGE)
         study.remove()
         return self.as_row(record)
 
