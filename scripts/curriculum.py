@@ -38,8 +38,9 @@ def main(job: Job) -> None:
             read_truth(job.input["candidate_truth"], p["key"], retrained, "candidate_truth"),
         ),
     }
-    random = [record for record in results.orders.values() if record["kind"] == "random"]
-    calibration = [record["name"] for record in random if record["split"] == "calibration"]
+    drawn = [record for record in results.orders.values() if record["kind"] == "random"]
+    random = [record["name"] for record in drawn]
+    calibration = [record["name"] for record in drawn if record["split"] == "calibration"]
     searched = {
         record["name"]: record for record in candidates["orders"] if record["kind"] == SEARCHED
     }
@@ -49,7 +50,7 @@ def main(job: Job) -> None:
     comparison = compare(
         [*candidates["orders"], *candidates["others"]],
         true,
-        [record["name"] for record in random],
+        random,
         recalibrations | {STEPS: Recalibration()},
         _compute(job, results, candidates, len(searched)),
         IntervalSettings(**p["validation"]),
@@ -65,7 +66,7 @@ def main(job: Job) -> None:
             "method": candidates.get("method", GLOBAL),
             **{name: candidates[name] for name in ("reason", "step_search") if name in candidates},
             **comparison,
-            **_fresh(job, objective, true, comparison),
+            **_fresh(job, objective, true, random, comparison),
             "provenance": {
                 name: results.validation["provenance"][name]
                 for name in ("seeds", "versions", "machine", "config")
@@ -122,7 +123,11 @@ def _compute(job: Job, results: Results, candidates: Mapping[str, Any], retraine
 
 
 def _fresh(
-    job: Job, objective: Objective, true: Mapping[str, float], comparison: Mapping[str, Any]
+    job: Job,
+    objective: Objective,
+    true: Mapping[str, float],
+    random: Sequence[str],
+    comparison: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the entry `fresh`, with one record for each set of fresh retrainings, if any."""
     draws = job.params["fresh"]
@@ -133,7 +138,7 @@ def _fresh(
     for draw, file in zip(draws, job.input["fresh_truth"], strict=True):
         truth = read_truth([file], draw["key"], names, "fresh_truth")
         fresh = true_objective(objective, truth)
-        gains = fresh_gains(fresh, true, comparison["winner"], n)
+        gains = fresh_gains(fresh, true, comparison["winner"], random, n)
         if line := shortfall(gains["compute"]):
             print(f"curriculum.fresh: {line}, so the gain over it is overestimated; raise this key")
         records.append({"init": draw["init"], "heldout": draw["heldout"], **gains})

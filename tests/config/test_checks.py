@@ -278,7 +278,7 @@ BAD = {
     ),
     "too few fresh random orders": (changed(curriculum__fresh=2), "curriculum.fresh", "at least 3"),
     "more fresh random orders than random ones": (
-        changed(curriculum__fresh=49),
+        changed(curriculum__fresh=89),
         "curriculum.fresh",
         "lower it, or raise orders.random",
     ),

@@ -27,14 +27,14 @@ def test_the_expected_choice_is_the_mean_over_all_draws(n):
 
 
 def test_the_winner_of_the_study_is_judged_and_not_the_best_fresh_order():
-    result = fresh_gains(fresh(), STUDY, "steps-1", 3)
+    result = fresh_gains(fresh(), STUDY, "steps-1", RANDOM, 3)
     assert result["winner"] == 3.0
     assert result["random"]["n"] == 6
     assert result["gains"]["random_mean"]["value"] == pytest.approx(np.mean([29.2 / 6]) - 3.0)
 
 
 def test_the_baseline_is_chosen_in_the_study():
-    result = fresh_gains(fresh(), STUDY, "steps-1", 6)
+    result = fresh_gains(fresh(), STUDY, "steps-1", RANDOM, 6)
     assert result["gains"]["same_compute"]["value"] == pytest.approx(4.5 - 3.0), (
         "the best random order of the study, random-1, is not the baseline"
     )
@@ -42,14 +42,23 @@ def test_the_baseline_is_chosen_in_the_study():
     assert result["gains"]["same_compute"]["in_spreads"] == pytest.approx(1.5 / spread)
 
 
+def test_calibration_orders_are_random_orders_too():
+    """They were drawn alike, so they may be the baseline; an order that is not fresh may not."""
+    drawn = [*RANDOM, "calibration-0", "random-9"]
+    study = {**STUDY, "calibration-0": 2.5, "random-9": 1.0}
+    result = fresh_gains(fresh(**{"calibration-0": 3.8}), study, "steps-1", drawn, 7)
+    assert result["random"]["n"] == 7
+    assert result["gains"]["same_compute"]["value"] == pytest.approx(3.8 - 3.0)
+
+
 def test_a_gain_that_was_luck_vanishes_in_fresh_retrainings():
-    result = fresh_gains(fresh(**{"steps-1": 4.9}), STUDY, "steps-1", 1)
+    result = fresh_gains(fresh(**{"steps-1": 4.9}), STUDY, "steps-1", RANDOM, 1)
     assert abs(result["gains"]["random_mean"]["value"]) < 0.1
 
 
 @pytest.mark.parametrize(("n", "line"), [(6, None), (7, "the best of 6 random orders, not of 7")])
 def test_a_baseline_of_fewer_orders_than_the_compute_retrains_is_told(n, line):
-    compute = fresh_gains(fresh(), STUDY, "steps-1", n)["compute"]
+    compute = fresh_gains(fresh(), STUDY, "steps-1", RANDOM, n)["compute"]
     assert compute == {"random_orders_for_it": n, "random_orders_had": 6}
     told = shortfall(compute)
     assert told is None if line is None else line in told

@@ -350,10 +350,11 @@ def _check_curriculum(curriculum: CurriculumConfig, config: "Config") -> None:
             f"curriculum.fresh: {curriculum.fresh} random orders give no spread; set it to at "
             f"least {MIN_FRESH}, or to 0"
         )
-    if curriculum.fresh > config.orders.random:
+    drawn = config.orders.random + config.orders.calibration
+    if curriculum.fresh > drawn:
         raise ValueError(
-            f"curriculum.fresh: {curriculum.fresh} is more than the {config.orders.random} orders "
-            "of orders.random; lower it, or raise orders.random"
+            f"curriculum.fresh: {curriculum.fresh} is more than the {drawn} random and calibration "
+            "orders; lower it, or raise orders.random"
         )
     if curriculum.readouts > steps:
         raise ValueError(

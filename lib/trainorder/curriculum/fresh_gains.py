@@ -16,14 +16,19 @@ from trainorder.numerics.resampling import rank_correlation
 
 
 def fresh_gains(
-    fresh: Mapping[str, float], true: Mapping[str, float], winner: str, n: int
+    fresh: Mapping[str, float],
+    true: Mapping[str, float],
+    winner: str,
+    random: Sequence[str],
+    n: int,
 ) -> dict[str, Any]:
     """Return the gains of the winner in one set of fresh retrainings.
 
     Args:
-        fresh: objective by order in the fresh retrainings; all but searched orders are random ones.
+        fresh: objective by order in the fresh retrainings.
         true: objective by order in the study, by which orders were chosen.
         winner: the winner of the search.
+        random: names of the random orders of the study; those in `fresh` count.
         n: number of random orders that the compute of the search retrains.
 
     Returns:
@@ -33,8 +38,8 @@ def fresh_gains(
         fewer than n were retrained afresh, it is the best of all those; `compute` has both numbers.
 
     """
-    random = [name for name in fresh if name.startswith("random")]
-    here, there = (np.array([values[name] for name in random]) for values in (fresh, true))
+    names = [name for name in random if name in fresh]
+    here, there = (np.array([values[name] for name in names]) for values in (fresh, true))
     spread = float(here.std(ddof=1))
     baselines = {
         "random_mean": float(here.mean()),
