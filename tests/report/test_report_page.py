@@ -94,6 +94,17 @@ def test_the_effect_of_the_order_is_that_of_the_truth(results):
     assert f"{100 * spread['std'] / spread['mean']:.2g} % of the loss" in first.sentences[0]
 
 
+@pytest.mark.parametrize(
+    ("first", "said"), [(0.9, "early units keep more"), (0.4, "does not fall to half")]
+)
+def test_an_advantage_without_a_half_life_is_explained(results, first, said):
+    """It is larger for early units where the learning rate falls towards the end."""
+    ages = np.linspace(0.5, first, results.steps)
+    curve = {"advantage": ages, "low": ages, "high": ages, "half_life": {"value": None}}
+    content = {**results.memorization, "forgetting": {"all": curve}}
+    assert said in position_answer(replace(results, memorization=content))[0]
+
+
 def test_what_a_position_does_is_said_with_the_numbers_of_the_maps(results):
     ages = np.linspace(0.5, 0.1, results.steps)
     curve = {"advantage": ages, "low": ages - 0.05, "high": ages + 0.05, "units": 32}
@@ -103,7 +114,7 @@ def test_what_a_position_does_is_said_with_the_numbers_of_the_maps(results):
     maps = {**results.maps, "estimated_same_insertion": effects}
     own, heldout, checked = position_answer(replace(results, memorization=content, maps=maps))
     assert "**0.5 nats per token** [0.45, 0.55] **lower**" in own
-    assert "the end is 0.1: half of this advantage is gone after 20 steps" in own
+    assert "its loss ends 0.1 lower. Half of the advantage is gone after 20 steps." in own
     assert "by 0.004 nats per token" in heldout
     assert "rank correlation of 0.90 [0.80, 0.95] for its own text" in checked
 

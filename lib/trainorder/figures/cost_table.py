@@ -12,11 +12,11 @@ METRIC = "heldout"
 VERDICTS = (TRUSTED, RANK_ONLY, NOT_CALIBRATED, NOT_TRUSTED)  # groups of rows, in this sequence
 # heading, share of the width
 COLUMNS = (
-    ("estimator", 0.27),
+    ("estimator", 0.265),
     ("pre-\ncompute", 0.09),
     ("per order\n(seconds)", 0.145),
-    ("store", 0.105),
-    ("order-LDS", 0.205),
+    ("store", 0.1),
+    ("order-LDS", 0.215),
     ("n", 0.045),
     ("relative\nerror", 0.09),
 )

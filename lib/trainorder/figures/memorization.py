@@ -22,7 +22,7 @@ _QUANTITIES = {
 }
 _SEEN = 0.995  # share of the cells inside the colour scale
 _COLOURS = "PuOr_r"
-_MAP = 0.78  # inches, height of a map
+_MAP = 0.87  # inches, height of a map
 
 
 def draw(results: Results) -> Figure:
@@ -43,7 +43,7 @@ def draw(results: Results) -> Figure:
             pair = [maps[f"{source}_{quantity}_{name}"][rows] for source in ("estimated", "true")]
             _row(line, *pair, norm=norm, what=f"{quantity} {name}")
             titles = (
-                f"{name}, estimated",
+                f"{name}\nestimated",
                 _agreement(content["agreement"][quantity][name]),
                 "estimated − true",
             )
@@ -107,7 +107,7 @@ def _norm(maps: Mapping[str, np.ndarray], quantity: str) -> TwoSlopeNorm:
 def _agreement(score: Mapping[str, float | None]) -> str:
     if score["value"] is None:
         return "true"
-    return f"true: ρ {style.rank_text(score)}"
+    return f"true\nρ {style.rank_text(score)}"
 
 
 def _separate(axes: Axes, domains: list[str]) -> None:

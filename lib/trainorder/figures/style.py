@@ -155,7 +155,7 @@ def flag_edge(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
 def beyond_note(diverged: int, off_scale: int, n: int) -> str:
     """Return how many of `n` points are outside the axes, and why; empty if none is."""
     counts = ((diverged, "diverged"), (off_scale, "off scale"))
-    text = ", ".join(f"{count} {what}" for count, what in counts if count)
+    text = ",\n".join(f"{count} {what}" for count, what in counts if count)
     return f"{text} of {n}" if text else ""
 
 

@@ -76,7 +76,7 @@ def _structured(results: Results, spread: Mapping[str, Any]) -> list[str]:
 
 
 def _side(spreads: float) -> str:
-    return f"{short(abs(spreads))} spreads {'above' if spreads > 0 else 'below'}"
+    return f"{abs(spreads):.1f} spreads {'above' if spreads > 0 else 'below'}"
 
 
 def _verdict(results: Results) -> list[str]:
@@ -87,7 +87,7 @@ def _verdict(results: Results) -> list[str]:
     return [
         f"Verdict: **{validation['verdict']}**, because of {best['verdict_reason']} "
         f"(`{validation['best_estimator']}`, the most accurate estimator).",
-        f"Growth of small changes over the window: {shown}; {growth.expectation}.",
+        f"Predictability of the window: {shown}; {growth.expectation}.",
     ]
 
 
@@ -116,7 +116,10 @@ def _estimator(results: Results) -> list[str]:
 def _cost(results: Results, name: str) -> str:
     cost = results.score(name)["cost"]
     each, seconds = cost["per_order_retrainings"], cost["seconds_per_order"]
-    per_order = "an unknown cost per order" if each is None else f"{short(each)} per order"
+    if each is None:
+        per_order = "an unknown cost per order"
+    else:
+        per_order = f"{short(each) if each else 'no gradient'} per order"
     timed = "" if seconds is None else f" ({short(seconds)} s)"
     return f"{short(cost['precompute_retrainings'])} retrainings once and {per_order}{timed}"
 

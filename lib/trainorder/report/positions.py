@@ -31,18 +31,24 @@ def _own(curve: Mapping[str, Any], steps: int) -> str:
             f"another unit of its domain in its place ({short(last)} nats per token)."
         )
     ends = f" [{short(curve['low'][0])}, {short(curve['high'][0])}]"
-    life = curve["half_life"]["value"]
-    faded = (
-        f"half of this advantage is gone after {short(life)} steps"
-        if life is not None
-        else "the advantage does not fall to half within the window"
-    )
     return (
         "On its own text: a unit that is trained on in the last step ends with a loss "
         f"**{short(last)} nats per token**{ends} **lower** than if another unit of its domain "
-        f"were in its place. If it is trained on in the first of {steps} steps instead, the "
-        f"advantage left at the end is {short(first)}: {faded}."
+        f"were in its place. If it is trained on in the first of {steps} steps instead, its loss "
+        f"ends {short(first)} lower. {_faded(curve['half_life']['value'], is_larger=first > last)}"
     )
+
+
+def _faded(life: float | None, *, is_larger: bool) -> str:
+    """Return what the distance from the end of the window does to the advantage."""
+    if life is not None:
+        return f"Half of the advantage is gone after {short(life)} steps."
+    if is_larger:
+        return (
+            "So early units keep more than the last ones gain: a step teaches in proportion to its "
+            "learning rate, and forgetting does not undo that within the window."
+        )
+    return "The advantage does not fall to half within the window."
 
 
 def _heldout(results: Results, maps: Mapping[str, np.ndarray]) -> str:
