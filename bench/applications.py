@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import applications_page as page
-from bench import published_answers
+from bench.answers import page as answers
 from bench.drawing import DRAWN, copy_figures, save_png
 from bench.grid import Cell
 from bench.measured_grid import MEASURED, MeasuredGrid, parser, run_command
@@ -133,7 +133,7 @@ def write_page(record: Record) -> None:
     save_png(lambda: draw_groups(page.groups(record), page.NOTE), DRAWN / "full-replicates.png")
     replace_marked(DOCS / "order_search.md", "gains", page.gains(record))
     replace_marked(DOCS / "positions.md", "agreement", page.agreement(record))
-    published_answers.write()
+    answers.write()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import predictability_page, published_answers, rows
+from bench import predictability_page, rows
+from bench.answers import page as answers
 from bench.drawing import save_svg
 from bench.measured_grid import MEASURED, MeasuredGrid, parser, run_command
 from bench.page import replace_marked
@@ -67,7 +68,7 @@ def write_page(record: Record) -> None:
     studies = reached(record)
     write_json(RULE, {"studies": studies})
     replace_marked(CLASSES, MARK, predictability_page.markdown(studies))
-    published_answers.write()
+    answers.write()
 
 
 def reached(record: Record) -> list[dict[str, Any]]:

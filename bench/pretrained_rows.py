@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import corpora, published_answers
+from bench import corpora
+from bench.answers import page as answers
 from bench.grid import Cell
 from bench.measured_grid import MEASURED, MeasuredGrid, parser, run_command
 from bench.pretrained_page import markdown
@@ -90,7 +91,7 @@ def grid() -> MeasuredGrid:
 def write_page(record: Mapping[str, Any]) -> None:
     """Write the page of the measured studies."""
     write_text(MEASURED / f"{NAME}.md", markdown(record))
-    published_answers.write()
+    answers.write()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench import published_answers
+from bench.answers import page as answers
 from bench.drawing import copy_figures
 from bench.grid import Cell
 from bench.measured_grid import MEASURED, MeasuredGrid, parser, run_command
@@ -92,7 +92,7 @@ def grid() -> MeasuredGrid:
 def write_page(record: Record) -> None:
     """Write the page of the measured windows, and what `docs/published.md` says of them."""
     write_text(MEASURED / f"{PAGE}.md", markdown(record))
-    published_answers.write()
+    answers.write()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -15,10 +15,11 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1]))  # contains `bench`
 
-from bench import published_answers, speed_page
+from bench import speed_page
+from bench.answers import page as answers
+from bench.answers.records import Records
 from bench.default_record import default_record
 from bench.page import replace_marked, short_number, table
-from bench.published_sources import Records
 from trainorder.config.config_hash import config_text
 from trainorder.evaluation.results import Results
 from trainorder.storage.formats import write_json
@@ -146,7 +147,7 @@ def quote_speed() -> None:
 def quote_published() -> None:
     """Quote what is measured of the claims and experiments of the published study."""
     records = Records(DOCS / "measured")
-    parts = {**published_answers.sections(records), "scale": published_answers.scale(records)}
+    parts = {**answers.sections(records), "scale": answers.scale(records)}
     for name, text in parts.items():
         replace_marked(DOCS / "published.md", name, text)
 

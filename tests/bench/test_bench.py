@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from bench import bench, published_answers
+from bench import bench
+from bench.answers import page as answers
 from trainorder.evaluation.predictability import class_of, expectation
 from trainorder.numerics.resampling import Interval
 from trainorder.storage.formats import write_json
@@ -21,7 +22,7 @@ def record(top):
     measured = bench.grid().cells[0]
     made = {**cell("another name", level=entry()), "config": measured.study.config()}
     write_json(top / "docs/measured/transfer.json", {"cells": [made]})
-    for page in (bench.CLASSES, published_answers.PAGE):
+    for page in (bench.CLASSES, answers.PAGE):
         shutil.copy(ROOT / page, top / page)
     return made
 

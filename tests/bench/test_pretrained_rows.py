@@ -88,7 +88,7 @@ def test_a_diverged_study_has_scores_without_numbers_and_no_costs(top):
 
 def test_the_command_measures_one_row_and_writes_the_page(top, monkeypatch):
     monkeypatch.setattr(Cell, "measure", lambda self, cores: measured(self.label))
-    monkeypatch.setattr(pretrained_rows.published_answers, "write", lambda: None)
+    monkeypatch.setattr(pretrained_rows.answers, "write", lambda: None)
     pretrained_rows.main(["--only", "lora-steps8"])
     page = (top / "docs/measured/pretrained.md").read_text(encoding="utf-8")
     assert LABELS[1] in {row[0] for row in rows_of(page)}

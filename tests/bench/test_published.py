@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 import synthetic
-from bench import published, published_answers, published_page, published_scale, studies
+from bench import published, published_page, studies
+from bench.answers import page as answers
+from bench.answers import scale
+from bench.answers.records import Records
 from bench.page import NOT_MEASURED
 from bench.published_record import TASK, study_record
-from bench.published_sources import Records
 from trainorder.config.study_config import parse
 from workflow_tree import ROOT
 
@@ -119,7 +121,7 @@ def test_the_windows_have_valid_configurations_and_only_one_has_applications(top
 
 
 def test_without_records_every_answer_is_not_measured_yet(tmp_path):
-    for name, text in published_answers.sections(Records(tmp_path)).items():
+    for name, text in answers.sections(Records(tmp_path)).items():
         rows = text.splitlines()[2:]
         assert rows, name
         for row in rows:
@@ -129,7 +131,7 @@ def test_without_records_every_answer_is_not_measured_yet(tmp_path):
 def test_answers_use_the_record_of_a_window(record, tmp_path):
     records = Records(tmp_path)
     records.read["published"] = {"cells": [record]}
-    tables = published_answers.sections(records)["tables"]
+    tables = answers.sections(records)["tables"]
     [row] = [line for line in tables.splitlines() if "table 1" in line]
     error = record["estimators"]["fut@reference"]["perplexity_error"]
     assert f"`fut@reference` {error:.3g}" in row
@@ -138,8 +140,8 @@ def test_answers_use_the_record_of_a_window(record, tmp_path):
 
 def test_the_page_of_the_published_study_is_made_from_the_records(monkeypatch):
     monkeypatch.chdir(ROOT)
-    page = published_answers.PAGE.read_text(encoding="utf-8")
-    for name, text in published_answers.sections(Records()).items():
+    page = answers.PAGE.read_text(encoding="utf-8")
+    for name, text in answers.sections(Records()).items():
         shown = page.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
         assert shown == f"\n{text}\n", f"{name}: run docs/quote_results.py --published"
 
@@ -148,9 +150,9 @@ def test_the_page_of_the_published_study_is_made_from_the_records(monkeypatch):
 def test_the_costs_at_the_published_scale_are_those_of_the_plan(monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(studies, "FOLDER", tmp_path)
-    page = published_answers.PAGE.read_text(encoding="utf-8")
+    page = answers.PAGE.read_text(encoding="utf-8")
     shown = page.split("<!-- scale -->")[1].split("<!-- /scale -->")[0]
-    text = published_answers.scale(Records())
+    text = answers.scale(Records())
     assert shown == f"\n{text}\n", "run docs/quote_results.py --published"
 
 
@@ -160,9 +162,9 @@ def test_terms_grow_with_the_square_of_the_window_and_residuals_with_its_length(
 ):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(studies, "FOLDER", tmp_path)
-    methods = published_scale.methods(share=0.25)
+    methods = scale.methods(share=0.25)
     costs = {
-        name: published_scale.scaled("0.2 B", entry, **layer)
+        name: scale.scaled("0.2 B", entry, **layer)
         for name, (entry, layer) in methods.items()
         if "corrected" in name or "published" in name
     }
@@ -171,5 +173,5 @@ def test_terms_grow_with_the_square_of_the_window_and_residuals_with_its_length(
     assert published_terms.term_bytes == 4 * steps**2 * size
     assert published_terms.precompute == steps + 1, "a gradient at each step of each unit"
     assert size * steps <= one.term_bytes < 1.1 * size * steps, "a byte per number and unit"
-    assert many.term_bytes == (1 + published_scale.RUNS) * one.term_bytes
+    assert many.term_bytes == (1 + scale.RUNS) * one.term_bytes
     assert (one.precompute, one.per_order) == (2, 0.25)

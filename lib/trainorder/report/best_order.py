@@ -21,8 +21,8 @@ def _winner(content: Mapping[str, Any]) -> str:
     random, gains = content["random"], content["gains"]
     return (
         f"**`{winner}`**, found by the search and then retrained: its objective is {true:.4f}, "
-        f"that of all {random['n']} retrained random orders {random['mean']:.4f} on average. It gains "
-        f"{gain_text(gains['random_mean'])} over the mean random order, and "
+        f"that of all {random['n']} retrained random orders {random['mean']:.4f} on average. "
+        f"It gains {gain_text(gains['random_mean'])} over the mean random order, and "
         f"{gain_text(gains['field'])} over the best order of common practice, "
         f"`{content['best_of_field']}`."
     )

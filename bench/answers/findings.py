@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 from bench import applications_page
+from bench.answers.records import MissingError, Records, first_of
 from bench.page import NOT_MEASURED, interval, number, short_number
 from bench.published_page import mean_error
-from bench.published_sources import MissingError, Records, first_of
 from bench.targets import estimators, selected
 from trainorder.compression.codecs import PUBLISHED_RATIO
 from trainorder.config.sections.estimator import EstimatorConfig

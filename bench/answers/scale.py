@@ -179,7 +179,7 @@ def _notes(costs: Mapping[str, Mapping[str, Scaled]], share: float | None) -> st
         "It stores residuals in bytes.",
         f"`reduced` stores its table and curvature while it is made; estimates then read {read}.",
         f"Not included: the expansion path, which every method stores while it is made: {paths}.",
-        "Counted by `bench/published_scale.py` with the code of `snakemake plan`. Nothing of this "
+        "Counted by `bench/answers/scale.py` with the code of `snakemake plan`. Nothing of this "
         "size was run, so nothing is known of its accuracy there.",
     ]
     return "\n".join(f"* {line}" for line in lines)

@@ -7,11 +7,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import published_findings as findings
-from bench import published_scale
+from bench.answers import findings
+from bench.answers.findings import Find, text_of
+from bench.answers.records import MissingError, Records
+from bench.answers.scale import scale_table
 from bench.page import replace_marked, table
-from bench.published_findings import Find, text_of
-from bench.published_sources import MissingError, Records
 from trainorder.figures.published import PUBLISHED, published_text
 
 PAGE = Path("docs/published.md")
@@ -243,7 +243,7 @@ def sections(records: Records) -> dict[str, str]:
 
 def scale(records: Records) -> str:
     """Return the text of the part `scale` of the page, which takes seconds."""
-    return published_scale.scale_table(measured_share(records))
+    return scale_table(measured_share(records))
 
 
 def write() -> None:

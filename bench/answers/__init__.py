@@ -1,0 +1,1 @@
+"""`docs/published.md`: the published study answered point by point, with numbers from records."""
