@@ -51,6 +51,7 @@ def main(job: Job) -> None:
         [*candidates["orders"], *candidates["others"]],
         true,
         random,
+        [record["name"] for record in drawn if record["split"] == "random"],
         recalibrations | {STEPS: Recalibration()},
         _compute(job, results, candidates, len(searched)),
         IntervalSettings(**p["validation"]),

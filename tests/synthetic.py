@@ -1,13 +1,14 @@
 """A synthetic study: the files of a study, with random values instead of training."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from trainorder.config.methods import METHODS
 from trainorder.config.sections.estimator import EstimatorConfig
+from trainorder.config.sections.optimizer import OptimizerConfig
 from trainorder.curriculum.replicate_gains import GAINS
 from trainorder.evaluation import validation
 from trainorder.evaluation.predictability import Response, predictability_record
@@ -54,6 +55,7 @@ REPLAYED = {  # passes of one order, by method; the other methods replay without
     "taylor2": dict.fromkeys(("gradients", "hvps", "third_derivatives"), RETRAINING),
     "recency": {"gradients": RETRAINING // 4},
 }
+DOMAINS = ["poisoned", *(["drama", "mixed", "scripture", "drama"] * 8)[1:]]  # of the units
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,15 @@ def config() -> dict:
         "study": "synthetic",
         "seeds": {"init": 0, "data": 1, "order": 2},
         "model": {"hidden_size": 96, "intermediate_size": 256, "layers": 2, "heads": 4},
-        "window": {"units": 32, "unit_size": 8, "units_per_step": 1, "epochs": 1},
+        "corpus": {"sequence_length": 16},
+        "optimizer": asdict(OptimizerConfig()),
+        "window": {
+            "warmup_steps": 40,
+            "units": 32,
+            "unit_size": 8,
+            "units_per_step": 1,
+            "epochs": 1,
+        },
         "estimators": estimators,
         "validation": {"resamples": 200, "confidence": 0.95, "coverage": 0.9},
     }
@@ -192,7 +202,15 @@ def make(
     settings = config()
     records = order_records(random, calibration, fit, rng)
     (results / "orders.json").write_text(
-        json.dumps({"study": "synthetic", "steps": STEPS, "units": 32, "orders": records})
+        json.dumps(
+            {
+                "study": "synthetic",
+                "steps": STEPS,
+                "units": 32,
+                "unit_domains": DOMAINS,
+                "orders": records,
+            }
+        )
     )
     (results / "corpus.json").write_text(json.dumps({"tokenizer": {"vocabulary": VOCABULARY}}))
     write_arrays(results / "store/warm.h5", KEY, {"parameters": np.zeros(PARAMETERS, np.float32)})
@@ -482,7 +500,6 @@ def _write_curriculum(results: Path, records: list[dict]) -> None:
 
 def _write_memorization(results: Path) -> None:
     rng = np.random.default_rng(9)
-    domains = ["poisoned", *(["drama", "mixed", "scripture", "drama"] * 8)[1:]]
     maps = {}
     for quantity in QUANTITIES:
         for name in MAPS:
@@ -493,9 +510,9 @@ def _write_memorization(results: Path) -> None:
     score = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 40, "mse": 1e-4, "relative_mse": 0.1}
     content = {
         "study": "synthetic", "estimator": "reduced@barycentre", "verdict": "trusted",
-        "units": 32, "steps": STEPS, "unit_domains": domains, "retrained": 40,
+        "units": 32, "steps": STEPS, "unit_domains": DOMAINS, "retrained": 40,
         "agreement": {quantity: dict.fromkeys(MAPS, score) for quantity in QUANTITIES},
-        "forgetting": forgetting(maps["estimated_own_presence"], domains, 200, 0.95, 0),
+        "forgetting": forgetting(maps["estimated_own_presence"], DOMAINS, 200, 0.95, 0),
         "poisoned": [
             {
                 "unit": 0,

@@ -97,6 +97,7 @@ def compare(
     candidates: Sequence[Mapping[str, Any]],
     true: Mapping[str, float],
     random: Sequence[str],
+    held_back: Sequence[str],
     recalibrations: Mapping[str, Recalibration],
     compute: Compute,
     settings: IntervalSettings,
@@ -110,6 +111,7 @@ def compare(
         candidates: records of `candidates.json`.
         true: true objective by order.
         random: names of the retrained random orders.
+        held_back: those of them whose standard deviation is the spread, the unit of gains.
         recalibrations: recalibration of the estimated objective, by estimator.
         compute: compute of the search.
         settings: of the interval of the expected best.
@@ -121,7 +123,7 @@ def compare(
     best_field = min((o for o in retrained if o["kind"] == FIELD), key=lambda o: o["true"])
     values = np.array([true[name] for name in random])
     n = ceil(compute.total)
-    spread = float(values.std(ddof=1))
+    spread = float(np.std([true[name] for name in held_back], ddof=1))
     baselines = {
         "random_mean": float(values.mean()),
         "same_compute": expected_best(values.tolist(), n),

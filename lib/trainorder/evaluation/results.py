@@ -220,7 +220,7 @@ class Results:
         grown = "" if growth is None else f", growth {number_text(growth)}"
         parts = [
             f"study {self.validation['study']}, verdict {self.validation['verdict']}{grown}",
-            f"{_size(self.validation['parameters'])} parameters",
+            f"{size_text(self.validation['parameters'])} parameters",
             f"T = {self.steps} steps",
             f"seeds {seeds}",
             f"n = {counts} orders",
@@ -234,7 +234,8 @@ class Results:
         return len(self.orders[REFERENCE]["schedule"])
 
 
-def _size(parameters: int) -> str:
+def size_text(parameters: int) -> str:
+    """Return a number of parameters with a unit, such as `130 k`."""
     for unit, scale in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
         if parameters >= scale:
             return f"{parameters / scale:.3g} {unit}"

@@ -75,17 +75,23 @@ def draw(results: Results) -> Figure:
     """Draw order-LDS over random orders against total compute; the names are beside the axes."""
     drawn_marks = marks(results)
     selected = results.validation["selected_estimator"]
-    named = [m for m in drawn_marks if not m.fails or m.estimator in (PUBLISHED, selected)]
+    named = [
+        mark
+        for mark in drawn_marks
+        if mark.rank["value"] is not None
+        and (not mark.fails or mark.estimator in (PUBLISHED, selected))
+    ]
     figure = style.new_figure(
         max(2.6, 0.21 * len(named) + 1.0), results.label(failed_text(drawn_marks))
     )
     axes, beside = figure.subplots(1, 2, width_ratios=[1.45, 1])
     _prepare(axes, results, drawn_marks)
     for mark in drawn_marks:
-        _draw_mark(axes, mark, is_selected=mark.estimator == selected)
+        if mark.rank["value"] is not None:
+            _draw_mark(axes, mark, is_selected=mark.estimator == selected)
     steps = front(drawn_marks)
     if steps:
-        right = axes.get_xlim()[1]
+        right = max(results.validation["retrain_all"]["total_retrainings"], steps[-1].total)
         axes.plot(
             [*(mark.total for mark in steps), right],
             [_height(mark) for mark in [*steps, steps[-1]]],

@@ -94,6 +94,4 @@ def _panel(axes: Axes, results: Results, split: str) -> None:
     axes.set_ylim(max(_FLOOR, min(visible, default=_FLOOR)) / 1.5, _CEILING)
     axes.set_xlim(0, results.steps * 1.02)
     axes.set_xlabel("step of the window")
-    axes.set_title(
-        f"{split} orders (median of {len(_followed(results, split))})", loc="left", pad=9
-    )
+    axes.set_title(f"{split} orders ({len(_followed(results, split))})", loc="left", pad=9)

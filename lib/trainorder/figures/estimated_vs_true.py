@@ -140,7 +140,8 @@ def _panel(
     score = results.score(name)
     rank = score["order_lds"][METRIC]["random"]
     lines = [style.name_text(name), f"ρ {style.rank_text(rank)}", score["verdict"]]
-    axes.set_title("\n".join(lines), loc="left", fontsize=style.SMALLEST)
+    # Room for the marks of points off scale, which are on the upper edge.
+    axes.set_title("\n".join(lines), loc="left", fontsize=style.SMALLEST, pad=5)
     axes.set_xlabel(note, fontsize=style.SMALLEST)
     axes.locator_params(nbins=3)
     axes.set_gid(name)

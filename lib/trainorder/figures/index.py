@@ -67,7 +67,7 @@ def _sources_html(name: str, results: str) -> str:
 def _answers(entry: Entry) -> str:
     if entry.answers is None:
         return "The published study has no such figure."
-    return f"Answers of Yang et al. (2025): {published_text(entry.answers)}."
+    return f"Counterpart in Yang et al. (2025): {published_text(entry.answers)}."
 
 
 def sections(names: Sequence[str]) -> dict[str, list[str]]:

@@ -69,8 +69,8 @@ def _row(
     shown = {"true": true, "difference": estimated - true}
     for panel, (name, values) in zip(line[1:], shown.items(), strict=True):
         panel.scatter(
-            steps, units, c=values[units, steps], norm=norm, cmap=_COLOURS, marker="s", s=6,
-            edgecolor="0.3", linewidth=0.15, gid=f"{name} {what}",
+            steps, units, c=values[units, steps], norm=norm, cmap=_COLOURS, marker="s", s=11,
+            edgecolor="0.15", linewidth=0.3, gid=f"{name} {what}",
         )  # fmt: skip
     for panel in line:
         panel.set_facecolor("0.88")

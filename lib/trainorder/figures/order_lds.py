@@ -44,9 +44,12 @@ def _panel(axes: Axes, results: Results, metric: str, splits: list[str]) -> None
     for row, name in enumerate(names):
         ranks = [results.score(name)["order_lds"][metric].get(split) for split in splits]
         if all(rank is None or rank["value"] is None for rank in ranks):
-            axes.text(0.03, row, "undefined", fontsize=style.SMALLEST, color="0.4", va="center")
+            axes.text(
+                0.0, row, "undefined", fontsize=style.SMALLEST, color="0.4", ha="center",
+                va="center", bbox={"facecolor": _stripe(row), "linewidth": 0, "pad": 0.5},
+            )  # fmt: skip
     for row in range(0, len(names), 2):
-        axes.axhspan(row - 0.5, row + 0.5, color="0.96", linewidth=0, zorder=0)
+        axes.axhspan(row - 0.5, row + 0.5, color=_stripe(row), linewidth=0, zorder=0)
     for position in (0.0, 1.0):
         axes.axvline(position, color="0.6", linewidth=0.5, zorder=1)
     axes.set_yticks(
@@ -55,7 +58,12 @@ def _panel(axes: Axes, results: Results, metric: str, splits: list[str]) -> None
         fontsize=style.SMALLEST,
     )
     axes.tick_params(axis="y", length=0)
-    axes.set_title(metric, loc="left")
+    axes.set_title(style.metric_text(metric), loc="left")
+
+
+def _stripe(row: int) -> str:
+    """Return the background of a row."""
+    return "1.0" if row % 2 else "0.96"
 
 
 def _bar(axes: Axes, rank: dict[str, float | None] | None, split: str, height: float) -> None:

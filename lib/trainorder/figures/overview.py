@@ -13,7 +13,8 @@ from trainorder.figures import style
 METRIC = "heldout"
 PUBLISHED = "fut@reference"
 EXACT = ("taylor1@barycentre", "taylor1@reference", "taylor2@barycentre", "taylor2@reference")
-_HEIGHT = 2.3  # inches
+_HEIGHT = 2.1  # inches
+_SUMMARY = 31  # points: height of the text between title and panel
 _MARGIN = 0.06  # of the range of the true losses
 
 
@@ -28,7 +29,7 @@ def panels(results: Results) -> list[Panel]:
     """Return the panels; a role without an estimator that ran on random orders has none."""
     roles = {
         "Published method": [PUBLISHED],
-        "Recommended method": [results.validation["selected_estimator"]],
+        "Recommended": [results.validation["selected_estimator"]],
         "Exact expansion": EXACT,
     }
     chosen: list[Panel] = []
@@ -99,8 +100,7 @@ def _draw_panel(axes: Axes, results: Results, panel: Panel, limits: tuple[float,
         **style.SPLITS["random"],
     )
     _mark_outside(axes, [point for point in points if point not in inside], limits, len(points))
-    role = panel.role.replace(" ", "\n")
-    axes.set_title(role, loc="left", fontweight="bold", pad=37, fontsize=6)
+    axes.set_title(panel.role, loc="left", fontweight="bold", pad=_SUMMARY, fontsize=6)
     # The title reserves the height of this text, which may be wider than the panel.
     axes.annotate(
         _summary(results, panel.estimator), (0, 1), xycoords="axes fraction",
@@ -123,7 +123,14 @@ def _mark_outside(
 
 
 def _summary(results: Results, estimator: str) -> str:
-    """Return name, rank correlation, number of orders, and a verdict that warns."""
-    rank = results.score(estimator)["order_lds"][METRIC]["random"]
-    lines = [style.name_text(estimator), f"ρ {style.rank_text(rank)}", f"{rank['n']} random orders"]
-    return "\n".join(filter(None, [*lines, results.warning(estimator)]))
+    """Return name, rank correlation, number of orders, and verdict."""
+    score = results.score(estimator)
+    rank = score["order_lds"][METRIC]["random"]
+    return "\n".join(
+        [
+            style.name_text(estimator),
+            f"ρ {style.rank_text(rank)}",
+            f"{rank['n']} random orders",
+            score["verdict"],
+        ]
+    )

@@ -252,7 +252,7 @@ def _handles(families: Mapping[str, Sequence[Record]], published: float) -> list
     )
     handles.append(
         Line2D([], [], color="0.35", linewidth=0.6, linestyle=(0, (4, 2)),
-               label="displacement; spread of orders")
+               label="displacement; spread of these losses")
     )  # fmt: skip
     handles.append(
         Line2D(

@@ -159,6 +159,19 @@ def beyond_note(diverged: int, off_scale: int, n: int) -> str:
     return f"{text} of {n}" if text else ""
 
 
+def metric_text(metric: str) -> str:
+    """Return a metric in words that fit above a narrow panel.
+
+    >>> metric_text("heldout"), metric_text("averaged_heldout/drama")
+    ('all domains', 'drama, averaged weights')
+    >>> metric_text("choice_accuracy/drama")
+    'drama, choice accuracy'
+    """
+    name, _, domain = metric.partition("/")
+    words = {"heldout": "", "averaged_heldout": "averaged weights"}.get(name, name)
+    return ", ".join(filter(None, [domain or "all domains", words.replace("_", " ")]))
+
+
 def number(value: float) -> str:
     """Return a correlation with two decimals and a minus sign, never as -0.00."""
     return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")

@@ -23,7 +23,7 @@ def draw(results: Results) -> Figure:
     axes[0].set_ylim(len(kinds) - 0.4, -0.6)
     for panel in axes[-_COLUMNS:]:
         panel.tick_params(labelbottom=True)
-        panel.set_xlabel("loss − reference's")
+        panel.set_xlabel("against reference")
     return figure
 
 
@@ -57,7 +57,8 @@ def _panel(axes: Axes, results: Results, metric: str, kinds: dict[str, list[str]
         fontsize=style.SMALLEST,
     )
     axes.tick_params(axis="y", length=0)
-    axes.locator_params(axis="x", nbins=3)
+    axes.locator_params(axis="x", nbins=2)
+    axes.xaxis.set_major_formatter("{x:g}")
     spread = results.validation["spread"][metric].get("random", {}).get("std")
     note = "" if spread is None else f"\nspread {spread:.2g}"
-    axes.set_title(f"{metric}{note}", loc="left")
+    axes.set_title(f"{style.metric_text(metric)}{note}", loc="left")

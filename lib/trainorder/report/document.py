@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from trainorder.config.estimator_names import method_of
 from trainorder.evaluation import result_files
 from trainorder.evaluation.results import Results
-from trainorder.figures.catalogue import EXPLORER, RESULT
+from trainorder.figures.catalogue import EXPLORER, RESULT, SECTIONS
 from trainorder.figures.index import HTML as INDEX
 from trainorder.figures.index import caption_html, figure_html, sections
 from trainorder.report.first_page import (
@@ -20,7 +21,8 @@ from trainorder.report.first_page import (
     answers,
 )
 from trainorder.report.order_strip import order_strip
-from trainorder.storage.formats import write_text
+from trainorder.report.setting import setting
+from trainorder.storage.formats import read_json, write_text
 
 _STYLE = "report.css"
 _FIRST_FIGURE = "overview"
@@ -61,10 +63,14 @@ def _style() -> str:
 
 
 def _first_page(results: Results, folder: Path, names: Sequence[str]) -> str:
+    units = read_json(result_files.ORDERS.path(folder), result_files.ORDERS.rule)["unit_domains"]
+    words = "\n".join(f"<li><em>{word}</em>: {_text(text)}</li>" for word, text in WORDS.items())
     parts = [
         f"<h1>{QUESTION}</h1>",
         f'<p class="study">{html.escape(results.label())}</p>',
         _links(folder, names),
+        f"<p>{_text(setting(results, units))}</p>",
+        f'<details open><summary>Words</summary>\n<ul class="words">\n{words}\n</ul></details>',
     ]
     for question, sentences in answers(results):
         parts += [f"<h3>{html.escape(question)}</h3>", *(f"<p>{_text(s)}</p>" for s in sentences)]
@@ -73,8 +79,6 @@ def _first_page(results: Results, folder: Path, names: Sequence[str]) -> str:
         if question == BEST_ORDER:
             parts.append(order_strip(folder))
     parts.append(f"<h3>What this page does not say</h3>\n<p>{_text(LIMITS)}</p>")
-    words = "\n".join(f"<li><em>{word}</em>: {_text(text)}</li>" for word, text in WORDS.items())
-    parts.append(f'<h3>Words</h3>\n<ul class="words">\n{words}\n</ul>')
     return "\n".join(filter(None, parts))
 
 
@@ -98,9 +102,12 @@ def _explorer_link() -> str:
 def _sections(results: Results, folder: Path, names: Sequence[str]) -> list[str]:
     parts = []
     for section, inside in sections(names).items():
-        if section != RESULT:
-            parts.append(f'<h2 id="{section}">{section}</h2>')
-            parts += [_figure(name, folder) for name in inside]
+        if section == RESULT:
+            continue
+        parts.append(f'<h2 id="{section}">{section}</h2>')
+        if section == SECTIONS[0]:
+            parts.append(_estimators(results))
+        parts += [_figure(name, folder) for name in inside]
     if result_files.EXPLORER.path(folder).exists():
         parts.append(f'<h2 id="{EXPLORER.section}">{EXPLORER.section}</h2>')
         parts.append(
@@ -108,6 +115,15 @@ def _sections(results: Results, folder: Path, names: Sequence[str]) -> list[str]
             f"this one.</p>\n{caption_html(EXPLORER)}"
         )
     return parts
+
+
+def _estimators(results: Results) -> str:
+    """Return what each estimator of the study is, for the names in the figures."""
+    lines = "\n".join(
+        f"<li><code>{html.escape(name)}</code>: {html.escape(method_of(name).summary)}</li>"
+        for name in results.estimators
+    )
+    return f'<p>The estimators of this study:</p>\n<ul class="words">\n{lines}\n</ul>'
 
 
 def _figure(name: str, folder: Path) -> str:

@@ -3,23 +3,35 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from trainorder.config.estimator_names import method_of
 from trainorder.evaluation.results import Results
-from trainorder.evaluation.verdict import MAIN_METRIC
+from trainorder.evaluation.verdict import MAIN_METRIC, RANK_ONLY, TRUSTED
 from trainorder.figures.overview import PUBLISHED
 from trainorder.report.best_order import best_order_answer
-from trainorder.report.numbers import short, with_interval
+from trainorder.report.numbers import nats, short, with_interval
 from trainorder.report.positions import position_answer
 
 WHICH_ESTIMATOR = "Which estimator, and what does it cost?"
 BEST_ORDER = "What is the best order, and how certain is that?"
+USABLE = (TRUSTED, RANK_ONLY)  # verdicts of estimators that a user can choose
 QUESTION = "What would the model have become, had it seen the same data in another order?"
 WORDS = {
-    "nats per token": "the unit of the held-out loss, which is the mean over all domains",
-    "order-LDS": "rank correlation of estimated and true loss over random orders that no choice "
-    "has seen: 1 is a perfect ranking, 0 is chance; brackets hold intervals",
-    "relative error": '1 is the error of "the order has no effect"',
+    "held-out loss": "the loss at the end of the window on text that was not trained on, in nats "
+    "per token, as a mean over all domains",
+    "true": "measured after a real retraining in that order",
+    "calibration orders": "random orders that are retrained so that estimators can be corrected "
+    "and judged; the verdict comes from them",
+    "held-back orders": "random orders that are retrained only to check the result; no estimator "
+    "and no choice has seen them",
+    "spread": "the standard deviation of the true held-out loss over the held-back orders",
+    "growth": "how many times larger (or smaller) a small change of the parameters becomes by the "
+    "end of the window",
+    "order-LDS": "the rank correlation of estimated and true loss over orders: 1 is a perfect "
+    "ranking, 0 is chance",
+    "relative error": 'the error of an estimate over that of "the order has no effect"',
     "retraining": "the unit of cost: the arithmetic of one real training of the window",
-    "spread": "the standard deviation of the true loss over random orders",
+    "@reference, @barycentre": "the path along which an estimator expands the training: that of "
+    "the reference, or of the mean over all orders",
 }
 LIMITS = (
     "One model, one text and one set of seeds. Verdict and intervals hold for random orders; an "
@@ -49,33 +61,38 @@ def _spread(results: Results) -> list[str]:
     spread = results.validation["spread"][MAIN_METRIC].get("random")
     if not spread or not spread["std"]:
         return ["Unknown: fewer than two random orders were retrained."]
-    share = 100 * spread["std"] / spread["mean"]
+    share = 100 * (spread["max"] - spread["min"]) / spread["mean"]
     sentences = [
-        f"**Yes, by {short(share)} % of the loss** for random orders: {spread['n']} of them, all "
-        f"retrained, end between {spread['min']:.4f} and {spread['max']:.4f} nats per token. Their "
-        f"standard deviation, the *spread*, is {short(spread['std'])} at a mean of "
-        f"{spread['mean']:.4f}."
+        f"**Random orders differ by up to {short(share)} % of the held-out loss**: the "
+        f"{spread['n']} held-back orders, all retrained, end between {spread['min']:.4f} and "
+        f"{spread['max']:.4f} nats per token. Their standard deviation, the *spread*, is "
+        f"{nats(spread['std'])} at a mean of {spread['mean']:.4f}."
     ]
-    return [*sentences, *_structured(results, spread)]
+    return [*sentences, *_extremes(results, spread)]
 
 
-def _structured(results: Results, spread: Mapping[str, Any]) -> list[str]:
-    """Return how far deliberate orders differ from random ones."""
+def _extremes(results: Results, spread: Mapping[str, Any]) -> list[str]:
+    """Return the best and the worst of the orders that somebody or a search made."""
     true = {
-        name: (losses[MAIN_METRIC] - spread["mean"]) / spread["std"]
+        name: losses[MAIN_METRIC]
         for name, losses in results.truth.items()
-        if results.split(name) == "structured"
+        if results.split(name) in ("structured", "custom")
     }
+    content = results.curriculum
+    if content and content["objective"] == {MAIN_METRIC: 1.0} and content["readouts"] == 1:
+        true |= {o["name"]: o["true"] for o in content["orders"] if o["true"] is not None}
     if not true:
         return []
     best, worst = min(true, key=lambda name: true[name]), max(true, key=lambda name: true[name])
     return [
-        f"Deliberate orders differ more: `{worst}` is {_side(true[worst])} the mean random order, "
-        f"`{best}` {_side(true[best])} it."
+        f"Orders that are not random differ more. Of {len(true)} that were retrained, `{best}` is "
+        f"the best, {_side(true[best], spread)} the mean random order, and `{worst}` the worst, "
+        f"{_side(true[worst], spread)} it."
     ]
 
 
-def _side(spreads: float) -> str:
+def _side(true: float, spread: Mapping[str, Any]) -> str:
+    spreads = (true - spread["mean"]) / spread["std"]
     return f"{abs(spreads):.1f} spreads {'above' if spreads > 0 else 'below'}"
 
 
@@ -93,17 +110,22 @@ def _verdict(results: Results) -> list[str]:
 
 def _estimator(results: Results) -> list[str]:
     validation = results.validation
-    selected, best = validation["selected_estimator"], validation["best_estimator"]
-    everything = validation["retrain_all"]
+    selected, everything = validation["selected_estimator"], validation["retrain_all"]
+    verdict, calibration = results.score(selected)["verdict"], validation["orders"]["calibration"]
     sentences = [
-        f"**Use `{selected}`** ({results.score(selected)['verdict']}). It costs "
-        f"{_cost(results, selected)}; retraining all {everything['orders']} random orders of the "
-        f"study costs {short(everything['total_retrainings'])}. {_accuracy(results, selected)}"
+        f"**Use `{selected}`** ({verdict}): {method_of(selected).summary}. It costs "
+        f"{_cost(results, selected)}. {_accuracy(results, selected)}",
+        f"Of the estimators with this verdict it is the cheapest for the {everything['orders']} "
+        "random orders of the study (calibration and held-back orders). Retraining and evaluating "
+        f"them all costs {short(everything['total_retrainings'])}. Any estimator also needs the "
+        f"calibration orders, here {calibration} retrainings, before it has a verdict.",
     ]
-    if best != selected:
-        sentences.append(
-            f"The most accurate one is `{best}`: {_cost(results, best)}. {_accuracy(results, best)}"
-        )
+    for name in results.estimators:
+        if name != selected and verdict in USABLE and results.score(name)["verdict"] == verdict:
+            sentences.append(
+                f"Also {verdict}: `{name}` ({method_of(name).summary}). It costs "
+                f"{_cost(results, name)}. {_accuracy(results, name)}"
+            )
     if PUBLISHED in results.estimators:
         verdict = results.score(PUBLISHED)["verdict"]
         sentences.append(
@@ -121,7 +143,9 @@ def _cost(results: Results, name: str) -> str:
     else:
         per_order = f"{short(each) if each else 'no gradient'} per order"
     timed = "" if seconds is None else f" ({short(seconds)} s)"
-    return f"{short(cost['precompute_retrainings'])} retrainings once and {per_order}{timed}"
+    total = cost["total_retrainings"]
+    whole = "" if total is None else f", {short(total)} for all random orders and their evaluation"
+    return f"{short(cost['precompute_retrainings'])} retrainings once, {per_order}{timed}{whole}"
 
 
 def _accuracy(results: Results, name: str) -> str:

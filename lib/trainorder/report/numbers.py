@@ -16,6 +16,15 @@ def short(value: float | None) -> str:
     return text.replace("-", "−")
 
 
+def nats(value: float) -> str:
+    """Return a loss or a difference of losses with two digits, zeros included.
+
+    >>> nats(0.0104), nats(-0.003)
+    ('0.010', '−0.0030')
+    """
+    return f"{value:#.2g}".removesuffix(".").replace("-", "−")
+
+
 def with_interval(score: Mapping[str, Any]) -> str:
     """Return a value of `validation.json` or `memorization.json` with its interval.
 
@@ -40,11 +49,11 @@ def gain_text(gain: Mapping[str, Any]) -> str:
     """Return a gain in nats and spreads, with its interval in nats where it has one.
 
     >>> gain_text({"value": 0.0104, "in_spreads": 3.73})
-    '0.01 nats per token (3.7 spreads)'
+    '0.010 nats per token (3.7 spreads)'
     """
     spreads = gain.get("in_spreads")  # of several studies a list, which is not shown
     parts = [f"{short(spreads)} spreads"] if isinstance(spreads, float) else []
     if gain.get("low") is not None and gain.get("high") is not None:
-        parts.append(f"interval {short(gain['low'])} to {short(gain['high'])} nats")
+        parts.append(f"interval {nats(gain['low'])} to {nats(gain['high'])}")
     inside = f" ({'; '.join(parts)})" if parts else ""
-    return f"{short(gain['value'])} nats per token{inside}"
+    return f"{nats(gain['value'])} nats per token{inside}"

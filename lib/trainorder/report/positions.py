@@ -1,13 +1,14 @@
 """What one unit's position does, in sentences with the numbers of the study."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from trainorder.evaluation.results import Results
 from trainorder.evaluation.verdict import MAIN_METRIC
-from trainorder.report.numbers import short, with_interval
+from trainorder.report.numbers import nats, short, with_interval
 
 
 def position_answer(results: Results) -> list[str]:
@@ -16,64 +17,87 @@ def position_answer(results: Results) -> list[str]:
     if content is None or maps is None:
         return ["This study has no maps of positions (`memorization` in its configuration)."]
     return [
-        _own(content["forgetting"]["all"], int(content["steps"])),
-        _heldout(results, maps),
-        _checked(content),
+        f"These effects are estimates of `{content['estimator']}`, which is {content['verdict']} "
+        f"on whole orders. {content['retrained']} positions were retrained to check them.",
+        f"{_own(content, _momentum(results))} {_checked(content, 'own', 'presence')}",
+        f"{_heldout(results, content, maps)} {_checked(content, 'same', 'insertion')}",
     ]
 
 
-def _own(curve: Mapping[str, Any], steps: int) -> str:
-    """Return how the loss on the unit itself depends on the steps since it was seen."""
+def _momentum(results: Results) -> float:
+    optimizer = results.validation["provenance"]["config"]["optimizer"]
+    return float(optimizer["beta1" if optimizer["name"] == "adamw" else "momentum"])
+
+
+def _own(content: Mapping[str, Any], momentum: float) -> str:
+    """Return how the loss on the unit itself depends on the step at which it is seen."""
+    curve, steps = content["forgetting"]["all"], int(content["steps"])
     last, first = curve["advantage"][0], curve["advantage"][-1]
-    if not last > 0:
+    if not max(last, first) > 0:
         return (
-            "On its own text: a unit that is trained on in the last step has no advantage over "
-            f"another unit of its domain in its place ({short(last)} nats per token)."
+            "On its own text: having seen a unit gives no advantage over another unit of its "
+            f"domain in its place ({nats(first)} nats per token if it comes in the first step, "
+            f"{nats(last)} in the last one)."
         )
-    ends = f" [{short(curve['low'][0])}, {short(curve['high'][0])}]"
     return (
-        "On its own text: a unit that is trained on in the last step ends with a loss "
-        f"**{short(last)} nats per token**{ends} **lower** than if another unit of its domain "
-        f"were in its place. If it is trained on in the first of {steps} steps instead, its loss "
-        f"ends {short(first)} lower. {_faded(curve['half_life']['value'], is_larger=first > last)}"
+        "On its own text: if a unit is trained on, and not another one of its domain in its place, "
+        f"the loss on it ends **{nats(first)} nats per token lower** if it comes in the first of "
+        f"{steps} steps, and **{nats(last)} lower** if it comes in the last one. "
+        f"{_faded(curve['half_life']['value'], is_larger=first > last, momentum=momentum)}"
     )
 
 
-def _faded(life: float | None, *, is_larger: bool) -> str:
+def _faded(life: float | None, *, is_larger: bool, momentum: float) -> str:
     """Return what the distance from the end of the window does to the advantage."""
     if life is not None:
         return f"Half of the advantage is gone after {short(life)} steps."
-    if is_larger:
+    if is_larger and momentum:
         return (
-            "So early units keep more than the last ones gain: a step teaches in proportion to its "
-            "learning rate, and forgetting does not undo that within the window."
+            "The last units have had only a part of their effect: with a momentum of "
+            f"{momentum:g} the optimizer applies a gradient over about {1 / (1 - momentum):.0f} "
+            "steps."
         )
     return "The advantage does not fall to half within the window."
 
 
-def _heldout(results: Results, maps: Mapping[str, np.ndarray]) -> str:
-    """Return how far moving a unit changes the held-out loss of its domain."""
-    effects = np.abs(maps["estimated_same_insertion"])
-    effects = effects[np.isfinite(effects)]
-    if not len(effects):
+def _heldout(results: Results, content: Mapping[str, Any], maps: Mapping[str, np.ndarray]) -> str:
+    """Return how far, and in which direction, moving a unit changes the loss of its domain."""
+    effects = maps["estimated_same_insertion"]
+    if not np.isfinite(effects).any():
         return "On held-out text: the effect of a position was not estimated."
-    median, largest = float(np.median(effects)), float(effects.max())
-    spread = results.validation["spread"][MAIN_METRIC].get("random", {}).get("std")
-    beside = f" ({short(median / spread)} spreads)" if spread else ""
+    sizes = np.abs(effects)
+    by_step = np.nanmean(effects, axis=0)
+    best, worst = int(np.nanargmin(by_step)), int(np.nanargmax(by_step))
     return (
-        f"On held-out text of its domain: moving one unit to another step changes the loss by "
-        f"{short(median)} nats per token{beside} in the median over all units and steps, and by "
-        f"{short(largest)} at most."
+        "On held-out text of its domain: moving one unit to another step changes the loss by "
+        f"{nats(float(np.nanmedian(sizes)))} nats per token"
+        f"{_in_spreads(results, content['unit_domains'], sizes)} in the median over all units and "
+        f"steps, and by {nats(float(np.nanmax(sizes)))} at most. On average over units, step "
+        f"{best} is the best place ({nats(float(by_step[best]))}) and step {worst} the worst "
+        f"({nats(float(by_step[worst]))})."
     )
 
 
-def _checked(content: Mapping[str, Any]) -> str:
-    """Return how far the estimated effects agree with retraining."""
-    scores = content["agreement"]
+def _in_spreads(results: Results, domains: Sequence[str], sizes: np.ndarray) -> str:
+    """Return the median effect in spreads of the domain of each unit; units of all domains too."""
+    spreads = results.validation["spread"]
+    metrics = [f"{MAIN_METRIC}/{domain}" for domain in domains]
+    units = [
+        spreads[metric if metric in spreads else MAIN_METRIC].get("random", {}).get("std")
+        for metric in metrics
+    ]
+    if not all(units):
+        return ""
+    share = float(np.nanmedian(sizes / np.array(units)[:, None]))
+    return f" ({short(share)} spreads of this loss)"
+
+
+def _checked(content: Mapping[str, Any], quantity: str, kind: str) -> str:
+    """Return how far the estimated effects agree with those of the retrained positions."""
+    score = content["agreement"][quantity][kind]
+    error = score.get("mse")
+    size = "" if error is None else f", and differ by {nats(math.sqrt(error))} (root mean square)"
     return (
-        f"These effects are estimates of `{content['estimator']}` ({content['verdict']} on whole "
-        f"orders). On {content['retrained']} positions that were retrained, estimated and true "
-        f"effects of a moved unit have a rank correlation of "
-        f"{with_interval(scores['own']['insertion'])} for its own text and "
-        f"{with_interval(scores['same']['insertion'])} for held-out text."
+        f"At the retrained positions, estimated and true effects have a rank correlation of "
+        f"{with_interval(score)}{size}."
     )

@@ -1,0 +1,54 @@
+"""What was studied, in sentences: the model, the texts, the window and its learning rates."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from trainorder.config.sections.optimizer import OptimizerConfig
+from trainorder.evaluation.results import Results, size_text
+from trainorder.training.learning_rates import learning_rate
+
+
+def setting(results: Results, domains: list[str]) -> str:
+    """Return a paragraph about the training that the study looks at.
+
+    Args:
+        results: of the study.
+        domains: the domain of each unit.
+
+    """
+    config = results.validation["provenance"]["config"]
+    window, before = config["window"], config["window"]["warmup_steps"]
+    model = f"A model of {size_text(results.validation['parameters'])} parameters"
+    started = f"was trained for {before:,} steps" if before else "starts from random weights"
+    if config.get("run"):
+        started = "was trained by a run of the user"
+    units = ", ".join(f"{name} ({n})" for name, n in sorted(Counter(domains).items()))
+    per_step = window["units_per_step"]
+    each = "one *unit*" if per_step == 1 else f"{per_step} *units*"
+    return (
+        f"{model} {started}. The study is about the {results.steps} steps that follow, the "
+        f"*window*. In each of them the model learns from {each}: {_sequences(window, config)}. "
+        f"The domains of the units: {units}. {_rates(config, results.steps)} The order in which "
+        "the units came is the *reference*. The question is what another order of the same units "
+        "would have given, at the end of the window."
+    )
+
+
+def _sequences(window: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    count, length = window["unit_size"], config["corpus"]["sequence_length"]
+    what = "one sequence" if count == 1 else f"{count} sequences"
+    return f"{what} of {length} tokens"
+
+
+def _rates(config: Mapping[str, Any], steps: int) -> str:
+    """Return how the learning rate changes in the window, unless it comes from a file."""
+    optimizer = OptimizerConfig(**config["optimizer"])
+    if isinstance(optimizer.rates, str):
+        return "The learning rates are those of a file."
+    start = int(config["window"]["warmup_steps"])
+    ends = [learning_rate(optimizer, step, start + steps) for step in (start, start + steps - 1)]
+    first, last = (f"{rate:.2g}" for rate in ends)
+    if first == last:
+        return f"The learning rate is {first} throughout."
+    return f"The learning rate goes from {first} in the first step to {last} in the last one."
