@@ -36,6 +36,7 @@ rule fresh_orders:
     input:
         orders=rules.orders.output.orders,
         candidates=CANDIDATES,
+        truth=expand(rules.truth.output.truth, shard=settings.truth_shards),
     output:
         orders=f"{RESULTS}/curriculum/fresh/orders.json",
     log:
@@ -47,6 +48,8 @@ rule fresh_orders:
         **settings.resources(megabytes=500, minutes=10),
     params:
         random=settings.fresh_random,
+        objective={t["metric"]: t["weight"] for t in config["curriculum"]["objective"]},
+        key=KEY,
         code=settings.code("fresh_orders.py"),
     message:
         "Listing the orders of the fresh retrainings"

@@ -134,14 +134,15 @@ def _fresh(
     draws = job.params["fresh"]
     if not draws:
         return {}
-    names = [record["name"] for record in read_json(job.input["fresh_orders"], "")["orders"]]
+    listed = read_json(job.input["fresh_orders"], "fresh_orders")
+    names = [record["name"] for record in listed["orders"]]
     n, records = comparison["compute"]["random_orders_for_it"], []
     for draw, file in zip(draws, job.input["fresh_truth"], strict=True):
         truth = read_truth([file], draw["key"], names, "fresh_truth")
         fresh = true_objective(objective, truth)
-        gains = fresh_gains(fresh, true, comparison["winner"], random, n)
+        gains = fresh_gains(fresh, true, comparison["winner"], random, listed["sample"], n)
         if line := shortfall(gains["compute"]):
-            print(f"curriculum.fresh: {line}, so the gain over it is overestimated; raise this key")
+            print(f"orders.random: {line}, so the gain over it is overestimated; raise this key")
         records.append({"init": draw["init"], "heldout": draw["heldout"], **gains})
     return {"fresh": records}
 

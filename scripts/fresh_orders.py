@@ -1,21 +1,31 @@
-"""Lists the orders of the fresh retrainings: the searched orders, and random ones beside them.
-
-Those of the calibration follow the held-back ones: all were drawn alike.
-"""
+"""Lists the orders of the fresh retrainings: the searched orders, and random ones beside them."""
 
 from trainorder.curriculum.candidates import SEARCHED
+from trainorder.curriculum.fresh_gains import BEST
+from trainorder.curriculum.gains import true_objective
+from trainorder.curriculum.objective import Objective
+from trainorder.evaluation.outcomes import read_truth
 from trainorder.orders.order_book import OrderBook
 from trainorder.storage.formats import read_json, write_json
 from trainorder.workflow.job import Job, run
 
 
 def main(job: Job) -> None:
-    orders = OrderBook.load(job.input["orders"])
+    p, orders = job.params, OrderBook.load(job.input["orders"])
     candidates = read_json(job.input["candidates"], "propose")["orders"]
     searched = [record for record in candidates if record["kind"] == SEARCHED]
-    random = [*orders.of_split("random"), *orders.of_split("calibration")][: job.params["random"]]
-    records = [order.as_dict(orders.reference) for order in random]
-    write_json(job.output["orders"], {"orders": [*searched, *records]})
+    # Calibration orders follow the held-back ones: all were drawn alike.
+    random = {
+        order.name: order for split in ("random", "calibration") for order in orders.of_split(split)
+    }
+    truth = read_truth(job.input["truth"], p["key"], [order.name for order in orders.values()])
+    true = true_objective(Objective(p["objective"]), truth)
+    sample = list(random)[: p["random"]]
+    best = sorted(random, key=lambda name: true[name])[:BEST]
+    records = [
+        random[name].as_dict(orders.reference) for name in random if name in {*sample, *best}
+    ]
+    write_json(job.output["orders"], {"orders": [*searched, *records], "sample": sample})
 
 
 run(main, globals().get("snakemake"))

@@ -11,6 +11,7 @@ from trainers import DOMAINS, UNITS, VOCABULARY, token_arrays, write_tokens
 from trainorder.config.methods import METHODS
 from trainorder.config.sections.curvature import MIN_RANK
 from trainorder.config.sections.estimator import EstimatorConfig
+from trainorder.curriculum.fresh_gains import BEST
 from trainorder.curvature.probe_rounds import ProbeRounds
 from trainorder.evaluation.costs import precompute_stages
 from trainorder.planning.machine_speed import Operation
@@ -305,7 +306,7 @@ def test_a_search_by_steps_is_planned_within_its_budget():
 
 def test_fresh_retrainings_are_planned_with_their_warm_up():
     planned = by_name(config("smoke", curriculum__fresh=4))
-    assert planned["fresh_truth"].orders == 3 * (4 + 2), "three times: random and searched orders"
+    assert planned["fresh_truth"].orders == 3 * (4 + BEST + 2), "random, best and searched orders"
     assert planned["fresh_warm"].counts["gradients"] == 2 * planned["warm"].counts["gradients"]
     assert "fresh_truth" not in by_name(config("smoke"))
 

@@ -8,6 +8,7 @@ from math import ceil
 from trainorder.config.estimator_names import method_of
 from trainorder.config.sections.curriculum import FRESH_SEEDS, GLOBAL, CurriculumConfig
 from trainorder.config.sections.memorization import MemorizationConfig
+from trainorder.curriculum.fresh_gains import BEST
 from trainorder.curriculum.literature_orders import WORST, literature_count
 from trainorder.evaluation.replaying import batch_size
 from trainorder.planning.curvature_stages import basis_sizes, pattern_count
@@ -110,7 +111,8 @@ def _fresh(s: Sizes, c: CurriculumConfig, after: str) -> Iterator[Stage]:
         )
     needed = (after, *(("fresh_warm",) if warmups else ()))
     draws = texts + warmups
-    orders = draws * (c.fresh + c.retrained)
+    drawn = s.counts["random"] + s.counts["calibration"]
+    orders = draws * (min(c.fresh + BEST, drawn) + c.retrained)
     stage = truth_stage(s, "fresh_truth", needed, orders, draws, s.R * s.E)
     yield replace(stage, files=("curriculum/fresh/truth-*.h5",))
 
