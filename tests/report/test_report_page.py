@@ -13,6 +13,7 @@ import synthetic
 from trainorder.config.estimator_names import method_of
 from trainorder.config.sections.optimizer import OptimizerConfig
 from trainorder.evaluation.results import Results
+from trainorder.explorer.domain_marks import domain_marks
 from trainorder.figures.catalogue import CATALOGUE, EXPLORER, SECTIONS
 from trainorder.figures.drawing import drawn_of
 from trainorder.report.best_order import best_order_answer
@@ -239,11 +240,16 @@ def test_names_of_a_study_cannot_break_the_page(folder, results, tmp_path):
     assert "<script" not in (copy / "report.html").read_text(encoding="utf-8")
 
 
-def test_the_best_order_is_shown_with_a_letter_for_each_domain(tmp_path):
+def test_the_best_order_has_the_codes_and_colours_of_the_explorer(tmp_path):
     (tmp_path / "curriculum").mkdir()
     winner = {"name": "best", "schedule": [[2], [0], [1]]}
     (tmp_path / "curriculum/winners.json").write_text(json.dumps({"orders": [winner]}))
     record = {"unit_domains": ["scripture", "speeches", "code"]}
     (tmp_path / "orders.json").write_text(json.dumps(record))
-    blocks = re.findall(r'title="(\w+)">(\w+)</span>', order_strip(tmp_path))
-    assert blocks == [("code", "c"), ("scripture", "s"), ("speeches", "sp")]
+    pattern = r'background:([^;"]+);color:([^;"]+)" title="(\w+)">(\w+)</span>'
+    blocks = re.findall(pattern, order_strip(tmp_path))
+    marks = domain_marks(record["unit_domains"])
+    assert blocks == [
+        (marks[name].colour, marks[name].ink, name, marks[name].code)
+        for name in ("code", "scripture", "speeches")
+    ], "the strip differs from the blocks of the explorer"

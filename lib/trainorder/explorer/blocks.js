@@ -53,9 +53,7 @@ class Blocks {
 
   paint(place) {
     const button = this.buttons[place], domain = this.domains.ofUnit[this.visits[place]];
-    button.style.background = this.domains.colour(domain);
-    button.style.color = this.domains.ink(domain);
-    button.textContent = this.domains.codes.get(domain);
+    this.domains.paint(button, domain);
     button.title = this.label(place);
     button.setAttribute("aria-label", button.title);
     button.classList.toggle("filtered", this.isFiltered(place));

@@ -37,9 +37,8 @@ class Comparison {
   strip(entry) {
     const root = html("div", { class: "mini", "aria-hidden": "true" });
     for (const unit of entry.visits) {
-      const domain = this.domains.ofUnit[unit], mark = html("span", {}, this.domains.codes.get(domain));
-      mark.style.background = this.domains.colour(domain);
-      mark.style.color = this.domains.ink(domain);
+      const mark = html("span");
+      this.domains.paint(mark, this.domains.ofUnit[unit]);
       root.append(mark);
     }
     const title = this.title(entry);

@@ -7,7 +7,7 @@ class Explorer {
     this.model = decodeModel(record.model);
     this.replay = new Replay(this.model);
     this.width = record.unitsPerStep;
-    this.domains = new Domains(record.unitDomains);
+    this.domains = new Domains(record.unitDomains, record.domains);
     this.referenceVisits = record.orders[record.reference];
     this.referenceLosses = this.replay.run(this.referenceVisits);
     this.history = new OrderHistory({ visits: this.referenceVisits, name: record.reference });

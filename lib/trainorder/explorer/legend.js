@@ -12,9 +12,8 @@ class Legend {
 
   chip(name) {
     const { domains } = this.app;
-    const mark = html("span", { class: "block", "aria-hidden": "true" }, domains.codes.get(name));
-    mark.style.background = domains.colour(name);
-    mark.style.color = domains.ink(name);
+    const mark = html("span", { class: "block", "aria-hidden": "true" });
+    domains.paint(mark, name);
     const count = domains.ofUnit.filter((other) => other === name).length;
     const button = html("button", { type: "button", class: "chip", "aria-pressed": "false" }, mark, ` ${name} (${count})`);
     button.onclick = () => this.toggle(name, button);

@@ -10,6 +10,7 @@ from trainorder.config.sections.curriculum import CurriculumConfig
 from trainorder.config.sections.window import WindowConfig
 from trainorder.data.metrics import is_loss
 from trainorder.evaluation.results import Results
+from trainorder.explorer.domain_marks import domain_marks
 from trainorder.explorer.packing import packed
 from trainorder.memorization.maps import QUANTITIES
 from trainorder.orders.order import REFERENCE
@@ -45,6 +46,7 @@ def page_record(
     return {
         "model": model,
         "unitDomains": list(unit_domains),
+        "domains": domain_marks(unit_domains),
         "unitsPerStep": len(reference[0]),
         "orders": {name: _flat(order["schedule"]) for name, order in orders.items()},
         "groups": {name: order["group"] for name, order in orders.items()},

@@ -1,4 +1,4 @@
-"""The best order as a strip of blocks, one for each unit, with a letter for its domain."""
+"""The best order as a strip of blocks, one for each unit, marked by domain as in the explorer."""
 
 import html
 from collections.abc import Sequence
@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from trainorder.evaluation import result_files
+from trainorder.explorer.domain_marks import domain_marks
 from trainorder.storage.formats import read_json
-
-# Pale colours of different lightness, under dark letters: the letters tell domains apart, too.
-_COLOURS = ("#f0e442", "#8fc7e8", "#f4b183", "#9ad1b0", "#d9b3d9", "#d0d0d0", "#ffd9d9", "#b9c6ff")
 
 
 def order_strip(folder: str | Path) -> str:
@@ -25,13 +23,17 @@ def order_strip(folder: str | Path) -> str:
     winner = read_json(file, result_files.WINNERS.rule)["orders"][0]
     orders = read_json(result_files.ORDERS.path(folder), result_files.ORDERS.rule)
     domains = [orders["unit_domains"][unit] for step in winner["schedule"] for unit in _units(step)]
-    letters = _letters(list(dict.fromkeys(sorted(domains))))
+    marks = domain_marks(orders["unit_domains"])
     blocks = "".join(
-        f'<span style="background:{letters[name][1]}" title="{html.escape(name)}">'
-        f"{letters[name][0]}</span>"
+        f'<span style="background:{marks[name].colour};color:{marks[name].ink}" '
+        f'title="{html.escape(name)}">{html.escape(marks[name].code)}</span>'
         for name in domains
     )
-    legend = ", ".join(f"{letter} {html.escape(name)}" for name, (letter, _) in letters.items())
+    legend = ", ".join(
+        f"{html.escape(mark.code)} {html.escape(name)}"
+        for name, mark in marks.items()
+        if name in domains
+    )
     return (
         f'<p class="study">The units of <code>{html.escape(winner["name"])}</code> by domain, '
         f'first to last ({legend}); the file is <a href="{result_files.WINNERS.name}">'
@@ -41,14 +43,3 @@ def order_strip(folder: str | Path) -> str:
 
 def _units(step: Any) -> Sequence[int]:
     return step if isinstance(step, list) else [step]
-
-
-def _letters(domains: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Return the shortest beginning of each name that no name before it has, and its colour."""
-    letters: dict[str, tuple[str, str]] = {}
-    for number, name in enumerate(domains):
-        taken = {letter for letter, _ in letters.values()}
-        lengths = range(1, len(name) + 1)
-        letter = next((name[:n] for n in lengths if name[:n] not in taken), name)
-        letters[name] = (html.escape(letter), _COLOURS[number % len(_COLOURS)])
-    return letters
