@@ -1,6 +1,7 @@
 """The page is well-formed HTML for any names in the study."""
 
 import json
+import statistics
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -12,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "bench"))
 
 from low_rank_study import make_study
 from trainorder.evaluation.results import Results
-from trainorder.explorer.page import _SCRIPTS, agreement, embedded_json, page, retrained
+from trainorder.explorer.page import _SCRIPTS, agreement, covered, embedded_json, page, retrained
 from trainorder.explorer.record import ESTIMATOR, menu, page_record
 
 HOSTILE = [
@@ -78,9 +79,17 @@ def test_hostile_names_stay_data(results, name):
 
 def test_the_page_says_how_many_intervals_miss_the_truth(results):
     coverage = results.validation["provenance"]["config"]["validation"]["coverage"]
-    text = page(data_of(results), results)
-    assert f"{100 * coverage:g} % interval" in text
-    assert f"about {100 - 100 * coverage:g} of 100 intervals miss" in text
+    record = data_of(results)
+    assert f"{100 * coverage:g} % interval" in page(record, results)
+    measured = results.score(ESTIMATOR)["coverage"]["heldout"]["random"]
+    count = record["coverage"]["heldout"]["random"]
+    assert count["inside"] / count["n"] == pytest.approx(measured["value"])
+    assert f"held-out loss {count['inside']} of {count['n']};" in covered(record)
+
+
+def test_without_intervals_the_page_says_so():
+    record = {"names": {"heldout": "held-out loss"}, "coverage": {"heldout": {"random": None}}}
+    assert "too few calibration orders" in covered(record)
 
 
 def test_the_page_says_how_its_estimates_differ_from_the_selected_ones(results):
@@ -107,8 +116,54 @@ def test_the_page_says_how_its_estimates_differ_from_the_selected_ones(results):
 
 def test_the_page_says_which_orders_were_retrained():
     groups = {"reference": "reference", "a": "searched", "b": "searched", "c": "custom"}
-    text = retrained(groups, dict.fromkeys(("reference", "a", "b")))
-    assert "1 reference, 2 searched." in text, text
+    record = {
+        "groups": {**groups, "r": "random", "s": "random"},
+        "truth": dict.fromkeys(("reference", "a", "b", "r")),
+        "random": ["r"],
+    }
+    text = retrained(record)
+    assert "1 reference, 2 searched (lines in the plots); 1 random (dots)." in text, text
+
+
+def test_every_order_in_the_plots_is_in_the_menu_and_none_is_for_fitting(results):
+    record = data_of(results)
+    splits = {results.orders[name]["split"] for name in record["random"]}
+    assert splits == {"random", "calibration"}
+    assert set(record["random"]) <= set(record["truth"]) <= set(record["orders"])
+    counts = [sum(order["split"] == split for order in results.orders.values()) for split in splits]
+    assert len(record["random"]) == sum(counts), "a random order has no dot"
+
+
+def test_there_is_one_spread_the_one_of_the_held_back_random_orders(results):
+    record = data_of(results)
+    for metric, spread in record["spread"].items():
+        assert spread["std"] == results.validation["spread"][metric]["random"]["std"]
+    assert record["objective"]["spread"] == record["spread"]["heldout"]
+
+
+def test_the_spread_of_a_weighted_objective_is_that_of_its_values(results):
+    terms = [{"metric": metric, "weight": 0.5} for metric in list(results.metrics)[:2]]
+    config = {
+        **results.validation["provenance"]["config"],
+        "curriculum": {"objective": terms, "readouts": 1},
+    }
+    provenance = {**results.validation["provenance"], "config": config}
+    weighted = replace(results, validation={**results.validation, "provenance": provenance})
+    values = [
+        sum(0.5 * results.truth[name][term["metric"]] for term in terms)
+        for name, order in results.orders.items()
+        if order["split"] == "random"
+    ]
+    spread = data_of(weighted)["objective"]["spread"]
+    assert spread["std"] == pytest.approx(statistics.stdev(values))
+
+
+@pytest.mark.parametrize("run", [None, {"recording": "run"}])
+def test_the_reference_order_of_an_existing_run_is_not_taken_for_a_random_one(results, run):
+    config = {**results.validation["provenance"]["config"], "run": run}
+    provenance = {**results.validation["provenance"], "config": config}
+    own = replace(results, validation={**results.validation, "provenance": provenance})
+    assert ("reference" in data_of(own)["drawn"]) == (run is None)
 
 
 def test_the_page_shows_only_losses(results):

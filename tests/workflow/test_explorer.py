@@ -342,7 +342,7 @@ def test_improve_finds_what_the_local_search_of_python_finds(page, finished):
     assert value <= score(python[None])[0] + CLOSE, "Python finds a better order"
     assert value < score(start[None])[0], "the search finds nothing"
     assert units(page) == result["visits"], "the page does not show the order"
-    assert "spreads" in page.find_element("id", "progress").text
+    assert "spreads" in page.find_element("id", "status").text
     page.find_element("id", "undo").click()
     assert units(page) == start.reshape(-1).tolist(), "the search cannot be undone"
 
@@ -455,6 +455,7 @@ def test_orders_are_compared_side_by_side(page):
     assert all(value in row for value in values), row
     marks = page.find_elements("css selector", "#mainStrip text.kept")
     assert {mark.text for mark in marks} == {"A", "B"}
+    assert "A: reference" in comparison.text
     comparison.find_element("css selector", ".keptOrder button").click()
     assert state(page)["name"] == "reference"
     for _ in range(2):
@@ -471,7 +472,16 @@ def test_plots_show_the_truth_and_follow_the_estimate(page, finished):
     assert len(dots) == len(metrics) * len(record["random"])
     labels = [text.text for text in page.find_elements("css selector", "#mainStrip text.mark")]
     named = set(record["truth"]) - set(record["random"])
-    assert sorted(labels) == sorted(named), "an order that was retrained has no label"
+    assert set(labels) <= named
+    assert {"reference", best_searched(record)} <= set(labels)
+    for strip in page.find_elements("css selector", "#mainStrip svg, #strips svg"):
+        lines = strip.find_elements("css selector", "line.mark")
+        assert {line.get_attribute("data-name") for line in lines} == named
+        tips = strip.find_elements("css selector", "line.hover > title")
+        shown = {tip.get_attribute("textContent").rsplit(": ", 1)[0] for tip in tips}
+        assert shown == named, "a line has no tooltip"
+        text = strip.get_attribute("aria-label")
+        assert all(name in text for name in named), f"a screen reader does not read it: {text}"
     path = page.find_element("css selector", "#mainStrip .current path")
     before = path.get_attribute("d")
     page.find_element("id", "sortLoss").click()
@@ -479,6 +489,56 @@ def test_plots_show_the_truth_and_follow_the_estimate(page, finished):
     assert after != before
     curves = page.find_elements("css selector", "#curves polyline.own")
     assert len(curves) == 1 + len(record["model"]["goals"])
+
+
+def best_searched(record):
+    """Return the searched order with the lowest true objective."""
+    weights = record["objective"]["weights"]
+    searched = [name for name in record["truth"] if record["groups"].get(name) == "searched"]
+    return min(
+        searched,
+        key=lambda name: sum(w * record["truth"][name][metric] for metric, w in weights.items()),
+    )
+
+
+def test_small_strips_label_only_what_is_looked_for(page):
+    from selenium.webdriver.support.select import Select
+
+    record = page.execute_script("return JSON.parse(document.getElementById('record').textContent)")
+    named = set(record["truth"]) - set(record["random"])
+    metrics = [metric for metric in record["recalibration"] if metric != "heldout"]
+    for shown in ("reversed", record["random"][0]):
+        Select(page.find_element("id", "order")).select_by_value(shown)
+        strips = page.find_elements("css selector", "#strips svg")
+        for metric, strip in zip(metrics, strips, strict=True):
+            labels = {text.text for text in strip.find_elements("css selector", "text.mark")}
+            ranked = sorted(named, key=lambda name: record["truth"][name][metric])
+            wanted = {shown, "reference", best_searched(record), ranked[0], ranked[-1]}
+            assert labels <= wanted, f"{metric}: labels without need: {labels - wanted}"
+            assert {shown, "reference"} <= labels, f"{metric}: {labels}"
+
+
+def test_no_label_covers_another_and_no_leader_runs_through_a_label(browser):
+    rng = np.random.default_rng(0)
+    plots = [
+        [{"x": x, "size": size} for x, size in zip(*rng.uniform(20, [[300], [150]], (2, 12)))]
+        for _ in range(300)
+    ]
+    placed = run_scripts(
+        browser, ("labels",), "return arguments[0].map((m) => placedLabels(m, 340, 3));", plots
+    )
+    for marks, labels in zip(plots, placed, strict=True):
+        first = {key: labels[0][key] for key in ("x", "size")}
+        assert first == pytest.approx(marks[0]), "the most important mark has no label"
+        assert all(label["start"] >= 0 and label["end"] <= 340 for label in labels)
+        for i, one in enumerate(labels):
+            for other in labels[:i]:
+                apart = one["end"] <= other["start"] or other["end"] <= one["start"]
+                assert one["row"] != other["row"] or apart, "a label covers another"
+                low, high = sorted((one, other), key=lambda label: label["row"])
+                crossed = low["start"] <= high["x"] <= low["end"]
+                assert low["row"] == high["row"] or not crossed, "a leader crosses a label"
+    assert max(len(labels) for labels in placed) > 4, "hardly a label is placed"
 
 
 def test_curves_show_the_losses_along_the_window(page, finished):
@@ -498,8 +558,242 @@ def test_a_focused_block_shows_the_map_of_its_unit(page, finished):
     assert page.find_element("id", "unitHeading").text.startswith(f"Unit {unit} (")
     own = results.maps["estimated_own_insertion"][unit]
     caption = page.find_element("css selector", "#unitBars figcaption").text
-    shown = float(re.search(r": (\S+) at step 2;", caption)[1].replace("−", "-"))
-    assert shown == pytest.approx(own[2], abs=np.abs(own).max() / 500 + 1e-5)
+    shown = number(re.search(r": (\S+) at step 2;", caption)[1])
+    close = np.abs(own).max() / 500 + 1e-5
+    assert shown == pytest.approx(own[2], abs=close)
+    figure = page.find_element("css selector", "#unitBars svg")
+    values = [number(text.text) for text in figure.find_elements("css selector", "text.value")]
+    assert 0 in values, "the axis has no zero"
+    ends = {min(values), max(values)}
+    # A tick that would cover that of zero is absent.
+    expected_ends = [x for x in (own.min(), own.max()) if abs(x) > 0.2 * np.abs(own).max()]
+    for end in expected_ends:
+        assert min(abs(end - value) for value in ends) <= close, f"no tick at {end}: {values}"
+
+
+def number(text):
+    return float(text.replace("−", "-"))
+
+
+def panel(page):
+    """Return the step that the unit panel states in its heading, a caption and its triangle."""
+    heading = page.find_element("id", "unitHeading").text
+    caption = page.find_element("css selector", "#unitBars figcaption").text
+    triangle, bar, here = page.execute_script(
+        "const figure = document.querySelector('#unitBars svg');"
+        "const bars = [...figure.querySelectorAll('rect.bar')];"
+        "const middle = ({ x, width }) => x + width / 2;"
+        "const boxes = bars.map((bar) => middle(bar.getBoundingClientRect()));"
+        "const x = middle(figure.querySelector('path.here').getBoundingClientRect());"
+        "const apart = boxes.map((box) => Math.abs(box - x));"
+        "return [apart.indexOf(Math.min(...apart)), Math.min(...apart),"
+        "  bars.findIndex((bar) => bar.classList.contains('here'))];"
+    )
+    assert bar < 2, "the triangle is between bars"
+    unit, step = re.match(r"Unit (\d+) \(.*\), now at step (\d+)", heading).groups()
+    stated = re.search(r"at step (\d+);", caption)[1]
+    assert {int(step), int(stated), here} == {triangle}, "the panel contradicts itself"
+    return int(unit), int(step)
+
+
+def test_the_unit_panel_follows_every_change_of_the_order(page):
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.select import Select
+
+    page.execute_script("document.querySelectorAll('#strip button.block')[1].focus()")
+    unit = units(page)[1]
+
+    def check_panel(what):
+        assert panel(page) == (unit, units(page).index(unit)), f"the panel is stale after {what}"
+
+    check_panel("the focus")
+    Select(page.find_element("id", "order")).select_by_value("reversed")
+    check_panel("a choice in the menu")
+    page.find_element("id", "sortLoss").click()
+    check_panel("sorting")
+    page.find_element("id", "undo").click()
+    check_panel("undo")
+    paste(page, json.dumps(units(page)[1:] + units(page)[:1]))
+    check_panel("loading")
+    page.execute_script("window.location.hash = arguments[0]", "order=" + ".".join("341025"))
+    wait(page, lambda: units(page) == [3, 4, 1, 0, 2, 5], "the link is not followed")
+    check_panel("a link")
+    found(page)
+    check_panel("a search")
+    block = blocks(page)[units(page).index(unit)]
+    target = blocks(page)[5 if units(page).index(unit) < 3 else 0]
+    page.execute_script("arguments[0].scrollIntoView({ block: 'center' })", block)
+    before = units(page)
+    ActionChains(page).click_and_hold(block).move_to_element(target).perform()
+    wait(page, lambda: units(page) != before, "the drag moves nothing")
+    check_panel("a part of a drag")
+    ActionChains(page).release().perform()
+    check_panel("a drag")
+    page.execute_script("arguments[0].focus()", blocks(page)[units(page).index(unit)])
+    press(page, Keys.SPACE, Keys.HOME, Keys.SPACE)
+    check_panel("a move by keys")
+
+
+def test_a_message_about_an_order_vanishes_when_another_is_shown(page):
+    from selenium.webdriver.support.select import Select
+
+    found(page)
+    message = page.find_element("id", "status").text
+    assert "orders tried" in message
+    actions = [
+        lambda: Select(page.find_element("id", "order")).select_by_value("reversed"),
+        lambda: page.find_element("id", "undo").click(),
+        lambda: page.find_element("id", "sortDomain").click(),
+    ]
+    for act in actions:
+        act()
+        assert "orders tried" not in page.find_element("tag name", "body").text
+    assert len(page.find_elements("css selector", "[role=status]")) == 1
+
+
+def test_a_search_moves_nothing_that_a_pointer_aims_at(page):
+    tops = (
+        "return ['strip', 'legend', 'note', 'plots'].map((id) => "
+        "document.getElementById(id).getBoundingClientRect().top + window.scrollY);"
+    )
+    before = page.execute_script(tops)
+    page.execute_script(
+        "window.tops = []; const status = document.getElementById('status');"
+        "new MutationObserver(() => window.tops.push((() => {" + tops + "})()))"
+        ".observe(status, { childList: true });"
+    )
+    found(page)
+    during = page.execute_script("return window.tops")
+    assert len(during) >= 2, "the search reports nothing"
+    for top in (*during, page.execute_script(tops)):
+        assert top[:3] == before[:3], f"a message moves the page: {before}, then {top}"
+
+
+def test_a_search_without_a_better_order_ends_after_a_number_of_orders(browser):
+    scored, unchanged, is_done = run_scripts(
+        browser,
+        ("search",),
+        "const start = Array.from({ length: 60 }, (_, i) => i);"
+        "const search = new LocalSearch(start, () => 1, () => true);"
+        "for (let i = 0; i < 5000 && !search.isDone; i += 1) search.advance();"
+        "return [search.result().scored, search.result().unchanged, search.isDone, UNCHANGED];",
+    )[:3]
+    assert is_done, "the search does not end"
+    assert (scored, unchanged) == (1001, 1000)
+
+
+def test_a_search_without_a_better_order_ends_after_a_time(browser):
+    """Each look at the clock takes a second, and each order is as good as the others."""
+    reports = run_scripts(
+        browser,
+        ("search", "worker"),
+        "let clock = 0; Date.now = () => { clock += 1000; return clock; };"
+        "const start = Array.from({ length: 60 }, (_, i) => i), reports = [];"
+        "searchOf = () => new LocalSearch(start, () => 1, () => true);"
+        "const scope = { postMessage: (report) => reports.push(report) };"
+        "serveSearches(scope); scope.onmessage({ data: {} });"
+        "return reports;",
+    )
+    assert reports[-1]["isDone"], "the search does not end"
+    assert reports[-1]["scored"] < 20, "the search ends by the number of orders"
+    assert reports[-2]["waited"] == 15
+
+
+NOTE = """
+const [record, shown] = arguments, element = document.createElement("div");
+new OrderNote(element, record).show(shown);
+return [element.textContent, element.classList.contains("warning")];
+"""
+
+
+def note_of(browser, name, beyond=(), group=None, truth=None):
+    """Return the note on an order with two metrics, and whether it is a warning."""
+    metrics = ("heldout", "heldout/code")
+    record = {
+        "names": dict(zip(metrics, ("held-out loss", "held-out loss, code"), strict=True)),
+        "reference": "reference",
+        "drawn": ["reference", "random-0", "calibration-0"],
+        "groups": {
+            **{"reference": "reference", "random-0": "random", "calibration-0": "calibration"},
+            **({name: group} if group else {}),
+        },
+        "truth": {} if truth is None else {name: dict(zip(metrics, truth, strict=True))},
+        "probability": 0.9,
+        "coverage": {
+            "heldout": {"random": {"inside": 43, "n": 48}, "structured": {"inside": 5, "n": 10}}
+        },
+    }
+    estimate = {"value": 3.0, "low": 2.9, "high": 3.1}
+    shown = {"name": name, "estimates": dict.fromkeys(metrics, estimate), "beyond": list(beyond)}
+    return run_scripts(browser, ("svg", "estimates", "order_note"), NOTE, record, shown)
+
+
+def test_the_note_says_how_often_a_truth_lies_outside(browser):
+    text, is_warning = note_of(browser, "reference", truth=(3.3276, 3.0))
+    assert not is_warning
+    assert "true loss of 90 % of random orders" in text
+    assert "48 held-back random orders, which were retrained, 43 (90 %)" in text
+    assert "held-out loss, 3.3276, lies outside, as for 5 of the 48 held-back random orders" in text
+    assert "1 of its 2 true losses lies outside" in text
+    inside, _ = note_of(browser, "random-0", truth=(3.0, 3.0))
+    assert "lies inside. All its 2 true losses lie inside" in inside
+    assert "is not a random order" not in inside
+
+
+def test_the_note_says_that_intervals_are_not_calibrated_for_deliberate_orders(browser):
+    own, _ = note_of(browser, "")
+    assert (
+        "This order is your own order, not a random one, so its intervals are not calibrated" in own
+    )
+    assert "its true loss is unknown" in own
+    sorted_, is_warning = note_of(
+        browser, "sorted", ["heldout", "heldout/code"], "structured", (3.2, 3.2)
+    )
+    assert "sorted is not a random order, so its intervals are not calibrated for it" in sorted_
+    assert "Of the 10 structured orders like it, 5 have" in sorted_
+    assert "as for" not in sorted_, "a deliberate order is compared with random ones"
+    assert "All its 2 true losses lie outside" in sorted_
+    assert is_warning
+    assert "Beyond the calibrated range: held-out loss; held-out loss, code." in sorted_
+
+
+def test_the_page_speaks_of_held_out_losses_and_not_of_ids(page):
+    page.find_element("id", "keep").click()
+    text = page.find_element("tag name", "body").text
+    assert "held-out loss" in text
+    assert not re.search(r"\bheldout\b", text), "the page shows the id of a metric"
+
+
+def test_own_orders_that_are_kept_have_numbers(page):
+    for _ in range(2):
+        page.find_element("id", "sortLoss").click()
+        page.find_element("id", "keep").click()
+    text = page.find_element("id", "comparison").text
+    assert "A: own order 1" in text
+    assert "B: own order 2" in text
+
+
+def test_a_spread_is_that_of_the_results_file(page, finished):
+    study = Study.open(finished.results)
+    for metric in study.results.score("reduced@barycentre")["recalibration"]:
+        random = study.results.validation["spread"][metric]["random"]
+        value = state(page)["estimates"][metric]["value"]
+        size = abs(value - random["mean"]) / random["std"]
+        titles = page.find_elements("css selector", ".plotTitle")
+        name = (
+            "held-out loss"
+            if metric == "heldout"
+            else metric.replace("heldout/", "held-out loss, ")
+        )
+        [title] = [
+            title.text
+            for title in titles
+            if title.text.startswith(f"{name} ")
+            and "[" in title.text + "["
+            and "random order" in title.text
+        ]
+        assert f"{size:.1f} spreads" in title or size < 0.05, f"{title}: not {size:.1f} spreads"
 
 
 @pytest.fixture(scope="module")

@@ -142,7 +142,7 @@ class Blocks {
     const button = event.target.closest("button.block");
     if (!button || this.isMoving) return;
     const place = Number(button.dataset.place);
-    this.handlers.focus(this.visits[place], Math.floor(place / this.width));
+    this.handlers.focus(this.visits[place], place);
   }
 
   // The place that a key goes to from another one; null for other keys. The units of a step are

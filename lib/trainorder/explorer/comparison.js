@@ -3,15 +3,17 @@
 // needs svg.js.
 
 class Comparison {
-  // handlers: show(entry), changed(entries) and removed(entry); reference: value by metric.
-  constructor(element, domains, reference, handlers) {
-    Object.assign(this, { element, domains, reference, handlers, entries: [] });
+  // handlers: show(entry), changed(entries) and removed(entry); names and reference: the name and the
+  // reference order's estimate of each metric.
+  constructor(element, domains, { names, referenceEstimates: reference }, handlers) {
+    Object.assign(this, { element, domains, names, reference, handlers, entries: [], owned: 0 });
   }
 
-  // entry: { visits, name, estimates }.
+  // entry: { visits, name, estimates }. An order without a name gets a number.
   keep(entry) {
     const letter = this.entries.length ? nextLetter(this.entries[this.entries.length - 1].letter) : "A";
-    this.entries.push({ ...entry, letter });
+    if (!entry.name) this.owned += 1;
+    this.entries.push({ ...entry, letter, name: entry.name || `own order ${this.owned}` });
     this.draw();
     this.handlers.changed(this.entries);
     return letter;
@@ -24,9 +26,7 @@ class Comparison {
     this.handlers.removed(entry);
   }
 
-  title(entry) {
-    return entry.name ? `${entry.letter}: ${entry.name}` : `${entry.letter}: own order`;
-  }
+  title({ letter, name }) { return `${letter}: ${name}`; }
 
   draw() {
     this.element.hidden = !this.entries.length;
@@ -53,7 +53,7 @@ class Comparison {
     )));
     const rows = Object.keys(this.entries[0].estimates).map((metric) => {
       const lowest = Math.min(...this.entries.map((entry) => entry.estimates[metric].value));
-      return html("tr", {}, html("th", { scope: "row" }, metric), ...this.entries.map((entry) => {
+      return html("tr", {}, html("th", { scope: "row" }, this.names[metric]), ...this.entries.map((entry) => {
         const { value, low, high } = entry.estimates[metric];
         const text = `${shownLoss(value)} (${shownChange(value - this.reference[metric])})`;
         const half = low === null ? "" : ` ${shownLoss(low)} to ${shownLoss(high)}`;

@@ -14,47 +14,48 @@ function estimatesOf(record, replay, visits) {
   return { losses, raw, estimates, beyond };
 }
 
+// The metrics of a retrained order whose true value lies outside its interval; empty for other
+// orders. A calibration order that gives an end of its own interval is on this end, not outside.
+function missedMetrics(record, { name, estimates }) {
+  const truth = record.truth[name];
+  if (!truth) return [];
+  return Object.keys(estimates).filter((metric) => {
+    const { low, high } = estimates[metric];
+    return low !== null && (truth[metric] < low - 1e-6 || truth[metric] > high + 1e-6);
+  });
+}
+
 // The rows of the table of estimates. shown: { name, estimates, beyond }.
 function tableRows(record, shown) {
-  const truth = record.truth[shown.name];
+  const truth = record.truth[shown.name], reference = record.truth[record.reference];
+  const missed = missedMetrics(record, shown);
   return Object.entries(shown.estimates).map(([metric, { value, low, high }]) => {
-    // A calibration order that gives an end of its own interval is on this end, not outside.
-    const missed = truth && low !== null && (truth[metric] < low - 1e-6 || truth[metric] > high + 1e-6);
     const notes = [
       shown.beyond.includes(metric) && "outside the calibrated range",
-      missed && "retrained: outside the interval",
+      missed.includes(metric) && "true loss outside the interval",
     ];
     return html("tr", {},
-      html("th", { scope: "row" }, metric),
+      html("th", { scope: "row" }, record.names[metric]),
       html("td", { "data-metric": metric }, shownLoss(value)),
       html("td", {}, low === null ? "–" : `${shownLoss(low)} to ${shownLoss(high)}`),
       html("td", {}, shownChange(value - record.referenceEstimates[metric])),
       html("td", {}, truth ? shownLoss(truth[metric]) : "not retrained"),
+      html("td", {}, truth && reference ? shownChange(truth[metric] - reference[metric]) : "–"),
       html("td", { class: "note" }, notes.filter(Boolean).join("; ")));
   });
 }
 
-// The mean of a weighted sum of metrics over the retrained random orders, and its spread: the
-// standard deviation; 0 with too few orders.
-function randomOrders(record, weights) {
-  if (record.random.length < 3) return { mean: 0, spread: 0 };
-  const values = record.random.map((name) => weighted(weights, record.truth[name]));
-  const mean = meanOfList(values), squares = values.map((value) => (value - mean) ** 2);
-  return { mean, spread: Math.sqrt(squares.reduce((a, b) => a + b, 0) / (values.length - 1)) };
-}
-
-// How an estimate compares with random orders, in words.
-function besideRandom(record, metric, value) {
-  const { mean, spread } = randomOrders(record, { [metric]: 1 });
+// How a value compares with held-back random orders, in words. spread: their { mean, std }, or null.
+function besideRandom(spread, value) {
   if (!spread) return "";
-  const size = Math.abs((value - mean) / spread).toFixed(1);
+  const size = Math.abs((value - spread.mean) / spread.std).toFixed(1);
   return size === "0.0" ? "like the mean random order"
-    : `${size} spreads ${value < mean ? "below" : "above"} the mean random order`;
+    : `${size} spreads ${value < spread.mean ? "below" : "above"} the mean random order`;
 }
 
 // An estimate with its interval, and how it compares with random orders.
 function estimateText(record, metric, { value, low, high }) {
   const interval = low === null ? "" : ` [${shownLoss(low)}, ${shownLoss(high)}]`;
-  const beside = besideRandom(record, metric, value);
+  const beside = besideRandom(record.spread[metric], value);
   return `${shownLoss(value)}${interval}${beside && `, ${beside}`}`;
 }

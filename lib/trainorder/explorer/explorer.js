@@ -19,6 +19,7 @@ class Explorer {
     this.strips = this.builtStrips();
     this.curves = this.builtCurves();
     this.unitPanel = this.builtUnitPanel();
+    this.note = new OrderNote(this.byId("note"), record);
     this.comparison = this.builtComparison();
     this.tools = new OrderTools(this);
     this.improvePanel = new ImprovePanel(this);
@@ -32,8 +33,17 @@ class Explorer {
 
   byId(id) { return document.getElementById(id); }
 
-  // Tells screen readers what has changed; the same line is shown below the blocks.
-  say(text) { this.byId("status").textContent = text; }
+  // Shows a line below the blocks, which screen readers read.
+  say(text) {
+    this.byId("status").setAttribute("aria-live", "polite");
+    this.byId("status").textContent = text;
+  }
+
+  // Shows a line that changes often, so screen readers do not read it.
+  tell(text) {
+    this.byId("status").setAttribute("aria-live", "off");
+    this.byId("status").textContent = text;
+  }
 
   estimates(visits) { return estimatesOf(this.record, this.replay, visits); }
 
@@ -54,8 +64,11 @@ class Explorer {
         const text = `Unit ${visits[place]} moved to step ${Math.floor(place / this.width)}.`;
         this.commit({ visits, name: this.nameOf(visits) }, text);
       },
-      cancel: () => this.show(this.history.current),
-      focus: (unit, step) => this.unitPanel.show(unit, step),
+      cancel: () => {
+        this.show(this.history.current);
+        this.say("The unit is back at its place.");
+      },
+      focus: (unit, place) => this.unitPanel.show(unit, place),
       say: (text) => this.say(text),
     });
   }
@@ -69,30 +82,33 @@ class Explorer {
 
   builtStrips() {
     return Object.keys(this.record.recalibration).map((metric) => {
-      const { content, text } = this.box(this.byId(metric === "heldout" ? "mainStrip" : "strips"), metric);
-      return { metric, text, plot: new StripPlot(content, stripData(this.record, metric)) };
+      const isMain = metric === MAIN_METRIC;
+      const { content, text } = this.box(this.byId(isMain ? "mainStrip" : "strips"), this.record.names[metric]);
+      return { metric, text, plot: new StripPlot(content, stripData(this.record, metric), isMain) };
     });
   }
 
   builtCurves() {
     const { model } = this;
     this.byId("curvesSection").hidden = model.readouts.length < 2;
-    return ["heldout", ...model.goals.map((goal) => `heldout/${goal}`)].map((metric) => {
+    return [MAIN_METRIC, ...model.goals.map((goal) => `heldout/${goal}`)].map((metric) => {
       const of = (losses) => model.readouts.map((_, place) => metricsOf(model.goals, losses[place])[metric]);
-      const { content } = this.box(this.byId("curves"), metric);
+      const { content } = this.box(this.byId("curves"), this.record.names[metric]);
       return { of, plot: new Curve(content, model.readouts, of(this.referenceLosses)) };
     });
   }
 
   builtUnitPanel() {
-    const panel = new UnitPanel(this.byId("unitBars"), this.byId("unitHeading"), this.record.maps, this.domains);
+    const elements = { bars: this.byId("unitBars"), heading: this.byId("unitHeading"), reference: this.byId("unitReference") };
+    const homes = new Map(this.referenceVisits.map((unit, place) => [unit, Math.floor(place / this.width)]));
+    const panel = new UnitPanel(elements, this.record.maps, this.domains, homes, this.width);
     this.byId("unitSection").hidden = !this.record.maps;
     this.byId("way").onchange = (event) => panel.showWay(event.target.value);
     return panel;
   }
 
   builtComparison() {
-    return new Comparison(this.byId("comparison"), this.domains, this.record.referenceEstimates, {
+    return new Comparison(this.byId("comparison"), this.domains, this.record, {
       show: (entry) => this.commit({ visits: entry.visits, name: entry.name }, `Showing order ${entry.letter}.`),
       removed: ({ letter }) => {
         this.byId("keep").focus();  // the button that had the focus is gone
@@ -142,7 +158,8 @@ class Explorer {
     this.blocks.show(visits);
     this.byId("order").value = record.orders[name] ? name : "";
     this.byId("estimates").replaceChildren(...tableRows(record, { name, estimates, beyond }));
-    this.byId("beyond").hidden = !beyond.length;
+    this.note.show({ name, estimates, beyond });
+    this.unitPanel.follow(visits);
     for (const { metric, text, plot } of this.strips) {
       plot.show(estimates[metric], name);
       text.textContent = estimateText(record, metric, estimates[metric]);
@@ -151,8 +168,9 @@ class Explorer {
   }
 
   summary() {
-    const beyond = this.state.beyond.length ? " An estimate lies outside the calibrated range." : "";
-    return `Estimated heldout ${estimateText(this.record, "heldout", this.state.estimates.heldout)}.${beyond}`;
+    const { record } = this, { estimates, beyond } = this.state, warning = beyondText(record, beyond);
+    const estimate = `Estimated ${record.names[MAIN_METRIC]} ${estimateText(record, MAIN_METRIC, estimates[MAIN_METRIC])}.`;
+    return warning ? `${estimate} ${warning}` : estimate;
   }
 
   resize() {

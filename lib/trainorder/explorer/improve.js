@@ -4,8 +4,7 @@
 const SEARCH_SCRIPTS = ["model", "metrics", "replay", "constraints", "search", "worker"];
 
 class Improver {
-  // handlers: progress(result, seconds), ended(result, seconds) with the last result or null, and
-  // failed().
+  // handlers: progress(result, seconds), ended(result) with the last result or null, and failed().
   constructor(handlers) {
     this.handlers = handlers;
     this.worker = null;
@@ -47,6 +46,6 @@ class Improver {
     if (!this.worker) return;
     this.worker.terminate();
     this.worker = null;
-    this.handlers.ended(this.last, this.seconds());
+    this.handlers.ended(this.last);
   }
 }

@@ -11,9 +11,9 @@ class ImprovePanel {
     this.improver = new Improver({
       progress: (result, seconds) => {
         app.render({ visits: result.visits, name: "" });
-        app.byId("progress").textContent = this.text(result, seconds);
+        app.tell(this.progressText(result, seconds));
       },
-      ended: (result, seconds) => this.ended(result, seconds),
+      ended: (result) => this.ended(result),
       failed: () => {
         this.mark(false);
         app.say("This browser cannot search in a page that is opened as a file; try another browser.");
@@ -24,13 +24,13 @@ class ImprovePanel {
 
   // The objective of the study, and each metric.
   possibleGoals() {
-    const { objective, recalibration } = this.app.record, end = this.app.model.readouts.length - 1;
+    const { objective, recalibration, names, spread } = this.app.record, end = this.app.model.readouts.length - 1;
     const terms = Object.entries(objective.weights);
-    const named = terms.map(([name, weight]) => (weight === 1 ? name : `${weight} ${name}`)).join(" + ");
-    const metrics = Object.keys(recalibration).filter((metric) => metric !== named);
+    const named = terms.map(([metric, weight]) => (weight === 1 ? names[metric] : `${weight} × ${names[metric]}`)).join(" + ");
+    const metrics = Object.keys(recalibration).filter((metric) => names[metric] !== named);
     return [
       { name: named, ...objective },
-      ...metrics.map((metric) => ({ name: metric, weights: { [metric]: 1 }, places: [end] })),
+      ...metrics.map((metric) => ({ name: names[metric], weights: { [metric]: 1 }, places: [end], spread: spread[metric] })),
     ];
   }
 
@@ -42,7 +42,7 @@ class ImprovePanel {
       return;
     }
     this.goal = this.goals[Number(app.byId("goal").value)];
-    this.before = app.estimates(start).estimates;
+    this.before = this.valueOf(start);
     this.mark(true);
     app.say(`Searching for an order with a lower ${this.goal.name}. ${note}`);
     this.improver.start({
@@ -61,36 +61,40 @@ class ImprovePanel {
     return [orders[name], `${first}, so the search starts from ${name}.`];
   }
 
-  ended(result, seconds) {
+  ended(result) {
     const { app } = this;
     this.mark(false);
     if (!result) {
       app.show(app.history.current);
+      app.say("The search was stopped before it tried an order.");
       return;
     }
-    const text = this.text(result, seconds);
     app.state.found = result;
+    const text = `${result.scored} orders tried, the last ${result.unchanged} without a better one. ${this.gainText(result.visits)}`;
     app.commit({ visits: result.visits, name: app.nameOf(result.visits) }, text);
-    app.byId("progress").textContent = text;
   }
 
   mark(isRunning) {
     this.app.byId("improve").textContent = isRunning ? "Stop" : "Improve";
   }
 
-  text(result, seconds) {
-    const rate = Math.round(result.scored / Math.max(seconds, 0.001));
-    return `${result.scored} orders tried, ${rate} per second. ${this.gain(result.visits)}`;
+  progressText({ visits, scored, unchanged, waited }, seconds) {
+    const rate = Math.round(scored / Math.max(seconds, 0.001));
+    return `Searching: ${scored} orders tried, ${rate} per second. ${this.gainText(visits)} It is unchanged for ${unchanged} orders `
+      + `and ${waited.toFixed(0)} s; the search ends at ${UNCHANGED} orders or ${LONGEST_WAIT / 1000} s.`;
   }
 
-  // The gain of a found order against the start of the search, in nats and spreads.
-  gain(visits) {
-    const { app, before } = this, { weights, name } = this.goal, { estimates, beyond } = app.estimates(visits);
-    const value = (of) => Object.keys(weights).reduce((sum, metric) => sum + weights[metric] * of[metric].value, 0);
-    const { mean, spread } = randomOrders(app.record, weights), after = value(estimates), gain = value(before) - after;
-    const inSpreads = (change) => `${(change / spread).toFixed(1)} spreads`;
-    const beside = spread ? ` (gain ${inSpreads(gain)}), ${inSpreads(mean - after)} below the mean random order` : "";
-    const warning = beyond.length ? " It lies beyond the calibrated range: retrain it before you use it." : "";
-    return `Best ${name}: ${shownLoss(after)}, ${shownChange(-gain)} from the start${beside}.${warning}`;
+  // The estimate of what is lowered.
+  valueOf(visits) {
+    const { estimates } = this.app.estimates(visits);
+    const values = Object.entries(estimates).map(([metric, { value }]) => [metric, value]);
+    return weighted(this.goal.weights, Object.fromEntries(values));
+  }
+
+  // The gain of a found order over the start of the search, in nats per token and in spreads.
+  gainText(visits) {
+    const { name, spread } = this.goal, gain = this.before - this.valueOf(visits);
+    const inSpreads = spread ? ` (${(gain / spread.std).toFixed(1)} spreads)` : "";
+    return `The best has a ${name} ${shownLoss(Math.abs(gain))}${inSpreads} ${gain < 0 ? "above" : "below"} that of the start.`;
   }
 }

@@ -2,6 +2,8 @@
 // The controls of the current order: menu, undo, sorting, loading, saving and links. It needs
 // order_text.js and svg.js.
 
+const GROUP_LABELS = { random: "random, held back", calibration: "random, for calibration" };
+
 class OrderTools {
   // app: the explorer.
   constructor(app) {
@@ -13,8 +15,8 @@ class OrderTools {
     on("keep", () => this.keep());
     on("save", () => download(orderFile(app.history.current, app.width), "order.json"));
     on("link", () => this.copyLink());
-    on("sortDomain", () => this.sort("domain", (unit) => app.domains.ofUnit[unit]));
-    on("sortLoss", () => this.sort("loss", (unit) => app.model.unitLosses[unit]));
+    on("sortDomain", () => this.sort("their domain", (unit) => app.domains.ofUnit[unit]));
+    on("sortLoss", () => this.sort("their own loss", (unit) => app.model.unitLosses[unit]));
     on("load", () => this.load(app.byId("pasted").value));
     app.byId("file").onchange = async (event) => {
       const [file] = event.target.files;
@@ -32,7 +34,7 @@ class OrderTools {
     choice.append(html("option", { value: "" }, "(your own)"));
     for (const group of new Set(Object.values(groups))) {
       const names = Object.keys(orders).filter((name) => groups[name] === group);
-      choice.append(html("optgroup", { label: group }, ...names.map((name) => (
+      choice.append(html("optgroup", { label: GROUP_LABELS[group] || group }, ...names.map((name) => (
         html("option", { value: name }, truth[name] ? name : `${name} (not retrained)`)
       ))));
     }
@@ -52,7 +54,7 @@ class OrderTools {
   keep() {
     const { app } = this;
     const letter = app.comparison.keep({ ...app.history.current, estimates: app.state.estimates });
-    app.say(`This order is kept as ${letter}, below the estimates.`);
+    app.say(`This order is kept as ${letter} in the comparison below the estimates.`);
   }
 
   // Sorts the units of the shown domains among their places; once more: the other way around.
@@ -64,7 +66,7 @@ class OrderTools {
     const isSorted = units.every((unit, i) => i === 0 || compare(units[i - 1], unit) <= 0);
     const sorted = [...units].sort(isSorted ? (a, b) => compare(b, a) : compare);
     places.forEach((place, i) => { result[place] = sorted[i]; });
-    app.commit({ visits: result, name: app.nameOf(result) }, `Sorted by ${what}, ${isSorted ? "descending" : "ascending"}.`);
+    app.commit({ visits: result, name: app.nameOf(result) }, `Units sorted by ${what}, ${isSorted ? "descending" : "ascending"}.`);
   }
 
   // Shows the first order of a text, and keeps the others for comparison.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from trainorder.evaluation.results import Results
+from trainorder.explorer.metric_names import shown_metric
 from trainorder.explorer.record import ESTIMATOR
 
 _FOLDER = Path(__file__).parent
@@ -18,8 +19,9 @@ _FOLDER = Path(__file__).parent
 _SCRIPTS = (
     *("svg.js", "packed.js", "model.js", "replay.js", "metrics.js", "recalibration.js"),
     *("constraints.js", "search.js", "worker.js", "history.js", "order_text.js", "domains.js"),
-    *("blocks.js", "legend.js", "strip_plot.js", "curves.js", "unit_panel.js", "comparison.js"),
-    *("estimates.js", "improve.js", "improve_panel.js", "order_tools.js", "explorer.js"),
+    *("blocks.js", "legend.js", "labels.js", "strip_plot.js", "curves.js", "unit_panel.js"),
+    *("comparison.js", "estimates.js", "order_note.js", "improve.js", "improve_panel.js"),
+    *("order_tools.js", "explorer.js"),
 )
 
 
@@ -41,10 +43,10 @@ def page(record: Mapping[str, Any], results: Results) -> str:
             "reason": _text(score["verdict_reason"]),
             "advice": _text(score["advice"]),
             "coverage": f"{100 * coverage:g}",
-            "missed": f"{100 * (1 - coverage):g}",
             "label": _text(results.label()),
             "agreement": _text(agreement(results)),
-            "retrained": _text(retrained(record["groups"], record["truth"])),
+            "retrained": _text(retrained(record)),
+            "covered": _text(covered(record)),
             "style": _text_of("style.css"),
             "record": embedded_json(record),
             "scripts": "\n".join(
@@ -87,20 +89,37 @@ def agreement(results: Results, metric: str = "heldout") -> str:
     apart = np.abs([own[name][metric] - other[name][metric] for name in shared])
     spread = np.std([results.truth[name][metric] for name in shared])
     return (
-        f"{first} On {len(shared)} calibration orders their estimates of {metric} differ by "
+        f"{first} On {len(shared)} calibration orders their estimates of the {shown_metric(metric)} differ by "
         f"{apart.mean():.2g} nats per token on average ({apart.mean() / spread:.2f} standard "
         f"deviations of these orders), and by {apart.max():.2g} at most."
     )
 
 
-def retrained(groups: Mapping[str, str], truth: Mapping[str, Any]) -> str:
-    """Return which orders of the menu were retrained, by their groups."""
-    counts = Counter(group for name, group in groups.items() if name in truth)
-    listed = ", ".join(f"{n} {group}" for group, n in counts.items())
+def retrained(record: Mapping[str, Any]) -> str:
+    """Return which orders were retrained, by their groups: the dots and the lines of the plots."""
+    dots, lines = (
+        Counter(record["groups"][name] for name in names)
+        for names in (record["random"], [n for n in record["truth"] if n not in record["random"]])
+    )
+    listed = [", ".join(f"{n} {group}" for group, n in counts.items()) for counts in (lines, dots)]
     return (
-        f"Orders that were retrained, so that the table has their true loss: {listed}. "
+        "Orders that were retrained, so that the page has their true loss: "
+        f"{listed[0] or 'none'} (lines in the plots); {listed[1] or 'none'} (dots). "
         "All other orders are only estimated."
     )
+
+
+def covered(record: Mapping[str, Any]) -> str:
+    """Return how many intervals of held-back random orders contain the truth, by metric."""
+    counts = {metric: splits["random"] for metric, splits in record["coverage"].items()}
+    listed = "; ".join(
+        f"{record['names'][metric]} {count['inside']} of {count['n']}"
+        for metric, count in counts.items()
+        if count
+    )
+    if not listed:
+        return "The study has too few calibration orders for intervals."
+    return f"Held-back random orders whose true loss is inside its interval: {listed}."
 
 
 def _text_of(name: str) -> str:

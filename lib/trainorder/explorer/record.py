@@ -11,12 +11,15 @@ from trainorder.config.sections.window import WindowConfig
 from trainorder.data.metrics import is_loss
 from trainorder.evaluation.results import Results
 from trainorder.explorer.domain_marks import domain_marks
+from trainorder.explorer.metric_names import shown_metric
 from trainorder.explorer.packing import packed
 from trainorder.memorization.maps import QUANTITIES
 from trainorder.orders.order import REFERENCE
 
 ESTIMATOR = SCREENING
 _SHOWN = ("reference", "structured", "custom", "random", "calibration")  # splits, as in the menu
+_DOTS = ("random", "calibration")  # splits of random orders, which the plots show as dots
+_COVERED = ("random", "structured")  # splits whose intervals were compared with the truth
 _MAPS = ("insertion", "presence")
 _MAP_BITS = 10  # the bars of a map have fewer pixels
 
@@ -42,7 +45,8 @@ def page_record(
     config = results.validation["provenance"]["config"]
     losses = list(filter(is_loss, score["recalibration"]))  # the model estimates nothing else
     own = {name: order["truth"] for name, order in orders.items() if "truth" in order}
-    truth = {**results.truth, **own}
+    truth = {name: results.truth[name] for name in orders if name in results.truth} | own
+    random = [name for name, order in orders.items() if order["group"] in _DOTS and name in truth]
     return {
         "model": model,
         "unitDomains": list(unit_domains),
@@ -50,13 +54,18 @@ def page_record(
         "unitsPerStep": len(reference[0]),
         "orders": {name: _flat(order["schedule"]) for name, order in orders.items()},
         "groups": {name: order["group"] for name, order in orders.items()},
-        "random": [name for name, order in results.orders.items() if order["kind"] == "random"],
+        "random": random,
+        "drawn": [*random, *([] if config.get("run") else [REFERENCE])],
         "truth": {name: _chosen(values, losses) for name, values in truth.items()},
         "reference": REFERENCE,
         "referenceEstimates": _chosen(results.estimates[ESTIMATOR][REFERENCE], losses),
         "recalibration": _chosen(score["recalibration"], losses),
         "range": _chosen(score["calibrated_range"], losses),
-        "objective": _objective(config, model["readouts"]),
+        "names": {metric: shown_metric(metric) for metric in losses},
+        "spread": {metric: _spread(results.validation["spread"][metric]) for metric in losses},
+        "probability": config["validation"]["coverage"],
+        "coverage": {metric: _covered(score["coverage"][metric]) for metric in losses},
+        "objective": _objective(results, model["readouts"]),
         "rules": _rules(config, unit_domains, reference),
         "maps": _packed_maps(results.maps),
     }
@@ -91,14 +100,60 @@ def _flat(schedule: Sequence[Sequence[int]]) -> list[int]:
     return [unit for step in schedule for unit in step]
 
 
-def _objective(config: Mapping[str, Any], readouts: Sequence[float]) -> dict[str, Any]:
-    """Return what the search lowers: `weights` by metric, and the `places` of its readouts."""
+def _objective(results: Results, readouts: Sequence[float]) -> dict[str, Any]:
+    """Return what the search lowers.
+
+    `weights` by metric, the `places` of its readouts, and its `spread` at the end of the window.
+    """
+    config = results.validation["provenance"]["config"]
     curriculum = config.get("curriculum")
-    if not curriculum:
-        return {"weights": {"heldout": 1.0}, "places": [len(readouts) - 1]}
-    search = CurriculumConfig(**curriculum)
-    steps = WindowConfig(**config["window"]).readouts(search.readouts)
-    return {"weights": search.weights, "places": [list(readouts).index(step) for step in steps]}
+    weights, places = {"heldout": 1.0}, [len(readouts) - 1]
+    if curriculum:
+        search = CurriculumConfig(**curriculum)
+        steps = WindowConfig(**config["window"]).readouts(search.readouts)
+        weights, places = search.weights, [list(readouts).index(step) for step in steps]
+    return {"weights": weights, "places": places, "spread": _weighted_spread(results, weights)}
+
+
+def _spread(by_split: Mapping[str, Any]) -> dict[str, float] | None:
+    """Return the mean and the standard deviation of the true metric of held-back random orders.
+
+    None if the study has too few of them.
+    """
+    random = by_split.get("random")
+    if random is None or not random["std"]:
+        return None
+    return {"mean": random["mean"], "std": random["std"]}
+
+
+def _weighted_spread(results: Results, weights: Mapping[str, float]) -> dict[str, float] | None:
+    """Return the same of a weighted sum of metrics."""
+    if list(weights.values()) == [1.0]:
+        return _spread(results.validation["spread"][next(iter(weights))])
+    values = [
+        sum(weight * results.truth[name][metric] for metric, weight in weights.items())
+        for name, order in results.orders.items()
+        if order["split"] == "random"
+    ]
+    if len(values) < 2 or not np.isfinite(values).all():
+        return None
+    return _spread({"random": {"mean": np.mean(values), "std": np.std(values, ddof=1)}})
+
+
+def _covered(by_split: Mapping[str, Any]) -> dict[str, Any]:
+    """Return by split how many true values are `inside` their intervals, of `n` orders.
+
+    None for a split without intervals.
+    """
+    return {
+        split: None
+        if split not in by_split or by_split[split]["value"] is None
+        else {
+            "inside": round(by_split[split]["value"] * by_split[split]["n"]),
+            "n": by_split[split]["n"],
+        }
+        for split in _COVERED
+    }
 
 
 def _rules(

@@ -1,8 +1,10 @@
 "use strict";
 // Local search for a better order. It tries all insertions and swaps in a random sequence, and takes
-// the first that is better. If none is, it continues a few random moves away from the best order.
+// the first that is better. If none is, it continues a few random moves away from the best order. It
+// ends by itself after RESTARTS or UNCHANGED orders in a row without a better one.
 
-const RESTARTS = 8;  // without a better order, before the search ends
+const RESTARTS = 8;
+const UNCHANGED = 1000;
 const KICKS = 3;  // random moves at a restart
 
 // A generator of numbers in [0, 1) (mulberry32), so that a search can be repeated.
@@ -40,6 +42,8 @@ class LocalSearch {
     this.scored = 0;
     this.waited = 0;
     this.isDone = false;
+    this.lowest = Infinity;  // of all orders so far
+    this.lowestAt = 0;  // the number of orders that were scored when it was found
     this.best = start;
     this.bestValue = this.moveTo(start);
   }
@@ -49,6 +53,10 @@ class LocalSearch {
     this.current = visits;
     this.value = this.score(visits, true);
     this.scored += 1;
+    if (this.value < this.lowest) {
+      this.lowest = this.value;
+      this.lowestAt = this.scored;
+    }
     if (!this.moves) this.moves = this.shuffled(visits.length);
     this.left = this.moves.length;
     return this.value;
@@ -76,8 +84,15 @@ class LocalSearch {
     return move > 0 ? inserted(visits, i, j) : swapped(visits, i, j);
   }
 
+  // The orders that were scored since the best one.
+  get unchanged() { return this.scored - this.lowestAt; }
+
   // Tries one move.
   advance() {
+    if (this.unchanged >= UNCHANGED) {
+      this.isDone = true;
+      return;
+    }
     if (this.left <= 0) {
       this.restart();
       return;
@@ -119,6 +134,7 @@ class LocalSearch {
       visits: isCurrent ? this.current : this.best,
       value: isCurrent ? this.value : this.bestValue,
       scored: this.scored,
+      unchanged: this.unchanged,
       isDone: this.isDone,
     };
   }

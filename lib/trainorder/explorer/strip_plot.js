@@ -1,47 +1,53 @@
 "use strict";
-// Strip plots: for one metric, every retrained random order as a dot, named orders as labelled
-// marks, and the estimate of the current order with its interval among them. It needs svg.js.
+// Strip plots: for one metric, every retrained random order as a dot, other retrained orders as lines,
+// and the estimate of the current order with its interval among them. The most important lines have a
+// label; every dot and line has a tooltip. It needs labels.js and svg.js.
 
-const DOT_ROWS = 5, LABEL_HEIGHT = 13, AXIS_HEIGHT = 18, DOT_SPACE = 7, SIDE = 14;
+const DOT_ROWS = 5, LABEL_ROWS = 3, LABEL_HEIGHT = 14, LANE = 24, AXIS_HEIGHT = 22, DOT_SPACE = 7, SIDE = 14;
 
 class StripPlot {
-  // data: see stripData; range are the ends of the calibrated range, or null.
-  constructor(element, data) {
-    this.element = element;
-    this.data = data;
-    this.extra = [];
-    this.current = null;
-    this.width = 0;
+  // data: see stripData. labelsAll: whether every line has a label where there is room for it.
+  constructor(element, data, labelsAll) {
+    Object.assign(this, { element, data, labelsAll, extra: [], current: null, name: "", width: 0 });
   }
 
   // Draws everything for a width in pixels.
   draw(width) {
     this.width = width;
-    const { random, named, range } = this.data;
-    const values = [...random, ...named, ...this.extra].map(({ value }) => value);
+    const { random, named, range } = this.data, lines = [...named, ...this.extra];
+    const values = [...random, ...lines].map(({ value }) => value);
     if (range) values.push(...range);
     this.ownBounds = withMargin(values);  // without the current order
     this.bounds = withMargin([...values, ...this.ends()]);
     this.x = scale(...this.bounds, SIDE, width - SIDE);
-    const top = 22, dots = top + DOT_ROWS * DOT_SPACE + 6, marks = this.labelRows([...named, ...this.extra]);
-    const rows = 1 + Math.max(-1, ...marks.map(({ row }) => row));
-    this.height = dots + AXIS_HEIGHT + 6 + rows * LABEL_HEIGHT + 4;
-    const root = svg("svg", { width, height: this.height, viewBox: `0 0 ${width} ${this.height}`, "aria-hidden": "true" });
+    this.lane = LABEL_ROWS * LABEL_HEIGHT + LANE / 2;
+    this.top = LABEL_ROWS * LABEL_HEIGHT + LANE;
+    this.base = this.top + DOT_ROWS * DOT_SPACE + 6;
+    const height = this.base + AXIS_HEIGHT;
+    const root = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": this.description() });
     if (range) {
       const [start, end] = range.map(this.x);
-      root.append(svg("rect", { class: "range", x: start, y: top - 4, width: end - start, height: dots - top + 4 }));
+      root.append(svg("rect", { class: "range", x: start, y: this.top - 4, width: end - start, height: this.base - this.top + 4 }));
     }
-    this.drawDots(root, top, dots);
-    this.drawMarks(root, marks, top, dots + AXIS_HEIGHT + 4);
-    this.drawAxis(root, dots);
+    this.drawDots(root);
+    this.drawLines(root, lines);
+    this.drawAxis(root);
     this.pointer = svg("g", { class: "current" });
     root.append(this.pointer);
-    this.base = dots;
     this.element.replaceChildren(root);
     this.drawCurrent();
   }
 
-  drawAxis(root, y) {
+  // The true losses in words.
+  description() {
+    const { metric, random, named } = this.data, listed = byValue(named).map(({ name, value }) => `${name} ${shownLoss(value)}`);
+    const [first, last] = [0, random.length - 1].map((i) => byValue(random)[i]);
+    const dots = first ? [`${random.length} random orders from ${shownLoss(first.value)} to ${shownLoss(last.value)}`] : [];
+    return `True ${metric} of retrained orders: ${[...listed, ...dots].join(", ")}.`;
+  }
+
+  drawAxis(root) {
+    const y = this.base;
     root.append(svg("line", { class: "axis", x1: SIDE, x2: this.width - SIDE, y1: y, y2: y }));
     const { values, digits } = ticks(...this.bounds, Math.max(2, Math.floor(this.width / 90)));
     for (const value of values) {
@@ -51,56 +57,60 @@ class StripPlot {
   }
 
   // Dots are stacked in rows, so that few of them cover each other.
-  drawDots(root, top, base) {
-    this.dots = new Map();
+  drawDots(root) {
     const last = Array(DOT_ROWS).fill(-Infinity);
-    const sorted = [...this.data.random].sort((a, b) => a.value - b.value);
-    for (const { name, value } of sorted) {
+    for (const { name, value } of byValue(this.data.random)) {
       const x = this.x(value);
       let row = last.findIndex((end) => x - end >= DOT_SPACE);
       if (row < 0) row = last.indexOf(Math.min(...last));
       last[row] = x;
-      const dot = svg("circle", { class: "dot", cx: x, cy: base - 6 - row * DOT_SPACE, r: 3 });
-      dot.append(svg("title", {}, `${name}: ${shownLoss(value)}, retrained`));
-      this.dots.set(name, dot);
+      const isShown = name === this.name;
+      const dot = svg("circle", { class: isShown ? "dot shown" : "dot", cx: x, cy: this.base - 6 - row * DOT_SPACE, r: 3 });
+      dot.append(tooltip(name, value));
       root.append(dot);
     }
   }
 
-  // The row of each label, so that none covers another, and where its text begins.
-  labelRows(marks) {
-    const ends = [];
-    return [...marks].sort((a, b) => a.value - b.value).map((mark) => {
-      const size = 6.2 * mark.name.length + 8, x = this.x(mark.value);
-      const start = Math.max(2, Math.min(x - 3, this.width - size));
-      let row = ends.findIndex((end) => end <= start);
-      if (row < 0) row = ends.length;
-      ends[row] = start + size;
-      return { ...mark, x, start, row };
-    });
+  // The marks that get a label, the most important first.
+  labelled(lines) {
+    const { named, random, reference, best } = this.data, sorted = byValue(named);
+    const shown = random.find(({ name }) => name === this.name);
+    const first = [this.name, reference, best].map((wanted) => named.find(({ name }) => name === wanted));
+    const marks = [...this.extra, shown, ...first, sorted[0], sorted[sorted.length - 1], ...(this.labelsAll ? byValue(lines) : [])];
+    return [...new Set(marks.filter(Boolean))];
   }
 
-  // All lines are below all texts, so that no line crosses a name.
-  drawMarks(root, marks, top, labels) {
-    const placed = marks.map((mark) => ({ ...mark, y: labels + 10 + mark.row * LABEL_HEIGHT }));
-    for (const { x, y, kind } of placed) {
-      root.append(svg("line", { class: `mark ${kind}`, x1: x, x2: x, y1: top, y2: y - 9 }));
+  drawLines(root, lines) {
+    const marks = this.labelled(lines).map((mark) => (
+      { ...mark, x: this.x(mark.value), size: labelWidth(mark.name) }
+    ));
+    const labels = placedLabels(marks, this.width, LABEL_ROWS);
+    const baseline = ({ row }) => (LABEL_ROWS - row) * LABEL_HEIGHT - 3;
+    const ends = new Map(labels.map((label) => [label.name, baseline(label) + 3]));
+    for (const { name, value, kind } of [...lines, ...labels.filter(({ kind }) => kind === "dotMark")]) {
+      const x = this.x(value), place = { x1: x, x2: x, y1: ends.get(name) || this.top, y2: this.base };
+      const hover = svg("line", { class: "hover", ...place, y1: this.top });
+      hover.append(tooltip(name, value));
+      root.append(svg("line", { class: this.classOf(name, kind), "data-name": name, ...place }), hover);
     }
-    for (const { name, value, start, y, kind } of placed) {
-      const text = svg("text", { class: `mark ${kind}`, x: start, y }, name);
-      text.append(svg("title", {}, `${name}: ${shownLoss(value)}`));
+    for (const label of labels) {
+      const text = svg("text", { class: this.classOf(label.name, label.kind), x: label.start, y: baseline(label) }, label.name);
+      text.append(tooltip(label.name, label.value));
       root.append(text);
     }
   }
 
-  // estimate: { value, low, high } of the current order; name: of its dot or mark, if it has one.
+  classOf(name, kind) { return `mark ${kind}${name === this.name ? " shown" : ""}`; }
+
+  // estimate: { value, low, high } of the current order; name: of its dot or line, if it has one.
   show(estimate, name) {
+    const isRenamed = name !== this.name;
     this.current = estimate;
     this.name = name;
     if (!this.width) return;
     const isOutside = ([low, high]) => this.ends().some((value) => value < low || value > high);
     const isStretched = this.bounds.some((bound, i) => bound !== this.ownBounds[i]);
-    if (isOutside(this.bounds) || (isStretched && !isOutside(this.ownBounds))) this.draw(this.width);
+    if (isRenamed || isOutside(this.bounds) || (isStretched && !isOutside(this.ownBounds))) this.draw(this.width);
     else this.drawCurrent();
   }
 
@@ -113,8 +123,7 @@ class StripPlot {
 
   drawCurrent() {
     if (!this.current) return;
-    for (const [name, dot] of this.dots) dot.classList.toggle("shown", name === this.name);
-    const { value, low, high } = this.current, x = this.x(value), y = 11;
+    const { value, low, high } = this.current, x = this.x(value), y = this.lane;
     const parts = [svg("line", { x1: x, x2: x, y1: y, y2: this.base })];
     if (low !== null) {
       parts.push(svg("line", { class: "interval", x1: this.x(low), x2: this.x(high), y1: y, y2: y }));
@@ -126,11 +135,26 @@ class StripPlot {
     this.pointer.replaceChildren(...parts);
   }
 
-  // Further labelled marks, for orders that are compared: [{ name, value, kind }].
+  // Further labelled lines, for orders that are kept: [{ name, value, kind }].
   showExtra(marks) {
     this.extra = marks;
     if (this.width) this.draw(this.width);
   }
+}
+
+// The width of a bold label in pixels, as style.css draws it.
+const PEN = document.createElement("canvas").getContext("2d");
+function labelWidth(name) {
+  PEN.font = "700 11px system-ui, sans-serif";
+  return PEN.measureText(name).width;
+}
+
+function tooltip(name, value) {
+  return svg("title", {}, `${name}: ${shownLoss(value)}`);
+}
+
+function byValue(marks) {
+  return [...marks].sort((a, b) => a.value - b.value);
 }
 
 function withMargin(values) {
@@ -140,14 +164,22 @@ function withMargin(values) {
 
 // What the strip plot of a metric shows: the truth of all retrained orders.
 function stripData(record, metric) {
-  const { truth, random, recalibration, range } = record, isRandom = new Set(random);
-  const mark = (name) => (
-    { name, value: truth[name][metric], kind: name === record.reference ? "referenceMark" : "" }
-  );
+  const { truth, random, recalibration, range, reference } = record, isRandom = new Set(random);
+  const mark = (name, kind) => ({ name, value: truth[name][metric], kind });
   const { intercept, slope } = recalibration[metric];
   return {
-    random: random.map(mark),
-    named: Object.keys(truth).filter((name) => !isRandom.has(name)).map(mark),
+    metric: record.names[metric],
+    random: random.map((name) => mark(name, "dotMark")),
+    named: Object.keys(truth).filter((name) => !isRandom.has(name))
+      .map((name) => mark(name, name === reference ? "referenceMark" : "")),
     range: range[metric] && range[metric].map((raw) => intercept + slope * raw),
+    reference,
+    best: bestSearched(record),
   };
+}
+
+// The searched order that was the best when it was retrained; undefined if there is none.
+function bestSearched({ truth, groups, objective }) {
+  const value = (name) => weighted(objective.weights, truth[name]);
+  return Object.keys(truth).filter((name) => groups[name] === "searched").sort((a, b) => value(a) - value(b))[0];
 }

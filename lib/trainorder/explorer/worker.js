@@ -3,7 +3,9 @@
 // constraints.js and search.js.
 
 const REPORT_EVERY = 150;  // milliseconds
+const LONGEST_WAIT = 15000;  // milliseconds without a better order, after which a search ends
 
+// Reports are results of `LocalSearch` with the seconds `waited` without a better order.
 // job: { model, weights, places, rules, width, start, seed }.
 function searchOf(job) {
   const replay = new Replay(job.model, job.places);
@@ -18,14 +20,20 @@ function searchOf(job) {
 function serveSearches(scope) {
   scope.onmessage = (event) => {
     const search = searchOf(event.data);
-    let reported = -Infinity;
+    let reported = -Infinity, lowest = Infinity, changed = Date.now();
     while (!search.isDone) {
       search.advance();
-      if (Date.now() - reported > REPORT_EVERY) {
-        reported = Date.now();
-        scope.postMessage(search.result());
+      const now = Date.now();
+      if (search.lowest < lowest) {
+        lowest = search.lowest;
+        changed = now;
+      }
+      if (now - changed > LONGEST_WAIT) break;
+      if (now - reported > REPORT_EVERY) {
+        reported = now;
+        scope.postMessage({ ...search.result(), waited: (now - changed) / 1000 });
       }
     }
-    scope.postMessage(search.result());
+    scope.postMessage({ ...search.result(), isDone: true });
   };
 }
