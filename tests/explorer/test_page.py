@@ -1,6 +1,7 @@
 """The page is well-formed HTML for any names in the study."""
 
 import json
+import re
 import statistics
 import sys
 from dataclasses import replace
@@ -13,7 +14,15 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "bench"))
 
 from low_rank_study import make_study
 from trainorder.evaluation.results import Results
-from trainorder.explorer.page import _SCRIPTS, agreement, covered, embedded_json, page, retrained
+from trainorder.explorer.page import (
+    _SCRIPTS,
+    _text_of,
+    agreement,
+    covered,
+    embedded_json,
+    page,
+    retrained,
+)
 from trainorder.explorer.record import ESTIMATOR, menu, page_record
 
 HOSTILE = [
@@ -114,6 +123,18 @@ def test_the_page_says_how_its_estimates_differ_from_the_selected_ones(results):
     assert agreement(none) == "The study selected no estimator."
 
 
+def test_the_documentation_states_when_a_search_ends():
+    text = (Path(__file__).parents[2] / "docs/share.md").read_text(encoding="utf-8")
+    number = {
+        name: re.search(rf"const {name} = (\d+);", "".join(map(_text_of, _SCRIPTS)))[1]
+        for name in ("UNCHANGED", "LONGEST_WAIT", "RESTARTS")
+    }
+    seconds = int(number["LONGEST_WAIT"]) // 1000
+    words = f"{number['UNCHANGED']} orders in a row, or {seconds} seconds, bring no better order"
+    rest = f"or when {number['RESTARTS']} restarts near the best order do not"
+    assert f"{words}, {rest}" in " ".join(text.split())
+
+
 def test_the_page_says_which_orders_were_retrained():
     groups = {"reference": "reference", "a": "searched", "b": "searched", "c": "custom"}
     record = {
@@ -198,7 +219,8 @@ def test_the_search_of_the_page_has_the_objective_and_the_constraints_of_the_stu
     half = results.steps // 2
     model = {"goals": ["a"], "readouts": [half, half + 1, results.steps]}
     shown = page_record(model, constrained, ["a"] * 32, {})
-    assert shown["objective"] == {"weights": {"heldout": 2.0}, "places": [0, 2]}
+    assert shown["objective"]["weights"] == {"heldout": 2.0}
+    assert shown["objective"]["places"] == [0, 2]
     assert shown["rules"]["pinned"] == [{"unit": 3, "step": 1}]
     assert shown["rules"]["quotas"] == [
         {"domain": "a", "first": 0, "last": 4, "least": 0, "most": None}

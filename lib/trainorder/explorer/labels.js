@@ -9,20 +9,26 @@ const LABEL_GAP = 8, LEADER_GAP = 3;  // pixels
 // `row`, `start` and `end`.
 function placedLabels(marks, width, rows) {
   const placed = [];
-  for (const mark of marks) {
-    const { x, size } = mark, starts = [x - 3, x - size + 3, x - size / 2]
-      .map((start) => Math.max(2, Math.min(start, width - size - 2)));
-    const choices = Array.from({ length: rows }, (_, row) => (
-      starts.map((start) => ({ ...mark, row, start, end: start + size }))
-    ));
-    const choice = choices.flat().find((one) => placed.every((other) => areApart(one, other)));
-    if (choice) placed.push(choice);
-  }
+  marks.forEach((mark, i) => {
+    const isFree = (one) => placed.every((other) => areApart(one, other));
+    const choices = labelChoices(mark, width, rows).filter(isFree);
+    const costs = choices.map((one) => marks.slice(i + 1, i + 4).filter(({ x }) => covers(one, x)).length * (rows - one.row));
+    if (choices.length) placed.push(choices[costs.indexOf(Math.min(...costs))]);
+  });
   return placed;
 }
 
+// The places of a label: to the right of its leader, to the left, and about it, in each row.
+function labelChoices(mark, width, rows) {
+  const { x, size } = mark, starts = [x - 3, x - size + 3, x - size / 2]
+    .map((start) => Math.max(2, Math.min(start, width - size - 2)));
+  const rowOf = (row) => starts.map((start) => ({ ...mark, row, start, end: start + size }));
+  return Array.from({ length: rows }, (_, row) => rowOf(row)).flat();
+}
+
+function covers({ start, end }, x) { return start - LEADER_GAP <= x && x <= end + LEADER_GAP; }
+
 function areApart(one, other) {
-  if (one.row === other.row && one.start < other.end + LABEL_GAP && other.start < one.end + LABEL_GAP) return false;
-  const [low, high] = one.row < other.row ? [one, other] : [other, one];
-  return low.row === high.row || high.x < low.start - LEADER_GAP || high.x > low.end + LEADER_GAP;
+  if (one.row === other.row) return one.start >= other.end + LABEL_GAP || other.start >= one.end + LABEL_GAP;
+  return one.row < other.row ? !covers(one, other.x) : !covers(other, one.x);
 }

@@ -40,7 +40,8 @@ function kindText(record, name) {
   }
   if (group === "random") return `${name} is one of the held-back random orders.`;
   if (group === "calibration") return `${name} is one of the random orders on which intervals are calibrated.`;
-  const what = group ? `${name} is not a random order` : `${name || "This order"} is your own order, not a random one`;
+  const own = name ? `${name} is your own order` : "This order is your own";
+  const what = group ? `${name} is not a random order` : `${own}, not a random one`;
   return `${what}, so its intervals are not calibrated for it.${deliberateText(record, group)}`;
 }
 

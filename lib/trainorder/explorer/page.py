@@ -89,9 +89,10 @@ def agreement(results: Results, metric: str = "heldout") -> str:
     apart = np.abs([own[name][metric] - other[name][metric] for name in shared])
     spread = np.std([results.truth[name][metric] for name in shared])
     return (
-        f"{first} On {len(shared)} calibration orders their estimates of the {shown_metric(metric)} differ by "
-        f"{apart.mean():.2g} nats per token on average ({apart.mean() / spread:.2f} standard "
-        f"deviations of these orders), and by {apart.max():.2g} at most."
+        f"{first} On {len(shared)} calibration orders their estimates of the "
+        f"{shown_metric(metric)} differ by {apart.mean():.2g} nats per token on average "
+        f"({apart.mean() / spread:.2f} standard deviations of these orders), "
+        f"and by {apart.max():.2g} at most."
     )
 
 

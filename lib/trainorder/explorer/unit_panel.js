@@ -83,7 +83,7 @@ class UnitPanel {
     for (const { what, row, caption, rects, triangle, x } of this.markers) {
       const lowest = row.indexOf(Math.min(...row));
       const here = step === null ? "" : ` ${shownChange(row[step], SHOWN_DIGITS)} at step ${step};`;
-      caption.textContent = `${what}:${here} lowest ${shownChange(row[lowest], SHOWN_DIGITS)} at step ${lowest}`;
+      caption.textContent = `${what}, in nats per token:${here} lowest ${shownChange(row[lowest], SHOWN_DIGITS)} at step ${lowest}`;
       rects.forEach((rect, t) => rect.classList.toggle("here", t === step));
       triangle.setAttribute("d", step === null ? "" : `M${x(step)},${y}l5,8l-10,0z`);
     }
