@@ -501,10 +501,10 @@ def best_searched(record):
     )
 
 
-def test_small_strips_label_only_what_is_looked_for(page):
+def test_small_strips_label_only_what_is_looked_for(page, finished):
     from selenium.webdriver.support.select import Select
 
-    record = page.execute_script("return JSON.parse(document.getElementById('record').textContent)")
+    record = record_of(finished)
     named = set(record["truth"]) - set(record["random"])
     metrics = [metric for metric in record["recalibration"] if metric != "heldout"]
     for shown in ("reversed", record["random"][0]):
@@ -512,8 +512,10 @@ def test_small_strips_label_only_what_is_looked_for(page):
         strips = page.find_elements("css selector", "#strips svg")
         for metric, strip in zip(metrics, strips, strict=True):
             labels = {text.text for text in strip.find_elements("css selector", "text.mark")}
-            ranked = sorted(named, key=lambda name: record["truth"][name][metric])
-            wanted = {shown, "reference", best_searched(record), ranked[0], ranked[-1]}
+            values = {name: record["truth"][name][metric] for name in named}
+            ends = (min(values.values()), max(values.values()))
+            extremes = {name for name, value in values.items() if value in ends}
+            wanted = {shown, "reference", best_searched(record)} | extremes
             assert labels <= wanted, f"{metric}: labels without need: {labels - wanted}"
             assert shown in labels, f"{metric}: the order that is shown has no label"
 
@@ -909,7 +911,9 @@ def notes(page):
     )
     for name, (estimates, rows) in zip(record["orders"], shown, strict=True):
         truth = record["truth"].get(name)
-        for metric, *_, note in rows:
+        metrics = {shown: metric for metric, shown in record["names"].items()}
+        for row in rows:
+            metric, note = metrics[row[0]], row[-1]
             low, high = estimates[metric]["low"], estimates[metric]["high"]
             missed = bool(truth) and low is not None
             missed = missed and not low - CLOSE <= truth[metric] <= high + CLOSE
