@@ -93,7 +93,7 @@ def test_the_page_says_how_many_intervals_miss_the_truth(results):
     measured = results.score(ESTIMATOR)["coverage"]["heldout"]["random"]
     count = record["coverage"]["heldout"]["random"]
     assert count["inside"] / count["n"] == pytest.approx(measured["value"])
-    assert f"held-out loss {count['inside']} of {count['n']};" in covered(record)
+    assert f"held-out loss ({count['inside']} of {count['n']});" in covered(record)
 
 
 def test_without_intervals_the_page_says_so():

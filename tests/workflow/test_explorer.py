@@ -753,7 +753,7 @@ def test_the_note_says_that_intervals_are_not_calibrated_for_deliberate_orders(b
     assert "as for" not in sorted_, "a deliberate order is compared with random ones"
     assert "All its 2 true losses lie outside" in sorted_
     assert is_warning
-    assert "Beyond the calibrated range: held-out loss; held-out loss, code." in sorted_
+    assert "Beyond the calibrated range: “held-out loss”, “held-out loss, code”." in sorted_
 
 
 def test_the_page_speaks_of_held_out_losses_and_not_of_ids(page):
@@ -819,7 +819,10 @@ def large(finished, tmp_path_factory):
     record |= {
         "orders": {"reference": list(range(many))},
         "groups": {"reference": "reference"},
-        "maps": None,
+        "maps": {
+            quantity: {way: packed(rng.standard_normal((many, many)), 1, 10) for way in ways}
+            for quantity, ways in record["maps"].items()
+        },
     }
     record["rules"] |= {"pinned": [], "quotas": [], "furthest": None}
     source = (finished.results / "explorer.html").read_text(encoding="utf-8")

@@ -26,6 +26,7 @@ class Explorer {
     const linked = this.tools.linkedOrder();
     if (linked) this.history = new OrderHistory(linked);
     this.show(this.history.current);
+    if (!this.byId("status").textContent) this.say(this.summary());
     this.unitPanel.show(this.history.current.visits[0], 0);
     new ResizeObserver(() => this.resize()).observe(this.byId("plots"));
     this.resize();

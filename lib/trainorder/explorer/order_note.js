@@ -76,5 +76,5 @@ function countText(missed, all) {
 // Names the metrics whose estimates are beyond the calibrated range; empty if none is.
 function beyondText(record, beyond) {
   if (!beyond.length) return "";
-  return `Beyond the calibrated range: ${beyond.map((metric) => record.names[metric]).join("; ")}.`;
+  return `Beyond the calibrated range: ${beyond.map((metric) => `“${record.names[metric]}”`).join(", ")}.`;
 }

@@ -114,7 +114,7 @@ def covered(record: Mapping[str, Any]) -> str:
     """Return how many intervals of held-back random orders contain the truth, by metric."""
     counts = {metric: splits["random"] for metric, splits in record["coverage"].items()}
     listed = "; ".join(
-        f"{record['names'][metric]} {count['inside']} of {count['n']}"
+        f"{record['names'][metric]} ({count['inside']} of {count['n']})"
         for metric, count in counts.items()
         if count
     )

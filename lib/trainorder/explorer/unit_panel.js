@@ -72,7 +72,9 @@ class UnitPanel {
     const triangle = svg("path", { class: "here" });
     root.append(triangle);
     this.markers.push({ what, row, caption, rects, triangle, x });
-    return html("figure", { class: "bars" }, root, caption);
+    const figure = html("figure", { class: "bars" }, root, caption);
+    figure.style.width = `${this.size}px`;
+    return figure;
   }
 
   // Marks the present step in each plot, and states its value.
