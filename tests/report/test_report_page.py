@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import synthetic
-from trainorder.config.estimator_names import method_of
 from trainorder.config.sections.optimizer import OptimizerConfig
 from trainorder.evaluation.results import Results
 from trainorder.explorer.domain_marks import domain_marks
@@ -18,6 +17,7 @@ from trainorder.figures.catalogue import CATALOGUE, EXPLORER, SECTIONS
 from trainorder.figures.drawing import drawn_of
 from trainorder.report.best_order import best_order_answer
 from trainorder.report.document import write_report
+from trainorder.report.estimators import accuracy_text, break_even, cost_text, estimator_text
 from trainorder.report.first_page import answers
 from trainorder.report.numbers import short, with_interval
 from trainorder.report.order_strip import order_strip
@@ -79,7 +79,8 @@ def test_the_first_page_names_verdict_estimator_costs_and_best_order(results, pa
     selected = results.score(validation["selected_estimator"])
     best = results.score(validation["best_estimator"])
     expected = [
-        f"Verdict: {validation['verdict']}, because of {best['verdict_reason']}",
+        f"Verdict of the study: {validation['verdict']}. It is that of its most accurate "
+        f"estimator, {validation['best_estimator']}: {best['verdict_reason']}",
         f"Use {validation['selected_estimator']}",
         f"{short(selected['cost']['precompute_retrainings'])} retrainings once",
         f"order-LDS {with_interval(selected['order_lds']['heldout']['random'])}",
@@ -119,12 +120,49 @@ def test_every_usable_estimator_is_named_with_what_it_is_and_its_whole_cost(resu
     usable = [n for n in results.estimators if results.score(n)["verdict"] == verdict]
     assert len(usable) > 1
     for name in usable:
-        total = results.score(name)["cost"]["total_retrainings"]
         assert name in shown
-        assert method_of(name).summary in shown
-        assert f"{short(total)} for all random orders" in shown
+        assert estimator_text(name) in shown
+        assert f"It costs {cost_text(results, name)}. {accuracy_text(results, name)}" in shown
     calibration = results.validation["orders"]["calibration"]
     assert f"here {calibration} retrainings" in shown, "the calibration orders are not free"
+
+
+def test_costs_are_named_part_by_part(results):
+    name = results.validation["selected_estimator"]
+    parts = {
+        "precompute_retrainings": 15.2, "selection_retrainings": 11.4,
+        "per_order_retrainings": 0.25, "evaluation_retrainings": 0.02, "seconds_per_order": 3.0,
+    }  # fmt: skip
+    score = {**results.score(name), "cost": parts}
+    validation = {**results.validation, "estimators": {name: score}, "orders": {"calibration": 40}}
+    changed = replace(results, validation=validation)
+    assert cost_text(changed, name) == (
+        "15 retrainings once, 11 to choose its size or rank, 0.25 per order (3 s), "
+        "0.02 to evaluate an order"
+    )
+    assert break_even(changed, name) == pytest.approx((40 + 15.2 + 11.4) / 0.75)
+    score["cost"] = {**parts, "per_order_retrainings": 2.0}
+    assert break_even(changed, name) is None
+
+
+def test_the_share_of_true_losses_inside_the_intervals_is_counted(results):
+    name = results.validation["selected_estimator"]
+    covered = results.score(name)["coverage"]["heldout"]["random"]
+    inside = round(covered["value"] * covered["n"])
+    assert f"contain {inside} of {covered['n']}" in accuracy_text(results, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("fut-unguarded@reference", "with no bound on its corrections"),
+        ("fut@reference", "with a bound on its corrections"),
+        ("corrected8-runs24@reference", "8 sequences of a unit; up to 24 known runs"),
+        ("recency-tail8@barycentre", "the last 8 steps"),
+    ],
+)
+def test_estimators_of_one_method_are_told_apart_by_their_settings(name, says):
+    assert says in estimator_text(name)
 
 
 def test_the_page_says_what_was_trained_before_the_first_number(results):

@@ -93,7 +93,7 @@ _ALL = (
     ),
     Method(
         name="order0",
-        summary="exact replay of the gradients at the path",
+        summary="replay of the gradients at the path, whatever came before",
         implementation="trainorder.estimators.order0.Order0",
         reads=("path", "table"),
         takes_tail=True,
@@ -118,7 +118,7 @@ _ALL = (
     ),
     Method(
         name="taylor1",
-        summary="exact replay with exact Hessian-vector products",
+        summary="replay with exact Hessian-vector products",
         implementation="trainorder.estimators.taylor.Taylor1",
         reads=("path",),
         takes_tail=True,
@@ -127,7 +127,7 @@ _ALL = (
     ),
     Method(
         name="taylor2",
-        summary="exact replay with exact second and third derivatives",
+        summary="replay with exact second and third derivatives",
         implementation="trainorder.estimators.taylor.Taylor2",
         reads=("path",),
         takes_tail=True,
@@ -144,7 +144,7 @@ _ALL = (
     ),
     Method(
         name="nystrom",
-        summary="exact replay with the low-rank curvature of clusters of units",
+        summary="replay with the low-rank curvature of clusters of units",
         implementation="trainorder.estimators.nystrom.Nystrom",
         reads=("curvature",),
         takes_tail=True,

@@ -111,7 +111,8 @@ def compare(
         candidates: records of `candidates.json`.
         true: true objective by order.
         random: names of the retrained random orders.
-        held_back: those of them whose standard deviation is the spread, the unit of gains.
+        held_back: those of them whose mean is a baseline, and whose standard deviation is the
+            spread, the unit of gains.
         recalibrations: recalibration of the estimated objective, by estimator.
         compute: compute of the search.
         settings: of the interval of the expected best.
@@ -123,9 +124,10 @@ def compare(
     best_field = min((o for o in retrained if o["kind"] == FIELD), key=lambda o: o["true"])
     values = np.array([true[name] for name in random])
     n = ceil(compute.total)
-    spread = float(np.std([true[name] for name in held_back], ddof=1))
+    sample = np.array([true[name] for name in held_back])
+    mean, spread = float(sample.mean()), float(sample.std(ddof=1))
     baselines = {
-        "random_mean": float(values.mean()),
+        "random_mean": mean,
         "same_compute": expected_best(values.tolist(), n),
         "field": best_field["true"],
     }
@@ -142,7 +144,7 @@ def compare(
         "orders": orders,
         "random": {
             "n": len(values),
-            "mean": float(values.mean()),
+            "mean": mean,
             "std": spread,
             "true": {name: true[name] for name in random},
         },

@@ -170,8 +170,8 @@ def _draw_mark(axes: Axes, mark: Mark, *, is_selected: bool) -> None:
         ends = [_clipped(rank["low"]), _clipped(rank["high"])]
         axes.plot([mark.total] * 2, ends, color=_COLOUR, linewidth=0.6, zorder=2)
     axes.plot(
-        [mark.total], [_height(mark)], markersize=3, linestyle="none", zorder=3, gid=mark.estimator,
-        **look,
+        [mark.total], [_height(mark)], markersize=3, linestyle="none", gid=mark.estimator,
+        zorder=1.5 if mark.fails else 3, **look,
     )  # fmt: skip
     if is_selected:
         style.ring(axes, [mark.total], [_height(mark)], gid="selected")

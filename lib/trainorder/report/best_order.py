@@ -25,8 +25,8 @@ def _winner(content: Mapping[str, Any]) -> str:
     random, gains = content["random"], content["gains"]
     return (
         f"**`{content['winner']}`**, found by the search and then retrained: its true objective is "
-        f"{_true(content)[content['winner']]:.4f}, that of the {random['n']} retrained random "
-        f"orders {random['mean']:.4f} on average. It gains {gain_text(gains['random_mean'])} over "
+        f"{_true(content)[content['winner']]:.4f}, that of the held-back random orders "
+        f"{random['mean']:.4f} on average. It gains {gain_text(gains['random_mean'])} over "
         f"this mean, and {gain_text(gains['field'])} over the best order that needs no search, "
         f"`{content['best_of_field']}`."
     )
@@ -74,8 +74,8 @@ def _equal_compute(content: Mapping[str, Any]) -> str:
     side = "So the search paid" if _above_zero(equal) else "So it is not shown that it paid"
     return (
         f"Was the search worth its compute? It took {short(compute['total_retrainings'])} "
-        f"retrainings, for which one could also retrain {count} random orders. Over {best} it "
-        f"gains {gain_text(equal)}. {side}."
+        f"retrainings, for which one could also retrain about {count} random orders. Over {best} "
+        f"it gains {gain_text(equal)}. {side}."
     )
 
 

@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainorder.config.estimator_names import method_of
 from trainorder.evaluation import result_files
 from trainorder.evaluation.results import Results
 from trainorder.figures.catalogue import EXPLORER, RESULT, SECTIONS
 from trainorder.figures.index import HTML as INDEX
 from trainorder.figures.index import caption_html, figure_html, sections
+from trainorder.report.estimators import estimator_text
 from trainorder.report.first_page import (
     BEST_ORDER,
     LIMITS,
@@ -120,7 +120,7 @@ def _sections(results: Results, folder: Path, names: Sequence[str]) -> list[str]
 def _estimators(results: Results) -> str:
     """Return what each estimator of the study is, for the names in the figures."""
     lines = "\n".join(
-        f"<li><code>{html.escape(name)}</code>: {html.escape(method_of(name).summary)}</li>"
+        f"<li><code>{html.escape(name)}</code>: {html.escape(estimator_text(name))}</li>"
         for name in results.estimators
     )
     return f'<p>The estimators of this study:</p>\n<ul class="words">\n{lines}\n</ul>'

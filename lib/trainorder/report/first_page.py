@@ -1,13 +1,15 @@
 """The answers on the first page of the report: plain sentences with the numbers of the study."""
 
 from collections.abc import Mapping
+from math import ceil
 from typing import Any, NamedTuple
 
-from trainorder.config.estimator_names import method_of
 from trainorder.evaluation.results import Results
 from trainorder.evaluation.verdict import MAIN_METRIC, RANK_ONLY, TRUSTED
 from trainorder.figures.overview import PUBLISHED
+from trainorder.orders.order import REFERENCE
 from trainorder.report.best_order import best_order_answer
+from trainorder.report.estimators import accuracy_text, break_even, cost_text, estimator_text
 from trainorder.report.numbers import nats, short, with_interval
 from trainorder.report.positions import position_answer
 
@@ -27,15 +29,15 @@ WORDS = {
     "growth": "how many times larger (or smaller) a small change of the parameters becomes by the "
     "end of the window",
     "order-LDS": "the rank correlation of estimated and true loss over orders: 1 is a perfect "
-    "ranking, 0 is chance",
+    "ranking, 0 is chance; brackets hold its 95 % interval",
     "relative error": 'the error of an estimate over that of "the order has no effect"',
     "retraining": "the unit of cost: the arithmetic of one real training of the window",
     "@reference, @barycentre": "the path along which an estimator expands the training: that of "
     "the reference, or of the mean over all orders",
 }
 LIMITS = (
-    "One model, one text and one set of seeds. Verdict and intervals hold for random orders; an "
-    "order far from them should be retrained before it is used."
+    "One model, one text and one set of seeds. The verdict is about random orders, and intervals "
+    "are made for them; an order far from them should be retrained before it is used."
 )
 
 
@@ -61,12 +63,14 @@ def _spread(results: Results) -> list[str]:
     spread = results.validation["spread"][MAIN_METRIC].get("random")
     if not spread or not spread["std"]:
         return ["Unknown: fewer than two random orders were retrained."]
+    reference = results.truth[REFERENCE][MAIN_METRIC]
     share = 100 * (spread["max"] - spread["min"]) / spread["mean"]
     sentences = [
         f"**Random orders differ by up to {short(share)} % of the held-out loss**: the "
         f"{spread['n']} held-back orders, all retrained, end between {spread['min']:.4f} and "
         f"{spread['max']:.4f} nats per token. Their standard deviation, the *spread*, is "
-        f"{nats(spread['std'])} at a mean of {spread['mean']:.4f}."
+        f"{nats(spread['std'])} at a mean of {spread['mean']:.4f}. The reference itself ends at "
+        f"{reference:.4f}, {_side(reference, spread)} the mean."
     ]
     return [*sentences, *_extremes(results, spread)]
 
@@ -102,57 +106,47 @@ def _verdict(results: Results) -> list[str]:
     growth = results.predictability
     shown = growth.reason or f"growth {with_interval(growth.growth._asdict())}"
     return [
-        f"Verdict: **{validation['verdict']}**, because of {best['verdict_reason']} "
-        f"(`{validation['best_estimator']}`, the most accurate estimator).",
-        f"Predictability of the window: {shown}; {growth.expectation}.",
+        f"Verdict of the study: **{validation['verdict']}**. It is that of its most accurate "
+        f"estimator, `{validation['best_estimator']}`: {best['verdict_reason']}.",
+        f"Predictability of the window: {shown}. This is the class “{growth.expectation}”.",
     ]
 
 
 def _estimator(results: Results) -> list[str]:
     validation = results.validation
     selected, everything = validation["selected_estimator"], validation["retrain_all"]
-    verdict, calibration = results.score(selected)["verdict"], validation["orders"]["calibration"]
+    score, calibration = results.score(selected), validation["orders"]["calibration"]
+    each = everything["total_retrainings"] / everything["orders"]
     sentences = [
-        f"**Use `{selected}`** ({verdict}): {method_of(selected).summary}. It costs "
-        f"{_cost(results, selected)}. {_accuracy(results, selected)}",
-        f"Of the estimators with this verdict it is the cheapest for the {everything['orders']} "
-        "random orders of the study (calibration and held-back orders). Retraining and evaluating "
-        f"them all costs {short(everything['total_retrainings'])}. Any estimator also needs the "
-        f"calibration orders, here {calibration} retrainings, before it has a verdict.",
+        f"**Use `{selected}`**: {estimator_text(selected)}. It is {score['verdict']}: "
+        f"{score['verdict_reason']}. It costs {cost_text(results, selected)}. "
+        f"{accuracy_text(results, selected)}",
+        f"Any estimator needs the calibration orders, here {calibration} retrainings, before it "
+        f"has a verdict. To retrain and evaluate an order costs {each:.2f}. "
+        f"{_worth(results, selected)}",
     ]
     for name in results.estimators:
-        if name != selected and verdict in USABLE and results.score(name)["verdict"] == verdict:
+        verdict = results.score(name)["verdict"]
+        if name != selected and verdict in USABLE and verdict == score["verdict"]:
             sentences.append(
-                f"Also {verdict}: `{name}` ({method_of(name).summary}). It costs "
-                f"{_cost(results, name)}. {_accuracy(results, name)}"
+                f"Also {verdict}: `{name}` ({estimator_text(name)}). It costs "
+                f"{cost_text(results, name)}. {accuracy_text(results, name)}"
             )
     if PUBLISHED in results.estimators:
         verdict = results.score(PUBLISHED)["verdict"]
         sentences.append(
             f"The published method, `{PUBLISHED}`, is {verdict} here. "
-            f"{_accuracy(results, PUBLISHED)}"
+            f"{accuracy_text(results, PUBLISHED)}"
         )
     return sentences
 
 
-def _cost(results: Results, name: str) -> str:
-    cost = results.score(name)["cost"]
-    each, seconds = cost["per_order_retrainings"], cost["seconds_per_order"]
-    if each is None:
-        per_order = "an unknown cost per order"
-    else:
-        per_order = f"{short(each) if each else 'no gradient'} per order"
-    timed = "" if seconds is None else f" ({short(seconds)} s)"
-    total = cost["total_retrainings"]
-    whole = "" if total is None else f", {short(total)} for all random orders and their evaluation"
-    return f"{short(cost['precompute_retrainings'])} retrainings once, {per_order}{timed}{whole}"
-
-
-def _accuracy(results: Results, name: str) -> str:
-    score = results.score(name)
-    rank = score["order_lds"][MAIN_METRIC]["random"]
-    error = score["relative_error"][MAIN_METRIC]["random"]
+def _worth(results: Results, name: str) -> str:
+    """Return from how many orders on an estimator is worth its cost."""
+    orders = break_even(results, name)
+    if orders is None:
+        return f"`{name}` costs more than that for each order."
     return (
-        f"On {rank['n']} held-back random orders: order-LDS {with_interval(rank)}, relative error "
-        f"{short(error)}."
+        f"So `{name}` with its calibration orders costs less than retraining if you ask about more "
+        f"than {ceil(orders)} orders."
     )

@@ -16,9 +16,13 @@ def position_answer(results: Results) -> list[str]:
     content, maps = results.memorization, results.maps
     if content is None or maps is None:
         return ["This study has no maps of positions (`memorization` in its configuration)."]
+    scores = [score for maps in content["agreement"].values() for score in maps.values()]
+    ranks = [score["value"] for score in scores if score["value"] is not None] or [math.nan]
     return [
         f"These effects are estimates of `{content['estimator']}`, which is {content['verdict']} "
-        f"on whole orders. {content['retrained']} positions were retrained to check them.",
+        f"on whole orders. {content['retrained']} positions were retrained to check them; over "
+        f"the {len(ranks)} maps, the rank correlation of estimate and truth is {min(ranks):.2f} to "
+        f"{max(ranks):.2f}.",
         f"{_own(content, _momentum(results))} {_checked(content, 'own', 'presence')}",
         f"{_heldout(results, content, maps)} {_checked(content, 'same', 'insertion')}",
     ]
@@ -74,7 +78,7 @@ def _heldout(results: Results, content: Mapping[str, Any], maps: Mapping[str, np
         f"{_in_spreads(results, content['unit_domains'], sizes)} in the median over all units and "
         f"steps, and by {nats(float(np.nanmax(sizes)))} at most. On average over units, step "
         f"{best} is the best place ({nats(float(by_step[best]))}) and step {worst} the worst "
-        f"({nats(float(by_step[worst]))})."
+        f"({nats(float(by_step[worst]))}), counted from 0."
     )
 
 
