@@ -21,7 +21,9 @@ def main(job: Job) -> None:
     orders = read_orders(job.input["custom"], study.window)
     estimates = [replace(estimate, parameters=None) for estimate in study.estimates(orders)]
     write_csv(job.output["what_if"], HEADER, rows(estimates))
-    lines = [*table(estimates, study.results.validation["reference"][MAIN_METRIC])]
+    validation = study.results.validation
+    spread = validation["spread"][MAIN_METRIC].get("random", {}).get("std")
+    lines = [*table(estimates, validation["reference"][MAIN_METRIC], spread)]
     lines.append(f"All metrics: {job.output['what_if']}")
     # The table goes to the terminal of the user; other prints of a job go to its log.
     print("\n".join(lines), file=sys.__stdout__)
@@ -38,13 +40,20 @@ def rows(estimates: Sequence[Estimate]) -> Iterator[Sequence[Any]]:
             )
 
 
-def table(estimates: Sequence[Estimate], reference: float) -> Iterator[str]:
-    """Yield the lines of a short table of the main metric, with the verdict below it."""
+def table(estimates: Sequence[Estimate], reference: float, spread: float | None) -> Iterator[str]:
+    """Yield the lines of a short table of the main metric, with the verdict below it.
+
+    Args:
+        estimates: of the orders.
+        reference: the true metric of the reference order.
+        spread: the standard deviation of the true metric over held-back random orders, if known.
+
+    """
     width = max(len(estimate.order) for estimate in estimates)
     places = decimals(estimates)
     yield (
-        f"{MAIN_METRIC} in nats per token; the reference order, retrained, reaches "
-        f"{reference:.{places}f}"
+        f"{MAIN_METRIC} in nats per token, its interval, and the difference from the reference "
+        f"order, which reaches {reference:.{places}f} (retrained)"
     )
     for estimate in estimates:
         value = estimate.values[MAIN_METRIC]
@@ -52,8 +61,12 @@ def table(estimates: Sequence[Estimate], reference: float) -> Iterator[str]:
             interval = "no interval"
         else:
             interval = f"[{value.low:.{places}f}, {value.high:.{places}f}]"
+        difference = value.value - reference
+        apart = f"{difference:+.{places}f}"
+        if spread:
+            apart += f" ({difference / spread:+.1f} spreads of random orders)"
         note = "  outside the calibrated range" if value.beyond else ""
-        yield f"{estimate.order:{width}}  {value.value:.{places}f}  {interval}{note}"
+        yield f"{estimate.order:{width}}  {value.value:.{places}f}  {interval}  {apart}{note}"
     yield f"{estimates[0].estimator}: {estimates[0].verdict}. {estimates[0].advice}"
 
 

@@ -11,8 +11,8 @@ from trainorder.errors import UserError
 
 def test_a_project_is_a_configuration_a_snakefile_and_a_profile(tmp_path):
     written = write_project(tmp_path / "a" / "b")
-    names = {str(path.relative_to(tmp_path / "a/b")) for path in written}
-    assert names == {"Snakefile", "config.yaml", "profiles/default/config.yaml"}
+    names = {"Snakefile", "config.yaml", "profiles/default/config.yaml"}
+    assert set(written) == {f"wrote {tmp_path / 'a/b' / name}" for name in names}
     assert load_config(tmp_path / "a/b/config.yaml") == {"study": "mine"}
 
 
@@ -45,6 +45,8 @@ def test_the_record_is_named_relative_to_the_project(tmp_path, monkeypatch):
     run, name = Run(), "my record, of: #1"
     with run.recorder(name, heldout=tokens(9)[-2:].flatten(0, 2)) as record:
         run.train(record)
-    write_project(tmp_path / "a" / "mine", name)
+    first, *_ = write_project(tmp_path / "a" / "mine", name)
+    assert first.startswith(f"{name}: updates 0 to "), "init does not say what the record has"
+    assert "2 held-out sequences per domain" in first
     config = yaml.safe_load((tmp_path / "a/mine/config.yaml").read_text())
     assert config == {"study": "mine", "run": {"recording": "../../my record, of: #1"}}

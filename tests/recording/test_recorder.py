@@ -131,6 +131,18 @@ def test_only_the_window_is_recorded(tmp_path):
     assert recorded_steps(tmp_path) == range(2, 6), "a later start of the script removed the record"
 
 
+@pytest.mark.parametrize(
+    ("part", "named"), [({"end": STEPS + 1}, "end=8"), ({"start": STEPS}, "start=7")]
+)
+def test_a_loop_that_ends_before_the_part_to_record_warns(tmp_path, part, named):
+    run = Run()
+    with (
+        pytest.warns(RuntimeWarning, match=f"ended after {STEPS} updates, before {named}"),
+        run.recorder(tmp_path / "record", **part) as record,
+    ):
+        run.train(record)
+
+
 def test_masked_positions_are_marked(tmp_path):
     run, part = Run(), tokens()[0, 0]
     labels = part.clone()

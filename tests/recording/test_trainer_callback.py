@@ -47,6 +47,21 @@ def test_the_trainer_records_its_rates_batches_and_decay(
     assert all("norm" in name for name in settings.groups[1])
 
 
+@pytest.mark.parametrize(
+    ("part", "named"), [({"end": STEPS + 1}, f"end={STEPS + 1}"), ({"start": STEPS}, "start=6")]
+)
+def test_a_part_that_the_run_does_not_reach_is_an_error_before_it_trains(
+    tmp_path, rows, make_trainer, part, named
+):
+    """Else the training would be paid for, and the record would be empty or too short."""
+    callback = RecordingCallback(tmp_path / "record", heldout=rows[:4], **part)
+    run = make_trainer(tmp_path / "run", callback)
+    with pytest.raises(UserError, match=f"{named}, but the Trainer makes {STEPS} updates"):
+        run.train()
+    assert run.state.global_step == 0
+    assert not (tmp_path / "record").exists()
+
+
 def test_a_trainer_that_is_killed_and_resumed_keeps_one_record(tmp_path, make_trainer):
     options = {"seed": 3, "data_seed": 3, "lr_scheduler_type": "linear"}
     whole = RecordingCallback(tmp_path / "whole", every=3)

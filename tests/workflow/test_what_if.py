@@ -58,11 +58,16 @@ def test_the_estimates_are_printed_with_the_verdict_and_its_advice(estimated):
         if row["metric"] == "heldout":
             [line] = [line for line in output.splitlines() if line.startswith(row["order"])]
             numbers = [float(row[name]) for name in ("value", "low", "high")]
-            printed = [float(text) for text in re.findall(r"\d+\.\d+", line)[-3:]]
+            after = line.removeprefix(row["order"])
+            *printed, apart, spreads = map(float, re.findall(r"[+-]?\d+\.\d+", after))
             rounding = (numbers[2] - numbers[1]) / 20
             assert printed == pytest.approx(numbers, abs=rounding), (
                 "too few digits to see the interval"
             )
+            difference = numbers[0] - study.results.validation["reference"]["heldout"]
+            assert apart == pytest.approx(difference, abs=rounding)
+            spread = study.results.validation["spread"]["heldout"]["random"]["std"]
+            assert spreads == pytest.approx(difference / spread, abs=0.1)
             assert ("outside the calibrated range" in line) == (row["beyond"] == "1")
 
 

@@ -52,8 +52,8 @@ def _init(options: argparse.Namespace) -> int:
     from trainorder.command_line.project import write_project  # imports the checks of records
 
     folder = Path(options.folder)
-    for path in write_project(folder, options.recording):
-        print(f"wrote {path}")
+    for line in write_project(folder, options.recording):
+        print(line)
     if folder.resolve() != Path.cwd():
         print(f"next: cd {folder}")
     print(

@@ -41,8 +41,8 @@ _RECORDING = """
 """
 
 
-def write_project(folder: Path, recording: str | None = None) -> list[Path]:
-    """Write a new project and return its files.
+def write_project(folder: Path, recording: str | None = None) -> list[str]:
+    """Write a new project; return a line for each file, and one that says what the record has.
 
     Args:
         folder: of the project; it is created.
@@ -54,8 +54,7 @@ def write_project(folder: Path, recording: str | None = None) -> list[Path]:
 
     """
     source = source_folder()
-    if recording is not None:
-        _check_record(source, recording)
+    known = [] if recording is None else [_checked(source, recording)]
     contents = {
         folder / SNAKEFILE: _SNAKEFILE,
         folder / CONFIG: _config(folder, recording),
@@ -70,7 +69,7 @@ def write_project(folder: Path, recording: str | None = None) -> list[Path]:
             path.write_text(content, encoding="utf-8")
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {error.strerror}") from None
-    return list(contents)
+    return [*known, *(f"wrote {path}" for path in contents)]
 
 
 def _config(folder: Path, recording: str | None) -> str:
@@ -80,7 +79,14 @@ def _config(folder: Path, recording: str | None) -> str:
     return _CONFIG + _RECORDING + yaml.safe_dump({"run": {"recording": record}}, allow_unicode=True)
 
 
-def _check_record(source: Path, recording: str) -> None:
-    """Check that a study of the default configuration can use a record."""
-    config = load_config(source / CONFIG)
-    completed({**config, "run": {"recording": recording}})
+def _checked(source: Path, recording: str) -> str:
+    """Return what a record has, after a check that the default configuration can study it."""
+    config = completed({**load_config(source / CONFIG), "run": {"recording": recording}})
+    corpus, window, clip = config["corpus"], config["window"], config["optimizer"]["gradient_clip"]
+    start, steps = window["warmup_steps"], window["units"] // window["units_per_step"]
+    clipped = "no gradient clipping" if clip is None else f"gradients clipped to {clip:g}"
+    return (
+        f"{recording}: updates {start} to {start + steps}, {window['units']} units of "
+        f"{window['unit_size']} sequences of {corpus['sequence_length']} tokens, "
+        f"{corpus['heldout_sequences']} held-out sequences per domain, {clipped}"
+    )

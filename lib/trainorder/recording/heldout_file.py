@@ -11,7 +11,7 @@ from trainorder.recording.masked_tokens import masked_tokens
 from trainorder.recording.token_arrays import publish_arrays
 from trainorder.storage.safetensors_files import opened_safetensors
 
-ONE_DOMAIN = "heldout-data"  # the name of the domain of sequences without one
+ONE_DOMAIN = "text"  # the name of the domain of sequences without one
 _FILE = "heldout.safetensors"
 
 

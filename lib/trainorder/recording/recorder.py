@@ -103,6 +103,7 @@ class Recorder:
         try:
             if kind is None:
                 self.finish()
+                self._warn_if_short()
         finally:
             self.detach()
 
@@ -135,6 +136,18 @@ class Recorder:
         if self._is_recording:
             with self._ending_on_errors():
                 self._write_state()
+
+    def _warn_if_short(self) -> None:
+        """Warn if the loop ended before the part that was to be recorded."""
+        missing = self.step <= self.start if self.end is None else self.step < self.end
+        if missing and not self._has_stopped:
+            wanted = f"start={self.start}" if self.end is None else f"end={self.end}"
+            warnings.warn(
+                f"{self.folder}: the loop ended after {self.step} updates, before {wanted}; the "
+                "record has fewer steps, or none",
+                RuntimeWarning,
+                stacklevel=3,
+            )
 
     def detach(self) -> None:
         """Stop following the updates."""

@@ -45,7 +45,8 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
         """Start the record or continue it.
 
         Raises:
-            UserError: a study cannot train such a run again, or the folder has another run.
+            UserError: a study cannot train such a run again, the folder has another run, or the
+                run is too short for the part that is to be recorded.
 
         """
         if args.label_smoothing_factor:
@@ -55,6 +56,7 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
                 f"recording: {args.n_gpu} GPUs in one process see parts of each batch; only one "
                 "is supported; set CUDA_VISIBLE_DEVICES"
             )
+        self._check_part(state.max_steps)
         self._detach()
         done = updates(plain_optimizer(optimizer))
         has_skipped = args.fp16 and 0 < done < state.global_step  # the Trainer counts these steps
@@ -67,6 +69,17 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
         recorder = Recorder(self._folder, model, optimizer, gradient_clip=clip, **self._options)
         self._recorder = recorder.attach()
         self._hook = plain_model(model).register_forward_pre_hook(self._see, with_kwargs=True)
+
+    def _check_part(self, updates_of_run: int) -> None:
+        """Raise if the run ends before the part that is to be recorded; called before it trains."""
+        start, end = self._options["start"], self._options["end"]
+        last = start + 1 if end is None else end
+        if last > updates_of_run:
+            name, value = ("start", start) if end is None else ("end", end)
+            raise UserError(
+                f"recording: {name}={value}, but the Trainer makes {updates_of_run} updates; "
+                "choose a part of them"
+            )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Write the last state, before the Trainer may load another one at its end."""

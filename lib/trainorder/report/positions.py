@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from trainorder.evaluation.results import Results
-from trainorder.evaluation.verdict import MAIN_METRIC
+from trainorder.evaluation.verdict import MAIN_METRIC, RANK_ONLY, TRUSTED
 from trainorder.report.numbers import nats, short, with_interval
 
 
@@ -70,15 +70,23 @@ def _heldout(results: Results, content: Mapping[str, Any], maps: Mapping[str, np
     if not np.isfinite(effects).any():
         return "On held-out text: the effect of a position was not estimated."
     sizes = np.abs(effects)
-    by_step = np.nanmean(effects, axis=0)
-    best, worst = int(np.nanargmin(by_step)), int(np.nanargmax(by_step))
     return (
         "On held-out text of its domain: moving one unit to another step changes the loss by "
         f"{nats(float(np.nanmedian(sizes)))} nats per token"
         f"{_in_spreads(results, content['unit_domains'], sizes)} in the median over all units and "
-        f"steps, and by {nats(float(np.nanmax(sizes)))} at most. On average over units, step "
-        f"{best} is the best place ({nats(float(by_step[best]))}) and step {worst} the worst "
-        f"({nats(float(by_step[worst]))}), counted from 0."
+        f"steps, and by {nats(float(np.nanmax(sizes)))} at most.{_places(content, effects)}"
+    )
+
+
+def _places(content: Mapping[str, Any], effects: np.ndarray) -> str:
+    """Return the best and the worst step for a unit, if the estimator can rank orders."""
+    if content["verdict"] not in (TRUSTED, RANK_ONLY):
+        return ""
+    by_step = np.nanmean(effects, axis=0)
+    best, worst = int(np.nanargmin(by_step)), int(np.nanargmax(by_step))
+    return (
+        f" On average over units, step {best} is the best place ({nats(float(by_step[best]))}) and "
+        f"step {worst} the worst ({nats(float(by_step[worst]))}), counted from 0."
     )
 
 
