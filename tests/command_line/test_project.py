@@ -1,12 +1,16 @@
 """`trainorder init` writes a project, never over other files, and checks a record."""
 
+import re
+
 import pytest
 import yaml
 
 from recorded_runs import Run, tokens
 from trainorder.command_line.project import write_project
 from trainorder.config.loading import load_config
+from trainorder.config.study_config import parse
 from trainorder.errors import UserError
+from trainorder.recording.study_settings import completed
 
 
 def test_a_project_is_a_configuration_a_snakefile_and_a_profile(tmp_path):
@@ -50,3 +54,19 @@ def test_the_record_is_named_relative_to_the_project(tmp_path, monkeypatch):
     assert "2 held-out sequences per domain" in first
     config = yaml.safe_load((tmp_path / "a/mine/config.yaml").read_text())
     assert config == {"study": "mine", "run": {"recording": "../../my record, of: #1"}}
+
+
+def test_the_keys_of_the_shorter_study_are_valid(tmp_path, monkeypatch):
+    """They are comments, which a user enables."""
+    config, run = load_config("config.yaml"), Run()
+    monkeypatch.chdir(tmp_path)
+    with run.recorder("record", heldout=tokens(9)[-2:].flatten(0, 2)) as record:
+        run.train(record)
+    write_project(tmp_path / "mine", "record")
+    monkeypatch.chdir(tmp_path / "mine")
+    text = (tmp_path / "mine/config.yaml").read_text()
+    enabled = re.sub(r"^# (?=(estimators|curriculum|memorization): )", "", text, flags=re.M)
+    config = completed({**config, **yaml.safe_load(enabled)})
+    assert [entry["method"] for entry in config["estimators"]] == ["constant", "corrected"]
+    assert config["curriculum"] is config["memorization"] is None
+    parse(config)

@@ -37,7 +37,11 @@ study: mine                     # results go to results/mine/
 """
 _RECORDING = """
 # The recorded run is the reference of the study. If the run clipped gradients, and the record comes
-# from an import, add its norm: `optimizer: {gradient_clip: 1.0}`.
+# from an import, add its norm: `optimizer: {gradient_clip: 1.0}`. A shorter study gives the verdict
+# of one estimator only; for it, remove the `#` before these keys:
+# estimators: [{method: constant, path: reference}, {method: corrected, path: reference, runs: 24}]
+# curriculum: null
+# memorization: null
 """
 
 
