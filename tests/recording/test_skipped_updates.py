@@ -152,7 +152,7 @@ def test_a_resumed_trainer_has_fewer_updates_than_steps_only_if_fp16_skipped_som
         run.optimizer.step()
     arguments = SimpleNamespace(n_gpu=1, label_smoothing_factor=0.0, max_grad_norm=1.0, fp16=fp16)
     parts = {"model": run.model, "optimizer": run.optimizer}
-    callback, state = RecordingCallback(tmp_path), SimpleNamespace(global_step=3)
+    callback, state = RecordingCallback(tmp_path), SimpleNamespace(global_step=3, max_steps=9)
     if continues:
         callback.on_train_begin(arguments, state, None, **parts)
         assert recorded_states(tmp_path) == [count]
