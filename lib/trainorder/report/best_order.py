@@ -25,21 +25,21 @@ def _winner(content: Mapping[str, Any]) -> str:
     random, gains = content["random"], content["gains"]
     return (
         f"**`{content['winner']}`**, found by the search and then retrained: its true objective is "
-        f"{_true(content)[content['winner']]:.4f}, that of the held-back random orders "
+        f"{true_objectives(content)[content['winner']]:.4f}, that of the held-back random orders "
         f"{random['mean']:.4f} on average. It gains {gain_text(gains['random_mean'])} over "
         f"this mean, and {gain_text(gains['field'])} over the best order that needs no search, "
         f"`{content['best_of_field']}`."
     )
 
 
-def _true(content: Mapping[str, Any]) -> dict[str, float]:
-    """Return the true objective of each retrained candidate."""
+def true_objectives(content: Mapping[str, Any]) -> dict[str, float]:
+    """Return the true objective of each retrained candidate of `curriculum.json`."""
     return {one["name"]: one["true"] for one in content["orders"] if one["true"] is not None}
 
 
 def _evidence(content: Mapping[str, Any]) -> str:
     """Return how the winner compares with each random order and with the other searches."""
-    true, winner = _true(content), content["winner"]
+    true, winner = true_objectives(content), content["winner"]
     random = content["random"]["true"].values()
     beaten = sum(value > true[winner] for value in random)
     others = [

@@ -3,7 +3,7 @@
 import base64
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trainorder.evaluation import result_files
@@ -64,13 +64,13 @@ def _style() -> str:
 
 def _first_page(results: Results, folder: Path, names: Sequence[str]) -> str:
     units = read_json(result_files.ORDERS.path(folder), result_files.ORDERS.rule)["unit_domains"]
-    words = "\n".join(f"<li><em>{word}</em>: {_text(text)}</li>" for word, text in WORDS.items())
+    words = {f"*{word}*": text for word, text in WORDS.items()}
     parts = [
         f"<h1>{QUESTION}</h1>",
         f'<p class="study">{html.escape(results.label())}</p>',
         _links(folder, names),
         f"<p>{_text(setting(results, units))}</p>",
-        f'<details open><summary>Words</summary>\n<ul class="words">\n{words}\n</ul></details>',
+        f"<details open><summary>Words</summary>\n{_glossary(words)}</details>",
     ]
     for question, sentences in answers(results):
         parts += [f"<h3>{html.escape(question)}</h3>", *(f"<p>{_text(s)}</p>" for s in sentences)]
@@ -119,11 +119,14 @@ def _sections(results: Results, folder: Path, names: Sequence[str]) -> list[str]
 
 def _estimators(results: Results) -> str:
     """Return what each estimator of the study is, for the names in the figures."""
-    lines = "\n".join(
-        f"<li><code>{html.escape(name)}</code>: {html.escape(estimator_text(name))}</li>"
-        for name in results.estimators
-    )
-    return f'<p>The estimators of this study:</p>\n<ul class="words">\n{lines}\n</ul>'
+    known = {f"`{name}`": estimator_text(name) for name in results.estimators}
+    return f"<p>The estimators of this study:</p>\n{_glossary(known)}"
+
+
+def _glossary(entries: Mapping[str, str]) -> str:
+    """Return a list of terms and what they mean, both in the form of sentences (`_text`)."""
+    lines = "\n".join(f"<li>{_text(f'{term}: {text}')}</li>" for term, text in entries.items())
+    return f'<ul class="words">\n{lines}\n</ul>'
 
 
 def _figure(name: str, folder: Path) -> str:

@@ -8,7 +8,7 @@ from trainorder.evaluation.results import Results
 from trainorder.evaluation.verdict import MAIN_METRIC, RANK_ONLY, TRUSTED
 from trainorder.figures.overview import PUBLISHED
 from trainorder.orders.order import REFERENCE
-from trainorder.report.best_order import best_order_answer
+from trainorder.report.best_order import best_order_answer, true_objectives
 from trainorder.report.estimators import accuracy_text, break_even, cost_text, estimator_text
 from trainorder.report.numbers import nats, short, with_interval
 from trainorder.report.positions import position_answer
@@ -84,7 +84,7 @@ def _extremes(results: Results, spread: Mapping[str, Any]) -> list[str]:
     }
     content = results.curriculum
     if content and content["objective"] == {MAIN_METRIC: 1.0} and content["readouts"] == 1:
-        true |= {o["name"]: o["true"] for o in content["orders"] if o["true"] is not None}
+        true |= true_objectives(content)
     if not true:
         return []
     best, worst = min(true, key=lambda name: true[name]), max(true, key=lambda name: true[name])
