@@ -34,6 +34,15 @@ from trainorder.recording.supported import (
 )
 
 
+def needed_updates(start: int, end: int | None) -> tuple[int, str]:
+    """Return the updates that a run needs for a record, and the argument that asks for them.
+
+    >>> needed_updates(600, 632), needed_updates(600, None)
+    ((632, 'end=632'), (601, 'start=600'))
+    """
+    return (start + 1, f"start={start}") if end is None else (end, f"end={end}")
+
+
 class Recorder:
     """A context manager that records the updates of an optimizer, for a study of the run.
 
@@ -139,9 +148,8 @@ class Recorder:
 
     def _warn_if_short(self) -> None:
         """Warn if the loop ended before the part that was to be recorded."""
-        missing = self.step <= self.start if self.end is None else self.step < self.end
-        if missing and not self._has_stopped:
-            wanted = f"start={self.start}" if self.end is None else f"end={self.end}"
+        needed, wanted = needed_updates(self.start, self.end)
+        if self.step < needed and not self._has_stopped:
             warnings.warn(
                 f"{self.folder}: the loop ended after {self.step} updates, before {wanted}; the "
                 "record has fewer steps, or none",

@@ -7,7 +7,7 @@ from torch import nn
 from transformers import TrainerCallback
 
 from trainorder.errors import UserError
-from trainorder.recording.recorder import Recorder
+from trainorder.recording.recorder import Recorder, needed_updates
 from trainorder.recording.state_files import updates
 from trainorder.recording.supported import plain_model, plain_optimizer
 
@@ -72,13 +72,11 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
 
     def _check_part(self, updates_of_run: int) -> None:
         """Raise if the run ends before the part that is to be recorded; called before it trains."""
-        start, end = self._options["start"], self._options["end"]
-        last = start + 1 if end is None else end
-        if last > updates_of_run:
-            name, value = ("start", start) if end is None else ("end", end)
+        needed, wanted = needed_updates(self._options["start"], self._options["end"])
+        if needed > updates_of_run:
             raise UserError(
-                f"recording: {name}={value}, but the Trainer makes {updates_of_run} updates; "
-                "choose a part of them"
+                f"recording: {wanted}, but the Trainer makes {updates_of_run} updates; choose a "
+                "part of them"
             )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
