@@ -9,15 +9,16 @@ from trainorder.orders.order_book import OrderBook
 from trainorder.storage.formats import read_json, write_json
 from trainorder.workflow.job import Job, run
 
+SPLITS = ("random", "calibration", "fit")  # of random orders
+
 
 def main(job: Job) -> None:
     p, orders = job.params, OrderBook.load(job.input["orders"])
     candidates = read_json(job.input["candidates"], "propose")["orders"]
     searched = [record for record in candidates if record["kind"] == SEARCHED]
-    # Calibration orders follow the held-back ones: all were drawn alike.
-    random = {
-        order.name: order for split in ("random", "calibration") for order in orders.of_split(split)
-    }
+    # The held-back orders come first, for the sample. All were drawn alike, also those for fits,
+    # and any of them can be the best one, as in rule `curriculum`.
+    random = {order.name: order for split in SPLITS for order in orders.of_split(split)}
     truth = read_truth(job.input["truth"], p["key"], [order.name for order in orders.values()])
     true = true_objective(Objective(p["objective"]), truth)
     sample = list(random)[: p["random"]]

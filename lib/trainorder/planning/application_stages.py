@@ -111,7 +111,7 @@ def _fresh(s: Sizes, c: CurriculumConfig, after: str) -> Iterator[Stage]:
         )
     needed = (after, *(("fresh_warm",) if warmups else ()))
     draws = texts + warmups
-    drawn = s.counts["random"] + s.counts["calibration"]
+    drawn = s.counts["random"] + s.counts["calibration"] + s.counts["fit"]
     orders = draws * (min(c.fresh + BEST, drawn) + c.retrained)
     stage = truth_stage(s, "fresh_truth", needed, orders, draws, s.R * s.E)
     yield replace(stage, files=("curriculum/fresh/truth-*.h5",))
