@@ -17,13 +17,20 @@ TITLES = {"regime": "# Where estimates hold", "ablation": "# Expansion path and 
 TEXTS = {
     "regime": "Small variants of the default study: learning rate, schedule, window, units per "
     "step and warm-up change one at a time, and together in the hardest cases. The first column "
-    "names the differences from the plain study. Made by `make regime`. Verdicts use the "
-    "calibration orders, correlations the random orders.",
+    "names the differences from the plain study. `growth` is the factor by which a small change "
+    "of the parameters grows over the window ([predictability](../predictability.md)). Made by "
+    "`make regime`. Verdicts use the calibration orders, correlations and relative errors the "
+    "random orders.",
     "ablation": "`nystrom` on the reference path and on the barycentre path, with K anchors of the "
     "gradient table, for three windows. Made by `make ablate`. The window of 256 "
     "steps is `presets/steps256.yaml`.",
 }
-PLAIN = "plain"  # the study that others of the regime grid are compared with
+AGAINST_GROWTH = (
+    "![Order-LDS and relative error against growth](../figures/growth.svg)\n\n"
+    "*Each point is an estimator of one study, with the interval of its order-LDS and of the "
+    "study's growth. Dotted lines: the limits of growth. Dashed line: the error of \"the order "
+    'has no effect".*'
+)
 UNRANKED = "constant"  # not drawn: its estimate is the same for all orders
 
 
@@ -35,11 +42,12 @@ def markdown(record: Record) -> str:
         TITLES[grid],
         f"{TEXTS[grid]} [{grid}.json]({grid}.json) contains the numbers and the whole "
         "configurations.",
-        f"![Order-LDS by cell](../figures/{grid}.png)",
-        _accuracy(grid, cells),
+        f"![Order-LDS by study](../figures/{grid}.png)",
+        *([AGAINST_GROWTH] if grid == "regime" else []),
+        _accuracy(cells),
         *missing(record),
         *_notes(finished, cells),
-        _errors_and_costs(grid, cells),
+        _errors_and_costs(cells),
         measured_on(cells),
     ]
     return "\n\n".join(parts) + "\n"
@@ -54,19 +62,20 @@ def measured_on(cells: Sequence[Record]) -> str:
     )
 
 
-def _accuracy(grid: str, cells: Sequence[Record]) -> str:
+def _accuracy(cells: Sequence[Record]) -> str:
     """Return the table of the accuracy of each estimator in each cell."""
-    head = ["training", "std of the truth", "estimator", "order-LDS of `heldout` [95 %]", "n"]
+    head = ["training", "growth [95 %]", "std of the truth", "estimator"]
     rows = []
-    for cell, training in zip(cells, _trainings(grid, cells), strict=True):
+    for cell in cells:
         if "estimators" not in cell:
-            rows.append([training, *["–"] * 5, "training diverged"])
+            rows.append([cell["label"], *["–"] * 6, "training diverged"])
             continue
         for name, entry in cell["estimators"].items():
             rank = entry["order_lds"]
             rows.append(
                 [
-                    training,
+                    cell["label"],
+                    interval(cell["growth"]),
                     number(cell["spread"]),
                     f"`{name}`",
                     interval(rank),
@@ -75,20 +84,20 @@ def _accuracy(grid: str, cells: Sequence[Record]) -> str:
                     entry["verdict"],
                 ]
             )
-    return table([*head, "relative error", "verdict"], rows)
+    return table([*head, "order-LDS of `heldout` [95 %]", "n", "relative error", "verdict"], rows)
 
 
-def _errors_and_costs(grid: str, cells: Sequence[Record]) -> str:
+def _errors_and_costs(cells: Sequence[Record]) -> str:
     """Return the table of the parameter error and the costs of each estimator in each cell."""
     head = ["training", "estimator", "parameter error [95 %]", "precompute", "per order"]
     rows = []
-    for cell, training in zip(cells, _trainings(grid, cells), strict=True):
+    for cell in cells:
         for name, entry in cell.get("estimators", {}).items():
             error = entry["parameter_error"]
             mean = {"value": error["mean"], "low": error["low"], "high": error["high"]}
             rows.append(
                 [
-                    training,
+                    cell["label"],
                     f"`{name}`",
                     interval(mean) if error["n"] else "–",
                     number(entry["precompute_retrainings"]),
@@ -96,17 +105,6 @@ def _errors_and_costs(grid: str, cells: Sequence[Record]) -> str:
                 ]
             )
     return table(head, rows)
-
-
-def _trainings(grid: str, cells: Sequence[Record]) -> list[str]:
-    """Return a description of each cell; in the regime grid, its differences from the plain one."""
-    regime = [cell["values"] for cell in cells if grid == "regime" and cell["label"] == PLAIN]
-    plain = regime[0] if regime else {}
-    differences = [
-        [f"{axis} = {value}" for axis, value in cell["values"].items() if value != plain.get(axis)]
-        for cell in cells
-    ]
-    return [", ".join(texts) or "plain" for texts in differences]
 
 
 def _notes(finished: Sequence[Record], cells: Sequence[Record]) -> list[str]:

@@ -1,6 +1,6 @@
 """Where estimates hold: small variants of the default study, and an ablation of the path.
 
-python -m bench.regime             # docs/measured/regime.{json,md}, docs/figures/regime.png
+python -m bench.regime             # docs/measured/regime.{json,md}, its figures in docs/figures
 python -m bench.regime --ablation  # docs/measured/ablation.{json,md}, docs/figures/ablation.png
 
 The regime grid varies learning rate, schedule, window, units per step and warm-up one at a time,
@@ -13,16 +13,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.drawing import save_png
+from bench.drawing import save_png, save_svg
 from bench.grid import Cell
 from bench.grid_page import draw, markdown
 from bench.measured_grid import MEASURED, MeasuredGrid, parser, run_command
 from bench.studies import Study
+from bench.transfer_figures import draw_growth
 from trainorder.config.loading import load_config
 from trainorder.storage.formats import write_text
 
 FIGURES = Path("docs/figures")
 STEPS, UNIT_SIZE = 32, 16
+RUNS = 8  # known runs of `corrected` besides the reference
 BOTH = ("reference", "barycentre")
 
 Layer = dict[str, Any]
@@ -80,13 +82,14 @@ def _regime(
     few = {"calibration": 0, "random": 8, "structured": 0}
     estimators: list[Layer] = [
         {"method": "constant", "path": "reference"},
+        {"method": "corrected", "path": "reference", "runs": RUNS},
         {"method": "nystrom", "path": "barycentre"},
         {"method": "reduced", "path": "barycentre"},
         {"method": "taylor1", "path": "barycentre", "orders": few},
     ]
-    layer = {**small(estimators, steps, units_per_step), "optimizer": optimizer or {}}
-    layer["window"] |= {} if warm else {"warmup_steps": 0}
     optimizer = optimizer or {}
+    layer = {**small(estimators, steps, units_per_step), "optimizer": optimizer}
+    layer["window"] |= {} if warm else {"warmup_steps": 0}
     values = {
         "rate": "x 1/4" if "learning_rate" in optimizer else "x 1",
         "schedule": optimizer.get("schedule", "as configured"),
@@ -94,7 +97,15 @@ def _regime(
         "units per step": units_per_step,
         "start": "warm" if warm else "scratch",
     }
-    return Cell(Study(f"regime-{name}", layer=layer), name.replace("-", ", "), values)
+    changes = {
+        "a quarter of the rate": "learning_rate" in optimizer,
+        "constant rate": "schedule" in optimizer,
+        f"T = {steps}": steps != STEPS,
+        f"{units_per_step} units per step": units_per_step != 1,
+        "from scratch": not warm,
+    }
+    label = ", ".join(change for change, made in changes.items() if made) or "plain"
+    return Cell(Study(f"regime-{name}", layer=layer), label, values)
 
 
 def ablation_cells() -> list[Cell]:
@@ -133,10 +144,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def write_page(record: Mapping[str, Any]) -> None:
-    """Write the page and the figure of the measured cells."""
+    """Write the page and the figures of the measured cells."""
     name = record["grid"]
     write_text(MEASURED / f"{name}.md", markdown(record))
     save_png(lambda: draw(record), FIGURES / f"{name}.png")
+    if name == "regime":
+        save_svg(lambda: draw_growth(record), FIGURES / "growth.svg")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import pytest
 
 from bench import grid, regime
 from bench.grid_page import draw, markdown
+from bench.page import interval
 from trainorder.errors import DivergedError, UserError
 from trainorder.evaluation.results import Results
 from trainorder.storage.formats import read_json
@@ -46,7 +47,10 @@ def test_every_cell_of_the_regime_has_the_same_sequences_per_step(top):
 
 def test_a_quarter_of_the_rate_is_a_quarter_of_the_configured_one(top):
     config_of = layers(regime.regime_cells())
-    rates = [config_of[label]["optimizer"]["learning_rate"] for label in ("rate, quarter", "plain")]
+    rates = [
+        config_of[label]["optimizer"]["learning_rate"]
+        for label in ("a quarter of the rate", "plain")
+    ]
     assert rates[0] == rates[1] / 4
 
 
@@ -80,11 +84,26 @@ def ran(synthetic_study, top, monkeypatch):
     return names
 
 
-def test_a_page_without_the_plain_cell_names_every_axis(ran, top):
+def test_a_page_names_the_cells_that_are_not_measured(ran, top):
     regime.main(["--only", "steps16"])
     page = (top / "docs/measured/regime.md").read_text()
-    assert "| rate = x 1, schedule = as configured, T = 16, units per step = 1" in page
-    assert "Not measured yet: plain; rate, quarter;" in page
+    assert "| T = 16 |" in page
+    assert "Not measured yet: plain; a quarter of the rate; constant rate;" in page
+
+
+def test_the_regime_shows_growth_of_each_cell_in_table_and_figure(ran, top):
+    regime.main(["--only", "plain", "constant"])
+    page = (top / "docs/measured/regime.md").read_text()
+    growth = interval(read_json(top / "docs/measured/regime.json")["cells"][0]["growth"])
+    assert f"| plain | {growth} |" in page
+    assert "(../figures/growth.svg)" in page
+    assert (top / "docs/figures/growth.svg").stat().st_size > 5000
+
+
+def test_the_ablation_has_no_figure_of_growth(ran, top):
+    regime.main(["--ablation", "--only", "steps16-anchors-3"])
+    assert "growth.svg" not in (top / "docs/measured/ablation.md").read_text()
+    assert not (top / "docs/figures/growth.svg").exists()
 
 
 @pytest.mark.parametrize("name", ["regime", "ablation"])
