@@ -57,12 +57,12 @@ def test_useless_members_give_the_mean_of_the_calibration_orders():
 def test_the_intervals_contain_the_truth_as_often_as_they_should():
     inside = []
     for seed in range(40):
-        one = drawn([0.4, 0.5], n=19, seed=seed)  # (n + 1) COVERAGE is an integer
+        one = drawn([0.4, 0.5], n=19, seed=seed)
         _, estimates = stack_estimates(one.raw, one.true, one.further_raw)
         value, low, high = estimates.T
         assert ((low <= value) & (value <= high)).all()
         inside.append((low <= one.further_true) & (one.further_true <= high))
-    assert abs(np.mean(inside) - COVERAGE) < 0.03
+    assert COVERAGE - 0.01 < np.mean(inside) < 0.98
 
 
 def test_too_few_calibration_orders_have_no_interval():

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binom
 
 from trainorder.evaluation.verdict import MIN_CALIBRATION
 from trainorder.numerics.resampling import Floats, finite
@@ -23,6 +24,8 @@ from trainorder.numerics.resampling import Floats, finite
 # Standard errors below which a slope is taken for noise. With 1, the noise of few calibration
 # orders too often gives a useless estimator a slope, and its error exceeds that of "no effect".
 NOISE = 2.0
+# Share of studies whose calibration orders may give intervals with too little coverage.
+UNLUCKY = 0.01
 
 
 class Line(NamedTuple):
@@ -85,7 +88,7 @@ class Recalibration:
         Args:
             estimated: (n,) raw estimates of the calibration orders.
             true: (n,) their true metric.
-            coverage: target probability of the intervals, in (0, 1).
+            coverage: least probability of the intervals, on the average over studies, in (0, 1).
 
         Returns:
             The recalibration. It changes nothing if there are fewer than `MIN_CALIBRATION`
@@ -135,10 +138,10 @@ class Recalibration:
         The interval is that of the jackknife+ (Barber, Candes, Ramdas and Tibshirani 2021,
         arXiv 1905.02928, section 1.2). With `values` and `residual` of the left-out fits, its ends
         are the `rank`-th largest `values - residual` and the `rank`-th smallest
-        `values + residual`. It contains the truth of an order that is exchangeable with the
-        calibration orders with a probability of about `coverage`, and of at least
-        2 coverage - 1 (theorem 1). It is widened to contain the estimate, which can be outside
-        for an order that is unlike the calibration orders.
+        `values + residual`, see `interval_rank`. It contains the truth of an order that is
+        exchangeable with the calibration orders with a probability of about `coverage` or more,
+        and of at least 2 coverage - 1 (theorem 1). It is widened to contain the estimate, which
+        can be outside for an order that is unlike the calibration orders.
 
         Args:
             raw: (O,) raw estimates.
@@ -198,7 +201,21 @@ def shrunk_line(x: Floats, y: Floats) -> Line:
 
 
 def interval_rank(n: int, coverage: float) -> int | None:
-    """Return ceil((n + 1) coverage), the rank of the ends of an interval; None if above n."""
+    """Return the rank of the ends of an interval; None if it would be above n.
+
+    The rank is at least ceil((n + 1) coverage), so that intervals cover `coverage` on the average
+    over studies. The coverage in one study depends on its calibration orders: with rank k it has
+    the distribution Beta(k, n + 1 - k) if the fits do not depend on these orders (Vovk 2012,
+    Conditional Validity of Inductive Conformal Predictors, arXiv 1209.2673, section 3), and it is
+    below p with the probability P[Binomial(n, p) >= k]. So the rank grows until the coverage is
+    below 2 coverage - 1, the guaranteed mean of the jackknife+, in at most `UNLUCKY` of the
+    studies. With few orders even rank n does not reach this; it is then the rank.
+    """
     # (9 + 1) * 0.9 is 9.000000000000002 in floating point; without 1e-9 it would round up to 10.
     rank = math.ceil((n + 1) * coverage - 1e-9)
-    return rank if 1 <= rank <= n else None
+    if not 1 <= rank <= n:
+        return None
+    guaranteed = max(0.0, 2 * coverage - 1)
+    while rank < n and binom.sf(rank - 1, n, guaranteed) > UNLUCKY:
+        rank += 1
+    return rank
