@@ -17,10 +17,8 @@ TITLES = {"regime": "# Where estimates hold", "ablation": "# Expansion path and 
 TEXTS = {
     "regime": "Small variants of the default study: learning rate, schedule, window, units per "
     "step and warm-up change one at a time, and together in the hardest cases. The first column "
-    "names the differences from the plain study. `growth` is the factor by which a small change "
-    "of the parameters grows over the window ([predictability](../predictability.md)). Made by "
-    "`make regime`. Verdicts use the calibration orders, correlations and relative errors the "
-    "random orders.",
+    "names the differences from the plain study. Made by `make regime`. Verdicts use the "
+    "calibration orders, correlations and relative errors the random orders.",
     "ablation": "`nystrom` on the reference path and on the barycentre path, with K anchors of the "
     "gradient table, for three windows. Made by `make ablate`. The window of 256 "
     "steps is `presets/steps256.yaml`.",
@@ -67,15 +65,16 @@ def _accuracy(cells: Sequence[Record]) -> str:
     head = ["training", "growth [95 %]", "std of the truth", "estimator"]
     rows = []
     for cell in cells:
+        growth = interval(cell["growth"]) if "growth" in cell else "–"
         if "estimators" not in cell:
-            rows.append([cell["label"], *["–"] * 6, "training diverged"])
+            rows.append([cell["label"], growth, *["–"] * 5, "training diverged"])
             continue
         for name, entry in cell["estimators"].items():
             rank = entry["order_lds"]
             rows.append(
                 [
                     cell["label"],
-                    interval(cell["growth"]),
+                    growth,
                     number(cell["spread"]),
                     f"`{name}`",
                     interval(rank),
@@ -113,7 +112,11 @@ def _notes(finished: Sequence[Record], cells: Sequence[Record]) -> list[str]:
     sizes = sorted({cell["parameters"] for cell in finished})
     if sizes:
         text += f" Parameters: {', '.join(f'{size:,}' for size in sizes)}."
-    return [f"{text} Costs are in retrainings. The std is over random orders, in nats per token."]
+    return [
+        f"{text} Costs are in retrainings. The std is over random orders, in nats per token. "
+        "`growth` is the factor by which a small change of the parameters grows over the window "
+        "([predictability](../predictability.md))."
+    ]
 
 
 def draw(record: Record) -> Figure:
