@@ -41,7 +41,7 @@ def markdown(record: Record) -> str:
         f"{TEXTS[grid]} [{grid}.json]({grid}.json) contains the numbers and the whole "
         "configurations.",
         f"![Order-LDS by study](../figures/{grid}.png)",
-        *([AGAINST_GROWTH] if grid == "regime" else []),
+        *([AGAINST_GROWTH] if has_growth(record) else []),
         _accuracy(cells),
         *missing(record),
         *_notes(finished, cells),
@@ -49,6 +49,11 @@ def markdown(record: Record) -> str:
         measured_on(cells),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def has_growth(record: Record) -> bool:
+    """Return whether the cells have growth and differ in it; those of the ablation differ in paths."""
+    return record["grid"] == "regime" and any("growth" in cell for cell in record["cells"])
 
 
 def measured_on(cells: Sequence[Record]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.drawing import save_png, save_svg
 from bench.grid import Cell
-from bench.grid_page import draw, markdown
+from bench.grid_page import draw, has_growth, markdown
 from bench.measured_grid import MEASURED, MeasuredGrid, parser, run_command
 from bench.studies import Study
 from bench.transfer_figures import draw_growth
@@ -148,7 +148,7 @@ def write_page(record: Mapping[str, Any]) -> None:
     name = record["grid"]
     write_text(MEASURED / f"{name}.md", markdown(record))
     save_png(lambda: draw(record), FIGURES / f"{name}.png")
-    if name == "regime":
+    if has_growth(record):
         save_svg(lambda: draw_growth(record), FIGURES / "growth.svg")
 
 
