@@ -52,7 +52,7 @@ def markdown(record: Record) -> str:
 
 
 def has_growth(record: Record) -> bool:
-    """Return whether the cells have growth and differ in it; those of the ablation differ in paths."""
+    """Return whether the cells differ in growth; those of the ablation differ in the path."""
     return record["grid"] == "regime" and any("growth" in cell for cell in record["cells"])
 
 
