@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent / "bench"))
 
 from low_rank_study import make_study
+from trainorder.evaluation.estimate_cost import cost_text
 from trainorder.evaluation.results import Results
 from trainorder.explorer.page import (
     _SCRIPTS,
@@ -94,6 +95,25 @@ def test_the_page_says_how_many_intervals_miss_the_truth(results):
     count = record["coverage"]["heldout"]["random"]
     assert count["inside"] / count["n"] == pytest.approx(measured["value"])
     assert f"held-out loss ({count['inside']} of {count['n']});" in covered(record)
+
+
+@pytest.mark.parametrize(("high", "judged"), [(0.8, "too narrow"), (0.95, "")])
+def test_the_page_says_in_words_that_intervals_are_too_narrow(results, high, judged):
+    covered = {"value": 0.7, "low": 0.5, "high": high, "n": 12}
+    score = results.score(ESTIMATOR)
+    coverage = {metric: {"random": covered} for metric in score["coverage"]}
+    estimators = {
+        **results.validation["estimators"], ESTIMATOR: {**score, "coverage": coverage}
+    }  # fmt: skip
+    narrow = replace(results, validation={**results.validation, "estimators": estimators})
+    record = data_of(narrow)
+    assert record["coverage"]["heldout"]["random"]["judged"] == judged
+    shown = page(record, narrow).partition('id="record"')[0]
+    assert ("so they are too narrow here" in shown) == bool(judged)
+
+
+def test_the_page_states_the_cost_of_its_estimates(results):
+    assert cost_text(results.validation, ESTIMATOR) in page(data_of(results), results)
 
 
 def test_without_intervals_the_page_says_so():

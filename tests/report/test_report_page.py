@@ -11,18 +11,20 @@ import pytest
 
 import synthetic
 from trainorder.config.sections.optimizer import OptimizerConfig
+from trainorder.evaluation.estimate_cost import cost_text, estimate_cost, retrainings_text
 from trainorder.evaluation.results import Results
 from trainorder.explorer.domain_marks import domain_marks
 from trainorder.figures.catalogue import CATALOGUE, EXPLORER, SECTIONS
 from trainorder.figures.drawing import drawn_of
+from trainorder.memorization.maps import MAPS
 from trainorder.report.best_order import best_order_answer
 from trainorder.report.document import write_report
-from trainorder.report.estimators import accuracy_text, break_even, cost_text, estimator_text
+from trainorder.report.estimators import accuracy_text, compared_text, cost_table, estimator_text
 from trainorder.report.first_page import answers
-from trainorder.report.numbers import short, with_interval
+from trainorder.report.numbers import nats, short, with_interval
 from trainorder.report.order_strip import order_strip
 from trainorder.report.positions import position_answer
-from trainorder.report.setting import setting
+from trainorder.report.setting import retrained_orders, setting
 from trainorder.training.learning_rates import learning_rate
 
 PIXEL = bytes.fromhex("89504e470d0a1a0a")  # the begin of a PNG file, for pages that nobody looks at
@@ -82,7 +84,7 @@ def test_the_first_page_names_verdict_estimator_costs_and_best_order(results, pa
         f"Verdict of the study: {validation['verdict']}. It is that of its most accurate "
         f"estimator, {validation['best_estimator']}: {best['verdict_reason']}",
         f"Use {validation['selected_estimator']}",
-        f"{short(selected['cost']['precompute_retrainings'])} retrainings once",
+        f"{retrainings_text(selected['cost']['precompute_retrainings'])} to precompute",
         f"order-LDS {with_interval(selected['order_lds']['heldout']['random'])}",
         f"growth {validation['predictability']['growth']['value']:.2f}",
         results.curriculum["winner"],
@@ -115,34 +117,44 @@ def test_the_best_and_the_worst_order_are_those_of_all_that_are_not_random(resul
 
 
 def test_every_usable_estimator_is_named_with_what_it_is_and_its_whole_cost(results):
-    shown = " ".join(answers(results)[2].sentences)
-    verdict = results.score(results.validation["selected_estimator"])["verdict"]
+    answer = answers(results)[2]
+    shown, selected = " ".join(answer.sentences), results.validation["selected_estimator"]
+    verdict = results.score(selected)["verdict"]
     usable = [n for n in results.estimators if results.score(n)["verdict"] == verdict]
     assert len(usable) > 1
+    assert answer.table == cost_table(results, [selected, *(n for n in usable if n != selected)])
+    assert f"It costs {cost_text(results.validation, selected)}." in shown
     for name in usable:
         assert name in shown
         assert estimator_text(name) in shown
-        assert f"It costs {cost_text(results, name)}. {accuracy_text(results, name)}" in shown
+        assert accuracy_text(results, name) in shown
+        assert name == selected or compared_text(results, name, selected) in shown
     calibration = results.validation["orders"]["calibration"]
-    assert f"here {calibration} retrainings" in shown, "the calibration orders are not free"
+    assert f"{calibration} orders at" in answer.note, "the calibration orders are not free"
 
 
-def test_costs_are_named_part_by_part(results):
-    name = results.validation["selected_estimator"]
-    parts = {
-        "precompute_retrainings": 15.2, "selection_retrainings": 11.4,
-        "per_order_retrainings": 0.25, "evaluation_retrainings": 0.02, "seconds_per_order": 3.0,
-    }  # fmt: skip
-    score = {**results.score(name), "cost": parts}
-    validation = {**results.validation, "estimators": {name: score}, "orders": {"calibration": 40}}
-    changed = replace(results, validation=validation)
-    assert cost_text(changed, name) == (
-        "15 retrainings once, 11 to choose its size or rank, 0.25 per order (3 s), "
-        "0.02 to evaluate an order"
-    )
-    assert break_even(changed, name) == pytest.approx((40 + 15.2 + 11.4) / 0.75)
-    score["cost"] = {**parts, "per_order_retrainings": 2.0}
-    assert break_even(changed, name) is None
+def test_sentence_and_table_and_files_state_the_same_cost(results):
+    """What is paid before the first estimate, and per order, add up to the total of the study."""
+    held_back = results.validation["orders"]["random"]
+    for name in results.estimators:
+        cost = estimate_cost(results.validation, name)
+        total = results.score(name)["cost"]["total_retrainings"]
+        assert cost.before + held_back * cost.each == pytest.approx(total), name
+        [_, row] = cost_table(results, [name])
+        before, each = retrainings_text(cost.before), retrainings_text(cost.each)
+        assert row[1].startswith(f"{before} (")
+        assert row[2].startswith(f"{each} (")
+        assert row[3] == retrainings_text(total)
+        said = cost_text(results.validation, name)
+        assert f"{before} retrainings before the first estimate" in said
+        assert f"{each} for each order" in said or (not cost.each and "nothing for each" in said)
+
+
+def test_the_reason_of_every_verdict_is_named(results, pages):
+    shown = " ".join(pages[0].text.split())
+    for name in results.estimators:
+        score = results.score(name)
+        assert f"Verdict: {score['verdict']} ({score['verdict_reason']})" in shown, name
 
 
 def test_the_share_of_true_losses_inside_the_intervals_is_counted(results):
@@ -150,6 +162,54 @@ def test_the_share_of_true_losses_inside_the_intervals_is_counted(results):
     covered = results.score(name)["coverage"]["heldout"]["random"]
     inside = round(covered["value"] * covered["n"])
     assert f"contain {inside} of {covered['n']}" in accuracy_text(results, name)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "says"),
+    [(0.5, 0.3, 0.7, "too narrow"), (0.75, 0.5, 0.95, ""), (1.0, 0.95, 1.0, "too wide")],
+)
+def test_intervals_that_contain_too_few_true_losses_are_called_too_narrow(
+    results, value, low, high, says
+):
+    """Too few means: the configured share is outside the exact interval of the measured one."""
+    name = results.validation["selected_estimator"]
+    covered = {"heldout": {"random": {"value": value, "low": low, "high": high, "n": 12}}}
+    estimators = {name: {**results.score(name), "coverage": covered}}
+    changed = replace(results, validation={**results.validation, "estimators": estimators})
+    text = accuracy_text(changed, name)
+    assert ("so they are" in text) == bool(says)
+    assert says in text
+
+
+def test_the_numbers_of_retrained_orders_add_up(results):
+    text = retrained_orders(results)
+    sums = re.findall(r"(\d+) [a-z ]+\(([^)]+)\)", text)
+    assert len(sums) == 2, text
+    for total, parts in sums:
+        assert int(total) == sum(int(n) for n in re.findall(r"\d+", parts)), text
+    added = [one for one in results.curriculum["orders"] if one["true"] is not None]
+    assert sum(int(total) for total, _ in sums) == len(results.orders) - 1 + len(added)
+
+
+def test_the_gain_over_the_best_random_order_is_that_of_all_retrained_ones(results):
+    content = results.curriculum
+    best = min(content["random"]["true"].values())
+    winner = next(one["true"] for one in content["orders"] if one["name"] == content["winner"])
+    said = f"{nats(best - winner)} nats per token"
+    assert (
+        f"{said} ({short((best - winner) / 0.01)} spreads) over the best of all"
+        in (best_order_answer(results)[0])
+    )
+
+
+def test_the_interval_of_the_gain_has_its_level_and_says_what_it_covers(results):
+    gains = {**results.curriculum["gains"]}
+    gains["same_compute"] = {"value": 0.02, "in_spreads": 2.0, "low": 0.01, "high": 0.03}
+    content = {**results.curriculum, "gains": gains}
+    [*_, said, _] = best_order_answer(replace(results, curriculum=content, replicates=None))
+    assert "95 % interval 0.010 to 0.030" in said
+    assert "covers only which random orders were drawn" in said
+    assert "calibration orders" in said, "it is not said that they are not counted"
 
 
 @pytest.mark.parametrize(
@@ -180,7 +240,8 @@ def test_the_page_says_what_was_trained_before_the_first_number(results):
     ("first", "said"),
     [
         (0.9, "a momentum of 0.9 the optimizer applies a gradient over about 10 steps"),
-        (0.4, "does not fall to half"),
+        (0.4, "no half-life"),
+        (0.9, "nothing is forgotten"),
     ],
 )
 def test_an_advantage_without_a_half_life_is_explained(results, first, said):
@@ -200,18 +261,29 @@ def test_what_a_position_does_is_said_with_the_numbers_of_the_maps(results):
     maps = {**results.maps, "estimated_same_insertion": effects}
     agreement = {
         **content["agreement"],
-        "own": {"presence": {"value": 0.7, "low": 0.5, "high": 0.8}},
+        "own": {"presence": {"value": 0.7, "low": 0.5, "high": 0.8, "n": 40}},
     }
     content |= {"agreement": agreement}
     checked, own, heldout = position_answer(replace(results, memorization=content, maps=maps))
     assert f"{content['retrained']} positions were retrained" in checked
-    assert "**0.10 nats per token lower** if it comes in the first" in own
-    assert (
-        "**0.50 lower** if it comes in the last one. Half of the advantage is gone after 20" in own
-    )
+    assert "**0.10 nats per token lower** if the step is step 0" in own
+    assert "**0.50 lower** if it is step 31" in own
+    assert "half of the advantage is gone after 20" in own
     assert "rank correlation of 0.70 [0.50, 0.80]" in own, "not the check of `presence`"
     assert "by 0.0040 nats per token" in heldout
     assert "rank correlation of 0.90 [0.80, 0.95], and differ by 0.010" in heldout
+    assert "250 % of the median size of all estimated effects, 0.0040, so" in heldout
+
+
+def test_maps_with_few_retrained_cells_are_counted_and_left_out(results):
+    few = {"value": -1.0, "low": -1.0, "high": 1.0, "n": 4}
+    content = results.memorization
+    agreement = {**content["agreement"], "other": dict.fromkeys(MAPS, few)}
+    changed = replace(results, memorization={**content, "agreement": agreement})
+    checked = position_answer(changed)[0]
+    assert "Over the 6 maps with 40 retrained cells" in checked
+    assert "from 0.90 [0.80, 0.95] to 0.90" in checked, "a map of 4 cells is in the range"
+    assert "3 maps have only 4 retrained cells" in checked
 
 
 def test_held_out_effects_are_in_spreads_of_the_domain_of_each_unit(results):
@@ -220,7 +292,7 @@ def test_held_out_effects_are_in_spreads_of_the_domain_of_each_unit(results):
     effects = np.full_like(results.maps["estimated_same_insertion"], 0.004)
     maps = {**results.maps, "estimated_same_insertion": effects}
     heldout = position_answer(replace(results, memorization=content, maps=maps))[2]
-    assert f"({short(0.004 / spreads['heldout/drama']['random']['std'])} spreads of this" in heldout
+    assert f"(or {short(0.004 / spreads['heldout/drama']['random']['std'])} spreads" in heldout
 
 
 def test_the_step_with_the_lowest_mean_effect_is_the_best_place(results):
@@ -228,7 +300,9 @@ def test_the_step_with_the_lowest_mean_effect_is_the_best_place(results):
     effects[:, 5], effects[:, 9] = -0.01, 0.02
     maps = {**results.maps, "estimated_same_insertion": effects}
     heldout = position_answer(replace(results, maps=maps))[2]
-    assert "step 5 is the best place (−0.010) and step 9 the worst (0.020)" in heldout
+    assert "step 5 is the best place (−0.010 against leaving the unit" in heldout
+    assert "step 9 the worst (0.020)" in heldout
+    assert "need not hold for other orders" in heldout
 
 
 @pytest.mark.parametrize(("low", "says"), [(0.001, "the search paid"), (-0.001, "not shown")])

@@ -192,7 +192,8 @@ def estimator_cost(
 ) -> dict[str, Any]:
     """Return the cost of an estimator: precompute, selection of its size, per order, total, bytes.
 
-    The numbers of retrainings are counted; the seconds beside them are measured.
+    The numbers of retrainings are counted; the seconds beside them are measured. The total is that
+    of the estimates of all calibration and held-back orders; `estimate_cost` divides it.
 
     Args:
         estimator: the estimator.

@@ -22,6 +22,8 @@ from trainorder.storage.sealed_hdf5 import read_arrays
 
 # By estimator, order, metric and step: the estimated and the true loss.
 Stepwise = Mapping[str, Mapping[str, Mapping[str, Mapping[int, tuple[float, float]]]]]
+# What figures and report call the splits of random orders.
+SPLIT_WORDS = {"calibration": "calibration", "random": "held-back", "fit": "fit"}
 WARNING_VERDICTS = (NOT_TRUSTED, NOT_CALIBRATED)  # shown wherever such an estimator is named
 
 
@@ -213,9 +215,15 @@ class Results:
         """
         provenance = self.validation["provenance"]
         seeds = ", ".join(f"{name} {seed}" for name, seed in provenance["seeds"].items())
-        counts = ", ".join(
-            f"{n} {split}" for split, n in self.validation["orders"].items() if split != REFERENCE
-        )
+        orders = self.validation["orders"]
+        random = {SPLIT_WORDS[split]: n for split, n in orders.items() if split in SPLIT_WORDS}
+        drawn = ", ".join(f"{n} {name}" for name, n in random.items())
+        others = [
+            f"{n} {split}"
+            for split, n in orders.items()
+            if split not in SPLIT_WORDS and split != REFERENCE
+        ]
+        counts = ", ".join([f"{sum(random.values())} random ({drawn})", *others])
         growth = (self.validation.get("predictability") or {}).get("growth", {}).get("value")
         grown = "" if growth is None else f", growth {number_text(growth)}"
         parts = [

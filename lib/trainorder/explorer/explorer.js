@@ -57,7 +57,10 @@ class Explorer {
         this.blocks.show(visits);
         if (isWaiting) return;
         requestAnimationFrame(() => {
-          if (this.blocks.isMoving) this.render({ visits: next, name: "" });
+          if (this.blocks.isMoving) {
+            this.render({ visits: next, name: "" });
+            this.tell(`While you move the unit: ${this.summary()}`);
+          }
           next = null;
         });
       },
@@ -160,7 +163,7 @@ class Explorer {
     this.byId("order").value = record.orders[name] ? name : "";
     this.byId("estimates").replaceChildren(...tableRows(record, { name, estimates, beyond }));
     this.note.show({ name, estimates, beyond });
-    this.unitPanel.follow(visits);
+    this.unitPanel.follow(visits, name === record.reference);
     for (const { metric, text, plot } of this.strips) {
       plot.show(estimates[metric], name);
       text.textContent = estimateText(record, metric, estimates[metric]);

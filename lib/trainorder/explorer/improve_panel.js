@@ -80,8 +80,8 @@ class ImprovePanel {
 
   progressText({ visits, scored, unchanged, waited }, seconds) {
     const rate = Math.round(scored / Math.max(seconds, 0.001));
-    return `Searching: ${scored} orders tried, ${rate} per second. ${this.gainText(visits)} It is unchanged for ${unchanged} orders `
-      + `and ${waited.toFixed(0)} s; the search ends at ${UNCHANGED} orders or ${LONGEST_WAIT / 1000} s.`;
+    return `Searching: ${scored} orders tried, ${rate} per second. ${this.gainText(visits)} The last ${unchanged} orders, `
+      + `in ${waited.toFixed(0)} s, brought nothing better; the search stops when ${UNCHANGED} orders in a row or ${LONGEST_WAIT / 1000} s bring nothing.`;
   }
 
   // The estimate of what is lowered.
@@ -95,6 +95,6 @@ class ImprovePanel {
   gainText(visits) {
     const { name, spread } = this.goal, gain = this.before - this.valueOf(visits);
     const inSpreads = spread ? ` (${(gain / spread.std).toFixed(1)} spreads)` : "";
-    return `The best has a ${name} ${shownLoss(Math.abs(gain))}${inSpreads} ${gain < 0 ? "above" : "below"} that of the start.`;
+    return `The best has an estimated ${name} ${shownLoss(Math.abs(gain))}${inSpreads} ${gain < 0 ? "above" : "below"} that of the start.`;
   }
 }

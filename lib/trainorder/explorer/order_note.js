@@ -16,7 +16,7 @@ class OrderNote {
     this.element.classList.toggle("warning", Boolean(warning));
     this.element.replaceChildren(
       ...lines.filter(Boolean).map((line) => html("p", {}, line)),
-      ...(warning ? [html("p", { class: "beyond" }, html("b", {}, warning), " Retrain this order before you use it.")] : []),
+      ...(warning ? [html("p", { class: "beyond" }, html("b", {}, warning), ` ${beyondAdvice(record, shown.name)}`)] : []),
     );
   }
 }
@@ -27,7 +27,8 @@ function coverageText(record) {
   if (!count) return "This study has too few calibration orders for intervals.";
   const share = `${Math.round(100 * count.inside / count.n)} %`;
   return `An interval is meant to contain the true loss of ${percent(record)} of random orders. Of the ${count.n} held-back `
-    + `random orders, which were retrained, ${count.inside} (${share}) have their true ${record.names[MAIN_METRIC]} inside.`;
+    + `random orders, which were retrained, ${count.inside} (${share}) have their true ${record.names[MAIN_METRIC]} inside.`
+    + (count.judged ? ` So the intervals are ${count.judged} here.` : "");
 }
 
 function percent(record) { return `${Number((100 * record.probability).toPrecision(6))} %`; }
@@ -71,6 +72,11 @@ function countText(missed, all) {
   if (missed === 0) return `All its ${all} true losses lie inside their intervals.`;
   if (missed === all) return `All its ${all} true losses lie outside their intervals.`;
   return `${missed} of its ${all} true losses ${missed === 1 ? "lies" : "lie"} outside.`;
+}
+
+// What to do with an order whose estimates are beyond the calibrated range.
+function beyondAdvice(record, name) {
+  return record.truth[name] ? "This order was retrained: use its true losses." : "Retrain this order before you use it.";
 }
 
 // Names the metrics whose estimates are beyond the calibrated range; empty if none is.

@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from trainorder.evaluation.estimate_cost import cost_text
+from trainorder.evaluation.interval_coverage import coverage_text
 from trainorder.evaluation.results import Results
+from trainorder.evaluation.verdict import MAIN_METRIC
 from trainorder.explorer.metric_names import shown_metric
 from trainorder.explorer.record import ESTIMATOR
 
@@ -42,6 +45,8 @@ def page(record: Mapping[str, Any], results: Results) -> str:
             "verdict": _text(score["verdict"]),
             "reason": _text(score["verdict_reason"]),
             "advice": _text(score["advice"]),
+            "intervals": _text(_intervals(score, coverage)),
+            "cost": _text(cost_text(results.validation, ESTIMATOR)),
             "coverage": f"{100 * coverage:g}",
             "label": _text(results.label()),
             "agreement": _text(agreement(results)),
@@ -55,6 +60,12 @@ def page(record: Mapping[str, Any], results: Results) -> str:
             ),
         }
     )
+
+
+def _intervals(score: Mapping[str, Any], aimed: float) -> str:
+    """Return how often the intervals contain the truth, as a sentence; empty without intervals."""
+    text = coverage_text(score["coverage"][MAIN_METRIC]["random"], aimed)
+    return f"On held-back random orders {text}." if text else ""
 
 
 def embedded_json(record: Mapping[str, Any]) -> str:
@@ -114,7 +125,8 @@ def covered(record: Mapping[str, Any]) -> str:
     """Return how many intervals of held-back random orders contain the truth, by metric."""
     counts = {metric: splits["random"] for metric, splits in record["coverage"].items()}
     listed = "; ".join(
-        f"{record['names'][metric]} ({count['inside']} of {count['n']})"
+        f"{record['names'][metric]} ({count['inside']} of {count['n']}"
+        f"{', so the intervals are ' + count['judged'] if count['judged'] else ''})"
         for metric, count in counts.items()
         if count
     )

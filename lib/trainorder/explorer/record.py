@@ -9,6 +9,7 @@ from trainorder.config.estimator_names import SCREENING
 from trainorder.config.sections.curriculum import CurriculumConfig
 from trainorder.config.sections.window import WindowConfig
 from trainorder.data.metrics import is_loss
+from trainorder.evaluation.interval_coverage import judged_coverage
 from trainorder.evaluation.results import Results
 from trainorder.explorer.domain_marks import domain_marks
 from trainorder.explorer.metric_names import shown_metric
@@ -64,7 +65,10 @@ def page_record(
         "names": {metric: shown_metric(metric) for metric in losses},
         "spread": {metric: _spread(results.validation["spread"][metric]) for metric in losses},
         "probability": config["validation"]["coverage"],
-        "coverage": {metric: _covered(score["coverage"][metric]) for metric in losses},
+        "coverage": {
+            metric: _covered(score["coverage"][metric], config["validation"]["coverage"])
+            for metric in losses
+        },
         "objective": _objective(results, model["readouts"]),
         "rules": _rules(config, unit_domains, reference),
         "maps": _packed_maps(results.maps),
@@ -140,10 +144,11 @@ def _weighted_spread(results: Results, weights: Mapping[str, float]) -> dict[str
     return _spread({"random": {"mean": np.mean(values), "std": np.std(values, ddof=1)}})
 
 
-def _covered(by_split: Mapping[str, Any]) -> dict[str, Any]:
+def _covered(by_split: Mapping[str, Any], aimed: float) -> dict[str, Any]:
     """Return by split how many true values are `inside` their intervals, of `n` orders.
 
-    None for a split without intervals.
+    `judged` says whether this shows that the intervals are too narrow or too wide. None for a
+    split without intervals.
     """
     return {
         split: None
@@ -151,6 +156,7 @@ def _covered(by_split: Mapping[str, Any]) -> dict[str, Any]:
         else {
             "inside": round(by_split[split]["value"] * by_split[split]["n"]),
             "n": by_split[split]["n"],
+            "judged": judged_coverage(by_split[split], aimed),
         }
         for split in _COVERED
     }

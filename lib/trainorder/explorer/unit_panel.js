@@ -15,6 +15,7 @@ class UnitPanel {
     ]));
     this.visits = [];
     this.markers = [];
+    this.isElsewhere = false;
   }
 
   row(quantity, unit) {
@@ -32,9 +33,12 @@ class UnitPanel {
     else this.mark();
   }
 
-  // Shows the same unit at its place in another order.
-  follow(visits) {
+  // Shows the same unit at its place in another order. isReference: whether the bars hold for it.
+  follow(visits, isReference) {
     this.visits = visits;
+    this.bars.classList.toggle("elsewhere", !isReference);
+    this.isElsewhere = !isReference;
+    if (this.unit !== null && this.maps) this.reference.textContent = this.validity();
     if (this.unit === null || visits[this.place] === this.unit) return;
     this.place = visits.indexOf(this.unit);
     this.step = this.place < 0 ? null : Math.floor(this.place / this.perStep);
@@ -59,10 +63,16 @@ class UnitPanel {
     if (this.unit === null || !this.maps || this.size <= 0) return;
     const quantities = Object.keys(LOSSES), isMixed = this.domains.ofUnit[this.unit] === MIXED;
     const shown = isMixed ? quantities.filter((name) => name !== "other") : quantities;
-    this.reference.textContent = `estimated about the reference order, in which this unit is at step ${this.homes.get(this.unit)}`;
+    this.reference.textContent = this.validity();
     this.markers = [];
     this.bars.replaceChildren(...shown.map((quantity) => this.figure(quantity, this.row(quantity, this.unit))));
     this.mark();
+  }
+
+  // For which order the bars hold.
+  validity() {
+    const first = `for the reference order with this one unit moved; there it is at step ${this.homes.get(this.unit)}.`;
+    return this.isElsewhere ? `${first} Another order is shown, so they are grey: they do not say what a move changes in it.` : first;
   }
 
   figure(quantity, row) {

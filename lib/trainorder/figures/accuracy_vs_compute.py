@@ -1,7 +1,7 @@
 """Order-LDS of each estimator against its total compute, and which one a user would choose."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from scipy.optimize import isotonic_regression
 
+from trainorder.evaluation.estimate_cost import estimate_cost, retrainings_text
 from trainorder.evaluation.results import WARNING_VERDICTS, Results
 from trainorder.evaluation.verdict import NOT_CALIBRATED, NOT_TRUSTED
 from trainorder.figures import style
@@ -51,14 +52,12 @@ class Mark(NamedTuple):
 
 def marks(results: Results) -> list[Mark]:
     """Return the marks, cheapest first; an estimator that ran on no order has none."""
+    held_back = results.validation["orders"].get("random", 0)
     unsorted = [
-        Mark(
-            name, score["cost"]["total_retrainings"], score["order_lds"][METRIC]["random"],
-            score["verdict"],
-        )
+        Mark(name, cost.total(held_back), score["order_lds"][METRIC]["random"], score["verdict"])
         for name in results.estimators
-        if (score := results.score(name))["cost"]["total_retrainings"] is not None
-    ]  # fmt: skip
+        if (cost := estimate_cost(results.validation, name)) and (score := results.score(name))
+    ]
     return sorted(unsorted, key=lambda mark: mark.total)
 
 
@@ -149,11 +148,17 @@ def _prepare(axes: Axes, results: Results, drawn_marks: Sequence[Mark]) -> None:
         zorder=0, gid="retrain all",
     )  # fmt: skip
     axes.text(
-        everything["total_retrainings"], 1.01, f"retrain all {everything['orders']}",
+        everything["total_retrainings"], 1.01, _everything(everything),
         transform=axes.get_xaxis_transform(), fontsize=style.SMALLEST, color="0.35", ha="center",
     )  # fmt: skip
-    axes.set_xlabel(f"compute for {everything['orders']} orders (retrainings)")
+    axes.set_xlabel(f"estimates of {everything['orders']} orders (retrainings)")
     axes.set_ylabel("order-LDS of held-out loss")
+
+
+def _everything(retrain_all: Mapping[str, Any]) -> str:
+    return (
+        f"retrain all {retrain_all['orders']}: {retrainings_text(retrain_all['total_retrainings'])}"
+    )
 
 
 def _stretched(values: np.ndarray) -> np.ndarray:

@@ -10,7 +10,8 @@ from trainorder.memorization.forgetting import advantage
 
 _COLUMNS = 3
 _READ = (
-    "line and band: estimated mean over units with its interval; crosses: retrained\n"
+    "line and band: estimated mean over units with its interval; crosses: single retrained units; "
+    "open circles: estimates of the same units\n"
     "a unit that was seen longer ago was learned at the learning rate of that step"
 )
 
@@ -21,23 +22,21 @@ def draw(results: Results) -> Figure:
         raise ValueError("the study has no maps of positions")
     content = results.memorization
     curves, domains = content["forgetting"], np.array(content["unit_domains"])
-    rows = style.rows_of(len(curves), _COLUMNS)
+    lines = style.rows_of(len(curves), _COLUMNS)
     label = f"{_READ}; estimates of {content['estimator']} ({content['verdict']})"
-    figure = style.new_figure(1.05 * rows + 0.55, results.label(label))
+    figure = style.new_figure(1.05 * lines + 0.55, results.label(label))
     axes = style.panels(figure, len(curves), _COLUMNS, sharex=True, sharey=True)
-    true = advantage(results.maps["true_own_presence"])
+    estimated, true = (
+        advantage(results.maps[f"{source}_own_presence"]) for source in ("estimated", "true")
+    )
     for panel, (name, curve) in zip(axes, curves.items(), strict=True):
         age = np.arange(len(curve["advantage"]))
         panel.fill_between(
             age, curve["low"], curve["high"], color="#31688e", alpha=0.2, linewidth=0
         )
         panel.plot(age, curve["advantage"], color="#31688e", gid=f"estimated {name}")
-        cells = true if name == "all" else true[domains == name]
-        where = np.isfinite(cells)
-        panel.scatter(
-            np.nonzero(where)[1], cells[where], s=5, marker="x", color="#b63679", linewidth=0.5,
-            gid=f"true {name}", zorder=3,
-        )  # fmt: skip
+        rows = slice(None) if name == "all" else domains == name
+        _cells(panel, estimated[rows], true[rows], name)
         _half(panel, curve["half_life"])
         panel.axhline(0, color="0.4", linewidth=0.4)
         panel.set_title(
@@ -51,6 +50,21 @@ def draw(results: Results) -> Figure:
     for panel in axes[::_COLUMNS]:
         panel.set_ylabel("advantage\n(nats per token)")
     return figure
+
+
+def _cells(axes: Axes, estimated: np.ndarray, true: np.ndarray, name: str) -> None:
+    """Draw the retrained units, each joined with its own estimate: the line is a mean of all."""
+    where = np.isfinite(true)
+    ages, ends = np.nonzero(where)[1], (estimated[where], true[where])
+    axes.vlines(ages, *ends, color="#b63679", linewidth=0.4, zorder=2)
+    axes.scatter(
+        ages, ends[0], s=6, marker="o", facecolor="white", edgecolor="#b63679", linewidth=0.5,
+        gid=f"estimated cells {name}", zorder=3,
+    )  # fmt: skip
+    axes.scatter(
+        ages, ends[1], s=6, marker="x", color="#b63679", linewidth=0.6, gid=f"true {name}",
+        zorder=4,
+    )  # fmt: skip
 
 
 def _half(axes: Axes, life: dict[str, float | None]) -> None:

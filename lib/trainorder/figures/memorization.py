@@ -4,6 +4,7 @@ All panels of a quantity have one colour scale.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -31,7 +32,7 @@ def draw(results: Results) -> Figure:
         raise ValueError("the study has no maps of positions")
     content, maps = results.memorization, results.maps
     height = _MAP * len(MAPS) * len(QUANTITIES) + 1.0
-    figure = style.new_figure(height, results.label(_label(content)))
+    figure = style.new_figure(height, results.label(_label(content, maps)))
     rows = np.argsort(content["unit_domains"], kind="stable")
     domains = [content["unit_domains"][row] for row in rows]
     parts = figure.subfigures(len(QUANTITIES), 1, squeeze=False)
@@ -84,12 +85,26 @@ def _colour_bar(figure: SubFigure, norm: TwoSlopeNorm, panels: Sequence[Axes]) -
     bar.ax.tick_params(labelsize=5)
 
 
-def _label(content: Mapping[str, object]) -> str:
+def _label(content: Mapping[str, Any], maps: Mapping[str, np.ndarray]) -> str:
     return (
         f"estimates of {content['estimator']} ({content['verdict']}); "
-        f"{content['retrained']} cells of each map retrained\n"
+        f"retrained cells of each map: {_retrained(maps)}\n"
         "swap, insertion: minus the loss of the reference order; presence: minus that of the same "
         "order with another unit of the domain in the unit's place"
+    )
+
+
+def _retrained(maps: Mapping[str, np.ndarray]) -> str:
+    """Return the number of retrained cells of each map, by quantity if they differ."""
+    counts = {
+        quantity: sorted({int(np.isfinite(maps[f"true_{quantity}_{name}"]).sum()) for name in MAPS})
+        for quantity in QUANTITIES
+    }
+    shown = {quantity: " to ".join(map(str, {n[0]: 0, n[-1]: 0})) for quantity, n in counts.items()}
+    if len(set(shown.values())) == 1:
+        return next(iter(shown.values()))
+    return ", ".join(
+        f"{number} ({_QUANTITIES[quantity].lower()})" for quantity, number in shown.items()
     )
 
 

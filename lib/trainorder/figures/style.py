@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from trainorder.evaluation.results import SPLIT_WORDS
 from trainorder.storage.atomic import publish
 
 WIDTH = 85 / 25.4  # inches; a column of 85 mm, in which every figure is readable without scaling
@@ -108,7 +109,7 @@ def split_handles(splits: Sequence[str]) -> list[Artist]:
                 [],
                 linestyle="none",
                 marker=look["marker"],
-                label=f"{split} orders",
+                label=f"{SPLIT_WORDS.get(split, split)} orders",
                 markersize=look["s"] ** 0.5,
                 markerfacecolor=look["facecolor"],
                 markeredgecolor=look["edgecolor"],

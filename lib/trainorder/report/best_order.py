@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from trainorder.config.sections.curriculum import GLOBAL
 from trainorder.curriculum.candidates import SEARCHED
+from trainorder.evaluation.estimate_cost import retrainings_text
 from trainorder.evaluation.results import Results
+from trainorder.evaluation.verdict import MAIN_METRIC
 from trainorder.report.numbers import gain_text, short
 
 
@@ -16,20 +19,44 @@ def best_order_answer(results: Results) -> list[str]:
     return [
         _winner(content),
         _evidence(content),
-        _equal_compute(content),
+        _equal_compute(content, _confidence(results)),
         *_elsewhere(results, content),
     ]
 
 
+def _confidence(results: Results) -> float:
+    return float(results.validation["provenance"]["config"]["validation"]["confidence"])
+
+
 def _winner(content: Mapping[str, Any]) -> str:
-    random, gains = content["random"], content["gains"]
+    random, gains, true = content["random"], content["gains"], true_objectives(content)
+    winner, what = content["winner"], objective_text(content)
+    best = min(random["true"].values())
+    over_best = {
+        "value": best - true[winner],
+        "in_spreads": (best - true[winner]) / random["std"] if random["std"] else None,
+    }
     return (
-        f"**`{content['winner']}`**, found by the search and then retrained: its true objective is "
-        f"{true_objectives(content)[content['winner']]:.4f}, that of the held-back random orders "
-        f"{random['mean']:.4f} on average. It gains {gain_text(gains['random_mean'])} over "
-        f"this mean, and {gain_text(gains['field'])} over the best order that needs no search, "
-        f"`{content['best_of_field']}`."
+        f"**`{winner}`**, found by the search and then retrained: its true {what} is "
+        f"{true[winner]:.4f}, that of the held-back random orders {random['mean']:.4f} on average. "
+        f"It gains {gain_text(gains['random_mean'])} over this mean, {gain_text(over_best)} over "
+        f"the best of all {random['n']} retrained random orders, and {gain_text(gains['field'])} "
+        f"over `{content['best_of_field']}`, the best of the structured and heuristic orders."
     )
+
+
+def objective_text(content: Mapping[str, Any]) -> str:
+    """Return what the search lowers, in words."""
+    if is_final_loss(content):
+        return "held-out loss"
+    terms = " + ".join(f"{weight:g} {name}" for name, weight in content["objective"].items())
+    where = "" if content["readouts"] == 1 else f", mean of {content['readouts']} steps"
+    return f"objective ({terms}{where})"
+
+
+def is_final_loss(content: Mapping[str, Any]) -> bool:
+    """Return whether the search lowers the held-out loss at the end of the window."""
+    return bool(content["objective"] == {MAIN_METRIC: 1.0} and content["readouts"] == 1)
 
 
 def true_objectives(content: Mapping[str, Any]) -> dict[str, float]:
@@ -62,7 +89,7 @@ def _evidence(content: Mapping[str, Any]) -> str:
     )
 
 
-def _equal_compute(content: Mapping[str, Any]) -> str:
+def _equal_compute(content: Mapping[str, Any], confidence: float) -> str:
     """Return the gain over the best of as many random orders as the same compute retrains."""
     compute, equal = content["compute"], content["gains"]["same_compute"]
     count, had = compute["random_orders_for_it"], compute["random_orders_had"]
@@ -73,9 +100,40 @@ def _equal_compute(content: Mapping[str, Any]) -> str:
     )
     side = "So the search paid" if _above_zero(equal) else "So it is not shown that it paid"
     return (
-        f"Was the search worth its compute? It took {short(compute['total_retrainings'])} "
-        f"retrainings, for which one could also retrain about {count} random orders. Over {best} "
-        f"it gains {gain_text(equal)}. {side}."
+        f"Was the search worth its compute? {_compute(content)} The same compute retrains {count} "
+        f"random orders (rounded up). Over {best} the winner gains {gain_text(equal, confidence)}. "
+        f"{side}.{_covered(equal)}"
+    )
+
+
+def _compute(content: Mapping[str, Any]) -> str:
+    """Return what the search cost, part by part, and what is not counted."""
+    compute = content["compute"]
+    total, precompute, search = (
+        retrainings_text(compute[f"{part}_retrainings"])
+        for part in ("total", "precompute", "search")
+    )
+    second = [*content["verdicts"]][1:] if content.get("method", GLOBAL) == GLOBAL else []
+    unpaid = ", ".join(
+        ["the calibration orders", "the choice of a size or rank"]
+        + [f"what only `{name}` precomputes, which ranks the proposals" for name in second]
+    )
+    return (
+        f"It took {total} retrainings: {precompute} to precompute the estimator that it searches "
+        f"with, {search} to propose and estimate, and {compute['retrained']} to retrain orders. "
+        "Here an order counts as one retraining, without its evaluation. Not counted, though the "
+        f"search uses them: {unpaid}."
+    )
+
+
+def _covered(gain: Mapping[str, Any]) -> str:
+    """Return what the interval of a gain covers; nothing without an interval."""
+    if gain.get("low") is None:
+        return ""
+    return (
+        " The interval covers only which random orders were drawn. It does not cover another "
+        "held-out text or other seeds. Retraining an order on the same machine once more gives "
+        "the same loss, so there is no noise of repetition."
     )
 
 
@@ -91,16 +149,16 @@ def _elsewhere(results: Results, content: Mapping[str, Any]) -> list[str]:
         )
     if results.replicates:
         for name, group in results.replicates["groups"].items():
-            gain = group["gains"]["same_compute"]
+            gain, confidence = group["gains"]["same_compute"], results.replicates["confidence"]
             sentences.append(
                 f"In {gain['n']} studies with other seeds ({name}), the mean gain at equal compute "
-                f"is {gain_text(gain)}; {_shown(gain)}."
+                f"is {gain_text(gain, confidence)}; {_shown(gain)}."
             )
     elif not fresh:
         sentences.append(
             "Does it hold for other initial weights and other held-out text? This study did not "
-            "test it (`curriculum.fresh`, `curriculum.replicates`), so a part of the gain may be "
-            "luck."
+            "test it, so a part of the gain may be luck. The keys `curriculum.fresh` and "
+            "`curriculum.replicates` of the configuration test it."
         )
     return sentences
 

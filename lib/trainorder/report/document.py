@@ -11,7 +11,7 @@ from trainorder.evaluation.results import Results
 from trainorder.figures.catalogue import EXPLORER, RESULT, SECTIONS
 from trainorder.figures.index import HTML as INDEX
 from trainorder.figures.index import caption_html, figure_html, sections
-from trainorder.report.estimators import estimator_text
+from trainorder.report.estimators import estimator_text, verdict_text
 from trainorder.report.first_page import (
     BEST_ORDER,
     LIMITS,
@@ -21,7 +21,7 @@ from trainorder.report.first_page import (
     answers,
 )
 from trainorder.report.order_strip import order_strip
-from trainorder.report.setting import setting
+from trainorder.report.setting import retrained_orders, setting
 from trainorder.storage.formats import read_json, write_text
 
 _STYLE = "report.css"
@@ -70,10 +70,12 @@ def _first_page(results: Results, folder: Path, names: Sequence[str]) -> str:
         f'<p class="study">{html.escape(results.label())}</p>',
         _links(folder, names),
         f"<p>{_text(setting(results, units))}</p>",
+        f"<p>{_text(retrained_orders(results))}</p>",
         f"<details open><summary>Words</summary>\n{_glossary(words)}</details>",
     ]
-    for question, sentences in answers(results):
+    for question, sentences, table, note in answers(results):
         parts += [f"<h3>{html.escape(question)}</h3>", *(f"<p>{_text(s)}</p>" for s in sentences)]
+        parts += [_table(table), f"<p>{_text(note)}</p>" if note else ""]
         if question == WHICH_ESTIMATOR and _FIRST_FIGURE in names:
             parts.append(_figure(_FIRST_FIGURE, folder))
         if question == BEST_ORDER:
@@ -118,8 +120,11 @@ def _sections(results: Results, folder: Path, names: Sequence[str]) -> list[str]
 
 
 def _estimators(results: Results) -> str:
-    """Return what each estimator of the study is, for the names in the figures."""
-    known = {f"`{name}`": estimator_text(name) for name in results.estimators}
+    """Return what each estimator of the study is, and its verdict with the reason."""
+    known = {
+        f"`{name}`": f"{estimator_text(name)}. Verdict: {verdict_text(results, name)}"
+        for name in results.estimators
+    }
     return f"<p>The estimators of this study:</p>\n{_glossary(known)}"
 
 
@@ -127,6 +132,18 @@ def _glossary(entries: Mapping[str, str]) -> str:
     """Return a list of terms and what they mean, both in the form of sentences (`_text`)."""
     lines = "\n".join(f"<li>{_text(f'{term}: {text}')}</li>" for term, text in entries.items())
     return f'<ul class="words">\n{lines}\n</ul>'
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Return a table whose first row is the heading; nothing without rows."""
+    if not rows:
+        return ""
+    lines = [
+        "".join(f"<{kind}>{_text(cell)}</{kind}>" for cell in row)
+        for kind, row in zip(["th", *["td"] * (len(rows) - 1)], rows, strict=True)
+    ]
+    body = "\n".join(f"<tr>{line}</tr>" for line in lines)
+    return f'<div class="scroll"><table>\n{body}\n</table></div>'
 
 
 def _figure(name: str, folder: Path) -> str:

@@ -1,9 +1,13 @@
 """What an estimator of a study is and what it costs, in words."""
 
+from collections.abc import Sequence
+
 from trainorder.config.estimator_names import method_of, parse_name
+from trainorder.evaluation.estimate_cost import estimate_cost, retrainings_text
+from trainorder.evaluation.interval_coverage import coverage_text
 from trainorder.evaluation.results import Results
 from trainorder.evaluation.verdict import MAIN_METRIC
-from trainorder.report.numbers import short, with_interval
+from trainorder.report.numbers import two_decimals, with_interval
 
 
 def estimator_text(name: str) -> str:
@@ -26,34 +30,42 @@ def estimator_text(name: str) -> str:
     return "; ".join([method.summary, *settings])
 
 
-def cost_text(results: Results, name: str) -> str:
-    """Return the cost of an estimator in retrainings, part by part."""
-    cost = results.score(name)["cost"]
-    each, seconds = cost["per_order_retrainings"], cost["seconds_per_order"]
-    parts = [f"{short(cost['precompute_retrainings'])} retrainings once"]
-    if cost["selection_retrainings"]:
-        parts.append(f"{short(cost['selection_retrainings'])} to choose its size or rank")
-    timed = "" if seconds is None else f" ({short(seconds)} s)"
-    if each is None:
-        parts.append("an unknown cost per order")
-    else:
-        parts.append(f"{short(each) if each else 'no gradient'} per order{timed}")
-    if cost["evaluation_retrainings"]:
-        parts.append(f"{short(cost['evaluation_retrainings'])} to evaluate an order")
-    return ", ".join(parts)
+def cost_table(results: Results, names: Sequence[str]) -> list[list[str]]:
+    """Return costs and accuracy of estimators as the rows of a table, the heading first."""
+    orders = results.validation["retrain_all"]["orders"]
+    heading = [
+        "estimator",
+        "before the first estimate: precompute + choice of size or rank + calibration orders",
+        "each order: replay + evaluation",
+        f"in all for these {orders} orders",
+        "less than retraining all from",
+        "order-LDS",
+        "relative error",
+    ]
+    return [heading, *(_cost_row(results, name) for name in names)]
 
 
-def break_even(results: Results, name: str) -> float | None:
-    """Return the number of orders from which on an estimator costs less than retraining them.
+def _cost_row(results: Results, name: str) -> list[str]:
+    cost, score = estimate_cost(results.validation, name), results.score(name)
+    accuracy = [
+        with_interval(score["order_lds"][MAIN_METRIC]["random"]),
+        two_decimals(score["relative_error"][MAIN_METRIC]["random"]),
+    ]
+    if cost is None:
+        return [f"`{name}`", *["unknown"] * 4, *accuracy]
+    from_then_on = "never" if cost.break_even is None else f"{cost.break_even} further orders on"
+    return [
+        f"`{name}`",
+        _sum_text(cost.before, (cost.precompute, cost.selection, cost.trial)),
+        _sum_text(cost.each, (cost.each - cost.evaluation, cost.evaluation)),
+        retrainings_text(cost.total(results.validation["orders"].get("random", 0))),
+        from_then_on,
+        *accuracy,
+    ]
 
-    The calibration orders, which it needs, count as retrained. None: it never costs less.
-    """
-    cost = results.score(name)["cost"]
-    each = cost["per_order_retrainings"]
-    if each is None or each >= 1:
-        return None
-    once = cost["precompute_retrainings"] + cost["selection_retrainings"]
-    return float((results.validation["orders"]["calibration"] + once) / (1 - each))
+
+def _sum_text(total: float, parts: Sequence[float]) -> str:
+    return f"{retrainings_text(total)} ({' + '.join(map(retrainings_text, parts))})"
 
 
 def accuracy_text(results: Results, name: str) -> str:
@@ -61,12 +73,33 @@ def accuracy_text(results: Results, name: str) -> str:
     score = results.score(name)
     rank, covered = (score[key][MAIN_METRIC]["random"] for key in ("order_lds", "coverage"))
     error = score["relative_error"][MAIN_METRIC]["random"]
-    text = (
-        f"On {rank['n']} held-back random orders: order-LDS {with_interval(rank)}, relative error "
-        f"{short(error)}"
-    )
-    if covered["value"] is None:
-        return f"{text}."
     aimed = results.validation["provenance"]["config"]["validation"]["coverage"]
-    inside = round(covered["value"] * covered["n"])
-    return f"{text}; its intervals, meant for {aimed:.0%}, contain {inside} of {covered['n']}."
+    parts = [
+        f"On {rank['n']} held-back random orders: order-LDS {with_interval(rank)}, relative error "
+        f"{two_decimals(error)}",
+        coverage_text(covered, aimed),
+    ]
+    return "; ".join(filter(None, parts)) + "."
+
+
+def verdict_text(results: Results, name: str) -> str:
+    """Return the verdict of an estimator with its reason."""
+    score = results.score(name)
+    return f"{score['verdict']} ({score['verdict_reason']})"
+
+
+def compared_text(results: Results, name: str, selected: str) -> str:
+    """Return accuracy and cost of an estimator beside those of the selected one."""
+    scores = [results.score(one) for one in (name, selected)]
+    ranks = [score["order_lds"][MAIN_METRIC]["random"]["value"] for score in scores]
+    errors = [score["relative_error"][MAIN_METRIC]["random"] for score in scores]
+    totals = [score["cost"]["total_retrainings"] for score in scores]
+    text = (
+        f"Beside `{selected}`: order-LDS {two_decimals(ranks[0])} instead of "
+        f"{two_decimals(ranks[1])}, relative error {two_decimals(errors[0])} instead of "
+        f"{two_decimals(errors[1])}"
+    )
+    if None not in totals:
+        costs = [retrainings_text(total) for total in totals]
+        text += f", at {costs[0]} instead of {costs[1]} retrainings in all"
+    return f"{text}."

@@ -1,15 +1,21 @@
 """The answers on the first page of the report: plain sentences with the numbers of the study."""
 
-from collections.abc import Mapping
-from math import ceil
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from trainorder.evaluation.estimate_cost import cost_text, retrainings_text
 from trainorder.evaluation.results import Results
 from trainorder.evaluation.verdict import MAIN_METRIC, RANK_ONLY, TRUSTED
 from trainorder.figures.overview import PUBLISHED
 from trainorder.orders.order import REFERENCE
-from trainorder.report.best_order import best_order_answer, true_objectives
-from trainorder.report.estimators import accuracy_text, break_even, cost_text, estimator_text
+from trainorder.report.best_order import best_order_answer, is_final_loss, true_objectives
+from trainorder.report.estimators import (
+    accuracy_text,
+    compared_text,
+    cost_table,
+    estimator_text,
+    verdict_text,
+)
 from trainorder.report.numbers import nats, short, with_interval
 from trainorder.report.positions import position_answer
 
@@ -42,10 +48,20 @@ LIMITS = (
 
 
 class Answer(NamedTuple):
-    """A question, and sentences that answer it; code is in backquotes."""
+    """A question, and what answers it; code is in backquotes.
+
+    Attributes:
+        question: the question.
+        sentences: the answer.
+        table: rows of a table with the numbers, the heading first; none if it is empty.
+        note: a sentence below the table.
+
+    """
 
     question: str
     sentences: list[str]
+    table: Sequence[Sequence[str]] = ()
+    note: str = ""
 
 
 def answers(results: Results) -> list[Answer]:
@@ -53,7 +69,12 @@ def answers(results: Results) -> list[Answer]:
     return [
         Answer("Does the order matter, and how much?", _spread(results)),
         Answer("Can the effect be estimated without retraining?", _verdict(results)),
-        Answer(WHICH_ESTIMATOR, _estimator(results)),
+        Answer(
+            WHICH_ESTIMATOR,
+            _estimator(results),
+            cost_table(results, _usable(results)),
+            _retraining(results),
+        ),
         Answer(BEST_ORDER, best_order_answer(results)),
         Answer("What does one unit's position do?", position_answer(results)),
     ]
@@ -83,7 +104,7 @@ def _extremes(results: Results, spread: Mapping[str, Any]) -> list[str]:
         if results.split(name) in ("structured", "custom")
     }
     content = results.curriculum
-    if content and content["objective"] == {MAIN_METRIC: 1.0} and content["readouts"] == 1:
+    if content and is_final_loss(content):
         true |= true_objectives(content)
     if not true:
         return []
@@ -113,40 +134,57 @@ def _verdict(results: Results) -> list[str]:
 
 
 def _estimator(results: Results) -> list[str]:
-    validation = results.validation
-    selected, everything = validation["selected_estimator"], validation["retrain_all"]
-    score, calibration = results.score(selected), validation["orders"]["calibration"]
-    each = everything["total_retrainings"] / everything["orders"]
+    selected = results.validation["selected_estimator"]
+    best = results.score(selected)["verdict"]
     sentences = [
-        f"**Use `{selected}`**: {estimator_text(selected)}. It is {score['verdict']}: "
-        f"{score['verdict_reason']}. It costs {cost_text(results, selected)}. "
-        f"{accuracy_text(results, selected)}",
-        f"Any estimator needs the calibration orders, here {calibration} retrainings, before it "
-        f"has a verdict. To retrain and evaluate an order costs {each:.2f}. "
-        f"{_worth(results, selected)}",
+        f"**Use `{selected}`**: {estimator_text(selected)}. "
+        f"It is {verdict_text(results, selected)}. "
+        f"It costs {cost_text(results.validation, selected)}. {accuracy_text(results, selected)}",
+        _rule(best),
     ]
-    for name in results.estimators:
-        verdict = results.score(name)["verdict"]
-        if name != selected and verdict in USABLE and verdict == score["verdict"]:
-            sentences.append(
-                f"Also {verdict}: `{name}` ({estimator_text(name)}). It costs "
-                f"{cost_text(results, name)}. {accuracy_text(results, name)}"
-            )
+    sentences += [
+        f"Also {best}: `{name}` ({estimator_text(name)}). {compared_text(results, name, selected)} "
+        f"{accuracy_text(results, name)}"
+        for name in _usable(results)
+        if name != selected
+    ]
     if PUBLISHED in results.estimators:
-        verdict = results.score(PUBLISHED)["verdict"]
         sentences.append(
-            f"The published method, `{PUBLISHED}`, is {verdict} here. "
+            f"The published method, `{PUBLISHED}`, is {verdict_text(results, PUBLISHED)} here. "
             f"{accuracy_text(results, PUBLISHED)}"
         )
     return sentences
 
 
-def _worth(results: Results, name: str) -> str:
-    """Return from how many orders on an estimator is worth its cost."""
-    orders = break_even(results, name)
-    if orders is None:
-        return f"`{name}` costs more than that for each order."
+def _usable(results: Results) -> list[str]:
+    """Return the selected estimator, and the other ones with its verdict if they are usable."""
+    selected = results.validation["selected_estimator"]
+    best = results.score(selected)["verdict"]
+    others = [name for name in results.estimators if name != selected and best in USABLE]
+    return [selected, *(name for name in others if results.score(name)["verdict"] == best)]
+
+
+def _rule(verdict: str) -> str:
+    """Return why the study recommends its selected estimator."""
+    if verdict not in USABLE:
+        return "Why this one? No estimator of this study can rank orders; this one comes nearest."
     return (
-        f"So `{name}` with its calibration orders costs less than retraining if you ask about more "
-        f"than {ceil(orders)} orders."
+        f"Why this one? Of the estimators that are {verdict}, its estimates of these orders cost "
+        "least. Others can be more accurate and more expensive. An estimator that gives losses "
+        f"only, and no parameters, is recommended only if no other one is {verdict}: it serves "
+        "searches and maps."
+    )
+
+
+def _retraining(results: Results) -> str:
+    """Return what the calibration orders cost, which come on top for every estimator."""
+    validation = results.validation
+    everything, calibration = validation["retrain_all"], validation["orders"]["calibration"]
+    each = everything["total_retrainings"] / everything["orders"]
+    return (
+        "Costs are in retrainings. Any estimator also needs the calibration orders, which are "
+        f"retrained before it has a verdict: {calibration} orders at {each:.2f} with evaluation "
+        f"are {retrainings_text(calibration * each)}, on top of its own cost. The column “less "
+        "than retraining all from” counts them. A further order is one beyond the calibration "
+        "orders."
     )

@@ -1,11 +1,13 @@
-"""What was studied, in sentences: the model, the texts, the window and its learning rates."""
+"""What was studied, in sentences: model, texts, window, learning rates, and retrained orders."""
 
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from trainorder.config.sections.optimizer import OptimizerConfig
+from trainorder.curriculum.candidates import FIELD, SEARCHED
 from trainorder.evaluation.results import Results, size_text
+from trainorder.orders.order import FIT
 from trainorder.training.learning_rates import learning_rate
 
 
@@ -28,11 +30,41 @@ def setting(results: Results, domains: list[str]) -> str:
     each = "one *unit*" if per_step == 1 else f"{per_step} *units*"
     return (
         f"{model} {started}. The study is about the {results.steps} steps that follow, the "
-        f"*window*. In each of them the model learns from {each}: {_sequences(window, config)}. "
+        f"*window*, numbered from 0 to {results.steps - 1}. In each of them the model learns from "
+        f"{each}: {_sequences(window, config)}. "
         f"The domains of the units: {units}. {_rates(config, results.steps)} The order in which "
         "the units came is the *reference*. The question is what another order of the same units "
         "would have given, at the end of the window."
     )
+
+
+def retrained_orders(results: Results) -> str:
+    """Return how many orders were retrained, by kind, in one sentence that sums them."""
+    splits = Counter(str(order["split"]) for order in results.orders.values())
+    added = [
+        order
+        for order in (results.curriculum or {}).get("orders", ())
+        if order["true"] is not None and order["name"] not in results.orders
+    ]
+    kinds = Counter(order["kind"] for order in added)
+    random = {
+        "held-back": splits["random"], "calibration": splits["calibration"],
+        "for fits": splits[FIT],
+    }  # fmt: skip
+    others = {
+        "structured": splits["structured"], "your own": splits["custom"],
+        "searched": kinds[SEARCHED], "heuristic": kinds[FIELD],
+    }  # fmt: skip
+    return (
+        f"Retrained for real, beside the reference: {_sum_text(random, 'random orders')}; and "
+        f"{_sum_text(others, 'others')}."
+    )
+
+
+def _sum_text(counts: Mapping[str, int], what: str) -> str:
+    parts = [f"{n} {name}" for name, n in counts.items() if n]
+    inside = f" ({' + '.join(parts)})" if parts else ""
+    return f"{sum(counts.values())} {what}{inside}"
 
 
 def _sequences(window: Mapping[str, Any], config: Mapping[str, Any]) -> str:
