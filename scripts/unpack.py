@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trainorder.errors import UserError
 from trainorder.workflow.bundle import CONFIG, unpack
+from trainorder.workflow.source import user_command
 
 if len(sys.argv) != 2:
     sys.exit(f"usage: python {sys.argv[0]} ARCHIVE.tar.gz")
@@ -15,4 +16,4 @@ try:
     folder = unpack(Path(sys.argv[1]), Path())
 except UserError as error:
     sys.exit(f"error: {error}")
-print(f"{folder}; now: snakemake report_page --cores 1 --configfile {folder}/{CONFIG}")
+print(f"{folder}; now: {user_command('report_page', '--configfile', f'{folder}/{CONFIG}')}")

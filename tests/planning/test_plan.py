@@ -1,5 +1,6 @@
 """The plan of a study: its totals, and the studies for which it raises."""
 
+import re
 import resource
 import shutil
 import tempfile
@@ -14,9 +15,10 @@ from trainorder.planning import plan as plan_module
 from trainorder.planning.disk_check import check_disk, check_temporary, vector_bytes
 from trainorder.planning.plan import plan
 from trainorder.planning.plan_comparison import Pair
-from trainorder.planning.plan_table import plan_table
+from trainorder.planning.plan_text import plan_text
 from trainorder.planning.sizes import Sizes
 from trainorder.planning.stages import stages
+from trainorder.storage.formats import duration_text, size_text
 
 CHEAP = [
     {"method": "constant", "path": "reference"},
@@ -68,17 +70,61 @@ def test_jobs_with_as_many_threads_as_cores_run_one_at_a_time(cheap):
     assert total["wall_hours"] == pytest.approx(total["hours"])
 
 
-def test_the_table_lists_every_stage_and_assumption(cheap):
+def printed(record):
+    return plan_text(record, "trainorder run -- predictability")
+
+
+def test_the_plan_lists_every_stage_and_assumption(cheap):
     record = cheap(expansion__anchors="auto")
-    text = plan_table(record)
+    text = printed(record)
     for name in record["stages"]:
         assert f"\n{name} " in text, f"{name} has no row"
     for line in [*record["assumed"], *record["left_out"]]:
         assert line in text
     assert any("anchors" in line for line in record["assumed"])
-    assert "WARNING" not in text
+
+
+def test_the_costs_of_the_study_are_the_first_and_the_last_that_a_user_reads(cheap):
+    record = cheap(cores=3, threads=2)
+    total, lines = record["total"], printed(record).splitlines()
+    head = dict(line.split(maxsplit=1) for line in lines[1:5])
+    hours = f"{2 * total['hours']:.3g} core hours"
+    for text in (head["time"], lines[-1]):
+        assert hours in text, "core hours are not the hours of jobs times the threads of a job"
+        assert f"{duration_text(3600 * total['wall_hours'])} on 3 cores" in text
+    for kind, name in (("bytes", "disk"), ("peak_bytes", "memory")):
+        assert head[name].startswith(size_text(total[kind]))
+        assert f"{size_text(total[kind])} of {name}" in lines[-1]
+    retrainings = head["retrainings"].partition(":")[0]
+    assert float(retrainings) == pytest.approx(total["retrainings"], rel=0.01)
+    assert f" {retrainings} retrainings" in lines[-1]
+
+
+def test_the_largest_stages_are_named_largest_first_with_their_shares(cheap):
+    record = cheap(replicates=[config("smoke", **LAYER, study="again")])
+    text, total = printed(record), record["total"]
+    for label, kind in (("most time", "seconds"), ("most disk", "bytes")):
+        [line] = re.findall(rf"^  {label} +(.*)$", text, re.M)
+        shares = [part.rpartition(" ") for part in line.split(", ")]
+        parts = {**record["stages"], "replicate again": record["replicates"]["again"]}
+        sizes = sorted((entry[kind] for entry in parts.values()), reverse=True)
+        assert [parts[name][kind] for name, _, _ in shares] == sizes[:3]
+        assert [share for _, _, share in shares] == [f"{n / total[kind]:.0%}" for n in sizes[:3]]
+
+
+def test_a_plan_names_the_command_that_measures_predictability(cheap):
+    record = cheap()
+    assert "`trainorder run -- predictability`" in printed(record)
+    record["predictability"] = "growth 1.10"
+    assert "trainorder" not in printed(record)
+    assert re.search(r"predictability +growth 1.10$", printed(record), re.M)
+
+
+def test_too_little_memory_is_the_last_line(cheap):
+    record = cheap()
+    assert "WARNING" not in printed(record)
     record["machine_bytes"] = record["total"]["peak_bytes"] - 1
-    assert "WARNING: a job may need" in plan_table(record)
+    assert printed(record).splitlines()[-1].startswith("WARNING: a job may need")
 
 
 HUGE = {

@@ -11,7 +11,7 @@ import textwrap
 import pytest
 
 from trainorder.workflow.make_study import note_results, run_study
-from trainorder.workflow.progress import Progress, duration
+from trainorder.workflow.progress import Progress
 from workflow_tree import SMOKE, wait_until
 
 pytestmark = pytest.mark.slow
@@ -97,13 +97,6 @@ def test_other_errors_and_warnings_are_shown_completely():
 
 def test_the_plan_is_announced_once():
     assert lines(PLANNED, PLANNED) == ["3 jobs to run"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.2, "0 s"), (59.4, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
-)
-def test_times_are_readable(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_the_first_study_that_a_snakefile_reads_is_noted(tmp_path, monkeypatch):

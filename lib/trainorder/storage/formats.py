@@ -1,4 +1,4 @@
-"""Read and write results in JSON, CSV and plain text."""
+"""Read and write results in JSON, CSV and plain text; sizes and times as text."""
 
 import csv
 import hashlib
@@ -105,3 +105,19 @@ def size_text(size: float) -> str:
             return f"{size:.3g} {unit}"
         size /= 1000
     return f"{size:,.3g} TB" if size < 1000 else f"{size:,.0f} TB"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a time as text.
+
+    Examples:
+        >>> [duration_text(seconds) for seconds in (0.2, 59.4, 200, 7500)]
+        ['0 s', '59 s', '3 min 20 s', '2 h 5 min']
+
+    """
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -23,6 +23,7 @@ from trainorder.numerics.memory_budget import DEFAULT_GB, hold_at_most
 from trainorder.storage.formats import read_json, sha256_file, write_json, write_text
 from trainorder.storage.provenance import digest
 from trainorder.training.meter import Meter
+from trainorder.workflow.source import user_command
 
 _PARTS = ("input", "output", "params")
 _MEMORY = "memory_gb"  # a key of the configuration; not a param, as no result depends on it
@@ -99,7 +100,8 @@ def _memory() -> Iterator[None]:
         if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
             raise UserError(
                 f"out of memory ({str(error) or 'Python'}); run fewer jobs at once, or "
-                "request more memory (`mem_mb` of the rule); `snakemake plan` shows what jobs need"
+                f"request more memory (`mem_mb` of the rule); `{user_command('plan')}` shows what "
+                "jobs need"
             ) from error
         raise
 

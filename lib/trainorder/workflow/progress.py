@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from logging import WARNING, LogRecord
 from typing import Any
 
+from trainorder.storage.formats import duration_text
+
 _NOTHING = "Nothing to be done"  # how Snakemake says that the study is finished
 
 
@@ -69,7 +71,7 @@ class Progress:
         planned = self._planned[job.rule]
         count = f"{self._done[job.rule]} of {planned}" if planned > 1 else ""
         label = " ".join(part for part in (job.rule, job.name, count) if part)
-        self._finished.append(f"{label} ... {duration(end - job.start)}")
+        self._finished.append(f"{label} ... {duration_text(end - job.start)}")
 
     def _shares(self, done: int, total: int) -> list[str]:
         """Return the lines of the jobs that finished since the last share."""
@@ -81,13 +83,3 @@ class Progress:
 def _failure(values: Mapping[str, Any]) -> list[str]:
     logs = ", ".join(values["log"])
     return [f"Rule {values['rule_name']} failed; its log: {logs or 'none'}"]
-
-
-def duration(seconds: float) -> str:
-    """Return a time as text, such as `41 s`, `3 min 20 s` or `2 h 5 min`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
