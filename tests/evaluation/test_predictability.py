@@ -63,10 +63,18 @@ def test_linearity_is_the_mean_over_the_directions_that_have_one():
     [(0.63, PREDICTABLE), (1.2, PREDICTABLE), (1.7, HARD), (9.9, HARD), (19.0, UNPREDICTABLE)],
 )
 def test_words_follow_the_thresholds(growth, words):
-    result = shown(growth, growth)
+    result = shown(growth, growth, linearities=[0.9, 0.9])
     assert result.expectation == words
     text = number_text(growth)
-    assert result.as_text() == f"growth {text} [{text}, {text}]; {words}"
+    assert (
+        result.as_text() == f"growth {text} [{text}, {text}], linearity 0.90 [0.90, 0.90]; {words}"
+    )
+
+
+def test_the_line_says_why_a_number_or_an_interval_is_missing():
+    line = shown(1.1).as_text()
+    assert "growth 1.10 (one direction, no interval)" in line
+    assert "no linearity (no response is finite and not 0)" in line
 
 
 def test_a_training_is_predictable_only_if_the_whole_interval_is():
@@ -87,7 +95,8 @@ def test_a_diverged_training_has_a_reason_and_no_growth():
     assert result.growth[:3] == (None, None, None)
     assert result.reason == "diverged in 1 of 3 perturbed trainings"
     assert result.expectation == UNPREDICTABLE
-    assert result.as_text().startswith("diverged in 1 of 3 perturbed trainings, linearity 0.90; ")
+    line = result.as_text()
+    assert line.startswith("no growth (diverged in 1 of 3 perturbed trainings), linearity 0.90 ")
     assert record(math.inf)["directions"][0]["growth"] is None
 
 

@@ -22,13 +22,18 @@ def judged_coverage(covered: Mapping[str, Any], aimed: float) -> str:
     return WIDE if covered["low"] > aimed else ""
 
 
+def orders_inside(covered: Mapping[str, Any]) -> int:
+    """Return the number of orders whose truth is inside, of the `n` that `value` is a share of."""
+    return round(covered["value"] * covered["n"])
+
+
 def coverage_text(covered: Mapping[str, Any], aimed: float) -> str:
     """Return how often intervals contain the truth, and whether they are too narrow; or nothing."""
     if covered["value"] is None:
         return ""
-    inside, judged = round(covered["value"] * covered["n"]), judged_coverage(covered, aimed)
+    judged = judged_coverage(covered, aimed)
     shown = f"; so they are {judged} here" if judged else ""
     return (
         f"its intervals, meant to contain {100 * aimed:g} % of the true losses, contain "
-        f"{inside} of {covered['n']}{shown}"
+        f"{orders_inside(covered)} of {covered['n']}{shown}"
     )

@@ -96,15 +96,19 @@ class Predictability:
 
     def as_text(self) -> str:
         """Return growth, linearity and what they mean, in one line."""
-        numbers = [f"growth {_text(self.growth)}" if self.reason is None else self.reason]
-        if self.linearity.value is not None:
-            numbers.append(f"linearity {_text(self.linearity)}")
-        return f"{', '.join(numbers)}; {self.expectation}"
+        growth = f"growth {_text(self.growth)}"
+        if self.reason is not None:
+            growth = f"no growth ({self.reason})"
+        linearity = f"linearity {_text(self.linearity)}"
+        if self.linearity.value is None:
+            linearity = "no linearity (no response is finite and not 0)"
+        return f"{growth}, {linearity}; {self.expectation}"
 
 
 def _text(interval: Interval) -> str:
     value, low, high = (None if end is None else number_text(end) for end in interval[:3])
-    return f"{value} [{low}, {high}]" if low is not None else f"{value}"
+    ends = "(one direction, no interval)" if low is None else f"[{low}, {high}]"
+    return f"{value} {ends}"
 
 
 def number_text(number: float) -> str:

@@ -123,6 +123,7 @@ MEMORIZATION = ResultFile(
 MAPS = ResultFile("memorization.h5", "memorization", part="memorization")
 REPLICATES = ResultFile("replicates.json", "replicates", part="replicates")
 EXPLORER = ResultFile("explorer.html", "explorer", part="explorer")
+REPORT = ResultFile("report.html", "report_page")
 PROBES = {  # by expansion path
     path: ResultFile(
         f"store/{path}/probes.json",

@@ -9,7 +9,7 @@ from trainorder.config.estimator_names import SCREENING
 from trainorder.config.sections.curriculum import CurriculumConfig
 from trainorder.config.sections.window import WindowConfig
 from trainorder.data.metrics import is_loss
-from trainorder.evaluation.interval_coverage import judged_coverage
+from trainorder.evaluation.interval_coverage import judged_coverage, orders_inside
 from trainorder.evaluation.results import Results
 from trainorder.explorer.domain_marks import domain_marks
 from trainorder.explorer.metric_names import shown_metric
@@ -154,7 +154,7 @@ def _covered(by_split: Mapping[str, Any], aimed: float) -> dict[str, Any]:
         split: None
         if split not in by_split or by_split[split]["value"] is None
         else {
-            "inside": round(by_split[split]["value"] * by_split[split]["n"]),
+            "inside": orders_inside(by_split[split]),
             "n": by_split[split]["n"],
             "judged": judged_coverage(by_split[split], aimed),
         }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from trainorder.workflow.child_process import run_to_end
 
-REPORT, VALIDATION = "report.html", "validation.json"  # in the folder of the results
+VALIDATION = "validation.json"  # in the folder of the results
 SHORT_OUTPUT = ("--logger", "stages")
 _NOTE = "TRAINORDER_RESULTS_NOTE"  # names the file in which the Snakefile notes the results' folder
 _DRYRUN = {"-n", "--dry-run", "--dryrun"}
@@ -63,8 +63,7 @@ def _print_summary(results: Path) -> None:
     from trainorder.workflow.summary import print_summary, summary
 
     print(flush=True)
-    report = results / REPORT
-    print_summary(summary(Results.read(results), results, report if report.exists() else None))
+    print_summary(summary(Results.read(results), results))
 
 
 if __name__ == "__main__":

@@ -9,10 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from trainorder.config.estimator_names import SCREENING
 from trainorder.errors import UserError
 from trainorder.evaluation import result_files
+from trainorder.evaluation.interval_coverage import coverage_text
+from trainorder.evaluation.result_files import ResultFile
 from trainorder.evaluation.results import Results
-from trainorder.evaluation.verdict import MAIN_METRIC
+from trainorder.evaluation.verdict import MAIN_METRIC, MIN_CALIBRATION
+from trainorder.workflow.source import user_command
 
 
 class Row(NamedTuple):
@@ -22,39 +26,32 @@ class Row(NamedTuple):
     text: str
 
 
-def summary(results: Results, folder: Path, report: Path | None = None) -> list[Row]:
-    """Return the lines of the summary.
+def summary(results: Results, folder: Path) -> list[Row]:
+    """Return the lines of the summary, the same for every study; one without a value says why.
 
     Args:
         results: of the study.
         folder: of the results.
-        report: the report, if there is one.
 
     """
     validation = results.validation
     best, selected = validation["best_estimator"], validation["selected_estimator"]
-    rows = [
+    others = {"most accurate": best, "fastest": fastest_estimator(results)}
+    return [
         Row("study", str(validation["study"])),
         Row("verdict", f"{validation['verdict']}: {results.score(best)['verdict_reason']}"),
-        Row("recommended", f"{selected}: {_cost(results.score(selected)['cost'])}"),
+        Row("recommended", _estimator(results, selected)),
+        *(
+            Row(label, "the recommended one" if name == selected else _estimator(results, name))
+            for label, name in others.items()
+        ),
+        Row("intervals", _intervals(results, selected)),
+        Row("predictability", results.predictability.as_text()),
+        Row("spread", _spread(validation)),
+        Row("best order", _best_order(results)),
+        Row("report", _written(result_files.REPORT, folder)),
+        Row("explorer", _explorer(results, folder)),
     ]
-    fastest = fastest_estimator(results)
-    others = {"most accurate": best, "fastest": fastest}
-    rows += [
-        Row(label, f"{name}: {_cost(results.score(name)['cost'])}")
-        for label, name in others.items()
-        if name != selected
-    ]
-    rows.append(Row("predictability", results.predictability.as_text()))
-    rows.append(Row("spread", _spread(validation)))
-    if results.curriculum is not None:
-        rows.append(Row("best order", _best_order(results.curriculum)))
-    if report is not None:
-        rows.append(Row("report", str(report)))
-    explorer = result_files.EXPLORER.path(folder)
-    if explorer.exists():
-        rows.append(Row("explorer", str(explorer)))
-    return rows
 
 
 def fastest_estimator(results: Results) -> str:
@@ -75,11 +72,35 @@ def fastest_estimator(results: Results) -> str:
     return min([best, *same], key=cost)
 
 
+def _estimator(results: Results, name: str) -> str:
+    return f"{name}: {_cost(results.score(name)['cost'])}"
+
+
 def _cost(cost: dict[str, Any]) -> str:
     """Return the cost of an estimator, in retrainings of the window, and its seconds."""
     each, seconds = cost["per_order_retrainings"], cost["seconds_per_order"]
     per_order = "unknown" if each is None else f"{each:.2g} per order ({seconds:.2g} s)"
     return f"{cost['precompute_retrainings']:.3g} retrainings to precompute, {per_order}"
+
+
+def _intervals(results: Results, name: str) -> str:
+    """Return how often the intervals contain the truth of held-back random orders."""
+    aimed = results.validation["provenance"]["config"]["validation"]["coverage"]
+    covered = results.score(name)["coverage"][MAIN_METRIC].get("random")
+    if covered is not None and covered["value"] is not None:
+        return f"{name}: {coverage_text(covered, aimed)}"
+    recalibration = results.recalibration(name)
+    if recalibration.left_out is None:
+        return (
+            f"none: {name} needs finite estimates of at least {MIN_CALIBRATION} calibration orders"
+        )
+    if recalibration.rank is None:
+        had = len(recalibration.left_out.residual)
+        return (
+            f"none: {had} calibration orders are too few for intervals of {aimed:.0%}; raise "
+            "`orders.calibration`"
+        )
+    return f"not checked: {name} ran on no held-back random order"
 
 
 def _spread(validation: Any) -> str:
@@ -92,14 +113,19 @@ def _spread(validation: Any) -> str:
     )
 
 
-def _best_order(curriculum: Any) -> str:
+def _best_order(results: Results) -> str:
     """Return the winner of the search, and its gain over random orders."""
+    curriculum = results.curriculum
+    if curriculum is None:
+        if results.validation["provenance"]["config"].get("curriculum"):
+            return f"not searched yet; `{user_command('curriculum')}` searches"
+        return "not searched; set `curriculum` in the configuration"
     winner = curriculum["winner"]
     gains = curriculum["gains"]
     text = f"{winner}: {_gain(gains['random_mean'])} better than the mean random order"
     equal = gains.get("same_compute")
     if equal is None or equal["value"] is None:
-        return text
+        return f"{text}; the gain at equal compute is unknown"
     side = "better" if equal["value"] >= 0 else "worse"
     return (
         f"{text}; {abs(equal['value']):.2g} {side} than the best of as many random orders as its "
@@ -111,6 +137,18 @@ def _gain(gain: Any) -> str:
     if gain["in_spreads"] is None:
         return f"{gain['value']:.2g} nats"
     return f"{gain['value']:.2g} nats ({gain['in_spreads']:.2g} spreads)"
+
+
+def _written(file: ResultFile, folder: Path) -> str:
+    path = file.path(folder)
+    return str(path) if path.exists() else f"not written; `{user_command(file.rule)}` writes it"
+
+
+def _explorer(results: Results, folder: Path) -> str:
+    file = result_files.EXPLORER
+    if SCREENING in results.estimators or file.path(folder).exists():
+        return _written(file, folder)
+    return f"none: it needs the estimator `{SCREENING}`"
 
 
 def print_summary(rows: Sequence[Row]) -> None:
