@@ -4,11 +4,13 @@ Snakemake finds plugins by the name of their package. What is printed is in
 `trainorder.workflow.progress`.
 """
 
+import os
 import sys
 from logging import LogRecord
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 
+from trainorder.workflow.make_study import noted_results
 from trainorder.workflow.progress import Progress
 
 
@@ -17,7 +19,7 @@ class LogHandler(LogHandlerBase):
 
     def __post_init__(self) -> None:
         """Start without any job."""
-        self.progress = Progress(self.format)
+        self.progress = Progress(self.format, lambda: noted_results(os.environ))
 
     def emit(self, record: LogRecord) -> None:
         """Print the lines for a log record."""

@@ -1,5 +1,6 @@
 """`make study` prints one line per finished job, and complete errors."""
 
+import json
 import logging
 import os
 import re
@@ -10,7 +11,7 @@ import textwrap
 
 import pytest
 
-from trainorder.workflow.make_study import note_results, run_study
+from trainorder.workflow.make_study import note_results, noted_results, run_study
 from trainorder.workflow.progress import Progress
 from workflow_tree import SMOKE, wait_until
 
@@ -27,8 +28,8 @@ def record(event, seconds=0.0, level=logging.INFO, message="", **values):
     return log_record
 
 
-def lines(*records):
-    progress = Progress(lambda log_record: str(log_record.msg))
+def lines(*records, results=None):
+    progress = Progress(lambda log_record: str(log_record.msg), lambda: results)
     return [line for log_record in records for line in progress.lines(log_record)]
 
 
@@ -64,6 +65,51 @@ def test_a_finished_job_is_one_line_with_the_share_done_and_its_time():
         "[ 50%] truth 2 of 2 ... 1 min 40 s",
         "[ 75%] probes reference ... 1 s",
     ]
+
+
+@pytest.fixture
+def planned(tmp_path):
+    """Return a folder of results with a plan of 400 s for both jobs of `truth` and 40 s for one."""
+    stages = {"truth": {"seconds": 400, "jobs": 2}, "probes/reference": {"seconds": 40, "jobs": 1}}
+    total = {"seconds": 440, "wall_hours": 440 / 2 / 3600}
+    (tmp_path / "plan.json").write_text(json.dumps({"stages": stages, "total": total}))
+    return tmp_path
+
+
+def test_with_a_plan_each_line_has_the_time_left_and_the_last_one_none(planned):
+    shown = lines(
+        PLANNED,
+        info(1, "truth", shard="0"),
+        *finished(1, 200, 1, 4),
+        info(2, "truth", 200, shard="1"),
+        *finished(2, 400, 2, 4),
+        info(3, "probes", 400, path="reference"),
+        *finished(3, 440, 3, 4),
+        *finished(0, 441, 4, 4),
+        results=planned,
+    )
+    assert shown[0] == "3 jobs to run, about 4 min by the plan"
+    assert [line.partition(", ")[2] for line in shown[1:]] == [
+        "about 4 min left",
+        "less than a minute left",
+        "less than a minute left",
+    ]
+
+
+def test_without_a_plan_the_first_line_says_how_to_see_the_time_left(tmp_path):
+    shown = lines(PLANNED, info(1, "truth", shard="0"), *finished(1, 9, 1, 4), results=tmp_path)
+    assert shown[0] == "3 jobs to run; to see the time left, run `snakemake plan` first"
+    assert shown[1].endswith("... 9 s")
+
+
+def test_a_damaged_plan_is_like_none(planned):
+    (planned / "plan.json").write_text("{")
+    assert "snakemake plan" in lines(PLANNED, results=planned)[0]
+
+
+def test_a_run_of_no_job_has_no_time_left(planned):
+    nothing = record("run_info", stats={"all": 1, "total": 1})
+    assert lines(nothing, *finished(0, 1, 1, 1), results=planned) == ["0 jobs to run"]
 
 
 def test_a_job_that_is_repeated_is_timed_from_its_last_start():
@@ -106,6 +152,8 @@ def test_the_first_study_that_a_snakefile_reads_is_noted(tmp_path, monkeypatch):
     note_results("results/mine-replicate", environment)
     assert (tmp_path / "note").read_text() == str(tmp_path / "results/mine")
     note_results("results/mine", {})
+    assert noted_results(environment) == tmp_path / "results/mine"
+    assert noted_results({}) is None, "Snakemake was not started for a study"
 
 
 def pretended(tmp_path, code):

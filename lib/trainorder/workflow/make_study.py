@@ -7,7 +7,7 @@ and `trainorder run` run it. Plain `snakemake` runs the same study with Snakemak
 import os
 import sys
 import tempfile
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 
 from trainorder.workflow.child_process import run_to_end
@@ -30,6 +30,12 @@ def note_results(results: str, environment: MutableMapping[str, str]) -> None:
         note.write_text(os.path.abspath(results), encoding="utf-8")
 
 
+def noted_results(environment: Mapping[str, str]) -> Path | None:
+    """Return the noted folder; None if no process of this module started Snakemake."""
+    note = Path(environment[_NOTE]) if _NOTE in environment else None
+    return Path(note.read_text(encoding="utf-8")) if note is not None and note.exists() else None
+
+
 def run_study(arguments: Sequence[str], snakemake: Sequence[str]) -> int:
     """Run a study and print its summary; return the exit status of Snakemake.
 
@@ -50,11 +56,11 @@ def run_study(arguments: Sequence[str], snakemake: Sequence[str]) -> int:
 def _run(command: Sequence[str]) -> tuple[int, Path | None]:
     """Run Snakemake; return its exit status and the folder of the results that it has noted."""
     with tempfile.TemporaryDirectory() as folder:
-        note = Path(folder, "results")
-        status = run_to_end(command, {**os.environ, _NOTE: str(note)})
-        if not note.exists():
-            return status, None
-        results, here = Path(note.read_text(encoding="utf-8")), Path.cwd()
+        environment = {**os.environ, _NOTE: str(Path(folder, "results"))}
+        status, here = run_to_end(command, environment), Path.cwd()
+        results = noted_results(environment)
+    if results is None:
+        return status, None
     return status, results.relative_to(here) if results.is_relative_to(here) else results
 
 

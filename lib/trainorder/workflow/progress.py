@@ -8,9 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from logging import WARNING, LogRecord
+from pathlib import Path
 from typing import Any
 
 from trainorder.storage.formats import duration_text
+from trainorder.workflow.source import user_command
+from trainorder.workflow.time_left import PlannedTime, about
 
 _NOTHING = "Nothing to be done"  # how Snakemake says that the study is finished
 
@@ -25,9 +28,20 @@ class _Job:
 class Progress:
     """The jobs of one run of Snakemake."""
 
-    def __init__(self, format_record: Callable[[LogRecord], str]) -> None:
-        """Use `format_record` for errors and warnings of Snakemake."""
+    def __init__(
+        self,
+        format_record: Callable[[LogRecord], str],
+        results: Callable[[], Path | None],
+    ) -> None:
+        """Use `format_record` for errors and warnings of Snakemake.
+
+        `results` is called when the jobs are known. It returns the folder of the study that runs,
+        whose plan gives the time left; None where no time is shown.
+        """
         self._format = format_record
+        self._results = results
+        self._time: PlannedTime | None = None  # None without a plan
+        self._start_time = 0.0  # seconds since the epoch
         self._planned: Counter[str] = Counter()  # jobs by rule
         self._done: Counter[str] = Counter()
         self._running: dict[int, _Job] = {}
@@ -38,24 +52,35 @@ class Progress:
         event = str(getattr(record, "event", None) or "")
         values: Mapping[str, Any] = vars(record)
         if event == "run_info":
-            return self._plan(values["stats"])
+            return self._plan(values["stats"], record.created)
         if event == "job_info":
             self._start(values)
         elif event == "job_finished":
             self._finish(values["job_id"], record.created)
         elif event == "progress":
-            return self._shares(values["done"], values["total"])
+            return self._shares(values["done"], values["total"], record.created)
         elif event == "job_error":
             return _failure(values)
         elif record.levelno >= WARNING or str(record.msg).startswith(_NOTHING):
             return [self._format(record)]
         return []
 
-    def _plan(self, stats: Mapping[str, int]) -> list[str]:
+    def _plan(self, stats: Mapping[str, int], now: float) -> list[str]:
         first = not self._planned
-        self._planned = Counter({rule: n for rule, n in stats.items() if rule != "total"})
-        jobs = sum(n for rule, n in self._planned.items() if rule != "all")
-        return [f"{jobs} {'job' if jobs == 1 else 'jobs'} to run"] if first else []
+        self._planned = Counter(
+            {rule: n for rule, n in stats.items() if rule not in ("all", "total")}
+        )
+        if not first:
+            return []
+        self._start_time, jobs = now, self._planned.total()
+        line = f"{jobs} {'job' if jobs == 1 else 'jobs'} to run"
+        results = self._results()
+        if results is None or not jobs:
+            return [line]
+        self._time = PlannedTime.read(results)
+        if self._time is None:
+            return [f"{line}; to see the time left, run `{user_command('plan')}` first"]
+        return [f"{line}, {about(self._time.left(self._planned, {}, 0))} by the plan"]
 
     def _start(self, values: Mapping[str, Any]) -> None:
         wildcards = dict(values["wildcards"])
@@ -73,9 +98,13 @@ class Progress:
         label = " ".join(part for part in (job.rule, job.name, count) if part)
         self._finished.append(f"{label} ... {duration_text(end - job.start)}")
 
-    def _shares(self, done: int, total: int) -> list[str]:
+    def _shares(self, done: int, total: int, now: float) -> list[str]:
         """Return the lines of the jobs that finished since the last share."""
-        lines = [f"[{done / total:4.0%}] {line}" for line in self._finished]
+        end = ""
+        if self._time is not None and done < total:
+            left = self._time.left(self._planned, self._done, now - self._start_time)
+            end = f", {about(left)} left"
+        lines = [f"[{done / total:4.0%}] {line}{end}" for line in self._finished]
         self._finished.clear()
         return lines
 
