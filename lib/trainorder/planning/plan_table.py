@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from trainorder.evaluation.estimate_cost import retrainings_text
 from trainorder.storage.formats import size_text
 
 _WIDTH = 500  # characters; no row is cut
@@ -36,11 +37,6 @@ def _row(name: str, entry: Mapping[str, Any]) -> list[str]:
         size_text(entry["peak_bytes"]),
         _hours(entry["seconds"]),
     ]
-
-
-def retrainings_text(cost: float) -> str:
-    """Return a number of retrainings as text, with three digits or all digits before the point."""
-    return f"{cost:,.0f}" if cost >= 1000 else f"{cost:.3g}"
 
 
 def _aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

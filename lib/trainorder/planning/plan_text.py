@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from trainorder.planning.plan_table import plan_table, retrainings_text, summands
+from trainorder.evaluation.estimate_cost import retrainings_text
+from trainorder.planning.plan_table import plan_table, summands
 from trainorder.storage.formats import duration_text, size_text
 
 _LARGEST = 3  # stages that the first lines name
