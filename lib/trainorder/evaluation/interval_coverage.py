@@ -24,7 +24,7 @@ def judged_coverage(covered: Mapping[str, Any], aimed: float) -> str:
 
 def orders_inside(covered: Mapping[str, Any]) -> int:
     """Return the number of orders whose truth is inside, of the `n` that `value` is a share of."""
-    return round(covered["value"] * covered["n"])
+    return round(float(covered["value"]) * int(covered["n"]))
 
 
 def coverage_text(covered: Mapping[str, Any], aimed: float) -> str:
