@@ -13,18 +13,20 @@ import synthetic
 from trainorder.config.sections.optimizer import OptimizerConfig
 from trainorder.evaluation.estimate_cost import cost_text, estimate_cost, retrainings_text
 from trainorder.evaluation.results import Results
+from trainorder.evaluation.verdict import TRUSTED_CORRELATION, TRUSTED_RELATIVE_ERROR
 from trainorder.explorer.domain_marks import domain_marks
 from trainorder.figures.catalogue import CATALOGUE, EXPLORER, SECTIONS
 from trainorder.figures.drawing import drawn_of
+from trainorder.figures.published import PAPER_ADDRESS
 from trainorder.memorization.maps import MAPS
 from trainorder.report.best_order import best_order_answer
 from trainorder.report.document import write_report
 from trainorder.report.estimators import accuracy_text, compared_text, cost_table, estimator_text
-from trainorder.report.first_page import answers
+from trainorder.report.first_page import WORDS, answers
 from trainorder.report.numbers import nats, short, with_interval
 from trainorder.report.order_strip import order_strip
 from trainorder.report.positions import position_answer
-from trainorder.report.setting import retrained_orders, setting
+from trainorder.report.setting import named_orders, retrained_orders, setting
 from trainorder.training.learning_rates import learning_rate
 
 PIXEL = bytes.fromhex("89504e470d0a1a0a")  # the begin of a PNG file, for pages that nobody looks at
@@ -35,13 +37,15 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.addresses, self.headings, self.text, self.tags = [], [], "", []
+        self.addresses, self.sources, self.headings = [], [], []
+        self.text, self.tags = "", []
         self.feed(text)
         self.close()
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         self.addresses += [value for name, value in attrs if name in ("href", "src")]
+        self.sources += [value for name, value in attrs if name == "src" or tag == "link"]
 
     def handle_data(self, data):
         if self.tags and self.tags[-1] == "style":
@@ -81,8 +85,8 @@ def test_the_first_page_names_verdict_estimator_costs_and_best_order(results, pa
     selected = results.score(validation["selected_estimator"])
     best = results.score(validation["best_estimator"])
     expected = [
-        f"Verdict of the study: {validation['verdict']}. It is that of its most accurate "
-        f"estimator, {validation['best_estimator']}: {best['verdict_reason']}",
+        f"Verdict of the study: {validation['verdict']}. A study has the verdict of its "
+        f"most accurate estimator, here {validation['best_estimator']}: {best['verdict_reason']}",
         f"Use {validation['selected_estimator']}",
         f"{retrainings_text(selected['cost']['precompute_retrainings'])} to precompute",
         f"order-LDS {with_interval(selected['order_lds']['heldout']['random'])}",
@@ -112,8 +116,18 @@ def test_the_best_and_the_worst_order_are_those_of_all_that_are_not_random(resul
     }  # fmt: skip
     shown = answers(replace(results, curriculum=content))[0].sentences[1]
     assert "`long-to-short` the worst" in shown
+    assert "long-to-short" not in shown.split("`")[1], "it is not the best"
     shown = answers(replace(results, curriculum={**content, "readouts": 4}))[0].sentences[1]
     assert "long-to-short" not in shown, "its objective is no loss at the end of the window"
+
+
+def test_orders_outside_the_range_of_the_random_ones_are_counted(results):
+    names = [n for n in results.orders if results.split(n) == "structured"]
+    truth = {name: {"heldout": 1.0} for name in results.orders} | {names[0]: {"heldout": 2.0}}
+    truth[names[1]] = {"heldout": 0.5}
+    shown = answers(replace(results, truth=truth, curriculum=None))[0].sentences[1]
+    inside = len(names) - 2
+    assert f"{inside} lie inside the range of the 30 random ones, 1 below it and 1 above" in shown
 
 
 def test_every_usable_estimator_is_named_with_what_it_is_and_its_whole_cost(results):
@@ -181,6 +195,19 @@ def test_intervals_that_contain_too_few_true_losses_are_called_too_narrow(
     assert says in text
 
 
+def test_words_of_the_verdict_have_the_thresholds_of_its_rule():
+    assert f"at least {TRUSTED_CORRELATION}" in WORDS["trusted"]
+    assert f"at most {TRUSTED_RELATIVE_ERROR}" in WORDS["trusted"]
+    assert {"recalibrated", "replay", "rank only", "known runs"} <= set(WORDS)
+
+
+def test_every_retrained_order_that_is_not_random_is_explained(results):
+    named = named_orders(results)
+    structured = {n for n in results.orders if results.split(n) == "structured"}
+    true = {one["name"] for one in results.curriculum["orders"] if one["true"] is not None}
+    assert set(named) == structured | true
+
+
 def test_the_numbers_of_retrained_orders_add_up(results):
     text = retrained_orders(results)
     sums = re.findall(r"(\d+) [a-z ]+\(([^)]+)\)", text)
@@ -233,7 +260,7 @@ def test_the_page_says_what_was_trained_before_the_first_number(results):
     assert "code (1), drama (2)" in text
     config = results.validation["provenance"]["config"]
     rates = [learning_rate(OptimizerConfig(**config["optimizer"]), step, 72) for step in (40, 71)]
-    assert f"from {rates[0]:.2g} in the first step to {rates[1]:.2g} in the last" in text
+    assert f"from {rates[0]:#.2g} in the first step to {rates[1]:#.2g} in the last" in text
 
 
 @pytest.mark.parametrize(
@@ -327,6 +354,7 @@ def test_the_sections_are_in_the_sequence_of_a_reader(pages):
 
 def test_the_report_links_to_the_explorer_and_to_files_that_exist(folder, pages):
     local = {address for address in pages[0].addresses if not address.startswith(("data:", "#"))}
+    local.discard(PAPER_ADDRESS)
     assert EXPLORER.files[0].name in local
     written = {f"./figures/{name}.pdf" for name in CATALOGUE} | {"figures/index.html"}
     optional = {"store/reference/probes.json", "stepwise_losses.csv", "curriculum/winners.json"}
@@ -337,7 +365,8 @@ def test_the_report_links_to_the_explorer_and_to_files_that_exist(folder, pages)
 
 def test_the_report_loads_nothing_from_elsewhere(pages):
     for page in pages:
-        assert not [address for address in page.addresses if "//" in address]
+        assert {a for a in page.addresses if "//" in a} == {PAPER_ADDRESS}, "not only a link"
+        assert PAPER_ADDRESS not in page.sources
         assert "script" not in page.tags
         assert "iframe" not in page.tags, "Chromium shows no large page inside another"
 

@@ -2,7 +2,7 @@
 // The controls of the current order: menu, undo, sorting, loading, saving and links. It needs
 // order_text.js and svg.js.
 
-const GROUP_LABELS = { random: "random, held back", calibration: "random, for calibration" };
+const GROUP_LABELS = { random: "random, held-back", calibration: "random, calibration" };
 
 class OrderTools {
   // app: the explorer.
@@ -30,17 +30,18 @@ class OrderTools {
   }
 
   buildMenu() {
-    const { app } = this, choice = app.byId("order"), { orders, groups, truth } = app.record;
+    const { app } = this, choice = app.byId("order"), { orders, groups, truth, descriptions } = app.record;
     choice.append(html("option", { value: "" }, "(your own)"));
     for (const group of new Set(Object.values(groups))) {
       const names = Object.keys(orders).filter((name) => groups[name] === group);
       choice.append(html("optgroup", { label: GROUP_LABELS[group] || group }, ...names.map((name) => (
-        html("option", { value: name }, truth[name] ? name : `${name} (not retrained)`)
+        html("option", { value: name, title: descriptions[name] || "" }, truth[name] ? name : `${name} (not retrained)`)
       ))));
     }
     choice.onchange = () => {
       const name = choice.value;
-      if (name) app.commit({ visits: orders[name], name }, `Order ${name}.`);
+      const what = descriptions[name] ? `: ${descriptions[name]}` : "";
+      if (name) app.commit({ visits: orders[name], name }, `Order ${name}${what}.`);
     };
   }
 

@@ -16,6 +16,7 @@ from trainorder.explorer.metric_names import shown_metric
 from trainorder.explorer.packing import packed
 from trainorder.memorization.maps import QUANTITIES
 from trainorder.orders.order import REFERENCE
+from trainorder.orders.order_descriptions import order_description
 
 ESTIMATOR = SCREENING
 _SHOWN = ("reference", "structured", "custom", "random", "calibration")  # splits, as in the menu
@@ -55,6 +56,7 @@ def page_record(
         "unitsPerStep": len(reference[0]),
         "orders": {name: _flat(order["schedule"]) for name, order in orders.items()},
         "groups": {name: order["group"] for name, order in orders.items()},
+        "descriptions": {name: order_description(name) for name in orders},
         "random": random,
         "drawn": [*random, *([] if config.get("run") else [REFERENCE])],
         "truth": {name: _chosen(values, losses) for name, values in truth.items()},

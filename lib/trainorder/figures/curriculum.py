@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from trainorder.curriculum.objective_words import is_final_loss, objective_text
 from trainorder.evaluation.results import Results
 from trainorder.figures import style
 
@@ -34,7 +35,7 @@ def draw(results: Results) -> Figure:
     )
     if steps:
         axes, below = figure.subplots(2, height_ratios=[rows, _PROGRESS])
-        _progress(below, steps, content["random"]["mean"])
+        _progress(below, steps, content["random"]["mean"], _axis(content))
     else:
         axes = figure.subplots()
     _random(axes, content["random"], len(orders))
@@ -46,12 +47,17 @@ def draw(results: Results) -> Figure:
     axes.set_yticks(range(len(names)), labels=names, fontsize=style.SMALLEST)
     axes.set_ylim(len(orders) + 0.6, -0.6)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("objective (nats per token; lower is better)")
+    axes.set_xlabel(f"{_axis(content)} (nats per token; lower is better)")
     figure.legend(handles=_handles(), loc="outside upper center", ncols=2)
     return figure
 
 
-def _progress(axes: Axes, steps: Mapping[str, Any], mean: float) -> None:
+def _axis(content: Mapping[str, Any]) -> str:
+    """Return the name of what is lowered; the label below the figure has its terms."""
+    return "held-out loss" if is_final_loss(content) else "objective"
+
+
+def _progress(axes: Axes, steps: Mapping[str, Any], mean: float, name: str) -> None:
     """Draw the best known order of a search by steps against what it has spent."""
     spent = [0.0, *(one["retrainings"] for one in steps["rounds"])]
     best = [min(steps["starts"]), *(one["best"] for one in steps["rounds"])]
@@ -63,15 +69,13 @@ def _progress(axes: Axes, steps: Mapping[str, Any], mean: float) -> None:
     axes.axhline(mean, color="0.4", linewidth=0.6)
     axes.set_title("search by steps: the best order, and the retrained ones", loc="left")
     axes.set_xlabel("spent (retrainings)")
-    axes.set_ylabel("objective")
+    axes.set_ylabel(name)
 
 
 def _objective(content: Mapping[str, Any]) -> str:
-    terms = " + ".join(f"{weight:g} {name}" for name, weight in content["objective"].items())
-    where = "at the end" if content["readouts"] == 1 else f"mean of {content['readouts']} steps"
     confirming = _confirming(content)
     verdict = content["verdicts"][confirming]
-    return f"objective {terms}, {where}; estimates of {confirming} ({verdict})"
+    return f"searches lower the {objective_text(content)}; estimates of {confirming} ({verdict})"
 
 
 def _confirming(content: Mapping[str, Any]) -> str:
@@ -134,4 +138,4 @@ def _handles() -> Sequence[Line2D]:
         for what, face in (("retrained", ""), ("estimated", "white"))
     ]
     marks.append(handle("random order, retrained", marker="o", color=style.GREY, markersize=2))
-    return [*marks, Line2D([], [], color="0.4", linewidth=0.6, label="mean of random orders")]
+    return [*marks, Line2D([], [], color="0.4", linewidth=0.6, label="mean of held-back orders")]

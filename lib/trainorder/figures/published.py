@@ -4,6 +4,11 @@ Figures of this project name what they answer by the keys of `PUBLISHED`. The pa
 `docs/published.md` has the answers with numbers.
 """
 
+PAPER = (
+    "Yang et al. (2025), Estimating the Effects of Sample Training Orders for Large Language "
+    "Models without Retraining"
+)
+PAPER_ADDRESS = "https://arxiv.org/abs/2505.22042"
 PUBLISHED = {
     "abstract: order": "The order of training samples matters",
     "abstract: efficiency": "The estimate is efficient, retraining is not",

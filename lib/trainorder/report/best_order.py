@@ -5,9 +5,9 @@ from typing import Any
 
 from trainorder.config.sections.curriculum import GLOBAL
 from trainorder.curriculum.candidates import SEARCHED
+from trainorder.curriculum.objective_words import objective_text
 from trainorder.evaluation.estimate_cost import retrainings_text
 from trainorder.evaluation.results import Results
-from trainorder.evaluation.verdict import MAIN_METRIC
 from trainorder.report.numbers import gain_text, short
 
 
@@ -43,20 +43,6 @@ def _winner(content: Mapping[str, Any]) -> str:
         f"the best of all {random['n']} retrained random orders, and {gain_text(gains['field'])} "
         f"over `{content['best_of_field']}`, the best of the structured and heuristic orders."
     )
-
-
-def objective_text(content: Mapping[str, Any]) -> str:
-    """Return what the search lowers, in words."""
-    if is_final_loss(content):
-        return "held-out loss"
-    terms = " + ".join(f"{weight:g} {name}" for name, weight in content["objective"].items())
-    where = "" if content["readouts"] == 1 else f", mean of {content['readouts']} steps"
-    return f"objective ({terms}{where})"
-
-
-def is_final_loss(content: Mapping[str, Any]) -> bool:
-    """Return whether the search lowers the held-out loss at the end of the window."""
-    return bool(content["objective"] == {MAIN_METRIC: 1.0} and content["readouts"] == 1)
 
 
 def true_objectives(content: Mapping[str, Any]) -> dict[str, float]:

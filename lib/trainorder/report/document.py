@@ -11,6 +11,7 @@ from trainorder.evaluation.results import Results
 from trainorder.figures.catalogue import EXPLORER, RESULT, SECTIONS
 from trainorder.figures.index import HTML as INDEX
 from trainorder.figures.index import caption_html, figure_html, sections
+from trainorder.figures.published import PAPER, PAPER_ADDRESS
 from trainorder.report.estimators import estimator_text, verdict_text
 from trainorder.report.first_page import (
     BEST_ORDER,
@@ -21,7 +22,7 @@ from trainorder.report.first_page import (
     answers,
 )
 from trainorder.report.order_strip import order_strip
-from trainorder.report.setting import retrained_orders, setting
+from trainorder.report.setting import named_orders, retrained_orders, setting
 from trainorder.storage.formats import read_json, write_text
 
 _STYLE = "report.css"
@@ -65,6 +66,7 @@ def _style() -> str:
 def _first_page(results: Results, folder: Path, names: Sequence[str]) -> str:
     units = read_json(result_files.ORDERS.path(folder), result_files.ORDERS.rule)["unit_domains"]
     words = {f"*{word}*": text for word, text in WORDS.items()}
+    named = {f"`{name}`": text for name, text in named_orders(results).items()}
     parts = [
         f"<h1>{QUESTION}</h1>",
         f'<p class="study">{html.escape(results.label())}</p>',
@@ -72,6 +74,8 @@ def _first_page(results: Results, folder: Path, names: Sequence[str]) -> str:
         f"<p>{_text(setting(results, units))}</p>",
         f"<p>{_text(retrained_orders(results))}</p>",
         f"<details open><summary>Words</summary>\n{_glossary(words)}</details>",
+        f"<details><summary>Names of orders that are not random</summary>\n{_glossary(named)}"
+        "</details>",
     ]
     for question, sentences, table, note in answers(results):
         parts += [f"<h3>{html.escape(question)}</h3>", *(f"<p>{_text(s)}</p>" for s in sentences)]
@@ -94,6 +98,7 @@ def _links(folder: Path, names: Sequence[str]) -> str:
     files = (result_files.VALIDATION, result_files.ESTIMATES, result_files.TRUTH)
     named = ", ".join(f'<a href="{file.name}">{file.name}</a>' for file in files)
     links.append(f'<a href="figures/{INDEX}">Index of the figures</a>; numbers: {named}')
+    links.append(f'The published method: {PAPER}, <a href="{PAPER_ADDRESS}">{PAPER_ADDRESS}</a>')
     return "<nav>\n<ul>\n" + "\n".join(f"<li>{link}</li>" for link in links) + "\n</ul>\n</nav>"
 
 

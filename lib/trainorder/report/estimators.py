@@ -38,7 +38,7 @@ def cost_table(results: Results, names: Sequence[str]) -> list[list[str]]:
         "before the first estimate: precompute + choice of size or rank + calibration orders",
         "each order: replay + evaluation",
         f"in all for these {orders} orders",
-        "less than retraining all from",
+        "cheaper than retraining from",
         "order-LDS",
         "relative error",
     ]

@@ -3,12 +3,22 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from trainorder.curriculum.objective_words import is_final_loss
 from trainorder.evaluation.estimate_cost import cost_text, retrainings_text
-from trainorder.evaluation.results import Results
-from trainorder.evaluation.verdict import MAIN_METRIC, RANK_ONLY, TRUSTED
+from trainorder.evaluation.predictability import number_text
+from trainorder.evaluation.results import SPLIT_WORDS, Results
+from trainorder.evaluation.verdict import (
+    MAIN_METRIC,
+    RANK_CORRELATION,
+    RANK_ONLY,
+    TRUSTED,
+    TRUSTED_CORRELATION,
+    TRUSTED_RELATIVE_ERROR,
+)
 from trainorder.figures.overview import PUBLISHED
+from trainorder.numerics.resampling import Interval
 from trainorder.orders.order import REFERENCE
-from trainorder.report.best_order import best_order_answer, is_final_loss, true_objectives
+from trainorder.report.best_order import best_order_answer, true_objectives
 from trainorder.report.estimators import (
     accuracy_text,
     compared_text,
@@ -29,17 +39,30 @@ WORDS = {
     "true": "measured after a real retraining in that order",
     "calibration orders": "random orders that are retrained so that estimators can be corrected "
     "and judged; the verdict comes from them",
+    "recalibrated": "mapped by a line that the calibration orders give, so that estimates have the "
+    "level and scale of true losses; the rank of an estimate is taken before that",
     "held-back orders": "random orders that are retrained only to check the result; no estimator "
     "and no choice has seen them",
     "spread": "the standard deviation of the true held-out loss over the held-back orders",
-    "growth": "how many times larger (or smaller) a small change of the parameters becomes by the "
-    "end of the window",
+    "growth": "the size of a small change of the parameters at the end of the window, over its "
+    "size when it is made: below 1 it shrinks",
     "order-LDS": "the rank correlation of estimated and true loss over orders: 1 is a perfect "
     "ranking, 0 is chance; brackets hold its 95 % interval",
-    "relative error": 'the error of an estimate over that of "the order has no effect"',
+    "relative error": "the mean absolute error of recalibrated estimates, over that of the guess "
+    "that the order has no effect (the mean of the calibration orders for every order)",
+    "trusted": f"the lower end of the order-LDS interval on the calibration orders is at least "
+    f"{TRUSTED_CORRELATION}, and the relative error on them at most {TRUSTED_RELATIVE_ERROR}",
+    "rank only": f"that lower end is at least {RANK_CORRELATION}: estimates rank orders, and their "
+    "size is not reliable",
+    "not trusted, not calibrated": "neither of both; or too few calibration orders to say",
     "retraining": "the unit of cost: the arithmetic of one real training of the window",
-    "@reference, @barycentre": "the path along which an estimator expands the training: that of "
-    "the reference, or of the mean over all orders",
+    "replay": "the training repeated in another order with estimated gradients instead of new ones",
+    "@reference, @barycentre": "the path of parameters at which an estimator knows gradients: that "
+    "of the reference order, or the mean path of all orders (barycentre)",
+    "cluster": "units that share one estimate of the curvature, which says how their gradients "
+    "change with the parameters; by default the units of a domain",
+    "known runs": "calibration orders of which the training was recorded, so that their gradients "
+    "correct an estimate",
 }
 LIMITS = (
     "One model, one text and one set of seeds. The verdict is about random orders, and intervals "
@@ -110,10 +133,24 @@ def _extremes(results: Results, spread: Mapping[str, Any]) -> list[str]:
         return []
     best, worst = min(true, key=lambda name: true[name]), max(true, key=lambda name: true[name])
     return [
-        f"Orders that are not random differ more. Of {len(true)} that were retrained, `{best}` is "
-        f"the best, {_side(true[best], spread)} the mean random order, and `{worst}` the worst, "
-        f"{_side(true[worst], spread)} it."
+        f"{_outside(results, true)} `{best}` is the best of them, {_side(true[best], spread)} the "
+        f"mean random order, and `{worst}` the worst, {_side(true[worst], spread)} it."
     ]
+
+
+def _outside(results: Results, true: Mapping[str, float]) -> str:
+    """Return how many of the orders that are not random lie outside the range of random ones."""
+    random = [
+        losses[MAIN_METRIC]
+        for name, losses in results.truth.items()
+        if results.split(name) in SPLIT_WORDS
+    ]
+    below = sum(value < min(random) for value in true.values())
+    above = sum(value > max(random) for value in true.values())
+    return (
+        f"Of the {len(true)} retrained orders that are not random, {len(true) - below - above} lie "
+        f"inside the range of the {len(random)} random ones, {below} below it and {above} above it."
+    )
 
 
 def _side(true: float, spread: Mapping[str, Any]) -> str:
@@ -125,12 +162,23 @@ def _verdict(results: Results) -> list[str]:
     validation = results.validation
     best = results.score(validation["best_estimator"])
     growth = results.predictability
-    shown = growth.reason or f"growth {with_interval(growth.growth._asdict())}"
+    shown = growth.reason or _changed(growth.growth)
     return [
-        f"Verdict of the study: **{validation['verdict']}**. It is that of its most accurate "
-        f"estimator, `{validation['best_estimator']}`: {best['verdict_reason']}.",
-        f"Predictability of the window: {shown}. This is the class “{growth.expectation}”.",
+        f"Verdict of the study: **{validation['verdict']}**. A study has the verdict of its most "
+        f"accurate estimator, here `{validation['best_estimator']}`: {best['verdict_reason']}.",
+        f"Predictability of the window: {shown}. This class is called “{growth.expectation}”.",
     ]
+
+
+def _changed(growth: Interval) -> str:
+    value = growth.value
+    if value is None:
+        return "growth is undefined"
+    what = "shrinks to" if value < 1 else "grows to"
+    return (
+        f"growth {with_interval(growth._asdict())}: a small change of the parameters {what} "
+        f"{number_text(value)} of its size by the end of the window"
+    )
 
 
 def _estimator(results: Results) -> list[str]:
@@ -150,7 +198,8 @@ def _estimator(results: Results) -> list[str]:
     ]
     if PUBLISHED in results.estimators:
         sentences.append(
-            f"The published method, `{PUBLISHED}`, is {verdict_text(results, PUBLISHED)} here. "
+            f"In this study the published method, `{PUBLISHED}`, is "
+            f"{verdict_text(results, PUBLISHED)}. "
             f"{accuracy_text(results, PUBLISHED)}"
         )
     return sentences
@@ -184,7 +233,7 @@ def _retraining(results: Results) -> str:
     return (
         "Costs are in retrainings. Any estimator also needs the calibration orders, which are "
         f"retrained before it has a verdict: {calibration} orders at {each:.2f} with evaluation "
-        f"are {retrainings_text(calibration * each)}, on top of its own cost. The column “less "
-        "than retraining all from” counts them. A further order is one beyond the calibration "
+        f"are {retrainings_text(calibration * each)}, on top of its own cost. The column “cheaper "
+        "than retraining from” counts them. A further order is one beyond the calibration "
         "orders."
     )

@@ -4,10 +4,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.model import ModelConfig
 from trainorder.config.sections.optimizer import OptimizerConfig
 from trainorder.curriculum.candidates import FIELD, SEARCHED
 from trainorder.evaluation.results import Results, size_text
 from trainorder.orders.order import FIT
+from trainorder.orders.order_descriptions import order_description
 from trainorder.training.learning_rates import learning_rate
 
 
@@ -21,7 +24,8 @@ def setting(results: Results, domains: list[str]) -> str:
     """
     config = results.validation["provenance"]["config"]
     window, before = config["window"], config["window"]["warmup_steps"]
-    model = f"A model of {size_text(results.validation['parameters'])} parameters"
+    parameters = size_text(results.validation["parameters"])
+    model = f"{_model(ModelConfig(**config['model']))} with {parameters} trained parameters"
     started = f"was trained for {before:,} steps" if before else "starts from random weights"
     if config.get("run"):
         started = "was trained by a run of the user"
@@ -31,11 +35,26 @@ def setting(results: Results, domains: list[str]) -> str:
     return (
         f"{model} {started}. The study is about the {results.steps} steps that follow, the "
         f"*window*, numbered from 0 to {results.steps - 1}. In each of them the model learns from "
-        f"{each}: {_sequences(window, config)}. "
-        f"The domains of the units: {units}. {_rates(config, results.steps)} The order in which "
-        "the units came is the *reference*. The question is what another order of the same units "
-        "would have given, at the end of the window."
+        f"{each}: {_sequences(window, config)}{_tokenizer(config)}. "
+        f"The domains of the units: {units}. {_optimizer(config, results.steps)} The order in "
+        "which the units came is the *reference*. The question is what another order of the same "
+        "units would have given, at the end of the window."
     )
+
+
+def _model(model: ModelConfig) -> str:
+    """Return the model: that of a source, or a new transformer of the given sizes."""
+    if model.source:
+        return f"The model `{model.source}`"
+    return (
+        f"A new transformer (Llama) of {model.layers} layers, width {model.hidden_size} and "
+        f"{model.heads} heads"
+    )
+
+
+def _optimizer(config: Mapping[str, Any], steps: int) -> str:
+    name = {"adamw": "AdamW", "sgd": "SGD"}.get(config["optimizer"]["name"])
+    return f"The optimizer is {name or config['optimizer']['name']}. {_rates(config, steps)}"
 
 
 def retrained_orders(results: Results) -> str:
@@ -61,6 +80,14 @@ def retrained_orders(results: Results) -> str:
     )
 
 
+def named_orders(results: Results) -> dict[str, str]:
+    """Return what each retrained order that is not random is, by name; your own have no text."""
+    added = [one["name"] for one in (results.curriculum or {}).get("orders", ()) if one["true"]]
+    structured = [name for name in results.orders if results.split(name) == "structured"]
+    named = {name: order_description(name) for name in [*structured, *added]}
+    return {name: text for name, text in named.items() if text}
+
+
 def _sum_text(counts: Mapping[str, int], what: str) -> str:
     parts = [f"{n} {name}" for name, n in counts.items() if n]
     inside = f" ({' + '.join(parts)})" if parts else ""
@@ -73,6 +100,20 @@ def _sequences(window: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     return f"{what} of {length} tokens"
 
 
+def _tokenizer(config: Mapping[str, Any]) -> str:
+    """Return the tokenizer in brackets; nothing if the text comes as tokens."""
+    corpus = CorpusConfig(**config["corpus"])
+    if corpus.source == "tokens":
+        return ""
+    given = corpus.tokenizer or ModelConfig(**config["model"]).source
+    if given:
+        return f" (tokenizer of `{given}`)"
+    return (
+        f" (byte-level BPE with a vocabulary of {corpus.vocabulary}, trained on the text before "
+        "the window)"
+    )
+
+
 def _rates(config: Mapping[str, Any], steps: int) -> str:
     """Return how the learning rate changes in the window, unless it comes from a file."""
     optimizer = OptimizerConfig(**config["optimizer"])
@@ -80,7 +121,7 @@ def _rates(config: Mapping[str, Any], steps: int) -> str:
         return "The learning rates are those of a file."
     start = int(config["window"]["warmup_steps"])
     ends = [learning_rate(optimizer, step, start + steps) for step in (start, start + steps - 1)]
-    first, last = (f"{rate:.2g}" for rate in ends)
+    first, last = (f"{rate:#.2g}" for rate in ends)
     if first == last:
         return f"The learning rate is {first} throughout."
     return f"The learning rate goes from {first} in the first step to {last} in the last one."
