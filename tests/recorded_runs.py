@@ -8,7 +8,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from trainers import LENGTH, VOCABULARY, llama
 from trainorder.config.sections.model import ModelConfig
 from trainorder.recording import Recorder
-from trainorder.recording.record_files import recorded_states
+from trainorder.recording.record.layout import recorded_states
 from trainorder.training.model import LanguageModel
 
 STEPS, MICRO, SIZE = 7, 2, 3  # updates, micro-batches of each, sequences of each

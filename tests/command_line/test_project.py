@@ -10,7 +10,7 @@ from trainorder.command_line.project import write_project
 from trainorder.config.loading import load_config
 from trainorder.config.study_config import parse
 from trainorder.errors import UserError
-from trainorder.recording.study_settings import completed
+from trainorder.recording.study_config.completion import completed
 
 
 def test_a_project_is_a_configuration_a_snakefile_and_a_profile(tmp_path):

@@ -12,9 +12,9 @@ from trainorder.data.recorded_corpus import read_recorded_corpus
 from trainorder.errors import UserError
 from trainorder.orders.user_files import read_reference
 from trainorder.recording import RecordingCallback
-from trainorder.recording.import_trainer import Given, import_trainer
-from trainorder.recording.record_files import recorded_states
-from trainorder.recording.study_settings import completed
+from trainorder.recording.record.layout import recorded_states
+from trainorder.recording.study_config.completion import completed
+from trainorder.recording.trainer_import.import_run import Given, import_trainer
 from trainorder.training.existing_run.window_states import verification_report, window_states
 from trainorder.training.meter import Meter
 from trainorder.training.model import LanguageModel

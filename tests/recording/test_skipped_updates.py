@@ -9,8 +9,8 @@ import torch
 from recorded_runs import MICRO, Run, model_of, tokens
 from trainorder.errors import UserError
 from trainorder.recording import RecordingCallback
-from trainorder.recording.record_files import recorded_states, recorded_steps
-from trainorder.recording.step_file import read_step
+from trainorder.recording.record.layout import recorded_states, recorded_steps
+from trainorder.recording.record.steps import read_step
 from trainorder.training.existing_run.stored_state import read_checkpoint
 
 FORMS = {"fused": {"fused": True}, "foreach": {"foreach": True}}

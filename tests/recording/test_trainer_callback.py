@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from trainers import LENGTH, SCHEDULES, llama
 from trainorder.errors import UserError
 from trainorder.recording import Recorder, RecordingCallback
-from trainorder.recording.record_files import recorded_states, recorded_steps
-from trainorder.recording.settings_file import read_settings
-from trainorder.recording.step_file import read_step
+from trainorder.recording.record.layout import recorded_states, recorded_steps
+from trainorder.recording.record.settings import read_settings
+from trainorder.recording.record.steps import read_step
 
 STEPS, PARTS, SIZE = 6, 2, 3  # of `make_trainer`
 

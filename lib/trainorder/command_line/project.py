@@ -7,7 +7,7 @@ import yaml
 
 from trainorder.config.loading import load_config
 from trainorder.errors import UserError
-from trainorder.recording.study_settings import completed
+from trainorder.recording.study_config.completion import completed
 from trainorder.workflow.source import SNAKEFILE, source_folder
 
 CONFIG, PROFILE = "config.yaml", "profiles/default/config.yaml"

@@ -10,10 +10,10 @@ from trainorder.config.sections.window import WindowConfig
 from trainorder.data.corpus import LABELS, MIXED, Corpus
 from trainorder.data.tokens import Labels
 from trainorder.errors import UserError
-from trainorder.recording.heldout_file import heldout_path, read_heldout
-from trainorder.recording.record_files import step_path
-from trainorder.recording.settings_file import read_settings, settings_path
-from trainorder.recording.step_file import read_step
+from trainorder.recording.record.heldout import heldout_path, read_heldout
+from trainorder.recording.record.layout import step_path
+from trainorder.recording.record.settings import read_settings, settings_path
+from trainorder.recording.record.steps import read_step
 
 
 def is_record(config: CorpusConfig) -> bool:

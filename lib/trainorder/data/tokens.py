@@ -20,7 +20,7 @@ from trainorder.config.sections.corpus import CorpusConfig
 from trainorder.config.sections.window import WindowConfig
 from trainorder.data.corpus import LABELS, MIXED, Corpus
 from trainorder.errors import UserError
-from trainorder.recording.masked_tokens import IGNORED, masked_tokens
+from trainorder.recording.record.tokens import IGNORED, masked_tokens
 from trainorder.storage.formats import sha256_file
 from trainorder.storage.safetensors_files import opened_safetensors
 

@@ -17,7 +17,7 @@ __all__ = ["Recorder", "RecordingCallback", "write_heldout"]
 _MODULES = {
     "Recorder": "trainorder.recording.recorder",
     "RecordingCallback": "trainorder.recording.trainer_callback",
-    "write_heldout": "trainorder.recording.heldout_file",
+    "write_heldout": "trainorder.recording.record.heldout",
 }
 
 

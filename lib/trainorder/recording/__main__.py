@@ -7,7 +7,7 @@ import argparse
 import sys
 
 from trainorder.errors import UserError
-from trainorder.recording.import_trainer import Given, Imported, import_trainer
+from trainorder.recording.trainer_import.import_run import Given, Imported, import_trainer
 
 
 def main() -> None:

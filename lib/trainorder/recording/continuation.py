@@ -6,9 +6,13 @@ import torch
 from torch import nn
 
 from trainorder.errors import UserError
-from trainorder.recording.record_files import recorded_states, recorded_steps
-from trainorder.recording.state_names import PARAMETERS_FILE, checkpoint
-from trainorder.recording.supported import trained_parameters
+from trainorder.recording.record.layout import (
+    PARAMETERS_FILE,
+    checkpoint,
+    recorded_states,
+    recorded_steps,
+)
+from trainorder.recording.supported_runs import trained_parameters
 from trainorder.storage.safetensors_files import opened_safetensors
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from trainorder.errors import UserError
-from trainorder.recording.settings_file import RecordedSettings
-from trainorder.recording.supported import trained_parameters
+from trainorder.recording.record.settings import RecordedSettings
+from trainorder.recording.supported_runs import trained_parameters
 
 
 def observed_settings(

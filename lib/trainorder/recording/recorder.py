@@ -13,19 +13,21 @@ from torch import nn
 from trainorder.errors import UserError
 from trainorder.recording.accumulated_batches import AccumulatedBatches
 from trainorder.recording.continuation import check_continues
-from trainorder.recording.heldout_file import write_heldout
-from trainorder.recording.masked_tokens import masked_tokens
 from trainorder.recording.observed_settings import observed_settings
-from trainorder.recording.record_files import recorded_states, remove_after
-from trainorder.recording.settings_file import (
+from trainorder.recording.observed_state import all_tensors, first_updates, moments, updates
+from trainorder.recording.record.heldout import write_heldout
+from trainorder.recording.record.layout import recorded_states
+from trainorder.recording.record.removal import remove_after
+from trainorder.recording.record.settings import (
     RecordedSettings,
     check_same_run,
     settings_path,
     write_settings,
 )
-from trainorder.recording.state_files import first_updates, updates, write_state
-from trainorder.recording.step_file import RecordedStep, write_step
-from trainorder.recording.supported import (
+from trainorder.recording.record.states import write_state
+from trainorder.recording.record.steps import RecordedStep, write_step
+from trainorder.recording.record.tokens import masked_tokens
+from trainorder.recording.supported_runs import (
     check_deterministic,
     check_one_process,
     plain_model,
@@ -237,7 +239,13 @@ class Recorder:
         if self.step in self._states:
             return
         whole = not self._states and self._base is None  # adapters have a base model of their own
-        write_state(self.folder, self.step, self._model, self._optimizer, whole=whole)
+        write_state(
+            self.folder,
+            self.step,
+            all_tensors(self._model) if whole else trained_parameters(self._model),
+            moments(self._model, self._optimizer),
+            config=self._model.config if whole else None,
+        )
         self._states.append(self.step)
 
     def _group_options(self) -> list[tuple[Any, ...]]:

@@ -7,9 +7,9 @@ from torch import nn
 from transformers import TrainerCallback
 
 from trainorder.errors import UserError
+from trainorder.recording.observed_state import updates
 from trainorder.recording.recorder import Recorder, needed_updates
-from trainorder.recording.state_files import updates
-from trainorder.recording.supported import plain_model, plain_optimizer
+from trainorder.recording.supported_runs import plain_model, plain_optimizer
 
 
 class RecordingCallback(TrainerCallback):  # type: ignore[misc]

@@ -7,9 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainorder.config.sections.optimizer import OptimizerConfig
+from trainorder.config.sections.optimizer import NORMS_AND_BIASES, OptimizerConfig
 from trainorder.errors import UserError
-from trainorder.recording.decay_rule import NOT_DECAYED
 from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import Optimizer, build_optimizer
 
@@ -28,7 +27,10 @@ def decays(model: LanguageModel, config: OptimizerConfig) -> list[bool]:
         return [parameter.ndim > 1 for parameter in model.trained]
     if rule == "norms_and_biases":
         norms = _layer_norms(model.module)
-        return [not (_matches(NOT_DECAYED, n.lower()) or n.startswith(norms)) for n in model.names]
+        return [
+            not (_matches(NORMS_AND_BIASES, name.lower()) or name.startswith(norms))
+            for name in model.names
+        ]
     for pattern in rule:
         if not any(re.search(pattern, name) for name in model.names):
             raise UserError(

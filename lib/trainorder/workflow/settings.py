@@ -13,7 +13,7 @@ from trainorder.data.domains import check_domains
 from trainorder.errors import UserError
 from trainorder.evaluation.result_files import CHECKSUMS
 from trainorder.orders.user_files import read_orders, read_reference
-from trainorder.recording.study_settings import completed
+from trainorder.recording.study_config.completion import completed
 from trainorder.training.existing_run.checkpoint_files import checkpoint_files, window_checkpoints
 from trainorder.workflow.invocation import Invocation
 from trainorder.workflow.keys import check_origin

@@ -7,7 +7,7 @@ import pytest
 
 from trainorder.config.sections.window import WindowConfig
 from trainorder.errors import UserError
-from trainorder.recording.state_names import MOMENTS_FILE, PARAMETERS_FILE
+from trainorder.recording.record.layout import MOMENTS_FILE, PARAMETERS_FILE
 from trainorder.training.existing_run.checkpoint_files import (
     checkpoint_files,
     retrained_spans,

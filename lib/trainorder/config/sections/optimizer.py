@@ -23,6 +23,10 @@ from trainorder.config.types import (
 
 Schedule = Literal["constant", "cosine", "linear", "warmup_stable_decay"]
 
+# The names of norms_and_biases, as in `Trainer.get_decay_parameter_names` of transformers 5, which
+# searches names in lower case. It exempts all parameters of `torch.nn.LayerNorm`, too.
+NORMS_AND_BIASES = ("bias", "layernorm", "rmsnorm", r"(?:^|\.)norm(?:$|\.)", r"_norm(?:$|\.)")
+
 
 @dataclass(frozen=True, config=CLOSED)
 class OptimizerConfig:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from trainorder.config.sections.window import WindowConfig
 from trainorder.errors import UserError
-from trainorder.recording.state_names import MOMENTS_FILE, PARAMETERS_FILE, checkpoint
+from trainorder.recording.record.layout import MOMENTS_FILE, PARAMETERS_FILE, checkpoint
 
 _PICKLED = {PARAMETERS_FILE: "pytorch_model.bin", MOMENTS_FILE: "optimizer.pt"}
 

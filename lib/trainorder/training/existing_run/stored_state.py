@@ -8,7 +8,7 @@ from torch import Tensor
 
 from trainorder.errors import UserError
 from trainorder.numerics import large_tensors
-from trainorder.recording.state_names import MOMENTS_FILE, PARAMETERS_FILE, checkpoint
+from trainorder.recording.record.layout import MOMENTS_FILE, PARAMETERS_FILE, checkpoint
 from trainorder.storage.safetensors_files import opened_safetensors
 from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import MOMENTS, State

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from trainorder.errors import UserError
 from trainorder.numerics import large_tensors
-from trainorder.recording.state_names import checkpoint
+from trainorder.recording.record.layout import checkpoint
 from trainorder.training.optimizer import MOMENTS, State
 
 # The settings to compare with the run if this part of the state differs.

@@ -9,8 +9,8 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.trainer_pt_utils import get_parameter_names
 
+from trainorder.config.sections.optimizer import NORMS_AND_BIASES
 from trainorder.errors import UserError
-from trainorder.recording.decay_rule import NOT_DECAYED
 
 
 def shape_of_model(folder: Path) -> nn.Module:
@@ -53,7 +53,7 @@ def grouped_names(
     names = list(shapes)
     candidate = [names]
     if len(groups) == 2:
-        decayed = set(get_parameter_names(model, [nn.LayerNorm], list(NOT_DECAYED)))
+        decayed = set(get_parameter_names(model, [nn.LayerNorm], list(NORMS_AND_BIASES)))
         candidate = [
             [name for name in names if name in decayed],
             [name for name in names if name not in decayed],

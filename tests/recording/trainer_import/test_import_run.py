@@ -11,31 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from recorded_runs import gpt2
-from trainers import LENGTH
 from trainorder.errors import UserError
-from trainorder.recording import RecordingCallback
 from trainorder.recording.__main__ import report
-from trainorder.recording.import_trainer import Given, import_trainer
-from trainorder.recording.record_files import recorded_steps
-from trainorder.recording.settings_file import read_settings
-from trainorder.recording.step_file import read_step
-
-STEPS, PARTS, SIZE = 6, 2, 3  # of `make_trainer`
-
-
-@pytest.fixture(params=["llama", "gpt2"])
-def run(request, tmp_path, make_trainer):
-    """Return the folders of a run of a Trainer and of its record, and the tokens of its steps."""
-    callback = RecordingCallback(tmp_path / "recorded", every=2)
-    model = gpt2() if request.param == "gpt2" else None
-    trainer = make_trainer(tmp_path / "run", callback, model=model, lr_scheduler_type="cosine",
-                           logging_strategy="steps", logging_steps=4)  # fmt: skip
-    trainer.train()
-    batches = [batch["input_ids"] for batch in trainer.get_train_dataloader()]
-    tokens = torch.stack(batches).view(STEPS, PARTS, SIZE, LENGTH).numpy()
-    np.save(tmp_path / "tokens.npy", tokens[2:])
-    return tmp_path
+from trainorder.recording.record.layout import recorded_steps
+from trainorder.recording.record.settings import read_settings
+from trainorder.recording.record.steps import read_step
+from trainorder.recording.trainer_import.import_run import Given, import_trainer
 
 
 def test_an_imported_run_has_the_states_steps_and_rates_of_a_recorded_one(run):
@@ -187,20 +168,6 @@ INVALID = {
 }
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    return {"folder": tmp_path_factory.mktemp("trained")}
-
-
-@pytest.fixture
-def checkpoint_2(trained, make_trainer, tmp_path):
-    """Return a copy of a run with one checkpoint; it is trained once."""
-    source = trained["folder"] / "run"
-    if not source.exists():
-        make_trainer(source, max_steps=2).train()
-    return shutil.copytree(source, tmp_path / "run")
-
-
 @pytest.mark.parametrize("case", INVALID)
 def test_what_is_no_plain_checkpoint_of_adamw_raises_one_line(checkpoint_2, tmp_path, case):
     edit, message = INVALID[case]
@@ -218,29 +185,6 @@ def test_folders_without_checkpoints_raise(tmp_path):
         import_trainer(tmp_path / "nowhere", tmp_path / "record", Given())
 
 
-WRONG_ARRAYS = {
-    "tokens": (np.zeros((4, 8), int), "expected integers of shape"),
-    "rates": (np.ones(3), r"expected the learning rate of each of the 1 steps"),
-}
-
-
-@pytest.mark.parametrize("name", WRONG_ARRAYS)
-def test_arrays_of_another_shape_raise(checkpoint_2, tmp_path, name):
-    array, message = WRONG_ARRAYS[name]
-    files = {"tokens": np.zeros((1, 2, 8), int), name: array}
-    for key, content in files.items():
-        np.save(tmp_path / f"{key}.npy", content)
-    given = Given(**{key: tmp_path / f"{key}.npy" for key in files})
-    with pytest.raises(UserError, match=message):
-        import_trainer(checkpoint_2, tmp_path / "record", given)
-
-
-def test_a_pickled_array_is_not_read(checkpoint_2, tmp_path):
-    np.save(tmp_path / "tokens.npy", np.array([Code()]), allow_pickle=True)
-    with pytest.raises(UserError, match=r"not readable as a .npy array of numbers"):
-        import_trainer(checkpoint_2, tmp_path / "record", Given(tokens=tmp_path / "tokens.npy"))
-
-
 def test_steps_after_the_last_checkpoint_are_told_to_be_unchecked(run):
     shutil.rmtree(run / "run/checkpoint-6")
     given = Given(tokens=run / "tokens.npy")
@@ -248,55 +192,3 @@ def test_steps_after_the_last_checkpoint_are_told_to_be_unchecked(run):
     assert (imported.states, imported.steps) == ([2, 4], range(2, 6))
     assert imported.unchecked == range(4, 6)
     assert "unchecked: tokens and rates of the steps from 4 on" in report(imported, "record")
-
-
-def masked(tokens, count):
-    """Return labels in which the first `count` tokens of each sequence are no targets."""
-    labels = tokens.copy()
-    labels[..., :count] = -100
-    return labels
-
-
-def test_imported_labels_mark_the_tokens_that_are_no_targets(run):
-    tokens = np.load(run / "tokens.npy")
-    np.save(run / "labels.npy", masked(tokens, 3))
-    given = Given(tokens=run / "tokens.npy", labels=run / "labels.npy")
-    import_trainer(run / "run", run / "record", given)
-    for row, number in enumerate(range(2, 6)):
-        expected = np.where(masked(tokens, 3)[row] == -100, ~tokens[row], tokens[row])
-        assert np.array_equal(read_step(run / "record", number).batches, expected), (
-            "a token that the run did not learn is a target"
-        )
-
-
-def shifted(tokens):
-    return np.roll(tokens, -1, axis=-1)
-
-
-def uneven(tokens):
-    labels = masked(tokens, 1)
-    labels[1, 0, 0, 4:] = -100
-    return labels
-
-
-WRONG_LABELS = {
-    "shifted": (shifted, r"labels.npy: a label is neither its token nor -100"),
-    "of other steps": (lambda tokens: tokens[:1], r"labels.npy: has shape .* but the tokens"),
-    "of uneven weight": (uneven, r"row 1 have 3 to 7 targets, which the Trainer weights by token"),
-}
-
-
-@pytest.mark.parametrize("case", WRONG_LABELS)
-def test_labels_that_a_study_cannot_follow_raise_before_steps_are_replaced(run, case):
-    given = Given(tokens=run / "tokens.npy", labels=run / "labels.npy")
-    import_trainer(run / "run", run / "record", Given(tokens=run / "tokens.npy"))
-    edit, message = WRONG_LABELS[case]
-    np.save(run / "labels.npy", edit(np.load(run / "tokens.npy")))
-    with pytest.raises(UserError, match=message):
-        import_trainer(run / "run", run / "record", given)
-    assert recorded_steps(run / "record") == range(2, 6)
-
-
-def test_labels_without_tokens_raise(run):
-    with pytest.raises(UserError, match="labels without tokens"):
-        import_trainer(run / "run", run / "record", Given(labels=run / "labels.npy"))

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from trainorder.errors import UserError
-from trainorder.recording.masked_tokens import masked_tokens
-from trainorder.recording.step_file import RecordedStep, write_step
+from trainorder.recording.record.steps import RecordedStep, write_step
+from trainorder.recording.record.tokens import masked_tokens
 
 
 def read_array(path: str | Path) -> np.ndarray:

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from trainorder.errors import UserError
-from trainorder.recording.masked_tokens import masked_tokens
-from trainorder.recording.token_arrays import publish_arrays
+from trainorder.recording.record.tokens import masked_tokens, publish_arrays
 from trainorder.storage.safetensors_files import opened_safetensors
 
 ONE_DOMAIN = "text"  # the name of the domain of sequences without one

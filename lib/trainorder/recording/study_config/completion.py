@@ -11,12 +11,11 @@ from pydantic import ValidationError
 from trainorder.config.sections.run import RunConfig
 from trainorder.config.study_config import Config
 from trainorder.errors import UserError
-from trainorder.recording.default_sections import fitted_defaults
-from trainorder.recording.heldout_file import heldout_path, read_heldout
-from trainorder.recording.record_files import recorded_states
-from trainorder.recording.recorded_window import RecordedWindow, open_window
-from trainorder.recording.settings_file import RecordedSettings, read_settings, settings_path
-from trainorder.recording.state_names import checkpoint
+from trainorder.recording.record.heldout import heldout_path, read_heldout
+from trainorder.recording.record.layout import checkpoint, recorded_states
+from trainorder.recording.record.settings import RecordedSettings, read_settings, settings_path
+from trainorder.recording.study_config.fitted_defaults import fitted_defaults
+from trainorder.recording.study_config.window import RecordedWindow, open_window
 
 _LONG = 60  # characters of a value that a message does not show
 _REPLACED = (  # keys of a schedule, which a table of rates replaces

@@ -9,8 +9,8 @@ import numpy as np
 from safetensors import SafetensorError
 
 from trainorder.errors import UserError
-from trainorder.recording.record_files import step_path
-from trainorder.recording.token_arrays import METADATA, publish_arrays
+from trainorder.recording.record.layout import step_path
+from trainorder.recording.record.tokens import METADATA, publish_arrays
 from trainorder.storage.safetensors_files import opened_safetensors
 
 _TOKENS = "tokens-{}"

@@ -1,12 +1,18 @@
-"""Tokens of a run in the form of the corpus: those that are no targets are marked."""
+"""Tokens of a run in the form of the corpus, and the files that hold arrays of them."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
 
 from trainorder.errors import UserError
+from trainorder.storage.atomic import publish
 
 IGNORED = -100  # the label of a token that is no target, in torch and transformers
+METADATA = "record"  # the name of the entry of metadata
 
 
 def masked_tokens(where: str, tokens: Any, labels: Any = None) -> np.ndarray:
@@ -43,6 +49,21 @@ def masked_tokens(where: str, tokens: Any, labels: Any = None) -> np.ndarray:
             f"{where}: a label is neither its token nor {IGNORED}; pass labels that are not shifted"
         )
     return np.where(ignored, ~sequences, sequences)
+
+
+def publish_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: str = "") -> None:
+    """Publish arrays as a safetensors file with one text as metadata.
+
+    Raises:
+        UserError: the file cannot be written.
+
+    """
+    stored = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    with publish(path) as private:
+        try:  # several entries of metadata would be in random order
+            save_file(stored, private, {METADATA: metadata})
+        except SafetensorError as error:
+            raise UserError(f"{path}: cannot be written: {error}") from None
 
 
 def _host(values: Any) -> np.ndarray:

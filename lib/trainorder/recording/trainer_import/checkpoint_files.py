@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from trainorder.errors import UserError
-from trainorder.recording.state_names import PARAMETERS_FILE
-from trainorder.recording.tensor_files import write_tensors
+from trainorder.recording.record.layout import PARAMETERS_FILE
+from trainorder.recording.record.states import write_tensors
 from trainorder.storage.formats import read_json
 from trainorder.storage.safetensors_files import opened_safetensors
 

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from trainorder.recording.import_trainer import Given, import_trainer
-from trainorder.recording.inferred_rates import Schedule
-from trainorder.recording.logged_rates import rate_readings, tells_the_logged_step
-from trainorder.recording.step_file import read_step
+from trainorder.recording.record.steps import read_step
+from trainorder.recording.trainer_import.import_run import Given, import_trainer
+from trainorder.recording.trainer_import.inferred_rates import (
+    KnownRates,
+    rate_readings,
+    tells_the_logged_step,
+)
 
 HORIZON, WARMUP = 40, 4
 STEPS = range(20, 30)
@@ -48,7 +51,7 @@ def inferred(form, trainer, *, every=1, checkpoints=(), version=None):
     stored = {step: rate(step) for step in checkpoints}
     readings = rate_readings(log(rate, SHIFTS[trainer], every), stored, version)
     trusted = tells_the_logged_step(version)
-    return Schedule(readings, 1.0, HORIZON, trusts_first=trusted).rates(STEPS)
+    return KnownRates(readings, 1.0, HORIZON, trusts_first=trusted).rates(STEPS)
 
 
 def used(form):
@@ -120,5 +123,5 @@ LINEAR = {10: 0.9, 30: 0.7}  # of 100 steps, without a warm-up
     ids=["a line", "no horizon", "another schedule", "not determined", "all sampled"],
 )
 def test_rates_are_known_only_where_the_samples_determine_them(samples, horizon, expected):
-    rates = Schedule([samples], 1.0, horizon).rates(range(20, 22))
+    rates = KnownRates([samples], 1.0, horizon).rates(range(20, 22))
     assert rates == (expected if expected is None else pytest.approx(expected))

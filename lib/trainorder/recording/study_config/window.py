@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainorder.errors import UserError
-from trainorder.recording.record_files import recorded_states, recorded_steps, step_path
-from trainorder.recording.step_file import StepHeader, read_header
+from trainorder.recording.record.layout import recorded_states, recorded_steps, step_path
+from trainorder.recording.record.steps import StepHeader, read_header
 
 _ROUNDING = 1e-6  # relative difference up to which rates or factors count as equal
 

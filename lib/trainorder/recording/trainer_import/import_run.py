@@ -1,6 +1,5 @@
 """Import the checkpoints of a `Trainer` of transformers as a record."""
 
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,27 +10,23 @@ import torch
 from torch import nn
 
 from trainorder.errors import UserError
-from trainorder.recording.heldout_file import heldout_path, write_heldout
-from trainorder.recording.imported_arrays import (
-    read_array,
-    read_labelled,
-    read_rates,
-    read_steps,
-    write_steps,
+from trainorder.recording.record.heldout import heldout_path, write_heldout
+from trainorder.recording.record.layout import (
+    MOMENTS,
+    PARAMETERS_FILE,
+    checkpoint,
+    recorded_states,
+    recorded_steps,
 )
-from trainorder.recording.inferred_rates import Schedule
-from trainorder.recording.logged_rates import rate_readings, tells_the_logged_step
-from trainorder.recording.optimizer_names import grouped_names, shape_of_model
-from trainorder.recording.record_files import recorded_steps, remove_steps
-from trainorder.recording.settings_file import (
+from trainorder.recording.record.removal import remove_steps
+from trainorder.recording.record.settings import (
     RecordedSettings,
     check_same_run,
     settings_path,
     write_settings,
 )
-from trainorder.recording.state_names import MOMENTS, MOMENTS_FILE, PARAMETERS_FILE, checkpoint
-from trainorder.recording.tensor_files import write_tensors
-from trainorder.recording.trainer_files import (
+from trainorder.recording.record.states import write_moments
+from trainorder.recording.trainer_import.checkpoint_files import (
     CONFIG_FILE,
     OPTIMIZER_FILE,
     check_checkpoint,
@@ -42,6 +37,19 @@ from trainorder.recording.trainer_files import (
     read_trainer_state,
     trainer_version,
 )
+from trainorder.recording.trainer_import.given_arrays import (
+    read_array,
+    read_labelled,
+    read_rates,
+    read_steps,
+    write_steps,
+)
+from trainorder.recording.trainer_import.inferred_rates import (
+    KnownRates,
+    rate_readings,
+    tells_the_logged_step,
+)
+from trainorder.recording.trainer_import.parameter_names import grouped_names, shape_of_model
 from trainorder.storage.atomic import publish_folder
 
 
@@ -51,7 +59,7 @@ class Given:
 
     Attributes:
         tokens: what the run consumed in the steps from its first imported checkpoint on, see
-            `imported_arrays.read_steps`.
+            `given_arrays.read_steps`.
         labels: the labels of these tokens, -100 where a token is no target; None: all are targets.
         heldout: held-out sequences (n, L).
         rates: the learning rate of each of these steps.
@@ -112,28 +120,27 @@ def import_trainer(
     model = shape_of_model(checkpoint(run, states[0]))
     for step in states:
         largest = _import_state(run, record, step, model)
-    schedule = _schedule(run, available, largest)
-    missing = list(_add_given(record, states[0], given, schedule))
+    known_rates = _known_rates(run, available, largest)
+    missing = list(_add_given(record, states[0], given, known_rates))
     return Imported(states, recorded_steps(record), missing)
 
 
 def _checkpoints(run: Path) -> list[int]:
     if not run.is_dir():
         raise UserError(f"{run}: no such folder")
-    names = [re.fullmatch(r"checkpoint-(\d+)", path.name) for path in run.iterdir()]
-    steps = sorted(int(name[1]) for name in names if name)
+    steps = recorded_states(run)
     if not steps:
         raise UserError(f"{run}: contains no folder checkpoint-<step>; give the folder of the run")
     return steps
 
 
-def _schedule(run: Path, states: Sequence[int], largest: float) -> Schedule:
+def _known_rates(run: Path, states: Sequence[int], largest: float) -> KnownRates:
     """Return what checkpoints and logs contain about the learning rates."""
     last = checkpoint(run, states[-1])
     log, version = read_trainer_state(last), trainer_version(last)
     stored = {step: read_rate(checkpoint(run, step)) for step in states}
     known = {step: rate for step, rate in stored.items() if rate is not None}
-    return Schedule(
+    return KnownRates(
         rate_readings(log, known, version),
         largest,
         int(log.get("max_steps") or 0),
@@ -159,12 +166,12 @@ def _import_state(run: Path, record: Path, step: int, model: nn.Module) -> float
     with publish_folder(target) as private:
         shutil.copyfile(source / CONFIG_FILE, private / CONFIG_FILE)
         copy_parameters(source, private / PARAMETERS_FILE)
-        tensors = {"step": torch.tensor(step)}
+        moments = {}
         for group, own in zip(groups, names, strict=True):
             for number, name in zip(group["params"], own, strict=True):
                 for moment in MOMENTS:
-                    tensors[f"{name}.{moment}"] = _moment(source, state, number, moment, step)
-        write_tensors(private / MOMENTS_FILE, tensors)
+                    moments[f"{name}.{moment}"] = _moment(source, state, number, moment, step)
+        write_moments(private, step, moments)
     write_settings(record, settings)
     return float(groups[0].get("initial_lr", groups[0]["lr"]))
 
@@ -205,7 +212,7 @@ def _settings(
     )
 
 
-def _add_given(record: Path, start: int, given: Given, schedule: Schedule) -> Iterator[str]:
+def _add_given(record: Path, start: int, given: Given, known_rates: KnownRates) -> Iterator[str]:
     """Write what the user gives, and yield a line for everything that is missing."""
     if given.heldout is not None:
         write_heldout(record, read_array(given.heldout))
@@ -223,7 +230,9 @@ def _add_given(record: Path, start: int, given: Given, schedule: Schedule) -> It
     if given.labels is not None:
         tokens = read_labelled(given.labels, tokens)
     steps = range(start, start + len(tokens))
-    rates = schedule.rates(steps) if given.rates is None else read_rates(given.rates, len(tokens))
+    rates = (
+        known_rates.rates(steps) if given.rates is None else read_rates(given.rates, len(tokens))
+    )
     if rates is None:
         yield (
             f"the learning rates (--rates FILE.npy) of the {len(steps)} steps from {start} on; "

@@ -21,7 +21,7 @@ from trainorder.data.token_labels import token_domains, token_labels
 from trainorder.errors import UserError
 from trainorder.orders.user_files import read_reference
 from trainorder.recording import Recorder, write_heldout
-from trainorder.recording.study_settings import completed
+from trainorder.recording.study_config.completion import completed
 from trainorder.training.existing_run.stored_state import read_checkpoint
 from trainorder.training.model import LanguageModel
 

@@ -1,0 +1,1 @@
+"""Import the checkpoints of a `Trainer` of transformers as a record."""
