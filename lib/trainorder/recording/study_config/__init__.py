@@ -1,1 +1,1 @@
-"""The configuration of a study of a record."""
+"""The configuration of a study of a record: its window, and what fits it."""

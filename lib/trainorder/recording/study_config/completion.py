@@ -1,4 +1,4 @@
-"""The configuration of a study of a record, which decides every key that it knows."""
+"""Complete the configuration of a study with the keys that its record decides."""
 
 import re
 from collections.abc import Iterable, Mapping
