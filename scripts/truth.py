@@ -6,6 +6,7 @@ The first calibration orders are recorded as known runs if an estimator uses the
 
 from contextlib import ExitStack
 
+from trainorder.evaluation.finished_orders import FinishedOrders
 from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
 from trainorder.expansion.path import opened_path
 from trainorder.expansion.run_recorder import RunRecorder
@@ -45,6 +46,9 @@ def main(job: Job) -> None:
             context.window.readouts(p["readouts"]),
             lambda order, readout: context.checkpoints(every, suffix=f"{order}-{readout}"),
             run_path,
+            FinishedOrders(
+                context.checkpoints(every).folder / "finished", context.key, problem.meter
+            ),
             recorder,
             p["averaged_states"],
         )

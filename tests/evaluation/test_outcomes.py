@@ -93,7 +93,7 @@ def test_the_loss_of_the_unit_of_interest_is_reported(tmp_path):
     training = real(warm, config, tmp_path, [6])
     outcome = retrain_orders(problem, ORDERS, training, followed=[], sketch=sketch, units=units)
     unit_loss = outcome["unit_loss"]
-    state, _ = Checkpoints(tmp_path / "work", "1-0", 4).latest(0)
+    state = torch_states(problem, warm, ORDERS[1].schedule, config)[-1]
     assert unit_loss.shape == (3, 6)
     assert np.isfinite(unit_loss).tolist() == [
         [unit in recorded for unit in range(6)] for recorded in ([0], [1, 4], [])

@@ -321,8 +321,8 @@ def assert_resumed(job, printed):
     elif job == "reference":
         assert first["order reference"] > 0, "the reference restarted at its first step"
     elif job == "truth-0":
-        assert first["order reference"] == 3, "a finished order was trained again"
-        assert list(first.values())[1] > 0, "the interrupted order restarted at its first step"
+        assert "order reference" not in first, "a finished order was trained again"
+        assert next(iter(first.values())) > 0, "the interrupted order restarted at its first step"
 
 
 FEW = [  # together they need every stage

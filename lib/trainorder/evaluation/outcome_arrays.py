@@ -25,12 +25,12 @@ def joined_outcome(
         metrics: M names.
         orders: O orders.
         followed: names of the orders whose parameters are sketched along the window.
-        parts: `value`, `sketch` and `followed` (the records of `Followed` (n, T+1, k + L), or None)
-            of consecutive batches of `orders`.
+        parts: `value`, `sketch` and, if there are some, `followed` (the records of `Followed`
+            (n, T+1, k + L)) of consecutive batches of `orders`.
 
     """
     width, steps = parts[0]["sketch"].shape[1], len(orders[0].schedule)
-    records = [part["followed"] for part in parts if part["followed"] is not None]
+    records = [part["followed"] for part in parts if "followed" in part]
     along = np.concatenate(records) if records else np.zeros((0, steps + 1, width))
     return {
         "order": [order.name for order in orders],

@@ -83,7 +83,7 @@ def _replay_batch(
     return {
         "value": values,
         "sketch": _sketches(along.sketch, parameters),
-        "followed": np.stack(records, axis=1) if followed_rows else None,
+        **({"followed": np.stack(records, axis=1)} if followed_rows else {}),
     }
 
 

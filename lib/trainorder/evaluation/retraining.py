@@ -10,6 +10,7 @@ from torch import Tensor
 
 from trainorder.config.sections.optimizer import OptimizerConfig
 from trainorder.errors import UserError
+from trainorder.evaluation.finished_orders import FinishedOrders
 from trainorder.evaluation.followed import Followed
 from trainorder.evaluation.outcome_arrays import Arrays, joined_outcome
 from trainorder.evaluation.readouts import evaluate_readout, readout_names, unit_losses
@@ -37,7 +38,9 @@ class TrainingSetup:
             towards that readout.
         existing_run: the expansion path of an existing run; the order `reference` is read from it
             instead of retrained.
-        recorder: records the training of some orders as known runs.
+        finished: outcomes of orders that an earlier process finished; None keeps none.
+        recorder: records the training of some orders as known runs. Their outcomes are not kept,
+            since a recorded training is needed as a whole.
         averaged_states: number of last states whose mean is evaluated at each readout, too; None
             for none.
 
@@ -49,6 +52,7 @@ class TrainingSetup:
     readouts: Sequence[int]
     checkpoints: Callable[[int, int], Checkpoints]
     existing_run: StoredPath | None = None
+    finished: FinishedOrders | None = None
     recorder: RunRecorder | None = None
     averaged_states: int | None = None
 
@@ -83,15 +87,13 @@ def retrain_orders(
     parts = []
     for place, order in enumerate(orders):
         along = Followed(problem, sketch, stepwise) if order.name in followed else None
-        if setup.existing_run is not None and order.name == REFERENCE:
-            trained = _read_existing(problem, order, setup, along)
-        else:
-            trained = _retrained(problem, order, place, setup, along)
-            problem.meter.orders += 1
-            sequences = order.schedule.size * problem.sequences
-            problem.meter.add("gradients", sequences, span="training")
-        parts.append(_part(problem, trained, sketch, units.get(order.name, ())))
-        del trained  # its parameters, before the next order is trained
+        units_of_order = units.get(order.name, ())
+        retrain = partial(_outcome, problem, order, place, setup, along, sketch, units_of_order)
+        recorded = setup.recorder is not None and setup.recorder.records(order)
+        finished = None if recorded else setup.finished
+        parts.append(finished.outcome(place, retrain) if finished else retrain())
+        for number in range(len(setup.readouts)):
+            setup.checkpoints(place, number).clear()
     only_true = {
         name: np.concatenate([part[name] for part in parts])
         for name in ("along", "train_loss", "unit_loss")
@@ -118,17 +120,30 @@ class _Trained:
     parameters: Tensor
 
 
-def _part(
-    problem: LanguageProblem, trained: _Trained, sketch: SparseJL, units: Sequence[int]
+def _outcome(
+    problem: LanguageProblem,
+    order: Order,
+    place: int,
+    setup: TrainingSetup,
+    followed: Followed | None,
+    sketch: SparseJL,
+    units: Sequence[int],
 ) -> Arrays:
     """Return the arrays of one order."""
+    if setup.existing_run is not None and order.name == REFERENCE:
+        trained = _read_existing(problem, order, setup, followed)
+    else:
+        trained = _retrained(problem, order, place, setup, followed)
+        problem.meter.orders += 1
+        sequences = order.schedule.size * problem.sequences
+        problem.meter.add("gradients", sequences, span="training")
     return {
         "value": trained.values[-1][None],
         "along": np.stack(trained.values)[None],
         "train_loss": np.array(trained.losses)[None],
         "sketch": sketch(trained.parameters).numpy()[None],
-        "followed": np.stack(trained.records)[None] if trained.records else None,
         "unit_loss": unit_losses(problem, trained.parameters, units),
+        **({"followed": np.stack(trained.records)[None]} if trained.records else {}),
     }
 
 

@@ -62,9 +62,13 @@ class RunRecorder:
             for size in subsamples.sizes
         }
 
+    def records(self, order: Order) -> bool:
+        """Return whether `order` is a known run."""
+        return order.name in self._first_visits
+
     def recording(self, order: Order) -> "Recording | None":
         """Return what records the training of `order`; None if it is not a known run."""
-        if order.name not in self._first_visits:
+        if not self.records(order):
             return None
         return Recording(
             self._problem,
