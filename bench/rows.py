@@ -152,6 +152,7 @@ def _schedules() -> list[Cell]:
             # No cost is asked for, so the ladder goes beyond a third of a retraining per order.
             {"trusted_below_growth": PREDICTABLE_GROWTH, "per_order_retrainings": 1 / 2},
             optimizer=constant,
+            orders={"calibration": 40},  # as many as in the default study
             runs=CALIBRATION,
             mixed=1.0,
             averaged_states=AVERAGED_STATES,
