@@ -163,7 +163,9 @@ def test_the_page_says_which_orders_were_retrained():
         "random": ["r"],
     }
     text = retrained(record)
-    assert "1 reference, 2 searched (lines in the plots); 1 random (dots)." in text, text
+    assert (
+        "1 reference, 2 searched (lines in the plots); random orders: 1 held-back (dots)." in text
+    ), text
 
 
 def test_every_order_in_the_plots_is_in_the_menu_and_none_is_for_fitting(results):

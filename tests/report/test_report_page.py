@@ -180,7 +180,7 @@ def test_the_share_of_true_losses_inside_the_intervals_is_counted(results):
 
 @pytest.mark.parametrize(
     ("value", "low", "high", "says"),
-    [(0.5, 0.3, 0.7, "too narrow"), (0.75, 0.5, 0.95, ""), (1.0, 0.95, 1.0, "too wide")],
+    [(0.5, 0.3, 0.7, "too narrow"), (0.75, 0.5, 0.95, ""), (1.0, 0.95, 1.0, "wider than meant")],
 )
 def test_intervals_that_contain_too_few_true_losses_are_called_too_narrow(
     results, value, low, high, says
@@ -387,10 +387,17 @@ def test_the_best_order_has_the_codes_and_colours_of_the_explorer(tmp_path):
     (tmp_path / "curriculum/winners.json").write_text(json.dumps({"orders": [winner]}))
     record = {"unit_domains": ["scripture", "speeches", "code"]}
     (tmp_path / "orders.json").write_text(json.dumps(record))
-    pattern = r'background:([^;"]+);color:([^;"]+)" title="(\w+)">(\w+)</span>'
+    pattern = (
+        r'background:([^;"]+);color:([^;"]+)" title="unit (\d+), (\w+), step (\d+)">(\w+)</span>'
+        r"<small>(\d+)</small>"
+    )
     blocks = re.findall(pattern, order_strip(tmp_path))
     marks = domain_marks(record["unit_domains"])
     assert blocks == [
-        (marks[name].colour, marks[name].ink, name, marks[name].code)
-        for name in ("code", "scripture", "speeches")
+        (marks[name].colour, marks[name].ink, unit, name, step, marks[name].code, step)
+        for step, unit, name in (
+            ("0", "2", "code"),
+            ("1", "0", "scripture"),
+            ("2", "1", "speeches"),
+        )
     ], "the strip differs from the blocks of the explorer"

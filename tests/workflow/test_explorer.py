@@ -225,6 +225,8 @@ def test_a_drag_moves_a_unit_and_shows_what_python_computes(page, finished):
     drag.perform()
     moved = before[1:5] + before[:1] + before[5:]
     wait(page, lambda: units(page) == moved, "the estimates do not follow the drag")
+    estimate = f"{state(page)['estimates']['heldout']['value']:.4f}"
+    assert estimate in page.find_element("id", "status").text, "two estimates are on the screen"
     ActionChains(page).release().perform()
     assert units(page) == moved
     assert state(page)["raw"] != raw, "the drag changed no number"
@@ -571,6 +573,27 @@ def test_a_focused_block_shows_the_map_of_its_unit(page, finished):
         assert min(abs(end - value) for value in ends) <= close, f"no tick at {end}: {values}"
 
 
+def test_the_effects_of_a_position_are_grey_where_they_do_not_hold(page):
+    from selenium.webdriver.support.select import Select
+
+    def is_grey():
+        return page.execute_script(
+            "return document.getElementById('unitBars').classList.contains('elsewhere')"
+        )
+
+    assert not is_grey(), "the maps hold for the reference order"
+    Select(page.find_element("id", "order")).select_by_value("reversed")
+    assert is_grey()
+    assert "Another order is shown" in page.find_element("id", "unitSection").text
+    page.find_element("id", "undo").click()
+    assert not is_grey()
+
+
+def test_a_block_shows_domain_and_unit(page):
+    shown = [block.text.split() for block in blocks(page)]
+    assert [int(number) for _, number in shown] == units(page)
+
+
 def number(text):
     return float(text.replace("−", "-"))
 
@@ -727,6 +750,15 @@ def note_of(browser, name, beyond=(), group=None, truth=None):
     estimate = {"value": 3.0, "low": 2.9, "high": 3.1}
     shown = {"name": name, "estimates": dict.fromkeys(metrics, estimate), "beyond": list(beyond)}
     return run_scripts(browser, ("svg", "estimates", "order_note"), NOTE, record, shown)
+
+
+def test_a_retrained_order_beyond_the_range_is_not_to_be_retrained(browser):
+    new, is_warning = note_of(browser, "", ["heldout"])
+    assert is_warning
+    assert "Retrain this order before you use it." in new
+    known, _ = note_of(browser, "random-0", ["heldout"], truth=(3.2, 3.2))
+    assert "Retrain this order" not in known
+    assert "use its true losses" in known
 
 
 def test_the_note_says_how_often_a_truth_lies_outside(browser):

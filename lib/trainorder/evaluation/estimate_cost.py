@@ -124,10 +124,12 @@ def retrainings_text(value: float) -> str:
     """Return a cost: with one decimal from 1 on, else with two digits after the point.
 
     >>> [retrainings_text(value) for value in (1234.5, 17.24, 2.0, 0.142, 0.0195, 0.0002, 0)]
-    ['1,234', '17.2', '2.0', '0.14', '0.02', '0.0002', '0']
+    ['1,234', '17.2', '2.0', '0.14', '0.02', '<0.01', '0']
     """
     if value >= 999.95:
         return f"{value:,.0f}"
     if value >= 1:
         return f"{value:.1f}"
-    return f"{value:.2f}" if value >= 0.005 else f"{value:.1g}"
+    if value >= 0.005:
+        return f"{value:.2f}"
+    return "<0.01" if value > 0 else "0"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-NARROW, WIDE = "too narrow", "too wide"
+NARROW, WIDE = "too narrow", "wider than meant"
 
 
 def judged_coverage(covered: Mapping[str, Any], aimed: float) -> str:

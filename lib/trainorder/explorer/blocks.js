@@ -54,6 +54,7 @@ class Blocks {
   paint(place) {
     const button = this.buttons[place], domain = this.domains.ofUnit[this.visits[place]];
     this.domains.paint(button, domain);
+    button.append(html("span", { class: "unit" }, String(this.visits[place])));
     button.title = this.label(place);
     button.setAttribute("aria-label", button.title);
     button.classList.toggle("filtered", this.isFiltered(place));

@@ -60,7 +60,8 @@ class Comparison {
         return html("td", { class: value === lowest && this.entries.length > 1 ? "lowest" : "", title: half }, text);
       }));
     });
-    return html("div", { class: "scroll" }, html("table", {}, html("thead", {}, head), html("tbody", {}, ...rows)));
+    const scroll = { class: "scroll", tabIndex: 0, role: "group", "aria-label": "table of kept orders" };
+    return html("div", scroll, html("table", {}, html("thead", {}, head), html("tbody", {}, ...rows)));
   }
 }
 

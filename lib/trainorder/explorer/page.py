@@ -12,7 +12,7 @@ import numpy as np
 
 from trainorder.evaluation.estimate_cost import cost_text
 from trainorder.evaluation.interval_coverage import coverage_text
-from trainorder.evaluation.results import Results
+from trainorder.evaluation.results import SPLIT_WORDS, Results
 from trainorder.evaluation.verdict import MAIN_METRIC
 from trainorder.explorer.metric_names import shown_metric
 from trainorder.explorer.record import ESTIMATOR
@@ -113,10 +113,14 @@ def retrained(record: Mapping[str, Any]) -> str:
         Counter(record["groups"][name] for name in names)
         for names in (record["random"], [n for n in record["truth"] if n not in record["random"]])
     )
-    listed = [", ".join(f"{n} {group}" for group, n in counts.items()) for counts in (lines, dots)]
+    listed = [
+        ", ".join(f"{n} {SPLIT_WORDS.get(group, group)}" for group, n in counts.items())
+        for counts in (lines, dots)
+    ]
     return (
         "Orders that were retrained, so that the page has their true loss: "
-        f"{listed[0] or 'none'} (lines in the plots); {listed[1] or 'none'} (dots). "
+        f"{listed[0] or 'none'} (lines in the plots); random orders: "
+        f"{listed[1] or 'none'} (dots). "
         "All other orders are only estimated."
     )
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import ConnectionPatch
 from matplotlib.ticker import LogLocator, NullFormatter
 from scipy.optimize import isotonic_regression
 
@@ -24,10 +25,10 @@ _COLOUR, _FRONT = "#31688e", "#b63679"
 # By verdict that warns: the look of its marks, and what the text calls them.
 _FAILED: dict[str, tuple[dict[str, Any], str]] = {
     NOT_CALIBRATED: (
-        {"marker": "o", "markerfacecolor": "white", "color": "0.45"},
+        {"marker": "o", "markerfacecolor": "white", "color": "0.45", "zorder": 1.5},
         "open circles",
     ),
-    NOT_TRUSTED: ({"marker": "x", "color": "0.55"}, "crosses"),
+    NOT_TRUSTED: ({"marker": "x", "color": "0.4", "zorder": 3.5}, "crosses"),
 }
 
 
@@ -152,7 +153,7 @@ def _prepare(axes: Axes, results: Results, drawn_marks: Sequence[Mark]) -> None:
         transform=axes.get_xaxis_transform(), fontsize=style.SMALLEST, color="0.35", ha="center",
     )  # fmt: skip
     axes.set_xlabel(f"estimates of {everything['orders']} orders (retrainings)")
-    axes.set_ylabel("order-LDS of held-out loss")
+    axes.set_ylabel("order-LDS of held-out loss\n(the scale is wider near 1)")
 
 
 def _everything(retrain_all: Mapping[str, Any]) -> str:
@@ -168,18 +169,22 @@ def _stretched(values: np.ndarray) -> np.ndarray:
 
 def _draw_mark(axes: Axes, mark: Mark, *, is_selected: bool) -> None:
     rank = mark.rank
-    look: dict[str, Any] = {"marker": "s", "color": _COLOUR}
+    # A white edge separates marks that cover each other.
+    look: dict[str, Any] = {
+        "marker": "s", "color": _COLOUR, "markeredgecolor": "white", "markeredgewidth": 0.4,
+        "zorder": 3,
+    }  # fmt: skip
     if mark.fails:
         look = _FAILED[mark.verdict][0]
     elif rank["low"] is not None and rank["high"] is not None:
         ends = [_clipped(rank["low"]), _clipped(rank["high"])]
         axes.plot([mark.total] * 2, ends, color=_COLOUR, linewidth=0.6, zorder=2)
     axes.plot(
-        [mark.total], [_height(mark)], markersize=3, linestyle="none", gid=mark.estimator,
-        zorder=1.5 if mark.fails else 3, **look,
+        [mark.total], [_height(mark)], markersize=3.6, linestyle="none", gid=mark.estimator,
+        **look,
     )  # fmt: skip
     if is_selected:
-        style.ring(axes, [mark.total], [_height(mark)], gid="selected")
+        style.ring(axes, [mark.total], [_height(mark)], gid="selected", size=40)
 
 
 def _draw_names(axes: Axes, beside: Axes, named: Sequence[Mark], selected: str) -> None:
@@ -190,16 +195,22 @@ def _draw_names(axes: Axes, beside: Axes, named: Sequence[Mark], selected: str) 
     for mark, place in zip(named, spread(wanted, (0.0, 1.0), _LINE), strict=True):
         is_selected = mark.estimator == selected
         notes = [mark.verdict if mark.fails else "", "selected" if is_selected else ""]
-        beside.annotate(
-            "\n".join([mark.estimator, ", ".join(filter(None, notes))]).strip(),
-            (mark.total, _height(mark)), xycoords=axes.transData, xytext=(0.0, place),
-            textcoords=beside.transAxes, fontsize=style.SMALLEST, va="center", linespacing=0.95,
-            fontweight="bold" if is_selected else "normal", annotation_clip=False, in_layout=False,
-            arrowprops={
-                "arrowstyle": "-", "linewidth": 0.3, "color": "0.6", "relpos": (0, 0.5),
-                "shrinkA": 0, "shrinkB": 2,
-            },
+        beside.text(
+            0.0, place, "\n".join([mark.estimator, ", ".join(filter(None, notes))]).strip(),
+            transform=beside.transAxes, fontsize=style.SMALLEST, va="center", linespacing=0.95,
+            fontweight="bold" if is_selected else "normal", in_layout=False,
         )  # fmt: skip
+        _draw_leader(axes, beside, mark, place)
+
+
+def _draw_leader(axes: Axes, beside: Axes, mark: Mark, place: float) -> None:
+    """Draw the line from a mark to its name, below all marks, so that it crosses none of them."""
+    leader = ConnectionPatch(
+        (mark.total, _height(mark)), (-0.01, place), axes.transData, beside.transAxes,
+        linewidth=0.3, color="0.6", shrinkA=2, shrinkB=0, zorder=0.9, clip_on=False,
+    )  # fmt: skip
+    leader.set_in_layout(False)
+    axes.add_artist(leader)
 
 
 def spread(preferred: Sequence[float], ends: tuple[float, float], line: float) -> list[float]:

@@ -74,7 +74,7 @@ def _panels(
     for (names, columns, _), grid in zip(parts, grids[:, 0], strict=True):
         axes |= dict(zip(names, style.panels(grid, len(names), columns), strict=True))
         grid.supylabel("estimated held-out loss", fontsize=6)
-        grid.supxlabel("true (nats per token)", fontsize=6)
+        grid.supxlabel("true held-out loss (nats per token)", fontsize=6)
     return figure, axes
 
 

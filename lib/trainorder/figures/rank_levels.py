@@ -26,5 +26,5 @@ def draw(results: Results) -> Figure:
         draw_levels(panels, content["levels"], cost=COST, value="rank")
         mark_selected(panels, content["levels"][-1][COST])
         for panel in panels:
-            panel.set_xlabel(f"precompute (rank)\n{path} path")
+            panel.set_xlabel(f"precompute in retrainings (rank)\n{path} path")
     return figure

@@ -139,10 +139,10 @@ def ring_handle(label: str) -> Artist:
     )  # fmt: skip
 
 
-def ring(axes: Axes, x: Sequence[float], y: Sequence[float], gid: str) -> None:
-    """Draw a ring around each point, so that it is visible without colour."""
+def ring(axes: Axes, x: Sequence[float], y: Sequence[float], gid: str, size: float = 22) -> None:
+    """Draw a ring around each point, so that it is visible without colour; `size` in points²."""
     axes.scatter(
-        x, y, marker="o", s=22, facecolor="none", edgecolor="0.15", linewidth=0.5, gid=gid,
+        x, y, marker="o", s=size, facecolor="none", edgecolor="0.15", linewidth=0.5, gid=gid,
         zorder=4,
     )  # fmt: skip
 

@@ -1,12 +1,12 @@
 """The best order as a strip of blocks, one for each unit, marked by domain as in the explorer."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from trainorder.evaluation import result_files
-from trainorder.explorer.domain_marks import domain_marks
+from trainorder.explorer.domain_marks import DomainMark, domain_marks
 from trainorder.storage.formats import read_json
 
 
@@ -22,12 +22,14 @@ def order_strip(folder: str | Path) -> str:
         return ""
     winner = read_json(file, result_files.WINNERS.rule)["orders"][0]
     orders = read_json(result_files.ORDERS.path(folder), result_files.ORDERS.rule)
-    domains = [orders["unit_domains"][unit] for step in winner["schedule"] for unit in _units(step)]
-    marks = domain_marks(orders["unit_domains"])
+    unit_domains = orders["unit_domains"]
+    marks = domain_marks(unit_domains)
+    steps = [_units(step) for step in winner["schedule"]]
+    domains = [unit_domains[unit] for units in steps for unit in units]
     blocks = "".join(
-        f'<span style="background:{marks[name].colour};color:{marks[name].ink}" '
-        f'title="{html.escape(name)}">{html.escape(marks[name].code)}</span>'
-        for name in domains
+        f"<div>{''.join(_block(unit, unit_domains[unit], marks, t) for unit in units)}"
+        f"<small>{t}</small></div>"
+        for t, units in enumerate(steps)
     )
     legend = ", ".join(
         f"{html.escape(mark.code)} {html.escape(name)}"
@@ -36,8 +38,16 @@ def order_strip(folder: str | Path) -> str:
     )
     return (
         f'<p class="study">The units of <code>{html.escape(winner["name"])}</code> by domain, '
-        f'first to last ({legend}); the file is <a href="{result_files.WINNERS.name}">'
+        f'with the step below each ({legend}); the file is <a href="{result_files.WINNERS.name}">'
         f'{result_files.WINNERS.name}</a>:</p>\n<div class="strip">{blocks}</div>'
+    )
+
+
+def _block(unit: int, domain: str, marks: Mapping[str, DomainMark], step: int) -> str:
+    mark = marks[domain]
+    return (
+        f'<span style="background:{mark.colour};color:{mark.ink}" '
+        f'title="unit {unit}, {html.escape(domain)}, step {step}">{html.escape(mark.code)}</span>'
     )
 
 
