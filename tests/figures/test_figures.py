@@ -357,6 +357,16 @@ def test_estimators_that_fail_are_listed_below_the_axes_and_not_beside_them(resu
             assert name in beside, f"{name} has no label"
 
 
+def test_a_correlation_of_few_orders_is_listed_with_their_number(results, figures):
+    label = " ".join(figures["accuracy_vs_compute"].get_supxlabel().split())
+    held_back = results.validation["orders"]["random"]
+    for name in results.estimators:
+        n = results.score(name)["order_lds"]["heldout"]["random"]["n"]
+        if f"{name} " in label:
+            entry = label.partition(f"{name} ")[2].partition(",")[0]
+            assert (f"(n = {n})" in entry) == (n < held_back), entry
+
+
 def test_no_estimator_of_the_front_is_dominated_and_every_other_one_is(results):
     marks = [mark for mark in accuracy_vs_compute.marks(results) if not mark.fails]
     front = accuracy_vs_compute.front(marks)

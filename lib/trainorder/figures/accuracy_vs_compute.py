@@ -108,14 +108,17 @@ def failed_text(drawn_marks: Sequence[Mark]) -> str:
         group = [mark for mark in drawn_marks if mark.verdict == verdict]
         group.sort(key=lambda mark: -mark.height)
         if group:
-            named = ", ".join(f"{m.estimator} {_rank_text(m)}" for m in group)
+            most = max(int(mark.rank["n"] or 0) for mark in drawn_marks)
+            named = ", ".join(f"{m.estimator} {_rank_text(m, most)}" for m in group)
             lines.append(f"{verdict} ({marker}): {named}")
     return "\n".join(lines)
 
 
-def _rank_text(mark: Mark) -> str:
-    value = mark.rank["value"]
-    return "undefined" if value is None else style.number(value)
+def _rank_text(mark: Mark, most: int) -> str:
+    """Return the rank correlation; with its number of orders, if others ran on more."""
+    value, n = mark.rank["value"], int(mark.rank["n"] or 0)
+    few = f" (n = {n})" if n < most else ""
+    return f"{'undefined' if value is None else style.number(value)}{few}"
 
 
 def _height(mark: Mark) -> float:
