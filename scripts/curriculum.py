@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainorder.config.estimator_names import SCREENING
 from trainorder.config.sections.curriculum import GLOBAL, STEPS, CurriculumConfig
 from trainorder.curriculum.candidates import SEARCHED
 from trainorder.curriculum.fresh_gains import fresh_gains, shortfall
@@ -12,6 +11,7 @@ from trainorder.curriculum.gains import (
     Compute,
     compare,
     objective_recalibration,
+    precompute_of,
     true_objective,
 )
 from trainorder.curriculum.objective import Objective
@@ -111,7 +111,9 @@ def _compute(job: Job, results: Results, candidates: Mapping[str, Any], retraine
     retraining, spent = Retraining(sequences, parameters), read_costs(job.input["search_costs"])
     if candidates.get("method") != STEPS:
         return Compute(
-            precompute=results.score(SCREENING)["cost"]["precompute_retrainings"],
+            precompute=precompute_of(
+                {name: results.score(name)["cost"] for name in job.params["estimators"]}
+            ),
             search=retraining.counted(spent["propose"]),
             retrained=retrained,
         )

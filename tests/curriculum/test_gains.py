@@ -10,6 +10,7 @@ from trainorder.curriculum.gains import (
     compare,
     expected_best,
     objective_recalibration,
+    precompute_of,
     true_objective,
 )
 from trainorder.curriculum.objective import Objective
@@ -77,6 +78,17 @@ def test_compute_counts_precompute_search_and_retraining():
     compute = comparison()["compute"]
     assert compute["total_retrainings"] == pytest.approx(2.2)
     assert compute["random_orders_for_it"] == 3, "a fraction of a retraining counts as one"
+
+
+def test_estimators_of_one_path_share_their_precompute():
+    def cost(precompute, selection):
+        return {"precompute_retrainings": precompute, "selection_retrainings": selection}
+
+    reduced, nystrom, corrected = cost(16.0, 1.5), cost(15.0, 1.5), cost(2.0, 11.0)
+    shared = {"reduced@barycentre": reduced, "nystrom@barycentre": nystrom}
+    assert precompute_of(shared) == pytest.approx(17.5), "stages of one path are counted twice"
+    both = {"reduced@barycentre": reduced, "corrected-runs24@reference": corrected}
+    assert precompute_of(both) == pytest.approx(30.5), "the choice of a size is not counted"
 
 
 def test_every_retrained_order_has_estimate_and_truth():

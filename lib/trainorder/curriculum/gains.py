@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from trainorder.config.estimator_names import parse_name
 from trainorder.curriculum.candidates import FIELD, SEARCHED
 from trainorder.curriculum.fresh_gains import expected_choice
 from trainorder.curriculum.objective import Objective
@@ -21,7 +22,7 @@ class Compute:
     """The cost of a search, in retrainings.
 
     Attributes:
-        precompute: precompute of the estimators that it used.
+        precompute: of the estimators that it used, with the choice of their size or rank.
         search: proposals and estimates.
         retrained: number of retrained candidates.
 
@@ -35,6 +36,23 @@ class Compute:
     def total(self) -> float:
         """The sum of all parts."""
         return self.precompute + self.search + self.retrained
+
+
+def precompute_of(costs: Mapping[str, Mapping[str, float]]) -> float:
+    """Return what estimators cost together before their first estimate, in retrainings.
+
+    Estimators of one path share its stages: the dearest one has them all.
+
+    Args:
+        costs: `cost` of each estimator in `validation.json`, by its name.
+
+    """
+    dearest: dict[str, float] = {}
+    for name, cost in costs.items():
+        path = parse_name(name)["path"]
+        spent = cost["precompute_retrainings"] + cost["selection_retrainings"]
+        dearest[path] = max(spent, dearest.get(path, 0.0))
+    return sum(dearest.values())
 
 
 def expected_best(values: Sequence[float], n: int) -> float:

@@ -93,22 +93,22 @@ def _equal_compute(content: Mapping[str, Any], confidence: float) -> str:
 
 
 def _compute(content: Mapping[str, Any]) -> str:
-    """Return what the search cost, part by part, and what is not counted."""
+    """Return what the search cost, part by part."""
     compute = content["compute"]
     total, precompute, search = (
         retrainings_text(compute[f"{part}_retrainings"])
         for part in ("total", "precompute", "search")
     )
-    second = [*content["verdicts"]][1:] if content.get("method", GLOBAL) == GLOBAL else []
-    unpaid = ", ".join(
-        ["the calibration orders", "the choice of a size or rank"]
-        + [f"what only `{name}` precomputes, which ranks the proposals" for name in second]
+    calibration = (
+        "Not counted are the calibration orders, which every study retrains."
+        if content.get("method", GLOBAL) == GLOBAL
+        else "The calibration orders that the search starts from are counted."
     )
     return (
-        f"It took {total} retrainings: {precompute} to precompute the estimator that it searches "
-        f"with, {search} to propose and estimate, and {compute['retrained']} to retrain orders. "
-        "Here an order counts as one retraining, without its evaluation. Not counted, though the "
-        f"search uses them: {unpaid}."
+        f"It took {total} retrainings: {precompute} to precompute its estimators and to choose "
+        f"their size or rank, {search} to propose and estimate, and {compute['retrained']} to "
+        f"retrain orders. Here an order counts as one retraining, without its evaluation. "
+        f"{calibration}"
     )
 
 
