@@ -12,6 +12,7 @@ import pytest
 import synthetic
 from trainorder.config.sections.optimizer import OptimizerConfig
 from trainorder.evaluation.estimate_cost import cost_text, estimate_cost, retrainings_text
+from trainorder.evaluation.interval_coverage import orders_inside
 from trainorder.evaluation.results import Results
 from trainorder.evaluation.verdict import TRUSTED_CORRELATION, TRUSTED_RELATIVE_ERROR
 from trainorder.explorer.domain_marks import domain_marks
@@ -21,7 +22,7 @@ from trainorder.figures.published import PAPER_ADDRESS
 from trainorder.memorization.maps import MAPS
 from trainorder.report.best_order import best_order_answer
 from trainorder.report.document import write_report
-from trainorder.report.estimators import accuracy_text, compared_text, cost_table, estimator_text
+from trainorder.report.estimators import accuracy_text, cost_table, estimator_text
 from trainorder.report.first_page import WORDS, answers
 from trainorder.report.numbers import nats, short, with_interval
 from trainorder.report.order_strip import order_strip
@@ -136,13 +137,14 @@ def test_every_usable_estimator_is_named_with_what_it_is_and_its_whole_cost(resu
     verdict = results.score(selected)["verdict"]
     usable = [n for n in results.estimators if results.score(n)["verdict"] == verdict]
     assert len(usable) > 1
-    assert answer.table == cost_table(results, [selected, *(n for n in usable if n != selected)])
+    names = [selected, *(n for n in usable if n != selected)]
+    assert answer.table == cost_table(results, names)
     assert f"It costs {cost_text(results.validation, selected)}." in shown
-    for name in usable:
-        assert name in shown
-        assert estimator_text(name) in shown
-        assert accuracy_text(results, name) in shown
-        assert name == selected or compared_text(results, name, selected) in shown
+    assert accuracy_text(results, selected) in shown
+    for name, row in zip(names, answer.table[1:], strict=True):
+        covered = results.score(name)["coverage"]["heldout"]["random"]
+        assert row[0] == f"`{name}`: {estimator_text(name)}"
+        assert row[-1].startswith(f"{orders_inside(covered)} of {covered['n']}")
     calibration = results.validation["orders"]["calibration"]
     assert f"{calibration} orders at" in answer.note, "the calibration orders are not free"
 
@@ -193,6 +195,7 @@ def test_intervals_that_contain_too_few_true_losses_are_called_too_narrow(
     text = accuracy_text(changed, name)
     assert ("so they are" in text) == bool(says)
     assert says in text
+    assert cost_table(changed, [name])[1][-1].endswith(says)
 
 
 def test_words_of_the_verdict_have_the_thresholds_of_its_rule():

@@ -73,7 +73,8 @@ def _first_page(results: Results, folder: Path, names: Sequence[str]) -> str:
         _links(folder, names),
         f"<p>{_text(setting(results, units))}</p>",
         f"<p>{_text(retrained_orders(results))}</p>",
-        f"<details open><summary>Words</summary>\n{_glossary(words)}</details>",
+        f"<details><summary>Words used here: {', '.join(WORDS)}</summary>\n{_glossary(words)}"
+        "</details>",
         f"<details><summary>Names of orders that are not random</summary>\n{_glossary(named)}"
         "</details>",
     ]

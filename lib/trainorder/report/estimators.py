@@ -4,7 +4,11 @@ from collections.abc import Sequence
 
 from trainorder.config.estimator_names import method_of, parse_name
 from trainorder.evaluation.estimate_cost import estimate_cost, retrainings_text
-from trainorder.evaluation.interval_coverage import coverage_text
+from trainorder.evaluation.interval_coverage import (
+    coverage_text,
+    judged_coverage,
+    orders_inside,
+)
 from trainorder.evaluation.results import Results
 from trainorder.evaluation.verdict import MAIN_METRIC
 from trainorder.report.numbers import two_decimals, with_interval
@@ -41,6 +45,7 @@ def cost_table(results: Results, names: Sequence[str]) -> list[list[str]]:
         "cheaper than retraining from",
         "order-LDS",
         "relative error",
+        "orders inside their intervals",
     ]
     return [heading, *(_cost_row(results, name) for name in names)]
 
@@ -50,18 +55,33 @@ def _cost_row(results: Results, name: str) -> list[str]:
     accuracy = [
         with_interval(score["order_lds"][MAIN_METRIC]["random"]),
         two_decimals(score["relative_error"][MAIN_METRIC]["random"]),
+        _inside(results, name),
     ]
+    what = f"`{name}`: {estimator_text(name)}"
     if cost is None:
-        return [f"`{name}`", *["unknown"] * 4, *accuracy]
+        return [what, *["unknown"] * 4, *accuracy]
     from_then_on = "never" if cost.break_even is None else f"{cost.break_even} further orders on"
     return [
-        f"`{name}`",
+        what,
         _sum_text(cost.before, (cost.precompute, cost.selection, cost.trial)),
         _sum_text(cost.each, (cost.each - cost.evaluation, cost.evaluation)),
         retrainings_text(cost.total(results.validation["orders"].get("random", 0))),
         from_then_on,
         *accuracy,
     ]
+
+
+def _inside(results: Results, name: str) -> str:
+    covered = results.score(name)["coverage"][MAIN_METRIC]["random"]
+    if covered["value"] is None:
+        return "no intervals"
+    judged = judged_coverage(covered, _aimed(results))
+    return f"{orders_inside(covered)} of {covered['n']}" + (f": {judged}" if judged else "")
+
+
+def _aimed(results: Results) -> float:
+    """Return the share of true losses that intervals are meant to contain."""
+    return float(results.validation["provenance"]["config"]["validation"]["coverage"])
 
 
 def _sum_text(total: float, parts: Sequence[float]) -> str:
@@ -73,11 +93,10 @@ def accuracy_text(results: Results, name: str) -> str:
     score = results.score(name)
     rank, covered = (score[key][MAIN_METRIC]["random"] for key in ("order_lds", "coverage"))
     error = score["relative_error"][MAIN_METRIC]["random"]
-    aimed = results.validation["provenance"]["config"]["validation"]["coverage"]
     parts = [
         f"On {rank['n']} held-back random orders: order-LDS {with_interval(rank)}, relative error "
         f"{two_decimals(error)}",
-        coverage_text(covered, aimed),
+        coverage_text(covered, _aimed(results)),
     ]
     return "; ".join(filter(None, parts)) + "."
 
@@ -86,20 +105,3 @@ def verdict_text(results: Results, name: str) -> str:
     """Return the verdict of an estimator with its reason."""
     score = results.score(name)
     return f"{score['verdict']} ({score['verdict_reason']})"
-
-
-def compared_text(results: Results, name: str, selected: str) -> str:
-    """Return accuracy and cost of an estimator beside those of the selected one."""
-    scores = [results.score(one) for one in (name, selected)]
-    ranks = [score["order_lds"][MAIN_METRIC]["random"]["value"] for score in scores]
-    errors = [score["relative_error"][MAIN_METRIC]["random"] for score in scores]
-    totals = [score["cost"]["total_retrainings"] for score in scores]
-    text = (
-        f"Beside `{selected}`: order-LDS {two_decimals(ranks[0])} instead of "
-        f"{two_decimals(ranks[1])}, relative error {two_decimals(errors[0])} instead of "
-        f"{two_decimals(errors[1])}"
-    )
-    if None not in totals:
-        costs = [retrainings_text(total) for total in totals]
-        text += f", at {costs[0]} instead of {costs[1]} retrainings in all"
-    return f"{text}."

@@ -21,7 +21,6 @@ from trainorder.orders.order import REFERENCE
 from trainorder.report.best_order import best_order_answer, true_objectives
 from trainorder.report.estimators import (
     accuracy_text,
-    compared_text,
     cost_table,
     estimator_text,
     verdict_text,
@@ -190,12 +189,6 @@ def _estimator(results: Results) -> list[str]:
         f"It costs {cost_text(results.validation, selected)}. {accuracy_text(results, selected)}",
         _rule(best),
     ]
-    sentences += [
-        f"Also {best}: `{name}` ({estimator_text(name)}). {compared_text(results, name, selected)} "
-        f"{accuracy_text(results, name)}"
-        for name in _usable(results)
-        if name != selected
-    ]
     if PUBLISHED in results.estimators:
         sentences.append(
             f"In this study the published method, `{PUBLISHED}`, is "
@@ -218,10 +211,10 @@ def _rule(verdict: str) -> str:
     if verdict not in USABLE:
         return "Why this one? No estimator of this study can rank orders; this one comes nearest."
     return (
-        f"Why this one? Of the estimators that are {verdict}, its estimates of these orders cost "
-        "least. Others can be more accurate and more expensive. An estimator that gives losses "
-        f"only, and no parameters, is recommended only if no other one is {verdict}: it serves "
-        "searches and maps."
+        f"Why this one? Of the estimators that are {verdict}, which the table lists, its estimates "
+        "of these orders cost least. Others can be more accurate and more expensive. An estimator "
+        "that gives losses only, and no parameters, is recommended only if no other one is "
+        f"{verdict}: it serves searches and maps."
     )
 
 
