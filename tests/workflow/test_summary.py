@@ -9,6 +9,7 @@ import pytest
 
 import synthetic
 from trainorder.config.estimator_names import SCREENING
+from trainorder.evaluation.estimate_cost import estimate_cost, retrainings_text
 from trainorder.evaluation.results import Results
 from trainorder.workflow.summary import fastest_estimator, summary
 
@@ -51,8 +52,9 @@ def test_the_verdict_is_that_of_the_best_and_the_costs_are_those_of_the_selected
     assert (rows["most accurate"] == "the recommended one") == (best == selected)
     score = record["estimators"][selected]
     assert score["verdict"] == record["verdict"]
-    assert f"{score['cost']['precompute_retrainings']:.3g} retrainings" in rows["recommended"]
-    assert f"{score['cost']['per_order_retrainings']:.2g} per order" in rows["recommended"]
+    cost = estimate_cost(record, selected)
+    assert f"{retrainings_text(cost.before)} retrainings before the" in rows["recommended"]
+    assert f"{retrainings_text(cost.each)} per order" in rows["recommended"]
 
 
 def test_the_fastest_estimator_has_the_verdict_of_the_study(folder):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from trainorder.config.estimator_names import SCREENING
 from trainorder.errors import UserError
 from trainorder.evaluation import result_files
+from trainorder.evaluation.estimate_cost import estimate_cost, retrainings_text
 from trainorder.evaluation.interval_coverage import coverage_text
 from trainorder.evaluation.result_files import ResultFile
 from trainorder.evaluation.results import Results
@@ -73,14 +74,15 @@ def fastest_estimator(results: Results) -> str:
 
 
 def _estimator(results: Results, name: str) -> str:
-    return f"{name}: {_cost(results.score(name)['cost'])}"
-
-
-def _cost(cost: dict[str, Any]) -> str:
-    """Return the cost of an estimator, in retrainings of the window, and its seconds."""
-    each, seconds = cost["per_order_retrainings"], cost["seconds_per_order"]
-    per_order = "unknown" if each is None else f"{each:.2g} per order ({seconds:.2g} s)"
-    return f"{cost['precompute_retrainings']:.3g} retrainings to precompute, {per_order}"
+    """Return an estimator with its cost in retrainings of the window, and its seconds."""
+    cost = estimate_cost(results.validation, name)
+    if cost is None:
+        return f"{name}: its cost is unknown, because it ran on no order"
+    seconds = results.score(name)["cost"]["seconds_per_order"]
+    return (
+        f"{name}: {retrainings_text(cost.before)} retrainings before the first estimate, then "
+        f"{retrainings_text(cost.each)} per order ({seconds:.2g} s)"
+    )
 
 
 def _intervals(results: Results, name: str) -> str:
