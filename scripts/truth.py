@@ -46,11 +46,11 @@ def main(job: Job) -> None:
             context.window.readouts(p["readouts"]),
             lambda order, readout: context.checkpoints(every, suffix=f"{order}-{readout}"),
             run_path,
+            recorder,
+            p["averaged_states"],
             FinishedOrders(
                 context.checkpoints(every).folder / "finished", context.key, problem.meter
             ),
-            recorder,
-            p["averaged_states"],
         )
         outcome = retrain_orders(
             problem,

@@ -18,7 +18,8 @@ import os, sys, tarfile
 from setuptools import build_meta
 target = sys.argv[1]  # setuptools changes sys.argv
 archive = os.path.join(target, build_meta.build_sdist(target))
-tarfile.open(archive).extractall(target, filter="data")
+safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # not before Python 3.11.4
+tarfile.open(archive).extractall(target, **safely)
 os.chdir(archive.removesuffix(".tar.gz"))
 build_meta.build_wheel(target)
 """

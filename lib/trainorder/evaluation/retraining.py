@@ -38,11 +38,11 @@ class TrainingSetup:
             towards that readout.
         existing_run: the expansion path of an existing run; the order `reference` is read from it
             instead of retrained.
-        finished: outcomes of orders that an earlier process finished; None keeps none.
-        recorder: records the training of some orders as known runs. Their outcomes are not kept,
-            since a recorded training is needed as a whole.
+        recorder: records the training of some orders as known runs.
         averaged_states: number of last states whose mean is evaluated at each readout, too; None
             for none.
+        finished: outcomes of orders that an earlier process finished; None keeps none. Those of
+            recorded orders are not kept, since a recorded training is needed as a whole.
 
     """
 
@@ -52,9 +52,9 @@ class TrainingSetup:
     readouts: Sequence[int]
     checkpoints: Callable[[int, int], Checkpoints]
     existing_run: StoredPath | None = None
-    finished: FinishedOrders | None = None
     recorder: RunRecorder | None = None
     averaged_states: int | None = None
+    finished: FinishedOrders | None = None
 
 
 def retrain_orders(
