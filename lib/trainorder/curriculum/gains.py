@@ -41,18 +41,19 @@ class Compute:
 def precompute_of(costs: Mapping[str, Mapping[str, float]]) -> float:
     """Return what estimators cost together before their first estimate, in retrainings.
 
-    Estimators of one path share its stages: the dearest one has them all.
+    Estimators on one path need the same jobs, and the most expensive one needs all of them. So only
+    the highest cost of each path counts.
 
     Args:
         costs: `cost` of each estimator in `validation.json`, by its name.
 
     """
-    dearest: dict[str, float] = {}
+    highest: dict[str, float] = {}
     for name, cost in costs.items():
         path = parse_name(name)["path"]
         spent = cost["precompute_retrainings"] + cost["selection_retrainings"]
-        dearest[path] = max(spent, dearest.get(path, 0.0))
-    return sum(dearest.values())
+        highest[path] = max(spent, highest.get(path, 0.0))
+    return sum(highest.values())
 
 
 def expected_best(values: Sequence[float], n: int) -> float:

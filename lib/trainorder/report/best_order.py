@@ -107,7 +107,7 @@ def _compute(content: Mapping[str, Any]) -> str:
     return (
         f"It took {total} retrainings: {precompute} to precompute its estimators and to choose "
         f"their size or rank, {search} to propose and estimate, and {compute['retrained']} to "
-        f"retrain orders. Here an order counts as one retraining, without its evaluation. "
+        "retrain orders. Here an order counts as one retraining, without its evaluation. "
         f"{calibration}"
     )
 
