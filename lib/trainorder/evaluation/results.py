@@ -237,6 +237,11 @@ class Results:
         return f"{first}\n{what}" if what else first
 
     @property
+    def coverage(self) -> float:
+        """The share of true losses that intervals are meant to contain."""
+        return float(self.validation["provenance"]["config"]["validation"]["coverage"])
+
+    @property
     def steps(self) -> int:
         """T, the number of steps in the window."""
         return len(self.orders[REFERENCE]["schedule"])

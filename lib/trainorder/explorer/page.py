@@ -37,7 +37,7 @@ def page(record: Mapping[str, Any], results: Results) -> str:
 
     """
     score = results.score(ESTIMATOR)
-    coverage = results.validation["provenance"]["config"]["validation"]["coverage"]
+    coverage = results.coverage
     return Template(_text_of("template.html")).substitute(
         {
             "study": _text(results.validation["study"]),

@@ -75,13 +75,8 @@ def _inside(results: Results, name: str) -> str:
     covered = results.score(name)["coverage"][MAIN_METRIC]["random"]
     if covered["value"] is None:
         return "no intervals"
-    judged = judged_coverage(covered, _aimed(results))
+    judged = judged_coverage(covered, results.coverage)
     return f"{orders_inside(covered)} of {covered['n']}" + (f": {judged}" if judged else "")
-
-
-def _aimed(results: Results) -> float:
-    """Return the share of true losses that intervals are meant to contain."""
-    return float(results.validation["provenance"]["config"]["validation"]["coverage"])
 
 
 def _sum_text(total: float, parts: Sequence[float]) -> str:
@@ -96,7 +91,7 @@ def accuracy_text(results: Results, name: str) -> str:
     parts = [
         f"On {rank['n']} held-back random orders: order-LDS {with_interval(rank)}, relative error "
         f"{two_decimals(error)}",
-        coverage_text(covered, _aimed(results)),
+        coverage_text(covered, results.coverage),
     ]
     return "; ".join(filter(None, parts)) + "."
 

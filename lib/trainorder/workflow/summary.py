@@ -87,7 +87,7 @@ def _estimator(results: Results, name: str) -> str:
 
 def _intervals(results: Results, name: str) -> str:
     """Return how often the intervals contain the truth of held-back random orders."""
-    aimed = results.validation["provenance"]["config"]["validation"]["coverage"]
+    aimed = results.coverage
     covered = results.score(name)["coverage"][MAIN_METRIC].get("random")
     if covered is not None and covered["value"] is not None:
         return f"{name}: {coverage_text(covered, aimed)}"
