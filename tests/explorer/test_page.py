@@ -116,6 +116,16 @@ def test_the_page_states_the_cost_of_its_estimates(results):
     assert cost_text(results.validation, ESTIMATOR) in page(data_of(results), results)
 
 
+def test_the_page_does_not_depend_on_how_long_the_study_took(results):
+    """Two studies with the same numbers have the same page, on machines of any speed."""
+    slow = {
+        name: {**score, "cost": {**score["cost"], "seconds_per_order": 1234.5}}
+        for name, score in results.validation["estimators"].items()
+    }
+    slower = replace(results, validation={**results.validation, "estimators": slow})
+    assert page(data_of(slower), slower) == page(data_of(results), results)
+
+
 def test_without_intervals_the_page_says_so():
     record = {"names": {"heldout": "held-out loss"}, "coverage": {"heldout": {"random": None}}}
     assert "too few calibration orders" in covered(record)

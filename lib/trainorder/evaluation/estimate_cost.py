@@ -81,13 +81,16 @@ def estimate_cost(validation: Mapping[str, Any], name: str) -> EstimateCost | No
 
 
 def cost_text(validation: Mapping[str, Any], name: str) -> str:
-    """Return what an estimator costs before its first estimate and for each order, in words."""
+    """Return what an estimator costs before its first estimate and for each order, in words.
+
+    No seconds, so that pages with this text depend on counts only.
+    """
     cost = estimate_cost(validation, name)
     if cost is None:
         return "an unknown number of retrainings, because it ran on no order"
     return (
         f"{retrainings_text(cost.before)} retrainings before the first estimate "
-        f"({_parts(cost, name)}), and {_each(validation, name, cost)}"
+        f"({_parts(cost, name)}), and {_each(cost)}"
     )
 
 
@@ -102,18 +105,16 @@ def _parts(cost: EstimateCost, name: str) -> str:
     return ", ".join(f"{retrainings_text(value)} {text}" for text, value in parts.items() if value)
 
 
-def _each(validation: Mapping[str, Any], name: str, cost: EstimateCost) -> str:
-    seconds = validation["estimators"][name]["cost"]["seconds_per_order"]
-    timed = "" if seconds is None else f" of {seconds:.2g} s"
+def _each(cost: EstimateCost) -> str:
     if not cost.each:
         return (
-            f"nothing for each order: it gives the losses in a replay{timed} that needs no "
-            "gradient and no evaluation"
+            "nothing for each order: it gives the losses in a replay that needs no gradient and no "
+            "evaluation"
         )
     replay = cost.each - cost.evaluation
-    gradients = f"{retrainings_text(replay)} for a replay{timed}"
+    gradients = f"{retrainings_text(replay)} for a replay"
     if replay < 1e-9:
-        gradients = f"none for a replay{timed}, which needs no gradient"
+        gradients = "none for a replay, which needs no gradient"
     return (
         f"{retrainings_text(cost.each)} for each order ({gradients}; "
         f"{retrainings_text(cost.evaluation)} to evaluate the losses)"

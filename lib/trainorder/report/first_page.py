@@ -186,7 +186,8 @@ def _estimator(results: Results) -> list[str]:
     sentences = [
         f"**Use `{selected}`**: {estimator_text(selected)}. "
         f"It is {verdict_text(results, selected)}. "
-        f"It costs {cost_text(results.validation, selected)}. {accuracy_text(results, selected)}",
+        f"It costs {cost_text(results.validation, selected)}.{_seconds(results, selected)} "
+        f"{accuracy_text(results, selected)}",
         _rule(best),
     ]
     if PUBLISHED in results.estimators:
@@ -196,6 +197,12 @@ def _estimator(results: Results) -> list[str]:
             f"{accuracy_text(results, PUBLISHED)}"
         )
     return sentences
+
+
+def _seconds(results: Results, name: str) -> str:
+    """Return how long a replay took, as a sentence; empty if it ran on no order."""
+    seconds = results.score(name)["cost"]["seconds_per_order"]
+    return "" if seconds is None else f" A replay takes {seconds:.2g} s."
 
 
 def _usable(results: Results) -> list[str]:
