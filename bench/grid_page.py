@@ -1,7 +1,7 @@
 """The page and the figure of a grid of studies."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,15 +13,38 @@ from trainorder.figures import style
 
 Record = Mapping[str, Any]
 
-TITLES = {"regime": "# Where estimates hold", "ablation": "# Expansion path and anchors"}
+
+class GridText(NamedTuple):
+    """What the page of a grid says.
+
+    Attributes:
+        title: of the page.
+        text: its first paragraph.
+        differ_in_growth: whether the cells differ in growth, so that a figure shows it.
+
+    """
+
+    title: str
+    text: str
+    differ_in_growth: bool
+
+
 TEXTS = {
-    "regime": "Small variants of the default study: learning rate, schedule, window, units per "
-    "step and warm-up change one at a time, and together in the hardest cases. The first column "
-    "names the differences from the plain study. Made by `make regime`. Verdicts use the "
-    "calibration orders, correlations and relative errors the random orders.",
-    "ablation": "`nystrom` on the reference path and on the barycentre path, with K anchors of the "
-    "gradient table, for three windows. Made by `make ablate`. The window of 256 "
-    "steps is `presets/steps256.yaml`.",
+    "regime": GridText(
+        "Where estimates hold",
+        "Small variants of the default study: learning rate, schedule, window, units per step and "
+        "warm-up change one at a time, and together in the hardest cases. The first column names "
+        "the differences from the plain study. Made by `make regime`. Verdicts use the calibration "
+        "orders, correlations and relative errors the random orders.",
+        True,
+    ),
+    "ablation": GridText(
+        "Expansion path and anchors",
+        "`nystrom` on the reference path and on the barycentre path, with K anchors of the "
+        "gradient table, for three windows. Made by `make ablate`. The window of 256 steps is "
+        "`presets/steps256.yaml`.",
+        False,
+    ),
 }
 AGAINST_GROWTH = (
     "![Order-LDS and relative error against growth](../figures/growth.svg)\n\n"
@@ -37,8 +60,8 @@ def markdown(record: Record) -> str:
     grid, cells = record["grid"], record["cells"]
     finished = [cell for cell in cells if "estimators" in cell]
     parts = [
-        TITLES[grid],
-        f"{TEXTS[grid]} [{grid}.json]({grid}.json) contains the numbers and the whole "
+        f"# {TEXTS[grid].title}",
+        f"{TEXTS[grid].text} [{grid}.json]({grid}.json) contains the numbers and the whole "
         "configurations.",
         f"![Order-LDS by study](../figures/{grid}.png)",
         *([AGAINST_GROWTH] if has_growth(record) else []),
@@ -52,8 +75,9 @@ def markdown(record: Record) -> str:
 
 
 def has_growth(record: Record) -> bool:
-    """Return whether the cells differ in growth; those of the ablation differ in the path."""
-    return record["grid"] == "regime" and any("growth" in cell for cell in record["cells"])
+    """Return whether the page of a grid shows its estimators against growth."""
+    differ = TEXTS[record["grid"]].differ_in_growth
+    return differ and any("growth" in cell for cell in record["cells"])
 
 
 def measured_on(cells: Sequence[Record]) -> str:

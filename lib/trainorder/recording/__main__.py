@@ -13,7 +13,7 @@ from trainorder.recording.trainer_import.import_run import Given, Imported, impo
 def main() -> None:
     """Run a command; an error is one line."""
     arguments = _parser().parse_args()
-    files = ("tokens", "labels", "heldout", "rates")
+    files = ("tokens", "labels", "heldout", "heldout_labels", "rates")
     given = Given(**{name: getattr(arguments, name) for name in files})
     try:
         imported = import_trainer(arguments.run, arguments.record, given, start=arguments.start)
@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--tokens", help=".npy: tokens of the steps from there on, in their order")
     command.add_argument("--labels", help=".npy: their labels, -100 where a token is no target")
     command.add_argument("--heldout", help=".npy: held-out sequences (sequences, length)")
+    command.add_argument("--heldout-labels", help=".npy: their labels, of the same shape")
     command.add_argument("--rates", help=".npy: learning rates of these steps")
     return parser
 

@@ -1,9 +1,13 @@
 """Arrays that a user gives with an import are used as they are, or raise one line."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from trainorder.errors import UserError
+from trainorder.recording.record.heldout import heldout_path, read_heldout
 from trainorder.recording.record.layout import recorded_steps
 from trainorder.recording.record.steps import read_step
 from trainorder.recording.trainer_import.import_run import Given, import_trainer
@@ -81,3 +85,32 @@ def test_labels_that_a_study_cannot_follow_raise_before_steps_are_replaced(run, 
 def test_labels_without_tokens_raise(run):
     with pytest.raises(UserError, match="labels without tokens"):
         import_trainer(run / "run", run / "record", Given(labels=run / "labels.npy"))
+
+
+def test_imported_labels_of_heldout_sequences_mark_the_tokens_that_are_no_targets(run):
+    tokens = np.load(run / "tokens.npy")[0, 0]
+    labels = masked(tokens, 3)
+    np.save(run / "heldout.npy", tokens)
+    np.save(run / "labels.npy", labels)
+    command = [sys.executable, "-m", "trainorder.recording", "import", run / "run", run / "record"]
+    options = ["--heldout", run / "heldout.npy", "--heldout-labels", run / "labels.npy"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    [stored] = read_heldout(run / "record").values()
+    assert np.array_equal(stored, np.where(labels == -100, ~tokens, tokens)), (
+        "orders are judged by tokens that are no targets"
+    )
+
+
+def test_wrong_labels_of_heldout_sequences_raise_before_the_sequences_are_replaced(run):
+    np.save(run / "heldout.npy", np.load(run / "tokens.npy")[0, 0])
+    import_trainer(run / "run", run / "record", Given(heldout=run / "heldout.npy"))
+    before = heldout_path(run / "record").read_bytes()
+    np.save(run / "labels.npy", shifted(np.load(run / "heldout.npy")))
+    for given, message in (
+        (Given(heldout=run / "heldout.npy", heldout_labels=run / "labels.npy"), "neither its tok"),
+        (Given(heldout_labels=run / "labels.npy"), "labels without sequences; give --heldout"),
+    ):
+        with pytest.raises(UserError, match=rf"labels.npy: .*{message}"):
+            import_trainer(run / "run", run / "record", given)
+    assert heldout_path(run / "record").read_bytes() == before

@@ -1,6 +1,7 @@
 """The places of steps and states in a record, and which of them it has."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from trainorder.errors import UserError
@@ -42,7 +43,10 @@ def recorded_steps(folder: str | Path) -> range:
 
 def recorded_states(folder: str | Path) -> list[int]:
     """Return the steps of the checkpoints of a record in ascending order."""
-    names = [
-        re.fullmatch(r"checkpoint-(\d+)", path.name) for path in Path(folder).glob("checkpoint-*")
-    ]
+    return checkpoint_steps(Path(folder).glob("checkpoint-*"))
+
+
+def checkpoint_steps(paths: Iterable[Path]) -> list[int]:
+    """Return the steps of the checkpoints among some paths in ascending order."""
+    names = [re.fullmatch(r"checkpoint-(\d+)", path.name) for path in paths]
     return sorted(int(name[1]) for name in names if name)

@@ -81,6 +81,22 @@ def read_labelled(path: str | Path, tokens: np.ndarray) -> np.ndarray:
     return marked
 
 
+def read_heldout_sequences(path: str | Path, labels: str | Path | None) -> np.ndarray:
+    """Return held-out sequences (n, L) int32, where a token t that is no target is ~t.
+
+    Args:
+        path: their tokens (n, L).
+        labels: an array like that of the tokens: equal to them, or -100 where a token is no
+            target; None: all tokens are targets.
+
+    Raises:
+        UserError: a file is not such an array.
+
+    """
+    marks = None if labels is None else read_array(labels)
+    return masked_tokens(str(labels or path), read_array(path), marks)
+
+
 def read_rates(path: str | Path, count: int) -> list[float]:
     """Return the learning rates of `count` steps.
 

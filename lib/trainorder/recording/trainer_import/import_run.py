@@ -38,7 +38,7 @@ from trainorder.recording.trainer_import.checkpoint_files import (
     trainer_version,
 )
 from trainorder.recording.trainer_import.given_arrays import (
-    read_array,
+    read_heldout_sequences,
     read_labelled,
     read_rates,
     read_steps,
@@ -62,6 +62,7 @@ class Given:
             `given_arrays.read_steps`.
         labels: the labels of these tokens, -100 where a token is no target; None: all are targets.
         heldout: held-out sequences (n, L).
+        heldout_labels: the labels of these sequences, of the same shape.
         rates: the learning rate of each of these steps.
 
     """
@@ -69,6 +70,7 @@ class Given:
     tokens: str | None = None
     labels: str | None = None
     heldout: str | None = None
+    heldout_labels: str | None = None
     rates: str | None = None
 
 
@@ -215,7 +217,9 @@ def _settings(
 def _add_given(record: Path, start: int, given: Given, known_rates: KnownRates) -> Iterator[str]:
     """Write what the user gives, and yield a line for everything that is missing."""
     if given.heldout is not None:
-        write_heldout(record, read_array(given.heldout))
+        write_heldout(record, read_heldout_sequences(given.heldout, given.heldout_labels))
+    elif given.heldout_labels is not None:
+        raise UserError(f"{given.heldout_labels}: labels without sequences; give --heldout, too")
     if not heldout_path(record).is_file():
         yield "held-out sequences (--heldout FILE.npy): integers of shape (sequences, length)"
     if given.tokens is None:

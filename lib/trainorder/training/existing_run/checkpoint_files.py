@@ -5,7 +5,6 @@ them. `<step>` is the number of updates so far. Each contains the parameters and
 AdamW as safetensors.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -13,7 +12,12 @@ from pathlib import Path
 
 from trainorder.config.sections.window import WindowConfig
 from trainorder.errors import UserError
-from trainorder.recording.record.layout import MOMENTS_FILE, PARAMETERS_FILE, checkpoint
+from trainorder.recording.record.layout import (
+    MOMENTS_FILE,
+    PARAMETERS_FILE,
+    checkpoint,
+    checkpoint_steps,
+)
 
 _PICKLED = {PARAMETERS_FILE: "pytorch_model.bin", MOMENTS_FILE: "optimizer.pt"}
 
@@ -83,8 +87,7 @@ def _reading(folder: Path) -> Iterator[None]:
 
 
 def _window_steps(folder: str | Path, window: WindowConfig) -> list[int]:
-    names = [re.fullmatch(r"checkpoint-(\d+)", path.name) for path in Path(folder).iterdir()]
-    steps = sorted({int(name[1]) for name in names if name})
+    steps = checkpoint_steps(Path(folder).iterdir())
     first, end = window.warmup_steps, window.horizon
     if not steps:
         raise UserError(
