@@ -8,11 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainorder.config.estimator_names import method_of
 from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.config.sections.window import WindowConfig
 from trainorder.evaluation import costs
-from trainorder.evaluation.outcomes import read_estimates, read_order_records, read_truth
-from trainorder.evaluation.paired_outcomes import pair_with_truth
+from trainorder.evaluation.outcomes import (
+    Outcomes,
+    read_estimates,
+    read_order_records,
+    read_truth,
+)
+from trainorder.evaluation.paired_outcomes import PairedOutcomes, pair_with_truth
 from trainorder.evaluation.predictability import Predictability
 from trainorder.evaluation.scores import (
     IntervalSettings,
@@ -102,44 +108,29 @@ def validate(
 
     """
     records = read_order_records(inputs.orders)
-    truth = read_truth(inputs.truth, key, records)
-    estimates = read_estimates(
-        inputs.estimates, key, records, [estimator.name for estimator in estimators], truth
-    )
     splits = {name: str(record["split"]) for name, record in records.items()}
-    metrics_only = {e.name for e in estimators if not e.descriptor.estimates_parameters}
-    pairs = [
-        pair_with_truth(name, estimate, truth, splits, has_parameters=name not in metrics_only)
-        for name, estimate in estimates.items()
-    ]
     counts = {split: list(splits.values()).count(split) for split in dict.fromkeys(splits.values())}
+    truth = read_truth(inputs.truth, key, records)
+    names = [estimator.name for estimator in estimators]
+    pairs = _pairs(read_estimates(inputs.estimates, key, records, names, truth), truth, splits)
 
-    jobs = costs.read_costs(inputs.costs)
-    manifest = read_json(inputs.manifest, "manifest")
+    jobs, manifest = costs.read_costs(inputs.costs), read_json(inputs.manifest, "manifest")
     window, parameters = WindowConfig(**config["window"]), _parameters(inputs.warm, key)
     retraining = costs.Retraining(
         window.steps * window.sequences_per_step, parameters, costs.retraining_seconds(jobs)
     )
-    estimator_costs = {
-        estimator.name: costs.estimator_cost(estimator, jobs, retraining, manifest, counts)
-        for estimator in estimators
-    }
     vocabulary = read_vocabulary(inputs.corpus)
     scores = {
-        paired.name: estimator_scores(paired, truth.metrics, settings, vocabulary)
-        | {"cost": estimator_costs[paired.name]}
-        | {"diverged": diverged_orders(paired, truth.metrics, vocabulary)}
-        for paired in pairs
+        paired.name: {
+            **estimator_scores(paired, truth.metrics, settings, vocabulary),
+            "cost": costs.estimator_cost(estimator, jobs, retraining, manifest, counts),
+            "diverged": diverged_orders(paired, truth.metrics, vocabulary),
+        }
+        for estimator, paired in zip(estimators, pairs, strict=True)
     }
-    best = best_estimator(scores)
-    further = {e.name for e in estimators if not e.descriptor.fitted}
     summary = {
         "study": config["study"],
-        "verdict": scores[best]["verdict"],
-        "best_estimator": best,
-        "selected_estimator": selected_estimator(
-            {name: score for name, score in scores.items() if name in further} or scores
-        ),
+        **_choices(scores, estimators),
         "metrics": truth.metrics,
         "parameters": parameters,
         "orders": counts,
@@ -156,25 +147,59 @@ def validate(
             "config": config,
         },
     }
-    stored = costs.stored_bytes(manifest)
-    for stage, size in _shard_bytes(inputs).items():
-        stored[stage] = stored.get(stage, 0) + size
+    _write_tables(outputs, truth, pairs, scores)
+    write_json(
+        outputs.costs,
+        {
+            "retraining_sequences": retraining.sequences,
+            "retraining_seconds": retraining.seconds,
+            "stages": costs.stage_costs(jobs, retraining, _stored_bytes(inputs, manifest)),
+        },
+    )
+    write_json(outputs.validation, summary)
+    return summary
+
+
+def _pairs(
+    estimates: Mapping[str, Outcomes], truth: Outcomes, splits: Mapping[str, str]
+) -> list[PairedOutcomes]:
+    """Return each estimator's outcomes beside the truth."""
+    return [
+        pair_with_truth(
+            *(name, estimate, truth, splits), has_parameters=method_of(name).estimates_parameters
+        )
+        for name, estimate in estimates.items()
+    ]
+
+
+def _choices(
+    scores: Mapping[str, Mapping[str, Any]], estimators: Sequence[EstimatorConfig]
+) -> dict[str, Any]:
+    """Return the most accurate estimator, its verdict, and the estimator to use.
+
+    Fitted estimators are used only if there are no others.
+    """
+    best = best_estimator(scores)
+    expanded = {e.name: scores[e.name] for e in estimators if not e.descriptor.fitted}
+    return {
+        "verdict": scores[best]["verdict"],
+        "best_estimator": best,
+        "selected_estimator": selected_estimator(expanded or scores),
+    }
+
+
+def _write_tables(
+    outputs: ValidationOutputs,
+    truth: Outcomes,
+    pairs: Sequence[PairedOutcomes],
+    scores: Mapping[str, Mapping[str, Any]],
+) -> None:
     write_truth(outputs.truth, truth)
     write_truth_losses(outputs.truth_losses, truth)
     write_estimates(outputs.estimates, pairs, truth.metrics, scores)
     write_trajectories(outputs.trajectories, pairs, truth)
     if isinstance(outputs.stepwise, str):
         write_stepwise_losses(outputs.stepwise, pairs, truth)
-    write_json(
-        outputs.costs,
-        {
-            "retraining_sequences": retraining.sequences,
-            "retraining_seconds": retraining.seconds,
-            "stages": costs.stage_costs(jobs, retraining, stored),
-        },
-    )
-    write_json(outputs.validation, summary)
-    return summary
 
 
 def _predictability(path: str) -> dict[str, Any]:
@@ -190,11 +215,11 @@ def _parameters(path: str, key: str | None) -> int:
         return int(file["parameters"].shape[0])
 
 
-def _shard_bytes(inputs: ValidationInputs) -> dict[str, int]:
-    """Return the bytes of the warm state, and of truth and estimate shards, by stage."""
-    sizes = {"truth": sum(Path(file).stat().st_size for file in inputs.truth)}
-    for file in map(Path, inputs.estimates):
-        stage = f"estimate/{file.parent.name}"
-        sizes[stage] = sizes.get(stage, 0) + file.stat().st_size
-    sizes["warm"] = Path(inputs.warm).stat().st_size
+def _stored_bytes(inputs: ValidationInputs, manifest: Mapping[str, Any]) -> dict[str, int]:
+    """Return the bytes that each stage stores, with the warm state and the shards."""
+    sizes = costs.stored_bytes(manifest)
+    own = [("warm", inputs.warm), *(("truth", file) for file in inputs.truth)]
+    own += [(f"estimate/{Path(file).parent.name}", file) for file in inputs.estimates]
+    for stage, file in own:
+        sizes[stage] = sizes.get(stage, 0) + Path(file).stat().st_size
     return sizes
