@@ -29,6 +29,7 @@ from trainorder.expansion.replay import Estimator
 from trainorder.expansion.store import Store
 from trainorder.orders.order_book import OrderBook
 from trainorder.storage.formats import read_json, write_json
+from trainorder.training.optimizer import State
 from trainorder.workflow.context import Context
 from trainorder.workflow.job import Job, run
 
@@ -55,26 +56,8 @@ def main(job: Job) -> None:
     with job.meter.time("search"):
         proposed = proposals(cheap, constraints, config.random, config.rounds, job.params["seed"])
         worst = _worst(cheap, constraints, config, job.params["seed"])
-    losses = problem.unit_losses(start.parameters)
-    heuristic = heuristic_orders(
-        losses,
-        problem.unit_losses(model.parameters(model.steps)),
-        _document_lengths(job, problem.corpus.units),
-    )
-    known = KnownUnits(
-        losses,
-        reduced.coefficients.double().mean(0).numpy(),
-        domains,
-        orders.reference.schedule.reshape(-1),
-    )
-    heuristic |= literature_orders(config.literature, known)
     structured = {order.name: order.schedule for order in orders.of_split("structured")}
-    shape = orders.reference.schedule.shape
-    others = {
-        **structured,
-        **{name: visits.reshape(shape) for name, visits in heuristic.items()},
-        **worst,
-    }
+    others = {**structured, **_known_orders(job, context, start, model, reduced), **worst}
     name = confirming.name
     with _opened(job, context, confirming) as estimator:
 
@@ -99,6 +82,27 @@ def main(job: Job) -> None:
             "others": [record for retrained, record in records if not retrained],
         },
     )
+
+
+def _known_orders(
+    job: Job, context: Context, start: State, model: LowRankExpansion, reduced: ReducedModel
+) -> dict[str, np.ndarray]:
+    """Return the heuristic orders and those of the literature as schedules (T, k)."""
+    problem, reference = context.problem, OrderBook.load(job.input["orders"]).reference.schedule
+    losses = problem.unit_losses(start.parameters)
+    known = KnownUnits(
+        losses,
+        reduced.coefficients.double().mean(0).numpy(),
+        problem.corpus.unit_domains,
+        reference.reshape(-1),
+    )
+    visits = heuristic_orders(
+        losses,
+        problem.unit_losses(model.parameters(model.steps)),
+        _document_lengths(job, problem.corpus.units),
+    )
+    visits |= literature_orders(CurriculumConfig(**job.params["curriculum"]).literature, known)
+    return {name: units.reshape(reference.shape) for name, units in visits.items()}
 
 
 def _worst(
