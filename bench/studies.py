@@ -55,7 +55,7 @@ class Study:
 
     def write(self) -> list[Path]:
         """Write the layer and return the configuration files; later files override earlier ones."""
-        write_text(self.file, yaml.safe_dump({"study": self.name, **self.layer}, sort_keys=False))
+        write_text(self.file, yaml.safe_dump({**self.layer, "study": self.name}, sort_keys=False))
         return [*self._presets(), self.file]
 
     def config(self) -> dict[str, Any]:

@@ -81,6 +81,25 @@ def top(monkeypatch, tmp_path):
     monkeypatch.setattr(studies, "FOLDER", tmp_path)  # layers of configurations are written there
 
 
+GRIDS = {
+    "applications": applications.grid,
+    "bench": bench.grid,
+    "pretrained": pretrained_rows.grid,
+    "published": published.grid,
+    "regime": lambda: regime.grid("regime"),
+    "ablation": lambda: regime.grid("ablation"),
+}
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_every_study_of_a_grid_runs_under_its_own_name(grid):
+    """Results are looked up by the name of the study, which a layer must not replace."""
+    for cell in GRIDS[grid]().cells:
+        assert cell.study.config()["study"] == cell.study.name, (
+            f"{cell.label}: Snakemake writes into another folder than the benchmark reads"
+        )
+
+
 @pytest.mark.parametrize("page", CURRENT)
 def test_a_measured_page_has_the_hash_of_the_current_configuration(page, request):
     if page in OUTDATED:
