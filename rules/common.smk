@@ -7,7 +7,7 @@ from snakemake.settings.types import ConfigSettings
 from snakemake.utils import update_config
 
 from trainorder.workflow.invocation import Invocation, one_line_errors
-from trainorder.workflow.resources import keep_freed_memory
+from trainorder.workflow.job_resources import keep_freed_memory
 from trainorder.workflow.settings import Settings
 from trainorder.workflow.make_study import note_results
 from trainorder.workflow.source import source_folder

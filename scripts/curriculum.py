@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from trainorder.config.sections.curriculum import GLOBAL, STEPS, CurriculumConfig
-from trainorder.curriculum.candidates import SEARCHED
+from trainorder.curriculum.candidates_file import SEARCHED, read_candidates
 from trainorder.curriculum.fresh_gains import fresh_gains, shortfall
 from trainorder.curriculum.gains import (
     Compute,
@@ -29,7 +29,7 @@ def main(job: Job) -> None:
     p, config = job.params, CurriculumConfig(**job.params["curriculum"])
     results = Results.read(Path(job.input["validation"]).parent)
     objective = Objective(config.weights)
-    candidates = read_json(job.input["candidates"], "propose")
+    candidates = read_candidates(job.input["candidates"])
     retrained = [record["name"] for record in candidates["orders"]]
     true = {
         **true_objective(objective, read_truth(job.input["truth"], p["key"], results.orders)),

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from trainorder.curriculum.candidates_file import read_candidates
 from trainorder.curvature.low_rank import UnitCores
 from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.evaluation.outcomes import read_truth
@@ -15,7 +16,7 @@ from trainorder.explorer.compact_model import CompactModel
 from trainorder.explorer.page import page
 from trainorder.explorer.record import page_record
 from trainorder.orders.order_book import OrderBook
-from trainorder.storage.formats import read_json, write_text
+from trainorder.storage.formats import write_text
 from trainorder.workflow.job import Job, run
 
 
@@ -40,7 +41,7 @@ def _searched(candidates: str, truth_files: Sequence[str], key: str) -> dict[str
     """Return the orders that the search retrained by name, with their truth."""
     if not candidates:
         return {}
-    orders = read_json(candidates, "propose")["orders"]
+    orders = read_candidates(candidates)["orders"]
     names = [order["name"] for order in orders]
     truth = read_truth(truth_files, key, names, "candidate_truth")
     values = {

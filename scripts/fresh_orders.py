@@ -1,12 +1,12 @@
 """Lists the orders of the fresh retrainings: the searched orders, and random ones beside them."""
 
-from trainorder.curriculum.candidates import SEARCHED
+from trainorder.curriculum.candidates_file import SEARCHED, read_candidates
 from trainorder.curriculum.fresh_gains import BEST
 from trainorder.curriculum.gains import true_objective
 from trainorder.curriculum.objective import Objective
 from trainorder.evaluation.outcomes import read_truth
 from trainorder.orders.order_book import OrderBook
-from trainorder.storage.formats import read_json, write_json
+from trainorder.storage.formats import write_json
 from trainorder.workflow.job import Job, run
 
 SPLITS = ("random", "calibration", "fit")  # of random orders
@@ -14,7 +14,7 @@ SPLITS = ("random", "calibration", "fit")  # of random orders
 
 def main(job: Job) -> None:
     p, orders = job.params, OrderBook.load(job.input["orders"])
-    candidates = read_json(job.input["candidates"], "propose")["orders"]
+    candidates = read_candidates(job.input["candidates"])["orders"]
     searched = [record for record in candidates if record["kind"] == SEARCHED]
     # The held-back orders come first, for the sample. All were drawn alike, also those for fits,
     # and any of them can be the best one, as in rule `curriculum`.

@@ -24,7 +24,8 @@ def main(job: Job) -> None:
     p, key = job.params, job.params["key"]
     orders = OrderBook.load(job.input["orders"])
     unit_domains, steps = orders.unit_domains, len(orders.reference.schedule)
-    drawn, validation = read_json(job.input["positions"]), read_json(job.input["validation"])
+    drawn = read_json(job.input["positions"], "positions")
+    validation = read_json(job.input["validation"], "validate")
     domains = [metric.partition("/")[2] for metric in domain_metrics(validation["metrics"])]
     estimated = estimated_maps(
         read_arrays(job.input["maps"], key, "position_maps"), domains, unit_domains

@@ -8,7 +8,7 @@ import numpy as np
 
 from trainorder.config.sections.curriculum import STEPS, CurriculumConfig
 from trainorder.config.sections.readouts import metric_sets
-from trainorder.curriculum.candidates import SEARCHED
+from trainorder.curriculum.candidates_file import SEARCHED, read_candidates
 from trainorder.curriculum.configured_constraints import configured_constraints
 from trainorder.curriculum.gains import true_objective
 from trainorder.curriculum.objective import Objective
@@ -36,7 +36,7 @@ def main(job: Job) -> None:
     scores = read_json(job.input["validation"], "validate")["estimators"]
     chosen = search_method(config.method, job.params["estimators"], scores)
     print(f"search: {chosen.method}: {chosen.reason}")
-    content = read_json(job.input["candidates"], "propose") | chosen._asdict()
+    content = read_candidates(job.input["candidates"]) | chosen._asdict()
     if chosen.method == STEPS:
         orders = OrderBook.load(job.input["orders"])
         search, retrained = _searched(context, config, orders)

@@ -124,7 +124,6 @@ def two_reduced(study):
     scores.update({"reduced@barycentre": score, "reduced@reference": score})
     models = {"reduced@barycentre": EqualLosses(1.0), "reduced@reference": EqualLosses(2.0)}
     study._predictors.update(models)
-    vars(study).update(problem=EqualLosses(0.0))
     del vars(study)["reduced"]
     return study
 
@@ -134,6 +133,11 @@ def test_each_of_two_reduced_models_is_selected_by_its_name(two_reduced):
         estimate = two_reduced.estimate(two_reduced.orders.reference, name)
         assert estimate.estimator == name
         assert estimate.values["heldout"].raw == loss, f"{name} is estimated by the other one"
+
+
+def test_a_reduced_model_estimates_without_the_language_model(two_reduced):
+    two_reduced.estimate(two_reduced.orders.reference, "reduced@barycentre")
+    assert "problem" not in vars(two_reduced), "the language model and the corpus are loaded"
 
 
 def test_searches_and_maps_use_the_reduced_model_on_the_barycentre_path(two_reduced):

@@ -28,7 +28,7 @@ from trainorder.evaluation.ladder import selected_config
 from trainorder.evaluation.predictability import Predictability
 from trainorder.evaluation.readouts import evaluate_readout
 from trainorder.evaluation.recalibration import Recalibration
-from trainorder.evaluation.replaying import BATCH_NUMBERS
+from trainorder.evaluation.replaying import batch_size
 from trainorder.evaluation.result_files import CHECKSUMS
 from trainorder.evaluation.results import Results
 from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
@@ -323,8 +323,9 @@ class Study:
         """
         schedules = torch.from_numpy(np.stack([order.schedule for order in orders]))
         if config.descriptor.rule == "predict":
-            for losses in self._predictor(config).predict(schedules).double().numpy():
-                yield metric_values(losses, len(self.problem.goals)), None
+            predictor = self._predictor(config)
+            for losses in predictor.predict(schedules).double().numpy():
+                yield metric_values(losses, len(predictor.goals)), None
             return
         store = self.store  # before the problem: its message is clearer for an unpacked archive
         optimizer = build_for(self.problem.model, self._optimizer_config, self.window.horizon)
@@ -332,7 +333,7 @@ class Study:
         if config.size_is_open:
             config = selected_config(config, self.results.ladder or {})
         with opened_estimator(config, self.problem, optimizer, store=store, seed=seed) as estimator:
-            for batch in schedules.split(max(1, BATCH_NUMBERS // self.problem.size)):
+            for batch in schedules.split(batch_size(self.problem.size)):
                 averages = AveragedStates([self.window.steps], self._averaged_states)
                 ends = estimator.replay(batch, averages.add)
                 averaged = averages.take(self.window.steps)

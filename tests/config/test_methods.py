@@ -4,7 +4,7 @@ from importlib import import_module
 
 import pytest
 
-from trainorder.config.estimator_names import CONFIRMING, SCREENING, method_of, parse_name, path_of
+from trainorder.config.estimator_names import CONFIRMING, SCREENING, method_of, parse_name
 from trainorder.config.methods import METHODS, method_names
 from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.errors import UserError
@@ -51,7 +51,6 @@ def test_the_names_of_the_methods_are_unique_and_are_their_keys():
 def test_the_name_of_an_estimator_is_parsed_into_its_configuration(config):
     assert EstimatorConfig.from_name(config.name) == config
     assert method_of(config.name).name == config.method
-    assert path_of(config.name) == config.path
 
 
 def test_the_name_states_the_number_of_known_runs():

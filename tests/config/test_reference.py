@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from trainorder.config.loading import load_config
 from trainorder.config.reference import reference_files
-from trainorder.config.study_config import Config, load
+from trainorder.config.study_config import Config, parse
 
 ROOT = Path(__file__).parents[2]
 FILES = reference_files()
@@ -21,7 +22,7 @@ def test_a_generated_file_is_up_to_date(name):
 
 
 def test_the_file_of_the_default_study_is_the_default_configuration():
-    assert load(ROOT / "config.yaml") == Config()
+    assert parse(load_config(ROOT / "config.yaml")) == Config()
 
 
 def test_no_line_of_the_default_study_is_too_long():

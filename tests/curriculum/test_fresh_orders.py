@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import synthetic
-from trainorder.curriculum.candidates import FIELD, SEARCHED
+from trainorder.curriculum.candidates_file import FIELD, SEARCHED
 from trainorder.curriculum.fresh_gains import BEST, fresh_gains
 from trainorder.storage.sealed_hdf5 import read_arrays, write_arrays
 

@@ -12,9 +12,9 @@ from trainorder.config.sections.model import PACKAGED_MODEL_FOLDER
 from trainorder.errors import UserError
 from trainorder.storage.sealed_hdf5 import write_arrays
 from trainorder.workflow.invocation import Invocation, one_line_errors
+from trainorder.workflow.job_resources import JobResources, keep_freed_memory, vectors_mb
 from trainorder.workflow.keys import StudyKeys, check_origin
 from trainorder.workflow.open_choices import with_choices
-from trainorder.workflow.resources import JobResources, keep_freed_memory, vectors_mb
 from trainorder.workflow.settings import Settings
 
 HERE = Invocation(basedir=ROOT, cores=2)

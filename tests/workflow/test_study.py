@@ -38,7 +38,7 @@ def test_an_order_of_the_study_is_estimated_as_the_workflow_did(opened, estimato
     "estimator", [None, "subsample", "reduced", "constant", "order0@reference"]
 )
 def test_several_orders_are_estimated_as_each_alone(opened, monkeypatch, estimator):
-    monkeypatch.setattr("trainorder.study.BATCH_NUMBERS", 2 * opened.problem.size)
+    monkeypatch.setattr("trainorder.evaluation.replaying.BATCH_NUMBERS", 2 * opened.problem.size)
     orders = [opened.orders[name] for name in ("reversed", "random-0000", "reference")]
     together = list(opened.estimates(iter(orders), estimator))
     assert [estimate.order for estimate in together] == [order.name for order in orders]

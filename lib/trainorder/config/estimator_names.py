@@ -73,13 +73,3 @@ def method_of(name: str) -> Method:
 
     """
     return METHODS[parse_name(name)["method"]]
-
-
-def path_of(name: str) -> str:
-    """Return the expansion path of the estimator called `name`; empty for fitted baselines.
-
-    Raises:
-        UserError: no estimator can have this name.
-
-    """
-    return str(parse_name(name)["path"])

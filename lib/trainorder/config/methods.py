@@ -220,8 +220,3 @@ METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 def method_names(fits: Callable[[Method], bool]) -> tuple[str, ...]:
     """Return the names of the methods for which `fits` is true."""
     return tuple(name for name, method in METHODS.items() if fits(method))
-
-
-def read_kinds() -> tuple[str, ...]:
-    """Return the kinds of files of the store that some method reads."""
-    return tuple(dict.fromkeys(kind for method in METHODS.values() for kind in method.reads))

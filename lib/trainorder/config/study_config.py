@@ -1,15 +1,13 @@
 """The whole configuration of a study, parsed once."""
 
 from collections.abc import Mapping
-from dataclasses import field, fields
-from pathlib import Path
+from dataclasses import field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from trainorder.config import checks
-from trainorder.config.loading import load_config
 from trainorder.config.messages import first_error, missing_key
 from trainorder.config.sections.corpus import CorpusConfig
 from trainorder.config.sections.curriculum import CurriculumConfig
@@ -140,18 +138,3 @@ def parse(config: Mapping[str, Any]) -> Config:
     if missing := missing_key(config, Config):
         raise UserError(f"config: {missing}")
     return parsed
-
-
-def load(*paths: str | Path) -> Config:
-    """Read YAML files, override the keys of each with those of the next, and return the result.
-
-    Raises:
-        UserError: a file is not readable, or a value is wrong.
-
-    """
-    return parse(load_config(*paths))
-
-
-def section_names() -> list[str]:
-    """Return the names of the top-level keys."""
-    return [key.name for key in fields(Config)]

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from trainorder.curriculum.candidates_file import FIELD, SEARCHED
 from trainorder.curriculum.constraints import Constraints
 from trainorder.curriculum.effects import Score
 from trainorder.curriculum.search import Proposal
 from trainorder.orders.order import Order
+from trainorder.orders.schedule_key import schedule_key
 
-SEARCHED, FIELD = "searched", "field"  # kinds of candidates; `field` are the heuristic orders
 SPLIT = "curriculum"  # the split of all candidates
 
 
@@ -64,7 +65,8 @@ def searched_candidates(
     """Return a candidate for each different proposal, sorted by the expensive estimate.
 
     Args:
-        proposals: the best first; if several have the same order, the first one counts.
+        proposals: the best first; if several have the same order (within a step, the
+            sequence of units does not matter), the first one counts.
         cheap: name of the estimator that the search used.
         expensive: name of the estimator in `score`.
         score: estimates the objective of schedules; lower is better.
@@ -73,7 +75,7 @@ def searched_candidates(
     """
     different: dict[bytes, Proposal] = {}
     for proposal in proposals:
-        different.setdefault(proposal.schedule.tobytes(), proposal)
+        different.setdefault(schedule_key(proposal.schedule), proposal)
     by_name = {slug(proposal.method): proposal for proposal in different.values()}
     schedules = {name: proposal.schedule for name, proposal in by_name.items()}
     values = score(np.stack(list(schedules.values()))).tolist()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from trainorder.config.estimator_names import parse_name
-from trainorder.curriculum.candidates import FIELD, SEARCHED
+from trainorder.curriculum.candidates_file import FIELD, SEARCHED
 from trainorder.curriculum.fresh_gains import expected_choice
 from trainorder.curriculum.objective import Objective
 from trainorder.evaluation.outcomes import Outcomes

@@ -14,22 +14,22 @@ def discrepancy(deviations: np.ndarray, visits: np.ndarray) -> float:
     return float(np.linalg.norm(sums, axis=1).max())
 
 
-def balanced(deviations: np.ndarray, start: np.ndarray, passes: int = PASSES) -> np.ndarray:
-    """Return the sequence (U,) with the smallest discrepancy among `start` and `passes` of GraB.
+def balanced(deviations: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Return `start`, or the sequence (U,) after a pass of GraB, with the smallest discrepancy.
 
-    A pass gives each vector, in the present sequence, the sign that keeps the signed sum small.
-    Then vectors with a plus keep their sequence, and those with a minus follow in reverse. If H is
-    the discrepancy before and A the largest norm of a signed partial sum, the discrepancy after is
-    at most (H + A) / 2 (Lu, Guo and De Sa 2022, arXiv 2205.10733; the gradients are fixed here).
+    There are `PASSES` passes. A pass gives each vector, in the present sequence, the sign that
+    keeps the signed sum small. Then vectors with a plus keep their sequence, and those with a minus
+    follow in reverse. If H is the discrepancy before and A the largest norm of a signed partial
+    sum, the discrepancy after is at most (H + A) / 2 (Lu, Guo and De Sa 2022, arXiv 2205.10733; the
+    gradients are fixed here).
 
     Args:
         deviations: (U, q), gradient of each unit minus their mean.
         start: (U,) units, the sequence of the first pass.
-        passes: number of passes.
 
     """
     best = visits = start
-    for _ in range(passes):
+    for _ in range(PASSES):
         visits = balancing_pass(deviations, visits)
         if discrepancy(deviations, visits) < discrepancy(deviations, best):
             best = visits

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from trainorder.config.sections.curriculum import GLOBAL, CurriculumConfig
-from trainorder.curriculum.candidates import FIELD
+from trainorder.curriculum.candidates_file import FIELD
 from trainorder.curriculum.fresh_gains import shortfall
 from trainorder.numerics.resampling import student_mean
 

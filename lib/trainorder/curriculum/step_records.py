@@ -3,7 +3,8 @@
 from typing import Any
 
 from trainorder.config.sections.curriculum import STEPS
-from trainorder.curriculum.candidates import SEARCHED, Candidate
+from trainorder.curriculum.candidates import Candidate
+from trainorder.curriculum.candidates_file import SEARCHED
 from trainorder.curriculum.step_search import StepSearch
 
 SPAN = "search"  # of the estimates, in the costs of the job

@@ -121,11 +121,6 @@ class StepSearch:
     rounds: Sequence[Round]
     retrainings: float
 
-    @property
-    def best(self) -> Known:
-        """The known order with the lowest true objective."""
-        return min(self.known, key=lambda order: order.value)
-
 
 def search_by_steps(
     landscape: Landscape,

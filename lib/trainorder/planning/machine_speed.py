@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from trainorder.config.sections.optimizer import OptimizerConfig
-from trainorder.evaluation.replaying import BATCH_NUMBERS
+from trainorder.evaluation.replaying import batch_size
 from trainorder.expansion.replay import parts
 from trainorder.numerics.derivatives import gradient, taylor_gradients
 from trainorder.training.meter import peak_bytes
@@ -144,7 +144,7 @@ def _plain(kind: str, model: LanguageModel, optimizer: Optimizer) -> float:
     if kind == "hash":
         content = bytes(_BYTES)
         return _timed(lambda: hashlib.sha256(content)) / _BYTES
-    rows = torch.rand(max(1, min(_ROWS, BATCH_NUMBERS // model.size)), model.size)
+    rows = torch.rand(min(_ROWS, batch_size(model.size)), model.size)
     if kind == "product":
         return _timed(lambda: (rows @ rows.T) @ rows) / (2 * len(rows) * rows.numel())
     state = State(rows.clone(), rows.clone(), rows.clone(), 0)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainorder.config.sections.curriculum import GLOBAL
-from trainorder.curriculum.candidates import SEARCHED
+from trainorder.curriculum.candidates_file import SEARCHED
 from trainorder.curriculum.objective_words import objective_text
 from trainorder.evaluation.estimate_cost import retrainings_text
 from trainorder.evaluation.results import Results

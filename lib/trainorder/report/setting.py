@@ -7,7 +7,7 @@ from typing import Any
 from trainorder.config.sections.corpus import CorpusConfig
 from trainorder.config.sections.model import ModelConfig
 from trainorder.config.sections.optimizer import OptimizerConfig
-from trainorder.curriculum.candidates import FIELD, SEARCHED
+from trainorder.curriculum.candidates_file import FIELD, SEARCHED
 from trainorder.evaluation.results import Results, size_text
 from trainorder.orders.order import FIT
 from trainorder.orders.order_descriptions import order_description

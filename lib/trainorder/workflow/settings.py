@@ -21,8 +21,8 @@ from trainorder.workflow.open_choices import with_choices
 from trainorder.workflow.stages.figures import FigureSettings
 from trainorder.workflow.stages.fresh import FreshSettings
 from trainorder.workflow.stages.input_files import InputFiles
-from trainorder.workflow.stages.job_resources import ResourceSettings
 from trainorder.workflow.stages.maps import MapSettings
+from trainorder.workflow.stages.resources import ResourceSettings
 from trainorder.workflow.stages.study import results_folder
 from trainorder.workflow.stages.validation import ValidationSettings
 

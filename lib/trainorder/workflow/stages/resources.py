@@ -3,7 +3,7 @@
 from functools import cached_property
 
 from trainorder.config.sections.model import ModelConfig
-from trainorder.workflow.resources import JobResources, Request, most_parameters, vectors_mb
+from trainorder.workflow.job_resources import JobResources, Request, most_parameters, vectors_mb
 from trainorder.workflow.stages.study import StudySettings
 
 
