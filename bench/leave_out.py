@@ -19,7 +19,7 @@ from bench.section import Section, write_measured
 from bench.studies import FOLDER, environment, say
 from trainorder import Study
 from trainorder.config.sections.estimator import EstimatorConfig
-from trainorder.evaluation.verdict import MAIN_METRIC
+from trainorder.data.metrics import MAIN_METRIC
 from trainorder.numerics.resampling import Floats, bootstrap_rank_correlation, finite
 from trainorder.orders.leave_out import leave_out_orders
 from trainorder.orders.order import REFERENCE, Order

@@ -11,9 +11,9 @@ from bench.page import number, table
 from bench.section import Section, write_measured
 from bench.studies import environment_text
 from trainorder.config.config_hash import config_text
+from trainorder.data.metrics import MAIN_METRIC
 from trainorder.errors import UserError
 from trainorder.evaluation.results import Results
-from trainorder.evaluation.verdict import MAIN_METRIC
 
 OUTPUT = Path("docs/measured/poisoned.json")
 PAGE, MARK = Path("docs/positions.md"), "poisoned"

@@ -21,6 +21,7 @@ from trainorder.evaluation.outcomes import read_truth
 from trainorder.evaluation.recalibration import Recalibration
 from trainorder.evaluation.results import Results
 from trainorder.evaluation.scores import IntervalSettings
+from trainorder.orders.order import CALIBRATION, HELD_BACK
 from trainorder.storage.formats import read_json, write_json
 from trainorder.workflow.job import Job, run
 
@@ -40,7 +41,7 @@ def main(job: Job) -> None:
     }
     drawn = [record for record in results.orders.values() if record["kind"] == "random"]
     random = [record["name"] for record in drawn]
-    calibration = [record["name"] for record in drawn if record["split"] == "calibration"]
+    calibration = [record["name"] for record in drawn if record["split"] == CALIBRATION]
     searched = {
         record["name"]: record for record in candidates["orders"] if record["kind"] == SEARCHED
     }
@@ -51,7 +52,7 @@ def main(job: Job) -> None:
         [*candidates["orders"], *candidates["others"]],
         true,
         random,
-        [record["name"] for record in drawn if record["split"] == "random"],
+        [record["name"] for record in drawn if record["split"] == HELD_BACK],
         recalibrations | {STEPS: Recalibration()},
         _compute(job, results, candidates, len(searched)),
         IntervalSettings(**p["validation"]),

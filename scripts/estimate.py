@@ -8,6 +8,7 @@ from trainorder.evaluation.ladder import selected_config
 from trainorder.evaluation.replaying import replay_orders
 from trainorder.expansion.store import Store
 from trainorder.numerics.countsketch import SparseJL
+from trainorder.orders.order import CALIBRATION
 from trainorder.orders.order_book import OrderBook
 from trainorder.storage.formats import read_json
 from trainorder.storage.sealed_hdf5 import write_arrays
@@ -22,7 +23,7 @@ def main(job: Job) -> None:
     config, replayed = entry, orders.bounded(entry.orders)
     if ladder := job.input["ladder"]:  # it has replayed the calibration orders
         config = selected_config(entry, read_json(ladder, "ladder"))
-        replayed = [order for order in replayed if order.split != "calibration"]
+        replayed = [order for order in replayed if order.split != CALIBRATION]
     store = Store(Path(job.input["manifest"]).parent, context.key)
     with opened_estimator(
         config, problem, context.optimizer, store=store, seed=p["seed"]

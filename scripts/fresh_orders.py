@@ -5,11 +5,12 @@ from trainorder.curriculum.fresh_gains import BEST
 from trainorder.curriculum.gains import true_objective
 from trainorder.curriculum.objective import Objective
 from trainorder.evaluation.outcomes import read_truth
+from trainorder.orders.order import CALIBRATION, FIT, HELD_BACK
 from trainorder.orders.order_book import OrderBook
 from trainorder.storage.formats import write_json
 from trainorder.workflow.job import Job, run
 
-SPLITS = ("random", "calibration", "fit")  # of random orders
+SPLITS = (HELD_BACK, CALIBRATION, FIT)  # of random orders
 
 
 def main(job: Job) -> None:

@@ -14,7 +14,7 @@ from trainorder.curriculum.configured_constraints import configured_constraints
 from trainorder.curriculum.constraints import Constraints
 from trainorder.curriculum.effects import Score
 from trainorder.curriculum.heuristic_orders import document_lengths, heuristic_orders
-from trainorder.curriculum.literature_orders import WORST, KnownUnits, literature_orders
+from trainorder.curriculum.literature_orders import WORST, UnitFeatures, literature_orders
 from trainorder.curriculum.objective import Objective
 from trainorder.curriculum.search import proposals
 from trainorder.curvature.low_rank import LowRankExpansion
@@ -57,7 +57,7 @@ def main(job: Job) -> None:
         proposed = proposals(cheap, constraints, config.random, config.rounds, job.params["seed"])
         worst = _worst(cheap, constraints, config, job.params["seed"])
     structured = {order.name: order.schedule for order in orders.of_split("structured")}
-    others = {**structured, **_known_orders(job, context, start, model, reduced), **worst}
+    others = {**structured, **_heuristic_schedules(job, context, start, model, reduced), **worst}
     name = confirming.name
     with _opened(job, context, confirming) as estimator:
 
@@ -84,13 +84,13 @@ def main(job: Job) -> None:
     )
 
 
-def _known_orders(
+def _heuristic_schedules(
     job: Job, context: Context, start: State, model: LowRankExpansion, reduced: ReducedModel
 ) -> dict[str, np.ndarray]:
     """Return the heuristic orders and those of the literature as schedules (T, k)."""
     problem, reference = context.problem, OrderBook.load(job.input["orders"]).reference.schedule
     losses = problem.unit_losses(start.parameters)
-    known = KnownUnits(
+    features = UnitFeatures(
         losses,
         reduced.coefficients.double().mean(0).numpy(),
         problem.corpus.unit_domains,
@@ -101,7 +101,7 @@ def _known_orders(
         problem.unit_losses(model.parameters(model.steps)),
         _document_lengths(job, problem.corpus.units),
     )
-    visits |= literature_orders(CurriculumConfig(**job.params["curriculum"]).literature, known)
+    visits |= literature_orders(CurriculumConfig(**job.params["curriculum"]).literature, features)
     return {name: units.reshape(reference.shape) for name, units in visits.items()}
 
 

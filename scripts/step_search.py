@@ -13,10 +13,10 @@ from trainorder.curriculum.configured_constraints import configured_constraints
 from trainorder.curriculum.gains import true_objective
 from trainorder.curriculum.objective import Objective
 from trainorder.curriculum.search_method import search_method
+from trainorder.curriculum.search_starts import search_starts
 from trainorder.curriculum.step_levels import step_levels
 from trainorder.curriculum.step_records import step_candidates, step_record
 from trainorder.curriculum.step_search import StepSearch, search_by_steps
-from trainorder.curriculum.study_orders import study_orders
 from trainorder.curriculum.trained_landscape import TrainedLandscape
 from trainorder.evaluation.costs import Retraining
 from trainorder.evaluation.outcomes import read_truth
@@ -61,7 +61,7 @@ def _searched(
         runs = _recorded_runs(context, orders.reference.schedule, files)
         levels = step_levels(window, runs.subsamples.sizes, _evaluation(context, config))
         landscape = _landscape(context, config, runs, list(levels.prices), files)
-        used = study_orders(orders, true, constraints, lambda schedule: schedule in runs)
+        used = search_starts(orders, true, constraints, lambda schedule: schedule in runs)
         search = search_by_steps(
             landscape, used.starts, constraints, levels, config.retrainings, job.params["seed"]
         )

@@ -12,7 +12,7 @@ from trainorder.expansion.path import opened_path
 from trainorder.expansion.run_recorder import RunRecorder
 from trainorder.expansion.subsamples import Subsamples
 from trainorder.numerics.countsketch import SparseJL
-from trainorder.orders.order import Order
+from trainorder.orders.order import CALIBRATION, Order
 from trainorder.orders.order_book import OrderBook
 from trainorder.storage.sealed_hdf5 import creating, opened, write_arrays
 from trainorder.workflow.context import Context
@@ -67,7 +67,7 @@ def main(job: Job) -> None:
 
 def known_runs(orders: OrderBook, count: int, retrained: list[Order]) -> dict[int, Order]:
     """Return the orders of this shard that are recorded as known runs, by the number of the run."""
-    numbered = dict(enumerate(orders.of_split("calibration")[:count], start=1))
+    numbered = dict(enumerate(orders.of_split(CALIBRATION)[:count], start=1))
     here = {order.name for order in retrained}
     return {number: order for number, order in numbered.items() if order.name in here}
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from trainorder.evaluation.verdict import MAIN_METRIC
+from trainorder.data.metrics import MAIN_METRIC
+from trainorder.orders.order import HELD_BACK
 from trainorder.orders.user_files import read_orders
 from trainorder.storage.formats import write_csv
 from trainorder.study import Estimate, Study
@@ -22,7 +23,7 @@ def main(job: Job) -> None:
     estimates = [replace(estimate, parameters=None) for estimate in study.estimates(orders)]
     write_csv(job.output["what_if"], HEADER, rows(estimates))
     validation = study.results.validation
-    spread = validation["spread"][MAIN_METRIC].get("random", {}).get("std")
+    spread = validation["spread"][MAIN_METRIC].get(HELD_BACK, {}).get("std")
     lines = [*table(estimates, validation["reference"][MAIN_METRIC], spread)]
     lines.append(f"All metrics: {job.output['what_if']}")
     # The table goes to the terminal of the user; other prints of a job go to its log.

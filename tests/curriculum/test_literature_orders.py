@@ -8,14 +8,14 @@ import pytest
 from trainorder.config.sections.curriculum import OrderFamily
 from trainorder.curriculum.literature_orders import (
     WORST,
-    KnownUnits,
+    UnitFeatures,
     literature_count,
     literature_orders,
 )
 
 FAMILIES = get_args(OrderFamily)
 RNG = np.random.default_rng(0)
-KNOWN = KnownUnits(
+KNOWN = UnitFeatures(
     RNG.standard_normal(30),
     RNG.standard_normal((30, 4)).astype(np.float32),
     [["code", "news", "talk"][i % 3] for i in range(30)],
@@ -47,7 +47,7 @@ def test_families_do_not_depend_on_each_other():
 def test_orders_depend_neither_on_the_basis_nor_on_the_mean_of_the_gradients():
     turn, _ = np.linalg.qr(RNG.standard_normal((4, 4)))
     gradients = KNOWN.gradients.astype(np.float64)
-    moved = KnownUnits(KNOWN.losses, gradients @ turn + 3, KNOWN.domains, KNOWN.reference)
+    moved = UnitFeatures(KNOWN.losses, gradients @ turn + 3, KNOWN.domains, KNOWN.reference)
     before, after = (literature_orders(["balanced", "distance"], known) for known in (KNOWN, moved))
     for name, visits in before.items():
         assert np.array_equal(visits, after[name]), name

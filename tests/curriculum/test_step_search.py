@@ -5,7 +5,7 @@ import pytest
 
 from trainorder.curriculum.assignment import linear_assignment
 from trainorder.curriculum.constraints import Constraints, Quota, places
-from trainorder.curriculum.step_search import Costed, Known, Levels, search_by_steps
+from trainorder.curriculum.step_search import Costed, EvaluatedOrder, Levels, search_by_steps
 from trainorder.orders.schedule_key import schedule_key
 
 UNITS = 10
@@ -43,7 +43,7 @@ class Synthetic:
         drawn = (rng.permutation(UNITS)[:, None] for _ in range(1000))
         schedules = [s for s in drawn if not constraints.violations(s[None])[0]][:count]
         self.recorded |= {schedule_key(s) for s in schedules} if recorded else set()
-        return [Known(s, float(self.true(s[None])[0]), recorded) for s in schedules]
+        return [EvaluatedOrder(s, float(self.true(s[None])[0]), recorded) for s in schedules]
 
 
 def searched(landscape, budget=40, *, constraints=FREE, levels=LEVELS, seed=0, **starts):
@@ -146,7 +146,7 @@ def test_a_search_without_any_move_ends():
     pinned = Constraints(REFERENCE, DOMAINS, {unit: unit for unit in range(UNITS)})
     landscape = Synthetic()
     landscape.recorded.add(schedule_key(REFERENCE))
-    start = Known(REFERENCE, 0.0, is_recorded=True)
+    start = EvaluatedOrder(REFERENCE, 0.0, is_recorded=True)
     search = search_by_steps(landscape, [start], pinned, LEVELS, 20, seed=0)
     assert search.retrainings == 0
     assert best_of(search) is search.known[0]

@@ -15,7 +15,7 @@ from problems import (
 from trainorder.curriculum import trained_landscape
 from trainorder.curriculum.constraints import Constraints
 from trainorder.curriculum.objective import Objective
-from trainorder.curriculum.step_search import Known, Levels, search_by_steps
+from trainorder.curriculum.step_search import EvaluatedOrder, Levels, search_by_steps
 from trainorder.curriculum.trained_landscape import TrainedLandscape
 from trainorder.evaluation.retraining import TrainingSetup
 from trainorder.expansion.expansion import Expansion
@@ -113,7 +113,7 @@ def test_costs_are_counted_in_retrainings(tmp_path):
 def searched(study):
     value = float(study.retrain(REFERENCE[None]).values[0])
     constraints = Constraints(REFERENCE, ["a"] * UNITS)
-    starts = [Known(REFERENCE, value, is_recorded=True)]
+    starts = [EvaluatedOrder(REFERENCE, value, is_recorded=True)]
     levels = Levels({1: 0.4, 4: 1.2}, screened=4)
     return search_by_steps(study, starts, constraints, levels, budget=12.0, seed=4)
 

@@ -10,7 +10,7 @@ from trainorder.config.sections.window import WindowConfig
 from trainorder.curriculum import search
 from trainorder.curriculum.candidates import slug
 from trainorder.curriculum.heuristic_orders import heuristic_orders
-from trainorder.curriculum.literature_orders import KnownUnits, literature_orders
+from trainorder.curriculum.literature_orders import UnitFeatures, literature_orders
 from trainorder.orders.generate import study_orders
 from trainorder.orders.order_descriptions import order_description
 
@@ -25,7 +25,7 @@ def names_of_a_study():
 
 def names_of_heuristics():
     values = np.arange(8.0)
-    known = KnownUnits(values, np.eye(8), DOMAINS, np.arange(8))
+    known = UnitFeatures(values, np.eye(8), DOMAINS, np.arange(8))
     families = ("balanced", "patterns", "distance", "paired", "last-domain")
     return [*heuristic_orders(values, values[::-1], values), *literature_orders(families, known)]
 

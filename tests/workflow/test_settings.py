@@ -14,7 +14,7 @@ from trainorder.storage.sealed_hdf5 import write_arrays
 from trainorder.workflow.invocation import Invocation, one_line_errors
 from trainorder.workflow.job_resources import JobResources, keep_freed_memory, vectors_mb
 from trainorder.workflow.keys import StudyKeys, check_origin
-from trainorder.workflow.open_choices import with_choices
+from trainorder.workflow.resolved_config import resolved_config
 from trainorder.workflow.settings import Settings
 
 HERE = Invocation(basedir=ROOT, cores=2)
@@ -134,7 +134,7 @@ def test_a_run_of_the_trainer_exempts_norms_and_biases(given, expected, folder):
     def rule(**values):
         run = {"checkpoints": str(folder), "order": "order.json"}
         study = config("smoke", run=run, optimizer__no_decay=given, **values)
-        return with_choices(study, HERE)["optimizer"]["no_decay"]
+        return resolved_config(study, HERE)["optimizer"]["no_decay"]
 
     first = folder / f"checkpoint-{config('smoke')['window']['warmup_steps']}"
     first.mkdir()

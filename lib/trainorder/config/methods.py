@@ -11,8 +11,10 @@ class Method:
     Attributes:
         name: as in the configuration.
         summary: one line for the documentation.
-        implementation: dotted name of its class. A class of rule `estimate` is a subclass of
-            `expansion.replay.Estimator` and is called as `estimators.build_estimator` describes.
+        implementation: dotted name of its class, or of the function of a fitted method. A class of
+            rule `estimate` is a subclass of `expansion.replay.Estimator` and is called as
+            `estimators.build_estimator` describes. A class of rule `predict` is an
+            `estimators.open_predictor.Predictor` with a class method `load`.
         rule: the Snakemake rule that computes its outcomes: `estimate` replays, `predict` asks a
             stored predictor (the reduced model, the effects of the adjoint), `ridge`, `simfluence`
             and `proxy` are fitted on retrained orders.

@@ -101,7 +101,7 @@ def heuristic_candidates(
     orders: Mapping[str, np.ndarray],
     constraints: Constraints,
     estimators: Mapping[str, Score],
-    known: Collection[str],
+    already_retrained: Collection[str],
 ) -> list[Candidate]:
     """Return heuristic orders as candidates.
 
@@ -111,7 +111,7 @@ def heuristic_candidates(
         orders: schedules (T, k) by name.
         constraints: constraints of the search.
         estimators: function that estimates the objective, by name of the estimator.
-        known: names of the orders that were already retrained.
+        already_retrained: names of the orders whose truth is known.
     """
     schedules = np.stack(list(orders.values()))
     scores = {name: score(schedules) for name, score in estimators.items()}
@@ -122,7 +122,7 @@ def heuristic_candidates(
             FIELD,
             schedule,
             {estimator: float(values[place]) for estimator, values in scores.items()},
-            name not in known,
+            name not in already_retrained,
             {"violations": int(broken[place])},
         )
         for place, (name, schedule) in enumerate(orders.items())

@@ -15,7 +15,7 @@ WORST = "worst"  # the family of the order that a search finds if it raises the 
 
 
 @dataclass(frozen=True)
-class KnownUnits:
+class UnitFeatures:
     """What is known about U units before any order is retrained.
 
     Attributes:
@@ -39,7 +39,7 @@ class KnownUnits:
         return result
 
 
-def literature_orders(families: Collection[str], known: KnownUnits) -> dict[str, np.ndarray]:
+def literature_orders(families: Collection[str], features: UnitFeatures) -> dict[str, np.ndarray]:
     """Return units (U,) in the sequence of each order of `families`, by name of the order.
 
     `worst` gives none, because it needs a search.
@@ -47,7 +47,7 @@ def literature_orders(families: Collection[str], known: KnownUnits) -> dict[str,
     orders: dict[str, np.ndarray] = {}
     for family, made in _FAMILIES.items():
         if family in families:
-            orders |= made(known)
+            orders |= made(features)
     return orders
 
 
@@ -57,42 +57,42 @@ def literature_count(families: Collection[str], domains: int) -> int:
     return sum({**counts, "last-domain": domains - 1}[family] for family in families)
 
 
-def _balanced(known: KnownUnits) -> Mapping[str, np.ndarray]:
-    deviations = known.deviations
+def _balanced(features: UnitFeatures) -> Mapping[str, np.ndarray]:
+    deviations = features.deviations
     return {
-        "gradient-balance": balanced(deviations, known.reference),
+        "gradient-balance": balanced(deviations, features.reference),
         "herding": herded(deviations),
     }
 
 
-def _patterns(known: KnownUnits) -> Mapping[str, np.ndarray]:
-    losses = known.losses
+def _patterns(features: UnitFeatures) -> Mapping[str, np.ndarray]:
+    losses = features.losses
     return {
-        "segment": segmented(losses, known.reference),
+        "segment": segmented(losses, features.reference),
         "stair": stair(losses),
         "sawtooth": sawtooth(losses),
     }
 
 
-def _distance(known: KnownUnits) -> Mapping[str, np.ndarray]:
+def _distance(features: UnitFeatures) -> Mapping[str, np.ndarray]:
     """Sort by distance from the mean, as Sorscher et al. (2022) rank examples by a prototype."""
-    distance = np.linalg.norm(known.deviations, axis=1)
+    distance = np.linalg.norm(features.deviations, axis=1)
     return {
         "typical-first": np.argsort(distance, kind="stable"),
         "typical-last": np.argsort(-distance, kind="stable"),
     }
 
 
-def _paired(known: KnownUnits) -> Mapping[str, np.ndarray]:
-    labels = np.unique(np.array(known.domains), return_inverse=True)[1]
-    return {"paired-reversal": paired_reversal(known.losses, labels, known.reference)}
+def _paired(features: UnitFeatures) -> Mapping[str, np.ndarray]:
+    labels = np.unique(np.array(features.domains), return_inverse=True)[1]
+    return {"paired-reversal": paired_reversal(features.losses, labels, features.reference)}
 
 
-def _last_domain(known: KnownUnits) -> Mapping[str, np.ndarray]:
-    return domain_sequences(known.domains, known.reference)
+def _last_domain(features: UnitFeatures) -> Mapping[str, np.ndarray]:
+    return domain_sequences(features.domains, features.reference)
 
 
-_FAMILIES: dict[str, Callable[[KnownUnits], Mapping[str, np.ndarray]]] = {
+_FAMILIES: dict[str, Callable[[UnitFeatures], Mapping[str, np.ndarray]]] = {
     "balanced": _balanced,
     "patterns": _patterns,
     "distance": _distance,

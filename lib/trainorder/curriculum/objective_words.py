@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from trainorder.evaluation.verdict import MAIN_METRIC
+from trainorder.data.metrics import MAIN_METRIC
 
 
 def objective_text(content: Mapping[str, Any]) -> str:

@@ -46,7 +46,7 @@ class Landscape(Protocol):
 
 
 @dataclass(frozen=True)
-class Known:
+class EvaluatedOrder:
     """An order whose true objective is known.
 
     Attributes:
@@ -117,14 +117,14 @@ class Levels:
 class StepSearch:
     """The known orders of a search by steps, starts first, and its rounds."""
 
-    known: Sequence[Known]
+    known: Sequence[EvaluatedOrder]
     rounds: Sequence[Round]
     retrainings: float
 
 
 def search_by_steps(
     landscape: Landscape,
-    starts: Sequence[Known],
+    starts: Sequence[EvaluatedOrder],
     constraints: Constraints,
     levels: Levels,
     budget: float,
@@ -170,7 +170,7 @@ class _Search:
         constraints: Constraints,
         levels: Levels,
         budget: float,
-        known: list[Known],
+        known: list[EvaluatedOrder],
     ) -> None:
         self.landscape, self.constraints, self.levels = landscape, constraints, levels
         self.budget, self.spent = budget, 0.0
@@ -188,7 +188,7 @@ class _Search:
         schedules = random_orders(self.constraints, count, rng)
         values = self._spend(self.landscape.retrain(schedules)).tolist()
         self.known += [
-            Known(*pair, is_recorded=True) for pair in zip(schedules, values, strict=True)
+            EvaluatedOrder(*pair, is_recorded=True) for pair in zip(schedules, values, strict=True)
         ]
 
     def incumbent(self, penalty: float) -> int:
@@ -212,7 +212,9 @@ class _Search:
         if chosen:
             true = self._spend(self.landscape.retrain(schedules[:chosen]))
             rows = zip(schedules, true.tolist(), values.tolist(), strict=False)
-            self.known += [Known(order, now, True, place, before) for order, now, before in rows]
+            self.known += [
+                EvaluatedOrder(order, now, True, place, before) for order, now, before in rows
+            ]
         retrained = range(first, len(self.known))
         is_better = any(self.known[row].value < incumbent.value for row in retrained)
         self._failures[place] = 0 if is_better else most

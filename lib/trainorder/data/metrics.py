@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+MAIN_METRIC = "heldout"  # mean over domains of the held-out loss; verdicts and figures are about it
 AVERAGED = "averaged_"  # begins the names of the metrics of averaged weights
 CHOICE_METRICS = ("choice_accuracy", "choice_probability")  # of the multiple-choice task
 
@@ -23,7 +24,7 @@ def metric_names(
         ['choice_accuracy', 'choice_accuracy/code']
 
     """
-    losses = _with_domains("heldout", domains)
+    losses = _with_domains(MAIN_METRIC, domains)
     names = [*losses, *(AVERAGED + name for name in losses)] if averaged else losses
     if choices:
         names += [name for metric in CHOICE_METRICS for name in _with_domains(metric, domains)]
@@ -41,7 +42,7 @@ def is_loss(metric: str) -> bool:
 
 def domain_metrics(metrics: Sequence[str]) -> list[str]:
     """Return those of `metrics` that are losses of single domains at the last weights."""
-    return [metric for metric in metrics if metric.startswith("heldout/")]
+    return [metric for metric in metrics if metric.startswith(f"{MAIN_METRIC}/")]
 
 
 def metric_values(losses: np.ndarray, domains: int, choices: bool = False) -> np.ndarray:

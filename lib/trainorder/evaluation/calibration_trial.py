@@ -11,7 +11,7 @@ from trainorder.evaluation.replaying import replay_orders
 from trainorder.evaluation.scores import IntervalSettings, estimator_scores, read_vocabulary
 from trainorder.expansion.replay import Estimator
 from trainorder.numerics.countsketch import SparseJL
-from trainorder.orders.order import Order
+from trainorder.orders.order import CALIBRATION, Order
 from trainorder.orders.order_book import OrderBook
 from trainorder.training.problem import LanguageProblem
 
@@ -77,7 +77,7 @@ class CalibrationTrial:
         book = OrderBook.load(files["orders"])
         return cls(
             problem=problem,
-            orders=[order for order in book.bounded(bounds or {}) if order.split == "calibration"],
+            orders=[order for order in book.bounded(bounds or {}) if order.split == CALIBRATION],
             truth=read_truth(files["truth"], params["key"], list(book)),
             splits={order.name: order.split for order in book.values()},
             settings=IntervalSettings(**params["validation"]),

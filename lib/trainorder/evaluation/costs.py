@@ -12,7 +12,7 @@ from typing import Any
 
 from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.errors import UserError
-from trainorder.orders.order import FIT
+from trainorder.orders.order import CALIBRATION, FIT, HELD_BACK
 from trainorder.storage.formats import read_json
 from trainorder.training.passes import products
 
@@ -219,7 +219,7 @@ def estimator_cost(
     total = None
     if each is not None and evaluation is not None:
         # The ladder has already replayed the calibration orders.
-        left = orders.get("random", 0) if estimator.size_is_open else ranked(orders)
+        left = orders.get(HELD_BACK, 0) if estimator.size_is_open else ranked(orders)
         total = precompute + selection + (each + evaluation) * left
     return {
         "precompute_retrainings": precompute,
@@ -235,7 +235,7 @@ def estimator_cost(
 
 def ranked(orders: Mapping[str, int]) -> int:
     """Return the number of random orders of a study, calibration orders included."""
-    return orders.get("calibration", 0) + orders.get("random", 0)
+    return orders.get(CALIBRATION, 0) + orders.get(HELD_BACK, 0)
 
 
 def retrain_all(jobs: Jobs, retraining: Retraining, orders: Mapping[str, int]) -> dict[str, float]:

@@ -8,6 +8,7 @@ from math import floor
 from typing import Any, NamedTuple
 
 from trainorder.config.estimator_names import method_of, parse_name
+from trainorder.orders.order import CALIBRATION, HELD_BACK
 
 
 class EstimateCost(NamedTuple):
@@ -67,7 +68,7 @@ def estimate_cost(validation: Mapping[str, Any], name: str) -> EstimateCost | No
     once = cost["precompute_retrainings"] + cost["selection_retrainings"]
     each = cost["per_order_retrainings"] + cost["evaluation_retrainings"]
     # The total is that of the calibration and held-back orders; see `costs.estimator_cost`.
-    trial = cost["total_retrainings"] - once - each * validation["orders"].get("random", 0)
+    trial = cost["total_retrainings"] - once - each * validation["orders"].get(HELD_BACK, 0)
     retraining = everything["total_retrainings"] / everything["orders"]
     return EstimateCost(
         precompute=cost["precompute_retrainings"],
@@ -75,7 +76,7 @@ def estimate_cost(validation: Mapping[str, Any], name: str) -> EstimateCost | No
         trial=trial if trial > 1e-9 * cost["total_retrainings"] else 0.0,
         each=each,
         evaluation=cost["evaluation_retrainings"],
-        calibration=retraining * validation["orders"].get("calibration", 0),
+        calibration=retraining * validation["orders"].get(CALIBRATION, 0),
         retraining=retraining,
     )
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trainorder.config.sections.estimator import EstimatorConfig
+from trainorder.data.metrics import MAIN_METRIC
 from trainorder.errors import UserError
-from trainorder.evaluation.verdict import MAIN_METRIC, TRUSTED, best_estimator
+from trainorder.evaluation.verdict import TRUSTED, best_estimator
+from trainorder.orders.order import CALIBRATION
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Level:
     @property
     def relative_error(self) -> float | None:
         """The relative error on the calibration orders; a trusted size has one."""
-        error: float | None = self.scores["relative_error"][MAIN_METRIC]["calibration"]
+        error: float | None = self.scores["relative_error"][MAIN_METRIC][CALIBRATION]
         return error
 
     def is_enough(self, error: float) -> bool:
@@ -45,7 +47,7 @@ class Level:
         return {
             "size": self.size,
             "per_order_retrainings": self.per_order_retrainings,
-            "order_lds": self.scores["order_lds"][MAIN_METRIC]["calibration"],
+            "order_lds": self.scores["order_lds"][MAIN_METRIC][CALIBRATION],
             "relative_error": self.relative_error,
             "verdict": self.verdict,
             "verdict_reason": self.scores["verdict_reason"],

@@ -28,13 +28,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainorder.config.estimator_names import method_of
+from trainorder.data.metrics import MAIN_METRIC
 from trainorder.errors import UserError
-from trainorder.orders.order import FIT, REFERENCE
+from trainorder.orders.order import CALIBRATION, FIT, HELD_BACK, REFERENCE
 from trainorder.orders.order_book import read_records
 from trainorder.storage import sealed_hdf5 as store
 
 Floats = NDArray[np.float64]
-SCORED_SPLITS = ("calibration", "random", "structured", "custom")
+SCORED_SPLITS = (CALIBRATION, HELD_BACK, "structured", "custom")
 _ONLY_TRUE = ("train_loss", "along", "unit_loss")  # fields that estimates do not have
 
 
@@ -224,7 +225,7 @@ class _Shard:
         orders, metrics = len(self.arrays["order"]), len(self.arrays["metric"])
         if self.arrays["value"].shape != (orders, metrics):
             raise self.error(f"`value` does not have {orders} orders x {metrics} metrics")
-        if "heldout" not in self.arrays["metric"]:
+        if MAIN_METRIC not in self.arrays["metric"]:
             raise self.error("contains no metric `heldout`")
         if len(set(self.arrays["metric"])) < metrics:
             raise self.error("contains a duplicate metric name")

@@ -7,7 +7,7 @@ import numpy as np
 
 from trainorder.evaluation.outcomes import Floats, Outcomes
 from trainorder.numerics.resampling import worst_if_non_finite
-from trainorder.orders.order import REFERENCE
+from trainorder.orders.order import CALIBRATION, REFERENCE
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def pair_with_truth(
 
 def _means_without(orders: Sequence[str], truth: Outcomes, splits: Mapping[str, str]) -> Floats:
     """Return for each order the mean truth (M,) of the calibration orders other than itself."""
-    calibration = np.array([splits[order] == "calibration" for order in truth.orders], bool)
+    calibration = np.array([splits[order] == CALIBRATION for order in truth.orders], bool)
     means = np.full((len(orders), len(truth.metrics)), np.nan)
     for row, order in enumerate(orders):
         others = calibration & (np.array(truth.orders) != order)

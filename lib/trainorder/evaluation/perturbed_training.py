@@ -42,7 +42,7 @@ _ROUNDING = 100  # |e d| is at least this many times the rounding of the paramet
 
 
 def first_steps(steps: int) -> int:
-    """Return k, the first steps of the window, in which random orders are followed: an eighth.
+    """Return h, the first steps of the window, in which random orders are followed: an eighth.
 
     At least two, because the learning rate of a linear warm-up is 0 at the first one.
     """
@@ -73,16 +73,16 @@ class ReferenceRun:
     Attributes:
         schedule: (T, k) units of each step.
         start: the state before the window.
-        first: (P,) parameters after `first_steps`.
-        third: (P,) parameters after `linearity_steps`.
+        after_first_steps: (P,) parameters after `first_steps`.
+        after_linearity_steps: (P,) parameters after `linearity_steps`.
         end: the state after the window.
 
     """
 
     schedule: np.ndarray
     start: State
-    first: Tensor
-    third: Tensor
+    after_first_steps: Tensor
+    after_linearity_steps: Tensor
     end: State
 
     @classmethod
@@ -134,7 +134,7 @@ def responses(
     for number, order in enumerate(orders):
         run = reference.start.clone()
         run = trainings.trained(f"{number}-first", run, order[: first_steps(len(order))])
-        direction = run.parameters.sub_(reference.first)
+        direction = run.parameters.sub_(reference.after_first_steps)
         size = metric.norm(direction)
         factor = metric.small_factor(theta, size)
         if not factor * size < _ROUNDING * metric.rounding(theta):  # also if it is not a number
@@ -150,16 +150,18 @@ def _response(
     direction: Tensor,
 ) -> Response:
     """Return the response to changes in the direction (P,) with a `number`."""
-    schedule, third = reference.schedule, linearity_steps(len(reference.schedule))
+    schedule, t = reference.schedule, linearity_steps(len(reference.schedule))
     size = metric.norm(direction)
     factor = metric.small_factor(reference.start.parameters, size)
     run = _changed(reference, direction, 1.0)
-    run = trainings.trained(f"{number}-large", run, schedule[:third])
-    large = run.parameters.sub_(reference.third)
+    run = trainings.trained(f"{number}-large", run, schedule[:t])
+    large = run.parameters.sub_(reference.after_linearity_steps)
     run = _changed(reference, direction, factor)
-    run = trainings.trained(f"{number}-small-third", run, schedule[:third])
-    linearity = metric.cosine(large, large_tensors.copy(run.parameters).sub_(reference.third))
-    run = trainings.trained(f"{number}-small", run, schedule[third:])
+    run = trainings.trained(f"{number}-small-third", run, schedule[:t])
+    linearity = metric.cosine(
+        large, large_tensors.copy(run.parameters).sub_(reference.after_linearity_steps)
+    )
+    run = trainings.trained(f"{number}-small", run, schedule[t:])
     growth = metric.norm(run.parameters.sub_(reference.end.parameters)) / (factor * size)
     growth = growth if math.isfinite(growth) else math.inf
     return Response(size, factor, growth, linearity)

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainorder.evaluation.verdict import MAIN_METRIC, MIN_CALIBRATION, NOT_CALIBRATED, TRUSTED
+from trainorder.data.metrics import MAIN_METRIC
+from trainorder.evaluation.verdict import MIN_CALIBRATION, NOT_CALIBRATED, TRUSTED
+from trainorder.orders.order import CALIBRATION
 
 LEAST_GAIN = 0.1  # of the relative error: a round that lowers it by a smaller share is the last
 NO_GAIN = "it is trusted, and the last round lowered the relative error by less than a tenth"
@@ -38,7 +40,7 @@ class RankLevel:
         """The relative error on the calibration orders."""
         if self.scores is None:
             return None
-        error: float | None = self.scores["relative_error"][MAIN_METRIC]["calibration"]
+        error: float | None = self.scores["relative_error"][MAIN_METRIC][CALIBRATION]
         return error
 
     @property
@@ -53,7 +55,7 @@ class RankLevel:
         return {
             "rank": self.rank,
             "precompute_retrainings": self.precompute_retrainings,
-            "order_lds": self.scores and self.scores["order_lds"][MAIN_METRIC]["calibration"],
+            "order_lds": self.scores and self.scores["order_lds"][MAIN_METRIC][CALIBRATION],
             "relative_error": self.relative_error,
             "verdict": self.verdict,
             "verdict_reason": self.verdict_reason,

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from trainorder.data.metrics import AVERAGED, CHOICE_METRICS
+from trainorder.data.metrics import AVERAGED, CHOICE_METRICS, MAIN_METRIC
 from trainorder.errors import UserError
 from trainorder.evaluation import result_files
 from trainorder.evaluation.predictability import Predictability, number_text
 from trainorder.evaluation.recalibration import Recalibration
 from trainorder.evaluation.result_files import RESIDUAL_STORE_FIELDS, STORE_FIELDS, ResultFile
 from trainorder.evaluation.verdict import NOT_CALIBRATED, NOT_TRUSTED
-from trainorder.orders.order import REFERENCE
+from trainorder.orders.order import CALIBRATION, FIT, HELD_BACK, REFERENCE
 from trainorder.orders.order_book import read_records
 from trainorder.storage.formats import read_csv, read_json
 from trainorder.storage.sealed_hdf5 import read_arrays
@@ -23,7 +23,7 @@ from trainorder.storage.sealed_hdf5 import read_arrays
 # By estimator, order, metric and step: the estimated and the true loss.
 Stepwise = Mapping[str, Mapping[str, Mapping[str, Mapping[int, tuple[float, float]]]]]
 # What figures and report call the splits of random orders.
-SPLIT_WORDS = {"calibration": "calibration", "random": "held-back", "fit": "fit"}
+SPLIT_WORDS = {CALIBRATION: "calibration", HELD_BACK: "held-back", FIT: "fit"}
 WARNING_VERDICTS = (NOT_TRUSTED, NOT_CALIBRATED)  # shown wherever such an estimator is named
 
 
@@ -174,7 +174,7 @@ class Results:
         verdict = str(self.score(estimator)["verdict"])
         return verdict if verdict in WARNING_VERDICTS else ""
 
-    def beyond(self, estimator: str, metric: str = "heldout") -> frozenset[str]:
+    def beyond(self, estimator: str, metric: str = MAIN_METRIC) -> frozenset[str]:
         """Return the orders whose estimate is beyond the calibrated range."""
         flagged = self.flagged.get(estimator, {})
         return frozenset(order for order, flags in flagged.items() if flags[metric] == 1)
@@ -183,7 +183,7 @@ class Results:
         """Return the split of an order."""
         return str(self.orders[order]["split"])
 
-    def points(self, estimator: str, metric: str = "heldout") -> list[Point]:
+    def points(self, estimator: str, metric: str = MAIN_METRIC) -> list[Point]:
         """Return the estimated and the true value of every order except the reference."""
         estimates = self.estimates.get(estimator, {})
         return [
@@ -198,7 +198,7 @@ class Results:
             if order != REFERENCE
         ]
 
-    def recalibration(self, estimator: str, metric: str = "heldout") -> Recalibration:
+    def recalibration(self, estimator: str, metric: str = MAIN_METRIC) -> Recalibration:
         """Return how raw estimates of a metric are recalibrated."""
         return Recalibration.from_record(self.score(estimator)["recalibration"][metric])
 

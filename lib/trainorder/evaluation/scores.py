@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainorder.data.metrics import is_loss
+from trainorder.data.metrics import MAIN_METRIC, is_loss
 from trainorder.errors import UserError
 from trainorder.evaluation.calibrated_range import calibrated_range, is_beyond
 from trainorder.evaluation.outcomes import SCORED_SPLITS, Floats, Outcomes
 from trainorder.evaluation.paired_outcomes import PairedOutcomes
 from trainorder.evaluation.recalibration import Recalibration
-from trainorder.evaluation.verdict import MAIN_METRIC, Verdict, verdict
+from trainorder.evaluation.verdict import Verdict, verdict
 from trainorder.numerics.resampling import (
     Interval,
     binomial_share,
@@ -22,6 +22,7 @@ from trainorder.numerics.resampling import (
     bootstrap_rank_correlation,
     finite,
 )
+from trainorder.orders.order import CALIBRATION
 from trainorder.storage.formats import read_json
 
 # Fields of an estimator's entry of `validation.json` that hold a mapping by metric.
@@ -102,7 +103,7 @@ def _metric_scores(
     Ranks are those of the raw estimates, because a slope of 0 would make all estimates equal.
     """
     raw, true = paired.value[:, column], paired.true[:, column]
-    calibration = paired.splits == "calibration"
+    calibration = paired.splits == CALIBRATION
     recalibration = Recalibration.fitted(raw[calibration], true[calibration], settings.coverage)
     limits = calibrated_range(raw[calibration]) if recalibration.left_out else None
     value, low, high = recalibration.estimates(raw, calibration).T
@@ -120,7 +121,7 @@ def _metric_scores(
         scores["relative_error"][split] = _error_ratio(error[rows], effect[rows])
         scores["raw_relative_error"][split] = _error_ratio(raw_error[rows], effect[rows])
         scores["beyond"][split] = limits and sum(is_beyond(x, limits) for x in raw[rows])
-        if split != "calibration":
+        if split != CALIBRATION:
             inside = (low[rows] <= true[rows]) & (true[rows] <= high[rows])
             has_intervals = recalibration.rank is not None
             scores["coverage"][split] = _coverage(inside, has_intervals, settings)
@@ -179,9 +180,9 @@ def _verdict(
     """Return the verdict; it reads the calibration orders only."""
     diverged = _diverged_rows(paired, metrics, vocabulary)
     return verdict(
-        scores["order_lds"][MAIN_METRIC]["calibration"],
-        scores["relative_error"][MAIN_METRIC]["calibration"],
-        int(np.count_nonzero(paired.splits[diverged] == "calibration")),
+        scores["order_lds"][MAIN_METRIC][CALIBRATION],
+        scores["relative_error"][MAIN_METRIC][CALIBRATION],
+        int(np.count_nonzero(paired.splits[diverged] == CALIBRATION)),
     )
 
 

@@ -18,7 +18,7 @@ from trainorder.evaluation.outcomes import Floats, Outcomes
 from trainorder.evaluation.paired_outcomes import PairedOutcomes, relative_norm
 from trainorder.evaluation.recalibration import Recalibration
 from trainorder.numerics.resampling import finite
-from trainorder.orders.order import REFERENCE
+from trainorder.orders.order import CALIBRATION, REFERENCE
 from trainorder.storage.formats import write_csv
 
 
@@ -90,7 +90,7 @@ def _recalibrated(
     paired: PairedOutcomes, records: Mapping[str, Any], metrics: Sequence[str]
 ) -> Floats:
     """Return (O, M, 3): value, low and high of all estimates, the reference order included."""
-    names = {paired.orders[row] for row in paired.rows_of("calibration")}
+    names = {paired.orders[row] for row in paired.rows_of(CALIBRATION)}
     calibration = np.array([order in names for order in paired.estimate.orders], dtype=bool)
     return np.stack(
         [

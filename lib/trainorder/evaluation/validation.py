@@ -130,7 +130,7 @@ def validate(
     }
     summary = {
         "study": config["study"],
-        **_choices(scores, estimators),
+        **_recommendation(scores, estimators),
         "metrics": truth.metrics,
         "parameters": parameters,
         "orders": counts,
@@ -172,7 +172,7 @@ def _pairs(
     ]
 
 
-def _choices(
+def _recommendation(
     scores: Mapping[str, Mapping[str, Any]], estimators: Sequence[EstimatorConfig]
 ) -> dict[str, Any]:
     """Return the most accurate estimator, its verdict, and the estimator to use.

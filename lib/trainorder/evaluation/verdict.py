@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from trainorder.config.estimator_names import method_of
+from trainorder.data.metrics import MAIN_METRIC
+from trainorder.orders.order import CALIBRATION
 
-MAIN_METRIC = "heldout"
 TRUSTED, RANK_ONLY, NOT_TRUSTED = "trusted", "rank only", "not trusted"
 NOT_CALIBRATED = "not calibrated"
 MIN_CALIBRATION = 8  # orders; with fewer, a bootstrap interval of a rank correlation means little
@@ -120,8 +121,8 @@ def best_estimator(scores: Mapping[str, Mapping[str, Any]]) -> str:
     def merit(name: str) -> tuple[int, float]:
         score = scores[name]
         if score["verdict"] == TRUSTED:
-            return _RANKS[TRUSTED], -score["relative_error"][MAIN_METRIC]["calibration"]
-        low = score["order_lds"][MAIN_METRIC]["calibration"]["low"]
+            return _RANKS[TRUSTED], -score["relative_error"][MAIN_METRIC][CALIBRATION]
+        low = score["order_lds"][MAIN_METRIC][CALIBRATION]["low"]
         return _RANKS[score["verdict"]], -math.inf if low is None else low
 
     return max(scores, key=merit)

@@ -1,6 +1,6 @@
 """The names of metrics as the page shows them."""
 
-from trainorder.data.metrics import AVERAGED
+from trainorder.data.metrics import AVERAGED, MAIN_METRIC
 
 
 def shown_metric(metric: str) -> str:
@@ -17,6 +17,6 @@ def shown_metric(metric: str) -> str:
 
     """
     name, _, domain = metric.removeprefix(AVERAGED).partition("/")
-    words = "held-out loss" if name == "heldout" else name
+    words = "held-out loss" if name == MAIN_METRIC else name
     words += " of averaged weights" if metric.startswith(AVERAGED) else ""
     return f"{words}, {domain}" if domain else words

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from trainorder.data.metrics import MAIN_METRIC
 from trainorder.evaluation.estimate_cost import cost_text
 from trainorder.evaluation.interval_coverage import coverage_text
 from trainorder.evaluation.results import SPLIT_WORDS, Results
-from trainorder.evaluation.verdict import MAIN_METRIC
 from trainorder.explorer.metric_names import shown_metric
 from trainorder.explorer.record import ESTIMATOR
+from trainorder.orders.order import CALIBRATION, HELD_BACK
 
 _FOLDER = Path(__file__).parent
 # Scripts in the sequence in which they run; the search worker runs some of them again.
@@ -64,7 +65,7 @@ def page(record: Mapping[str, Any], results: Results) -> str:
 
 def _intervals(score: Mapping[str, Any], aimed: float) -> str:
     """Return how often the intervals contain the truth, as a sentence; empty without intervals."""
-    text = coverage_text(score["coverage"][MAIN_METRIC]["random"], aimed)
+    text = coverage_text(score["coverage"][MAIN_METRIC][HELD_BACK], aimed)
     return f"On held-back random orders {text}." if text else ""
 
 
@@ -81,7 +82,7 @@ def embedded_json(record: Mapping[str, Any]) -> str:
     return json.dumps(record, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def agreement(results: Results, metric: str = "heldout") -> str:
+def agreement(results: Results, metric: str = MAIN_METRIC) -> str:
     """Return how the page's estimates differ from those of the study's selected estimator."""
     selected = results.validation.get("selected_estimator")
     if selected == ESTIMATOR:
@@ -92,7 +93,7 @@ def agreement(results: Results, metric: str = "heldout") -> str:
     shared = [
         name
         for name, order in results.orders.items()
-        if order["split"] == "calibration" and name in own and name in other
+        if order["split"] == CALIBRATION and name in own and name in other
     ]
     first = f"The study's selected estimator is {selected}; this page computes {ESTIMATOR}."
     if not shared:
@@ -127,7 +128,7 @@ def retrained(record: Mapping[str, Any]) -> str:
 
 def covered(record: Mapping[str, Any]) -> str:
     """Return how many intervals of held-back random orders contain the truth, by metric."""
-    counts = {metric: splits["random"] for metric, splits in record["coverage"].items()}
+    counts = {metric: splits[HELD_BACK] for metric, splits in record["coverage"].items()}
     listed = "; ".join(
         f"{record['names'][metric]} ({count['inside']} of {count['n']}"
         f"{', so the intervals are ' + count['judged'] if count['judged'] else ''})"

@@ -8,20 +8,20 @@ import numpy as np
 from trainorder.config.estimator_names import SCREENING
 from trainorder.config.sections.curriculum import CurriculumConfig
 from trainorder.config.sections.window import WindowConfig
-from trainorder.data.metrics import is_loss
+from trainorder.data.metrics import MAIN_METRIC, is_loss
 from trainorder.evaluation.interval_coverage import judged_coverage, orders_inside
 from trainorder.evaluation.results import Results
 from trainorder.explorer.domain_marks import domain_marks
 from trainorder.explorer.metric_names import shown_metric
 from trainorder.explorer.packing import packed
 from trainorder.memorization.maps import QUANTITIES
-from trainorder.orders.order import REFERENCE
+from trainorder.orders.order import CALIBRATION, HELD_BACK, REFERENCE
 from trainorder.orders.order_descriptions import order_description
 
 ESTIMATOR = SCREENING
-_SHOWN = ("reference", "structured", "custom", "random", "calibration")  # splits, as in the menu
-_DOTS = ("random", "calibration")  # splits of random orders, which the plots show as dots
-_COVERED = ("random", "structured")  # splits whose intervals were compared with the truth
+_SHOWN = ("reference", "structured", "custom", HELD_BACK, CALIBRATION)  # splits, as in the menu
+_DOTS = (HELD_BACK, CALIBRATION)  # splits of random orders, which the plots show as dots
+_COVERED = (HELD_BACK, "structured")  # splits whose intervals were compared with the truth
 _MAPS = ("insertion", "presence")
 _MAP_BITS = 10  # the bars of a map have fewer pixels
 
@@ -113,7 +113,7 @@ def _objective(results: Results, readouts: Sequence[float]) -> dict[str, Any]:
     """
     config = results.validation["provenance"]["config"]
     curriculum = config.get("curriculum")
-    weights, places = {"heldout": 1.0}, [len(readouts) - 1]
+    weights, places = {MAIN_METRIC: 1.0}, [len(readouts) - 1]
     if curriculum:
         search = CurriculumConfig(**curriculum)
         steps = WindowConfig(**config["window"]).readouts(search.readouts)
@@ -126,7 +126,7 @@ def _spread(by_split: Mapping[str, Any]) -> dict[str, float] | None:
 
     None if the study has too few of them.
     """
-    random = by_split.get("random")
+    random = by_split.get(HELD_BACK)
     if random is None or not random["std"]:
         return None
     return {"mean": random["mean"], "std": random["std"]}
@@ -139,11 +139,11 @@ def _weighted_spread(results: Results, weights: Mapping[str, float]) -> dict[str
     values = [
         sum(weight * results.truth[name][metric] for metric, weight in weights.items())
         for name, order in results.orders.items()
-        if order["split"] == "random"
+        if order["split"] == HELD_BACK
     ]
     if len(values) < 2 or not np.isfinite(values).all():
         return None
-    return _spread({"random": {"mean": np.mean(values), "std": np.std(values, ddof=1)}})
+    return _spread({HELD_BACK: {"mean": np.mean(values), "std": np.std(values, ddof=1)}})
 
 
 def _covered(by_split: Mapping[str, Any], aimed: float) -> dict[str, Any]:

@@ -11,13 +11,14 @@ from matplotlib.patches import ConnectionPatch
 from matplotlib.ticker import LogLocator, NullFormatter
 from scipy.optimize import isotonic_regression
 
+from trainorder.data.metrics import MAIN_METRIC
 from trainorder.evaluation.estimate_cost import estimate_cost, retrainings_text
 from trainorder.evaluation.results import WARNING_VERDICTS, Results
 from trainorder.evaluation.verdict import NOT_CALIBRATED, NOT_TRUSTED
 from trainorder.figures import style
 from trainorder.figures.overview import PUBLISHED
+from trainorder.orders.order import HELD_BACK
 
-METRIC = "heldout"
 _TICKS = (-0.5, 0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
 _MOST = 0.993  # correlations above it are drawn at it: the axis has no end
 _LINE = 0.075  # share of the order-LDS axis: smallest distance between two names
@@ -53,9 +54,14 @@ class Mark(NamedTuple):
 
 def marks(results: Results) -> list[Mark]:
     """Return the marks, cheapest first; an estimator that ran on no order has none."""
-    held_back = results.validation["orders"].get("random", 0)
+    held_back = results.validation["orders"].get(HELD_BACK, 0)
     unsorted = [
-        Mark(name, cost.total(held_back), score["order_lds"][METRIC]["random"], score["verdict"])
+        Mark(
+            name,
+            cost.total(held_back),
+            score["order_lds"][MAIN_METRIC][HELD_BACK],
+            score["verdict"],
+        )
         for name in results.estimators
         if (cost := estimate_cost(results.validation, name)) and (score := results.score(name))
     ]

@@ -4,12 +4,13 @@ from matplotlib.figure import Figure
 from matplotlib.table import Cell
 from matplotlib.transforms import Bbox
 
+from trainorder.data.metrics import MAIN_METRIC
 from trainorder.evaluation.estimate_cost import estimate_cost, retrainings_text
 from trainorder.evaluation.results import Results
 from trainorder.evaluation.verdict import NOT_CALIBRATED, NOT_TRUSTED, RANK_ONLY, TRUSTED
 from trainorder.figures import style
+from trainorder.orders.order import HELD_BACK
 
-METRIC = "heldout"
 VERDICTS = (TRUSTED, RANK_ONLY, NOT_CALIBRATED, NOT_TRUSTED)  # groups of rows, in this sequence
 # heading, share of the width
 COLUMNS = (
@@ -82,7 +83,7 @@ def table(results: Results) -> dict[str, list[list[str]]]:
 
 def _row(results: Results, name: str) -> list[str]:
     score = results.score(name)
-    cost, rank = score["cost"], score["order_lds"][METRIC]["random"]
+    cost, rank = score["cost"], score["order_lds"][MAIN_METRIC][HELD_BACK]
     paid = estimate_cost(results.validation, name)
     before, order = ("–", "–") if paid is None else map(retrainings_text, (paid.before, paid.each))
     each = f"{order} ({_number(cost['seconds_per_order'])})"
@@ -93,7 +94,7 @@ def _row(results: Results, name: str) -> list[str]:
         _bytes(cost["bytes"]),
         style.rank_text(rank),
         str(rank["n"]),
-        _error(score["relative_error"][METRIC]["random"]),
+        _error(score["relative_error"][MAIN_METRIC][HELD_BACK]),
     ]
 
 

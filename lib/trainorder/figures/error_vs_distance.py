@@ -6,11 +6,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from trainorder.data.metrics import MAIN_METRIC
 from trainorder.evaluation.results import Results
 from trainorder.figures import style
+from trainorder.orders.order import CALIBRATION, HELD_BACK
 
 _COLUMNS = 4
-_SPLITS = ("calibration", "random", "structured", "custom")
+_SPLITS = (CALIBRATION, HELD_BACK, "structured", "custom")
 _DECADES = 2.0  # an error this many decades above the constant's median is drawn at the edge
 Errors = dict[str, dict[str, float]]
 
@@ -33,12 +35,12 @@ def draw_loss(results: Results) -> Figure:
 def _median_effect(results: Results) -> float:
     """Return the median |truth - mean of the calibration orders| of random orders, or NaN."""
     true = {
-        split: [v["heldout"] for o, v in results.truth.items() if results.split(o) == split]
-        for split in ("calibration", "random")
+        split: [v[MAIN_METRIC] for o, v in results.truth.items() if results.split(o) == split]
+        for split in (CALIBRATION, HELD_BACK)
     }
     if not all(true.values()):
         return math.nan
-    return float(np.median(np.abs(np.array(true["random"]) - np.mean(true["calibration"]))))
+    return float(np.median(np.abs(np.array(true[HELD_BACK]) - np.mean(true[CALIBRATION]))))
 
 
 def draw_parameters(results: Results) -> Figure:

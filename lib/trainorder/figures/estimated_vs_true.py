@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from trainorder.data.metrics import MAIN_METRIC
 from trainorder.evaluation.results import Point, Results
 from trainorder.figures import overview, style
+from trainorder.orders.order import CALIBRATION, HELD_BACK
 
-METRIC = "heldout"
 _COLUMNS = 4  # of small panels
 _LARGE, _SMALL = 1.7, 0.95  # inches, heights of a row of panels
 _BAND = 50  # points at which the ends of the intervals are drawn
@@ -32,9 +33,9 @@ def draw(results: Results, structured: bool) -> Figure:
             random orders become one blot, so there are two figures.
 
     """
-    shown = ["calibration", "random", *(["structured", "custom"] if structured else [])]
+    shown = [CALIBRATION, HELD_BACK, *(["structured", "custom"] if structured else [])]
     points = {
-        name: [point for point in results.points(name, METRIC) if point.split in shown]
+        name: [point for point in results.points(name, MAIN_METRIC) if point.split in shown]
         for name in results.estimators
     }
     span = _span(results, shown)
@@ -90,9 +91,10 @@ def _line_handles() -> list[Artist]:
 def _span(results: Results, shown: Sequence[str]) -> tuple[float, float]:
     """Return the true range with a margin; the same in every panel."""
     values = [
-        values[METRIC]
+        values[MAIN_METRIC]
         for order, values in results.truth.items()
-        if (results.split(order) in shown or order == "reference") and math.isfinite(values[METRIC])
+        if (results.split(order) in shown or order == "reference")
+        and math.isfinite(values[MAIN_METRIC])
     ]
     low, high = min(values), max(values)
     margin = 0.08 * (high - low) or 1e-3
@@ -124,9 +126,9 @@ def _panel(
         if chosen:
             axes.scatter(
                 [point.true for point in chosen], [point.estimated for point in chosen],
-                **look, zorder=3 if split != "calibration" else 2, gid=f"{name}/{split}",
+                **look, zorder=3 if split != CALIBRATION else 2, gid=f"{name}/{split}",
             )  # fmt: skip
-    flagged = results.beyond(name, METRIC)
+    flagged = results.beyond(name, MAIN_METRIC)
     ringed = [point for point in near if point.order in flagged]
     style.ring(
         axes, [p.true for p in ringed], [p.estimated for p in ringed], gid=f"{name}/beyond range"
@@ -138,7 +140,7 @@ def _panel(
     count = sum(point.order in diverged for point in beyond)
     note = style.beyond_note(count, len(beyond) - count, len(points))
     score = results.score(name)
-    rank = score["order_lds"][METRIC]["random"]
+    rank = score["order_lds"][MAIN_METRIC][HELD_BACK]
     lines = [style.name_text(name), f"ρ {style.rank_text(rank)}", score["verdict"]]
     # Room for the marks of points off scale, which are on the upper edge.
     axes.set_title("\n".join(lines), loc="left", fontsize=style.SMALLEST, pad=5)
@@ -149,7 +151,7 @@ def _panel(
 
 def _intervals(axes: Axes, results: Results, name: str, ends: tuple[float, float]) -> None:
     """Draw the interval of every estimate between `ends`, as a band along the true values."""
-    recalibration = results.recalibration(name, METRIC)
+    recalibration = results.recalibration(name, MAIN_METRIC)
     if recalibration.rank is None:
         return
     if recalibration.slope == 0:  # all estimates are equal, and have one interval

@@ -7,10 +7,11 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from trainorder.data.metrics import MAIN_METRIC
 from trainorder.evaluation.results import Results
 from trainorder.figures import style
+from trainorder.orders.order import HELD_BACK
 
-METRIC = "heldout"
 _ERRORS = (1e-6, 1.0)  # the largest range of the axis of errors, in nats per token
 _COLUMNS = 2
 _MARGIN = 0.4  # space above and below the true losses, as a part of their range
@@ -75,8 +76,8 @@ def tracks(results: Results) -> dict[str, dict[str, Track]]:
     found: dict[str, dict[str, Track]] = {}
     for name, by_order in (results.stepwise or {}).items():
         for order, by_metric in by_order.items():
-            estimated, true = zip(*by_metric[METRIC].values(), strict=True)
-            found.setdefault(order, {})[name] = Track(list(by_metric[METRIC]), estimated, true)
+            estimated, true = zip(*by_metric[MAIN_METRIC].values(), strict=True)
+            found.setdefault(order, {})[name] = Track(list(by_metric[MAIN_METRIC]), estimated, true)
     return found
 
 
@@ -109,7 +110,7 @@ def _errors(axes: Axes, results: Results, order: str, by_estimator: Mapping[str,
                 track.steps[1:], track.errors[1:], linewidth=0.6, markevery=_marks(index, track),
                 gid=f"error of {name}/{order}", **style.line(index),
             )  # fmt: skip
-    spread = results.validation["spread"][METRIC].get("random", {}).get("std")
+    spread = results.validation["spread"][MAIN_METRIC].get(HELD_BACK, {}).get("std")
     if spread:
         axes.axhline(
             spread, color="0.4", linewidth=1, linestyle=(0, (1, 1)), zorder=0,

@@ -7,10 +7,11 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from trainorder.data.metrics import MAIN_METRIC
 from trainorder.evaluation.results import Point, Results
 from trainorder.figures import style
+from trainorder.orders.order import HELD_BACK
 
-METRIC = "heldout"
 PUBLISHED = "fut@reference"
 EXACT = ("taylor1@barycentre", "taylor1@reference", "taylor2@barycentre", "taylor2@reference")
 _HEIGHT = 2.1  # inches
@@ -48,7 +49,7 @@ def panels(results: Results) -> list[Panel]:
 
 def random_points(results: Results, estimator: str) -> list[Point]:
     """Return the estimates of held-back random orders."""
-    return [point for point in results.points(estimator, METRIC) if point.split == "random"]
+    return [point for point in results.points(estimator, MAIN_METRIC) if point.split == HELD_BACK]
 
 
 def draw(results: Results) -> Figure:
@@ -74,9 +75,9 @@ def draw(results: Results) -> Figure:
 def _limits(results: Results) -> tuple[float, float]:
     """Return the range of the true losses of random orders, with a margin."""
     values = [
-        losses[METRIC]
+        losses[MAIN_METRIC]
         for order, losses in results.truth.items()
-        if results.split(order) == "random" and math.isfinite(losses[METRIC])
+        if results.split(order) == HELD_BACK and math.isfinite(losses[MAIN_METRIC])
     ]
     low, high = min(values), max(values)
     margin = _MARGIN * (high - low) or 1e-3
@@ -97,7 +98,7 @@ def _draw_panel(axes: Axes, results: Results, panel: Panel, limits: tuple[float,
         [point.estimated for point in inside],
         gid=panel.estimator,
         zorder=2,
-        **style.SPLITS["random"],
+        **style.SPLITS[HELD_BACK],
     )
     _mark_outside(axes, [point for point in points if point not in inside], limits, len(points))
     axes.set_title(panel.role, loc="left", fontweight="bold", pad=_SUMMARY, fontsize=6)
@@ -125,7 +126,7 @@ def _mark_outside(
 def _summary(results: Results, estimator: str) -> str:
     """Return name, rank correlation, number of orders, and verdict."""
     score = results.score(estimator)
-    rank = score["order_lds"][METRIC]["random"]
+    rank = score["order_lds"][MAIN_METRIC][HELD_BACK]
     return "\n".join(
         [
             style.name_text(estimator),

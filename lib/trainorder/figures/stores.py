@@ -17,8 +17,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from trainorder.config.methods import METHODS
+from trainorder.data.metrics import MAIN_METRIC
 from trainorder.evaluation.results import Results
 from trainorder.figures import style
+from trainorder.orders.order import HELD_BACK
 from trainorder.storage.formats import size_text
 
 Record = Mapping[str, Any]
@@ -185,10 +187,10 @@ def models(results: Results) -> dict[str, tuple[int, float]]:
     for name in results.estimators:
         method, _, path = name.partition("@")
         original = results.raw.get(f"{_REPRODUCED.get(method)}@{path}", {})
-        common = [o for o in results.raw[name] if o in original and results.split(o) == "random"]
+        common = [o for o in results.raw[name] if o in original and results.split(o) == HELD_BACK]
         if common:
             errors = [
-                abs(results.raw[name][order]["heldout"] - original[order]["heldout"])
+                abs(results.raw[name][order][MAIN_METRIC] - original[order][MAIN_METRIC])
                 for order in common
             ]
             result[name] = (int(results.score(name)["cost"]["bytes"]), statistics.fmean(errors))

@@ -13,7 +13,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from trainorder.data.metrics import AVERAGED, MAIN_METRIC
 from trainorder.evaluation.results import SPLIT_WORDS
+from trainorder.orders.order import CALIBRATION, HELD_BACK
 from trainorder.storage.atomic import publish
 
 WIDTH = 85 / 25.4  # inches; a column of 85 mm, in which every figure is readable without scaling
@@ -24,13 +26,13 @@ GREY = "0.6"
 # Splits differ in marker, fill and colour; each of these alone tells them apart.
 _OPEN: dict[str, Any] = {"facecolor": "none", "linewidth": 0.6}
 SPLITS: dict[str, dict[str, Any]] = {
-    "calibration": {"marker": "o", "s": 3, "facecolor": GREY, "edgecolor": "none"},
-    "random": {"marker": "o", "s": 8, "facecolor": "#31688e", "edgecolor": "none", "alpha": 0.8},
+    CALIBRATION: {"marker": "o", "s": 3, "facecolor": GREY, "edgecolor": "none"},
+    HELD_BACK: {"marker": "o", "s": 8, "facecolor": "#31688e", "edgecolor": "none", "alpha": 0.8},
     "structured": {"marker": "^", "s": 11, "edgecolor": "#b63679", **_OPEN},
     "custom": {"marker": "D", "s": 9, "edgecolor": "#21130d", **_OPEN},
 }
-SPLIT_COLOURS = {"random": "#31688e", "structured": "#b63679", "custom": "#21130d"}
-SPLIT_MARKERS = {"random": "o", "structured": "^", "custom": "D"}
+SPLIT_COLOURS = {HELD_BACK: "#31688e", "structured": "#b63679", "custom": "#21130d"}
+SPLIT_MARKERS = {HELD_BACK: "o", "structured": "^", "custom": "D"}
 
 # Viridis without its palest end. Lightness grows along the list, so greyscale keeps the sequence.
 _LINES = ["#440154", "#3b528b", "#21918c", "#5ec962"]
@@ -169,7 +171,7 @@ def metric_text(metric: str) -> str:
     'drama, choice accuracy'
     """
     name, _, domain = metric.partition("/")
-    words = {"heldout": "", "averaged_heldout": "averaged weights"}.get(name, name)
+    words = {MAIN_METRIC: "", AVERAGED + MAIN_METRIC: "averaged weights"}.get(name, name)
     return ", ".join(filter(None, [domain or "all domains", words.replace("_", " ")]))
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from trainorder.data.metrics import is_loss
 from trainorder.evaluation.results import Results
 from trainorder.figures import style
-from trainorder.orders.order import REFERENCE
+from trainorder.orders.order import CALIBRATION, HELD_BACK, REFERENCE
 
 _COLUMNS = 3
 
@@ -46,7 +46,7 @@ def _panel(axes: Axes, results: Results, metric: str, kinds: dict[str, list[str]
         # Staggered without random numbers, so that the figure is always the same.
         stagger = ((np.arange(len(names)) * 0.618) % 1 - 0.5) * 0.6 if len(names) > 5 else 0.0
         split = results.split(names[0])
-        look = style.SPLITS["random" if split == "calibration" else split]
+        look = style.SPLITS[HELD_BACK if split == CALIBRATION else split]
         axes.scatter(effect, row + stagger * np.ones(len(names)), **look, zorder=3, gid=kind)
     for row in range(0, len(kinds), 2):
         axes.axhspan(row - 0.5, row + 0.5, color="0.96", linewidth=0, zorder=0)
@@ -59,6 +59,6 @@ def _panel(axes: Axes, results: Results, metric: str, kinds: dict[str, list[str]
     axes.tick_params(axis="y", length=0)
     axes.locator_params(axis="x", nbins=2)
     axes.xaxis.set_major_formatter("{x:g}")
-    spread = results.validation["spread"][metric].get("random", {}).get("std")
+    spread = results.validation["spread"][metric].get(HELD_BACK, {}).get("std")
     note = "" if spread is None else f"\nspread {spread:.2g}"
     axes.set_title(f"{style.metric_text(metric)}{note}", loc="left")

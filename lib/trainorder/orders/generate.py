@@ -7,7 +7,7 @@ import numpy as np
 
 from trainorder.config.sections.orders import OrdersConfig
 from trainorder.config.sections.window import WindowConfig
-from trainorder.orders.order import FIT, REFERENCE, Order
+from trainorder.orders.order import CALIBRATION, FIT, HELD_BACK, REFERENCE, Order
 from trainorder.orders.order_book import OrderBook
 from trainorder.orders.user_files import read_orders
 
@@ -41,8 +41,8 @@ def study_orders(
     flat = (reference_schedule(window, seed) if reference is None else reference).reshape(-1)
     orders = [draw.order(REFERENCE, kind=REFERENCE, split=REFERENCE, visits=flat)]
     for split, count, stream in (
-        ("calibration", config.calibration, _CALIBRATION_STREAM),
-        ("random", config.random, _RANDOM_STREAM),
+        (CALIBRATION, config.calibration, _CALIBRATION_STREAM),
+        (HELD_BACK, config.random, _RANDOM_STREAM),
         (FIT, config.fit, _FIT_STREAM),
     ):
         for i in range(count):

@@ -10,6 +10,8 @@ from trainorder.orders.kendall import kendall_distance
 
 FREE = "free"  # kind of a user's order that repeats or omits units on purpose
 REFERENCE = "reference"  # name and split of the reference order
+HELD_BACK = "random"  # split of the random orders that scores are about
+CALIBRATION = "calibration"  # split of the random orders that estimates are recalibrated on
 FIT = "fit"  # split of the random orders that baselines are fitted on; no score uses it
 
 

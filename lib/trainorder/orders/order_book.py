@@ -9,7 +9,7 @@ import numpy as np
 
 from trainorder.config.sections.window import WindowConfig
 from trainorder.errors import UserError
-from trainorder.orders.order import FIT, REFERENCE, Order
+from trainorder.orders.order import FIT, HELD_BACK, REFERENCE, Order
 from trainorder.storage.formats import read_json
 
 
@@ -185,7 +185,7 @@ class OrderBook(Mapping[str, Order]):
         Half of them are random and half structured, the first of each, because every estimator
         runs on those.
         """
-        random = [order.name for order in self.of_split("random")]
+        random = [order.name for order in self.of_split(HELD_BACK)]
         structured = [order.name for order in self.of_split("structured")]
         half = min(count // 2, len(structured))
         return random[: count - half] + structured[:half]

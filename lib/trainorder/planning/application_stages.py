@@ -11,6 +11,7 @@ from trainorder.config.sections.memorization import MemorizationConfig
 from trainorder.curriculum.fresh_gains import BEST
 from trainorder.curriculum.literature_orders import WORST, literature_count
 from trainorder.evaluation.replaying import batch_size
+from trainorder.orders.order import CALIBRATION, FIT, HELD_BACK
 from trainorder.planning.curvature_stages import basis_sizes, pattern_count
 from trainorder.planning.estimate_stages import confirming_replays
 from trainorder.planning.machine_speed import Operation
@@ -111,7 +112,7 @@ def _fresh(s: Sizes, c: CurriculumConfig, after: str) -> Iterator[Stage]:
         )
     needed = (after, *(("fresh_warm",) if warmups else ()))
     draws = texts + warmups
-    drawn = s.counts["random"] + s.counts["calibration"] + s.counts["fit"]
+    drawn = s.counts[HELD_BACK] + s.counts[CALIBRATION] + s.counts[FIT]
     orders = draws * (min(c.fresh + BEST, drawn) + c.retrained)
     stage = truth_stage(s, "fresh_truth", needed, orders, draws, s.R * s.E)
     yield replace(stage, files=("curriculum/fresh/truth-*.h5",))

@@ -8,6 +8,7 @@ from trainorder.curvature import probe_schedules as probes
 from trainorder.evaluation.replaying import batch_size
 from trainorder.evaluation.verdict import MIN_CALIBRATION
 from trainorder.numerics.quantize import BLOCK
+from trainorder.orders.order import CALIBRATION
 from trainorder.planning.machine_speed import Operation
 from trainorder.planning.planned_rank import curvature_counts, planned_rounds
 from trainorder.planning.sizes import FLOAT, Sizes
@@ -72,7 +73,7 @@ def _probes(s: Sizes, path: str, after: tuple[str, ...]) -> Stage:
 
 def _tried_orders(s: Sizes) -> int:
     """Return the number of calibration orders that each rank is tried on."""
-    orders = s.counts["calibration"]
+    orders = s.counts[CALIBRATION]
     return orders if s.curvature.rank_is_open and orders >= MIN_CALIBRATION else 0
 
 

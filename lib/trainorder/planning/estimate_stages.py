@@ -8,6 +8,7 @@ from dataclasses import replace
 from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.evaluation.replaying import batch_size
 from trainorder.expansion.gradient_table import HELD_NUMBERS
+from trainorder.orders.order import CALIBRATION
 from trainorder.planning.curvature_stages import basis_sizes, halves
 from trainorder.planning.machine_speed import Operation
 from trainorder.planning.sizes import Sizes, spread
@@ -22,7 +23,7 @@ def ladder_stages(s: Sizes) -> Iterator[Stage]:
     for estimator in s.estimators:
         if not estimator.size_is_open:
             continue
-        orders = s.estimated(estimator)["calibration"]
+        orders = s.estimated(estimator)[CALIBRATION]
         passes: Counter[str] = Counter()
         work: Work = defaultdict(float)
         sizes = s.ladder.sizes(s.window)

@@ -23,6 +23,7 @@ from trainorder.data.token_labels import token_labels
 from trainorder.data.tokenizer import load as load_tokenizer
 from trainorder.estimators.baselines.proxy import narrowed
 from trainorder.numerics.quantize import BLOCK
+from trainorder.orders.order import FIT, HELD_BACK
 from trainorder.orders.user_files import read_orders
 from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import MOMENTS, build_optimizer
@@ -137,14 +138,14 @@ class Sizes:
 
     def estimated(self, estimator: EstimatorConfig) -> dict[str, int]:
         """Return how many orders of each split an estimator runs on."""
-        return estimator.bounded({split: n for split, n in self.counts.items() if split != "fit"})
+        return estimator.bounded({split: n for split, n in self.counts.items() if split != FIT})
 
     def followed(self, counts: Mapping[str, int]) -> int:
         """Return how many of the orders in `counts` are followed along the window."""
         count: int = self.config["trajectories"]
         structured = min(count // 2, self.counts["structured"])
-        random = min(count - structured, self.counts["random"])
-        return min(random, counts["random"]) + min(structured, counts["structured"])
+        random = min(count - structured, self.counts[HELD_BACK])
+        return min(random, counts[HELD_BACK]) + min(structured, counts["structured"])
 
     def stepwise_readouts(self, followed: int, segments: int = 1) -> int:
         """Return the evaluations at every step of `followed` orders, before it and at the end.

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from trainorder.orders.order import FIT
 from trainorder.planning.machine_speed import Operation
 from trainorder.planning.sizes import FLOAT, Sizes
 from trainorder.planning.stage import HASHES_PER_STORED_BYTE, Stage, Work
@@ -30,7 +31,7 @@ def truth_stages(s: Sizes) -> Iterator[Stage]:
         bytes=len(MOMENTS) * FLOAT * s.narrow_P,
         rows=8,
     )
-    orders = s.counts["fit"] + sum(s.estimated(proxies[0]).values())
+    orders = s.counts[FIT] + sum(s.estimated(proxies[0]).values())
     yield Stage(
         "proxy_orders",
         ("proxy_warm", "orders"),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from trainorder.config.estimator_names import method_of, parse_name
+from trainorder.data.metrics import MAIN_METRIC
 from trainorder.evaluation.estimate_cost import estimate_cost, retrainings_text
 from trainorder.evaluation.interval_coverage import (
     coverage_text,
@@ -10,7 +11,7 @@ from trainorder.evaluation.interval_coverage import (
     orders_inside,
 )
 from trainorder.evaluation.results import Results
-from trainorder.evaluation.verdict import MAIN_METRIC
+from trainorder.orders.order import HELD_BACK
 from trainorder.report.numbers import two_decimals, with_interval
 
 
@@ -53,8 +54,8 @@ def cost_table(results: Results, names: Sequence[str]) -> list[list[str]]:
 def _cost_row(results: Results, name: str) -> list[str]:
     cost, score = estimate_cost(results.validation, name), results.score(name)
     accuracy = [
-        with_interval(score["order_lds"][MAIN_METRIC]["random"]),
-        two_decimals(score["relative_error"][MAIN_METRIC]["random"]),
+        with_interval(score["order_lds"][MAIN_METRIC][HELD_BACK]),
+        two_decimals(score["relative_error"][MAIN_METRIC][HELD_BACK]),
         _inside(results, name),
     ]
     what = f"`{name}`: {estimator_text(name)}"
@@ -65,14 +66,14 @@ def _cost_row(results: Results, name: str) -> list[str]:
         what,
         _sum_text(cost.before, (cost.precompute, cost.selection, cost.trial)),
         _sum_text(cost.each, (cost.each - cost.evaluation, cost.evaluation)),
-        retrainings_text(cost.total(results.validation["orders"].get("random", 0))),
+        retrainings_text(cost.total(results.validation["orders"].get(HELD_BACK, 0))),
         from_then_on,
         *accuracy,
     ]
 
 
 def _inside(results: Results, name: str) -> str:
-    covered = results.score(name)["coverage"][MAIN_METRIC]["random"]
+    covered = results.score(name)["coverage"][MAIN_METRIC][HELD_BACK]
     if covered["value"] is None:
         return "no intervals"
     judged = judged_coverage(covered, results.coverage)
@@ -86,8 +87,8 @@ def _sum_text(total: float, parts: Sequence[float]) -> str:
 def accuracy_text(results: Results, name: str) -> str:
     """Return how well an estimator did on the held-back random orders."""
     score = results.score(name)
-    rank, covered = (score[key][MAIN_METRIC]["random"] for key in ("order_lds", "coverage"))
-    error = score["relative_error"][MAIN_METRIC]["random"]
+    rank, covered = (score[key][MAIN_METRIC][HELD_BACK] for key in ("order_lds", "coverage"))
+    error = score["relative_error"][MAIN_METRIC][HELD_BACK]
     parts = [
         f"On {rank['n']} held-back random orders: order-LDS {with_interval(rank)}, relative error "
         f"{two_decimals(error)}",

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from trainorder.curriculum.objective_words import is_final_loss
+from trainorder.data.metrics import MAIN_METRIC
 from trainorder.evaluation.estimate_cost import cost_text, retrainings_text
 from trainorder.evaluation.predictability import number_text
 from trainorder.evaluation.results import SPLIT_WORDS, Results
 from trainorder.evaluation.verdict import (
-    MAIN_METRIC,
     RANK_CORRELATION,
     RANK_ONLY,
     TRUSTED,
@@ -17,7 +17,7 @@ from trainorder.evaluation.verdict import (
 )
 from trainorder.figures.overview import PUBLISHED
 from trainorder.numerics.resampling import Interval
-from trainorder.orders.order import REFERENCE
+from trainorder.orders.order import CALIBRATION, HELD_BACK, REFERENCE
 from trainorder.report.best_order import best_order_answer, true_objectives
 from trainorder.report.estimators import (
     accuracy_text,
@@ -103,7 +103,7 @@ def answers(results: Results) -> list[Answer]:
 
 
 def _spread(results: Results) -> list[str]:
-    spread = results.validation["spread"][MAIN_METRIC].get("random")
+    spread = results.validation["spread"][MAIN_METRIC].get(HELD_BACK)
     if not spread or not spread["std"]:
         return ["Unknown: fewer than two random orders were retrained."]
     reference = results.truth[REFERENCE][MAIN_METRIC]
@@ -228,7 +228,7 @@ def _rule(verdict: str) -> str:
 def _retraining(results: Results) -> str:
     """Return what the calibration orders cost, which come on top for every estimator."""
     validation = results.validation
-    everything, calibration = validation["retrain_all"], validation["orders"]["calibration"]
+    everything, calibration = validation["retrain_all"], validation["orders"][CALIBRATION]
     each = everything["total_retrainings"] / everything["orders"]
     return (
         "Costs are in retrainings. Any estimator also needs the calibration orders, which are "

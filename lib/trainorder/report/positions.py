@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from trainorder.data.metrics import MAIN_METRIC
 from trainorder.evaluation.results import Results
-from trainorder.evaluation.verdict import MAIN_METRIC, RANK_ONLY, TRUSTED
+from trainorder.evaluation.verdict import RANK_ONLY, TRUSTED
+from trainorder.orders.order import HELD_BACK
 from trainorder.report.numbers import nats, short, with_interval
 
 FEWEST = 6  # retrained cells of a map; the rank correlation of fewer says next to nothing
@@ -141,7 +143,7 @@ def _in_spreads(results: Results, domains: Sequence[str], sizes: np.ndarray) -> 
     spreads = results.validation["spread"]
     metrics = [f"{MAIN_METRIC}/{domain}" for domain in domains]
     units = [
-        spreads[metric if metric in spreads else MAIN_METRIC].get("random", {}).get("std")
+        spreads[metric if metric in spreads else MAIN_METRIC].get(HELD_BACK, {}).get("std")
         for metric in metrics
     ]
     if not all(units):

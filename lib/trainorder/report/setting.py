@@ -9,7 +9,7 @@ from trainorder.config.sections.model import ModelConfig
 from trainorder.config.sections.optimizer import OptimizerConfig
 from trainorder.curriculum.candidates_file import FIELD, SEARCHED
 from trainorder.evaluation.results import Results, size_text
-from trainorder.orders.order import FIT
+from trainorder.orders.order import CALIBRATION, FIT, HELD_BACK
 from trainorder.orders.order_descriptions import order_description
 from trainorder.training.learning_rates import learning_rate
 
@@ -67,7 +67,7 @@ def retrained_orders(results: Results) -> str:
     ]
     kinds = Counter(order["kind"] for order in added)
     random = {
-        "held-back": splits["random"], "calibration": splits["calibration"],
+        "held-back": splits[HELD_BACK], "calibration": splits[CALIBRATION],
         "for fits": splits[FIT],
     }  # fmt: skip
     others = {

@@ -41,8 +41,7 @@ class AveragedStates:
     parameters. Without k there are no means, and nothing is stored.
 
     Attributes:
-        readouts: numbers of updates.
-        steps: for each of them, the numbers of updates whose states are in its mean.
+        steps: for each readout, the numbers of updates whose states are in its mean.
 
     """
 

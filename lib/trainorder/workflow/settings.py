@@ -17,7 +17,7 @@ from trainorder.recording.study_config.completion import completed
 from trainorder.training.existing_run.checkpoint_files import checkpoint_files, window_checkpoints
 from trainorder.workflow.invocation import Invocation
 from trainorder.workflow.keys import check_origin
-from trainorder.workflow.open_choices import with_choices
+from trainorder.workflow.resolved_config import resolved_config
 from trainorder.workflow.stages.figures import FigureSettings
 from trainorder.workflow.stages.fresh import FreshSettings
 from trainorder.workflow.stages.input_files import InputFiles
@@ -66,7 +66,7 @@ class Settings(
                     "store; run the study under another name, then estimate these orders there"
                 )
         run_files = [] if unpacked else _run_files(config)
-        settings = cls(with_choices(config, invocation), invocation, run_files)
+        settings = cls(resolved_config(config, invocation), invocation, run_files)
         check_origin(results, settings.keys)
         return settings
 

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trainorder.config.estimator_names import SCREENING
+from trainorder.data.metrics import MAIN_METRIC
 from trainorder.errors import UserError
 from trainorder.evaluation import result_files
 from trainorder.evaluation.estimate_cost import estimate_cost, retrainings_text
 from trainorder.evaluation.interval_coverage import coverage_text
 from trainorder.evaluation.result_files import ResultFile
 from trainorder.evaluation.results import Results
-from trainorder.evaluation.verdict import MAIN_METRIC, MIN_CALIBRATION
+from trainorder.evaluation.verdict import MIN_CALIBRATION
+from trainorder.orders.order import HELD_BACK
 from trainorder.workflow.source import user_command
 
 
@@ -88,7 +90,7 @@ def _estimator(results: Results, name: str) -> str:
 def _intervals(results: Results, name: str) -> str:
     """Return how often the intervals contain the truth of held-back random orders."""
     aimed = results.coverage
-    covered = results.score(name)["coverage"][MAIN_METRIC].get("random")
+    covered = results.score(name)["coverage"][MAIN_METRIC].get(HELD_BACK)
     if covered is not None and covered["value"] is not None:
         return f"{name}: {coverage_text(covered, aimed)}"
     recalibration = results.recalibration(name)
@@ -106,7 +108,7 @@ def _intervals(results: Results, name: str) -> str:
 
 
 def _spread(validation: Any) -> str:
-    spread = validation["spread"][MAIN_METRIC].get("random")
+    spread = validation["spread"][MAIN_METRIC].get(HELD_BACK)
     if not spread or spread["std"] is None:
         return "unknown: fewer than two random orders"
     return (

@@ -1,1 +1,1 @@
-"""Baselines that are fitted on retrained orders: a regression on positions, and a proxy model."""
+"""Baselines that are fitted on retrained orders: on positions, by simfluence, by a proxy model."""

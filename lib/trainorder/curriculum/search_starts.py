@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from trainorder.curriculum.constraints import Constraints
-from trainorder.curriculum.step_search import Known
-from trainorder.orders.order import FREE, REFERENCE, Order
+from trainorder.curriculum.step_search import EvaluatedOrder
+from trainorder.orders.order import FREE, HELD_BACK, REFERENCE, Order
 
 
-class StudyOrders(NamedTuple):
+class SearchStarts(NamedTuple):
     """Orders that were retrained before the search.
 
     Attributes:
@@ -20,16 +20,16 @@ class StudyOrders(NamedTuple):
 
     """
 
-    starts: list[Known]
+    starts: list[EvaluatedOrder]
     retrained: int
 
 
-def study_orders(
+def search_starts(
     orders: Mapping[str, Order],
     true: Mapping[str, float],
     constraints: Constraints,
     has_run: Callable[[np.ndarray], bool],
-) -> StudyOrders:
+) -> SearchStarts:
     """Return the orders of a study that a search by steps uses.
 
     The run of an order that breaks the constraints may correct estimates, but no search starts from
@@ -47,11 +47,11 @@ def study_orders(
     for order in orders.values():
         is_recorded = has_run(order.schedule)
         is_start = (
-            order.split != "random"
+            order.split != HELD_BACK
             and order.kind != FREE
             and not constraints.violations(order.schedule[None])[0]
         )
         if is_start:
-            starts.append(Known(order.schedule, true[order.name], is_recorded))
+            starts.append(EvaluatedOrder(order.schedule, true[order.name], is_recorded))
         retrained += (is_start or is_recorded) and order.name != REFERENCE
-    return StudyOrders(starts, retrained)
+    return SearchStarts(starts, retrained)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from trainorder.curriculum.constraints import Constraints
+from trainorder.curriculum.search_starts import search_starts
 from trainorder.curriculum.step_records import step_record
 from trainorder.curriculum.step_search import Costed, Levels, search_by_steps
-from trainorder.curriculum.study_orders import study_orders
 from trainorder.orders.order import Order
 from trainorder.orders.order_book import OrderBook
 from trainorder.orders.schedule_key import schedule_key
@@ -34,7 +34,7 @@ TRUE = {name: float(place) for place, name in enumerate(ORDERS)}
 def used(recorded, **constraints):
     limits = Constraints(REFERENCE, ["a"] * 6, **constraints)
     keys = {schedule_key(ORDERS[name].schedule) for name in recorded}
-    return study_orders(ORDERS, TRUE, limits, lambda schedule: schedule_key(schedule) in keys)
+    return search_starts(ORDERS, TRUE, limits, lambda schedule: schedule_key(schedule) in keys)
 
 
 CASES = {

@@ -1,4 +1,4 @@
-"""The choices that a configuration leaves open: device, tokenizer and optimizer."""
+"""The configuration with all choices made: device, tokenizer and optimizer."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -12,8 +12,8 @@ from trainorder.workflow.invocation import Invocation
 from trainorder.workflow.stages.study import Config
 
 
-def with_choices(config: Mapping[str, Any], invocation: Invocation) -> Config:
-    """Return the configuration with its open choices filled in: device, tokenizer and optimizer."""
+def resolved_config(config: Mapping[str, Any], invocation: Invocation) -> Config:
+    """Return the configuration with its open choices made: device, tokenizer, optimizer."""
     completed = deepcopy(dict(config))
     if completed["device"] == "auto":
         completed["device"] = _device(invocation)
