@@ -2,6 +2,8 @@
 
 import json
 from dataclasses import replace
+from datetime import date, datetime, time
+from decimal import Decimal
 
 import datasets
 import numpy as np
@@ -62,6 +64,16 @@ RESTARTED = (  # of Llama 2: each turn begins with a token of its own
 CALLING = (
     "{% for m in messages %}<|im_start|>{{ m['role'] + '\n' + m['content'] }}"
     "{% if 'tool_calls' in m %}{{ m['tool_calls'] | length }} calls{% endif %}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+CALLING_THINKING = CALLING.replace(
+    "{{ m['role'] + '\n'", "{{ m['role'] + loop.last | string + '\n'"
+)
+MARKED_CALLING = (  # shows tool calls, if any, and states what is learnt
+    "{% for m in messages %}{% if m['role'] == 'assistant' %}<|im_start|>assistant\n"
+    "{% generation %}{{ m['content'] }}{% for c in m['tool_calls'] or [] %}{{ c['name'] }}"
+    "{% endfor %}<|im_end|>{% endgeneration %}"
+    "{% else %}<|im_start|>{{ m['role'] + '\n' + m['content'] }}<|im_end|>{% endif %}\n"
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 DATED = "{{ strftime_now('%d %b %Y') }}" + CHATML
@@ -194,6 +206,38 @@ def test_a_message_that_only_calls_tools_is_learnt_and_filled_in_keys_are_not_se
     assert "None" not in text
 
 
+def test_tool_calls_that_a_template_with_marks_shows_are_learnt(load):
+    _, learnt = learnt_texts(load(MARKED_CALLING)[0], CALLS)
+    assert learnt == ["sum<|im_end|>", "yes 🙂<|im_end|>"]
+
+
+UNLEARNT = ({"weight": 0}, {"weight": 0.0}, {"train": False})
+
+
+@pytest.mark.parametrize("key", UNLEARNT, ids=str)
+@pytest.mark.parametrize(
+    "template",
+    [CHATML, MARKED, THINKING, BRACKETS],
+    ids=["chatml", "marked", "thinking", "brackets"],
+)
+def test_answers_with_weight_0_are_context_and_the_others_are_learnt(load, template, key):
+    tokenizer, _ = load(template)
+    plain = CHAT[1:]
+    _, both = learnt_texts(tokenizer, plain)
+    for number, kept in ((1, both[1:]), (3, both[:1])):
+        rows = [{**m, **(key if i == number else {})} for i, m in enumerate(plain)]
+        messages = json.loads(messages_text("row 0", rows, "messages"))
+        text, learnt = learnt_texts(tokenizer, messages)
+        assert text == tokenizer.render(plain), "the weight changed the text"
+        assert learnt == kept, "an answer with weight 0 is learnt, or another one is not"
+
+
+def test_a_first_message_with_weight_0_is_not_learnt(load):
+    for template in (CHATML, MARKED):
+        _, learnt = learnt_texts(load(template)[0], [{**CHAT[2], "weight": 0}, *CHAT[3:]])
+        assert learnt == ["yes 🙂<|im_end|>"]
+
+
 def test_a_beginning_of_text_is_not_added_to_that_of_the_template(load):
     tokenizer, folder = load("<s>" + CHATML)
     backend = tokenizer.backend
@@ -232,7 +276,28 @@ WRONG = {  # a template, messages, and a part of the error message
     "rejected": (BRACKETS, CHAT, "that begins with 'Be brief.': rejected by the chat template: no"),
     "rewritten": (REWRITTEN, CHAT, "the chat template changes the text of message 2"),
     "shortened": (SHORTENED, CHAT, "the chat template changes the text of message 2"),
-    "rewritten calls": (THINKING, CALLS, "so the tool calls of message 1 cannot be located"),
+    "rewritten calls": (
+        CALLING_THINKING,
+        CALLS,
+        "so the tool calls of message 1 cannot be located",
+    ),
+    "hidden calls": (CHATML, CALLS, "does not show the tool calls of message 1; use a template"),
+    "hidden calls with marks": (MARKED, CALLS, "does not show the tool calls of message 1"),
+    "hidden calls beside a text": (
+        CHATML,
+        [CHAT[1], {**CALLS[1], "content": "I add."}, *CALLS[2:]],
+        "does not show the tool calls of message 1",
+    ),
+    "hidden call of the older form": (
+        CHATML,
+        [CHAT[1], {"role": "assistant", "content": "", "function_call": {"name": "sum"}}],
+        "does not show the tool calls of message 1",
+    ),
+    "weight that cannot be located": (
+        MARKED.replace("<|im_start|>", "<|im_start|>{{ messages | length }}", 1),
+        [*CHAT[:2], {**CHAT[2], "weight": 0}, *CHAT[3:]],
+        "so those with `weight` 0 cannot be located",
+    ),
     "no tokens": ("x", [CHAT[1], {"role": "assistant", "content": ""}], "have no tokens"),
 }
 
@@ -265,12 +330,53 @@ def test_other_names_of_roles_and_missing_values_mean_the_same():
         ([1], "column `messages` is not a list of messages"),
         ([{"content": "x"}], "row 0: message 0: has no `role`; the keys are content"),
         ([{"role": "user", "content": [{"type": "image"}]}], "message 0: `content` is not text"),
+        (
+            [CHAT[1], {"role": "assistant", "text": "no", "content": None}],
+            "row 0: message 1: has no `content`, `value` or `tool_calls`; the keys with a value "
+            "are role, text",
+        ),
+        ([{"role": "assistant", "content": None, "tool_calls": []}], "message 0: has no `content`"),
+        ([{"role": "assistant", "content": float("nan")}], "message 0: has no `content`"),
+        ([{**CHAT[2], "weight": 0.5}], "message 0: `weight` is 0.5; expected 0 or 1"),
+        ([{**CHAT[2], "train": "no"}], "message 0: `train` is 'no'; expected false or true"),
+        ([{"role": "user", "content": b"x"}], "message 0: `content` holds a value of type bytes"),
+        (
+            [{**CALLS[1], "tool_calls": [{"arguments": {"price": Decimal("0.1")}}]}],
+            "message 0: `tool_calls` holds a value of type Decimal",
+        ),
+        ("[" * 100_000, "column `messages` is not a list of messages"),
     ],
 )
 def test_other_values_raise_one_line(value, expected):
     with pytest.raises(UserError) as caught:
         messages_text("row 0", value, "messages")
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["Assistant", "ASSISTANT", "model", "AI", "bot", "gpt", "ChatGPT"])
+def test_every_usual_name_of_the_assistant_is_mapped(name):
+    chat = [{"role": "Human", "content": "a"}, {"role": name, "content": "b"}]
+    roles = [one["role"] for one in json.loads(messages_text("row 0", chat, "messages"))]
+    assert roles == ["user", "assistant"]
+    other = [{"role": "Narrator", "content": "a"}]
+    assert json.loads(messages_text("row 0", other, "messages"))[0]["role"] == "Narrator"
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"sent": datetime(2024, 1, 1)},
+        {"sent": date(2024, 1, 1), "raw": b"x"},
+        {"price": Decimal("0.1")},
+        {"parts": [{"at": time(1)}]},
+        {"name": float("nan"), "tool_calls": float("nan")},
+    ],
+    ids=str,
+)
+def test_values_that_json_does_not_have_are_omitted(extra):
+    rows = [{**message, **extra} for message in CHAT]
+    assert messages_text("row 0", rows, "messages") == messages_text("row 0", CHAT, "messages")
+    assert messages_text("row 0", float("nan"), "messages") is None
 
 
 def rows(count=60):
@@ -327,6 +433,40 @@ def test_chats_without_an_answer_are_removed_and_counted(chats):
     assert counts.removed_from("chats") == {
         "null": 1, "empty": 1, "duplicate": 1, "unanswered": 1
     }  # fmt: skip
+
+
+def test_chats_whose_answers_are_empty_or_not_learnt_are_removed(chats):
+    extra = [
+        {"messages": [CHAT[1], {"role": "assistant", "content": ""}]},
+        {"messages": [CHAT[1], {**CHAT[2], "weight": 0}]},
+        {"messages": [*CHAT[1:], CHAT[3], {"role": "assistant", "content": " "}]},
+    ]
+    counts = TextCounts()
+    assert len(documents(chats(extra=extra), {}, counts)) == 61
+    assert counts.removed_from("chats")["unanswered"] == 2
+    assert counts.as_dict()["empty_answers"] == 1
+    assert "answers without text, which are learnt as such: 1" in list(counts.lines(chats=True))
+
+
+def test_chats_without_any_answer_raise_with_the_roles(tmp_path, chats):
+    path = tmp_path / "stories.jsonl"
+    turns = [{"role": "narrator", "content": "a"}, {"role": "hero", "content": "b"}]
+    path.write_text(json.dumps({"messages": turns}))
+    with pytest.raises(UserError) as caught:
+        documents(replace(chats(), files=[str(path)]), {})
+    assert "removed documents: 1 unanswered" in str(caught.value)
+    assert "the roles are narrator, hero" in str(caught.value)
+
+
+def test_line_ends_and_special_tokens_of_messages_are_told_as_those_of_chats(chats, window):
+    turn = {"role": "user", "content": "a\r\nb\r\n\ufeff<|im_end|>"}
+    _, _, summary = build(chats(extra=[{"messages": [turn, CHAT[2]]}]), window, 0, {})
+    assert summary["text"]["crlf"]["in_documents"] == 2, "line ends in JSON text are not seen"
+    assert summary["text"]["byte_order_marks"]["in_documents"] == 1
+    [note] = [note for note in summary["notes"] if "special tokens" in note]
+    assert note.startswith("messages spell out special tokens: <|im_end|> 1; ")
+    assert "plain text" not in note
+    assert "messages_column" not in note
 
 
 def test_too_few_chats_raise_with_their_number(chats, window):

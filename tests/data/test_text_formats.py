@@ -4,10 +4,12 @@ import bz2
 import gzip
 import json
 import lzma
+import struct
 import sys
 from dataclasses import replace
 
 import datasets
+import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -79,6 +81,48 @@ def test_zstandard_is_read_or_the_package_is_named(tmp_path, monkeypatch):
     frames = [zstandard.compress(part.encode()) for part in (LINES[:30], LINES[30:])]
     path.write_bytes(b"".join(frames))
     assert documents(files(path), {}).to_list() == ROWS, "only the first frame was read"
+
+
+def compressors():
+    zstandard = pytest.importorskip("zstandard")
+    return {
+        "zst": zstandard.compress, "bz2": bz2.compress, "xz": lzma.compress, "gz": gzip.compress
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", ["zst", "bz2", "xz", "gz"])
+@pytest.mark.parametrize("streams", [1, 2, 5])
+def test_a_compressed_file_that_is_cut_anywhere_raises(tmp_path, ending, streams):
+    """Only a cut between two streams cannot be seen."""
+    compress = compressors()[ending]
+    text = "".join(f"line {i * i}\n" for i in range(3000)).encode()
+    size = -(-len(text) // streams)
+    parts = [compress(text[start : start + size]) for start in range(0, len(text), size)]
+    whole, ends = b"".join(parts), set(np.cumsum([len(part) for part in parts]).tolist())
+    path = tmp_path / f"a.txt.{ending}"
+    path.write_bytes(whole + bytes(8))
+    assert decoded(path, TextCounts()).encode() == text, "zeros at the end, or a stream was lost"
+    cuts = {1, 5, len(parts[0]) - 1, len(parts[0]) + 1, len(whole) // 2, len(whole) - 1}
+    for cut in {cut for cut in cuts - ends if cut < len(whole)}:
+        path.write_bytes(whole[:cut])
+        with pytest.raises(UserError, match=rf"a\.txt\.{ending}: cannot be decompressed: [^\n]*$"):
+            decoded(path, TextCounts())
+
+
+@pytest.mark.parametrize("ending", ["zst", "bz2", "xz", "gz"])
+def test_what_follows_a_stream_is_a_stream_or_raises(tmp_path, ending):
+    path = tmp_path / f"a.txt.{ending}"
+    path.write_bytes(compressors()[ending](b"first part") + b"not compressed")
+    with pytest.raises(UserError, match="cannot be decompressed"):
+        decoded(path, TextCounts())
+
+
+def test_frames_of_zstandard_that_hold_no_data_are_skipped(tmp_path):
+    zstandard = pytest.importorskip("zstandard")
+    skipped = struct.pack("<II5s", 0x184D2A50, 5, b"index")
+    path = tmp_path / "a.txt.zst"
+    path.write_bytes(skipped + zstandard.compress(b"one ") + skipped + zstandard.compress(b"two"))
+    assert decoded(path, TextCounts()) == "one two"
 
 
 def test_files_without_a_domain_column_are_domains_of_their_name(tmp_path):
@@ -298,6 +342,45 @@ def test_marks_line_ends_and_removed_documents_are_counted_and_told(tmp_path, co
         "documents contain 1 CRLF line ends, which are kept",
     ):
         assert expected in notes
+
+
+EMPTY_FILES = {
+    "nothing.txt": "", "blank.txt": " \n\n", "nothing.jsonl": "", "list.json": "[]",
+    "heading.csv": "text,domain\n", "nothing.tsv": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EMPTY_FILES)
+def test_a_file_without_documents_is_counted_and_named(tmp_path, name):
+    path = tmp_path / name
+    path.write_text(EMPTY_FILES[name])
+    for domains in (None, ["sea"]):
+        with pytest.raises(
+            UserError, match=rf"contains no text; files without documents: .*{name}"
+        ):
+            documents(files(path, domains=domains), {})
+    (tmp_path / "full.txt").write_text("text")
+    counts = TextCounts()
+    documents(files(path, tmp_path / "full.txt"), {}, counts)
+    assert counts.as_dict()["empty_files"] == [str(path)]
+    assert f"files without documents: 1: {path}" in list(counts.lines())
+
+
+def test_folders_and_files_that_share_a_domain_by_their_names_are_told(tmp_path):
+    for name in ("en/train/a.txt", "en/train/b.txt", "de/train/a.jsonl", "de/train/c.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        start = {"jsonl": '{"text": "%s"}', "csv": "text\n%s\n"}.get(name.split(".")[1], "%s")
+        (tmp_path / name).write_text(start % name)
+    counts = TextCounts()
+    assert set(documents(files(tmp_path), {}, counts)["domain"]) == {"train"}
+    [line] = [line for line in counts.lines() if line.startswith("train: is the domain of")]
+    assert f"{tmp_path}/de/train, {tmp_path}/en/train; if they are different" in line
+    counts = TextCounts()
+    documents(files(tmp_path / "en/train/a.txt", tmp_path / "de/train/a.jsonl"), {}, counts)
+    assert f"{tmp_path}/en/train/a, {tmp_path}/de/train/a" in "".join(counts.lines())
+    counts = TextCounts()
+    documents(files(tmp_path / "en"), {}, counts)
+    assert list(counts.lines()) == [], "files of one folder are one domain on purpose"
 
 
 def test_clean_text_leaves_no_notes(config, window):

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from glob import glob, has_magic
 from os.path import (
     abspath,
+    dirname,
     isdir,
     isfile,
 )  # return False for an impossible path, where pathlib raises
@@ -28,12 +29,14 @@ class TextFile(NamedTuple):
         kind: the ending in lower case, without that of a compression; one of `KINDS`.
         domain: of its documents, unless a column gives it: the name of a file that is listed by
             itself, or the folder of a file that belongs to a listed folder or pattern.
+        origin: the path that gives the domain: of the folder, or of the file without its endings.
 
     """
 
     path: str
     kind: str
     domain: str
+    origin: str
 
 
 def text_files(names: Sequence[str], *, columns: bool = False) -> list[TextFile]:
@@ -72,7 +75,7 @@ def _named(name: str) -> Iterator[TextFile]:
             raise UserError(
                 f"{where}: the kind of this file is not known; {_EXPECTED}, or a folder"
             )
-        yield TextFile(name, kind, _stem(name))
+        yield TextFile(name, kind, _stem(name), str(Path(name).with_name(_stem(name))))
         return
     files = [(path, kind) for path in paths if isfile(path) and (kind := _kind(path)) is not None]
     if not files:
@@ -83,7 +86,7 @@ def _named(name: str) -> Iterator[TextFile]:
                 f"{where}: {path!r} contains {invalid[0]!r}, which Snakemake paths cannot; rename "
                 "it"
             )
-        yield TextFile(path, kind, Path(abspath(path)).parent.name or _stem(path))
+        yield TextFile(path, kind, Path(abspath(path)).parent.name or _stem(path), dirname(path))
 
 
 def _is_hidden(path: Path, folder: Path) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from trainorder.data.answer_places import Span, answer_places
-from trainorder.data.messages import ASSISTANT
+from trainorder.data.messages import ASSISTANT, CALLS, is_learnt
 from trainorder.data.packing import Packed, ShortfallError
 from trainorder.data.tokenizer import Tokenizer
 from trainorder.errors import UserError
@@ -18,9 +18,10 @@ Messages = list[dict[str, Any]]
 def pack_chats(chats: Sequence[str], shape: tuple[int, int], tokenizer: Tokenizer) -> Packed:
     """Return one sequence for each chat, with padding after it.
 
-    What an assistant message adds to the chat is learnt, with the special token that ends it. All
-    other tokens are context tokens (see `Corpus`). A chat that is longer than a sequence loses its
-    end. If its first answer begins in the second half of the sequence, it loses its beginning, too.
+    What an assistant message adds to the chat is learnt, with the special token that ends it,
+    unless its `weight` is 0. All other tokens are context tokens (see `Corpus`). A chat that is
+    longer than a sequence loses its end. If its first answer begins in the second half of the
+    sequence, it loses its beginning, too.
 
     Args:
         chats: the JSON text of the messages of each chat.
@@ -47,14 +48,12 @@ def encode_chat(messages: Messages, tokenizer: Tokenizer) -> tuple[np.ndarray, n
     """Return the tokens of a chat, int32, and which of them are learnt, bool.
 
     Raises:
-        UserError: the template cannot render the chat, or changes an answer.
+        UserError: the template cannot render the chat, changes an answer, or omits tool calls.
 
     """
-    tokens, learnt = (
-        tokenizer.encode_marked(messages)
-        if tokenizer.marks_answers
-        else _encode_rendered(messages, tokenizer)
-    )
+    _check_calls(messages, tokenizer)
+    encode = _encode_marked if tokenizer.marks_answers else _encode_rendered
+    tokens, learnt = encode(messages, tokenizer)
     if not learnt.any():
         raise UserError(f"{_place(messages)}: its assistant messages have no tokens; remove it")
     if learnt[0]:  # the first token of a sequence is never predicted
@@ -63,24 +62,76 @@ def encode_chat(messages: Messages, tokenizer: Tokenizer) -> tuple[np.ndarray, n
     return tokens, learnt
 
 
+def _check_calls(messages: Messages, tokenizer: Tokenizer) -> None:
+    """Raise `UserError` if the template renders an answer as if it had no tool calls."""
+    for number, message in enumerate(messages):
+        if not (is_learnt(message) and any(message.get(key) for key in CALLS)):
+            continue
+        silent = {key: value for key, value in message.items() if key not in CALLS}
+        try:
+            text = tokenizer.render([*messages[:number], silent, *messages[number + 1 :]])
+        except UserError:  # the template needs the calls
+            continue
+        if text == tokenizer.render(messages):
+            raise UserError(
+                f"{_place(messages)}: the chat template does not show the tool calls of message "
+                f"{number}; use a template that does, or remove such chats"
+            )
+
+
+def _encode_marked(messages: Messages, tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
+    """Return tokens and the marks of the template, without those of answers with `weight` 0."""
+    tokens, learnt = tokenizer.encode_marked(messages)
+    unlearnt = [
+        number
+        for number, message in enumerate(messages)
+        if message["role"] == ASSISTANT and not is_learnt(message)
+    ]
+    if not unlearnt:
+        return tokens, learnt
+    text = tokenizer.render(messages)
+    same, offsets = tokenizer.encode_rendered(text)
+    spans = [_span(messages, number, text, tokenizer) for number in unlearnt]
+    if not np.array_equal(same, tokens) or None in spans:
+        raise UserError(
+            f"{_place(messages)}: the chat template changes earlier messages, so those with "
+            "`weight` 0 cannot be located; use another template, or remove such chats"
+        )
+    return tokens, learnt & ~_covered(offsets, [span for span in spans if span is not None])
+
+
+def _span(messages: Messages, number: int, text: str, tokenizer: Tokenizer) -> Span | None:
+    """Return the place of a whole message; None if the template looks ahead or back."""
+    before = tokenizer.render(messages[:number]) if number else ""
+    through = tokenizer.render(messages[: number + 1])
+    if not (text.startswith(through) and through.startswith(before)):
+        return None
+    return len(before), len(through)
+
+
 def _encode_rendered(messages: Messages, tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
     """Return tokens and marks by the places of the answers in the rendered text."""
     text = tokenizer.render(messages)
     tokens, offsets = tokenizer.encode_rendered(text)
+    return tokens, _covered(offsets, _answers(messages, text, tokenizer))
+
+
+def _covered(offsets: np.ndarray, spans: Sequence[Span]) -> np.ndarray:
+    """Return which tokens overlap a span, by their start and end in the text, (n, 2)."""
     # The offsets of some tokenizers omit the space before a word: it is added to the token.
     before = np.concatenate([[0], offsets[:-1, 1]])
     starts, ends = np.minimum(offsets[:, 0], before), offsets[:, 1]
-    learnt = np.zeros(len(tokens), dtype=bool)
-    for start, end in _answers(messages, text, tokenizer):
-        learnt |= (ends > start) & (starts < end)
-    return tokens, learnt
+    covered = np.zeros(len(offsets), dtype=bool)
+    for start, end in spans:
+        covered |= (ends > start) & (starts < end)
+    return covered
 
 
 def _answers(messages: Messages, text: str, tokenizer: Tokenizer) -> list[Span]:
-    """Return start and end in `text` of what each assistant message adds to the chat."""
+    """Return start and end in `text` of what each learnt message adds to the chat."""
     spans, places = [], None
     for number, message in enumerate(messages):
-        if message["role"] != ASSISTANT:
+        if not is_learnt(message):
             continue
         span = _added(messages, number, text, tokenizer)
         if span is None:  # the template looks ahead or back
@@ -92,7 +143,7 @@ def _answers(messages: Messages, text: str, tokenizer: Tokenizer) -> list[Span]:
 
 def _content(messages: Messages, number: int, places: Mapping[int, Span]) -> Span:
     """Return the place of the content of a message, which is all that it must have."""
-    if messages[number].get("tool_calls"):
+    if any(messages[number].get(key) for key in CALLS):
         raise UserError(
             f"{_place(messages)}: the chat template changes earlier messages, so the tool calls of "
             f"message {number} cannot be located; use a template that marks answers with "

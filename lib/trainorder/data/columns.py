@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from trainorder.config.sections.corpus import CorpusConfig
@@ -137,8 +137,11 @@ def _kind(value: Any) -> str:
     return f"a list ({json.dumps(value, default=str)[:_LETTERS]})"
 
 
-def listed(names: Sequence[str]) -> str:
-    """Return the first names as text, and how many more there are."""
-    short = [n if len(n) <= _LETTERS else f"{n[: _LETTERS - 3]}..." for n in map(str, names)]
+def listed(names: Iterable[str], *, whole: bool = False) -> str:
+    """Return the first names as text, and how many more there are; `whole` keeps long names."""
+    short = [
+        name if whole or len(name) <= _LETTERS else f"{name[: _LETTERS - 3]}..."
+        for name in map(str, names)
+    ]
     shown = ", ".join(short[:_SHOWN]) or "none"
-    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
+    return f"{shown} and {len(short) - _SHOWN} more" if len(short) > _SHOWN else shown

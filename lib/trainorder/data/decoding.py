@@ -6,10 +6,12 @@ import lzma
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from trainorder.data.text_counts import BYTE_ORDER_MARK, TextCounts
 from trainorder.errors import UserError
 
+_CHUNK = 1 << 20  # bytes that a decompressor gets at once
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -54,6 +56,40 @@ def _content(path: str | Path) -> bytes:
     raise UserError(f"{path}: cannot be decompressed: {reason}; replace the file")
 
 
+def _streams(content: bytes, new: Callable[[], Any]) -> bytes:
+    """Return the decompressed content of all streams of a file, one after the other.
+
+    The functions of `bz2`, `lzma` and `zstandard` for whole files return what comes before a
+    damaged or missing part without an error.
+
+    Args:
+        content: of the file.
+        new: returns a decompressor of one stream.
+
+    Raises:
+        ValueError: the last stream has no end.
+
+    """
+    view, place, parts = memoryview(content), 0, []
+    while place < len(view) and any(view[place:]):  # zeros may follow the last stream
+        stream = new()
+        while not stream.eof:
+            chunk = view[place : place + _CHUNK]
+            if not chunk:
+                raise ValueError("the file ends too early")
+            parts.append(stream.decompress(chunk))
+            place += len(chunk) - len(stream.unused_data)
+    return b"".join(parts)
+
+
+def _bzip2(content: bytes) -> bytes:
+    return _streams(content, bz2.BZ2Decompressor)
+
+
+def _xz(content: bytes) -> bytes:
+    return _streams(content, lzma.LZMADecompressor)
+
+
 def _zstandard(content: bytes) -> bytes:
     try:
         import zstandard
@@ -62,15 +98,14 @@ def _zstandard(content: bytes) -> bytes:
             "corpus.files: .zst files need the package zstandard; run `pip install zstandard`"
         ) from None
     try:
-        reader = zstandard.ZstdDecompressor().stream_reader(content, read_across_frames=True)
-        return bytes(reader.read())
+        return _streams(content, zstandard.ZstdDecompressor().decompressobj)
     except zstandard.ZstdError as error:
         raise ValueError(error) from None
 
 
 _DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.decompress,
-    ".bz2": bz2.decompress,
-    ".xz": lzma.decompress,
+    ".bz2": _bzip2,
+    ".xz": _xz,
     ".zst": _zstandard,
 }

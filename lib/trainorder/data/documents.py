@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from trainorder.data import packages
 from trainorder.data.columns import listed
 from trainorder.data.corpus import LABELS
 from trainorder.data.hub import load_hub
-from trainorder.data.messages import has_answer
+from trainorder.data.messages import contents, empty_answers, has_answer, roles
 from trainorder.data.text_counts import DUPLICATE, EMPTY, NULL, UNANSWERED, TextCounts
 from trainorder.data.text_files import read_file
 from trainorder.errors import UserError
@@ -102,9 +103,12 @@ def _from_packages(config: CorpusConfig, archives: Mapping[str, str | Path]) -> 
 def _from_files(config: CorpusConfig, counts: TextCounts) -> "datasets.Dataset":
     columns: dict[str, list[str | None]] = {name: [] for name in (*config.columns, "domain")}
     for file in text_files(config.files, columns=config.one_sequence_each):
+        before = len(columns["domain"])
         for values in read_file(file, config, counts):
             for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
+        if len(columns["domain"]) == before:
+            counts.empty_files.append(file.path)
     return _dataset(columns)
 
 
@@ -113,6 +117,8 @@ def _distinct(
 ) -> "datasets.Dataset":
     """Keep the first of equal documents in the selected domains, without blank ones."""
     domains = list(dict.fromkeys(domain for _, _, domain in _rows(rows)))
+    if not domains:
+        raise _no_text(rows, config, counts)
     _check_domains(domains, config)
     selected = set(domains if config.domains is None else config.domains)
     seen: set[bytes] = set()
@@ -123,11 +129,33 @@ def _distinct(
         if reason := _unusable(prompt, text, config, seen):
             counts.remove(domain, reason)
             continue
-        counts.keep(prompt + text)
+        if config.chats:
+            counts.empty_answers += empty_answers(text)
+        counts.keep(contents(text) if config.chats else prompt + text)
         kept.append(number)
     if not kept:
-        raise UserError(f"corpus: source `{config.source}` contains no text; add documents")
+        raise _no_text(rows, config, counts)
     return rows.select(kept)
+
+
+def _no_text(rows: "datasets.Dataset", config: CorpusConfig, counts: TextCounts) -> UserError:
+    """Return the error for a source that has no document to keep, with what it has instead."""
+    reasons = []
+    if counts.empty_files:
+        reasons.append(f"; files without documents: {listed(counts.empty_files, whole=True)}")
+    if removed := sum(counts.removed.values(), Counter()):
+        totals = ", ".join(f"{count} {reason}" for reason, count in removed.items())
+        reasons.append(f"; removed documents: {totals}")
+    if removed[UNANSWERED]:
+        texts = (text for _, text, _ in _rows(rows) if text and text.strip())
+        names = list(dict.fromkeys(role for text in texts for role in roles(text)))
+        reasons.append(
+            f"; no chat has an assistant message with text and without weight 0, the roles are "
+            f"{listed(names)}"
+        )
+    return UserError(
+        f"corpus: source `{config.source}` contains no text{''.join(reasons)}; add documents"
+    )
 
 
 def _unusable(prompt: str, text: str | None, config: CorpusConfig, seen: set[bytes]) -> str | None:

@@ -60,7 +60,7 @@ def summary(
         },
         "domains": domains,
         **counts.as_dict(),
-        "notes": list(counts.lines()),
+        "notes": list(counts.lines(chats=config.chats)),
     }
 
 

@@ -31,6 +31,7 @@ def read_file(
     """
     if file.kind == PLAIN:
         for text in _SPLIT[config.txt_documents](decoded(file.path, counts)):
+            counts.origins.setdefault(file.domain, {})[file.origin] = None
             yield text, file.domain
         return
     column, domain = config.domain_column, None
@@ -38,6 +39,7 @@ def read_file(
         if number == 0 and config.has_default_domain_column and not has_column(row, column):
             domain = file.domain
             counts.unlabelled[domain] += 1
+            counts.origins.setdefault(domain, {})[file.origin] = None
         elif domain is not None and has_column(row, column):
             raise UserError(
                 f"{where}: has the column `{column}`, but the first row has not; add it to every "

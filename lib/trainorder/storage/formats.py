@@ -41,8 +41,8 @@ def read_json(path: str | Path, rule: str | None = None) -> Any:
     """
     remedy = f"rerun rule `{rule}`"
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        return json.loads(text, object_pairs_hook=_unique)
+        text = Path(path).read_text(encoding="utf-8-sig")  # editors may write a byte-order mark
+        return json.loads(text, object_pairs_hook=unique_keys)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file{'; ' + remedy if rule else ''}") from None
     except (ValueError, OSError, RecursionError) as error:
@@ -50,7 +50,7 @@ def read_json(path: str | Path, rule: str | None = None) -> Any:
         raise UserError(f"{path}: not readable as JSON: {error}{remedy}") from None
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return a JSON object as a dictionary.
 
     Without this check Python would drop all but the last value of a duplicate key.
