@@ -150,7 +150,9 @@ def test_a_resumed_trainer_has_fewer_updates_than_steps_only_if_fp16_skipped_som
     for _ in range(count):
         run.model(input_ids=tokens()[0, 0], labels=tokens()[0, 0]).loss.backward()
         run.optimizer.step()
-    arguments = SimpleNamespace(n_gpu=1, label_smoothing_factor=0.0, max_grad_norm=1.0, fp16=fp16)
+    arguments = SimpleNamespace(
+        n_gpu=1, label_smoothing_factor=0.0, max_grad_norm=1.0, fp16=fp16, output_dir="run"
+    )
     parts = {"model": run.model, "optimizer": run.optimizer}
     callback, state = RecordingCallback(tmp_path), SimpleNamespace(global_step=3, max_steps=9)
     if continues:

@@ -123,7 +123,9 @@ def test_a_trainer_without_its_optimizer_state_is_another_run(tmp_path, make_tra
     [("n_gpu", 2, "2 GPUs in one process"), ("label_smoothing_factor", 0.1, "label smoothing")],
 )
 def test_a_trainer_whose_batches_or_loss_a_study_does_not_have_raises(argument, value, message):
-    arguments = SimpleNamespace(**{"n_gpu": 1, "label_smoothing_factor": 0.0, argument: value})
+    arguments = SimpleNamespace(
+        **{"n_gpu": 1, "label_smoothing_factor": 0.0, "output_dir": "run", argument: value}
+    )
     with pytest.raises(UserError, match=message):
         RecordingCallback("record").on_train_begin(
             arguments, None, None, model=None, optimizer=None

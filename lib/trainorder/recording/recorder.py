@@ -17,6 +17,7 @@ from trainorder.recording.observed_settings import observed_settings
 from trainorder.recording.observed_state import all_tensors, first_updates, moments, updates
 from trainorder.recording.record.heldout import write_heldout
 from trainorder.recording.record.layout import recorded_states
+from trainorder.recording.record.ownership import check_own_folder
 from trainorder.recording.record.removal import remove_after
 from trainorder.recording.record.settings import (
     RecordedSettings,
@@ -123,7 +124,7 @@ class Recorder:
 
         Raises:
             UserError: a study cannot train such a run again, the folder has the record of another
-                run, or it cannot be written.
+                run or other checkpoints, or it cannot be written.
 
         """
         check_one_process()
@@ -182,6 +183,7 @@ class Recorder:
 
     def _open_record(self, settings: RecordedSettings) -> None:
         """Write the settings of a new record, or remove what the resumed run will replace."""
+        check_own_folder(self.folder)
         if settings_path(self.folder).exists():
             check_same_run(self.folder, settings)
             check_continues(self.folder, self.step, self._model)

@@ -45,10 +45,15 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
         """Start the record or continue it.
 
         Raises:
-            UserError: a study cannot train such a run again, the folder has another run, or the
-                run is too short for the part that is to be recorded.
+            UserError: a study cannot train such a run again, the folder has another run or is
+                that of the Trainer, or the run is too short for the part that is to be recorded.
 
         """
+        if Path(self._folder).resolve() == Path(args.output_dir).resolve():
+            raise UserError(
+                f"recording: {self._folder} is the output_dir of the Trainer, whose checkpoints "
+                "have the same names as states of a record; choose another folder for the record"
+            )
         if args.label_smoothing_factor:
             raise UserError("recording: label smoothing is not supported; set it to 0")
         if args.n_gpu > 1:

@@ -9,6 +9,7 @@ from trainorder.errors import UserError
 PARAMETERS_FILE, MOMENTS_FILE = "model.safetensors", "optimizer.safetensors"  # of a state
 MOMENTS = ("exp_avg", "exp_avg_sq")  # of a parameter, as torch's AdamW names them
 _DIGITS = 8  # names of steps sort as numbers do
+_TRAINER_FILES = ("optimizer.pt", "trainer_state.json")  # which no state of a record has
 
 
 def checkpoint(folder: str | Path, step: int) -> Path:
@@ -42,8 +43,19 @@ def recorded_steps(folder: str | Path) -> range:
 
 
 def recorded_states(folder: str | Path) -> list[int]:
-    """Return the steps of the checkpoints of a record in ascending order."""
-    return checkpoint_steps(Path(folder).glob("checkpoint-*"))
+    """Return the steps of the states of a record in ascending order."""
+    return checkpoint_steps(path for path in checkpoints(folder) if is_recorded_state(path))
+
+
+def checkpoints(folder: str | Path) -> list[Path]:
+    """Return the folders `checkpoint-<step>` in a folder, also those of a `Trainer`."""
+    return sorted(Path(folder).glob("checkpoint-*"))
+
+
+def is_recorded_state(path: Path) -> bool:
+    """Return whether the folder of a checkpoint is a state of a record, and not of a `Trainer`."""
+    of_trainer = any((path / name).exists() for name in _TRAINER_FILES)
+    return (path / MOMENTS_FILE).is_file() and not of_trainer
 
 
 def checkpoint_steps(paths: Iterable[Path]) -> list[int]:

@@ -1,6 +1,7 @@
 """Write the states of a run: parameters and moments, in the format of an existing run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from trainorder.errors import UserError
 from trainorder.recording.record.layout import MOMENTS_FILE, PARAMETERS_FILE, checkpoint
+from trainorder.recording.record.ownership import check_replaceable
 from trainorder.storage.atomic import publish_folder
 
 
@@ -33,14 +35,28 @@ def write_state(
         config: the configuration of transformers, where a study opens the model; None elsewhere.
 
     Raises:
-        UserError: a file cannot be written.
+        UserError: a file cannot be written, or another program wrote a checkpoint there.
 
     """
-    with publish_folder(checkpoint(folder, step)) as private:
+    with published_state(folder, step) as private:
         if config is not None:
             config.save_pretrained(private)
         write_tensors(private / PARAMETERS_FILE, parameters, {"format": "pt"})
         write_moments(private, step, moments)
+
+
+@contextmanager
+def published_state(folder: str | Path, step: int) -> Iterator[Path]:
+    """Yield a private folder; rename it to `checkpoint-<step>` on success.
+
+    Raises:
+        UserError: the folder cannot be written, or another program wrote a checkpoint there.
+
+    """
+    target = checkpoint(folder, step)
+    check_replaceable(target)
+    with publish_folder(target) as private:
+        yield private
 
 
 def write_moments(folder: Path, step: int, moments: Mapping[str, Tensor]) -> None:

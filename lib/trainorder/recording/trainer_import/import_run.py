@@ -15,9 +15,11 @@ from trainorder.recording.record.layout import (
     MOMENTS,
     PARAMETERS_FILE,
     checkpoint,
-    recorded_states,
+    checkpoint_steps,
+    checkpoints,
     recorded_steps,
 )
+from trainorder.recording.record.ownership import check_own_folder, check_separate
 from trainorder.recording.record.removal import remove_steps
 from trainorder.recording.record.settings import (
     RecordedSettings,
@@ -25,7 +27,7 @@ from trainorder.recording.record.settings import (
     settings_path,
     write_settings,
 )
-from trainorder.recording.record.states import write_moments
+from trainorder.recording.record.states import published_state, write_moments
 from trainorder.recording.trainer_import.checkpoint_files import (
     CONFIG_FILE,
     OPTIMIZER_FILE,
@@ -50,7 +52,6 @@ from trainorder.recording.trainer_import.inferred_rates import (
     tells_the_logged_step,
 )
 from trainorder.recording.trainer_import.parameter_names import grouped_names, shape_of_model
-from trainorder.storage.atomic import publish_folder
 
 
 @dataclass(frozen=True)
@@ -107,12 +108,14 @@ def import_trainer(
         start: the step of the first checkpoint to import; None: the earliest.
 
     Raises:
-        UserError: a file is missing, damaged or of another kind. Of pickles, only tensors and plain
-            values are read.
+        UserError: a file is missing, damaged or of another kind, or `record` is not a folder for a
+            record. Of pickles, only tensors and plain values are read.
 
     """
     run, record = Path(run), Path(record)
     available = _checkpoints(run)
+    check_separate(run, record)
+    check_own_folder(record)
     if start is not None and start not in available:
         names = ", ".join(map(str, available))
         raise UserError(f"{checkpoint(run, start)}: missing; start at one of {names}")
@@ -130,7 +133,7 @@ def import_trainer(
 def _checkpoints(run: Path) -> list[int]:
     if not run.is_dir():
         raise UserError(f"{run}: no such folder")
-    steps = recorded_states(run)
+    steps = checkpoint_steps(checkpoints(run))
     if not steps:
         raise UserError(f"{run}: contains no folder checkpoint-<step>; give the folder of the run")
     return steps
@@ -152,7 +155,7 @@ def _known_rates(run: Path, states: Sequence[int], largest: float) -> KnownRates
 
 def _import_state(run: Path, record: Path, step: int, model: nn.Module) -> float:
     """Publish a checkpoint and the settings of its run; return the largest learning rate."""
-    source, target = checkpoint(run, step), checkpoint(record, step)
+    source = checkpoint(run, step)
     for name, dtype in parameter_dtypes(source).items():
         if dtype != "F32":
             raise UserError(
@@ -165,16 +168,17 @@ def _import_state(run: Path, record: Path, step: int, model: nn.Module) -> float
     settings = _settings(source, model, groups, names)
     if settings_path(record).exists():
         check_same_run(record, settings)
-    with publish_folder(target) as private:
+    moments = {
+        f"{name}.{moment}": _moment(source, state, number, moment, step)
+        for group, own in zip(groups, names, strict=True)
+        for number, name in zip(group["params"], own, strict=True)
+        for moment in MOMENTS
+    }
+    write_settings(record, settings)  # before the states, so that a kill leaves a record
+    with published_state(record, step) as private:
         shutil.copyfile(source / CONFIG_FILE, private / CONFIG_FILE)
         copy_parameters(source, private / PARAMETERS_FILE)
-        moments = {}
-        for group, own in zip(groups, names, strict=True):
-            for number, name in zip(group["params"], own, strict=True):
-                for moment in MOMENTS:
-                    moments[f"{name}.{moment}"] = _moment(source, state, number, moment, step)
         write_moments(private, step, moments)
-    write_settings(record, settings)
     return float(groups[0].get("initial_lr", groups[0]["lr"]))
 
 
