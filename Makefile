@@ -25,7 +25,7 @@ help:
 	@echo "make sweep         find the best learning rate"
 	@echo "make regime        accuracy by training regime; make ablate: by part of the estimators"
 	@echo "make applications  searched orders and position maps in 12 trainings (hours)"
-	@echo "make published     the experiments of the published study in small (under 45 minutes on 2 cores)"
+	@echo "make published     the experiments of the published study in small"
 	@echo "make clean         remove the environment and caches, and keep the results"
 
 env: $(ENV)/.package

@@ -19,6 +19,7 @@ from bench.drawing import DRAWN, copy_figures, save_png
 from bench.grid import Cell
 from bench.measured_grid import MEASURED, MeasuredGrid, parser, run_command
 from bench.page import replace_marked
+from bench.search_progress import draw as draw_progress
 from bench.studies import Study, run
 from trainorder.config.loading import load_config
 from trainorder.evaluation.results import Results
@@ -26,6 +27,7 @@ from trainorder.figures.replicates import draw_groups
 from trainorder.storage.formats import write_text
 from trainorder.workflow.replicate_config import replicate
 
+WIDTH = 8.0  # inches, of the figure of gains
 PAGE, PRESET = "applications", "full"
 DOCS = Path("docs")
 NEEDED = ("validation.json", "curriculum.json", "memorization.json")  # of a replicate
@@ -130,7 +132,10 @@ def grid() -> MeasuredGrid:
 def write_page(record: Record) -> None:
     """Write the page of the measured trainings, its figure of gains, and what other pages quote."""
     write_text(MEASURED / f"{PAGE}.md", page.markdown(record))
-    save_png(lambda: draw_groups(page.groups(record), page.NOTE), DRAWN / "full-replicates.png")
+    trainings = page.groups(record)
+    save_png(lambda: draw_groups(trainings, page.NOTE, WIDTH), DRAWN / "full-replicates.png")
+    if searches := page.progress_by_group(record):
+        save_png(lambda: draw_progress(searches, page.PROGRESS), DRAWN / "full-search_progress.png")
     replace_marked(DOCS / "order_search.md", "gains", page.gains(record))
     replace_marked(DOCS / "positions.md", "agreement", page.agreement(record))
     answers.write()

@@ -7,13 +7,16 @@ from typing import Any
 
 from bench.grid_page import measured_on
 from bench.page import interval, missing, number, table
+from bench.search_progress import Progress, by_steps, rounds_table
 from trainorder.config.estimator_names import method_of
 from trainorder.config.sections.curriculum import STEPS
-from trainorder.curriculum.replicate_gains import collect
+from trainorder.curriculum.fresh_gains import shortfall
+from trainorder.curriculum.replicate_gains import collect, group_name
 
 Record = Mapping[str, Any]
 STUDY_FIGURES = ("curriculum", "memorization", "forgetting")  # of the first training
 NOTE = "Each row has its own scale; a point is a training with its own search and seeds."
+PROGRESS = "Searches by steps. Distances are in standard deviations of random orders."
 BASELINES = {
     "random_mean": "the mean random order",
     "same_compute": "the expected best of as many random orders as the same compute retrains",
@@ -24,6 +27,7 @@ QUANTITIES = {
     "same": "held-out loss of its domain (generalization)",
     "other": "held-out loss of the other domains",
 }
+TOO_FEW = "Gains over a baseline of fewer orders are overestimated:"
 MOVES = ("swap", "insertion", "presence")
 
 
@@ -37,6 +41,7 @@ def markdown(record: Record) -> str:
                 *missing(record),
                 "## Searched orders",
                 gains(record),
+                *searches_by_steps(record),
                 *fresh(record),
                 heuristics(record),
                 _picture("replicates", "Gains of searched orders, by training"),
@@ -60,6 +65,16 @@ def groups(record: Record) -> dict[str, Any]:
     curricula = [{**cell["curriculum"], "provenance": cell} for cell in cells]
     maps = [cell["memorization"] for cell in cells]
     return collect(curricula, maps, cells[0]["confidence"])
+
+
+def progress_by_group(record: Record) -> dict[str, list[Progress]]:
+    """Return the progress of the searches by steps, by group of trainings."""
+    cells = record["cells"]
+    curricula: dict[str, list[Record]] = {}
+    for cell in cells:
+        name = group_name(cell["config"], cells[0]["config"])
+        curricula.setdefault(name, []).append(cell["curriculum"])
+    return by_steps(curricula)
 
 
 def _picture(name: str, text: str) -> str:
@@ -96,14 +111,54 @@ def gains(record: Record) -> str:
         "retrained searched order, in nats per token of `heldout`: the mean over studies with "
         f"Student's {first['confidence']:.0%} interval. In brackets: the gain of each study, in "
         "standard deviations of random orders. If a gain is negative, the baseline is better. The "
-        f"verdicts are those of `{judge}`, which judges the global search, in each study."
+        f"verdicts are those of `{judge}`, which judges the global search, in each study.\n\n"
+        f"{_reached(groups(record))}{_shortfalls(record)}"
     )
+
+
+def _reached(trainings: Record) -> str:
+    """Return where searches gain over random orders of the same compute, as a sentence."""
+    above = {name: group["gains"]["same_compute"]["low"] for name, group in trainings.items()}
+    parts = {
+        "The interval of the gain over random orders of the same compute is above zero": [
+            name for name, low in above.items() if low is not None and low > 0
+        ],
+        "It is not": [name for name, low in above.items() if low is not None and low <= 0],
+        "One study has no interval": [name for name, low in above.items() if low is None],
+    }
+    return " ".join(f"{text}: {'; '.join(names)}." for text, names in parts.items() if names)
+
+
+def _shortfalls(record: Record) -> str:
+    """Return the trainings with fewer random orders than their compute retrains, as a list."""
+    lines = [
+        f"* {cell['label']}: {line}"
+        for cell in record["cells"]
+        if (line := shortfall(cell["curriculum"]["compute"]))
+    ]
+    return "\n\n".join(["", "\n".join([f"{TOO_FEW}\n", *lines])]) if lines else ""
 
 
 def _searches(group: Record) -> str:
     """Return the method of each search with what it cost, for example `steps (90)`."""
     pairs = zip(group["methods"], group["compute"], strict=True)
     return ", ".join(f"{method} ({compute:.0f})" for method, compute in pairs)
+
+
+def searches_by_steps(record: Record) -> list[str]:
+    """Return the part about how searches by steps went on, if there are any."""
+    searches = progress_by_group(record)
+    if not searches:
+        return []
+    return [
+        "### How searches by steps went on",
+        rounds_table(searches),
+        "Best start and best order: how far they are below the mean random order in each study, in "
+        "standard deviations of random orders. The starts are orders that the study has retrained "
+        "anyway. A move is an order that the search retrained; its gain is over the incumbent that "
+        "it changes.",
+        _picture("search_progress", "The best known order against the cost, and gains of moves"),
+    ]
 
 
 def fresh(record: Record) -> list[str]:
@@ -121,14 +176,13 @@ def fresh(record: Record) -> list[str]:
         return []
     head = ["training", *(f"{kinds[kind]}: {baselines[name]}" for kind, name in columns)]
     lines = [f"* {line}" for one in trainings.values() for line in one["fresh_shortfalls"]]
-    short = "Gains over a baseline of fewer orders are overestimated:"
     return [
         "### The same orders, retrained afresh",
         f"{table(head, rows)}\n\nThe winner of each study, on held-out text that its search did "
         "not see, and also from other initial weights. The baseline of the same compute is the "
         "expected result here of the random order that is the best of as many in the study. What "
         "remains of a gain is due to the order; the rest was luck of text and weights.",
-        *(["\n".join([short, "", *lines])] if lines else []),
+        *(["\n".join([TOO_FEW, "", *lines])] if lines else []),
     ]
 
 
@@ -197,8 +251,8 @@ def orders(curriculum: Record) -> str:
     random = curriculum["random"]
     return (
         f"{table(['order', 'from', *labels, 'retrained'], rows)}\n\n"
-        f"Random orders: mean {random['mean']:.4f}, best "
-        f"{min(random['true'].values()):.4f} of {random['n']}."
+        f"Random orders: mean of those that are held back {random['mean']:.4f}, best of all "
+        f"{random['n']} {min(random['true'].values()):.4f}."
     )
 
 

@@ -23,13 +23,13 @@ from trainorder.storage.formats import write_text
 
 PAGE, PRESET = "published", "published_small"
 APPLICATIONS = 32  # steps of the window with a search and with maps
-# Of every window, in steps: what differs from the preset. A longer window has fewer orders, and the
-# longest a table at each fourth step, because the whole one takes 128 retrainings and 9 GB.
+# Of every window, in steps: what differs from the preset. Longer windows have fewer orders, and a
+# table at 32 of their steps, because the whole one of the longest takes 128 retrainings and 9 GB.
 WINDOWS: dict[int, dict[str, Any]] = {
-    8: {},
-    16: {},
+    8: {"orders": {"random": 16}},
+    16: {"orders": {"random": 16}},
     APPLICATIONS: {},
-    64: {"orders": {"calibration": 12, "random": 12}},
+    64: {"orders": {"calibration": 12, "random": 12}, "expansion": {"anchors": 32}},
     128: {
         "orders": {"calibration": 12, "random": 12},
         "expansion": {"anchors": 32},

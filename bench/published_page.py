@@ -6,15 +6,16 @@ from typing import Any
 from bench.applications_page import maps_agreement
 from bench.grid_page import measured_on
 from bench.page import interval, missing, number, short_number, table
+from trainorder.curriculum.fresh_gains import shortfall
 from trainorder.storage.formats import size_text
 
 Record = Mapping[str, Any]
 
 FIGURES = ("loss_along_window", "curriculum", "memorization")  # of the study with applications
 SEARCH_PARTS = {
-    "precompute": "precompute of the reduced model",
     "propose": "search, estimates included",
-    "candidate_truth": "retraining the best orders and the heuristic ones",
+    "searched": "retraining the best orders",
+    "heuristic": "retraining the heuristic orders",
 }
 
 
@@ -26,7 +27,7 @@ def markdown(record: Record) -> str:
         "Estimates of the published method (`fut`, `fut++`) and of `corrected`, whose size the "
         "[ladder](../method.md#the-ladder) selects, by length of the window, T steps. The model, "
         "text and batch are those of the default study. Made by `make published`, which can be "
-        "interrupted and takes less than 45 minutes on 2 cores. "
+        f"interrupted. Its jobs took {_minutes(cells)} of one core. "
         "[published.json](published.json) contains the numbers and the whole configurations. "
         "[The published study and this one](../published.md) says what they answer.",
         *missing(record),
@@ -40,6 +41,11 @@ def markdown(record: Record) -> str:
         measured_on(cells),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _minutes(cells: Sequence[Record]) -> str:
+    """Return how long the jobs of all windows took together."""
+    return f"{sum(cell['job_seconds'] for cell in cells) / 60:.0f} minutes"
 
 
 def perplexities(cells: Sequence[Record]) -> str:
@@ -101,7 +107,7 @@ def costs(cells: Sequence[Record]) -> str:
         f"{table([*head, 'memory', 'stored'], rows)}\n\nCosts are counted in "
         f"[retrainings](../method.md#cost) of the same window; one takes {each}. The table of the "
         "published method has a gradient for each step and unit, so its precompute and its bytes "
-        "grow with T²; at T = 128 it was computed at each fourth step."
+        "grow with T²; at T = 64 and 128 it was computed at 32 steps."
     )
 
 
@@ -158,20 +164,43 @@ def _applications(cell: Record) -> list[str]:
 
 
 def task(cell: Record) -> str:
-    """Return the table of how well estimates rank orders by the multiple-choice task."""
+    """Return the tables of the multiple-choice task: how it is ranked, and what a search does."""
     record = cell["task"]
     rows = [
-        [f"`{name}`", *(interval(score) for score in scores.values())]
-        for name, scores in record["order_lds"].items()
-    ]
-    spread = "; ".join(
-        f"`{metric}` {number(one['mean'])} ± {number(one['std'])}"
+        [
+            f"`{metric}`",
+            f"{number(one['mean'])} ± {number(one['std'])}",
+            *(interval(scores[metric]) for scores in record["order_lds"].values()),
+        ]
         for metric, one in record["spread"].items()
-    )
-    head = ["estimator", *(f"order-LDS of `{metric}` [95 %]" for metric in record["spread"])]
+    ]
+    head = ["metric", "random orders", *(f"order-LDS of `{name}`" for name in record["order_lds"])]
     return (
         f"{table(head, rows)}\n\n[Multiple choice](../method.md#multiple-choice) from held-out "
-        f"text, over random orders (mean ± standard deviation): {spread}."
+        "text: mean and standard deviation over held-back random orders, and how well estimates "
+        f"rank these orders [95 %].\n\n{_task_of_orders(record)}"
+    )
+
+
+def _task_of_orders(record: Record) -> str:
+    """Return the table of the task after each retrained order of the search."""
+    metrics = [metric for metric in record["spread"] if "/" not in metric]
+    rows = [
+        [
+            f"`{name}`",
+            *(
+                f"{number(values[metric])} "
+                f"({(values[metric] - one['mean']) / one['std']:+.1f} spreads)"
+                for metric in metrics
+                for one in [record["spread"][metric]]
+            ),
+        ]
+        for name, values in record["orders"].items()
+    ]
+    return (
+        f"{table(['retrained order', *(f'`{metric}`' for metric in metrics)], rows)}\n\n"
+        "In brackets: the distance from the mean random order; above 0, the task is solved better. "
+        "The search lowered the held-out loss and did not see the task."
     )
 
 
@@ -196,12 +225,19 @@ def curricula(cell: Record) -> str:
     ]
     head = ["order", "from", "estimated loss", "retrained", "gain", "in spreads"]
     return (
-        f"{table(head, rows)}\n\nGains are those over the mean of {random['n']} retrained random "
-        f"orders ({random['mean']:.4f} nats per token), also in their standard deviations. Over "
-        f"the expected best of {content['compute']['random_orders_for_it']} random orders, which "
-        "the same compute retrains, the winner gains "
-        f"{number(content['gains']['same_compute']['in_spreads'])} spreads."
+        f"{table(head, rows)}\n\nGains are those over the mean of the "
+        f"{cell['perplexity']['n']} held-back random orders ({random['mean']:.4f} nats per token), "
+        "also in their standard deviations. Over the expected best of "
+        f"{content['compute']['random_orders_for_it']} random orders, which the same compute "
+        "retrains, the winner gains "
+        f"{number(content['gains']['same_compute']['in_spreads'])} spreads{_short(content)}."
     )
+
+
+def _short(curriculum: Record) -> str:
+    """Return that the baseline is of fewer orders than the compute retrains, if it is."""
+    line = shortfall(curriculum["compute"])
+    return f"; {line}" if line else ""
 
 
 def _estimate(order: Record) -> float:
@@ -213,16 +249,23 @@ def _estimate(order: Record) -> float:
 def search_costs(cell: Record) -> str:
     """Return the table of what the search cost, beside the random orders of the same compute."""
     parts, compute = cell["search_costs"], cell["curriculum"]["compute"]
-    rows = [_cost_row(text, parts[name]) for name, text in SEARCH_PARTS.items()]
+    names = {name: f"precompute of `{name}`, and choice of its size" for name in parts}
+    names["reduced@barycentre"] = "precompute of `reduced@barycentre`"
+    names |= SEARCH_PARTS
+    rows = [_cost_row(names[name], part) for name, part in parts.items()]
     count = compute["random_orders_for_it"]
     alone = {
         "seconds": count * cell["retraining_seconds"],
-        "peak_bytes": parts["candidate_truth"]["peak_bytes"],
+        "peak_bytes": parts["searched"]["peak_bytes"],
         "bytes": 0,
         "retrainings": count,
     }
     rows.append(_cost_row(f"instead: retraining {count} random orders", alone))
-    return table(["part", "time (s)", "memory", "stored", "retrainings"], rows)
+    return (
+        f"{table(['part', 'time (s)', 'memory', 'stored', 'retrainings'], rows)}\n\n"
+        "The heuristic orders are retrained for comparison; the search does not need them, so they "
+        "are not in the last row."
+    )
 
 
 def _cost_row(text: str, part: Record) -> list[str]:

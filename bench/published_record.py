@@ -9,18 +9,19 @@ import numpy as np
 
 from bench.grid import summary
 from trainorder.config.sections.estimator import EstimatorConfig
+from trainorder.curriculum.candidates import SEARCHED
 from trainorder.evaluation.costs import (
     Retraining,
     precompute_stages,
     read_costs,
     stage_totals,
 )
+from trainorder.evaluation.outcomes import read_truth
 from trainorder.evaluation.results import Results
 from trainorder.figures.loss_along_window import tracks
 from trainorder.numerics.resampling import finite
 
 TASK = ("choice_probability", "choice_accuracy")  # of multiple choice; the first changes smoothly
-SEARCH = "reduced@barycentre"  # the estimator that searches orders
 
 Record = Mapping[str, Any]
 
@@ -38,7 +39,7 @@ def study_record(folder: Path) -> dict[str, Any]:
         entry |= _perplexity_errors(results, name) | _costs(results, name)
     record |= {"perplexity": _true_perplexity(results), "stepwise": _stepwise(results)}
     if TASK[0] in results.metrics:
-        record["task"] = _task(results)
+        record["task"] = _task(results, folder)
     if results.curriculum is not None:
         record["curriculum"] = {
             key: results.curriculum[key]
@@ -115,41 +116,79 @@ def _stepwise(results: Results) -> dict[str, dict[str, Any]]:
     }
 
 
-def _task(results: Results) -> dict[str, Any]:
-    """Return the spread of the task over random orders, and how well estimates rank it."""
+def _task(results: Results, folder: Path) -> dict[str, Any]:
+    """Return what orders do to the task, by domain and order, and how well estimates rank it."""
     spread = results.validation["spread"]
+    metrics = [name for name in results.metrics if name.partition("/")[0] in TASK]
     return {
-        "spread": {metric: spread[metric]["random"] for metric in TASK},
+        "spread": {metric: spread[metric]["random"] for metric in metrics},
         "order_lds": {
-            name: {metric: results.score(name)["order_lds"][metric]["random"] for metric in TASK}
+            name: {metric: results.score(name)["order_lds"][metric]["random"] for metric in metrics}
             for name in results.estimators
             if EstimatorConfig.from_name(name).descriptor.estimates_parameters
         },
+        "orders": _task_of_candidates(results, folder),
+    }
+
+
+def _task_of_candidates(results: Results, folder: Path) -> dict[str, dict[str, float]]:
+    """Return the true values of the task for every retrained order of the search."""
+    if results.curriculum is None:
+        return {}
+    names = [order["name"] for order in results.curriculum["orders"] if order["true"] is not None]
+    files = sorted((folder / "curriculum/truth").glob("*.h5"))
+    truth = read_truth(files, None, names, "candidate_truth")
+    columns = {metric: truth.metrics.index(metric) for metric in TASK}
+    return {
+        name: {metric: float(truth.value[row, column]) for metric, column in columns.items()}
+        for name, row in zip(names, truth.rows(names), strict=True)
     }
 
 
 def _search_costs(results: Results, folder: Path) -> dict[str, dict[str, Any]]:
-    """Return seconds, memory, bytes on disk and retrainings of each part of the search."""
+    """Return seconds, memory, bytes on disk and retrainings of each part of the search.
+
+    Both estimators of the search have a part, by their names, as in `gains.precompute_of`. The
+    retrained heuristic orders are a part of their own, because a search does not need them.
+    """
+    assert results.curriculum is not None
     files = [folder / "costs/propose.json", *(folder / "costs/candidate_truth").glob("*.json")]
     jobs = read_costs(files)
     unit = Retraining(results.costs["retraining_sequences"], results.validation["parameters"])
-    stages = results.costs["stages"]
-    precompute = [stages[s] for s in precompute_stages(EstimatorConfig.from_name(SEARCH))]
+    orders = [order["kind"] for order in results.curriculum["orders"] if order["true"] is not None]
+    searched = orders.count(SEARCHED) / len(orders)
+    retraining = _jobs_cost(jobs["candidate_truth"], unit)
     return {
-        "precompute": {
-            "seconds": sum(stage["wall_seconds"] for stage in precompute),
-            "peak_bytes": max(stage["peak_bytes"] for stage in precompute),
-            "bytes": sum(stage["bytes"] or 0 for stage in precompute),
-            "retrainings": sum(stage["retrainings"] for stage in precompute),
-        },
-        **{
-            stage: {
-                "seconds": totals["wall_seconds"],
-                "peak_bytes": totals["peak_bytes"],
-                "bytes": 0,
-                "retrainings": unit.counted(jobs[stage]),
-            }
-            for stage in ("propose", "candidate_truth")
-            for totals in [stage_totals(jobs[stage])]
-        },
+        **{name: _estimator_cost(results, name) for name in results.curriculum["verdicts"]},
+        "propose": _jobs_cost(jobs["propose"], unit),
+        "searched": _part(retraining, searched),
+        "heuristic": _part(retraining, 1 - searched),
     }
+
+
+def _estimator_cost(results: Results, name: str) -> dict[str, Any]:
+    """Return what an estimator costs before its first estimate, the choice of its size included."""
+    config, cost = EstimatorConfig.from_name(name), results.score(name)["cost"]
+    names = [*precompute_stages(config), *(["ladder"] if config.descriptor.needs_run else [])]
+    stages = [results.costs["stages"][s] for s in names if s in results.costs["stages"]]
+    return {
+        "seconds": sum(stage["wall_seconds"] for stage in stages),
+        "peak_bytes": max(stage["peak_bytes"] for stage in stages),
+        "bytes": sum(stage["bytes"] or 0 for stage in stages),
+        "retrainings": cost["precompute_retrainings"] + cost["selection_retrainings"],
+    }
+
+
+def _jobs_cost(records: Sequence[Record], unit: Retraining) -> dict[str, Any]:
+    totals = stage_totals(records)
+    return {
+        "seconds": totals["wall_seconds"],
+        "peak_bytes": totals["peak_bytes"],
+        "bytes": 0,
+        "retrainings": unit.counted(records),
+    }
+
+
+def _part(cost: Record, share: float) -> dict[str, Any]:
+    """Return a share of a cost; the memory of a job does not depend on the number of its orders."""
+    return {**cost, **{key: share * cost[key] for key in ("seconds", "retrainings")}}

@@ -82,7 +82,7 @@ def _regime(
     units_per_step: int = 1,
     warm: bool = True,
 ) -> Cell:
-    few = {"calibration": 0, "random": 8, "structured": 0}
+    few = {"calibration": 8, "random": 8, "structured": 0}
     estimators: list[Layer] = [
         {"method": "constant", "path": "reference"},
         {"method": "corrected", "path": "reference", "runs": RUNS},

@@ -115,6 +115,7 @@ def _windows_and_batches() -> list[Cell]:
             _cell(f"steps{steps}", f"T = {steps}", "longer windows", window, steps=steps)
             for steps in (64, 128, 256)
         ),
+        _cell("epochs2", "two epochs, T = 64", "longer windows", epochs=2),
         # The packages have text for these warm-ups and not for longer ones.
         _cell(
             *("batch256", "256 sequences per step", group),
@@ -191,6 +192,7 @@ def _cell(
     preset: str = "",
     optimizer: Layer | None = None,
     steps: int = 32,
+    epochs: int = 1,
     unit_size: int = 64,
     mixed: float = 0.25,
     warmup: int = 600,
@@ -208,6 +210,7 @@ def _cell(
         "optimizer": optimizer or {},
         "window": {
             "units": steps,
+            **({"epochs": epochs} if epochs > 1 else {}),
             "unit_size": unit_size,
             "mixed_fraction": mixed,
             "warmup_steps": warmup,

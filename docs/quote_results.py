@@ -3,7 +3,6 @@
 python docs/quote_results.py results/default    # a study, in README.md and docs/choose_estimator.md
 python docs/quote_results.py --published      # from docs/measured, in docs/published.md
 python docs/quote_results.py --speed            # `make speed`, in docs/performance.md
-python docs/quote_results.py --applications     # `make applications`, from docs/measured
 """
 
 import json

@@ -162,7 +162,7 @@ def gains_by_training(r: Records) -> str:
 def published_gains(r: Records) -> str:
     """The search of `make published`, with its costs."""
     cell = r.applied()
-    costs = cell["search_costs"].values()
+    costs = [part for name, part in cell["search_costs"].items() if name != "heuristic"]
     return (
         f"winner {number(cell['curriculum']['gains']['random_mean']['in_spreads'])} spreads below "
         f"the mean random order, {number(sum(cost['retrainings'] for cost in costs))} retrainings, "
@@ -224,6 +224,11 @@ def projection(r: Records) -> str:
     )
 
 
+def stored_terms(r: Records) -> str:
+    """What is stored, and what a projection of it loses."""
+    return f"{residual_bytes(r)}; {text_of(projection, r)}"
+
+
 def residual_bytes(r: Records) -> str:
     """What is stored instead of projections."""
     name, ours = r.ours
@@ -235,14 +240,26 @@ def residual_bytes(r: Records) -> str:
 
 
 def others(r: Records) -> str:
-    """Influence methods and proxies."""
+    """Influence methods and proxies, by order-LDS, and by LDS on leave-out orders."""
     entries = {name: r.default["estimators"].get(name) for name in OTHERS}
-    return "; ".join(
+    orders = "; ".join(
         f"`{name}` order-LDS {interval(entry['order_lds'])}, precompute "
         f"{number(entry['precompute_retrainings'])}"
         for name, entry in entries.items()
         if entry is not None
     )
+    return f"{orders}. {text_of(left_out, r)}"
+
+
+def left_out(r: Records) -> str:
+    """How influence methods and ours estimate leaving units out."""
+    record = r.page("leave_out")
+    scores = "; ".join(
+        f"`{name}` {', '.join(number(score['lds']['value']) for score in groups.values())}"
+        for name, groups in record["estimators"].items()
+    )
+    counts = ", ".join(str(group) for group in record["effects"])
+    return f"LDS of leaving out {counts} of {record['units']} units: {scores}"
 
 
 def secants(r: Records) -> str:
@@ -378,7 +395,8 @@ def domain_last(r: Records) -> str:
     curriculum = r.applied()["curriculum"]
     random, last = curriculum["random"], []
     for order in curriculum["orders"]:
-        if order["name"].startswith("last-") and order["true"] is not None:
+        is_last = order["name"].startswith("last-") or order["name"] == "domain-sorted"
+        if is_last and order["true"] is not None:
             above = (order["true"] - random["mean"]) / random["std"]
             last.append(f"`{order['name']}` {number(above)}")
     if not last:
@@ -388,4 +406,4 @@ def domain_last(r: Records) -> str:
 
 def several_epochs(r: Records) -> str:
     """Orders of several epochs."""
-    return _row(r, "two epochs")
+    return _row(r, "two epochs, T = 64")

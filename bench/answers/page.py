@@ -74,7 +74,7 @@ TABLES: Sequence[Row] = (
         findings.published_gains,
     ),
     (
-        published_text("schedules"),
+        "Not in the published study: curricula under other schedules",
         "gains over random orders at equal compute",
         "`make applications`",
         findings.gains_by_training,
@@ -95,7 +95,7 @@ TABLES: Sequence[Row] = (
         published_text("table 4"),
         "`stores.json`, figure `stores`; [at the published size](#cost-at-the-published-scale)",
         "`make study`",
-        findings.residual_bytes,
+        findings.stored_terms,
     ),
 )
 
@@ -109,8 +109,9 @@ OBJECTIONS: Sequence[Row] = (
     ),
     (
         "No comparison with influence methods or proxies",
-        "`adjoint` (exact TracIn), `proxy`, `ridge`, `simfluence`",
-        "`make study`",
+        "`adjoint` (exact TracIn), `proxy`, `ridge`, `simfluence`, [on leave-out orders, too]"
+        "(orders.md#how-the-estimators-compare)",
+        "`make study`, then `python -m bench.leave_out results/default`",
         findings.others,
     ),
     (
@@ -176,8 +177,8 @@ OBJECTIONS: Sequence[Row] = (
     ("Effect of the batch size", "rows with larger batches", "`make bench`", findings.batches),
     (
         "Orders of several epochs",
-        "the preset `sample_order`: two epochs, units of one sequence",
-        "`snakemake --configfile presets/sample_order.yaml`",
+        "a row with two epochs; the preset `sample_order` has two epochs and units of one sequence",
+        "`make bench`",
         findings.several_epochs,
     ),
     (
@@ -197,7 +198,8 @@ OBJECTIONS: Sequence[Row] = (
         "Better framed as an instrument: one poisoned unit early or late",
         "[a poisoned unit](positions.md#a-poisoned-unit) first, in the middle and last, estimated "
         "and retrained",
-        "`snakemake --configfile presets/poisoned.yaml`, then `python -m bench.poisoned`",
+        "`snakemake --configfile presets/poisoned.yaml`, then `python -m bench.poisoned "
+        "results/poisoned`",
         findings.poisoned,
     ),
     (

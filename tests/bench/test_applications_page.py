@@ -79,7 +79,10 @@ def test_the_page_shows_the_figures_that_are_copied_and_the_one_that_is_drawn(re
 
 def test_the_figure_of_gains_is_drawn_from_the_records(record, tmp_path):
     groups = applications.page.groups(record)
-    save_png(lambda: draw_groups(groups, applications.page.NOTE), tmp_path / "gains.png")
+    save_png(
+        lambda: draw_groups(groups, applications.page.NOTE, applications.WIDTH),
+        tmp_path / "gains.png",
+    )
     assert (tmp_path / "gains.png").stat().st_size > 10_000
 
 
@@ -107,11 +110,38 @@ def test_gains_in_fresh_retrainings_have_their_table(record):
     assert "retrained afresh" not in markdown(record)
 
 
+def enough_random_orders(record):
+    for cell in record["cells"]:
+        cell["curriculum"]["compute"] |= {"random_orders_for_it": 40, "random_orders_had": 40}
+    return record
+
+
 def test_a_baseline_of_too_few_fresh_orders_is_told_below_the_table(record):
-    assert "overestimated" not in markdown(record)
+    assert "overestimated" not in markdown(enough_random_orders(record))
     for draw in record["cells"][2]["curriculum"]["fresh"]:
         draw["compute"] = {"random_orders_for_it": 40, "random_orders_had": 16}
     assert "overestimated:\n\n* synthetic: the baseline" in markdown(record)
+
+
+def test_a_baseline_of_too_few_orders_is_told_below_the_table_of_gains(record):
+    assert "overestimated" not in markdown(enough_random_orders(record))
+    record["cells"][2]["curriculum"]["compute"]["random_orders_had"] = 16
+    line = f"* {record['cells'][2]['label']}: the baseline of the same compute is the best of 16"
+    assert f"overestimated:\n\n{line}" in markdown(record)
+
+
+def test_the_page_says_which_trainings_gain_over_random_orders(record):
+    page = markdown(record)
+    assert "It is not: cosine. One study has no interval: constant." in page
+
+
+def test_searches_by_steps_have_their_progress(record):
+    assert "searches by steps went on" not in markdown(record)
+    steps = {"retrainings": 3.0, "starts": [3.4], "rounds": []}
+    record["cells"][2]["curriculum"]["step_search"] = steps
+    section = markdown(record).split("### How searches by steps went on")[1]
+    assert "| constant |" in section
+    assert "../figures/full-search_progress.png" in section
 
 
 def test_heuristic_orders_are_ranked_beside_the_winner(record):

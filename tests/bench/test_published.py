@@ -15,6 +15,8 @@ from bench.answers.records import Records
 from bench.page import NOT_MEASURED
 from bench.published_record import TASK, study_record
 from trainorder.config.study_config import parse
+from trainorder.curriculum.gains import precompute_of
+from trainorder.evaluation.results import Results
 from workflow_tree import ROOT
 
 SEARCH = {"propose": 5.0, "candidate_truth/0": 7.0}  # seconds of the jobs of the search
@@ -35,7 +37,11 @@ def folder(synthetic_study, tmp_path_factory):
 def record(folder):
     score = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 12}
     spread = {metric: {"mean": 0.3, "std": 0.01} for metric in TASK}
-    task = {"spread": spread, "order_lds": {"fut@reference": dict.fromkeys(TASK, score)}}
+    task = {
+        "spread": {**spread, f"{TASK[0]}/code": {"mean": 0.3, "std": 0.01}},
+        "order_lds": {"fut@reference": dict.fromkeys([*TASK, f"{TASK[0]}/code"], score)},
+        "orders": {"genetic": dict.fromkeys(TASK, 0.32)},
+    }
     return {**study_record(folder), "label": "T = 32", "task": task}
 
 
@@ -83,9 +89,28 @@ def test_losses_at_every_step_are_those_of_the_file(folder, record):
 def test_the_search_has_the_costs_of_its_jobs(record):
     costs = record["search_costs"]
     assert costs["propose"]["seconds"] == SEARCH["propose"]
-    assert costs["propose"]["retrainings"] == costs["candidate_truth"]["retrainings"] == 2
-    assert costs["precompute"]["bytes"] > 60_000_000, "the curvature is not counted"
+    assert costs["propose"]["retrainings"] == 2
+    retrained = [costs[part]["retrainings"] for part in ("searched", "heuristic")]
+    assert sum(retrained) == pytest.approx(2)
+    assert min(retrained) > 0, "searched and heuristic orders are not told apart"
+    assert costs["reduced@barycentre"]["bytes"] > 60_000_000, "the curvature is not counted"
     assert all(part["peak_bytes"] > 0 for part in costs.values())
+
+
+def test_the_parts_of_the_search_are_those_of_its_compute(folder, record):
+    """What both estimators cost before the search is what the baseline of chance counts."""
+    results = Results.read(folder)
+    names = results.curriculum["verdicts"]
+    assert len(names) == 2
+    expected = precompute_of({name: results.score(name)["cost"] for name in names})
+    parts = [record["search_costs"][name]["retrainings"] for name in names]
+    paths = {name.partition("@")[2] for name in names}
+    assert (sum(parts) if len(paths) == 2 else max(parts)) == pytest.approx(expected)
+
+
+def test_the_page_tells_what_searched_orders_do_to_the_task(page):
+    assert "| `genetic` | 0.32 (+2.0 spreads) | 0.32 (+2.0 spreads) |" in page
+    assert f"| `{TASK[0]}/code` | 0.3 ± 0.01 |" in page
 
 
 def test_the_page_has_every_estimator_map_and_order_and_names_what_is_missing(record, page):

@@ -153,7 +153,6 @@ CATALOGUE = {
         "replicates.rst",
         (result_files.REPLICATES,),
         needs="replicates",
-        answers="schedules",
     ),
     "memorization": Entry(
         "Effect of a position",

@@ -14,7 +14,6 @@ PUBLISHED = {
     "abstract: efficiency": "The estimate is efficient, retraining is not",
     "table 1": "Absolute difference of perplexity by T",
     "table 2": "Curricula by a genetic algorithm",
-    "schedules": "Curricula under other schedules",
     "figure 3": "Heat maps of memorization",
     "figure 7": "Perplexity along training",
     "table 4": "Bytes of the terms, and projected",
@@ -28,8 +27,5 @@ def published_text(key: str) -> str:
     'Absolute difference of perplexity by T (table 1)'
     >>> published_text("abstract: order")
     'The order of training samples matters (abstract)'
-    >>> published_text("schedules")
-    'Curricula under other schedules'
     """
-    place = key.partition(":")[0]
-    return PUBLISHED[key] if place == "schedules" else f"{PUBLISHED[key]} ({place})"
+    return f"{PUBLISHED[key]} ({key.partition(':')[0]})"

@@ -28,18 +28,21 @@ def draw(results: Results) -> Figure:
     return draw_groups(results.replicates["groups"], results.label(_POINTS))
 
 
-def draw_groups(groups: Mapping[str, Mapping[str, Any]], note: str) -> Figure:
+def draw_groups(
+    groups: Mapping[str, Mapping[str, Any]], note: str, width: float = style.WIDTH
+) -> Figure:
     """Draw one row for each group of studies, on its own scale, with one panel for each baseline.
 
     Args:
         groups: the gains of each group, as in `replicates.json`.
         note: the line below the figure.
+        width: in inches.
 
     """
-    figure = style.new_figure(0.62 * len(groups) + 0.7, note)
+    figure = style.new_figure(0.185 * width * len(groups) + 0.7, note, width)
     grid = figure.subplots(len(groups), len(BASELINES), squeeze=False, sharex="row")
     for row, (name, group) in zip(grid, groups.items(), strict=True):
-        row[0].set_ylabel(name)
+        row[0].set_ylabel(style.wrapped(name, 20))
         for axes, baseline in zip(row, BASELINES, strict=True):
             _panel(axes, group["gains"][baseline])
     for axes, title in zip(grid[0], BASELINES.values(), strict=True):
