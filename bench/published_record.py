@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.grid import summary
 from trainorder.config.sections.estimator import EstimatorConfig
-from trainorder.curriculum.candidates import SEARCHED
+from trainorder.curriculum.candidates_file import SEARCHED
 from trainorder.evaluation.costs import (
     Retraining,
     precompute_stages,
