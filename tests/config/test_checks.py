@@ -360,7 +360,7 @@ BAD = {
     "tail above the window": (
         estimators(order0(tail=33)),
         "order0-tail33@reference: tail",
-        "32 steps",
+        "only 32 steps; set it to at most 32",
     ),
     "tail without a replay": (
         estimators({"method": "constant", "path": "reference", "tail": 2}),
@@ -371,7 +371,7 @@ BAD = {
     "recency without a tail": (
         estimators({"method": "recency", "path": "barycentre"}),
         "recency@barycentre: tail",
-        "missing",
+        "missing key; set the number of last steps that are trained",
     ),
     "corrected without a run": (
         estimators(CORRECTED | {"path": "barycentre"}),
@@ -394,12 +394,12 @@ BAD = {
     "corrected with more than a unit": (
         estimators(CORRECTED | {"size": 65}),
         "corrected65@reference: size",
-        "only 64 sequences",
+        "only 64 sequences; set it to at most 64",
     ),
     "corrected with more than a step of units": (
         changed(window__unit_size=1, window__units_per_step=2, estimators=[CORRECTED]),
         "corrected4@reference: size",
-        "only 2 units",
+        "only 2 units of one sequence; set it to at most 2",
     ),
     "known runs of another method": (
         estimators(order0(runs=2)),
@@ -490,12 +490,12 @@ BAD = {
     "a run that does not exist": (
         filed(run={**RUN, "checkpoints": "absent"}, estimators=UNPROXIED),
         "run.checkpoints: absent",
-        "no such folder",
+        "no such folder; correct this path",
     ),
     "an order that does not exist": (
         filed(run={**RUN, "order": "absent.json"}, estimators=UNPROXIED),
         "run.order: absent.json",
-        "no such file",
+        "no such file; correct this path",
     ),
     "a path that is a pattern": (
         changed(corpus__source="files", corpus__files=["{x}.txt"]),
@@ -509,7 +509,7 @@ BAD = {
     "missing model": (
         changed(model__source="./absent", estimators=UNPROXIED),
         "model.source: ./absent",
-        "no such folder",
+        "or give OWNER/NAME",
     ),
     "missing tokenizer": (
         changed(corpus__tokenizer="texts/of/mine"),

@@ -258,13 +258,17 @@ def _size_errors(entry: EstimatorConfig, config: "Config") -> Iterator[str]:
     if method.takes_size and entry.size is None and not entry.size_is_open:
         yield f"{where}: size: missing key; set the number of sequences of each unit"
     if entry.size_is_open and not entry.bounded(config.orders.counts)["calibration"]:
-        yield f"{where}: size: missing key; without calibration orders the ladder cannot select it"
-    window, size = config.window, entry.size or 0
+        yield (
+            f"{where}: size: missing key; without calibration orders the ladder cannot select it; "
+            "set it, or give calibration orders"
+        )
+    window = config.window
     if method.needs_run and window.unit_size == 1:
-        if size > window.units_per_step:
-            yield f"{where}: size: steps have only {window.units_per_step} units of one sequence"
-    elif size > window.unit_size:
-        yield f"{where}: size: units have only {window.unit_size} sequences"
+        most, had = window.units_per_step, "steps have only {} units of one sequence"
+    else:
+        most, had = window.unit_size, "units have only {} sequences"
+    if (entry.size or 0) > most:
+        yield f"{where}: size: {had.format(most)}; set it to at most {most}"
 
 
 def _runs_errors(entry: EstimatorConfig, config: "Config") -> Iterator[str]:
@@ -284,9 +288,9 @@ def _tail_errors(entry: EstimatorConfig, config: "Config") -> Iterator[str]:
     if entry.tail and not method.takes_tail:
         yield f"{where}: tail: only {_those(lambda m: m.takes_tail)} take a tail; remove this key"
     if method.needs_tail and not entry.tail:
-        yield f"{where}: tail: missing key; this method consists of a tail"
+        yield f"{where}: tail: missing key; set the number of last steps that are trained"
     if entry.tail > steps:
-        yield f"{where}: tail: the window has only {steps} steps"
+        yield f"{where}: tail: the window has only {steps} steps; set it to at most {steps}"
 
 
 def _those(fits: Callable[[Method], bool]) -> str:

@@ -13,6 +13,7 @@ from trainorder.config.text_paths import text_files
 from trainorder.errors import UserError
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)?")
+_REMEDY = "correct this path; a relative one starts at the folder in which the study runs"
 
 
 def check_files(config: Mapping[str, Any]) -> None:
@@ -29,7 +30,8 @@ def check_files(config: Mapping[str, Any]) -> None:
     if config["run"]:
         run = RunConfig(**config["run"])
         if not isdir(run.checkpoints):
-            raise UserError(f"config: run.checkpoints: {run.checkpoints}: no such folder")
+            key = "recording" if run.recording else "checkpoints"
+            raise UserError(f"config: run.{key}: {run.checkpoints}: no such folder; {_REMEDY}")
         if run.recording is None:
             named.append(("run.order", run.order))
     named += [("corpus.files", path) for path in corpus_files(config["corpus"])]
@@ -39,7 +41,7 @@ def check_files(config: Mapping[str, Any]) -> None:
         named.append(("optimizer.rates", config["optimizer"]["rates"]))
     for key, path in named:
         if not isfile(path):
-            raise UserError(f"config: {key}: {path}: no such file")
+            raise UserError(f"config: {key}: {path}: no such file; {_REMEDY}")
     _check_revisions(config)
     for section, key in (("model", "source"), ("corpus", "tokenizer")):
         name = config[section][key]
@@ -51,7 +53,8 @@ def check_files(config: Mapping[str, Any]) -> None:
         ):
             continue
         raise UserError(
-            f"config: {section}.{key}: {name}: no such folder, and not a name on the hub"
+            f"config: {section}.{key}: {name}: no such folder, and not a name on the hub; "
+            f"{_REMEDY}, or give OWNER/NAME"
         )
 
 

@@ -184,7 +184,9 @@ def _schedule(where: str, schedule: Any) -> np.ndarray:
     try:
         values = np.array(schedule)
     except ValueError:
-        raise UserError(f"{where}: the steps of `schedule` have different lengths") from None
+        raise UserError(
+            f"{where}: the steps of `schedule` have different lengths; make them equal"
+        ) from None
     # numpy turns true into 1 in an array of numbers.
     if any(isinstance(value, bool) for value in np.array(schedule, object).flat):
         raise UserError(f"{where}: {_NOT_INTEGERS}")
@@ -200,7 +202,7 @@ def _fitted(where: str, order: Order, window: WindowConfig) -> Order:
         shape = " x ".join(map(str, values.shape))
         raise UserError(
             f"{where}: {shape} places, but the window has {window.steps} steps of "
-            f"{window.units_per_step} units ({places} places)"
+            f"{window.units_per_step} units ({places} places); list one unit for each place"
         )
     visits = values.reshape(-1).astype(np.int64)
     unknown = visits[(visits < 0) | (visits >= window.units)]

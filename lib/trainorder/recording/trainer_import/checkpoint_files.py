@@ -106,7 +106,9 @@ def read_optimizer(folder: Path) -> dict[str, Any]:
         ) from None
     is_state = isinstance(content, dict) and {"state", "param_groups"} <= content.keys()
     if not is_state or not all("params" in group for group in content["param_groups"]):
-        raise UserError(f"{path}: not the state of an optimizer of torch")
+        raise UserError(
+            f"{path}: not the state of an optimizer of torch; save the checkpoint again"
+        )
     return dict(content)
 
 

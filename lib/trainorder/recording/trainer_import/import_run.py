@@ -132,7 +132,7 @@ def import_trainer(
 
 def _checkpoints(run: Path) -> list[int]:
     if not run.is_dir():
-        raise UserError(f"{run}: no such folder")
+        raise UserError(f"{run}: no such folder; give the folder of the run")
     steps = checkpoint_steps(checkpoints(run))
     if not steps:
         raise UserError(f"{run}: contains no folder checkpoint-<step>; give the folder of the run")
@@ -201,9 +201,13 @@ def _settings(
 ) -> RecordedSettings:
     group = groups[0]
     if any(one.get("amsgrad") or one.get("maximize") for one in groups):
-        raise UserError(f"{source / OPTIMIZER_FILE}: AdamW with amsgrad or maximize; not supported")
+        raise UserError(
+            f"{source / OPTIMIZER_FILE}: AdamW with amsgrad or maximize; train without them"
+        )
     if "betas" not in group or "eps" not in group:
-        raise UserError(f"{source / OPTIMIZER_FILE}: not the state of AdamW")
+        raise UserError(
+            f"{source / OPTIMIZER_FILE}: not the state of AdamW; record such a run while it trains"
+        )
     return RecordedSettings(
         beta1=float(group["betas"][0]),
         beta2=float(group["betas"][1]),
