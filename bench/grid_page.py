@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.config_hash import config_text
 from bench.page import interval, missing, number, table
 from bench.studies import environment_text
-from trainorder.config.config_hash import config_text
 from trainorder.figures import style
 
 Record = Mapping[str, Any]

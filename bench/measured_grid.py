@@ -14,9 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from bench.config_hash import config_hash
 from bench.grid import Cell
 from bench.studies import say
-from trainorder.config.config_hash import config_hash
 from trainorder.errors import UserError
 from trainorder.storage.formats import read_json, write_json
 

@@ -18,10 +18,10 @@ from typing import Any
 
 import torch
 
+from bench.config_hash import config_hash
 from bench.node_hours_table import DEFAULT, MARK, NODE_CORES, markdown
 from bench.section import Section
 from bench.studies import Study, environment, say
-from trainorder.config.config_hash import config_hash
 from trainorder.errors import UserError
 from trainorder.planning.plan import planned_costs
 from trainorder.planning.sizes import Sizes

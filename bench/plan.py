@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.config_hash import config_text
 from bench.page import number, table
+from bench.plan_comparison import Pair, compare_with_study
 from bench.studies import environment_text, say
-from trainorder.config.config_hash import config_text
 from trainorder.errors import UserError
 from trainorder.evaluation.result_files import VALIDATION
-from trainorder.planning.plan_comparison import Pair, compare_with_study
 from trainorder.storage.formats import read_json, size_text, write_text
 
 OUTPUT = Path("docs/measured/plan.md")

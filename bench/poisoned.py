@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.config_hash import config_text
 from bench.page import number, table
 from bench.section import Section, write_measured
 from bench.studies import environment_text
-from trainorder.config.config_hash import config_text
 from trainorder.data.metrics import MAIN_METRIC
 from trainorder.errors import UserError
 from trainorder.evaluation.results import Results

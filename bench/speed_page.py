@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from bench.config_hash import config_text
 from bench.page import number, table
 from bench.studies import environment_text
-from trainorder.config.config_hash import config_text
 
 Record = Mapping[str, Any]
 

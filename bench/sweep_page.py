@@ -5,8 +5,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from bench.config_hash import config_text
 from bench.studies import environment_text
-from trainorder.config.config_hash import config_text
 from trainorder.figures import style
 
 

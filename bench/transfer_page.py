@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.causes import causes
+from bench.config_hash import config_hash
 from bench.corpora import CORPORA, packages
 from bench.grid_page import measured_on
 from bench.page import interval, missing, number, table
 from bench.stack_page import section
 from bench.targets import CHEAP, estimators, judged, missed, selected, target_text
-from trainorder.config.config_hash import config_hash
 from trainorder.evaluation.verdict import NOT_TRUSTED, RANK_ONLY
 from trainorder.figures.style import rank_text
 from trainorder.storage.formats import size_text

@@ -17,9 +17,9 @@ sys.path.append(str(Path(__file__).parents[1]))  # contains `bench`
 from bench import speed_page
 from bench.answers import page as answers
 from bench.answers.records import Records
+from bench.config_hash import config_text
 from bench.default_record import default_record
 from bench.page import replace_marked, short_number, table
-from trainorder.config.config_hash import config_text
 from trainorder.evaluation.results import Results
 from trainorder.storage.formats import write_json
 

@@ -8,8 +8,8 @@ import pytest
 import synthetic
 from bench import applications
 from bench.applications_page import BASELINES, MOVES, QUANTITIES, STUDY_FIGURES, markdown
+from bench.config_hash import config_hash
 from bench.drawing import save_png
-from trainorder.config.config_hash import config_hash
 from trainorder.config.loading import load_config
 from trainorder.evaluation.results import Results
 from trainorder.figures.replicates import draw_groups

@@ -4,10 +4,10 @@ import pytest
 from transformers import LlamaConfig
 
 from bench import node_hours
+from bench.config_hash import config_hash
 from bench.node_hours_table import MARK, NODE_CORES, markdown
 from bench.studies import Study
 from configs import ROOT
-from trainorder.config.config_hash import config_hash
 from trainorder.errors import UserError
 from trainorder.storage.formats import read_json
 

@@ -24,8 +24,8 @@ from bench import (
     transfer_page,
 )
 from bench.applications_page import markdown as applications_markdown
+from bench.config_hash import config_hash
 from bench.studies import Study, seeded
-from trainorder.config.config_hash import config_hash
 from trainorder.config.loading import load_config
 from trainorder.storage.formats import read_json
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from bench.config_hash import config_hash
 from bench.plan import SMALL, WITHIN, deviations, markdown
-from trainorder.config.config_hash import config_hash
-from trainorder.planning.plan_comparison import Pair
+from bench.plan_comparison import Pair
 
 RECORD = {
     "study": "mine",
@@ -77,3 +77,9 @@ def test_the_page_has_every_stage_and_the_assumptions_of_the_plan():
         "the rest",
     ):
         assert part in page, f"`{part}` is not on the page"
+
+
+def test_a_factor_is_symmetric_and_infinite_if_one_side_is_zero():
+    assert Pair(2, 3).factor == Pair(3, 2).factor == 1.5
+    assert Pair(0, 0).factor == Pair(7, 7).factor == 1
+    assert Pair(0, 1).factor == Pair(1, 0).factor == float("inf")

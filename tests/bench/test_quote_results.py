@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
+from bench.config_hash import config_hash
 from bench.studies import Study
 from speed_records import RECORD
-from trainorder.config.config_hash import config_hash
 from trainorder.errors import UserError
 from trainorder.storage.formats import read_json, write_json
 from workflow_tree import ROOT

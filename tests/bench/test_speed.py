@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from bench import speed
+from bench.config_hash import config_hash
 from bench.speed_measurements import adamw_bytes, nystrom_bytes, order0_bytes, profile
 from bench.speed_page import speed as speed_text
 from speed_records import MEASURED, RECORD
-from trainorder.config.config_hash import config_hash
 from trainorder.storage.formats import read_json
 
 pytestmark = pytest.mark.slow

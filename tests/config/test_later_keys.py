@@ -4,9 +4,9 @@ import copy
 
 import pytest
 
+from bench.config_hash import config_hash
 from configs import config, replaced
 from trainorder.config import later_keys
-from trainorder.config.config_hash import config_hash
 from trainorder.config.sections.run import RunConfig
 from trainorder.config.study_config import Config
 from trainorder.workflow.keys import StudyKeys

@@ -14,7 +14,6 @@ from trainorder.errors import UserError
 from trainorder.planning import plan as plan_module
 from trainorder.planning.disk_check import check_disk, check_temporary, vector_bytes
 from trainorder.planning.plan import plan
-from trainorder.planning.plan_comparison import Pair
 from trainorder.planning.plan_text import plan_text
 from trainorder.planning.sizes import Sizes
 from trainorder.planning.stages import stages
@@ -188,9 +187,3 @@ def test_temporary_files_must_fit_for_all_parallel_jobs_and_beside_results_on_th
             check_temporary(every, sizes, folder, slots)
         assert "\n" not in str(error.value)
     assert largest_stage > largest_job, "no stage has two jobs with vectors in files"
-
-
-def test_a_factor_is_symmetric_and_infinite_if_one_side_is_zero():
-    assert Pair(2, 3).factor == Pair(3, 2).factor == 1.5
-    assert Pair(0, 0).factor == Pair(7, 7).factor == 1
-    assert Pair(0, 1).factor == Pair(1, 0).factor == float("inf")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import plan as driver
-from trainorder.planning.plan_comparison import compare_with_study
+from bench.plan_comparison import compare_with_study
 from workflow_tree import SMOKE, contents, work_tree
 
 pytestmark = pytest.mark.study
