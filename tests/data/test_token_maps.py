@@ -1,6 +1,7 @@
 """A token memory map is cut into sequences as they come; a wrong type raises one line."""
 
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,9 +61,70 @@ def test_the_window_follows_the_warm_up_that_an_existing_run_trained(tmp_path):
 
 
 def test_the_header_of_a_shard_is_skipped(tmp_path):
-    header = struct.pack("<256i", 20240520, 1, SEQUENCES.size, *[0] * 253)
-    corpus, _ = read_token_map(of_file(written(tmp_path, start=header)), WINDOW, warmup=True)
+    path = written(tmp_path, start=shard(20240520))
+    corpus, _ = read_token_map(of_file(path), WINDOW, warmup=True)
     assert corpus.warmup.tolist() == SEQUENCES[:4].tolist(), "the header was read as tokens"
+
+
+def shard(magic, count=SEQUENCES.size):
+    return struct.pack("<256i", magic, 1, count, *[0] * 253)
+
+
+@pytest.mark.parametrize(("magic", "dtype"), [(20240520, "uint16"), (20240801, "uint32")])
+def test_the_header_of_a_shard_must_state_the_type_and_the_number_of_tokens(tmp_path, magic, dtype):
+    config = of_file(written(tmp_path, dtype, shard(magic)), token_dtype=dtype)
+    assert read_token_map(config, WINDOW, warmup=True)[0].warmup.tolist() == SEQUENCES[:4].tolist()
+    other = {"uint16": "uint32", "uint32": "uint16"}[dtype]
+    with pytest.raises(UserError, match=f"its header says that its tokens are {dtype}; set corpus"):
+        read_token_map(replace(config, token_dtype=other), WINDOW, warmup=True)
+    written(tmp_path, dtype, shard(magic, SEQUENCES.size + 1))
+    with pytest.raises(UserError, match="says that it has 321 tokens, but it has 320; copy"):
+        read_token_map(config, WINDOW, warmup=True)
+
+
+@pytest.mark.parametrize("save", [np.save, np.savez])
+def test_arrays_with_a_header_of_numpy_are_no_memory_map(tmp_path, save):
+    with open(tmp_path / "train.bin", "wb") as file:
+        save(file, SEQUENCES.astype(np.uint16))
+    with pytest.raises(UserError, match=r"train\.bin: is a .*, not only token numbers; write them"):
+        read_token_map(of_file(tmp_path / "train.bin"), WINDOW, warmup=True)
+
+
+@pytest.mark.parametrize("length", [7, 8])
+@pytest.mark.parametrize(
+    ("written_as", "read_as", "vocabulary"),
+    [
+        ("uint16", "uint8", 500),
+        ("uint32", "uint8", 500),
+        ("uint32", "uint16", 300),
+        ("uint32", "uint16", 50_000),
+        ("int64", "uint32", 300_000),
+        ("int64", "int32", 300_000),
+    ],
+)
+def test_a_type_that_is_narrower_than_that_of_the_file_raises(
+    tmp_path, written_as, read_as, vocabulary, length
+):
+    """Whatever part of the file the held-out sequences are."""
+    tokens = np.random.default_rng(1).integers(0, vocabulary, 501).astype(written_as)
+    tokens.tofile(tmp_path / "train.bin")
+    for right in (False, True):
+        values = {"token_dtype": written_as if right else read_as, "vocabulary": vocabulary}
+        config = replace(of_file(tmp_path / "train.bin", **values), sequence_length=length)
+        if right:
+            read_token_map(config, WINDOW, warmup=True)
+        else:
+            with pytest.raises(UserError, match=f"every second token is .* as {read_as}, so its"):
+                read_token_map(config, WINDOW, warmup=True)
+
+
+def test_bytes_are_tokens_of_the_smallest_vocabulary(tmp_path):
+    text = b"It is a truth universally acknowledged, that a single man in possession. " * 5
+    (tmp_path / "train.bin").write_bytes(text)
+    for vocabulary in (257, 512):
+        config = of_file(tmp_path / "train.bin", token_dtype="uint8", vocabulary=vocabulary)
+        corpus, _ = read_token_map(config, WINDOW, warmup=True)
+        assert bytes(corpus.warmup.ravel().tolist()) == text[: 4 * LENGTH]
 
 
 def index_of(folder, code):
@@ -117,10 +179,26 @@ def test_a_file_that_does_not_fit_raises_one_line(tmp_path, case):
             {"corpus__files": ["a.safetensors"], "corpus__token_dtype": "uint16"},
             "corpus.token_dtype: only a .bin file of source `tokens` has it",
         ),
+        (
+            {"corpus__token_dtype": "uint16", "corpus__vocabulary": 65_537},
+            "corpus.token_dtype: uint16 holds 65536 numbers, but corpus.vocabulary is 65537",
+        ),
+        (
+            {"corpus__token_dtype": "uint8", "corpus__vocabulary": 50_257},
+            "corpus.token_dtype: uint8 holds 256 numbers, but corpus.vocabulary is 50257",
+        ),
+        (
+            {"corpus__token_dtype": "uint16", "corpus__domains": ["prose", "code"]},
+            "corpus.domains: the only domain of a.bin is `a`, the name of the file; set it to null",
+        ),
+        (
+            {"corpus__files": ["mixed.bin"], "corpus__token_dtype": "uint16"},
+            "corpus.files: mixed.bin: its only domain has its name, but `mixed` is the label of",
+        ),
         ({"corpus__files": ["a.npy"]}, "corpus.files: a.npy: expected a file of type .safetensors"),
     ],
 )
 def test_keys_that_do_not_fit_raise_one_line(changes, expected):
     with pytest.raises(UserError) as caught:
-        parse(whole_config(corpus__source="tokens", **changes))
+        parse(whole_config(**{"corpus__source": "tokens", "corpus__files": ["a.bin"], **changes}))
     assert expected in str(caught.value)

@@ -130,6 +130,8 @@ INVALID = {  # tensors, metadata, changes of the configuration, part of the mess
     "labels of another shape": ({"units_labels": UNITS_OF[:1]}, {}, {}, "another shape than"),
     "other labels": ({"units_labels": UNITS_OF + 1}, {}, {}, "neither its token nor -100"),
     "no target": ({"units_labels": 0 * UNITS_OF - 100}, {}, {}, "a sequence has no target"),
+    "misspelt labels": ({"unit_labels": UNITS_OF}, {}, {}, "did you mean `units_labels`?"),
+    "a mask of the loss": ({"loss_mask": UNITS_OF}, {}, {}, "has the tensor `loss_mask`, which is"),
     "no units": ({"units": None}, {}, {}, "has no tensor `units`"),
     "no held-out": ({"heldout": None}, {}, {}, "has no tensor `heldout`"),
     "no warm-up": ({"warmup": None}, {}, {}, "has no tensor `warmup`"),

@@ -16,8 +16,11 @@ from trainorder.data.corpus import Corpus
 from trainorder.data.tokens import Labels, token_summary
 from trainorder.errors import UserError
 
-_SHARD_MAGICS = (20240520, 20240801)  # first of the 256 int32 before the tokens of some shards
+# The type of the tokens by the first of the 256 int32 before them, of which the third is their
+# number: github.com/karpathy/llm.c, dev/data/data_common.py.
+_SHARD_TYPES = {20240520: "uint16", 20240801: "uint32"}
 _SHARD_HEADER = 1024  # bytes
+_OTHER_FORMATS = {b"\x93NUMPY": "a .npy array", b"PK\x03\x04": "a zip archive, such as .npz or .pt"}
 _INDEX_MAGIC = b"MMIDIDX\x00\x00"  # begins the index of a Megatron data set
 _INDEX_TYPES = {1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 8: "uint16"}
 
@@ -46,8 +49,8 @@ def read_token_map(
         warmup: whether the study trains the warm-up.
 
     Raises:
-        UserError: the file is missing or too short, its index states another dtype, or a token is
-            outside of the vocabulary.
+        UserError: the file is missing, too short or of another format, its index or header states
+            another dtype, or a token is outside of the vocabulary.
 
     """
     [path] = config.files
@@ -64,6 +67,7 @@ def read_token_map(
         )
     first, last = tokens[: (before + units) * length], tokens[len(tokens) - heldout * length :]
     sequences = np.concatenate([first, last]).astype(np.int64).reshape(-1, length)
+    _check_width(path, sequences[: before + units], config)
     _check_tokens(path, sequences, config)
     sequences = sequences.astype(np.int32)
     labels = token_map_labels(config, window)
@@ -84,9 +88,8 @@ def _tokens(path: str, dtype: str) -> np.ndarray:
     try:
         size = Path(path).stat().st_size
         with open(path, "rb") as handle:
-            start = handle.read(4)
-        is_shard = len(start) == 4 and struct.unpack("<i", start)[0] in _SHARD_MAGICS
-        offset = _SHARD_HEADER if is_shard else 0
+            start = handle.read(_SHARD_HEADER)
+        offset = _checked_offset(path, start, size, dtype)
         if (size - offset) % np.dtype(dtype).itemsize or size <= offset:
             raise UserError(
                 f"{path}: its {size - offset} bytes are not whole tokens of {dtype}; correct "
@@ -95,6 +98,33 @@ def _tokens(path: str, dtype: str) -> np.ndarray:
         return np.memmap(path, dtype=dtype, mode="r", offset=offset)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _checked_offset(path: str, start: bytes, size: int, dtype: str) -> int:
+    """Return where the tokens begin, in bytes; check what the first bytes of a file state."""
+    for first, name in _OTHER_FORMATS.items():
+        if start.startswith(first):
+            raise UserError(
+                f"{path}: is {name}, not only token numbers; write them with numpy's tofile"
+            )
+    if len(start) < _SHARD_HEADER:
+        return 0
+    magic, _, count = struct.unpack_from("<3i", start)
+    stated = _SHARD_TYPES.get(magic)
+    if stated is None:
+        return 0
+    if stated != dtype:
+        raise UserError(
+            f"{path}: its header says that its tokens are {stated}; set corpus.token_dtype to "
+            f"{stated} instead of {dtype}"
+        )
+    tokens = (size - _SHARD_HEADER) / np.dtype(dtype).itemsize
+    if count != tokens:
+        raise UserError(
+            f"{path}: its header says that it has {count} tokens, but it has {tokens:g}; copy the "
+            "file again"
+        )
+    return _SHARD_HEADER
 
 
 def _check_index(path: str, dtype: str) -> None:
@@ -114,12 +144,18 @@ def _check_index(path: str, dtype: str) -> None:
             )
 
 
-def _check_tokens(path: str, sequences: np.ndarray, config: CorpusConfig) -> None:
-    if not sequences.ravel()[1::2].any():
+def _check_width(path: str, sequences: np.ndarray, config: CorpusConfig) -> None:
+    """Raise if every second token can be the upper half of a number that is twice as wide."""
+    bits = 8 * np.dtype(config.token_dtype).itemsize
+    highest = (config.vocabulary - 1) >> bits
+    if (sequences.ravel()[1::2] <= highest).all():
         raise UserError(
-            f"{path}: every second token is 0 as {config.token_dtype}, so its numbers are wider; "
-            "correct corpus.token_dtype"
+            f"{path}: every second token is {f'at most {highest}' if highest else 0} as "
+            f"{config.token_dtype}, so its numbers are wider; correct corpus.token_dtype"
         )
+
+
+def _check_tokens(path: str, sequences: np.ndarray, config: CorpusConfig) -> None:
     low, high = int(sequences.min()), int(sequences.max())
     if low < 0 or high >= config.vocabulary:
         raise UserError(

@@ -10,7 +10,9 @@ number of tokens of the tokenizer). Sequences are used as they are. Tensors `uni
 `heldout_labels` and `warmup_labels` of the same shapes may have -100 where a token is no target.
 """
 
+import difflib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,8 @@ from trainorder.recording.record.tokens import IGNORED, masked_tokens
 from trainorder.storage.formats import sha256_file
 from trainorder.storage.safetensors_files import opened_safetensors
 
+_TENSORS = ("units", "heldout", "warmup")
+_KNOWN = (*_TENSORS, *(f"{name}_labels" for name in _TENSORS))
 _INTEGERS = ("I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64")
 
 
@@ -47,11 +51,13 @@ def read_labels(path: str) -> Labels:
     """Return the metadata of a token file without reading its tensors.
 
     Raises:
-        UserError: the file is missing or not safetensors, or its metadata is incomplete or invalid.
+        UserError: the file is missing or not safetensors, has other tensors, or its metadata is
+            incomplete or invalid.
 
     """
     with opened_safetensors(path, "numpy") as file:
         metadata = file.metadata() or {}
+        _check_names(path, file.keys())
     domains, unit_domains = (_names(path, metadata, key) for key in ("domains", "unit_domains"))
     vocabulary = _value(path, metadata, "vocabulary")
     if not isinstance(vocabulary, int) or isinstance(vocabulary, bool) or vocabulary < 2:
@@ -92,6 +98,17 @@ def _names(path: str, metadata: dict[str, str], key: str) -> list[str]:
             f"{path}: metadata `{key}`: not a list of names; write a JSON list of strings"
         )
     return names
+
+
+def _check_names(path: str, names: Iterable[str]) -> None:
+    """Raise `UserError` for a tensor that no study reads: it may be labels under another name."""
+    for name in sorted(set(names) - {*_KNOWN}):
+        close = difflib.get_close_matches(name, _KNOWN, n=1)
+        raise UserError(
+            f"{path}: has the tensor `{name}`, which is not read"
+            f"{f' (did you mean `{close[0]}`?)' if close else ''}; rename or remove it, expected "
+            f"{', '.join(_KNOWN)}"
+        )
 
 
 def read_tokens(

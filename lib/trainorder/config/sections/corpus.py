@@ -9,6 +9,8 @@ from pydantic.dataclasses import dataclass
 
 from trainorder.config.types import CLOSED, Integer, NonEmpty, PathText, Positive, Text
 
+RESERVED_DOMAINS = ("mixed", "poisoned")  # labels of units; no domain has such a name
+
 
 @dataclass(frozen=True, config=CLOSED)
 class HubConfig:
@@ -79,7 +81,7 @@ class CorpusConfig:
         domains = self.domains or []
         if len(set(domains)) < len(domains):
             raise ValueError("domains: duplicate domain; list each domain once")
-        for label in ("mixed", "poisoned"):
+        for label in RESERVED_DOMAINS:
             if label in domains:
                 raise ValueError(
                     f"domains: `{label}` is the label of {label} units; rename the domain"
@@ -120,14 +122,37 @@ class CorpusConfig:
                 raise ValueError(
                     f"files: {self.files[0]}: expected a file of type {' or '.join(kinds[:2])}"
                 )
-        if self.is_token_map and self.token_dtype is None:
-            raise ValueError(
-                f"token_dtype: {self.files[0]} does not state the type of its numbers; set it to "
-                "uint16, or to the type that your trainer reads"
-            )
-        if self.token_dtype is not None and not self.is_token_map:
+        if self.is_token_map:
+            self._check_token_map()
+        elif self.token_dtype is not None:
             raise ValueError(
                 "token_dtype: only a .bin file of source `tokens` has it; set it to null"
+            )
+
+    def _check_token_map(self) -> None:
+        file, dtype = self.files[0], self.token_dtype
+        if dtype is None:
+            raise ValueError(
+                f"token_dtype: {file} does not state the type of its numbers; set it to uint16, or "
+                "to the type that your trainer reads"
+            )
+        numbers = 2 ** int(dtype.lstrip("uint")) // (1 if dtype.startswith("u") else 2)
+        # Bytes are at most 256 tokens, but vocabulary is larger.
+        if self.vocabulary > max(numbers, CorpusConfig.vocabulary):
+            raise ValueError(
+                f"token_dtype: {dtype} holds {numbers} numbers, but corpus.vocabulary is "
+                f"{self.vocabulary}; set it to the type that your trainer reads"
+            )
+        domain = Path(file).stem
+        if domain in RESERVED_DOMAINS:
+            raise ValueError(
+                f"files: {file}: its only domain has its name, but `{domain}` is the label of "
+                f"{domain} units; rename the file"
+            )
+        if self.domains not in (None, [domain]):
+            raise ValueError(
+                f"domains: the only domain of {file} is `{domain}`, the name of the file; set it "
+                "to null"
             )
 
     @property
