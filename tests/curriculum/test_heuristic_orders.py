@@ -5,6 +5,7 @@ import numpy as np
 from trainorder.curriculum.heuristic_orders import (
     document_lengths,
     folded,
+    heuristic_count,
     heuristic_orders,
     zigzag,
 )
@@ -30,6 +31,7 @@ def test_without_document_lengths_there_are_no_orders_by_length():
     known = heuristic_orders(DIFFICULTY, DIFFICULTY / 2, DIFFICULTY)
     unknown = heuristic_orders(DIFFICULTY, DIFFICULTY / 2, None)
     assert known.keys() - unknown.keys() == {"short-to-long", "long-to-short"}
+    assert (len(known), len(unknown)) == (heuristic_count(True), heuristic_count(False))
     for name, visits in unknown.items():
         assert np.array_equal(visits, known[name])
 

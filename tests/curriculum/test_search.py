@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from trainorder.curriculum.constraints import Constraints, Quota, places
-from trainorder.curriculum.search import proposals, random_orders
+from trainorder.curriculum.search import (
+    LOCAL_SEARCHES,
+    PAIR_PROPOSALS,
+    PROPOSALS,
+    proposals,
+    random_orders,
+)
 from trainorder.errors import UserError
 
 UNITS = 10
@@ -35,6 +41,14 @@ def test_all_proposals_meet_the_constraints_and_have_their_own_score(constraints
     by_method = {proposal.method: proposal.score for proposal in actual}
     assert by_method["assignment, local search"] <= by_method["assignment"]
     assert by_method["assignment"] < by_method["best of random"], "additive effects are not used"
+
+
+def test_the_plan_knows_how_many_orders_are_proposed():
+    actual = proposals(score, Constraints(REFERENCE, DOMAINS), 200, 2, 0)
+    methods = [proposal.method for proposal in actual]
+    assert len(methods) == PROPOSALS
+    assert sum("local search" in method for method in methods) == LOCAL_SEARCHES
+    assert sum("pairwise" in method for method in methods) == PAIR_PROPOSALS
 
 
 def test_random_orders_differ_even_if_few_orders_meet_the_constraints():

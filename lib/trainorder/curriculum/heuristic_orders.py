@@ -52,6 +52,11 @@ def heuristic_orders(
     }
 
 
+def heuristic_count(has_lengths: bool) -> int:
+    """Return the number of heuristic orders, with or without known lengths of documents."""
+    return 6 if has_lengths else 4
+
+
 def document_lengths(units: np.ndarray, end: int) -> np.ndarray:
     """Return the mean length (U,), in tokens, of the documents in `units` (U, S, L).
 

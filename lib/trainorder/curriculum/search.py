@@ -12,8 +12,10 @@ from trainorder.curriculum.effects import Score, additive_effects, pairwise_effe
 from trainorder.curriculum.genetic_search import genetic_search
 from trainorder.curriculum.local_search import local_search
 
-_POPULATION = 200  # of the genetic search: the best random orders
-_BATCH = 512  # neighbours that local search scores at once
+PROPOSALS, LOCAL_SEARCHES = 8, 4  # at most; of the proposals, those that a local search refined
+PAIR_PROPOSALS = 2  # of the pairwise assignment, which ignores the constraints
+POPULATION = 200  # of the genetic search: the best random orders
+NEIGHBOURS = 512  # orders that local search scores at once
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def _searched(
 
     def refined(start: np.ndarray, stream: int) -> np.ndarray:
         rng = np.random.default_rng([seed, stream])
-        return local_search(score, start, constraints, rng, _BATCH, rounds)
+        return local_search(score, start, constraints, rng, NEIGHBOURS, rounds)
 
     yield "best of random", sample[ranked[0]]
     yield "local search", refined(sample[ranked[0]], 1)
@@ -101,7 +103,7 @@ def _searched(
     yield "pairwise assignment", paired
     if not constraints.violations(paired[None])[0]:
         yield "pairwise assignment, local search", refined(paired, 3)
-    evolved = genetic_search(score, sample[ranked[:_POPULATION]], constraints, rounds, seed)
+    evolved = genetic_search(score, sample[ranked[:POPULATION]], constraints, rounds, seed)
     yield "genetic", evolved
     yield "genetic, local search", refined(evolved, 4)
 

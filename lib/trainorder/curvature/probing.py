@@ -31,6 +31,7 @@ from trainorder.numerics.rows import Rows, blocks
 LARGEST = "curvature.rank is reached"
 WITHIN_TOLERANCE = "the estimated error is within curvature.tolerance"
 SPANNED = "the probes span all displacements of replays"
+DISPLACED_STEPS = 6  # steps of a replay at which displacements are taken
 _STEP = 0.3  # length of the finite differences, relative to a typical displacement
 
 
@@ -148,11 +149,13 @@ class Prober:
     def displacements(self, schedules: Tensor | None = None) -> Rows:
         """Return the displacements (n, P) of replays with the current curvature.
 
-        They are taken at six steps of the window, for `schedules` (O, T, k) or the probe schedules.
+        They are taken at a few steps of the window, for `schedules` (O, T, k) or the probe
+        schedules.
         """
         schedules = self.schedules if schedules is None else schedules
         steps = self.expansion.path.steps
-        places = sorted({max(1, steps * i // 6) for i in (1, 2, 3, 4, 5, 6)})
+        parts = range(1, DISPLACED_STEPS + 1)
+        places = sorted({max(1, steps * part // DISPLACED_STEPS) for part in parts})
         n, size = len(places) * len(schedules), self.expansion.problem.size
         displacements = Rows.empty(n, size, dtype=self.metric.dtype)
         at_step = dict(zip(places, displacements.split(len(places)), strict=True))

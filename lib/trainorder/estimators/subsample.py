@@ -18,7 +18,7 @@ from trainorder.numerics.interpolation import interpolated
 from trainorder.numerics.rows import Rows, blocks
 from trainorder.numerics.shrinkage import split_noise
 
-_DISPLACEMENTS = 6  # that the weight is estimated from
+DISPLACEMENTS = 6  # that the weight is estimated from
 
 
 class Subsample(ExactReplay):
@@ -98,7 +98,7 @@ class Subsample(ExactReplay):
     def _displaced(self, step: int, seed: int) -> tuple[Tensor, Tensor]:
         """Return schedules (n, T, 1), and the parameters (n, P) of their replays before `step`."""
         problem, model = self.expansion.problem, self.model
-        schedules = probe_schedules((model.steps, 1), problem.units, seed)[:_DISPLACEMENTS]
+        schedules = probe_schedules((model.steps, 1), problem.units, seed)[:DISPLACEMENTS]
         copies: list[Tensor] = []
 
         def observe(t: int, parameters: Tensor) -> None:

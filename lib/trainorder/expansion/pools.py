@@ -11,7 +11,7 @@ from trainorder.numerics.derivatives import gradient
 from trainorder.numerics.rows import Rows, blocks
 from trainorder.training.problem import Problem
 
-_PARTS = 4  # of a pool
+PARTS = 4  # of a pool
 
 
 class Pools:
@@ -30,7 +30,7 @@ class Pools:
     def __init__(self, clusters: Clusters, sequences: int) -> None:
         """Split the pools of `clusters`, whose units have `sequences` sequences."""
         self.clusters, self.sequences = clusters, sequences
-        split = [np.array_split(pool, min(_PARTS, len(pool))) for pool in clusters.pools]
+        split = [np.array_split(pool, min(PARTS, len(pool))) for pool in clusters.pools]
         self._parts = [part for parts in split for part in parts]
         self.cluster = torch.arange(clusters.count).repeat_interleave(
             torch.tensor([len(parts) for parts in split])

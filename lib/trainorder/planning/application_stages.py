@@ -6,11 +6,19 @@ from dataclasses import replace
 from math import ceil
 
 from trainorder.config.estimator_names import method_of
-from trainorder.config.sections.curriculum import FRESH_SEEDS, GLOBAL, CurriculumConfig
+from trainorder.config.sections.curriculum import (
+    CANDIDATE_SHARDS,
+    FRESH_SEEDS,
+    GLOBAL,
+    CurriculumConfig,
+)
 from trainorder.config.sections.memorization import MemorizationConfig
+from trainorder.curriculum import search
 from trainorder.curriculum.fresh_gains import BEST
+from trainorder.curriculum.heuristic_orders import heuristic_count
 from trainorder.curriculum.literature_orders import WORST, literature_count
 from trainorder.evaluation.replaying import batch_size
+from trainorder.memorization.maps import MOVES
 from trainorder.orders.order import CALIBRATION, FIT, HELD_BACK
 from trainorder.planning.curvature_stages import basis_sizes, pattern_count
 from trainorder.planning.estimate_stages import confirming_replays
@@ -20,9 +28,7 @@ from trainorder.planning.stage import HASHES_PER_STORED_BYTE, Stage, Work
 from trainorder.planning.truth_stages import after_reference, truth_stage
 from trainorder.training.optimizer import MOMENTS
 
-_PROPOSALS, _HEURISTIC, _WAYS = 8, 6, 3  # searched orders; heuristic orders; ways to move a unit
-_NEIGHBOURS = 512  # orders that a local search scores in one round
-_CHILDREN, _SEARCHES = 200, 4  # new orders in a generation; local searches
+_MOVES = len(MOVES)  # ways to move a unit
 
 
 def curriculum_stages(s: Sizes) -> Iterator[Stage]:
@@ -32,13 +38,14 @@ def curriculum_stages(s: Sizes) -> Iterator[Stage]:
     c = CurriculumConfig(**s.config["curriculum"])
     q, r, _ = basis_sizes(s, "barycentre")
     free = not (c.pinned or c.quotas) and c.furthest is None
-    proposals = _PROPOSALS if free else _PROPOSALS - 2  # the pair searches ignore constraints
-    heuristic = _HEURISTIC - (2 if s.corpus.source == "tokens" else 0)  # by length needs text
+    proposals = search.PROPOSALS if free else search.PROPOSALS - search.PAIR_PROPOSALS
+    heuristic = heuristic_count(has_lengths=s.corpus.source != "tokens")
     heuristic += literature_count(c.literature, s.D)
     replayed = proposals + s.counts["structured"] + heuristic
-    neighbours = min(c.rounds, s.U) * _NEIGHBOURS  # until no neighbour is better
+    neighbours = min(c.rounds, s.U) * search.NEIGHBOURS  # until no neighbour is better
     searches = 2 if WORST in c.literature else 1
-    scored = searches * (c.random + _SEARCHES * neighbours + (1 + c.rounds) * _CHILDREN)
+    generations = (1 + c.rounds) * search.POPULATION
+    scored = searches * (c.random + search.LOCAL_SEARCHES * neighbours + generations)
     goals = s.R * s.M * s.D  # losses that are read along the window
     read = pattern_count(s) * (r + goals)
     work: Work = defaultdict(float)
@@ -66,7 +73,7 @@ def curriculum_stages(s: Sizes) -> Iterator[Stage]:
     if c.method != GLOBAL:
         yield _step_search(s, c)
     after = "propose" if c.method == GLOBAL else "step_search"
-    yield truth_stage(s, "candidate_truth", (after,), orders, 2, s.R * s.E)
+    yield truth_stage(s, "candidate_truth", (after,), orders, CANDIDATE_SHARDS, s.R * s.E)
     if c.fresh:
         yield from _fresh(s, c, after)
 
@@ -124,13 +131,13 @@ def memorization_stages(s: Sizes) -> Iterator[Stage]:
         return
     m = MemorizationConfig(**s.config["memorization"])
     cells = min(m.retrained, s.U * s.T) + s.window.poisoned * len({0, s.T // 2, s.T - 1})
-    orders = 1 + _WAYS * cells
-    own = s.U + _WAYS * cells  # the reference gives the loss of every unit
+    orders = 1 + _MOVES * cells
+    own = s.U + _MOVES * cells  # the reference gives the loss of every unit
     yield truth_stage(
         s, "position_truth", after_reference(s), orders, s.shards["truth"], 1, unit_losses=own
     )
     q, r, _ = basis_sizes(s, "barycentre")
-    moved = s.U + _WAYS * s.U * s.T
+    moved = s.U + _MOVES * s.U * s.T
     counts: dict[str, int] = {}
     work: Work = defaultdict(float)
     if method_of(m.estimator).estimates_parameters:
@@ -149,6 +156,6 @@ def memorization_stages(s: Sizes) -> Iterator[Stage]:
         counts=counts,
         work=work,
         files=("memorization/estimated.h5",),
-        bytes=8 * _WAYS * s.U * s.T * (1 + s.D),
+        bytes=8 * _MOVES * s.U * s.T * (1 + s.D),
         rows=4 * min(moved, batch_size(s.P)) + q if counts else 0.0,
     )

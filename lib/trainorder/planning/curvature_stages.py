@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from trainorder.curvature import build_reduced_model as reduced
 from trainorder.curvature import probe_schedules as probes
+from trainorder.curvature.probing import DISPLACED_STEPS
 from trainorder.evaluation.replaying import batch_size
 from trainorder.evaluation.verdict import MIN_CALIBRATION
 from trainorder.numerics.quantize import BLOCK
@@ -56,7 +57,7 @@ def _probes(s: Sizes, path: str, after: tuple[str, ...]) -> Stage:
         curved * s.T * 3 * r * c.anchors
         + rows * (rows + 2 * r + q)  # the basis of the rows that it spans
         + c.anchors * clusters * r * (r + q)
-        + (len(levels) + 2) * (6 * schedules) ** 2
+        + (len(levels) + 2) * (DISPLACED_STEPS * schedules) ** 2
     )
     work[Operation("hash")] += HASHES_PER_STORED_BYTE * stored
     return Stage(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from trainorder.config.sections.estimator import EstimatorConfig
+from trainorder.estimators.subsample import DISPLACEMENTS
 from trainorder.evaluation.replaying import batch_size
 from trainorder.expansion.gradient_table import HELD_NUMBERS
 from trainorder.orders.order import CALIBRATION
@@ -177,7 +178,7 @@ def _subsampled(s: Sizes, e: EstimatorConfig, size: int, visits: int, jobs: int,
     work[Operation("gradient", size * s.k)] += visits
     checked = 0
     if 1 < size < s.S:
-        checked = 12 * jobs  # at both ends of six displacements
+        checked = 2 * DISPLACEMENTS * jobs  # at both ends of each displacement
         for half in halves(size):
             work[Operation("gradient", half)] += checked
     return size * (cached + visits * s.k + checked)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from trainorder.expansion.pools import PARTS
 from trainorder.planning.machine_speed import Operation
 from trainorder.planning.sizes import Sizes
 from trainorder.planning.stage import HASHES_PER_STORED_BYTE, STATE_PASSES, Stage, Work
@@ -67,7 +68,7 @@ def _barycentre(s: Sizes) -> Stage:
     gradients, stored = s.measured_anchors * s.U, s.path_bytes + s.table_bytes("barycentre")
     work = Work(float, {Operation("gradient", s.S): gradients})
     for pool in s.pools:
-        for part in np.array_split(np.arange(pool), min(4, pool)):
+        for part in np.array_split(np.arange(pool), min(PARTS, pool)):
             work[Operation("gradient", len(part))] += pooled
     # Moments in double precision: of the parts of the pools, and of the units at the anchors.
     work[Operation("update")] += s.P * (4 * len(s.pools) * pooled + s.anchors * s.U)

@@ -12,6 +12,11 @@ from trainorder.config.sections.corpus import CorpusConfig
 from trainorder.config.sections.curvature import CurvatureConfig
 from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.config.sections.expansion import ExpansionConfig
+from trainorder.config.sections.known_runs import (
+    known_run_count,
+    residual_sizes,
+    smallest_corrected_size,
+)
 from trainorder.config.sections.ladder import LadderConfig
 from trainorder.config.sections.model import ModelConfig
 from trainorder.config.sections.optimizer import OptimizerConfig
@@ -163,19 +168,17 @@ class Sizes:
     @property
     def known_runs(self) -> int:
         """Number of calibration orders whose retraining is recorded as a known run."""
-        return max(estimator.runs for estimator in self.estimators)
+        return known_run_count(self.estimators)
 
     @property
     def residual_sizes(self) -> list[int]:
         """Sizes of the subsamples whose residuals estimators read."""
-        corrected = [e for e in self.estimators if e.descriptor.needs_run]
-        return sorted({b for e in corrected for b in e.residual_sizes(self.window, self.ladder)})
+        return residual_sizes(self.estimators, self.window, self.ladder)
 
     @property
     def smallest_corrected_size(self) -> int | None:
         """The smallest size that an estimator with known runs tries; None without one."""
-        corrected = [e for e in self.estimators if e.descriptor.needs_run]
-        return min((e.size or self.ladder.sizes(self.window)[0] for e in corrected), default=None)
+        return smallest_corrected_size(self.estimators, self.window, self.ladder)
 
     @property
     def residual_parts(self) -> list[int]:

@@ -19,6 +19,7 @@ from trainorder.config.types import (
 )
 
 FRESH_SEEDS = (1000, 2000)  # of fresh initializations, beyond seeds.init; replicates are nearer
+CANDIDATE_SHARDS = 2  # jobs that share the true retraining of the candidates
 GLOBAL, STEPS, AUTO = "global", "steps", "auto"
 SearchMethod = Literal["global", "steps", "auto"]  # of orders
 OrderFamily = Literal["balanced", "patterns", "distance", "paired", "last-domain", "worst"]

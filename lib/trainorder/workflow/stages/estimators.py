@@ -7,6 +7,7 @@ from typing import Any
 
 from trainorder.config.estimator_names import SCREENING
 from trainorder.config.sections.estimator import EstimatorConfig
+from trainorder.config.sections.known_runs import known_run_count, smallest_corrected_size
 from trainorder.config.sections.ladder import LadderConfig
 from trainorder.config.sections.window import WindowConfig
 from trainorder.evaluation.result_files import LADDER
@@ -59,15 +60,14 @@ class EstimatorSettings(StudySettings):
     @property
     def known_runs(self) -> int:
         """The number of calibration orders whose retraining is recorded as a known run."""
-        return max((estimator.runs for estimator in self.replaying), default=0)
+        return known_run_count(self.replaying)
 
     @property
     def smallest_corrected_size(self) -> int | None:
         """The smallest size that an estimator with known runs tries; None without one."""
         window = WindowConfig(**self.config["window"])
         ladder = LadderConfig(**self.config["ladder"])
-        corrected = [e for e in self.replaying if e.descriptor.needs_run]
-        return min((e.size or ladder.sizes(window)[0] for e in corrected), default=None)
+        return smallest_corrected_size(self.replaying, window, ladder)
 
     @property
     def has_explorer(self) -> bool:

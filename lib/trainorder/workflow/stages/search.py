@@ -3,7 +3,7 @@
 from functools import cached_property
 
 from trainorder.config.estimator_names import SEARCH_PATH
-from trainorder.config.sections.curriculum import GLOBAL
+from trainorder.config.sections.curriculum import CANDIDATE_SHARDS, GLOBAL
 from trainorder.config.sections.estimator import (
     EstimatorConfig,
     is_step_estimator,
@@ -54,7 +54,7 @@ class SearchSettings(EstimatorSettings):
     @property
     def candidate_shards(self) -> range:
         """Shards of the true retraining of searched orders."""
-        return range(2)
+        return range(CANDIDATE_SHARDS)
 
     @cached_property
     def replicates(self) -> list[Config]:

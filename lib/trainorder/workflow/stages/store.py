@@ -5,6 +5,7 @@ from typing import Any
 
 from trainorder.config.methods import Method
 from trainorder.config.sections.curvature import CurvatureConfig
+from trainorder.config.sections.known_runs import residual_sizes
 from trainorder.config.sections.ladder import LadderConfig
 from trainorder.config.sections.window import WindowConfig
 from trainorder.evaluation.costs import stages_before_probing
@@ -42,8 +43,7 @@ class StoreSettings(EstimatorSettings):
         """Sizes of the subsamples whose residuals estimators read."""
         window = WindowConfig(**self.config["window"])
         ladder = LadderConfig(**self.config["ladder"])
-        corrected = [e for e in self.replaying if e.descriptor.needs_run]
-        return sorted({size for e in corrected for size in e.residual_sizes(window, ladder)})
+        return residual_sizes(self.replaying, window, ladder)
 
     @property
     def known_run_files(self) -> list[str]:
