@@ -81,6 +81,11 @@ BAD = {
     "top unknown": (changed(zebra=1), "zebra", "unknown key"),
     "section misspelt": (changed(window__unit=8), "window.unit", "did you mean `units`"),
     "section unknown": (changed(optimizer__zebra=8), "optimizer.zebra", "known keys"),
+    "option of the optimizer": (
+        changed(optimizer__amsgrad=True),
+        "optimizer.amsgrad",
+        "supported are AdamW and SGD of torch.optim, without amsgrad, maximize and nesterov",
+    ),
     "estimator misspelt": (estimators(order0(gaurd=1.0)), "estimators[0].gaurd", "`guard`"),
     "split misspelt": (
         estimators(order0(orders={"randm": 4})),

@@ -499,14 +499,29 @@ def test_keys_that_do_not_fit_chats_raise_one_line(case):
     assert expected in str(caught.value)
 
 
-def test_chats_that_are_read_as_texts_raise_with_the_key_for_chats(chats):
+@pytest.mark.parametrize("source", ["chats.jsonl", "chats.parquet", "hub"])
+def test_chats_that_are_read_as_texts_raise_with_the_key_for_chats(
+    chats, source, tmp_path, monkeypatch
+):
+    config = chats(source if source != "hub" else "chats.jsonl")
+    if source == "hub":
+        monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+        (tmp_path / "hub").mkdir()
+        chats("hub/a.jsonl")
+        hub = {"name": str(tmp_path / "hub"), "split": "train"}
+        config = replace(config, source="hub", files=[], hub=hub)
     for column, expected in (
         ("text", "messages_column: messages"),
         ("messages", "set corpus.mess"),
     ):
-        config = replace(chats(), messages_column=None, text_column=column)
         with pytest.raises(UserError, match=expected):
-            documents(config, {})
+            documents(replace(config, messages_column=None, text_column=column), {})
+
+
+def test_a_json_file_of_one_chat_is_this_chat(tmp_path, chats):
+    (tmp_path / "one.json").write_text(json.dumps({"messages": CHAT}))
+    [text] = documents(replace(chats(), files=[str(tmp_path / "one.json")]), {})["text"]
+    assert json.loads(text) == CHAT
 
 
 def test_plain_text_cannot_be_chats(tmp_path, chats):

@@ -1,6 +1,7 @@
 """Text of any format gives the same documents; what is removed or suspicious is counted."""
 
 import bz2
+import csv
 import gzip
 import json
 import lzma
@@ -176,6 +177,14 @@ UNREADABLE = {  # the name and content of a file, and a part of the message
     "headless.csv": (b"0,some text,a\n1,more,b\n", "no column `text`; the columns are 0, some te"),
     "ragged.csv": (b"text,domain\na,b,c\n", "row 0: has more cells than the first line has names"),
     "quote.csv": (b'text,domain\n"a,b\n', "not readable as a table"),
+    "twice.csv": (b"text,domain,text\na,b,c\n", "twice.csv: duplicate column `text`; keep or"),
+    "twice.jsonl": (b'{"text": "a", "text": "b"}', "twice.jsonl:1: duplicate key 'text' in one ob"),
+    "twice.json": (b'[{"text": "a", "m": {"k": 1, "k": 2}}]', "twice.json: duplicate key 'k'"),
+    "splits.json": (
+        b'{"train": [{"text": "a"}], "test": [{"text": "b"}]}',
+        "splits.json: has several lists of objects, train, test; write a file for each of them",
+    ),
+    "rows.parquet.gz": (b"", "a .parquet file is compressed inside, and is not read with the endi"),
     "late.jsonl": (
         b'{"text": "a"}\n{"text": "b", "domain": "d"}',
         "late.jsonl:2: has the column `domain`, but the first row has not",
@@ -192,6 +201,30 @@ def test_an_unreadable_file_raises_one_line(tmp_path, name):
     assert expected in str(caught.value)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_parquet_with_a_duplicate_column_raises(tmp_path):
+    column = pyarrow.array(["a"])
+    table = pyarrow.Table.from_arrays([column, column], names=["text", "text"])
+    pyarrow.parquet.write_table(table, tmp_path / "twice.parquet")
+    with pytest.raises(UserError, match=r"twice\.parquet: duplicate column `text`"):
+        documents(files(tmp_path / "twice.parquet"), {})
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json"])
+@pytest.mark.parametrize("content", [{"data": [{"say": "a"}]}, {"data": [{"say": "a"}], "v": 1}])
+def test_lists_of_other_objects_are_not_taken_for_chats(tmp_path, name, content):
+    (tmp_path / name).write_text(json.dumps(content))
+    with pytest.raises(UserError, match="no column `text`") as caught:
+        documents(files(tmp_path / name), {})
+    assert "messages_column" not in str(caught.value)
+
+
+def test_a_parquet_file_in_a_folder_that_is_compressed_as_a_whole_is_not_skipped(tmp_path):
+    (tmp_path / "a.txt").write_text("text")
+    (tmp_path / "rows.parquet.gz").write_bytes(b"")
+    with pytest.raises(UserError, match=r"rows\.parquet\.gz: a \.parquet file is compressed"):
+        documents(files(tmp_path), {})
 
 
 @pytest.mark.parametrize("name", ["", "*.jsonl"])
@@ -222,6 +255,64 @@ def test_an_object_as_domain_raises_with_the_key_to_name_and_the_key_works(tmp_p
             "text": [row["text"] for row in rows],
             "domain": [row["meta"]["set"] for row in rows],
         }
+
+
+TEXTS_OF_OBJECTS = {"JSON": json.dumps, "Python": repr}
+
+
+@pytest.mark.parametrize("write", TEXTS_OF_OBJECTS.values(), ids=TEXTS_OF_OBJECTS)
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet", "hub"])
+def test_an_object_that_is_written_as_text_is_no_domain_and_its_keys_are_columns(
+    tmp_path, write, kind
+):
+    rows = [
+        {"id": str(i), "meta": write({"set": "ab"[i % 2], "id": i, "said": f"text {i}"})}
+        for i in range(4)
+    ]
+    path = tmp_path / f"rows.{kind.replace('hub', 'jsonl')}"
+    if kind == "parquet":
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    elif kind == "csv":
+        with open(path, "w", newline="") as file:
+            writer = csv.DictWriter(file, ["id", "meta"])
+            writer.writeheader()
+            writer.writerows(rows)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    hub = {"source": "hub", "hub": {"name": str(tmp_path), "split": "train"}}
+    source = hub if kind == "hub" else {"source": "files", "files": [str(path)]}
+    with pytest.raises(UserError) as caught:
+        documents(CorpusConfig(text_column="id", domain_column="meta", **source), {})
+    assert "column `meta` holds an object with the keys set, id, said" in str(caught.value)
+    assert str(caught.value).endswith("for instance corpus.domain_column: meta.set")
+    keys = {"text_column": "meta.said", "domain_column": "meta.set"}
+    read = documents(CorpusConfig(**keys, **source), {}).to_dict()
+    assert read == {"text": [f"text {i}" for i in range(4)], "domain": ["a", "b", "a", "b"]}
+    with pytest.raises(UserError, match=r"no column `meta\.kind`; the columns are .*meta"):
+        documents(CorpusConfig(text_column="id", domain_column="meta.kind", **source), {})
+
+
+@pytest.mark.parametrize(
+    ("domain", "expected"),
+    [
+        ("{'set': 'a', 'score': nan}", "holds the text of an object that cannot be read: \"{'set'"),
+        ('["news", "uk"]', "holds a list"),
+        ("['news', 'uk']", "holds a list"),
+    ],
+)
+def test_texts_of_lists_and_unreadable_objects_are_no_domains(tmp_path, domain, expected):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": "a", "domain": domain}))
+    with pytest.raises(UserError) as caught:
+        documents(files(tmp_path / "a.jsonl"), {})
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("domain", ["{misc}", "[1] notes", "{", "[", "{}}"])
+def test_other_names_in_brackets_are_domains(tmp_path, domain):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": '{"a": 1}', "domain": domain}))
+    assert documents(files(tmp_path / "a.jsonl"), {}).to_list() == [
+        {"text": '{"a": 1}', "domain": domain}
+    ]
 
 
 def test_a_literal_name_with_a_dot_and_texts_in_objects_are_columns(tmp_path):

@@ -21,6 +21,10 @@ _TYPES = {
     "dict_type": "a mapping of keys to values",
     "dataclass_type": "a mapping of keys to values",
 }
+_SUPPORTED = {  # what a section can express, for keys that it does not have
+    "optimizer": "; supported are AdamW and SGD of torch.optim, without amsgrad, maximize and "
+    "nesterov"
+}
 _BOUNDS = {
     "greater_than_equal": ("ge", "must be at least {}"),
     "greater_than": ("gt", "must be greater than {}"),
@@ -159,7 +163,9 @@ def _suggestion(loc: Sequence[int | str], details: ErrorDetails, root: type) -> 
     if details["loc"][-1] == "[key]":
         known = re.findall(r"\w+", details["ctx"]["pattern"])
     close = difflib.get_close_matches(str(loc[-1]), known, n=1)
-    return f"did you mean `{close[0]}`?" if close else f"known keys: {', '.join(known)}"
+    if close:
+        return f"did you mean `{close[0]}`?"
+    return f"known keys: {', '.join(known)}{_SUPPORTED.get(str(loc[0]), '')}"
 
 
 def _known_keys(loc: Sequence[int | str], root: type) -> list[str]:

@@ -15,10 +15,10 @@ from typing import NamedTuple
 from trainorder.config.types import UNPRINTABLE
 from trainorder.errors import UserError
 
-PLAIN = ".txt"
-KINDS = (PLAIN, ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+PLAIN, _PARQUET = ".txt", ".parquet"
+KINDS = (PLAIN, ".jsonl", ".ndjson", ".json", ".csv", ".tsv", _PARQUET)
 COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
-_EXPECTED = f"expected {', '.join(KINDS)}, possibly with {', '.join(COMPRESSED)}"
+_EXPECTED = f"expected {', '.join(KINDS)}, all but the last possibly with {', '.join(COMPRESSED)}"
 
 
 class TextFile(NamedTuple):
@@ -94,9 +94,19 @@ def _is_hidden(path: Path, folder: Path) -> bool:
 
 
 def _kind(name: str) -> str | None:
-    """Return the kind of a file by the ending of its name, or None if it is unknown."""
+    """Return the kind of a file by the ending of its name, or None if it is unknown.
+
+    Raises:
+        UserError: a parquet file that is compressed as a whole.
+
+    """
     path = Path(name.lower())
     suffix = Path(path.stem).suffix if path.suffix in COMPRESSED else path.suffix
+    if suffix == _PARQUET != path.suffix:
+        raise UserError(
+            f"config: corpus.files: {name}: a {_PARQUET} file is compressed inside, and is not "
+            f"read with the ending {path.suffix}; decompress it"
+        )
     return suffix if suffix in KINDS else None
 
 

@@ -1,11 +1,12 @@
 """Documents from a dataset on the hub, or from a local folder with the same files."""
 
+from collections.abc import Sequence
 from os.path import isfile  # returns False for an impossible path, where pathlib raises
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from trainorder.config.sections.corpus import CorpusConfig, HubConfig
-from trainorder.data.columns import check_columns, domain_of_row, remedy
+from trainorder.data.columns import check_columns, domain_of_row, remedy, text_of, value_at
 from trainorder.data.messages import messages_text
 from trainorder.errors import UserError, not_loaded
 
@@ -31,11 +32,15 @@ def load_hub(config: CorpusConfig) -> "datasets.Dataset":
     if {*columns, config.domain_column} - {*rows.column_names}:
         flat = rows.flatten()  # its column a.b is key b of the objects in column a
         rows = flat if {*columns, config.domain_column} & {*flat.column_names} else rows
-    check_columns(where, rows.features, config, columns)
+    check_columns(where, _example(rows), config, columns)
     domains = _domains(rows, config, where, default=Path(config.hub.name).name)
     if config.chats:
         return _chats(rows, config, where).add_column("domain", domains)
     for column in columns:
+        if column not in rows.column_names:
+            values = _values(rows, column, config, where)
+            texts = [text_of(f"{where}: row {i}", one, column) for i, one in enumerate(values)]
+            rows = rows.add_column(column, texts)
         if getattr(rows.features[column], "dtype", None) not in ("string", "large_string"):
             example = rows[0][column] if len(rows) else None
             raise UserError(
@@ -70,20 +75,36 @@ def _chats(rows: Any, config: CorpusConfig, where: str) -> Any:
     column = str(config.messages_column)
     texts = [
         messages_text(f"{where}: row {number}", value, column)
-        for number, value in enumerate(rows[column])
+        for number, value in enumerate(_values(rows, column, config, where))
     ]
     features = datasets.Features({"text": datasets.Value("string")})
     return datasets.Dataset.from_dict({"text": texts}, features=features)
+
+
+def _example(rows: Any) -> dict[str, Any]:
+    """Return the first row, or the columns if there is none."""
+    return dict(rows[0] if len(rows) else rows.features)
+
+
+def _values(rows: Any, column: str, config: CorpusConfig, where: str) -> Sequence[Any]:
+    """Return the values of a column; `a.b` is key `b` of the objects in the texts of column `a`."""
+    if column in rows.column_names:
+        return cast("Sequence[Any]", rows[column])
+    top, values = column.partition(".")[0], []
+    for number, value in enumerate(rows[top]):
+        check_columns(f"{where}: row {number}", {top: value}, config, [column])
+        values.append(value_at({top: value}, column))
+    return values
 
 
 def _domains(rows: Any, config: CorpusConfig, where: str, default: str) -> list[str]:
     """Return the domain of each row: its domain column, or `default` if there is no such column."""
     if config.domain_column not in rows.column_names and config.has_default_domain_column:
         return [default] * len(rows)
-    check_columns(where, rows.features, config, [config.domain_column])
-    feature = rows.features[config.domain_column]
+    check_columns(where, _example(rows), config, [config.domain_column])
+    feature = rows.features.get(config.domain_column)
     names = getattr(feature, "names", None)  # of class labels, which are stored as numbers
-    values = rows[config.domain_column]
+    values = _values(rows, config.domain_column, config, where)
     if names is not None:
         values = [names[value] for value in values]
     return [

@@ -3,17 +3,18 @@
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
 from trainorder.config.sections.corpus import CorpusConfig
 from trainorder.config.text_paths import PLAIN, TextFile, text_files
-from trainorder.data.columns import check_columns, document, has_column
+from trainorder.data.columns import check_columns, document, has_column, listed
 from trainorder.data.decoding import decoded
 from trainorder.data.text_counts import TextCounts
 from trainorder.data.tokenizer import END_OF_TEXT
 from trainorder.errors import UserError
+from trainorder.storage.formats import unique_keys
 
 _DOCUMENT_CHARACTERS = 2000  # paragraphs of a .txt file are joined up to this length
 
@@ -113,8 +114,8 @@ def _objects(path: str, text: str) -> Rows:
             continue
         where = f"{path}:{number}"
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            row = _json(where, line)
+        except (json.JSONDecodeError, RecursionError) as error:
             raise UserError(f"{where}: not JSON: {error}; write one JSON object per line") from None
         if not isinstance(row, dict):
             raise UserError(f"{where}: not a JSON object; write one JSON object per line")
@@ -125,17 +126,52 @@ def _read_json(file: TextFile, config: CorpusConfig, counts: TextCounts) -> Rows
     """Return the objects of a list, or those of lines: both are found in .json files."""
     text = decoded(file.path, counts)
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        content = _json(file.path, text)
+    except (json.JSONDecodeError, RecursionError) as error:
         if str(error).startswith("Extra data"):
             return _objects(file.path, text)
         raise UserError(f"{file.path}: not JSON: {error}; write a list of objects") from None
     if isinstance(content, dict):
-        lists = [value for value in content.values() if isinstance(value, list)]
-        content = lists[0] if len(content) == len(lists) == 1 else [content]
+        content = _listed_rows(file.path, content, config)
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
         raise UserError(f"{file.path}: not a list of objects; write one object for each document")
     return ((f"{file.path}: object {number}", row) for number, row in enumerate(content))
+
+
+def _listed_rows(path: str, content: dict[str, Any], config: CorpusConfig) -> list[Any]:
+    """Return the objects under the only key of an object, or the object itself as the only one."""
+    if not content or not all(_is_list_of_objects(value) for value in content.values()):
+        return [content]
+    if {*config.columns.values()} & content.keys():  # a chat is a list of objects, too
+        return [content]
+    if len(content) > 1:
+        raise UserError(
+            f"{path}: has several lists of objects, {listed(content)}; write a file for each of "
+            "them, or one list"
+        )
+    rows: list[Any] = next(iter(content.values()))
+    return rows
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, dict) for one in value)
+
+
+def _json(where: str, text: str) -> Any:
+    """Return the content of JSON text, or raise `JSONDecodeError` or `RecursionError`."""
+    try:
+        return json.loads(text, object_pairs_hook=unique_keys)
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:  # of a duplicate key, or of a number with too many digits
+        raise UserError(f"{where}: {error}") from None
+
+
+def _check_names(path: str, names: Sequence[str]) -> None:
+    """Raise `UserError` if two columns have one name, as only one of them would be read."""
+    for name in names:
+        if name and names.count(name) > 1:
+            raise UserError(f"{path}: duplicate column `{name}`; keep or rename one of the two")
 
 
 def _read_table(file: TextFile, config: CorpusConfig, counts: TextCounts) -> Rows:
@@ -143,6 +179,7 @@ def _read_table(file: TextFile, config: CorpusConfig, counts: TextCounts) -> Row
     text = StringIO(decoded(file.path, counts), newline="")
     reader = csv.DictReader(text, delimiter="\t" if file.kind == ".tsv" else ",", strict=True)
     try:
+        _check_names(file.path, list(reader.fieldnames or []))
         for number, row in enumerate(reader):
             where = f"{file.path}: row {number}"
             if None in row:
@@ -162,8 +199,12 @@ def _read_parquet(file: TextFile, config: CorpusConfig, counts: TextCounts) -> R
     texts = list(config.columns.values())
     try:
         names = pyarrow.parquet.read_schema(file.path).names
+        _check_names(file.path, names)
         tops = [name if name in names else name.split(".")[0] for name in texts]
-        check_columns(file.path, dict.fromkeys(names), config, tops)
+        if not {*tops} <= {*names}:
+            batch = next(pyarrow.parquet.ParquetFile(file.path).iter_batches(batch_size=1), None)
+            first = batch.to_pylist() if batch else []
+            check_columns(file.path, first[0] if first else dict.fromkeys(names), config, texts)
         domain = config.domain_column
         tops.append(domain if domain in names else domain.split(".")[0])
         columns = [name for name in names if name in tops]
