@@ -103,9 +103,16 @@ BAD = {  # the text, and parts of the error message
         "name,1,2\nmine,0,1,2,3,4,5\n",
         ["'mine'", "6 places, but the first line names 2"],
     ),
-    "longer than the heading by a comma": (KINDS + "mine,,0,1,2,3,4,5,\n", ["'mine'", "7 places"]),
+    "longer than the heading by a comma": (
+        KINDS + "mine,,0,1,2,3,4,5,\n",
+        ["'mine'", "7 places", "the row ends with a separator, remove it"],
+    ),
+    "a comma at the end of every line": (
+        "name,1,2,3,4,5,6,\nmine,0,1,2,3,4,5,\n",
+        ["'mine'", "place 6 is ''", "the row ends with a separator, remove it"],
+    ),
     "no places": (PLACES + "mine\n", ["'mine'", "whole numbers"]),
-    "padded": (PLACES + "mine,0,1,2,3,4,\n", ["'mine'", "place 5 is ''", "whole number"]),
+    "padded": (PLACES + "mine,0,1,2,3,4,\n", ["'mine'", "place 5 is ''", "whole number; the row"]),
     "a word": (PLACES + "mine,0,one,2,3,4,5\n", ["'mine'", "place 1 is 'one'"]),
     "a fraction": (PLACES + "mine,0,1.5,2,3,4,5\n", ["'mine'", "place 1 is '1.5'"]),
     "a number as Python writes it": (PLACES + "mine,0_0,1,2,3,4,5\n", ["'mine'", "'0_0'"]),

@@ -4,6 +4,7 @@ import io
 import json
 
 import numpy as np
+import pandas
 import pytest
 
 from trainorder.config.sections.window import WindowConfig
@@ -53,6 +54,8 @@ SINGLE = {  # files of the order ONE
     "steps.json": json.dumps(STEPS.tolist()),
     "list.yaml": "# the order of my run\n" + "".join(f"- {unit}\n" for unit in ONE),
     "flow.yml": str(STEPS.tolist()),
+    "marked.json": b"\xef\xbb\xbf" + json.dumps(ONE.tolist()).encode(),
+    "marked.yaml": b"\xef\xbb\xbf" + str(ONE.tolist()).encode(),
 }
 
 
@@ -96,6 +99,11 @@ BAD = {  # the name and content of a file, and parts of the error message
     "whole run": ("a.npy", saved(np.arange(600)), ["600 places", "has 6", "docs/orders.md"]),
     "instances": ("a.npy", saved(ONE + 9000), ["unit 9005 does not exist", "numbers from 0"]),
     "raw": ("a.npy", ONE.astype(np.uint32).tobytes(), ["no header of the .npy", "np.memmap"]),
+    "no rows": ("a.npy", saved(np.zeros((0, 6), int)), ["no orders", "0 x 6"]),
+    "no blocks": ("a.npy", saved(np.zeros((0, 3, 2), int)), ["no orders", "0 x 3 x 2"]),
+    "an empty array": ("a.npz", saved(None, np.savez, b=np.zeros(0, int)), ["'b'", "no orders"]),
+    "a comma at the end": ("a.csv", "0,1,2,3,4,5,\n", ["row 0 is ''", "ends with a separator"]),
+    "a comma at one end": ("a.csv", "5,1\n2,3,\n4,0", ["row 1 has 3", "ends with a separator"]),
     "floats": ("a.npy", saved(ONE / 1.0), ["dtype float64", "int64"]),
     "objects": ("a.npy", saved(np.array([None, 1])), ["not readable as an array"]),
     "cut off": ("a.npy", saved(ONE)[:-9], ["not readable as an array"]),
@@ -123,6 +131,54 @@ def test_an_invalid_file_raises_one_line(tmp_path, case):
     for part in (str(tmp_path / name), *expected):
         assert part in message, f"{part!r} is missing: {message}"
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.pt", "a.npy.gz", "a", "a.JSON5"])
+def test_a_file_of_another_kind_raises_with_the_kinds(tmp_path, name):
+    with pytest.raises(UserError) as caught:
+        read(tmp_path, name, json.dumps(ONE.tolist()))
+    assert name in str(caught.value)
+    assert "expected .json, .yaml, .yml, .csv, .tsv, .txt, .npy, .npz" in str(caught.value)
+
+
+def framed(values, **options):
+    return pandas.DataFrame(values).to_csv(index=False, **options)
+
+
+@pytest.mark.parametrize("values", [SEVERAL, ONE[None], ONE[:, None], STEPS], ids=np.shape)
+@pytest.mark.parametrize(("ending", "separator"), [(".csv", ","), (".tsv", "\t"), (".txt", ",")])
+def test_the_column_numbers_of_pandas_are_no_order(tmp_path, values, ending, separator):
+    path = tmp_path / f"a{ending}"
+    path.write_text(framed(values, sep=separator))
+    for read_file in (lambda: read_orders(path, WINDOW), lambda: Order.from_json(path)):
+        with pytest.raises(UserError, match=r"counts from 0 to \d, as pandas .*header=False"):
+            read_file()
+    expected = [row.tolist() for row in values.reshape(-1, 6)]
+    path.write_text(framed(values, sep=separator, header=False))
+    assert [order.schedule.ravel().tolist() for order in read_orders(path, WINDOW)] == expected
+    assert Order.from_json(path).schedule.ravel().tolist() == values.ravel().tolist()
+
+
+@pytest.mark.parametrize("shape", [(6,), (6, 1), (3, 2), (1, 6)])
+def test_the_first_order_of_all_is_an_order_alone(tmp_path, shape):
+    """It begins with 0, 1, ... as the column numbers of pandas do."""
+    [order] = read(tmp_path, "a.csv", lines(np.arange(6).reshape(shape)))
+    assert order.schedule.ravel().tolist() == list(range(6))
+    alone = Order.from_json(tmp_path / "a.csv")
+    assert alone.schedule.ravel().tolist() == list(range(6))
+
+
+def test_what_savetxt_writes_as_floats_raises_with_the_format_for_whole_numbers(tmp_path):
+    for values in (ONE, STEPS, SEVERAL):
+        for options in ({}, {"delimiter": ","}, {"delimiter": ";", "fmt": "%d"}, {"fmt": "%.2f"}):
+            for name in ("a.csv", "a.txt"):
+                np.savetxt(tmp_path / name, values, **options)
+                if options.get("fmt") == "%d" and values.ndim == 1:
+                    continue  # has no separator
+                with pytest.raises(UserError, match=r'whole numbers .*np\.savetxt.*fmt="%d"'):
+                    read_orders(tmp_path / name, WINDOW)
+            np.savetxt(tmp_path / "a.csv", values, fmt="%d", delimiter=",")
+            assert read_orders(tmp_path / "a.csv", WINDOW)
 
 
 @pytest.mark.parametrize("name", ["absent.npy", "absent.yaml", "absent.txt"])

@@ -26,7 +26,7 @@ def array_entries(path: str | Path, window: WindowConfig | None) -> list[dict[st
             axes is one order.
 
     Raises:
-        UserError: the file cannot be read, or an array does not consist of integers.
+        UserError: the file cannot be read, or an array is empty or does not consist of integers.
 
     """
     stem = Path(path).stem
@@ -37,6 +37,9 @@ def array_entries(path: str | Path, window: WindowConfig | None) -> list[dict[st
             raise UserError(
                 f"{where}: has dtype {values.dtype}; expected unit indices, convert them to int64"
             )
+        if not values.size:
+            shape = " x ".join(map(str, values.shape))
+            raise UserError(f"{where}: no orders, as its shape is {shape}; write unit indices")
         if window is not None:
             _check_length(where, values, window)
         entries += number_entries(key or stem, values, window)

@@ -22,6 +22,8 @@ from trainorder.orders.number_lists import (
 from trainorder.orders.order import FREE, Order
 from trainorder.storage.formats import read_json
 
+_TABLES, _YAML, _JSON = (".csv", ".tsv", ".txt"), (".yaml", ".yml"), ".json"
+_KINDS = (_JSON, *_YAML, *_TABLES, *ARRAY_SUFFIXES)
 _KEYS = {"name", "schedule", "kind"}  # of an order in a user's file
 # All names that a study can give, with any number: a valid file stays valid in a larger study.
 _RESERVED_NAMES = re.compile(
@@ -40,7 +42,7 @@ def read_orders(path: str | Path, window: WindowConfig) -> list[Order]:
     `orders.number_lists` files of plain numbers.
 
     Args:
-        path: the file: `.csv`, `.tsv`, `.txt`, `.npy`, `.npz`, `.yaml`, `.yml`, or else JSON.
+        path: the file: `.json`, `.yaml`, `.yml`, `.csv`, `.tsv`, `.txt`, `.npy` or `.npz`.
         window: the window that each schedule must fill.
 
     Raises:
@@ -114,11 +116,15 @@ def _read(path: str | Path, window: WindowConfig) -> list[Order]:
 def _entries(path: str | Path, window: WindowConfig | None) -> list[Any]:
     """Return the entry of each order of a file."""
     suffix = Path(path).suffix.lower()
-    if suffix in (".csv", ".tsv", ".txt"):
+    if suffix not in _KINDS:
+        raise UserError(
+            f"{path}: the ending of its name tells no kind of orders; expected {', '.join(_KINDS)}"
+        )
+    if suffix in _TABLES:
         return csv_entries(path, window)
     if suffix in ARRAY_SUFFIXES:
         return array_entries(path, window)
-    content = _yaml(path) if suffix in (".yaml", ".yml") else read_json(path)
+    content = read_json(path) if suffix == _JSON else _yaml(path)
     try:
         numbers = list_of_numbers(content)
     except ValueError:
