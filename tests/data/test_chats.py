@@ -344,6 +344,10 @@ def test_other_names_of_roles_and_missing_values_mean_the_same():
             [{**CALLS[1], "tool_calls": [{"arguments": {"price": Decimal("0.1")}}]}],
             "message 0: `tool_calls` holds a value of type Decimal",
         ),
+        (
+            '[{"role": "user", "role": "assistant", "content": "x"}]',
+            "row 0: column `messages`: duplicate key 'role' in one object; keep one of the two",
+        ),
         ("[" * 100_000, "column `messages` is not a list of messages"),
     ],
 )

@@ -11,7 +11,7 @@ from math import isfinite
 from typing import Any
 
 from trainorder.errors import UserError
-from trainorder.storage.formats import unique_keys
+from trainorder.storage.formats import json_value
 
 ASSISTANT = "assistant"
 CALLS = ("tool_calls", "function_call")  # keys of a message that calls tools
@@ -47,8 +47,8 @@ def messages_text(where: str, value: Any, column: str) -> str | None:
     """
     if isinstance(value, str):
         try:
-            value = json.loads(value, object_pairs_hook=unique_keys)
-        except (ValueError, RecursionError):
+            value = json_value(f"{where}: column `{column}`", value)
+        except (json.JSONDecodeError, RecursionError):
             value = 0
     if value is None or (isinstance(value, float) and not isfinite(value)):
         return None

@@ -14,7 +14,7 @@ from trainorder.data.decoding import decoded
 from trainorder.data.text_counts import TextCounts
 from trainorder.data.tokenizer import END_OF_TEXT
 from trainorder.errors import UserError
-from trainorder.storage.formats import unique_keys
+from trainorder.storage.formats import json_value
 
 _DOCUMENT_CHARACTERS = 2000  # paragraphs of a .txt file are joined up to this length
 
@@ -114,7 +114,7 @@ def _objects(path: str, text: str) -> Rows:
             continue
         where = f"{path}:{number}"
         try:
-            row = _json(where, line)
+            row = json_value(where, line)
         except (json.JSONDecodeError, RecursionError) as error:
             raise UserError(f"{where}: not JSON: {error}; write one JSON object per line") from None
         if not isinstance(row, dict):
@@ -126,7 +126,7 @@ def _read_json(file: TextFile, config: CorpusConfig, counts: TextCounts) -> Rows
     """Return the objects of a list, or those of lines: both are found in .json files."""
     text = decoded(file.path, counts)
     try:
-        content = _json(file.path, text)
+        content = json_value(file.path, text)
     except (json.JSONDecodeError, RecursionError) as error:
         if str(error).startswith("Extra data"):
             return _objects(file.path, text)
@@ -155,16 +155,6 @@ def _listed_rows(path: str, content: dict[str, Any], config: CorpusConfig) -> li
 
 def _is_list_of_objects(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(one, dict) for one in value)
-
-
-def _json(where: str, text: str) -> Any:
-    """Return the content of JSON text, or raise `JSONDecodeError` or `RecursionError`."""
-    try:
-        return json.loads(text, object_pairs_hook=unique_keys)
-    except json.JSONDecodeError:
-        raise
-    except ValueError as error:  # of a duplicate key, or of a number with too many digits
-        raise UserError(f"{where}: {error}") from None
 
 
 def _check_names(path: str, names: Sequence[str]) -> None:

@@ -42,7 +42,7 @@ def read_json(path: str | Path, rule: str | None = None) -> Any:
     remedy = f"rerun rule `{rule}`"
     try:
         text = Path(path).read_text(encoding="utf-8-sig")  # editors may write a byte-order mark
-        return json.loads(text, object_pairs_hook=unique_keys)
+        return json.loads(text, object_pairs_hook=_unique_keys)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file{'; ' + remedy if rule else ''}") from None
     except (ValueError, OSError, RecursionError) as error:
@@ -50,7 +50,28 @@ def read_json(path: str | Path, rule: str | None = None) -> Any:
         raise UserError(f"{path}: not readable as JSON: {error}{remedy}") from None
 
 
-def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def json_value(where: str, text: str) -> Any:
+    """Return the content of JSON text from a user.
+
+    Args:
+        where: the place of the text, for messages.
+        text: the text.
+
+    Raises:
+        JSONDecodeError: it is not JSON.
+        RecursionError: it is nested too deeply.
+        UserError: an object has a duplicate key, or a number has too many digits.
+
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_unique_keys)
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from None
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return a JSON object as a dictionary.
 
     Without this check Python would drop all but the last value of a duplicate key.
