@@ -1,15 +1,20 @@
 """`trainorder init` writes a project, never over other files, and checks a record."""
 
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import yaml
 
-from recorded_runs import Run, tokens
+from recorded_runs import LENGTH, VOCABULARY, Run, tokens
 from trainorder.command_line.project import write_project
 from trainorder.config.loading import load_config
 from trainorder.config.study_config import parse
 from trainorder.errors import UserError
+from trainorder.recording.record.heldout import publish_heldout
+from trainorder.recording.record.layout import recorded_steps
+from trainorder.recording.record.steps import read_step, write_step
 from trainorder.recording.study_config.completion import completed
 
 
@@ -40,6 +45,60 @@ def test_a_folder_that_cannot_be_created_is_one_error(tmp_path):
 def test_a_folder_that_is_no_record_is_one_error(tmp_path):
     with pytest.raises(UserError, match="is not a record"):
         write_project(tmp_path / "mine", str(tmp_path / "elsewhere"))
+    assert not (tmp_path / "mine").exists()
+
+
+def with_a_token(token):
+    def change(folder):
+        step = read_step(folder, 1)
+        step.batches[0][0, 3] = token
+        write_step(folder, 1, step)
+
+    return change
+
+
+def with_a_masked_sequence(folder):
+    step = read_step(folder, 1)
+    step.batches[0][0] = ~step.batches[0][0]
+    write_step(folder, 1, step)
+
+
+def with_uneven_weights(folder):
+    for number in recorded_steps(folder):
+        step = read_step(folder, number)
+        step.batches[0][0, :4] = ~step.batches[0][0, :4]
+        write_step(folder, number, replace(step, loss_scale=1.0))
+
+
+def with_heldout(name, token):
+    def change(folder):
+        publish_heldout(folder, {name: np.full((2, LENGTH), token, np.int32)})
+
+    return change
+
+
+UNUSABLE = {
+    "a token that the model does not have": (with_a_token(VOCABULARY), "steps: a token is 19, but"),
+    "a masked one": (with_a_token(~VOCABULARY), "steps: a token is 19, but the model has"),
+    "a sequence without a target": (with_a_masked_sequence, "steps: a sequence has no target"),
+    "uneven weights": (with_uneven_weights, "steps: sequences have 4 to 7 targets"),
+    "a reserved domain": (with_heldout("mixed", 1), "heldout.*: `mixed` is the label of"),
+    "held-out tokens of others": (with_heldout("a", VOCABULARY), "heldout.*: a token is 19, but"),
+    "held-out data without targets": (with_heldout("a", ~1), "heldout.*: a sequence has no target"),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_a_record_that_no_study_can_use_is_one_error_and_no_project(tmp_path, case):
+    """Such records come from earlier versions, or were written by hand."""
+    change, message = UNUSABLE[case]
+    run = Run()
+    with run.recorder(tmp_path / "record", heldout=tokens()[0, 0]) as record:
+        run.train(record)
+    change(tmp_path / "record")
+    with pytest.raises(UserError, match=message) as error:
+        write_project(tmp_path / "mine", str(tmp_path / "record"))
+    assert "\n" not in str(error.value)
     assert not (tmp_path / "mine").exists()
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from problems import as_pairs
+from trainorder.config.unit_labels import POISONED
 from trainorder.data.build import build
-from trainorder.data.corpus import POISONED
 from trainorder.data.poison import poisoned
 from trainorder.workflow.keys import StudyKeys
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from trainorder.data.corpus import MIXED
+from trainorder.config.unit_labels import MIXED
 from trainorder.explorer.domain_marks import domain_marks
 
 DEFAULT = ["scripture", "drama", "speeches", "encyclopedia", "code", MIXED]

@@ -6,6 +6,9 @@ from pathlib import Path
 import yaml
 
 from trainorder.config.loading import load_config
+from trainorder.config.sections.corpus import CorpusConfig
+from trainorder.config.sections.window import WindowConfig
+from trainorder.data.recorded_corpus import read_recorded_corpus
 from trainorder.errors import UserError
 from trainorder.recording.study_config.completion import completed
 from trainorder.workflow.source import SNAKEFILE, source_folder
@@ -84,9 +87,10 @@ def _config(folder: Path, recording: str | None) -> str:
 
 
 def _checked(source: Path, recording: str) -> str:
-    """Return what a record has, after a check that the default configuration can study it."""
+    """Return what a record has, after a check that a study can use its settings and sequences."""
     config = completed({**load_config(source / CONFIG), "run": {"recording": recording}})
     corpus, window, clip = config["corpus"], config["window"], config["optimizer"]["gradient_clip"]
+    read_recorded_corpus(CorpusConfig(**corpus), WindowConfig(**window))
     start, steps = window["warmup_steps"], window["units"] // window["units_per_step"]
     clipped = "no gradient clipping" if clip is None else f"gradients clipped to {clip:g}"
     return (

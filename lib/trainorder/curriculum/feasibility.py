@@ -9,8 +9,8 @@ import numpy as np
 from trainorder.config.sections.corpus import CorpusConfig
 from trainorder.config.sections.curriculum import CurriculumConfig
 from trainorder.config.sections.window import WindowConfig
+from trainorder.config.unit_labels import MIXED, POISONED
 from trainorder.curriculum.constraints import places
-from trainorder.data.corpus import MIXED, POISONED
 from trainorder.data.corpus_sizes import unit_counts
 from trainorder.data.domains import domains_of
 from trainorder.data.token_labels import token_labels

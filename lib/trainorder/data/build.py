@@ -10,10 +10,11 @@ import numpy as np
 
 from trainorder.config.sections.corpus import CorpusConfig
 from trainorder.config.sections.window import WindowConfig
+from trainorder.config.unit_labels import MIXED, POISONED
 from trainorder.data import documents as sources
 from trainorder.data import tokenizer as tokenizers
 from trainorder.data.chats import pack_chats
-from trainorder.data.corpus import MIXED, POISONED, Corpus
+from trainorder.data.corpus import Corpus
 from trainorder.data.corpus_sizes import HELDOUT, WARMUP, WINDOW, CorpusSizes, corpus_sizes
 from trainorder.data.packing import Packed, ShortfallError, assign, pack
 from trainorder.data.pairs import pack_pairs

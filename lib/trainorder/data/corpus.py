@@ -11,10 +11,6 @@ import numpy as np
 
 from trainorder.storage.sealed_hdf5 import opened, read_arrays, write_arrays
 
-MIXED = "mixed"  # label of units that mix domains; no domain may have this name
-POISONED = "poisoned"  # label of poisoned units, likewise
-LABELS = (MIXED, POISONED)
-
 
 def token_numbers(tokens: np.ndarray) -> np.ndarray:
     """Return the token numbers of `tokens` in the same shape: ~t for a context token t."""

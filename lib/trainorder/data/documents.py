@@ -11,10 +11,10 @@ import numpy as np
 
 from trainorder.config.sections.corpus import CorpusConfig
 from trainorder.config.text_paths import text_files
+from trainorder.config.unit_labels import LABELS
 from trainorder.data import archives as pinned_archives
 from trainorder.data import packages
 from trainorder.data.columns import listed
-from trainorder.data.corpus import LABELS
 from trainorder.data.hub import load_hub
 from trainorder.data.messages import contents, empty_answers, has_answer, roles
 from trainorder.data.text_counts import DUPLICATE, EMPTY, NULL, UNANSWERED, TextCounts

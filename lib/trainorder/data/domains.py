@@ -7,8 +7,8 @@ from typing import Any
 from trainorder.config.sections.corpus import CorpusConfig
 from trainorder.config.sections.curriculum import CurriculumConfig
 from trainorder.config.text_paths import PLAIN, text_files
+from trainorder.config.unit_labels import LABELS
 from trainorder.data import archives
-from trainorder.data.corpus import LABELS
 from trainorder.data.metrics import metric_names
 from trainorder.data.token_labels import token_domains
 from trainorder.errors import UserError

@@ -7,13 +7,15 @@ import numpy as np
 
 from trainorder.config.sections.corpus import CorpusConfig
 from trainorder.config.sections.window import WindowConfig
-from trainorder.data.corpus import LABELS, MIXED, Corpus
+from trainorder.config.unit_labels import MIXED
+from trainorder.data.corpus import Corpus
 from trainorder.data.tokens import Labels
-from trainorder.errors import UserError
-from trainorder.recording.record.heldout import heldout_path, read_heldout
+from trainorder.recording.record.heldout import check_domains, heldout_path, read_heldout
 from trainorder.recording.record.layout import step_path
 from trainorder.recording.record.settings import read_settings, settings_path
 from trainorder.recording.record.steps import read_step
+from trainorder.recording.record.targets import check_equal_targets, check_targets
+from trainorder.recording.record.tokens import check_vocabulary
 
 
 def is_record(config: CorpusConfig) -> bool:
@@ -38,12 +40,7 @@ def recorded_domains(config: CorpusConfig) -> list[str]:
 
     """
     domains = list(read_heldout(_folder(config)))
-    for label in LABELS:
-        if label in domains:
-            raise UserError(
-                f"{heldout_path(_folder(config))}: `{label}` is the label of {label} units; rename "
-                "this domain"
-            )
+    check_domains(str(heldout_path(_folder(config))), domains)
     return domains
 
 
@@ -73,7 +70,8 @@ def read_recorded_corpus(
             consumed them.
 
     Raises:
-        UserError: a file is missing or damaged.
+        UserError: a file is missing or damaged, a token is not in the vocabulary, a sequence has no
+            target, or a Trainer weights sequences by their number of targets.
 
     """
     folder, labels = _folder(config), recorded_labels(config, window)
@@ -87,35 +85,17 @@ def read_recorded_corpus(
         unit_domains=labels.unit_domains,
         heldout=np.stack(list(read_heldout(folder).values())),
     )
-    _check_targets(folder, corpus)
+    parts = {f"{folder}: steps": corpus.units, str(heldout_path(folder)): corpus.heldout}
+    for where, sequences in parts.items():
+        check_vocabulary(where, sequences, corpus.vocabulary)
+        check_targets(where, sequences)
     if all(step.loss_scale is not None for step in steps):
-        _check_weights(folder, corpus)
+        check_equal_targets(f"{folder}: steps", corpus.units)
     return corpus, _summary(folder, corpus)
 
 
 def _folder(config: CorpusConfig) -> Path:
     return Path(config.files[0]).parent
-
-
-def _check_targets(folder: Path, corpus: Corpus) -> None:
-    """Check that every sequence has a loss."""
-    for name, tokens in (("a unit", corpus.units), ("the held-out data", corpus.heldout)):
-        if not (tokens[..., 1:] >= 0).any(axis=-1).all():
-            raise UserError(
-                f"{folder}: a sequence of {name} has no target, so it has no loss; choose a part "
-                "of the run without it (run.start, run.steps), or other held-out sequences"
-            )
-
-
-def _check_weights(folder: Path, corpus: Corpus) -> None:
-    """Check that a mean over tokens, which the Trainer takes, is the mean over sequences."""
-    targets = (corpus.units[..., 1:] >= 0).sum(axis=-1)
-    if targets.min() < targets.max():
-        raise UserError(
-            f"{folder}: sequences have {targets.min()} to {targets.max()} targets, which the "
-            "Trainer weights by token and a study by sequence; record a run with the same number "
-            "of targets in each sequence"
-        )
 
 
 def _summary(folder: Path, corpus: Corpus) -> dict[str, Any]:

@@ -8,8 +8,9 @@ import numpy as np
 
 from trainorder.config.sections.corpus import CorpusConfig
 from trainorder.config.text_paths import PLAIN, text_files
+from trainorder.config.unit_labels import LABELS
 from trainorder.data import archives
-from trainorder.data.corpus import LABELS, Corpus, token_numbers
+from trainorder.data.corpus import Corpus, token_numbers
 from trainorder.data.packing import Packed
 from trainorder.data.text_counts import TextCounts
 from trainorder.data.tokenizer import Tokenizer

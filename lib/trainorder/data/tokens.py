@@ -20,8 +20,10 @@ import numpy as np
 
 from trainorder.config.sections.corpus import CorpusConfig
 from trainorder.config.sections.window import WindowConfig
-from trainorder.data.corpus import LABELS, MIXED, Corpus
+from trainorder.config.unit_labels import LABELS, MIXED
+from trainorder.data.corpus import Corpus
 from trainorder.errors import UserError
+from trainorder.recording.record.targets import check_targets
 from trainorder.recording.record.tokens import IGNORED, masked_tokens
 from trainorder.storage.formats import sha256_file
 from trainorder.storage.safetensors_files import opened_safetensors
@@ -174,10 +176,7 @@ def _targets(path: str, name: str, sizes: list[tuple[str, int]], vocabulary: int
     if values.shape != tokens.shape:
         raise UserError(f"{path}: `{labels}` has another shape than `{name}`; make them equal")
     masked = masked_tokens(f"{path}: `{labels}`", tokens.reshape(flat), values.reshape(flat))
-    if not (masked[:, 1:] >= 0).any(axis=1).all():
-        raise UserError(
-            f"{path}: `{labels}`: a sequence has no target, so it has no loss; remove this sequence"
-        )
+    check_targets(f"{path}: `{labels}`", masked)
     return masked.reshape(tokens.shape)
 
 

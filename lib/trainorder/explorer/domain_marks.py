@@ -6,7 +6,7 @@ Codes say the same as colours, for grey prints and screens.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from trainorder.data.corpus import MIXED
+from trainorder.config.unit_labels import MIXED
 
 # The palette of Okabe and Ito, which colour-blind readers can tell apart.
 _PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")

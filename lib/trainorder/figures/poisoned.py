@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from trainorder.data.corpus import POISONED
+from trainorder.config.unit_labels import POISONED
 from trainorder.evaluation.results import Results
 from trainorder.figures import style
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from trainorder.data.corpus import POISONED
+from trainorder.config.unit_labels import POISONED
 from trainorder.memorization.maps import OWN, SAME, Maps
 from trainorder.numerics.resampling import finite
 

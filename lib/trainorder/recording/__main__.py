@@ -42,6 +42,8 @@ def report(imported: Imported, record: str) -> str:
     lines = [f"states after {', '.join(map(str, imported.states))} updates"]
     if imported.steps:
         lines.append(f"steps {imported.steps.start} to {imported.steps.stop}")
+    if imported.skipped is not None:
+        lines.append(f"skipped: the last checkpoint: {imported.skipped}")
     if imported.unchecked:
         lines.append(
             f"unchecked: tokens and rates of the steps from {imported.unchecked.start} on, because "

@@ -1,9 +1,10 @@
 """Whether a run that is resumed continues the record of a folder."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trainorder.errors import UserError
 from trainorder.recording.record.layout import (
@@ -37,11 +38,27 @@ def check_continues(folder: str | Path, step: int, model: nn.Module) -> None:
         )
     if step not in recorded_states(folder):
         return
-    path = checkpoint(folder, step) / PARAMETERS_FILE
+    check_same_state(checkpoint(folder, step), trained_parameters(model).items())
+
+
+def check_same_state(state: Path, parameters: Iterable[tuple[str, Tensor]]) -> None:
+    """Check that a recorded state has the parameters of a run at this step.
+
+    Args:
+        state: the folder of the state.
+        parameters: names and values of parameters of the run; others than those that the state has
+            are not compared.
+
+    Raises:
+        UserError: a parameter differs.
+
+    """
+    path = state / PARAMETERS_FILE
     with opened_safetensors(path, "pt") as file:
-        for name, parameter in trained_parameters(model).items():
-            if not torch.equal(file.get_tensor(name), parameter.detach().cpu()):
+        names = set(file.keys())
+        for name, parameter in parameters:
+            if name in names and not torch.equal(file.get_tensor(name), parameter.detach().cpu()):
                 raise UserError(
-                    f"{path}: `{name}` differs from that of the resumed run, so this is another "
+                    f"{path}: `{name}` differs from that of this run, so the record is of another "
                     "run; choose another folder, or delete this one"
                 )

@@ -7,7 +7,7 @@ from torch import nn
 
 from trainorder.errors import UserError
 from trainorder.recording.record.settings import RecordedSettings
-from trainorder.recording.supported_runs import trained_parameters
+from trainorder.recording.supported_runs import shared_option, trained_parameters
 
 
 def observed_settings(
@@ -30,7 +30,9 @@ def observed_settings(
             f"recording: {type(model).__name__} is not a causal language model of transformers, "
             "which a study needs"
         )
-    betas, epsilon = _shared(optimizer, "betas"), _shared(optimizer, "eps")
+    betas, epsilon = (
+        shared_option("recording", optimizer.param_groups, key) for key in ("betas", "eps")
+    )
     source, lora = _adapters(model)
     return RecordedSettings(
         beta1=float(betas[0]),
@@ -44,16 +46,6 @@ def observed_settings(
         lora=lora,
         trains_all=lora is None and all(p.requires_grad for p in model.parameters()),
     )
-
-
-def _shared(optimizer: torch.optim.AdamW, key: str) -> Any:
-    """Return an option that all parameter groups share."""
-    values = {group[key] for group in optimizer.param_groups}
-    if len(values) > 1:
-        raise UserError(
-            f"recording: parameter groups have different `{key}` ({values}); a study needs one"
-        )
-    return values.pop()
 
 
 def _names(model: nn.Module, optimizer: torch.optim.AdamW) -> list[list[str]]:

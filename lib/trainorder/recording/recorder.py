@@ -15,19 +15,25 @@ from trainorder.recording.accumulated_batches import AccumulatedBatches
 from trainorder.recording.continuation import check_continues
 from trainorder.recording.observed_settings import observed_settings
 from trainorder.recording.observed_state import all_tensors, first_updates, moments, updates
-from trainorder.recording.record.heldout import write_heldout
-from trainorder.recording.record.layout import recorded_states
+from trainorder.recording.record.equal_steps import common_rate
+from trainorder.recording.record.heldout import (
+    heldout_arrays,
+    heldout_path,
+    publish_heldout,
+    read_heldout,
+)
+from trainorder.recording.record.layout import recorded_states, recorded_steps
 from trainorder.recording.record.ownership import check_own_folder
 from trainorder.recording.record.removal import remove_after
 from trainorder.recording.record.settings import (
     RecordedSettings,
     check_same_run,
+    common_weight_decay,
     settings_path,
     write_settings,
 )
 from trainorder.recording.record.states import write_state
-from trainorder.recording.record.steps import RecordedStep, write_step
-from trainorder.recording.record.tokens import masked_tokens
+from trainorder.recording.record.steps import RecordedStep, read_step, write_step
 from trainorder.recording.supported_runs import (
     check_deterministic,
     check_one_process,
@@ -35,6 +41,7 @@ from trainorder.recording.supported_runs import (
     plain_optimizer,
     trained_parameters,
 )
+from trainorder.recording.uniform_batches import UniformBatches
 
 
 def needed_updates(start: int, end: int | None) -> tuple[int, str]:
@@ -56,8 +63,8 @@ class Recorder:
     An update that does not happen is not recorded: if gradient scaling skips it, or if the loop
     clears the gradients before it, its batches are dropped. Steps count the updates that happened.
 
-    If an update cannot be recorded, the recording ends with a warning, and the training continues.
-    If the first update cannot be recorded, an error is raised.
+    If a study could not use an update, the recording ends with a warning before it, and the
+    training continues. If this is so in the first update of the run, an error is raised.
 
     Examples:
         >>> with Recorder("record", model, optimizer, heldout=heldout) as record:  # doctest: +SKIP
@@ -135,6 +142,7 @@ class Recorder:
         self.step = updates(self._optimizer)
         if self.end is None or self.step <= self.end:  # otherwise the record is complete
             self._open_record(settings)
+        self._uniform = self._form_of_batches(settings.vocabulary)
         self._options, self._base = self._group_options(), settings.source
         self._states = recorded_states(self.folder)
         if self._is_recording:
@@ -165,7 +173,15 @@ class Recorder:
         self._hook.remove()
         self._batches.detach()
 
-    def batch(self, tokens: Any, labels: Any = None, *, divisor: float | None = None) -> None:
+    def batch(
+        self,
+        tokens: Any,
+        labels: Any = None,
+        *,
+        divisor: float | None = None,
+        attention_mask: Any = None,
+        position_ids: Any = None,
+    ) -> None:
         """Note a micro-batch before its backward pass, which adds to the gradients of an update.
 
         Args:
@@ -174,23 +190,50 @@ class Recorder:
                 target; None if all are targets.
             divisor: the number by which the loop divides the sum of the losses over all targets of
                 the update; None if it takes the mean, or if the number is unknown.
+            attention_mask: (n, L), as the model takes it, to check where padding is; or None.
+            position_ids: as the model takes them, to check that they are 0 to L - 1; or None.
 
         """
-        if self._is_recording:
-            with self._ending_on_errors():
-                self._batches.note(masked_tokens("recording: batch", tokens, labels))
         self._divisor = divisor
+        if not self._is_recording and not self._is_early:
+            return
+        inputs = {"attention_mask": attention_mask, "position_ids": position_ids}
+        weighted = {"weights_tokens": divisor is not None}
+        with self._ending_on_errors():
+            batch = self._uniform.marked(tokens, labels, **weighted, **inputs)
+            if self._is_recording:
+                self._uniform.check_like_first(batch, **weighted)
+                self._batches.note(batch)
 
     def _open_record(self, settings: RecordedSettings) -> None:
         """Write the settings of a new record, or remove what the resumed run will replace."""
         check_own_folder(self.folder)
+        common_weight_decay("recording", settings)
+        common_rate("recording", self._rates())
+        heldout = None
+        if self._heldout is not None:
+            heldout = heldout_arrays(self._heldout, settings.vocabulary)
         if settings_path(self.folder).exists():
             check_same_run(self.folder, settings)
             check_continues(self.folder, self.step, self._model)
             remove_after(self.folder, self.step)
         write_settings(self.folder, settings)
-        if self._heldout is not None:
-            write_heldout(self.folder, self._heldout)
+        if heldout is not None:
+            publish_heldout(self.folder, heldout)
+
+    def _form_of_batches(self, vocabulary: int) -> UniformBatches:
+        """Return the checks of micro-batches, with what the record has already."""
+        steps, has_heldout = recorded_steps(self.folder), heldout_path(self.folder).is_file()
+        return UniformBatches(
+            vocabulary,
+            next(iter(read_heldout(self.folder).values())) if has_heldout else None,
+            read_step(self.folder, steps.start).batches if steps else (),
+        )
+
+    @property
+    def _is_early(self) -> bool:
+        """Whether the run is in its first update, before the part to record."""
+        return self._is_first and self.step < self.start
 
     @property
     def _is_recording(self) -> bool:
@@ -225,8 +268,14 @@ class Recorder:
         loss_scale = None
         if self._divisor is not None:
             loss_scale = sum(int((batch[:, 1:] >= 0).sum()) for batch in batches) / self._divisor
-        rates = [float(group["lr"]) for group in self._optimizer.param_groups]
+        rates = self._rates()
+        common_rate("recording", rates)
+        self._uniform.check_step(batches)
         write_step(self.folder, self.step, RecordedStep(batches, rates, loss_scale))
+
+    def _rates(self) -> list[float]:
+        """Return the present learning rate of each parameter group."""
+        return [float(group["lr"]) for group in self._optimizer.param_groups]
 
     @property
     def _is_due(self) -> bool:

@@ -1,5 +1,6 @@
 """Which runs can be recorded: those that a study can train again."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -63,8 +64,12 @@ def trained_parameters(model: nn.Module) -> dict[str, Tensor]:
     return trained
 
 
-def check_deterministic(model: nn.Module) -> None:
+def check_deterministic(model: nn.Module, where: str = _WHERE) -> None:
     """Check that a loss depends on the parameters and the tokens only.
+
+    Args:
+        model: the model, which may have no numbers.
+        where: the beginning of the error message.
 
     Raises:
         UserError: the model has dropout.
@@ -77,9 +82,24 @@ def check_deterministic(model: nn.Module) -> None:
         for key, value in values.items():
             if isinstance(value, float) and value > 0:
                 raise UserError(
-                    f"{_WHERE}: dropout: `{name}.{key}` is {value:g}, but a study can only "
-                    "reproduce runs without dropout; set it to 0 in the configuration of the model"
+                    f"{where}: dropout: `{name}.{key}` is {value:g}, but a study can only "
+                    "reproduce runs without dropout; train with 0 in the configuration of the model"
                 )
+
+
+def shared_option(where: str, groups: Sequence[Mapping[str, Any]], key: str) -> Any:
+    """Return an option that all parameter groups of an optimizer share.
+
+    Raises:
+        UserError: they have different values.
+
+    """
+    values = {group[key] for group in groups}
+    if len(values) > 1:
+        raise UserError(
+            f"{where}: parameter groups have different `{key}` ({values}); a study needs one"
+        )
+    return values.pop()
 
 
 def check_one_process() -> None:

@@ -56,6 +56,8 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
             )
         if args.label_smoothing_factor:
             raise UserError("recording: label smoothing is not supported; set it to 0")
+        if getattr(args, "neftune_noise_alpha", None):
+            raise UserError("recording: noise of embeddings (NEFTune) is not supported; remove it")
         if args.n_gpu > 1:
             raise UserError(
                 f"recording: {args.n_gpu} GPUs in one process see parts of each batch; only one "
@@ -108,4 +110,10 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
         if self._recorder is not None and module.training:
             items = inputs.get("num_items_in_batch")
             divisor = None if items is None else float(items)
-            self._recorder.batch(inputs.get("input_ids"), inputs.get("labels"), divisor=divisor)
+            self._recorder.batch(
+                inputs.get("input_ids"),
+                inputs.get("labels"),
+                divisor=divisor,
+                attention_mask=inputs.get("attention_mask"),
+                position_ids=inputs.get("position_ids"),
+            )

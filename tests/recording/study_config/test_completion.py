@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,8 @@ from trainorder.data.token_labels import token_domains, token_labels
 from trainorder.errors import UserError
 from trainorder.orders.user_files import read_reference
 from trainorder.recording import Recorder, write_heldout
+from trainorder.recording.record.settings import read_settings, write_settings
+from trainorder.recording.record.steps import RecordedStep, write_step
 from trainorder.recording.study_config.completion import completed
 from trainorder.training.existing_run.stored_state import read_checkpoint
 from trainorder.training.model import LanguageModel
@@ -156,7 +159,8 @@ def recorded(folder, parts, heldout=None):
 
 def test_steps_of_other_sizes_are_not_in_a_window(tmp_path):
     part = tokens()[0, 0]
-    folder = recorded(tmp_path, [[part], [part], [part[:2]]], heldout=part)
+    folder = recorded(tmp_path, [[part]] * 3, heldout=part)
+    write_step(folder, 2, RecordedStep([part[:2].int().numpy()], [1e-3], None))
     with pytest.raises(UserError, match=r"00000002.*: has micro-batches of 2 x 8 tokens"):
         study(folder)
     assert study(folder, run={"steps": 2})["window"]["units"] == 2
@@ -176,24 +180,19 @@ def test_a_record_without_held_out_sequences_says_how_to_add_them(tmp_path):
         study(folder)
 
 
-def test_groups_with_different_rates_raise(folder, tmp_path):
-    model = llama()
-    parameters = list(model.parameters())
-    groups = [{"params": parameters[:1], "lr": 1e-3}, {"params": parameters[1:], "lr": 1e-2}]
-    optimizer = torch.optim.AdamW(groups)
+def test_a_record_of_groups_with_different_rates_raises(tmp_path):
     part = tokens()[0, 0]
-    with Recorder(tmp_path, model, optimizer, heldout=part) as record:
-        record.batch(part)
-        model(input_ids=part, labels=part).loss.backward()
-        optimizer.step()
+    folder = recorded(tmp_path, [[part]], heldout=part)
+    write_step(folder, 0, RecordedStep([part.int().numpy()], [1e-3, 1e-2], None))
     with pytest.raises(UserError, match=r"learning rates 0.001, 0.01; a study needs one"):
-        study(tmp_path)
+        study(folder)
 
 
-def test_groups_with_several_weight_decays_raise(tmp_path):
-    run, part = Run(decays=(0.1, 0.2)), tokens()[0, 0]
+def test_a_record_of_groups_with_several_weight_decays_raises(tmp_path):
+    run, part = Run(), tokens()[0, 0]
     with run.recorder(tmp_path, heldout=part) as record:
         run.train(record, 0, 1)
+    write_settings(tmp_path, replace(read_settings(tmp_path), weight_decays=[0.1, 0.2]))
     with pytest.raises(UserError, match=r"weight decays 0.1, 0.2; a study takes one"):
         study(tmp_path)
 

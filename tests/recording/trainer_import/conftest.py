@@ -29,13 +29,20 @@ def run(request, tmp_path, make_trainer):
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    return {"folder": tmp_path_factory.mktemp("trained")}
+    return tmp_path_factory.mktemp("trained") / "run"
 
 
 @pytest.fixture
-def checkpoint_2(trained, make_trainer, tmp_path):
-    """Return a copy of a run with one checkpoint; it is trained once."""
-    source = trained["folder"] / "run"
-    if not source.exists():
-        make_trainer(source, max_steps=2).train()
-    return shutil.copytree(source, tmp_path / "run")
+def trained_run(trained, make_trainer, tmp_path):
+    """Return a copy of a run with three checkpoints; it is trained once."""
+    if not trained.exists():
+        make_trainer(trained).train()
+    return shutil.copytree(trained, tmp_path / "run")
+
+
+@pytest.fixture
+def checkpoint_2(trained_run):
+    """Return a run that has only the first of its checkpoints."""
+    for step in (4, 6):
+        shutil.rmtree(trained_run / f"checkpoint-{step}")
+    return trained_run

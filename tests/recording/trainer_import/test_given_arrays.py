@@ -13,14 +13,17 @@ from trainorder.recording.record.steps import read_step
 from trainorder.recording.trainer_import.import_run import Given, import_trainer
 
 WRONG_ARRAYS = {
+    "labels in place of tokens": (np.full((1, 2, 8), -100), "a token is -100, expected 0 or more"),
+    "another vocabulary": (np.full((1, 2, 8), 19), "a token is 19, but the model has .* 0 to 18"),
     "tokens": (np.zeros((4, 8), int), "expected integers of shape"),
     "rates": (np.ones(3), r"expected the learning rate of each of the 1 steps"),
 }
 
 
 @pytest.mark.parametrize("name", WRONG_ARRAYS)
-def test_arrays_of_another_shape_raise(checkpoint_2, tmp_path, name):
+def test_arrays_that_the_run_cannot_have_had_raise(checkpoint_2, tmp_path, name):
     array, message = WRONG_ARRAYS[name]
+    name = "rates" if name == "rates" else "tokens"
     files = {"tokens": np.zeros((1, 2, 8), int), name: array}
     for key, content in files.items():
         np.save(tmp_path / f"{key}.npy", content)
@@ -67,7 +70,8 @@ def uneven(tokens):
 WRONG_LABELS = {
     "shifted": (shifted, r"labels.npy: a label is neither its token nor -100"),
     "of other steps": (lambda tokens: tokens[:1], r"labels.npy: has shape .* but the tokens"),
-    "of uneven weight": (uneven, r"row 1 have 3 to 7 targets, which the Trainer weights by token"),
+    "all masked": (lambda tokens: masked(tokens, 8), r"labels.npy: a sequence has no target"),
+    "of uneven weight": (uneven, r"row 1: sequences have 3 to 7 targets, which the Trainer"),
 }
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from trainorder.errors import UserError
 from trainorder.recording.__main__ import report
-from trainorder.recording.record.layout import recorded_steps
+from trainorder.recording.record.layout import recorded_states, recorded_steps
 from trainorder.recording.record.settings import read_settings
 from trainorder.recording.record.steps import read_step
 from trainorder.recording.trainer_import.import_run import Given, import_trainer
@@ -131,6 +131,62 @@ def in_half_precision(folder):
     save_file({n: t.bfloat16() for n, t in tensors.items()}, folder / "model.safetensors")
 
 
+def with_dropout(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "attention_dropout": 0.1}))
+
+
+def without_configuration(folder):
+    (folder / "config.json").unlink()
+
+
+def junk(kind):
+    def change(folder):
+        path = folder / "optimizer.pt"
+        whole = path.read_bytes()
+        random = np.random.default_rng(0).integers(0, 256, 5000, np.uint8).tobytes()
+        contents = {"empty": b"", "text": b"not a pickle\n", "zeros": bytes(5000), "half": None}
+        path.write_bytes(contents.get(kind, random) or whole[: len(whole) // 2])
+
+    return change
+
+
+JUNK = {kind: junk(kind) for kind in ("text", "zeros", "half", "random")}
+CONTENTS = {
+    "a list": [1, 2],
+    "no groups": {"state": {}, "param_groups": []},
+    "groups of text": {"state": {}, "param_groups": ["lr"]},
+    "no betas": {"state": {}, "param_groups": [{"params": [0], "lr": 0.1, "weight_decay": 0.0}]},
+    "a state of lists": {"state": {0: [1]}, "param_groups": []},
+    "steps of text": {"state": {0: {"step": "two"}}, "param_groups": []},
+}
+
+
+@pytest.mark.parametrize("case", [*JUNK, *CONTENTS])
+def test_a_damaged_optimizer_raises_one_line(checkpoint_2, tmp_path, case):
+    folder = checkpoint_2 / "checkpoint-2"
+    if case in JUNK:
+        JUNK[case](folder)
+    else:
+        torch.save(CONTENTS[case], folder / "optimizer.pt")
+    with pytest.raises(UserError, match=r"optimizer\.pt: ") as error:
+        import_trainer(checkpoint_2, tmp_path / "record", Given())
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "record").exists()
+
+
+def with_two_rates(content):
+    content["param_groups"][1]["initial_lr"] = 1e-3
+
+
+def with_two_decays(content):
+    content["param_groups"][1]["weight_decay"] = 1e-3
+
+
+def with_two_betas(content):
+    content["param_groups"][1]["betas"] = (0.5, 0.9)
+
+
 def edited_optimizer(edit):
     def change(folder):
         content = torch.load(folder / "optimizer.pt", weights_only=True)
@@ -164,6 +220,11 @@ INVALID = {
     "half precision": (in_half_precision, "has dtype BF16, expected F32"),
     "a frozen part": (edited_optimizer(with_a_frozen_part), "frozen parameters"),
     "sgd": (edited_optimizer(of_sgd), "has no `exp_avg` of AdamW"),
+    "dropout": (with_dropout, r"config.json: dropout: `model.layers.0.* is 0.1, but a study can"),
+    "no configuration": (without_configuration, r"checkpoint-2/config.json: missing, so the model"),
+    "two rates": (edited_optimizer(with_two_rates), "learning rates 0.01, 0.001; a study needs"),
+    "two decays": (edited_optimizer(with_two_decays), "weight decays 0.001, 0.1; a study takes"),
+    "two betas": (edited_optimizer(with_two_betas), "parameter groups have different `betas`"),
     "fewer updates": (edited_optimizer(of_fewer_updates), "after 2 updates; only runs with AdamW"),
 }
 
@@ -192,3 +253,58 @@ def test_steps_after_the_last_checkpoint_are_told_to_be_unchecked(run):
     assert (imported.states, imported.steps) == ([2, 4], range(2, 6))
     assert imported.unchecked == range(4, 6)
     assert "unchecked: tokens and rates of the steps from 4 on" in report(imported, "record")
+
+
+def without_state(folder):
+    (folder / "optimizer.pt").unlink()
+
+
+def with_half_of_the_parameters(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+PARTS_OF_A_CHECKPOINT = {
+    "no files": lambda folder: shutil.rmtree(folder) or folder.mkdir(),
+    "no optimizer": without_state,
+    "half of the optimizer": junk("half"),
+    "half of the parameters": with_half_of_the_parameters,
+    "no configuration": without_configuration,
+}
+
+
+@pytest.mark.parametrize("case", PARTS_OF_A_CHECKPOINT)
+def test_a_last_checkpoint_that_a_kill_left_half_written_is_skipped_and_named(
+    trained_run, tmp_path, case
+):
+    PARTS_OF_A_CHECKPOINT[case](trained_run / "checkpoint-6")
+    imported = import_trainer(trained_run, tmp_path / "record", Given())
+    assert imported.states == recorded_states(tmp_path / "record") == [2, 4]
+    assert "skipped: the last checkpoint: " in report(imported, "record")
+    assert "checkpoint-6" in imported.skipped
+    (trained_run / "checkpoint-4/optimizer.pt").unlink()
+    with pytest.raises(UserError, match=r"checkpoint-4/optimizer.pt: missing"):
+        import_trainer(trained_run, tmp_path / "other", Given())
+
+
+def content(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_another_run_with_equal_settings_does_not_enter_a_record(trained_run, tmp_path):
+    import_trainer(trained_run, tmp_path / "record", Given())
+    before = content(tmp_path / "record")
+    import_trainer(trained_run, tmp_path / "record", Given())
+    assert content(tmp_path / "record") == before, "the same run cannot be imported again"
+    path = trained_run / "checkpoint-4/model.safetensors"
+    tensors = load_file(path)
+    tensors["model.norm.weight"] += 1
+    save_file(tensors, path, {"format": "pt"})
+    with pytest.raises(UserError, match=r"checkpoint-4/model.safetensors: .* of another run"):
+        import_trainer(trained_run, tmp_path / "record", Given())
+    for step in (2, 4):
+        shutil.rmtree(trained_run / f"checkpoint-{step}")
+    shutil.rmtree(tmp_path / "record/checkpoint-6")
+    with pytest.raises(UserError, match=r"has none of the checkpoints of .* another run"):
+        import_trainer(trained_run, tmp_path / "record", Given())
+    assert content(tmp_path / "record").items() <= before.items()

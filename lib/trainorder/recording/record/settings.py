@@ -76,6 +76,24 @@ def read_settings(folder: str | Path) -> RecordedSettings:
     return RecordedSettings(**content)
 
 
+def common_weight_decay(where: str, settings: RecordedSettings) -> float:
+    """Return the weight decay of all parameters that have any; 0 if none has.
+
+    Raises:
+        UserError: parameter groups have different ones.
+
+    """
+    groups = zip(settings.weight_decays, settings.groups, strict=True)
+    decays = {decay for decay, names in groups if names and decay}
+    if len(decays) > 1:
+        raise UserError(
+            f"{where}: parameter groups have the weight decays "
+            f"{', '.join(f'{decay:g}' for decay in sorted(decays))}; a study takes one, or none "
+            "for some parameters"
+        )
+    return max(decays, default=0.0)
+
+
 def check_same_run(folder: str | Path, settings: RecordedSettings) -> None:
     """Check that a run continues the record in `folder`.
 

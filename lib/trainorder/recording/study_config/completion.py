@@ -11,9 +11,14 @@ from pydantic import ValidationError
 from trainorder.config.sections.run import RunConfig
 from trainorder.config.study_config import Config
 from trainorder.errors import UserError
-from trainorder.recording.record.heldout import heldout_path, read_heldout
+from trainorder.recording.record.heldout import check_length, heldout_path, read_heldout
 from trainorder.recording.record.layout import checkpoint, recorded_states
-from trainorder.recording.record.settings import RecordedSettings, read_settings, settings_path
+from trainorder.recording.record.settings import (
+    RecordedSettings,
+    common_weight_decay,
+    read_settings,
+    settings_path,
+)
 from trainorder.recording.study_config.fitted_defaults import fitted_defaults
 from trainorder.recording.study_config.window import RecordedWindow, open_window
 
@@ -70,11 +75,7 @@ def _decided(
 ) -> dict[str, dict[str, Any]]:
     """Return the keys of each section that a record decides."""
     heldout = next(iter(read_heldout(folder).values()))
-    if heldout.shape[1] != window.length:
-        raise UserError(
-            f"{heldout_path(folder)}: sequences have {heldout.shape[1]} tokens, but those of the "
-            f"run {window.length}; write held-out sequences of this length"
-        )
+    check_length(str(heldout_path(folder)), heldout, window.length)
     return {
         "corpus": {
             "source": "tokens",
@@ -108,14 +109,8 @@ def _patterns(names: Iterable[str]) -> list[str]:
 
 
 def _optimizer(folder: str, settings: RecordedSettings, window: RecordedWindow) -> dict[str, Any]:
-    groups = list(zip(settings.weight_decays, settings.groups, strict=True))
-    decays = {decay for decay, names in groups if names and decay}
-    if len(decays) > 1:
-        raise UserError(
-            f"{settings_path(folder)}: parameter groups have the weight decays "
-            f"{', '.join(f'{decay:g}' for decay in sorted(decays))}; a study takes one, or none "
-            "for some parameters"
-        )
+    weight_decay = common_weight_decay(str(settings_path(folder)), settings)
+    groups = zip(settings.weight_decays, settings.groups, strict=True)
     exempt = _patterns(name for decay, names in groups if not decay for name in names)
     clip = {} if settings.gradient_clip is None else {"gradient_clip": settings.gradient_clip}
     return {
@@ -123,8 +118,8 @@ def _optimizer(folder: str, settings: RecordedSettings, window: RecordedWindow) 
         "beta1": settings.beta1,
         "beta2": settings.beta2,
         "epsilon": settings.epsilon,
-        "weight_decay": max(decays, default=0.0),
-        "no_decay": exempt if exempt and decays else None,
+        "weight_decay": weight_decay,
+        "no_decay": exempt if exempt and weight_decay else None,
         "rates": window.rates,
         **clip,
     }

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainorder.errors import UserError
+from trainorder.recording.record.equal_steps import ROUNDING, check_shapes, common_rate
 from trainorder.recording.record.layout import recorded_states, recorded_steps, step_path
 from trainorder.recording.record.steps import StepHeader, read_header
-
-_ROUNDING = 1e-6  # relative difference up to which rates or factors count as equal
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,10 @@ def open_window(folder: str | Path, start: int | None, steps: int | None) -> Rec
         units_per_step=units_per_step,
         unit_size=unit_size,
         length=length,
-        rates=[_rate(folder, n, one.rates) for n, one in zip(numbers, headers, strict=True)],
+        rates=[
+            common_rate(str(step_path(folder, number)), header.rates)
+            for number, header in zip(numbers, headers, strict=True)
+        ],
         loss_scale=_loss_scale(folder, [one.loss_scale for one in headers]),
     )
 
@@ -89,36 +91,18 @@ def _shape(
     """Return micro-batches of a step, sequences of each, and tokens of a sequence."""
     expected = headers[0].shapes[:1] * len(headers[0].shapes)
     for number, header in zip(numbers, headers, strict=True):
-        if header.shapes != expected:
-            raise UserError(
-                f"{step_path(folder, number)}: has micro-batches of {_text(header.shapes)}, "
-                f"expected {_text(expected)} as at first; set run.start and run.steps to a part "
-                "of equal steps, or train without incomplete batches (drop_last)"
-            )
+        check_shapes(str(step_path(folder, number)), header.shapes, expected)
     unit_size, length = expected[0]
     return len(expected), unit_size, length
-
-
-def _text(shapes: Sequence[tuple[int, ...]]) -> str:
-    return " + ".join(f"{n} x {length} tokens" for n, length in shapes)
-
-
-def _rate(folder: str | Path, number: int, rates: Sequence[float]) -> float:
-    if max(rates) - min(rates) > _ROUNDING * max(rates):
-        raise UserError(
-            f"{step_path(folder, number)}: parameter groups have the learning rates "
-            f"{', '.join(f'{rate:g}' for rate in rates)}; a study needs one for all"
-        )
-    return rates[0]
 
 
 def _loss_scale(folder: str | Path, loss_scales: Sequence[float | None]) -> float | None:
     known = [one for one in loss_scales if one is not None]
     if len(known) < len(loss_scales):
         return None
-    if max(known) - min(known) > _ROUNDING * max(known):
+    if max(known) - min(known) > ROUNDING * max(known):
         raise UserError(
             f"{folder}: steps have loss scales of {min(known):g} to {max(known):g}, so their "
             "weights differ; a study needs one loss scale for all"
         )
-    return 1.0 if abs(known[0] - 1) <= _ROUNDING else known[0]
+    return 1.0 if abs(known[0] - 1) <= ROUNDING else known[0]

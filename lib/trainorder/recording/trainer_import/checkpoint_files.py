@@ -2,8 +2,9 @@
 
 import json
 import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -20,10 +21,10 @@ _PICKLED = "pytorch_model.bin"
 
 
 def check_checkpoint(folder: Path) -> None:
-    """Check that a checkpoint has parameters and an optimizer state that can be read.
+    """Check that a checkpoint has parameters in float32, a configuration and an optimizer state.
 
     Raises:
-        UserError: it has adapters, pickled parameters, or no optimizer.
+        UserError: a file is missing or damaged, or it has adapters or pickled parameters.
 
     """
     if (folder / _ADAPTER).is_file():
@@ -36,11 +37,24 @@ def check_checkpoint(folder: Path) -> None:
         if (folder / _PICKLED).is_file():
             remedy = f"{_PICKLED} is a pickle; convert it with save_pretrained"
         raise UserError(f"{folder / PARAMETERS_FILE}: missing; {remedy}")
+    if not (folder / CONFIG_FILE).is_file():
+        raise UserError(
+            f"{folder / CONFIG_FILE}: missing, so the model is not known; copy it from another "
+            "checkpoint of the run"
+        )
     if not (folder / OPTIMIZER_FILE).is_file():
         raise UserError(
             f"{folder / OPTIMIZER_FILE}: missing, so the state of the optimizer is not known "
             "(save_only_model, DeepSpeed and FSDP do not write it)"
         )
+    for file in _parameter_files(folder):
+        with opened_safetensors(file, "pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118
+                if (dtype := tensors.get_slice(name).get_dtype()) != "F32":
+                    raise UserError(
+                        f"{folder}: parameter `{name}` has dtype {dtype}, expected F32; a study "
+                        "needs the parameters that the optimizer updated"
+                    )
 
 
 def copy_parameters(folder: Path, target: Path) -> None:
@@ -50,17 +64,29 @@ def copy_parameters(folder: Path, target: Path) -> None:
         UserError: a file is missing or damaged.
 
     """
-    source = folder / PARAMETERS_FILE
-    if source.is_file():
-        with opened_safetensors(source, "pt"):
-            pass
-        shutil.copyfile(source, target)  # no link: the run may write its own file again
-        return
-    tensors = {}
-    for name in shards(folder):
-        with opened_safetensors(folder / name, "pt") as file:
-            tensors.update({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
-    write_tensors(target, tensors, {"format": "pt"})
+    if (folder / PARAMETERS_FILE).is_file():
+        shutil.copyfile(folder / PARAMETERS_FILE, target)  # no link: the run may write it again
+    else:
+        write_tensors(target, dict(stored_parameters(folder)), {"format": "pt"})
+
+
+def stored_parameters(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield the name and the value of each parameter of a checkpoint.
+
+    Raises:
+        UserError: a file is missing or damaged.
+
+    """
+    for file in _parameter_files(folder):
+        with opened_safetensors(file, "pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118
+                yield name, tensors.get_tensor(name)
+
+
+def _parameter_files(folder: Path) -> list[Path]:
+    if (folder / PARAMETERS_FILE).is_file():
+        return [folder / PARAMETERS_FILE]
+    return [folder / name for name in shards(folder)]
 
 
 def shards(folder: Path) -> list[str]:
@@ -78,38 +104,90 @@ def shards(folder: Path) -> list[str]:
     return sorted(names)
 
 
-def parameter_dtypes(folder: Path) -> dict[str, str]:
-    """Return the dtype of each tensor of the parameters, as safetensors names it."""
-    names = [PARAMETERS_FILE] if (folder / PARAMETERS_FILE).is_file() else shards(folder)
-    dtypes = {}
-    for name in names:
-        with opened_safetensors(folder / name, "pt") as file:
-            dtypes.update({key: file.get_slice(key).get_dtype() for key in file.keys()})  # noqa: SIM118
-    return dtypes
+@dataclass(frozen=True)
+class ParameterGroup:
+    """A parameter group of a stored AdamW.
+
+    Attributes:
+        params: the numbers of its parameters.
+        betas: of AdamW.
+        eps: of AdamW.
+        weight_decay: of AdamW.
+        lr: the learning rate after the last update.
+        initial_lr: the rate that the schedule multiplies.
+
+    """
+
+    params: list[int]
+    betas: tuple[float, float]
+    eps: float
+    weight_decay: float
+    lr: float
+    initial_lr: float
 
 
-def read_optimizer(folder: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class StoredOptimizer:
+    """The state of an AdamW.
+
+    Attributes:
+        groups: the parameter groups.
+        moments: for each number of a parameter with a state, its tensors and numbers by name.
+
+    """
+
+    groups: list[ParameterGroup]
+    moments: dict[int, dict[str, Any]]
+
+
+def read_optimizer(folder: Path) -> StoredOptimizer:
     """Return the content of optimizer.pt, in which only tensors and plain values are read.
 
     Raises:
-        UserError: the file contains anything else, such as objects with code, or is damaged.
+        UserError: the file contains anything else, such as objects with code, or is damaged, or it
+            is not the state of an AdamW that a study can replay.
 
     """
     path = folder / OPTIMIZER_FILE
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # torch raises various types for damaged files
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             f"{path}: only tensors and plain values are read, but it is not readable as such: "
             f"{reason}"
         ) from None
-    is_state = isinstance(content, dict) and {"state", "param_groups"} <= content.keys()
-    if not is_state or not all("params" in group for group in content["param_groups"]):
+    try:
+        state, groups = content["state"], content["param_groups"]
+        moments = {int(number): _numbered(entry) for number, entry in state.items()}
+        stored = StoredOptimizer([_group(path, group) for group in groups], moments)
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):
         raise UserError(
-            f"{path}: not the state of an optimizer of torch; save the checkpoint again"
-        )
-    return dict(content)
+            f"{path}: not the state of AdamW of torch; save the checkpoint again, or "
+            "record such a run while it trains"
+        ) from None
+    if not stored.groups:
+        raise UserError(f"{path}: has no parameter groups; save the checkpoint again")
+    return stored
+
+
+def _numbered(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state of a parameter with the number of its updates as an integer."""
+    return {**entry, "step": int(entry.get("step", -1))}
+
+
+def _group(path: Path, group: Mapping[str, Any]) -> ParameterGroup:
+    if group.get("amsgrad") or group.get("maximize"):
+        raise UserError(f"{path}: AdamW with amsgrad or maximize; train without them")
+    beta1, beta2 = group["betas"]
+    return ParameterGroup(
+        params=[int(number) for number in group["params"]],
+        betas=(float(beta1), float(beta2)),
+        eps=float(group["eps"]),
+        weight_decay=float(group["weight_decay"]),
+        lr=float(group["lr"]),
+        initial_lr=float(group.get("initial_lr", group["lr"])),
+    )
 
 
 def read_rate(folder: Path) -> float | None:
@@ -117,7 +195,7 @@ def read_rate(folder: Path) -> float | None:
     try:
         content = torch.load(folder / "scheduler.pt", map_location="cpu", weights_only=True)
         return float(content["_last_lr"][0])
-    except (OSError, UnpicklingError, RuntimeError, LookupError, TypeError, ValueError):
+    except Exception:  # torch raises various types for damaged files
         return None
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from trainorder.errors import UserError
+from trainorder.recording.record.heldout import ONE_DOMAIN
 from trainorder.recording.record.steps import RecordedStep, write_step
+from trainorder.recording.record.targets import check_equal_targets, check_targets
 from trainorder.recording.record.tokens import masked_tokens
 
 
@@ -28,15 +30,41 @@ def read_array(path: str | Path) -> np.ndarray:
     return array
 
 
-def read_steps(path: str | Path) -> np.ndarray:
-    """Return the tokens (steps, micro-batches, n, L) of consecutive steps.
+def read_steps(path: str | Path, labels_path: str | Path | None, vocabulary: int) -> np.ndarray:
+    """Return the sequences (steps, micro-batches, n, L) int32 of consecutive steps.
 
-    An array (steps, n, L) has one micro-batch for each step.
+    A token t that is no target is ~t. An array (steps, n, L) has one micro-batch for each step.
+
+    Args:
+        path: their tokens.
+        labels_path: an array like that of the tokens: equal to them, or -100 where a token is no
+            target; None: all tokens are targets.
+        vocabulary: the number of tokens of the model.
 
     Raises:
-        UserError: the file is not such an array.
+        UserError: a file is not such an array, a token is not in the vocabulary, a sequence has no
+            target, or the sequences of a step have different numbers of targets.
 
     """
+    tokens, labels = _read_shaped(path), None
+    if labels_path is not None:
+        labels = _read_shaped(labels_path)
+        if labels.shape != tokens.shape:
+            raise UserError(
+                f"{labels_path}: has shape {labels.shape}, but the tokens {tokens.shape}; give the "
+                "labels of these tokens"
+            )
+        labels = labels.reshape(-1, tokens.shape[-1])
+    where, flat = str(labels_path or path), tokens.reshape(-1, tokens.shape[-1])
+    marked = masked_tokens(where, flat, labels, vocabulary=vocabulary).reshape(tokens.shape)
+    check_targets(where, marked)
+    for row, step in enumerate(marked):
+        check_equal_targets(f"{where}: row {row}", step)
+    return marked
+
+
+def _read_shaped(path: str | Path) -> np.ndarray:
+    """Return integers (steps, micro-batches, n, L) of a file."""
     array = read_array(path)
     if array.ndim == 3:
         array = array[:, None]
@@ -48,53 +76,26 @@ def read_steps(path: str | Path) -> np.ndarray:
     return array
 
 
-def read_labelled(path: str | Path, tokens: np.ndarray) -> np.ndarray:
-    """Return `tokens` (steps, micro-batches, n, L) int32, where t that is no target is ~t.
-
-    Args:
-        path: the labels, an array like that of the tokens: equal to them, or -100 where a token is
-            no target.
-        tokens: from `read_steps`.
-
-    Raises:
-        UserError: the file has other labels, or the sequences of a step have different numbers of
-            targets.
-
-    """
-    labels, length = read_steps(path), tokens.shape[-1]
-    if labels.shape != tokens.shape:
-        raise UserError(
-            f"{path}: has shape {labels.shape}, but the tokens {tokens.shape}; give the labels of "
-            "these tokens"
-        )
-    flat = masked_tokens(str(path), tokens.reshape(-1, length), labels.reshape(-1, length))
-    marked = flat.reshape(tokens.shape)
-    counts = (marked[..., 1:] >= 0).sum(axis=-1).reshape(len(marked), -1)
-    least, most = counts.min(axis=1), counts.max(axis=1)
-    if (least < most).any():
-        row = int((least < most).argmax())
-        raise UserError(
-            f"{path}: sequences of row {row} have {least[row]} to {most[row]} targets, which the "
-            "Trainer weights by token and a study by sequence; give steps with the same number in "
-            "each sequence"
-        )
-    return marked
-
-
-def read_heldout_sequences(path: str | Path, labels: str | Path | None) -> np.ndarray:
-    """Return held-out sequences (n, L) int32, where a token t that is no target is ~t.
+def read_heldout_sequences(
+    path: str | Path, labels: str | Path | None, vocabulary: int
+) -> dict[str, np.ndarray]:
+    """Return held-out sequences (n, L) of one domain for `publish_heldout`.
 
     Args:
         path: their tokens (n, L).
         labels: an array like that of the tokens: equal to them, or -100 where a token is no
             target; None: all tokens are targets.
+        vocabulary: the number of tokens of the model.
 
     Raises:
         UserError: a file is not such an array.
 
     """
+    where = str(labels or path)
     marks = None if labels is None else read_array(labels)
-    return masked_tokens(str(labels or path), read_array(path), marks)
+    marked = masked_tokens(where, read_array(path), marks, vocabulary=vocabulary)
+    check_targets(where, marked)
+    return {ONE_DOMAIN: marked}
 
 
 def read_rates(path: str | Path, count: int) -> list[float]:
@@ -114,13 +115,12 @@ def read_rates(path: str | Path, count: int) -> list[float]:
     return [float(rate) for rate in array]
 
 
-def write_steps(record: str | Path, start: int, tokens: np.ndarray, rates: Sequence[float]) -> None:
-    """Publish steps from their tokens (steps, micro-batches, n, L) and learning rates.
+def write_steps(record: str | Path, start: int, steps: np.ndarray, rates: Sequence[float]) -> None:
+    """Publish steps from their sequences, as `read_steps` returns them, and learning rates.
 
     Raises:
         UserError: a file cannot be written.
 
     """
-    for number, (parts, rate) in enumerate(zip(tokens, rates, strict=True), start):
-        batches = [masked_tokens("tokens", part) for part in parts]
-        write_step(record, number, RecordedStep(batches, [rate], None))
+    for number, (batches, rate) in enumerate(zip(steps, rates, strict=True), start):
+        write_step(record, number, RecordedStep(list(batches), [rate], None))

@@ -1,8 +1,6 @@
 """The names of the parameters in the pickled state of an optimizer, which only numbers them."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -11,6 +9,8 @@ from transformers.trainer_pt_utils import get_parameter_names
 
 from trainorder.config.sections.optimizer import NORMS_AND_BIASES
 from trainorder.errors import UserError
+from trainorder.recording.record.layout import MOMENTS
+from trainorder.recording.trainer_import.checkpoint_files import StoredOptimizer
 
 
 def shape_of_model(folder: Path) -> nn.Module:
@@ -30,9 +30,7 @@ def shape_of_model(folder: Path) -> nn.Module:
     return model
 
 
-def grouped_names(
-    path: Path, model: nn.Module, groups: Sequence[dict[str, Any]], state: dict[int, Any]
-) -> list[list[str]]:
+def grouped_names(path: Path, model: nn.Module, optimizer: StoredOptimizer) -> list[list[str]]:
     """Return the names of the parameters of each group of an optimizer.
 
     One group has the parameters as the model lists them. Two groups are those of the `Trainer` of
@@ -42,15 +40,14 @@ def grouped_names(
     Args:
         path: the file of the optimizer, for messages.
         model: the model, which may have no numbers.
-        groups: the groups of the state of the optimizer, with the numbers of their parameters.
-        state: the moments by number.
+        optimizer: its content.
 
     Raises:
         UserError: the shapes or numbers of parameters differ.
 
     """
     shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
-    names = list(shapes)
+    names, groups = list(shapes), optimizer.groups
     candidate = [names]
     if len(groups) == 2:
         decayed = set(get_parameter_names(model, [nn.LayerNorm], list(NORMS_AND_BIASES)))
@@ -58,7 +55,7 @@ def grouped_names(
             [name for name in names if name in decayed],
             [name for name in names if name not in decayed],
         ]
-    counts = [len(group["params"]) for group in groups]
+    counts = [len(group.params) for group in groups]
     if counts != [len(group) for group in candidate]:
         raise UserError(
             f"{path}: its groups have {counts} parameters, but the model has "
@@ -66,11 +63,12 @@ def grouped_names(
             "are not imported; record such a run with trainorder.recording"
         )
     for group, own in zip(groups, candidate, strict=True):
-        for number, name in zip(group["params"], own, strict=True):
-            moment = state.get(number, {}).get("exp_avg")
-            if moment is not None and moment.shape != shapes[name]:
-                raise UserError(
-                    f"{path}: parameter {number} has shape {tuple(moment.shape)}, but `{name}` "
-                    f"{tuple(shapes[name])}; record the run with trainorder.recording"
-                )
+        for number, name in zip(group.params, own, strict=True):
+            entry = optimizer.moments.get(number, {})
+            for moment in (entry.get(key) for key in MOMENTS):
+                if isinstance(moment, torch.Tensor) and moment.shape != shapes[name]:
+                    raise UserError(
+                        f"{path}: parameter {number} has shape {tuple(moment.shape)}, but `{name}` "
+                        f"{tuple(shapes[name])}; record the run with trainorder.recording"
+                    )
     return candidate

@@ -1,0 +1,55 @@
+"""Which inputs of a model a study reproduces: sequences from position 0 on, padded on the right."""
+
+from typing import Any
+
+import numpy as np
+
+from trainorder.errors import UserError
+from trainorder.recording.record.tokens import IGNORED, host_array
+
+
+def check_model_inputs(
+    where: str, marked: np.ndarray, *, attention_mask: Any = None, position_ids: Any = None
+) -> None:
+    """Check that a model reads sequences as a study does, which passes it only the tokens.
+
+    Args:
+        where: the beginning of error messages.
+        marked: sequences (n, L), ~t for a token t that is no target.
+        attention_mask: (n, L), zero at padding; None: no padding.
+        position_ids: (n, L), (1, L) or (L,); None: 0 to L - 1.
+
+    Raises:
+        UserError: padding is not on the right or has a target, or positions are not 0 to L - 1.
+
+    """
+    is_read = np.ones(marked.shape, bool)
+    if attention_mask is not None:
+        is_read = host_array(attention_mask) != 0
+        _check_padding(where, marked, is_read)
+    if position_ids is None:
+        return
+    expected, positions = np.arange(marked.shape[1]), host_array(position_ids)
+    if positions.shape[-1:] != expected.shape or ((positions != expected) & is_read).any():
+        raise UserError(
+            f"{where}: position_ids are not 0 to {len(expected) - 1}, so a sequence is packed from "
+            "several texts or padded on the left, which a study cannot reproduce; train without "
+            "position_ids"
+        )
+
+
+def _check_padding(where: str, marked: np.ndarray, is_read: np.ndarray) -> None:
+    if is_read.shape != marked.shape:
+        raise UserError(
+            f"{where}: attention_mask has shape {is_read.shape}, but tokens {marked.shape}; only "
+            "masks of padding are supported"
+        )
+    if (is_read[:, 1:] > is_read[:, :-1]).any():
+        raise UserError(
+            f"{where}: attention_mask: padding is before tokens; pad on the right "
+            "(tokenizer.padding_side), or train on sequences without padding"
+        )
+    if (~is_read & (marked >= 0)).any():
+        raise UserError(
+            f"{where}: padding is a target of the loss; give labels with {IGNORED} there"
+        )
