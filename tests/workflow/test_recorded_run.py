@@ -1,14 +1,16 @@
-"""A recorded run, studied end to end: its what-ifs agree with retraining."""
+"""A recorded loop and a recorded Trainer, studied end to end: what-ifs agree with retraining."""
 
 import json
 
 import numpy as np
 import pytest
 import yaml
+from transformers import Trainer, TrainingArguments
 
-from recorded_runs import MICRO, STEPS, Run, tokens
+from recorded_runs import MICRO, SIZE, STEPS, Run, gpt2, tokens
 from trainorder import Study
 from trainorder.orders.order import Order
+from trainorder.recording import RecordingCallback
 from workflow_tree import work_tree
 
 pytestmark = pytest.mark.study
@@ -26,24 +28,47 @@ CONFIG = {
 }
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    """Return a finished study of a recorded loop, and the loop."""
-    tree = work_tree(tmp_path_factory.mktemp("recorded") / "tree")
+HELDOUT = tokens(9)[-2:].flatten(0, 2)
+
+
+def recorded_loop(folder):
+    """Record a training loop."""
     run = Run(fused=True)
-    with run.recorder(tree.root / "record", heldout=tokens(9)[-2:].flatten(0, 2)) as record:
+    with run.recorder(folder, heldout=HELDOUT) as record:
         run.train(record)
+
+
+def recorded_trainer(folder):
+    """Record a Trainer with gradient accumulation, clipping, and its own rule of weight decay."""
+    arguments = TrainingArguments(
+        str(folder.parent / "run"), max_steps=STEPS, per_device_train_batch_size=SIZE,
+        gradient_accumulation_steps=MICRO, learning_rate=1e-2, weight_decay=0.1, max_grad_norm=0.3,
+        save_strategy="no", logging_strategy="no", report_to=[], use_cpu=True, disable_tqdm=True,
+    )  # fmt: skip
+    rows = [{"input_ids": row, "labels": row} for row in tokens().flatten(0, 2)]
+    callback = RecordingCallback(folder, every=3, heldout=HELDOUT)
+    Trainer(gpt2(), arguments, train_dataset=rows, callbacks=[callback]).train()
+
+
+RUNS = {"loop": recorded_loop, "trainer": recorded_trainer}
+
+
+@pytest.fixture(scope="module", params=RUNS)
+def study(request, tmp_path_factory):
+    """Return a finished study of a recorded run, and its folder."""
+    tree = work_tree(tmp_path_factory.mktemp("recorded") / "tree")
+    RUNS[request.param](tree.root / "record")
     (tree.root / "recorded.yaml").write_text(yaml.safe_dump(CONFIG))
     target = "results/recorded/validation.json"
     status, output = tree.snakemake(target, "--cores", "2", "--configfile", "recorded.yaml")
     assert status == 0, output
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tree.root)
-        yield Study.open("results/recorded"), run, tree
+        yield Study.open("results/recorded"), tree
 
 
 def test_the_reference_is_the_recorded_run_and_is_verified(study):
-    opened, _, tree = study
+    opened, tree = study
     log = (tree.root / "results/recorded/logs/reference.log").read_text()
     assert "verified: 2 of 2 intervals between checkpoints of the run, steps 3 to 7" in log
     true = opened.retrain(opened.orders["reference"])
@@ -52,7 +77,7 @@ def test_the_reference_is_the_recorded_run_and_is_verified(study):
 
 
 def test_what_ifs_agree_with_retraining(study):
-    opened, _, _ = study
+    opened, _ = study
     rng, errors, effects = np.random.default_rng(3), [], []
     reference = opened.retrain(opened.orders["reference"])["heldout"]
     for number in range(3):
