@@ -31,6 +31,7 @@ BESIDE = {"pretrained": "SmolLM2-135M"}  # pages of further rows, and how their 
 FIGURES = Path("docs/figures")
 RULE = Path("lib/trainorder/evaluation/measured_studies.json")  # what a new study is told
 CLASSES, MARK = Path("docs/predictability.md"), "classes"  # the same by class of growth
+CHECKED = "checked"  # the mark of the studies that the rule was not made from
 
 Record = Mapping[str, Any]
 
@@ -64,16 +65,31 @@ def write_page(record: Record) -> None:
     """Write the page and the figures of the measured rows."""
     write_text(MEASURED / f"{PAGE}.md", markdown(record, beside()))
     save_svg(lambda: draw_growth(record), FIGURES / "transfer.svg")
-    save_svg(lambda: draw_ladder(record), FIGURES / "cost_accuracy_ladder.svg")
+    every = {"cells": [*record["cells"], *beside()]}
+    save_svg(lambda: draw_ladder(every), FIGURES / "cost_accuracy_ladder.svg")
     studies = reached(record)
     write_json(RULE, {"studies": studies})
     replace_marked(CLASSES, MARK, predictability_page.markdown(studies))
+    replace_marked(CLASSES, CHECKED, predictability_page.checked(studies, further_studies()))
     answers.write()
 
 
 def reached(record: Record) -> list[dict[str, Any]]:
     """Return what the measured rows reached, for further studies of the same class of growth."""
     return [_reached(cell) for cell in record["cells"] if selected(cell)]
+
+
+def further_studies() -> list[dict[str, Any]]:
+    """Return what the rows of other commands reached; the rule for new studies leaves them out.
+
+    Raises:
+        UserError: a file of records is not readable.
+
+    """
+    file = MEASURED / "regime.json"
+    regime = read_json(file)["cells"] if file.is_file() else []
+    cells = [*beside(), *({**cell, "label": f"small: {cell['label']}"} for cell in regime)]
+    return [_reached(cell) for cell in cells if selected(cell)]
 
 
 def _reached(cell: Record) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.page import table
+from bench.page import NOT_MEASURED, number, table
 from trainorder.evaluation.measured_studies import what_to_expect
 from trainorder.evaluation.predictability import (
     HARD,
@@ -13,6 +13,9 @@ from trainorder.evaluation.predictability import (
     UNPREDICTABLE_GROWTH,
 )
 
+Study = Mapping[str, Any]
+
+CHECKED_HEAD = ["study", "growth", "what to expect", "how it ended", "order-LDS within"]
 HEAD = ["growth", "expectation", "how measured studies ended"]
 CLASSES = {
     f"up to {PREDICTABLE_GROWTH:g}, the upper end of its interval included": PREDICTABLE,
@@ -21,7 +24,7 @@ CLASSES = {
 }
 
 
-def markdown(studies: Sequence[Mapping[str, Any]]) -> str:
+def markdown(studies: Sequence[Study]) -> str:
     """Return the table of the classes.
 
     Args:
@@ -32,3 +35,38 @@ def markdown(studies: Sequence[Mapping[str, Any]]) -> str:
         [limits, words, what_to_expect(words, studies) or "–"] for limits, words in CLASSES.items()
     ]
     return table(HEAD, rows)
+
+
+def checked(studies: Sequence[Study], others: Sequence[Study]) -> str:
+    """Return the table of the studies that the rule was not made from.
+
+    Args:
+        studies: those that it was made from.
+        others: further measured studies, of the same form.
+
+    """
+    if not others:
+        return NOT_MEASURED
+    rows = [
+        [
+            one["study"],
+            number(one["growth"]),
+            what_to_expect(one["class"], studies) or "–",
+            f"{one['verdict']}, order-LDS {number(one['order_lds'])}",
+            _within(one, studies),
+        ]
+        for one in others
+    ]
+    within = sum(row[-1] == "yes" for row in rows)
+    return f"{table(CHECKED_HEAD, rows)}\n\n{within} of {len(rows)} ended within what was expected."
+
+
+def _within(study: Study, studies: Sequence[Study]) -> str:
+    """Return whether a study ended as those of its class did: their verdicts and order-LDS."""
+    alike = [one for one in studies if one["class"] == study["class"]]
+    ranks = [one["order_lds"] for one in alike if one["order_lds"] is not None]
+    if not ranks or study["order_lds"] is None:
+        return "–"
+    if study["order_lds"] < min(ranks):
+        return "no, worse"
+    return "yes" if study["order_lds"] <= max(ranks) else "no, better"

@@ -1,6 +1,6 @@
 """The page of the studies of a real pretrained model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.grid_page import measured_on
@@ -49,6 +49,7 @@ def markdown(record: Record) -> str:
     parts += missing(record)
     if measured:
         parts += [COSTS, table(COSTS_HEAD, [_cost_row(cell) for cell in measured])]
+        parts += [*_slower(measured), *_single_direction(cells)]
     if cells:
         parts += [measured_on(cells)]
     return "\n\n".join(parts) + "\n"
@@ -83,6 +84,30 @@ def _cost_row(cell: Record) -> list[str]:
         f"{number(once)}, {number(each)}",
         _gigabytes(entry["bytes"]),
         _gigabytes(cell["peak_bytes"]),
+    ]
+
+
+def _slower(cells: Sequence[Record]) -> list[str]:
+    """Return the studies in which an estimate took longer than a retraining, as a sentence."""
+    names = [
+        cell["label"]
+        for cell in cells
+        for chosen in [selected(cell)]
+        if chosen and chosen[1]["seconds_per_order"] > cell["retraining_seconds"]
+    ]
+    return names and [
+        f"An estimate took longer than a retraining here: {'; '.join(names)}. It differentiates a "
+        "quarter of the sequences, but it also reads the gradients of the known run and moves "
+        "vectors of all parameters, in memory and in files."
+    ]
+
+
+def _single_direction(cells: Sequence[Record]) -> list[str]:
+    """Return the studies whose growth has no interval, as a sentence."""
+    names = [cell["label"] for cell in cells if cell["growth"]["n"] == 1]
+    return names and [
+        f"Growth was measured in one direction, so it has no interval: {'; '.join(names)}. In the "
+        "others the small change was lost in the rounding of single precision."
     ]
 
 

@@ -20,6 +20,10 @@ EXPLAINED = (
     "random orders. Each score is that of the stack / of the best single one. A gain is positive "
     "where the stack is better; its interval is from paired resamples of the random orders."
 )
+LEFT_OUT = (
+    "A stack lowers errors at best, does not rank orders better, and costs as much as all of its "
+    "members together, so it is no estimator of a study."
+)
 
 
 def markdown(record: Record) -> str:
@@ -72,7 +76,7 @@ def _sum(stacks: Sequence[tuple[str, Record]]) -> str:
     if covered:
         text += f" The intervals of a stack contain the truth of at least {min(covered):.2f} of "
         text += "the random orders."
-    return text
+    return f"{text} {LEFT_OUT}"
 
 
 def _better(stacks: Sequence[Record], score: str) -> int:

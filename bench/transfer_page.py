@@ -17,8 +17,10 @@ from trainorder.storage.formats import size_text
 
 Record = Mapping[str, Any]
 
+LAST_CHOSEN = "corpus music"  # the study that nothing was tried on before it was run
 OTHER_CORPORA = "other corpora"  # the group of studies of which the page names the worst one
 INACCURATE = ("order-LDS", "relative error", NOT_TRUSTED, RANK_ONLY)  # what a cause explains
+ENOUGH_ORDERS, LEAST_COVERAGE = 32, 0.8  # in so many orders, coverage must not be lower
 TITLE = "# Do estimates transfer?"
 TEXT = (
     "The default study, changes of it, and other corpora, each with the estimator `corrected`: it "
@@ -155,7 +157,18 @@ def _worst_studies(cells: Sequence[Record]) -> list[str]:
         sentences.append(f"The worst study with a target of order-LDS is {_lowest(ranked)}.")
     if corpora:
         sentences.append(f"The worst of the other corpora is {_lowest(corpora)}.")
+    if last := [cell for cell in corpora if cell["label"] == LAST_CHOSEN]:
+        sentences.append(
+            f"The study {LAST_CHOSEN} was chosen after all others had been seen, and run once: its "
+            f"estimates were judged `{_verdict(last[0])}` on its calibration orders."
+        )
     return [" ".join(sentences)] if sentences else []
+
+
+def _verdict(cell: Record) -> str:
+    chosen = selected(cell)
+    assert chosen is not None
+    return str(chosen[1]["verdict"])
 
 
 def _lowest(cells: Sequence[Record]) -> str:
@@ -187,8 +200,19 @@ def _failures(cells: Sequence[Record]) -> str:
 def _failure(cell: Record, reasons: Sequence[str]) -> str:
     text = f"* {cell['label']} (growth {number(cell.get('growth', {}).get('value'))}): "
     text += "; ".join(reasons)
-    inaccurate = any(reason.startswith(INACCURATE) for reason in reasons)
-    return f"{text}. Limited by {' and '.join(causes(cell))}" if inaccurate else text
+    limits = causes(cell) if any(reason.startswith(INACCURATE) for reason in reasons) else []
+    limits += _cheap_limits(cell)
+    return f"{text}. Limited by {' and '.join(limits)}" if limits else text
+
+
+def _cheap_limits(cell: Record) -> list[str]:
+    """Return what limits a cheap estimator that is less accurate than its target."""
+    return [
+        "the directions of curvature that its precompute buys (error of the parameters "
+        f"{number(one.entry['parameter_error']['mean'])})"
+        for one in judged(cell)[1:]
+        if one.entry and any(reason.startswith(INACCURATE) for reason in one.missed)
+    ]
 
 
 def _rows(cell: Record) -> list[list[str]]:
@@ -287,8 +311,21 @@ def _worst_rows(cells: Sequence[Record]) -> str:
     return (
         f"Over all rows, intervals contain the truth of {covered / orders:.3f} of {orders} "
         f"estimates, and of {least:.3f} in the worst row. The largest recalibrated relative error "
-        f"is {largest:.2f}."
+        f"is {largest:.2f}. {_narrow(cells)}"
     )
+
+
+def _narrow(cells: Sequence[Record]) -> str:
+    """Return the estimators whose intervals contain the truth too rarely, as a sentence."""
+    found = [
+        f"{cell['label']}, `{name}` ({round(one['value'] * one['n'])} of {one['n']})"
+        for cell in cells
+        for name, entry in estimators(cell).items()
+        for one in [entry["coverage"]]
+        if one["n"] >= ENOUGH_ORDERS and one["value"] < LEAST_COVERAGE
+    ]
+    text = f"below {LEAST_COVERAGE} in a study of {ENOUGH_ORDERS} or more orders"
+    return f"Coverage is {text} for: {'; '.join(found)}." if found else f"No coverage is {text}."
 
 
 def _sources() -> list[list[str]]:

@@ -173,6 +173,16 @@ def test_what_a_new_study_is_told_is_made_from_the_measured_rows():
     )
 
 
+def test_the_rule_is_shown_beside_studies_that_it_was_not_made_from():
+    studies = bench.reached(read_json(MEASURED / f"{bench.PAGE}.json"))
+    others = bench.further_studies()
+    assert not {one["study"] for one in studies} & {one["study"] for one in others}
+    section = (ROOT / bench.CLASSES).read_text(encoding="utf-8").split("<!-- checked -->")[1]
+    assert section.startswith(f"\n{predictability_page.checked(studies, others)}\n<!-- /"), (
+        "make bench ARGS=--page"
+    )
+
+
 def test_the_hash_ignores_sections_that_do_not_change_numbers():
     config = {"study": "a", "seeds": {"init": 0}, "threads": 1}
     assert config_hash(config) == config_hash({**config, "study": "b", "threads": 8})

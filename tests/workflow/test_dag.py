@@ -83,6 +83,15 @@ def test_predictability_needs_no_expansion_and_no_truth(finished):
     assert set(plan.jobs) - {"fetch"} == needed
 
 
+def test_no_precompute_starts_before_predictability_is_known(finished):
+    """The user reads what to expect before the study pays for estimates."""
+    for rule in ("table", "residuals", "barycentre"):
+        file = {"table": "reference/table-0", "residuals": "reference/residuals",
+                "barycentre": "barycentre/path"}[rule]  # fmt: skip
+        plan = finished.plan(f"results/planned/store/{file}.h5", "--config", "study=planned")
+        assert {"predictability", rule} <= set(plan.jobs), f"{rule} does not wait"
+
+
 def test_the_report_is_built_offline(finished, tmp_path):
     report = tmp_path / "workflow.html"
     status, output = finished.snakemake(*SMOKE, "--report", str(report))

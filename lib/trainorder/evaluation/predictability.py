@@ -15,7 +15,8 @@ from trainorder.errors import UserError
 from trainorder.evaluation import result_files
 from trainorder.numerics.resampling import Interval, finite, student_mean
 
-# Provisional: from three trainings (a cosine, a constant rate, a start from scratch).
+# Set with three trainings (a cosine, a constant rate, a start from scratch). Docs page
+# `predictability` has further studies, which did not change them.
 PREDICTABLE_GROWTH, UNPREDICTABLE_GROWTH = 1.2, 10.0
 # What follows the class says what growth says. Verdicts are those of `measured_studies`.
 _GROWING = (
