@@ -65,7 +65,8 @@ def write_page(record: Record) -> None:
     """Write the page and the figures of the measured rows."""
     write_text(MEASURED / f"{PAGE}.md", markdown(record, beside()))
     save_svg(lambda: draw_growth(record), FIGURES / "transfer.svg")
-    every = {"cells": [*record["cells"], *beside()]}
+    others = [{**cell, "values": {"group": BESIDE[cell["page"]]}} for cell in beside()]
+    every = {"cells": [*record["cells"], *others]}
     save_svg(lambda: draw_ladder(every), FIGURES / "cost_accuracy_ladder.svg")
     studies = reached(record)
     write_json(RULE, {"studies": studies})
