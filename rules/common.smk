@@ -65,3 +65,6 @@ with one_line_errors():
 config.update(settings.config)  # for the scripts and the report
 note_results(settings.results, os.environ)
 RESULTS, KEY = settings.results, settings.keys.study
+
+# Of jobs that can start, these start first: what to expect of estimates is known early.
+FIRST = 10

@@ -1,14 +1,8 @@
-# What to expect of estimates is told before they are paid for: the precompute of each path waits
-# for it, and does not run again when it changes.
-KNOWN_PREDICTABILITY = ancient(rules.predictability.output.predictability)
-
-
 rule table:
     input:
         corpus=rules.corpus.output.corpus,
         warm=settings.run_start,
         path=rules.reference.output.path,
-        known=KNOWN_PREDICTABILITY,
     output:
         table=f"{RESULTS}/store/reference/table-{{shard}}.h5",
         cost=f"{RESULTS}/costs/table/{{shard}}.json",
@@ -37,7 +31,6 @@ rule residuals:
         warm=settings.run_start,
         orders=rules.orders.output.orders,
         path=rules.reference.output.path,
-        known=KNOWN_PREDICTABILITY,
     output:
         residuals=f"{RESULTS}/store/reference/residuals.h5",
         cost=f"{RESULTS}/costs/residuals.json",
@@ -94,7 +87,6 @@ rule barycentre:
         corpus=rules.corpus.output.corpus,
         warm=rules.warm.output.warm,
         clusters=rules.clusters.output.clusters,
-        known=KNOWN_PREDICTABILITY,
     output:
         path=f"{RESULTS}/store/barycentre/path.h5",
         table=f"{RESULTS}/store/barycentre/table-0.h5",

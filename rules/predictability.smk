@@ -11,6 +11,7 @@ rule predictability:
         cost=f"{RESULTS}/costs/predictability.json",
     log:
         f"{RESULTS}/logs/predictability.log",
+    priority: FIRST
     conda:
         "../envs/study.yaml"
     threads: config["threads"]

@@ -50,6 +50,7 @@ rule orders:
         cost=f"{RESULTS}/costs/orders.json",
     log:
         f"{RESULTS}/logs/orders.log",
+    priority: FIRST
     conda:
         "../envs/study.yaml"
     threads: config["threads"]
@@ -81,6 +82,7 @@ rule reference:
         cost=f"{RESULTS}/costs/reference.json",
     log:
         f"{RESULTS}/logs/reference.log",
+    priority: FIRST
     conda:
         "../envs/study.yaml"
     threads: config["threads"]
