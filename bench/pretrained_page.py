@@ -106,8 +106,7 @@ def _single_direction(cells: Sequence[Record]) -> list[str]:
     """Return the studies whose growth has no interval, as a sentence."""
     names = [cell["label"] for cell in cells if cell["growth"]["n"] == 1]
     return names and [
-        f"Growth was measured in one direction, so it has no interval: {'; '.join(names)}. In the "
-        "others the small change was lost in the rounding of single precision."
+        f"Growth was measured in one direction only, so it has no interval: {'; '.join(names)}."
     ]
 
 
