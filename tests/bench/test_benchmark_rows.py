@@ -104,7 +104,19 @@ def test_a_cheap_estimator_has_a_row_of_its_own(top):
     assert lines[1].startswith("| one, cheap | ")
     assert "order-LDS ≥ 0.95; per order ≤ 1/20 | `fast@reference` (0) |" in lines[1]
     assert lines[1].endswith("| no |")
-    assert "* one (growth 0.63): cheap estimator: order-LDS 0.93 instead of 0.95" in page
+    assert (
+        "* one (growth 0.63): cheap estimator: order-LDS 0.93 instead of 0.95. Limited by the "
+        "directions of curvature that its precompute buys (error of the parameters 0.4)"
+    ) in page
+
+
+def test_estimators_with_too_little_coverage_are_named(top):
+    rare = {"value": 0.75, "low": 0.6, "high": 0.9, "n": 32}
+    page = page_of(cell("one", level=entry(coverage=rare), other=entry()))
+    assert "in a study of 32 or more orders for: one, `level@reference` (24 of 32)." in page
+    assert "No coverage is below 0.8" in page_of(cell("one", level=entry()))
+    few = page_of(cell("one", level=entry(coverage=rare | {"n": 16})))
+    assert "No coverage is below 0.8" in few, "a study of few orders cannot show low coverage"
 
 
 def test_costs_stand_with_counts_seconds_and_bytes(top):

@@ -15,6 +15,7 @@ def entry(rank=0.9, error=0.5, per_order=0.16, precompute=2.0, verdict="trusted"
         "selection_retrainings": 5.0,
         "bytes": 3e8,
         "coverage": {"value": 0.9, "low": 0.7, "high": 1.0, "n": 32},
+        "parameter_error": {"mean": 0.4},
         "verdict": verdict,
         **changes,
     }
