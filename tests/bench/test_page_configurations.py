@@ -35,7 +35,6 @@ MEASURED = ROOT / "docs/measured"
 OUTDATED = {
     "docs/measured/ablation.md",
     "docs/measured/applications.md",
-    "docs/measured/regime.md",
     "docs/measured/sweep.md",
 }
 
