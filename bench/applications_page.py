@@ -1,7 +1,7 @@
 """The page of the two applications: searched orders and maps of positions, with replicates."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean
 from typing import Any
 
@@ -11,7 +11,7 @@ from bench.search_progress import Progress, by_steps, rounds_table
 from trainorder.config.estimator_names import method_of
 from trainorder.config.sections.curriculum import STEPS
 from trainorder.curriculum.fresh_gains import shortfall
-from trainorder.curriculum.replicate_gains import collect, group_name
+from trainorder.curriculum.replicate_gains import collect, places_by_group
 
 Record = Mapping[str, Any]
 STUDY_FIGURES = ("curriculum", "memorization", "forgetting")  # of the first training
@@ -27,7 +27,6 @@ QUANTITIES = {
     "same": "held-out loss of its domain (generalization)",
     "other": "held-out loss of the other domains",
 }
-TOO_FEW = "Gains over a baseline of fewer orders are overestimated:"
 MOVES = ("swap", "insertion", "presence")
 
 
@@ -70,11 +69,10 @@ def groups(record: Record) -> dict[str, Any]:
 def progress_by_group(record: Record) -> dict[str, list[Progress]]:
     """Return the progress of the searches by steps, by group of trainings."""
     cells = record["cells"]
-    curricula: dict[str, list[Record]] = {}
-    for cell in cells:
-        name = group_name(cell["config"], cells[0]["config"])
-        curricula.setdefault(name, []).append(cell["curriculum"])
-    return by_steps(curricula)
+    groups = places_by_group([cell["config"] for cell in cells])
+    return by_steps(
+        {name: [cells[n]["curriculum"] for n in places] for name, places in groups.items()}
+    )
 
 
 def _picture(name: str, text: str) -> str:
@@ -92,7 +90,7 @@ def _intro(record: Record) -> str:
 
 def gains(record: Record) -> str:
     """Return the table of the gains of searched orders, one row per schedule and method."""
-    head = ["training", "studies", "search (retrainings)", "verdicts"]
+    head, trainings = ["training", "studies", "search (retrainings)", "verdicts"], groups(record)
     rows = [
         [
             name,
@@ -101,7 +99,7 @@ def gains(record: Record) -> str:
             ", ".join([*one.values()][-1] for one in group["verdicts"]),
             *(_gain(group["gains"][key]) for key in BASELINES),
         ]
-        for name, group in groups(record).items()
+        for name, group in trainings.items()
     ]
     first = record["cells"][0]
     judge = method_of([*first["curriculum"]["verdicts"]][-1]).name
@@ -112,7 +110,7 @@ def gains(record: Record) -> str:
         f"Student's {first['confidence']:.0%} interval. In brackets: the gain of each study, in "
         "standard deviations of random orders. If a gain is negative, the baseline is better. The "
         f"verdicts are those of `{judge}`, which judges the global search, in each study.\n\n"
-        f"{_reached(groups(record))}{_shortfalls(record)}"
+        + "\n\n".join([_reached(trainings), *_shortfalls(record)])
     )
 
 
@@ -129,14 +127,20 @@ def _reached(trainings: Record) -> str:
     return " ".join(f"{text}: {'; '.join(names)}." for text, names in parts.items() if names)
 
 
-def _shortfalls(record: Record) -> str:
+def _shortfalls(record: Record) -> list[str]:
     """Return the trainings with fewer random orders than their compute retrains, as a list."""
-    lines = [
-        f"* {cell['label']}: {line}"
+    return _too_few(
+        f"{cell['label']}: {line}"
         for cell in record["cells"]
         if (line := shortfall(cell["curriculum"]["compute"]))
-    ]
-    return "\n\n".join(["", "\n".join([f"{TOO_FEW}\n", *lines])]) if lines else ""
+    )
+
+
+def _too_few(shortfalls: Iterable[str]) -> list[str]:
+    """Return the part about baselines of too few random orders, if there are any."""
+    lines = [f"* {line}" for line in shortfalls]
+    first = "Gains over a baseline of fewer orders are overestimated:"
+    return ["\n".join([first, "", *lines])] if lines else []
 
 
 def _searches(group: Record) -> str:
@@ -175,14 +179,14 @@ def fresh(record: Record) -> list[str]:
     if not rows:
         return []
     head = ["training", *(f"{kinds[kind]}: {baselines[name]}" for kind, name in columns)]
-    lines = [f"* {line}" for one in trainings.values() for line in one["fresh_shortfalls"]]
+    lines = [line for one in trainings.values() for line in one["fresh_shortfalls"]]
     return [
         "### The same orders, retrained afresh",
         f"{table(head, rows)}\n\nThe winner of each study, on held-out text that its search did "
         "not see, and also from other initial weights. The baseline of the same compute is the "
         "expected result here of the random order that is the best of as many in the study. What "
         "remains of a gain is due to the order; the rest was luck of text and weights.",
-        *(["\n".join([TOO_FEW, "", *lines])] if lines else []),
+        *_too_few(lines),
     ]
 
 

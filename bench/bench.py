@@ -63,15 +63,16 @@ def beside() -> list[dict[str, Any]]:
 
 def write_page(record: Record) -> None:
     """Write the page and the figures of the measured rows."""
-    write_text(MEASURED / f"{PAGE}.md", markdown(record, beside()))
+    others = beside()
+    write_text(MEASURED / f"{PAGE}.md", markdown(record, others))
     save_svg(lambda: draw_growth(record), FIGURES / "transfer.svg")
-    others = [{**cell, "values": {"group": BESIDE[cell["page"]]}} for cell in beside()]
-    every = {"cells": [*record["cells"], *others]}
+    in_groups = [{**cell, "values": {"group": BESIDE[cell["page"]]}} for cell in others]
+    every = {"cells": [*record["cells"], *in_groups]}
     save_svg(lambda: draw_ladder(every), FIGURES / "cost_accuracy_ladder.svg")
     studies = reached(record)
     write_json(RULE, {"studies": studies})
     replace_marked(CLASSES, MARK, predictability_page.markdown(studies))
-    replace_marked(CLASSES, CHECKED, predictability_page.checked(studies, further_studies()))
+    replace_marked(CLASSES, CHECKED, predictability_page.checked(studies, further_studies(others)))
     answers.write()
 
 
@@ -80,8 +81,11 @@ def reached(record: Record) -> list[dict[str, Any]]:
     return [_reached(cell) for cell in record["cells"] if selected(cell)]
 
 
-def further_studies() -> list[dict[str, Any]]:
+def further_studies(others: Sequence[Record]) -> list[dict[str, Any]]:
     """Return what the rows of other commands reached; the rule for new studies leaves them out.
+
+    Args:
+        others: from `beside`.
 
     Raises:
         UserError: a file of records is not readable.
@@ -89,7 +93,7 @@ def further_studies() -> list[dict[str, Any]]:
     """
     file = MEASURED / "regime.json"
     regime = read_json(file)["cells"] if file.is_file() else []
-    cells = [*beside(), *({**cell, "label": f"small: {cell['label']}"} for cell in regime)]
+    cells = [*others, *({**cell, "label": f"small: {cell['label']}"} for cell in regime)]
     return [_reached(cell) for cell in cells if selected(cell)]
 
 

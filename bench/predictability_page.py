@@ -62,7 +62,7 @@ def checked(studies: Sequence[Study], others: Sequence[Study]) -> str:
 
 
 def _within(study: Study, studies: Sequence[Study]) -> str:
-    """Return whether a study ended as those of its class did: their verdicts and order-LDS."""
+    """Return whether the order-LDS of a study is in the range of those of its class."""
     alike = [one for one in studies if one["class"] == study["class"]]
     ranks = [one["order_lds"] for one in alike if one["order_lds"] is not None]
     if not ranks or study["order_lds"] is None:

@@ -6,6 +6,7 @@ from typing import Any
 from bench.applications_page import maps_agreement
 from bench.grid_page import measured_on
 from bench.page import interval, missing, number, short_number, table
+from trainorder.config.estimator_names import SCREENING
 from trainorder.curriculum.fresh_gains import shortfall
 from trainorder.storage.formats import size_text
 
@@ -250,7 +251,7 @@ def search_costs(cell: Record) -> str:
     """Return the table of what the search cost, beside the random orders of the same compute."""
     parts, compute = cell["search_costs"], cell["curriculum"]["compute"]
     names = {name: f"precompute of `{name}`, and choice of its size" for name in parts}
-    names["reduced@barycentre"] = "precompute of `reduced@barycentre`"
+    names[SCREENING] = f"precompute of `{SCREENING}`"
     names |= SEARCH_PARTS
     rows = [_cost_row(names[name], part) for name, part in parts.items()]
     count = compute["random_orders_for_it"]

@@ -174,7 +174,7 @@ def test_what_a_new_study_is_told_is_made_from_the_measured_rows():
 
 def test_the_rule_is_shown_beside_studies_that_it_was_not_made_from():
     studies = bench.reached(read_json(MEASURED / f"{bench.PAGE}.json"))
-    others = bench.further_studies()
+    others = bench.further_studies(bench.beside())
     assert not {one["study"] for one in studies} & {one["study"] for one in others}
     section = (ROOT / bench.CLASSES).read_text(encoding="utf-8").split("<!-- checked -->")[1]
     assert section.startswith(f"\n{predictability_page.checked(studies, others)}\n<!-- /"), (

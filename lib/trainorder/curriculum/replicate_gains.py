@@ -37,6 +37,14 @@ def _search(config: Mapping[str, Any], key: str, default: Any) -> Any:
     return config.get("curriculum", {}).get(key, default)
 
 
+def places_by_group(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
+    """Return the places of the studies of each group; the first one is that which is replicated."""
+    groups: dict[str, list[int]] = {}
+    for place, config in enumerate(configs):
+        groups.setdefault(group_name(config, configs[0]), []).append(place)
+    return groups
+
+
 def collect(
     curricula: Sequence[Mapping[str, Any]],
     memorization: Sequence[Mapping[str, Any]],
@@ -50,28 +58,22 @@ def collect(
         confidence: probability that Student's intervals over studies aim at, in (0, 1).
 
     """
-    base = curricula[0]["provenance"]["config"]
-    groups: dict[str, dict[str, Any]] = {}
-    for place, curriculum in enumerate(curricula):
-        name = group_name(curriculum["provenance"]["config"], base)
-        group = groups.setdefault(name, {"curricula": [], "maps": []})
-        group["curricula"].append(curriculum)
-        if memorization:
-            group["maps"].append(memorization[place])
     return {
         name: {
-            "studies": [one["study"] for one in group["curricula"]],
-            "verdicts": [one["verdicts"] for one in group["curricula"]],
-            "methods": [one.get("method", GLOBAL) for one in group["curricula"]],
-            "gains": {gain: _gain(group["curricula"], gain, confidence) for gain in GAINS},
-            "compute": [one["compute"]["total_retrainings"] for one in group["curricula"]],
-            "fresh": _fresh(group["curricula"], confidence),
-            "fresh_shortfalls": _shortfalls(group["curricula"]),
-            "orders": _orders(group["curricula"]),
-            "half_lives": _half_lives(group["maps"]),
-            "agreement": _agreement(group["maps"]),
+            "studies": [one["study"] for one in own],
+            "verdicts": [one["verdicts"] for one in own],
+            "methods": [one.get("method", GLOBAL) for one in own],
+            "gains": {gain: _gain(own, gain, confidence) for gain in GAINS},
+            "compute": [one["compute"]["total_retrainings"] for one in own],
+            "fresh": _fresh(own, confidence),
+            "fresh_shortfalls": _shortfalls(own),
+            "orders": _orders(own),
+            "half_lives": _half_lives(maps),
+            "agreement": _agreement(maps),
         }
-        for name, group in groups.items()
+        for name, places in places_by_group([c["provenance"]["config"] for c in curricula]).items()
+        for own in [[curricula[place] for place in places]]
+        for maps in [[memorization[place] for place in places] if memorization else []]
     }
 
 

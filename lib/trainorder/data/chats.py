@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from trainorder.data.answer_places import Span, answer_places
-from trainorder.data.messages import ASSISTANT, CALLS, is_learnt
+from trainorder.data.messages import ASSISTANT, CALLS, calls_tools, is_learnt
 from trainorder.data.packing import Packed, ShortfallError
 from trainorder.data.tokenizer import Tokenizer
 from trainorder.errors import UserError
@@ -65,7 +65,7 @@ def encode_chat(messages: Messages, tokenizer: Tokenizer) -> tuple[np.ndarray, n
 def _check_calls(messages: Messages, tokenizer: Tokenizer) -> None:
     """Raise `UserError` if the template renders an answer as if it had no tool calls."""
     for number, message in enumerate(messages):
-        if not (is_learnt(message) and any(message.get(key) for key in CALLS)):
+        if not (is_learnt(message) and calls_tools(message)):
             continue
         silent = {key: value for key, value in message.items() if key not in CALLS}
         try:
@@ -143,7 +143,7 @@ def _answers(messages: Messages, text: str, tokenizer: Tokenizer) -> list[Span]:
 
 def _content(messages: Messages, number: int, places: Mapping[int, Span]) -> Span:
     """Return the place of the content of a message, which is all that it must have."""
-    if any(messages[number].get(key) for key in CALLS):
+    if calls_tools(messages[number]):
         raise UserError(
             f"{_place(messages)}: the chat template changes earlier messages, so the tool calls of "
             f"message {number} cannot be located; use a template that marks answers with "

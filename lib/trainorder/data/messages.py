@@ -69,7 +69,7 @@ def _message(where: str, message: Mapping[str, Any]) -> dict[str, Any]:
     role = kept.get("role")
     if not isinstance(role, str):
         raise UserError(f"{where}: has no `role`; the keys are {', '.join(map(str, message))}")
-    if "content" not in kept and not _calls_tools(kept):
+    if "content" not in kept and not calls_tools(kept):
         raise UserError(
             f"{where}: has no `content`, `value` or `tool_calls`; the keys with a value are "
             f"{', '.join(kept)}; add the text of the message, which may be empty"
@@ -161,8 +161,9 @@ def roles(text: str) -> list[str]:
 
 
 def _is_empty(message: Mapping[str, Any]) -> bool:
-    return not message["content"].strip() and not _calls_tools(message)
+    return not message["content"].strip() and not calls_tools(message)
 
 
-def _calls_tools(message: Mapping[str, Any]) -> bool:
+def calls_tools(message: Mapping[str, Any]) -> bool:
+    """Return whether a message calls tools."""
     return any(message.get(key) for key in CALLS)

@@ -7,9 +7,8 @@ import numpy as np
 
 from trainorder.recording.record.equal_steps import check_shapes
 from trainorder.recording.record.heldout import check_length
-from trainorder.recording.record.model_inputs import check_model_inputs
-from trainorder.recording.record.targets import check_equal_targets, check_targets
-from trainorder.recording.record.tokens import masked_tokens
+from trainorder.recording.record.model_inputs import checked_sequences
+from trainorder.recording.record.targets import check_equal_targets
 
 _WHERE = "recording: batch"
 
@@ -52,9 +51,7 @@ class UniformBatches:
             UserError: a study cannot train on it as the run does.
 
         """
-        batch = masked_tokens(_WHERE, tokens, labels, vocabulary=self._vocabulary)
-        check_model_inputs(_WHERE, batch, **inputs)
-        check_targets(_WHERE, batch)
+        batch = checked_sequences(_WHERE, tokens, labels, vocabulary=self._vocabulary, **inputs)
         if weights_tokens:
             check_equal_targets(_WHERE, batch)
         return batch

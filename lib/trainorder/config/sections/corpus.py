@@ -8,8 +8,7 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from trainorder.config.types import CLOSED, Integer, NonEmpty, PathText, Positive, Text
-
-RESERVED_DOMAINS = ("mixed", "poisoned")  # labels of units; no domain has such a name
+from trainorder.config.unit_labels import LABELS
 
 
 @dataclass(frozen=True, config=CLOSED)
@@ -81,7 +80,7 @@ class CorpusConfig:
         domains = self.domains or []
         if len(set(domains)) < len(domains):
             raise ValueError("domains: duplicate domain; list each domain once")
-        for label in RESERVED_DOMAINS:
+        for label in LABELS:
             if label in domains:
                 raise ValueError(
                     f"domains: `{label}` is the label of {label} units; rename the domain"
@@ -144,7 +143,7 @@ class CorpusConfig:
                 f"{self.vocabulary}; set it to the type that your trainer reads"
             )
         domain = Path(file).stem
-        if domain in RESERVED_DOMAINS:
+        if domain in LABELS:
             raise ValueError(
                 f"files: {file}: its only domain has its name, but `{domain}` is the label of "
                 f"{domain} units; rename the file"

@@ -8,10 +8,9 @@ import numpy as np
 
 from trainorder.config.unit_labels import LABELS
 from trainorder.errors import UserError
-from trainorder.recording.record.model_inputs import check_model_inputs
+from trainorder.recording.record.model_inputs import checked_sequences
 from trainorder.recording.record.settings import read_settings, settings_path
-from trainorder.recording.record.targets import check_targets
-from trainorder.recording.record.tokens import host_array, masked_tokens, publish_arrays
+from trainorder.recording.record.tokens import host_array, publish_arrays
 from trainorder.storage.safetensors_files import opened_safetensors
 
 ONE_DOMAIN = "text"  # the name of the domain of sequences without one
@@ -131,10 +130,7 @@ def _sequences(where: str, value: Any, vocabulary: int | None) -> np.ndarray:
     labels, mask = (
         None if columns.get(key) is None else _array(where, columns[key]) for key in _OTHERS
     )
-    marked = masked_tokens(where, tokens, labels, vocabulary=vocabulary)
-    check_model_inputs(where, marked, attention_mask=mask)
-    check_targets(where, marked)
-    return marked
+    return checked_sequences(where, tokens, labels, vocabulary=vocabulary, attention_mask=mask)
 
 
 def _columns(where: str, value: Any) -> Mapping[str, Any]:

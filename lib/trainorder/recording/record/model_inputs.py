@@ -5,7 +5,30 @@ from typing import Any
 import numpy as np
 
 from trainorder.errors import UserError
-from trainorder.recording.record.tokens import IGNORED, host_array
+from trainorder.recording.record.targets import check_targets
+from trainorder.recording.record.tokens import IGNORED, host_array, masked_tokens
+
+
+def checked_sequences(
+    where: str, tokens: Any, labels: Any, *, vocabulary: int | None, **inputs: Any
+) -> np.ndarray:
+    """Return sequences (n, L) int32 that a study can read as the run does, as `masked_tokens`.
+
+    Args:
+        where: the beginning of error messages.
+        tokens: as in `masked_tokens`.
+        labels: likewise.
+        vocabulary: likewise.
+        inputs: as in `check_model_inputs`.
+
+    Raises:
+        UserError: they are not valid, a sequence has no target, or the model reads them otherwise.
+
+    """
+    marked = masked_tokens(where, tokens, labels, vocabulary=vocabulary)
+    check_model_inputs(where, marked, **inputs)
+    check_targets(where, marked)
+    return marked
 
 
 def check_model_inputs(
