@@ -266,13 +266,14 @@ def _estimate(estimate: Record | None) -> str:
 
 def maps_agreement(scores: Record) -> str:
     """Return the table of the agreement of maps with retraining, by quantity and way to move."""
-    head = ["map", "moved by", "Spearman [95 %]", "n", "mean squared error", "of the variance"]
+    head = ["map", "moved by", "Spearman [95 %]", "n", "slope", "squared error", "of their square"]
     rows = [
         [
             text,
             move,
             interval(score),
             str(score["n"]),
+            number(score["slope"]),
             number(score["mse"]),
             number(score["relative_mse"]),
         ]
@@ -296,7 +297,8 @@ def agreement(record: Record) -> str:
     return (
         f"{maps_agreement(first['agreement'])}\n\n"
         "Estimated and true change over a stratified random sample of "
-        "cells (unit, step), each retrained; squared errors in squared nats per token. The same "
+        "cells (unit, step), each retrained. The slope multiplies the estimated changes; squared "
+        "errors are in squared nats per token, and beside those of no map. The same "
         f"correlation for presence, study by study:\n\n{beside}"
     )
 

@@ -5,14 +5,8 @@ import numpy as np
 from trainorder.data.metrics import domain_metrics
 from trainorder.evaluation.outcomes import read_truth
 from trainorder.memorization.forgetting import forgetting
-from trainorder.memorization.maps import (
-    MAPS,
-    OWN,
-    QUANTITIES,
-    agreement,
-    estimated_maps,
-    true_maps,
-)
+from trainorder.memorization.map_slope import agreement, calibrated_maps
+from trainorder.memorization.maps import MAPS, OWN, QUANTITIES, estimated_maps, true_maps
 from trainorder.memorization.poisoned import poisoned_effects
 from trainorder.orders.order_book import OrderBook
 from trainorder.storage.formats import read_json, write_json
@@ -27,7 +21,7 @@ def main(job: Job) -> None:
     drawn = read_json(job.input["positions"], "positions")
     validation = read_json(job.input["validation"], "validate")
     domains = [metric.partition("/")[2] for metric in domain_metrics(validation["metrics"])]
-    estimated = estimated_maps(
+    raw = estimated_maps(
         read_arrays(job.input["maps"], key, "position_maps"), domains, unit_domains
     )
     names = [record["name"] for record in drawn["orders"]]
@@ -39,7 +33,7 @@ def main(job: Job) -> None:
     scores = {
         quantity: {
             name: agreement(
-                estimated[quantity][name],
+                raw[quantity][name],
                 np.where(sampled, true[quantity][name], np.nan),
                 *settings,
             )
@@ -47,6 +41,7 @@ def main(job: Job) -> None:
         }
         for quantity in QUANTITIES
     }
+    estimated = calibrated_maps(raw, scores)
     with opened(job.input["maps"], key, "position_maps") as file:
         estimator = str(file.attribute("estimator"))
     arrays = {

@@ -202,7 +202,7 @@ def _maps(agreement: Record, moves: Sequence[str]) -> str:
     own, same = agreement["own"], agreement["same"]
     return "; ".join(
         f"{move}: own loss {interval(own[move])} (squared error {number(own[move]['relative_mse'])}"
-        f" of the variance), held-out loss of the domain {interval(same[move])}, n = "
+        f" of that of no map), held-out loss of the domain {interval(same[move])}, n = "
         f"{own[move]['n']}"
         for move in moves
     )

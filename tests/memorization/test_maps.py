@@ -1,12 +1,10 @@
 """Maps contain the effects of the right unit, position and text."""
 
 import numpy as np
-import pytest
 
 from trainorder.evaluation.outcomes import Outcomes
 from trainorder.memorization.maps import (
     MOVES,
-    agreement,
     estimated_maps,
     position_effects,
     quantities,
@@ -69,18 +67,3 @@ def test_true_maps_of_all_cells_are_the_estimated_ones():
             np.testing.assert_allclose(actual[quantity][name], values, err_msg=f"{quantity} {name}")
     part = true_maps(truth, records[:2], DOMAINS, UNITS, 3)["own"]["swap"]
     assert np.isfinite(part).sum() == 1, "a cell that was not retrained has a value"
-
-
-def test_agreement_uses_only_the_retrained_cells():
-    estimated = np.arange(20.0).reshape(4, 5)
-    true = np.where(estimated % 2 == 0, estimated + 1, np.nan)
-    actual = agreement(estimated, true, 200, 0.95, 0)
-    assert actual["value"] == 1.0
-    assert actual["n"] == 10
-    assert actual["mse"] == pytest.approx(1.0)
-    assert actual["relative_mse"] == pytest.approx(1 / np.nanvar(true))
-
-
-def test_without_retrained_cells_there_is_no_agreement():
-    actual = agreement(np.zeros((2, 2)), np.full((2, 2), np.nan), 200, 0.95, 0)
-    assert actual["value"] is actual["mse"] is actual["relative_mse"] is None

@@ -291,7 +291,7 @@ def test_what_a_position_does_is_said_with_the_numbers_of_the_maps(results):
     maps = {**results.maps, "estimated_same_insertion": effects}
     agreement = {
         **content["agreement"],
-        "own": {"presence": {"value": 0.7, "low": 0.5, "high": 0.8, "n": 40}},
+        "own": {"presence": {"value": 0.7, "low": 0.5, "high": 0.8, "n": 40, "slope": 1.0}},
     }
     content |= {"agreement": agreement}
     checked, own, heldout = position_answer(replace(results, memorization=content, maps=maps))
@@ -303,6 +303,18 @@ def test_what_a_position_does_is_said_with_the_numbers_of_the_maps(results):
     assert "by 0.0040 nats per token" in heldout
     assert "rank correlation of 0.90 [0.80, 0.95], and differ by 0.010" in heldout
     assert "250 % of the median size of all estimated effects, 0.0040, so" in heldout
+
+
+def test_a_map_without_information_is_not_described(results):
+    empty = {"value": 0.1, "low": -0.4, "high": 0.5, "n": 8, "slope": 0.0, "mse": 1e-4}
+    agreement = {quantity: dict.fromkeys(MAPS, empty) for quantity in ("own", "same", "other")}
+    content = {**results.memorization, "agreement": agreement}
+    maps = {name: 0 * effects for name, effects in results.maps.items()}
+    _, own, heldout = position_answer(replace(results, memorization=content, maps=maps))
+    for text in (own, heldout):
+        assert "the map is empty: it says that the position has no effect" in text
+        assert "the true effects there are 0.010 (root mean square)" in text
+        assert "inf" not in text
 
 
 def test_maps_with_few_retrained_cells_are_counted_and_left_out(results):

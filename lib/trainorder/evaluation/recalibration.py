@@ -188,16 +188,29 @@ def shrunk_line(x: Floats, y: Floats) -> Line:
 
     """
     mean_x, mean_y = float(x.mean()), float(y.mean())
-    dx, dy = x - mean_x, y - mean_y
-    moment = float(dx @ dx)
-    if moment == 0 or x.min() == x.max():  # the mean of equal numbers may differ from them
+    if x.min() == x.max():  # the mean of equal numbers may differ from them
         return Line(mean_y, 0.0)
-    b = float(dx @ dy) / moment
-    if b <= 0:
-        return Line(mean_y, 0.0)
-    noise = float(((dy - b * dx) ** 2).sum()) / (len(x) - 2) / moment
-    slope = b * max(0.0, 1 - NOISE**2 * noise / b**2)
+    slope = shrunk_slope(x - mean_x, y - mean_y, len(x) - 2)
     return Line(mean_y - slope * mean_x, slope)
+
+
+def shrunk_slope(x: Floats, y: Floats, freedom: int) -> float:
+    """Return the slope of y = slope x by least squares, shrunk by its noise as in `shrunk_line`.
+
+    Args:
+        x: (n,) finite values.
+        y: (n,) finite values.
+        freedom: degrees of freedom of the residuals, at least 1.
+
+    """
+    moment = float(x @ x)
+    if moment == 0:
+        return 0.0
+    b = float(x @ y) / moment
+    if b <= 0:
+        return 0.0
+    noise = float(((y - b * x) ** 2).sum()) / freedom / moment
+    return b * max(0.0, 1 - NOISE**2 * noise / b**2)
 
 
 def interval_rank(n: int, coverage: float) -> int | None:

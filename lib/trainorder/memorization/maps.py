@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from trainorder.evaluation.outcomes import Outcomes
 from trainorder.memorization.moves import ABSENCE, INSERTION, SWAP
-from trainorder.numerics.resampling import bootstrap_rank_correlation, finite
 
 Floats = NDArray[np.float64]
 
@@ -140,33 +139,4 @@ def _effects(moved: Mapping[str, Mapping[str, Floats]], base: Mapping[str, Float
             {move: moved[move][quantity] for move in MOVES}, base[quantity][:, None]
         )
         for quantity in QUANTITIES
-    }
-
-
-def agreement(
-    estimated: Floats, true: Floats, resamples: int, confidence: float, seed: int
-) -> dict[str, float | int | None]:
-    """Compare an estimated map with the true one in the cells that were retrained.
-
-    Args:
-        estimated: (U, T).
-        true: (U, T), NaN in the cells that were not retrained.
-        resamples: number of bootstrap resamples of the cells.
-        confidence: probability that the interval aims at, in (0, 1).
-        seed: seed of the resampling.
-
-    Returns:
-        Spearman's correlation with its interval, the mean square error, and the mean square error
-        as a share of the variance of the truth (1 is as good as no map).
-
-    """
-    retrained = np.isfinite(true)
-    estimated, true = estimated[retrained], true[retrained]
-    interval = bootstrap_rank_correlation(estimated, true, resamples, confidence, seed)
-    mse = float(np.mean((estimated - true) ** 2)) if len(true) else None
-    variance = float(true.var()) if len(true) else 0.0
-    return {
-        **interval._asdict(),
-        "mse": mse,
-        "relative_mse": finite(mse / variance) if mse is not None and variance else None,
     }

@@ -12,6 +12,10 @@ from trainorder.evaluation.verdict import RANK_ONLY, TRUSTED
 from trainorder.orders.order import HELD_BACK
 from trainorder.report.numbers import nats, short, with_interval
 
+_NOTHING = (
+    "the estimated effects say nothing about the true ones at the retrained positions, so the map "
+    "is empty: it says that the position has no effect."
+)
 FEWEST = 6  # retrained cells of a map; the rank correlation of fewer says next to nothing
 
 
@@ -53,6 +57,10 @@ def _retrained(content: Mapping[str, Any]) -> str:
     return text
 
 
+def _is_empty(content: Mapping[str, Any], quantity: str, kind: str) -> bool:
+    return bool(content["agreement"][quantity][kind]["slope"] == 0)
+
+
 def _range(counts: Sequence[int]) -> str:
     """Return the smallest and the largest of some counts.
 
@@ -70,6 +78,8 @@ def _momentum(results: Results) -> float:
 
 def _own(content: Mapping[str, Any], momentum: float) -> str:
     """Return how the loss on the unit itself depends on the step at which it is seen."""
+    if _is_empty(content, "own", "presence"):
+        return f"On its own text: {_NOTHING}"
     curve, steps = content["forgetting"]["all"], int(content["steps"])
     last, first = curve["advantage"][0], curve["advantage"][-1]
     if not max(last, first) > 0:
@@ -115,6 +125,8 @@ def _heldout(results: Results, content: Mapping[str, Any], maps: Mapping[str, np
     effects = maps["estimated_same_insertion"]
     if not np.isfinite(effects).any():
         return "On held-out text: the effect of a position was not estimated."
+    if _is_empty(content, "same", "insertion"):
+        return f"On held-out text of its domain: {_NOTHING}"
     sizes = np.abs(effects)
     return (
         "On held-out text of its domain: moving one unit of the reference order to another step "
@@ -166,6 +178,8 @@ def _checked(
     if score.get("mse") is None:
         return f"{text}."
     error = math.sqrt(score["mse"])
+    if _is_empty(content, quantity, kind):
+        return f"{text}; the true effects there are {nats(error)} (root mean square)."
     beside = _beside(error, maps, quantity, kind)
     return f"{text}, and differ by {nats(error)} (root mean square). {beside}"
 
