@@ -4,95 +4,37 @@ All measurements use the files of one finished study and run one after the other
 Plain training of the same model on the same batches is measured for comparison.
 """
 
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from bench import timing
+from bench.replay_parts import replay_parts
+from bench.speed_setting import Setting
 from bench.studies import Study
+from bench.timing import alternating_medians, median_seconds
 from trainorder.config.sections.optimizer import OptimizerConfig
-from trainorder.config.sections.window import WindowConfig
 from trainorder.curvature.low_rank import LowRankExpansion
-from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.reduced_model import ReducedModel
 from trainorder.estimators.nystrom import Nystrom
 from trainorder.estimators.order0 import Order0
 from trainorder.expansion.expansion import Expansion
-from trainorder.expansion.gradient_table import Table, write_table
-from trainorder.expansion.path import StoredPath
+from trainorder.expansion.gradient_table import write_table
 from trainorder.expansion.replay import ExactReplay
-from trainorder.storage.sealed_hdf5 import opened
-from trainorder.training.checkpoints import read_state
-from trainorder.training.meter import Meter, peak_bytes
-from trainorder.training.optimizer import State, build_optimizer
-from trainorder.training.problem import LanguageProblem, unit_gradients
+from trainorder.training.meter import peak_bytes
+from trainorder.training.problem import unit_gradients
 
-REPETITIONS = 5
 ORDERS = 32  # replayed at once
 SCHEDULES, CORES = 4096, 2  # of the reduced model
 COPIED = 2**26  # numbers that are copied to measure the memory bandwidth
 ANCHORS = 2  # rows of the table that are written
 BYTES = 4  # of a float32
 OPERATORS = 6  # rows of a profile
-
-
-@dataclass
-class Setting:
-    """The measured study with its open files."""
-
-    study: Study
-    stack: ExitStack
-
-    @cached_property
-    def params(self) -> dict[str, Any]:
-        """Parameters of the rule `reference`, as the study ran it."""
-        params: dict[str, Any] = self.study.job("reference")["params"]
-        return params
-
-    @cached_property
-    def problem(self) -> LanguageProblem:
-        """The learning problem; torch uses as many threads as in the jobs of the study."""
-        corpus = str(self.study.results / "corpus.h5")
-        return LanguageProblem.load(corpus, Meter(), **self.params["problem"])
-
-    @cached_property
-    def window(self) -> WindowConfig:
-        """The window."""
-        return WindowConfig(**self.params["window"])
-
-    @cached_property
-    def start(self) -> State:
-        """The state before the window."""
-        return read_state(str(self.store("warm.h5")), self.params["key"], "warm")
-
-    def store(self, name: str) -> Path:
-        """Return a file of the store."""
-        return self.study.results / "store" / name
-
-    def schedules(self, count: int) -> Tensor:
-        """Return random schedules (count, T, k)."""
-        shape = (self.window.steps, self.window.units_per_step)
-        return probe_schedules(shape, self.window.units, 0, count)
-
-    def expansion(self) -> Expansion:
-        """Return the expansion about the barycentre path."""
-        key = self.params["key"]
-        path, table = (
-            self.stack.enter_context(opened(self.store(f"barycentre/{name}"), key, "barycentre"))
-            for name in ("path.h5", "table-0.h5")
-        )
-        config = OptimizerConfig(**self.params["optimizer"])
-        optimizer = build_optimizer(config, self.window.horizon)
-        return Expansion(self.problem, optimizer, StoredPath(path), Table([table]))
 
 
 def measure(study: Study) -> dict[str, Any]:
@@ -114,23 +56,11 @@ def measure(study: Study) -> dict[str, Any]:
             "threads": torch.get_num_threads(),
             "gradients": gradients(setting),
             "replay": replays(setting),
+            "parts": replay_parts(setting),
             "reduced": reduced(setting),
             "profile": profiles(setting),
             "peak_bytes": peak_bytes(),
         }
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Return how long `work` takes."""
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
-
-
-def median_seconds(work: Callable[[], object]) -> float:
-    """Return the median over repetitions, after one warm-up call."""
-    work()
-    return statistics.median(seconds(work) for _ in range(REPETITIONS))
 
 
 def trainer(setting: Setting) -> Callable[[], None]:
@@ -171,13 +101,7 @@ def gradients(setting: Setting) -> dict[str, float]:
                 problem.units * len(anchors),
             ),
         }
-        for work, _ in works.values():
-            work()
-        times: dict[str, list[float]] = {name: [] for name in works}
-        for _ in range(REPETITIONS):
-            for name, (work, _) in works.items():
-                times[name].append(seconds(work))
-    middle = {name: statistics.median(values) for name, values in times.items()}
+        middle = alternating_medians({name: work for name, (work, _) in works.items()})
     rates = {name: works[name][1] / middle[name] for name in works}
     return {
         "training_units_per_second": rates["training"],
@@ -298,7 +222,7 @@ def reduced(setting: Setting) -> dict[str, float]:
     return {
         "schedules": SCHEDULES,
         "threads": CORES,
-        "repetitions": REPETITIONS,
+        "repetitions": timing.REPETITIONS,
         "seconds": taken,
         "schedules_per_second": SCHEDULES / taken,
         "bytes": setting.store("barycentre/reduced.h5").stat().st_size,

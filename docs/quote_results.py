@@ -139,7 +139,7 @@ def quote_study(results: Path) -> None:
 def quote_speed() -> None:
     """Quote the measured speed on the page about performance."""
     record = json.loads((TOP / "results/bench/speed.json").read_text(encoding="utf-8"))
-    parts = [speed_page.speed(record), speed_page.profile(record)]
+    parts = [speed_page.speed(record), speed_page.parts(record), speed_page.profile(record)]
     replace_marked(DOCS / "performance.md", "speed", "\n\n".join(parts))
 
 

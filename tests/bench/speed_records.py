@@ -13,6 +13,19 @@ MEASURED = {
         "order0": {"bytes_per_second": 5e9, "of_bandwidth": 0.5},
         "nystrom": {"bytes_per_second": 4e9, "of_bandwidth": 0.4, "of_matmul": 0.8},
     },
+    "parts": {
+        "orders": 8, "selected": "corrected-runs24@reference", "size": 4, "runs": 24,
+        "estimators": {
+            "corrected-runs24@reference": {
+                "seconds": {"replay": 8.0, "gradients": 4.0, "reading": 1.6, "arithmetic": 2.4},
+                "sequences": 1024, "file_bytes": 500_000_000,
+            },
+            "nystrom@barycentre": {
+                "seconds": {"replay": 2.0, "gradients": 1e-6, "reading": 0.5, "arithmetic": 1.5},
+                "sequences": 0, "file_bytes": 20_000_000,
+            },
+        },
+    },
     "reduced": {"threads": 2, "schedules_per_second": 6000.0},
     "profile": {
         "gradients": [{"operator": "aten::mm", "share": 0.5, "calls": 90}],

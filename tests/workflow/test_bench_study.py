@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench import speed_measurements
+from bench import replay_parts, speed_measurements, timing
 from bench.grid import summary
 from bench.studies import Study
 from workflow_tree import states
@@ -15,7 +15,8 @@ def smoke(finished, monkeypatch):
     """Work in the finished tree, with the smoke study as the only one."""
     monkeypatch.chdir(finished.root)
     monkeypatch.setattr(speed_measurements, "COPIED", 2**20)
-    monkeypatch.setattr(speed_measurements, "REPETITIONS", 1)
+    monkeypatch.setattr(timing, "REPETITIONS", 1)
+    monkeypatch.setattr(replay_parts, "ORDERS", 2)
     return Study("smoke", "smoke")
 
 
@@ -28,6 +29,17 @@ def test_everything_is_measured_and_the_study_does_not_change(smoke):
         assert record["gradients"][f"{rate}_units_per_second"] > 0
     for name in ("order0", "nystrom"):
         assert record["replay"][name]["of_bandwidth"] > 0
+    parts = record["parts"]
+    corrected, nystrom = (
+        parts["estimators"][name] for name in (parts["selected"], "nystrom@barycentre")
+    )
+    for own in (corrected, nystrom):
+        assert own["seconds"]["replay"] > 0
+        assert own["seconds"]["reading"] > 0
+        assert own["file_bytes"] > 4 * record["parameters"], "the files have no vector"
+    assert nystrom["sequences"] == 0, "low-rank curvature differentiates nothing"
+    visits = parts["orders"] * record["steps"]  # the first steps of two orders may be alike
+    assert visits / 2 < corrected["sequences"] / parts["size"] <= visits
     assert record["reduced"]["schedules_per_second"] > 0
 
 
