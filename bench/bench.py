@@ -17,6 +17,7 @@ from typing import Any
 from bench import predictability_page, rows
 from bench.answers import page as answers
 from bench.drawing import save_svg
+from bench.equal_compute_page import without_comparison
 from bench.measured_grid import MEASURED, MeasuredGrid, parser, run_command
 from bench.page import replace_marked
 from bench.targets import selected
@@ -63,11 +64,11 @@ def beside() -> list[dict[str, Any]]:
 
 def write_page(record: Record) -> None:
     """Write the page and the figures of the measured rows."""
-    others = beside()
+    others, transferred = beside(), without_comparison(record)
     write_text(MEASURED / f"{PAGE}.md", markdown(record, others))
-    save_svg(lambda: draw_growth(record), FIGURES / "transfer.svg")
+    save_svg(lambda: draw_growth(transferred), FIGURES / "transfer.svg")
     in_groups = [{**cell, "values": {"group": BESIDE[cell["page"]]}} for cell in others]
-    every = {"cells": [*record["cells"], *in_groups]}
+    every = {"cells": [*transferred["cells"], *in_groups]}
     save_svg(lambda: draw_ladder(every), FIGURES / "cost_accuracy_ladder.svg")
     studies = reached(record)
     write_json(RULE, {"studies": studies})
@@ -78,7 +79,7 @@ def write_page(record: Record) -> None:
 
 def reached(record: Record) -> list[dict[str, Any]]:
     """Return what the measured rows reached, for further studies of the same class of growth."""
-    return [_reached(cell) for cell in record["cells"] if selected(cell)]
+    return [_reached(cell) for cell in without_comparison(record)["cells"] if selected(cell)]
 
 
 def further_studies(others: Sequence[Record]) -> list[dict[str, Any]]:

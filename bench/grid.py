@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.rank_gains import rank_gains
 from bench.stack import stacks_of
 from bench.studies import Study, environment, run
 from trainorder.errors import DivergedError
@@ -80,6 +81,7 @@ def summary(results: Results) -> dict[str, Any]:
     averaged = validation["spread"].get(AVERAGED)
     stages = results.costs["stages"].values()
     stacks = stacks_of(results, ["heldout"])
+    gains = rank_gains(results)
     return {
         "verdict": validation["verdict"],
         "best_estimator": validation["best_estimator"],
@@ -95,6 +97,7 @@ def summary(results: Results) -> dict[str, Any]:
         "ladder": results.ladder,
         "estimators": {name: _entry(results.score(name)) for name in results.estimators},
         **({"stacks": stacks} if stacks else {}),
+        **({"rank_gains": gains} if gains else {}),
         "made": {key: validation["provenance"][key] for key in ("versions", "machine")},
         "config": validation["provenance"]["config"],
     }
@@ -117,6 +120,7 @@ def _entry(score: Mapping[str, Any]) -> dict[str, Any]:
         "precompute_retrainings": cost["precompute_retrainings"],
         "selection_retrainings": cost["selection_retrainings"],
         "per_order_retrainings": cost["per_order_retrainings"],
+        "total_retrainings": cost["total_retrainings"],
         "seconds_per_order": cost["seconds_per_order"],
         "bytes": cost["bytes"],
     }

@@ -2,7 +2,8 @@
 
 Each row has `corrected` as its estimator, whose size the ladder selects, up to the cost per order
 of the row's target. The rows of the default study, and that of its best rate, also have its
-low-rank estimators and its numbers of orders.
+low-rank estimators and its numbers of orders. One more row compares `corrected` with competing
+methods that use as much compute.
 """
 
 import math
@@ -11,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from bench import corpora
+from bench.equal_compute_page import EQUAL_COMPUTE
 from bench.grid import Cell
 from bench.studies import Study, seeded
 from bench.targets import CHEAP
@@ -27,6 +29,11 @@ RUNS, CALIBRATION = 8, 24  # known runs of `corrected` besides the reference; ca
 # The relative error at which a ladder stops. No size is this accurate, so all sizes are tried.
 NEVER_ENOUGH = 0.01
 DEFAULT_METHODS = ("corrected", "nystrom", "reduced")  # of the rows of the default study
+COMPETING_METHODS = ("corrected", "ridge", "simfluence", "adjoint", "proxy")
+# Orders that the competing methods are fitted on: at least as many retrainings as `corrected` uses
+# in all. That is 44 in the default study: 24 known runs, a precompute of 2, 11 to select its size,
+# and 48 random orders, each with 0.12 for its replay and 0.02 for its evaluation. A test compares.
+FIT_AT_EQUAL_COMPUTE = 48
 
 Layer = dict[str, Any]
 
@@ -38,7 +45,13 @@ def cells() -> list[Cell]:
         UserError: the default configuration is not readable.
 
     """
-    return [*_near_default(), *_other_corpora(), *_windows_and_batches(), *_schedules()]
+    return [
+        *_near_default(),
+        *_other_corpora(),
+        *_windows_and_batches(),
+        *_schedules(),
+        _equal_compute(),
+    ]
 
 
 def _near_default() -> list[Cell]:
@@ -56,9 +69,8 @@ def _near_default() -> list[Cell]:
         },
     }
     wider = {"order_lds": 0.95, "per_order_retrainings": 1 / 8}
-    group, config = "seeds, rate and width", load_config("config.yaml")
-    estimators = [one for one in config["estimators"] if one["method"] in DEFAULT_METHODS]
-    orders = {split: config["orders"][split] for split in ("calibration", "random")}
+    group = "seeds, rate and width"
+    orders, estimators = _of_default(DEFAULT_METHODS)
     return [
         *(
             _cell(
@@ -78,6 +90,13 @@ def _near_default() -> list[Cell]:
         # The preset has 24 known runs, too.
         _cell("wider", "wider, its best rate", group, wider, preset="wider", runs=CALIBRATION),
     ]
+
+
+def _of_default(methods: Sequence[str]) -> tuple[Layer, list[Layer]]:
+    """Return the numbers of orders of the default study, and its estimators of some methods."""
+    config = load_config("config.yaml")
+    orders = {split: config["orders"][split] for split in ("calibration", "random")}
+    return orders, [one for one in config["estimators"] if one["method"] in methods]
 
 
 def _other_corpora() -> list[Cell]:
@@ -164,6 +183,17 @@ def _schedules() -> list[Cell]:
             warmup=0,
         ),
     ]
+
+
+def _equal_compute() -> Cell:
+    """Return the default study with competing methods, which use as much compute."""
+    orders, estimators = _of_default(COMPETING_METHODS)
+    return _cell(
+        *("equal-compute", "default, baselines at equal compute", EQUAL_COMPUTE),
+        seeds=seeded(0),
+        orders={**orders, "fit": FIT_AT_EQUAL_COMPUTE},
+        estimators=estimators,
+    )
 
 
 def _ladder(target: Layer, enough: float | None) -> Layer:

@@ -10,17 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import nnls
 
+from bench.paired import difference_interval, resampled_orders
 from trainorder.evaluation.recalibration import Recalibration, interval_rank, shrunk_line
-from trainorder.numerics.resampling import (
-    Floats,
-    Interval,
-    finite,
-    percentiles,
-    rank_correlation,
-    rank_correlations,
-)
+from trainorder.numerics.resampling import Floats, finite, rank_correlation, rank_correlations
 
-COVERAGE, CONFIDENCE, RESAMPLES, SEED = 0.9, 0.95, 2000, 0
+COVERAGE = 0.9
 
 
 class Stack(NamedTuple):
@@ -188,18 +182,11 @@ def _scores(scored: Scored, effect: Floats, true: Floats) -> dict[str, float | N
 def _gains(stack: Scored, single: Scored, effect: Floats, true: Floats) -> dict[str, Any]:
     """Return the gains in order-LDS and in relative error, with their intervals."""
     n = len(true)
-    index = np.random.default_rng(SEED).integers(n, size=(RESAMPLES, n))
-    every = np.concatenate([np.arange(n)[None], index])  # the first row is the sample itself
+    every = resampled_orders(n)
     ranks = [rank_correlations(one.ranked[every], true[every]) for one in (stack, single)]
     means = [np.abs(one.error)[every].mean(1) for one in (stack, single)]
     drawn = {
         "gain_order_lds": ranks[0] - ranks[1],
         "gain_relative_error": (means[1] - means[0]) / np.abs(effect)[every].mean(1),
     }
-    return {name: _interval(values[0], values[1:], n)._asdict() for name, values in drawn.items()}
-
-
-def _interval(value: float, drawn: Floats, n: int) -> Interval:
-    if np.isnan(value):
-        return Interval(None, None, None, n)
-    return Interval(float(value), *percentiles(drawn[~np.isnan(drawn)], CONFIDENCE), n)
+    return {name: difference_interval(values, n)._asdict() for name, values in drawn.items()}

@@ -7,6 +7,8 @@ from typing import Any
 from bench.causes import causes
 from bench.config_hash import config_hash
 from bench.corpora import CORPORA, packages
+from bench.equal_compute_page import section as equal_compute
+from bench.equal_compute_page import without_comparison
 from bench.grid_page import measured_on
 from bench.page import interval, missing, number, table
 from bench.stack_page import section
@@ -90,7 +92,8 @@ def markdown(record: Record, beside: Sequence[Record] = ()) -> str:
         beside: rows of other pages, which the table of targets shows too; each has its `page`.
 
     """
-    cells, every = record["cells"], [*record["cells"], *beside]
+    measured, cells = record["cells"], without_comparison(record)["cells"]
+    every = [*cells, *beside]
     parts = [
         TITLE,
         TEXT,
@@ -110,11 +113,12 @@ def markdown(record: Record, beside: Sequence[Record] = ()) -> str:
         COSTS,
         table(COSTS_HEAD, [row for cell in cells for row in _cost_rows(cell)]),
         TIMES,
-        table(TIMES_HEAD, [_time_row(cell) for cell in cells if "estimators" in cell]),
-        *_together(cells),
+        table(TIMES_HEAD, [_time_row(cell) for cell in measured if "estimators" in cell]),
+        *_together(measured),
         SOURCES,
         table(["corpus", "domain", "packages"], _sources()),
-        measured_on(cells),
+        *equal_compute(record),
+        measured_on(measured),
     ]
     return "\n\n".join(parts) + "\n"
 

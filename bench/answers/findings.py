@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from bench import applications_page
+from bench import applications_page, equal_compute_page
 from bench.answers.records import MissingError, Records, first_of
 from bench.page import NOT_MEASURED, interval, number, short_number
 from bench.published_page import mean_error
@@ -248,7 +248,19 @@ def others(r: Records) -> str:
         for name, entry in entries.items()
         if entry is not None
     )
-    return f"{orders}. {text_of(left_out, r)}"
+    return f"{orders}. At equal compute: {text_of(equal_compute, r)}. {text_of(left_out, r)}"
+
+
+def equal_compute(r: Records) -> str:
+    """Competing methods that use as many retrainings as `corrected`."""
+    cell = equal_compute_page.comparison(r.page("transfer"))
+    if cell is None:
+        raise MissingError("equal compute")
+    return "; ".join(
+        f"`{name}` order-LDS {interval(entry['order_lds'])}, "
+        f"{number(equal_compute_page.retrainings(name, entry))} retrainings in all"
+        for name, entry in estimators(cell).items()
+    )
 
 
 def left_out(r: Records) -> str:

@@ -110,8 +110,9 @@ OBJECTIONS: Sequence[Row] = (
     (
         "No comparison with influence methods or proxies",
         "`adjoint` (exact TracIn), `proxy`, `ridge`, `simfluence`, [on leave-out orders, too]"
-        "(orders.md#how-the-estimators-compare)",
-        "`make study`, then `python -m bench.leave_out results/default`",
+        "(orders.md#how-the-estimators-compare), and [at equal compute](measured/transfer.md)",
+        "`make study`, then `python -m bench.leave_out results/default`; "
+        '`make bench ARGS="--only equal-compute"`',
         findings.others,
     ),
     (

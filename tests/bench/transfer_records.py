@@ -12,6 +12,7 @@ def entry(rank=0.9, error=0.5, per_order=0.16, precompute=2.0, verdict="trusted"
         "raw_relative_error": 2 * error,
         "per_order_retrainings": per_order,
         "precompute_retrainings": precompute,
+        "total_retrainings": precompute + 48 * per_order,
         "selection_retrainings": 5.0,
         "bytes": 3e8,
         "coverage": {"value": 0.9, "low": 0.7, "high": 1.0, "n": 32},
