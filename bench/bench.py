@@ -66,10 +66,11 @@ def write_page(record: Record) -> None:
     """Write the page and the figures of the measured rows."""
     others, transferred = beside(), without_comparison(record)
     write_text(MEASURED / f"{PAGE}.md", markdown(record, others))
-    save_svg(lambda: draw_growth(transferred), FIGURES / "transfer.svg")
-    in_groups = [{**cell, "values": {"group": BESIDE[cell["page"]]}} for cell in others]
-    every = {"cells": [*transferred["cells"], *in_groups]}
-    save_svg(lambda: draw_ladder(every), FIGURES / "cost_accuracy_ladder.svg")
+    if transferred["cells"]:
+        save_svg(lambda: draw_growth(transferred), FIGURES / "transfer.svg")
+        in_groups = [{**cell, "values": {"group": BESIDE[cell["page"]]}} for cell in others]
+        every = {"cells": [*transferred["cells"], *in_groups]}
+        save_svg(lambda: draw_ladder(every), FIGURES / "cost_accuracy_ladder.svg")
     studies = reached(record)
     write_json(RULE, {"studies": studies})
     replace_marked(CLASSES, MARK, predictability_page.markdown(studies))

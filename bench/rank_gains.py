@@ -32,8 +32,8 @@ def rank_gains(results: Results) -> dict[str, dict[str, Any]]:
             order
             for order in results.orders
             if results.split(order) == HELD_BACK
-            and order in results.raw[ours]
-            and order in results.raw[name]
+            and order in results.raw.get(ours, ())
+            and order in results.raw.get(name, ())
         ]
         if len(orders) >= LEAST_ORDERS:
             gains[name] = _gain(results, orders, (ours, name))

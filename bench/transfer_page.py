@@ -109,7 +109,7 @@ def markdown(record: Record, beside: Sequence[Record] = ()) -> str:
         *section([(cell["label"], stack) for cell in cells for stack in cell.get("stacks", ())]),
         ALL,
         table(HEAD, [row for cell in cells for row in _rows(cell)]),
-        _worst_rows(cells),
+        *_worst_rows(cells),
         COSTS,
         table(COSTS_HEAD, [row for cell in cells for row in _cost_rows(cell)]),
         TIMES,
@@ -305,18 +305,20 @@ def _readout(weights: str, spread: float | None, entry: Record) -> list[str]:
     ]
 
 
-def _worst_rows(cells: Sequence[Record]) -> str:
-    """Return the sentence about coverage and relative error over all studies."""
+def _worst_rows(cells: Sequence[Record]) -> list[str]:
+    """Return the sentence about coverage and relative error over all studies, if there are any."""
     entries = [entry for cell in cells for entry in estimators(cell).values()]
+    if not entries:
+        return []
     covered = sum(entry["coverage"]["value"] * entry["coverage"]["n"] for entry in entries)
     orders = sum(entry["coverage"]["n"] for entry in entries)
     least = min(entry["coverage"]["value"] for entry in entries)
     largest = max(entry["relative_error"] for entry in entries)
-    return (
+    return [
         f"Over all rows, intervals contain the truth of {covered / orders:.3f} of {orders} "
         f"estimates, and of {least:.3f} in the worst row. The largest recalibrated relative error "
         f"is {largest:.2f}. {_narrow(cells)}"
-    )
+    ]
 
 
 def _narrow(cells: Sequence[Record]) -> str:

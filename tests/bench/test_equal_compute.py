@@ -1,21 +1,21 @@
 """Competing methods are compared with `corrected` at equal compute, and only there."""
 
-from pathlib import Path
-
 import pytest
 
 from bench import bench, rows
 from bench.answers import findings
+from bench.answers import page as answers
 from bench.answers.records import MissingError, Records
 from bench.equal_compute_page import EQUAL_COMPUTE, TITLE, conclusion, retrainings, section
 from bench.transfer_page import markdown
 from trainorder.config.loading import load_config
-from trainorder.storage.formats import read_json
+from trainorder.storage.formats import read_json, write_json
 from transfer_records import cell, entry
+from workflow_tree import ROOT
 
 pytestmark = pytest.mark.slow
 
-MEASURED = Path(__file__).parents[2] / "docs/measured"
+MEASURED = ROOT / "docs/measured"
 OURS = "corrected-runs24@reference"
 GAINS = {
     "ridge": {"value": 0.7, "low": 0.4, "high": 0.9, "n": 32},
@@ -154,3 +154,14 @@ def test_the_answer_to_the_published_study_quotes_the_row(top):
     text = findings.equal_compute(Records(read={"transfer": {"cells": [plain, compared()]}}))
     assert "`ridge` order-LDS 0.3 [0.2, 0.35], 48 retrainings in all" in text
     assert f"`{OURS}` order-LDS 0.9 [0.8, 0.95], 38 retrainings in all" in text
+
+
+def test_the_command_can_measure_this_row_first(top):
+    write_json(top / "docs/measured/transfer.json", {"cells": [compared()]})
+    for page in (bench.CLASSES, answers.PAGE):
+        (top / page).write_text((ROOT / page).read_text(encoding="utf-8"), encoding="utf-8")
+    bench.main(["--only", own_row().name])
+    text = (top / "docs/measured/transfer.md").read_text(encoding="utf-8")
+    assert TITLE in text
+    assert "default, baselines at equal compute: `ridge` and `proxy`" in text
+    assert read_json(top / bench.RULE) == {"studies": []}
