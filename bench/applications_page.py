@@ -122,7 +122,7 @@ def _reached(trainings: Record) -> str:
             name for name, low in above.items() if low is not None and low > 0
         ],
         "It is not": [name for name, low in above.items() if low is not None and low <= 0],
-        "One study has no interval": [name for name, low in above.items() if low is None],
+        "A single study has no interval": [name for name, low in above.items() if low is None],
     }
     return " ".join(f"{text}: {'; '.join(names)}." for text, names in parts.items() if names)
 

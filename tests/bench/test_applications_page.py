@@ -132,7 +132,7 @@ def test_a_baseline_of_too_few_orders_is_told_below_the_table_of_gains(record):
 
 def test_the_page_says_which_trainings_gain_over_random_orders(record):
     page = markdown(record)
-    assert "It is not: cosine. One study has no interval: constant." in page
+    assert "It is not: cosine. A single study has no interval: constant." in page
 
 
 def test_searches_by_steps_have_their_progress(record):
