@@ -188,6 +188,8 @@ def _schedules() -> list[Cell]:
 def _equal_compute() -> Cell:
     """Return the default study with competing methods, which use as much compute."""
     orders, estimators = _of_default(COMPETING_METHODS)
+    # All methods estimate all orders, `proxy` too.
+    estimators = [{k: v for k, v in one.items() if k != "orders"} for one in estimators]
     return _cell(
         *("equal-compute", "default, baselines at equal compute", EQUAL_COMPUTE),
         seeds=seeded(0),
