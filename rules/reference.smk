@@ -79,6 +79,9 @@ rule reference:
         run=settings.run_files,
     output:
         path=f"{RESULTS}/store/reference/path.h5",
+        verification=(
+            f"{RESULTS}/store/reference/verification.json" if config["run"] else []
+        ),
         cost=f"{RESULTS}/costs/reference.json",
     log:
         f"{RESULTS}/logs/reference.log",

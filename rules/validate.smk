@@ -4,6 +4,7 @@ rule validate:
         corpus=rules.corpus.output.summary,
         warm=rules.warm.output.warm,
         predictability=rules.predictability.output.predictability,
+        verification=rules.reference.output.verification,
         manifest=rules.manifest.output.manifest,
         truth=expand(rules.truth.output.truth, shard=settings.truth_shards),
         estimates=settings.estimate_files,

@@ -262,7 +262,7 @@ def make(
     inputs = validation.ValidationInputs(
         orders=str(results / "orders.json"), corpus=str(results / "corpus.json"),
         warm=str(store / "warm.h5"), predictability=str(results / "predictability.json"),
-        manifest=str(store / "manifest.json"),
+        verification=[], manifest=str(store / "manifest.json"),
         truth=truth, estimates=estimates, costs=costs,
     )  # fmt: skip
     outputs = validation.ValidationOutputs(

@@ -15,7 +15,7 @@ from trainorder.recording import RecordingCallback
 from trainorder.recording.record.layout import recorded_states
 from trainorder.recording.study_config.completion import completed
 from trainorder.recording.trainer_import.import_run import Given, import_trainer
-from trainorder.training.existing_run.window_states import verification_report, window_states
+from trainorder.training.existing_run.window_states import verification, window_states
 from trainorder.training.meter import Meter
 from trainorder.training.model import LanguageModel
 from trainorder.training.problem import LanguageProblem
@@ -27,8 +27,8 @@ TOLERANCE = 1e-3  # the default of `run.tolerance`
 def followed(folder, edit=lambda sections: None, **changes):
     """Train from each recorded state to the next one, as a study of the record does.
 
-    Returns the line that says what is verified. A state that is missed raises. `changes` are those
-    of a user, and `edit` changes what the record decides.
+    Returns the intervals of the window that are verified; all of it must be. A state that is missed
+    raises. `changes` are those of a user, and `edit` changes what the record decides.
     """
     sections = completed(config(run={"recording": str(folder)}, **changes))
     edit(sections)
@@ -43,7 +43,9 @@ def followed(folder, edit=lambda sections: None, **changes):
         folder, states, schedule, problem, optimizer, TOLERANCE
     )]  # fmt: skip
     assert steps == list(range(window.warmup_steps, window.horizon + 1))
-    return verification_report(states, window.horizon)
+    intervals = verification(states, window.horizon)
+    assert not intervals["stored"] + intervals["unverified"]
+    return intervals["verified"]
 
 
 @pytest.mark.parametrize("optimizer", ["adamw_torch", "adamw_torch_fused"])
@@ -52,8 +54,7 @@ def test_a_recorded_trainer_is_reproduced(tmp_path, make_trainer, rows, schedule
     options = {"lr_scheduler_type": schedule, "optim": optimizer, **SCHEDULES[schedule]}
     recording = RecordingCallback(tmp_path / "record", every=2, heldout=rows[:4])
     make_trainer(tmp_path / "run", recording, weight_decay=1.0, **options).train()
-    report = followed(tmp_path / "record")
-    assert report == "verified: 3 of 3 intervals between checkpoints of the run, steps 0 to 6"
+    assert followed(tmp_path / "record") == [[0, 2], [2, 4], [4, 6]]
 
 
 @pytest.mark.parametrize("form", [{"fused": True}, {"foreach": True}], ids=str)
@@ -61,7 +62,7 @@ def test_a_recorded_loop_is_reproduced(tmp_path, form):
     run = Run(decays=(1.0, 0.0), **form)
     with run.recorder(tmp_path, heldout=tokens()[0, 0]) as record:
         run.train(record)
-    assert "verified: 3 of 3" in followed(tmp_path)
+    assert len(followed(tmp_path)) == 3
 
 
 def test_imported_checkpoints_are_reproduced(tmp_path, make_trainer):
@@ -76,8 +77,7 @@ def test_imported_checkpoints_are_reproduced(tmp_path, make_trainer):
     assert not imported.missing
 
     clip = {"optimizer__gradient_clip": 1.0}  # which no checkpoint tells
-    report = followed(tmp_path / "record", **clip)
-    assert report == "verified: 2 of 2 intervals between checkpoints of the run, steps 2 to 6"
+    assert followed(tmp_path / "record", **clip) == [[0, 2], [2, 4]]
 
 
 def test_masked_positions_are_no_targets_in_the_study(tmp_path):
@@ -91,7 +91,7 @@ def test_masked_positions_are_no_targets_in_the_study(tmp_path):
             run.optimizer.step()
             run.schedule.step()
             run.optimizer.zero_grad()
-    assert "verified: 3 of 3" in followed(tmp_path)
+    assert len(followed(tmp_path)) == 3
 
 
 def test_sequences_that_the_trainer_weights_by_their_targets_raise_before_the_first_update(
@@ -113,7 +113,7 @@ def test_the_scale_of_the_loss_is_that_which_the_trainer_used(tmp_path, make_tra
     """The Trainer divides the losses of some models by all tokens, also by those without a loss."""
     recording = RecordingCallback(tmp_path / "record", every=2, heldout=rows[:4])
     make_trainer(tmp_path / "run", recording, model=gpt2()).train()
-    assert "verified: 3 of 3" in followed(tmp_path / "record")
+    assert len(followed(tmp_path / "record")) == 3
     run = completed(config(run={"recording": str(tmp_path / "record")}))["run"]
     assert run["loss_scale"] == (LENGTH - 1) / LENGTH
     with pytest.raises(UserError, match="misses it by"):
@@ -167,7 +167,7 @@ def test_units_of_a_batch_that_comes_inside_the_update_are_recorded(tmp_path):
             run.optimizer.step(closure)
             run.schedule.step()
     assert np.array_equal(read_recorded_units(tmp_path), tokens()[:, 0])
-    assert "verified: 3 of 3" in followed(tmp_path)
+    assert len(followed(tmp_path)) == 3
 
 
 def read_recorded_units(folder):

@@ -99,6 +99,18 @@ def test_the_first_page_names_verdict_estimator_costs_and_best_order(results, pa
         assert text in shown, f"the first page does not say `{text}`"
 
 
+def test_the_first_page_says_whether_the_study_repeats_the_run_of_the_user(folder, pages, tmp_path):
+    assert "run of the user" not in pages[1].text, "the study trained its own reference"
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    validation = json.loads((copy / "validation.json").read_text())
+    validation["existing_run"] = {"verified": [], "stored": [], "unverified": [[0, 32]]}
+    (copy / "validation.json").write_text(json.dumps(validation))
+    write_report(copy, [], copy / "report.html", copy / "figures/first_page.html")
+    shown = Page((copy / "figures/first_page.html").read_text(encoding="utf-8")).text
+    assert "run of the user: none of the 32 steps is verified" in shown
+    assert "nothing shows that the study repeats the run" in shown
+
+
 def test_the_effect_of_the_order_is_that_of_the_truth(results):
     first = answers(results)[0]
     spread = results.validation["spread"]["heldout"]["random"]

@@ -104,7 +104,8 @@ class ByHand:
         inputs = {name: self.file(f"{name}.h5") for name in ("corpus", "warm")}
         inputs["orders"] = self.file("orders.json")
         script = "existing_run_path" if self.run else "reference"
-        return self.job(script, inputs, {"path": "h5"}, anchors=None)
+        outputs = {"path": "h5", **({"verification": "json"} if self.run else {})}
+        return self.job(script, inputs, outputs, anchors=None)
 
     def predictability(self):
         """Return the content of `predictability.json`."""
@@ -399,7 +400,13 @@ def test_a_complete_and_a_sparse_run_give_the_same_verdict_and_numbers(tree, eve
     assert list(complete["reference"].values()) == end.tolist()
     assert complete["estimators"]["nystrom@barycentre"]["cost"]["bytes"] > 0
     assert costs["retraining_seconds"] > 0
+    assert complete["existing_run"] == {
+        "verified": [[0, 1], [UNITS - 1, UNITS]],
+        "stored": [[step, step + 1] for step in range(1, UNITS - 1)],
+        "unverified": [],
+    }
     _, sparse = validated(tree, [WARMUP])
+    assert sparse["existing_run"] == {"verified": [], "stored": [], "unverified": [[0, UNITS]]}
     assert list(sparse["reference"].values()) == pytest.approx(end.tolist(), abs=1e-6)
     for name, score in complete["estimators"].items():
         other = sparse["estimators"][name]

@@ -129,6 +129,16 @@ def test_a_line_without_a_value_says_why(rows, changed):
     assert without_search.keys() == rows.keys() == changed(uncalibrated).keys()
 
 
+def test_only_the_summary_of_an_existing_run_says_how_much_of_it_is_verified(rows, changed):
+    def with_run(record):
+        record["existing_run"] = {"verified": [[0, 20]], "stored": [], "unverified": [[20, 32]]}
+
+    assert "existing run" not in rows
+    shown = changed(with_run)["existing run"]
+    assert shown.startswith("20 of 32 steps are verified")
+    assert "last 12 steps are not" in shown
+
+
 def test_without_a_terminal_the_summary_is_plain_lines(folder, rows):
     command = [sys.executable, "-m", "trainorder.workflow.summary", str(folder)]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()

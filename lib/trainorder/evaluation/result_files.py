@@ -75,8 +75,8 @@ VALIDATION = ResultFile(
     "validate",
     (
         *("study", "verdict", "best_estimator", "selected_estimator", "metrics", "parameters"),
-        *("orders", "reference", "predictability", "spread", "divergence_threshold"),
-        *("retrain_all", "estimators", "provenance"),
+        *("orders", "reference", "existing_run", "predictability", "spread"),
+        *("divergence_threshold", "retrain_all", "estimators", "provenance"),
     ),
 )
 COSTS = ResultFile(

@@ -14,6 +14,7 @@ from trainorder.evaluation import result_files
 from trainorder.evaluation.predictability import Predictability, number_text
 from trainorder.evaluation.recalibration import Recalibration
 from trainorder.evaluation.result_files import RESIDUAL_STORE_FIELDS, STORE_FIELDS, ResultFile
+from trainorder.evaluation.run_verification import verification_text
 from trainorder.evaluation.verdict import NOT_CALIBRATED, NOT_TRUSTED
 from trainorder.orders.order import CALIBRATION, FIT, HELD_BACK, REFERENCE
 from trainorder.orders.order_book import read_records
@@ -141,6 +142,12 @@ class Results:
     def poisoned(self) -> list[Mapping[str, Any]] | None:
         """The retrained effects of poisoned units; None if the study has none."""
         return (self.memorization or {}).get("poisoned") or None
+
+    @property
+    def existing_run(self) -> str | None:
+        """How much of an existing run is verified, in words; None if the study has no such run."""
+        intervals = self.validation.get("existing_run")  # absent in studies of older versions
+        return verification_text(intervals) if intervals else None
 
     @property
     def predictability(self) -> Predictability:

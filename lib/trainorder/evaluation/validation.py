@@ -52,6 +52,7 @@ class ValidationInputs:
         corpus: `corpus.json`, for the size of the vocabulary.
         warm: `store/warm.h5`, for the number of parameters.
         predictability: `predictability.json`.
+        verification: `store/reference/verification.json`; an empty list without an existing run.
         manifest: `store/manifest.json`.
         truth: the truth shards.
         estimates: the estimate shards of all estimators.
@@ -63,6 +64,7 @@ class ValidationInputs:
     corpus: str
     warm: str
     predictability: str
+    verification: str | list[str]
     manifest: str
     truth: list[str]
     estimates: list[str]
@@ -135,6 +137,7 @@ def validate(
         "parameters": parameters,
         "orders": counts,
         "reference": by_metric(truth.metrics, truth.value[truth.rows([REFERENCE])[0]]),
+        "existing_run": _existing_run(inputs.verification),
         "predictability": _predictability(inputs.predictability),
         "spread": true_spread(truth, splits),
         "divergence_threshold": divergence_threshold(vocabulary),
@@ -208,6 +211,11 @@ def _predictability(path: str) -> dict[str, Any]:
     Predictability.of(record)  # checks the fields
     shown = ("growth", "linearity", "expectation", "reason", "cost")
     return {name: record[name] for name in shown}
+
+
+def _existing_run(path: str | list[str]) -> Any:
+    """Return which steps of an existing run are verified; None if the study has no such run."""
+    return read_json(path, "reference") if isinstance(path, str) else None
 
 
 def _parameters(path: str, key: str | None) -> int:

@@ -22,7 +22,7 @@ from trainorder.report.first_page import (
     answers,
 )
 from trainorder.report.order_strip import order_strip
-from trainorder.report.setting import named_orders, retrained_orders, setting
+from trainorder.report.setting import named_orders, retrained_orders, setting, verified_run
 from trainorder.storage.formats import read_json, write_text
 
 _STYLE = "report.css"
@@ -72,6 +72,7 @@ def _first_page(results: Results, folder: Path, names: Sequence[str]) -> str:
         f'<p class="study">{html.escape(results.label())}</p>',
         _links(folder, names),
         f"<p>{_text(setting(results, units))}</p>",
+        f"<p>{_text(verified_run(results))}</p>" if results.existing_run else "",
         f"<p>{_text(retrained_orders(results))}</p>",
         f"<details><summary>Words used here: {', '.join(WORDS)}</summary>\n{_glossary(words)}"
         "</details>",

@@ -42,6 +42,13 @@ def setting(results: Results, domains: list[str]) -> str:
     )
 
 
+def verified_run(results: Results) -> str:
+    """Return how far the study repeats an existing run, in one sentence; empty without a run."""
+    if results.existing_run is None:
+        return ""
+    return f"The reference follows a **run of the user**: {results.existing_run}."
+
+
 def _model(model: ModelConfig) -> str:
     """Return the model: that of a source, or a new transformer of the given sizes."""
     if model.source:

@@ -30,7 +30,9 @@ class Row(NamedTuple):
 
 
 def summary(results: Results, folder: Path) -> list[Row]:
-    """Return the lines of the summary, the same for every study; one without a value says why.
+    """Return the lines of the summary; one without a value says why.
+
+    They are the same for every study, except that of an existing run.
 
     Args:
         results: of the study.
@@ -43,6 +45,7 @@ def summary(results: Results, folder: Path) -> list[Row]:
     return [
         Row("study", str(validation["study"])),
         Row("verdict", f"{validation['verdict']}: {results.score(best)['verdict_reason']}"),
+        *([Row("existing run", results.existing_run)] if results.existing_run else []),
         Row("recommended", _estimator(results, selected)),
         *(
             Row(label, "the recommended one" if name == selected else _estimator(results, name))

@@ -1,5 +1,7 @@
 """The states of an existing run equal those of its trainer; a run that differs is found."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -22,7 +24,7 @@ from trainorder.config.sections.model import ModelConfig
 from trainorder.data.corpus import Corpus
 from trainorder.errors import UserError
 from trainorder.training.existing_run.stored_state import read_checkpoint
-from trainorder.training.existing_run.window_states import verification_report, window_states
+from trainorder.training.existing_run.window_states import verification, window_states
 from trainorder.training.meter import Meter
 from trainorder.training.model import LanguageModel
 from trainorder.training.optimizer import MOMENTS, AdamW
@@ -145,13 +147,25 @@ def test_the_states_may_start_in_the_middle_of_a_run(run, problem):
     assert same(path[2], run[1][4])
 
 
-def test_the_report_names_what_is_verified():
-    every = verification_report([2, 4, 6, 8], 8)
-    assert every == "verified: 3 of 3 intervals between checkpoints of the run, steps 2 to 8"
-    assert "not verified: steps 6 to 8" in verification_report([2, 4, 6], 8)
-    first = verification_report([2], 8)
-    assert "verified: 0 of 0 intervals" in first
-    assert "not verified: steps 2 to 8" in first
+@pytest.mark.parametrize(
+    ("checkpoints", "verified", "stored", "unverified"),
+    [
+        ([2, 4, 6, 8], [[0, 2], [2, 4], [4, 6]], [], []),
+        ([2, 4, 6], [[0, 2], [2, 4]], [], [[4, 6]]),
+        ([2], [], [], [[0, 6]]),
+        ([2, 3, 4, 5, 8], [[0, 1], [2, 3], [3, 6]], [[1, 2]], []),
+        ([2, 3], [[0, 1]], [], [[1, 6]]),
+    ],
+    ids=str,
+)
+def test_a_step_is_verified_only_if_training_arrived_at_a_checkpoint_after_it(
+    checkpoints, verified, stored, unverified
+):
+    intervals = verification(checkpoints, 8)
+    assert intervals == {"verified": verified, "stored": stored, "unverified": unverified}
+    every = sorted(interval for part in intervals.values() for interval in part)
+    assert [every[0][0], every[-1][1]] == [0, 6], "a step of the window is in no interval"
+    assert all(a[1] == b[0] for a, b in pairwise(every)), "intervals overlap or leave a gap"
 
 
 def test_a_checkpoint_before_the_first_update_has_zero_moments(tmp_path, arrays, model):

@@ -72,15 +72,25 @@ def window_states(
             yield state
 
 
-def verification_report(steps: Sequence[int], end: int) -> str:
-    """Return one line about the parts of the window that `window_states` verifies."""
-    verified = [span for span in retrained_spans(steps, end) if span[1] in steps]
-    text = (
-        f"verified: {len(verified)} of {len(steps) - 1} intervals between checkpoints of the run, "
-        f"steps {steps[0]} to {steps[-1]}"
-    )
-    if steps[-1] < end:
-        text += (
-            f"; not verified: steps {steps[-1]} to {end}, after which the window has no checkpoint"
-        )
-    return text
+def verification(steps: Sequence[int], end: int) -> dict[str, list[list[int]]]:
+    """Return how the states of each part of the window follow the run.
+
+    Args:
+        steps: of the run's checkpoints in the window, as for `window_states`.
+        end: the step of the run at which the window ends.
+
+    Returns:
+        Three lists of intervals [first, end] of steps of the window, counted from 0; an interval
+        does not include the step `end`. `verified`: trained again from a checkpoint, with arrival
+        at the next one. `stored`: all states are checkpoints, and nothing was trained again.
+        `unverified`: trained again after the last checkpoint.
+
+    """
+    retrained = retrained_spans(steps, end)
+    intervals: dict[str, list[list[int]]] = {"verified": [], "stored": [], "unverified": []}
+    for first, last in window_spans(steps, end):
+        kind = "verified" if (first, last) in retrained else "stored"
+        if last not in steps:
+            kind = "unverified"
+        intervals[kind].append([first - steps[0], last - steps[0]])
+    return intervals
