@@ -194,14 +194,6 @@ def frozen_but_optimized(run):
     run.model = torch.nn.Sequential(torch.nn.Linear(2, 2))
 
 
-def as_sgd(run):
-    run.optimizer = torch.optim.SGD(run.model.parameters(), lr=1.0)
-
-
-def with_amsgrad(run):
-    run.optimizer = torch.optim.AdamW(run.model.parameters(), amsgrad=True)
-
-
 def partly_optimized(run):
     run.optimizer = torch.optim.AdamW(list(run.model.parameters())[1:])
 
@@ -210,8 +202,6 @@ UNSUPPORTED = {
     with_dropout: "dropout: `model.layers.0.self_attn.attention_dropout` is 0.1",
     in_half_precision: "is bfloat16, expected float32",
     frozen_but_optimized: "Sequential is not a causal language model",
-    as_sgd: "the optimizer is SGD; only torch.optim.AdamW",
-    with_amsgrad: "AdamW with amsgrad",
     partly_optimized: "is not in the optimizer",
 }
 

@@ -9,6 +9,10 @@ from torch import Tensor, nn
 from trainorder.errors import UserError
 
 _WHERE = "recording"
+SUPPORTED_OPTIMIZER = (
+    "only torch.optim.AdamW without amsgrad and maximize is supported, also fused or foreach (with "
+    "the Trainer: optim adamw_torch or adamw_torch_fused)"
+)
 
 
 def plain_model(model: nn.Module) -> nn.Module:
@@ -31,15 +35,26 @@ def plain_optimizer(optimizer: Any) -> torch.optim.AdamW:
     while not isinstance(optimizer, torch.optim.Adam) and hasattr(optimizer, "optimizer"):
         optimizer = optimizer.optimizer
     if not isinstance(optimizer, torch.optim.AdamW):
+        kind = type(optimizer)
+        package = kind.__module__.partition(".")[0]
         raise UserError(
-            f"{_WHERE}: the optimizer is {type(optimizer).__name__}; only torch.optim.AdamW is "
-            "supported (also fused or foreach)"
+            f"{_WHERE}: the optimizer is {kind.__name__} of {package}; {SUPPORTED_OPTIMIZER}"
         )
     for group in optimizer.param_groups:
-        for option in ("amsgrad", "maximize"):
-            if group.get(option):
-                raise UserError(f"{_WHERE}: AdamW with {option} is not supported; set it to False")
+        check_options(_WHERE, group)
     return optimizer
+
+
+def check_options(where: str, group: Mapping[str, Any]) -> None:
+    """Check that a parameter group of an AdamW has no option that a study cannot replay.
+
+    Raises:
+        UserError: it has one; the message begins with `where`.
+
+    """
+    for option in ("amsgrad", "maximize"):
+        if group.get(option):
+            raise UserError(f"{where}: the optimizer is AdamW with {option}; {SUPPORTED_OPTIMIZER}")
 
 
 def trained_parameters(model: nn.Module) -> dict[str, Tensor]:

@@ -219,7 +219,7 @@ INVALID = {
     "parts elsewhere": (with_parts_elsewhere, "no list of parts"),
     "half precision": (in_half_precision, "has dtype BF16, expected F32"),
     "a frozen part": (edited_optimizer(with_a_frozen_part), "frozen parameters"),
-    "sgd": (edited_optimizer(of_sgd), "has no `exp_avg` of AdamW"),
+    "sgd": (edited_optimizer(of_sgd), "is not AdamW of torch, its state has momentum_buffer"),
     "dropout": (with_dropout, r"config.json: dropout: `model.layers.0.* is 0.1, but a study can"),
     "no configuration": (without_configuration, r"checkpoint-2/config.json: missing, so the model"),
     "two rates": (edited_optimizer(with_two_rates), "learning rates 0.01, 0.001; a study needs"),

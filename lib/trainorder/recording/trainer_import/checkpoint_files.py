@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from trainorder.errors import UserError
-from trainorder.recording.record.layout import PARAMETERS_FILE
+from trainorder.recording.record.layout import MOMENTS, PARAMETERS_FILE
 from trainorder.recording.record.states import write_tensors
+from trainorder.recording.supported_runs import SUPPORTED_OPTIMIZER, check_options
 from trainorder.storage.formats import read_json
 from trainorder.storage.safetensors_files import opened_safetensors
 
@@ -155,20 +156,41 @@ def read_optimizer(folder: Path) -> StoredOptimizer:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             f"{path}: only tensors and plain values are read, but it is not readable as such: "
-            f"{reason}"
+            f"{reason}; {SUPPORTED_OPTIMIZER}"
         ) from None
     try:
         state, groups = content["state"], content["param_groups"]
+        _check_adamw(path, state, groups)
         moments = {int(number): _numbered(entry) for number, entry in state.items()}
-        stored = StoredOptimizer([_group(path, group) for group in groups], moments)
+        stored = StoredOptimizer([_group(group) for group in groups], moments)
     except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):
         raise UserError(
-            f"{path}: not the state of AdamW of torch; save the checkpoint again, or "
-            "record such a run while it trains"
+            f"{path}: damaged, or not the state of AdamW of torch; {SUPPORTED_OPTIMIZER}"
         ) from None
     if not stored.groups:
         raise UserError(f"{path}: has no parameter groups; save the checkpoint again")
     return stored
+
+
+def _check_adamw(path: Path, state: Mapping[int, Any], groups: Sequence[Mapping[str, Any]]) -> None:
+    """Check that a stored state is that of an AdamW that a study can replay.
+
+    torch stores an option that other classes of the Adam family have as False
+    (`decoupled_weight_decay`); other optimizers have other tensors.
+    """
+    for group in groups:
+        check_options(str(path), group)
+        if group.get("decoupled_weight_decay") is False:
+            raise UserError(
+                f"{path}: the weight decay of the optimizer is not decoupled, as Adam has it; "
+                f"{SUPPORTED_OPTIMIZER}"
+            )
+    foreign = {name for entry in state.values() for name in entry} - {"step", *MOMENTS}
+    if foreign:
+        raise UserError(
+            f"{path}: the optimizer is not AdamW of torch, its state has "
+            f"{', '.join(sorted(map(str, foreign)))}; {SUPPORTED_OPTIMIZER}"
+        )
 
 
 def _numbered(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,9 +198,7 @@ def _numbered(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {**entry, "step": int(entry.get("step", -1))}
 
 
-def _group(path: Path, group: Mapping[str, Any]) -> ParameterGroup:
-    if group.get("amsgrad") or group.get("maximize"):
-        raise UserError(f"{path}: AdamW with amsgrad or maximize; train without them")
+def _group(group: Mapping[str, Any]) -> ParameterGroup:
     beta1, beta2 = group["betas"]
     return ParameterGroup(
         params=[int(number) for number in group["params"]],
