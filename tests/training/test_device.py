@@ -175,6 +175,15 @@ def test_the_costs_name_the_gpus_of_a_study_if_it_used_any():
     assert accounting.gpus({"corpus": [plain.as_dict()]}) == {}
 
 
+def test_the_costs_name_every_commit_of_the_model_that_a_job_loaded():
+    plain, meters = Meter(), [Meter() for _ in range(3)]
+    for meter, commit in zip(meters, ("b" * 40, "a" * 40, "b" * 40), strict=True):
+        meter.model_commit = commit
+    jobs = {"corpus": [plain.as_dict()], "truth": [meter.as_dict() for meter in meters]}
+    assert accounting.model_commits(jobs) == ["a" * 40, "b" * 40]
+    assert accounting.model_commits({"corpus": [plain.as_dict()]}) is None
+
+
 @needs_gpu
 @pytest.mark.gpu
 def test_derivatives_on_a_gpu_equal_those_on_the_cpu():

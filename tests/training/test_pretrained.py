@@ -2,6 +2,7 @@
 
 import json
 
+import huggingface_hub
 import pytest
 import torch
 from transformers import (
@@ -258,14 +259,49 @@ def test_settings_that_do_not_fit_the_model_raise_one_line(llama_folder, fields,
     assert "\n" not in str(error.value)
 
 
-def test_the_revision_of_a_model_on_the_hub_is_loaded(llama_folder, monkeypatch):
+COMMITS = {"main": "a" * 40, "v2": "b" * 40}
+
+
+@pytest.fixture
+def cached_model(tmp_path, monkeypatch):
+    """Return the name of a model in a cache of the hub, whose branches have different weights."""
+    repository = tmp_path / "models--maker--model"
+    (repository / "refs").mkdir(parents=True)
+    for seed, (branch, commit) in enumerate(COMMITS.items()):
+        torch.manual_seed(seed)
+        llama().save_pretrained(repository / "snapshots" / commit)
+        (repository / "refs" / branch).write_text(commit)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    return "maker/model"
+
+
+@pytest.mark.parametrize("revision", [None, "v2", COMMITS["v2"]])
+def test_the_commit_of_a_model_on_the_hub_is_that_of_the_loaded_weights(
+    cached_model, revision, tmp_path
+):
+    expected = revision if revision in COMMITS.values() else COMMITS[revision or "main"]
+    model = loaded(cached_model, revision=revision)
+    assert model.commit == expected
+    snapshot = loaded(tmp_path / "models--maker--model/snapshots" / expected)
+    assert torch.equal(model.parameters(), snapshot.parameters()), "another commit was loaded"
+    assert snapshot.commit is None, "a local folder has no commit"
+
+
+def test_the_commit_that_is_recorded_is_loaded_even_if_the_branch_moves(cached_model, monkeypatch):
+    """Weights are requested by the commit, not by the name of the branch."""
     plain, seen = AutoModelForCausalLM.from_pretrained, []
 
     def loader(source, revision, **options):
         seen.append((source, revision))
-        return plain(llama_folder, **options)
+        return plain(source, revision=revision, **options)
 
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", loader)
-    monkeypatch.setattr(pretrained, "find_adapter_config_file", lambda source, revision: None)
-    pretrained.load("maker/model", ModelConfig(source="maker/model", revision="v2"), 0)
-    assert seen == [("maker/model", "v2")]
+    _, commit = pretrained.load(cached_model, ModelConfig(source=cached_model, revision="v2"), 0)
+    assert seen == [(cached_model, COMMITS["v2"])]
+    assert commit == COMMITS["v2"]
+
+
+def test_a_revision_that_is_not_in_the_cache_raises_one_line(cached_model):
+    with pytest.raises(UserError, match=r"^model.source: maker/model: .*cannot be loaded"):
+        loaded(cached_model, revision="v3")

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from trainorder.data import tokenizer as tokenizers
 from trainorder.data.chats import pack_chats
 from trainorder.data.corpus import Corpus
 from trainorder.data.corpus_sizes import HELDOUT, WARMUP, WINDOW, CorpusSizes, corpus_sizes
+from trainorder.data.hub import dataset_commit
 from trainorder.data.packing import Packed, ShortfallError, assign, pack
 from trainorder.data.pairs import pack_pairs
 from trainorder.data.poison import poisoned
@@ -66,7 +67,8 @@ def build(
 
     """
     counts = TextCounts()
-    rows = sources.documents(config, archives, counts)
+    commit = dataset_commit(config)
+    rows = sources.documents(_at_commit(config, commit), archives, counts)
     index = sources.index(rows)
     while True:
         try:
@@ -77,11 +79,19 @@ def build(
                 rows=rows,
                 index=index,
                 counts=counts,
+                commit=commit,
                 other_heldout=other_heldout,
             )
         except _SmallDomainsError as error:  # without them, the others give more sequences
             for domain in error.domains:
                 counts.small_domains[domain] = len(index.pop(domain)[0])
+
+
+def _at_commit(config: CorpusConfig, commit: str | None) -> CorpusConfig:
+    """Return the section `corpus` with a dataset of the hub at a commit."""
+    if config.hub is None or commit is None:
+        return config
+    return replace(config, hub=replace(config.hub, revision=commit))
 
 
 class _SmallDomainsError(Exception):
@@ -100,6 +110,7 @@ def _built(
     rows: "datasets.Dataset",
     index: Index,
     counts: TextCounts,
+    commit: str | None,
     other_heldout: bool,
 ) -> tuple[Corpus, Tokenizer, dict[str, Any]]:
     """Build the corpus from the documents of the domains in `index`."""
@@ -144,7 +155,8 @@ def _built(
         domain: {part: len(chosen.numbers) for part, chosen in parts[domain].items()}
         for domain in sizes.domains
     }
-    return corpus, tokenizer, summary(corpus, tokenizer, config, documents, packed, counts)
+    described = summary(corpus, tokenizer, config, documents, packed, counts, commit=commit)
+    return corpus, tokenizer, described
 
 
 def _rng(seed: int, *purpose: str) -> np.random.Generator:

@@ -1,12 +1,13 @@
 """Documents from a dataset on the hub, or from a local folder with the same files."""
 
 from collections.abc import Sequence
-from os.path import isfile  # returns False for an impossible path, where pathlib raises
+from os.path import isdir, isfile  # return False for an impossible path, where pathlib raises
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from trainorder.config.sections.corpus import CorpusConfig, HubConfig
 from trainorder.data.columns import check_columns, domain_of_row, remedy, text_of, value_at
+from trainorder.data.hub_commit import as_commit
 from trainorder.data.messages import messages_text
 from trainorder.errors import UserError, not_loaded
 
@@ -49,15 +50,38 @@ def load_hub(config: CorpusConfig) -> "datasets.Dataset":
     return rows.select_columns(list(columns)).rename_columns(columns).add_column("domain", domains)
 
 
+def dataset_commit(config: CorpusConfig) -> str | None:
+    """Return the commit of `corpus.hub` that its revision names now; None without a repository.
+
+    Load this commit, so that the one that is recorded is the one that is used.
+
+    Raises:
+        UserError: the dataset cannot be loaded.
+
+    """
+    if config.hub is None or isdir(config.hub.name):
+        return None
+    try:
+        # The hash of a dataset of the hub is its commit, also if it comes from the local cache.
+        return as_commit(_builder(config.hub).hash)
+    except Exception as error:  # the hub client raises types of several libraries
+        raise not_loaded("corpus.hub", config.hub.name, error) from None
+
+
+def _builder(hub: HubConfig) -> Any:
+    import datasets
+
+    return datasets.load_dataset_builder(hub.name, hub.subset, revision=hub.revision)
+
+
 def _loaded(hub: HubConfig) -> Any:
     """Return the rows of a split. A folder that `save_to_disk` wrote is read, too."""
     import datasets
 
     try:
         if not any(isfile(Path(hub.name) / name) for name in _SAVED):
-            builder = datasets.load_dataset_builder(hub.name, hub.subset, revision=hub.revision)
             # The reader of CSV takes texts such as `null` and `NA` for missing values.
-            is_table = hasattr(builder.config, "keep_default_na")
+            is_table = hasattr(_builder(hub).config, "keep_default_na")
             options = {"keep_default_na": False} if is_table else {}
             return datasets.load_dataset(
                 hub.name, hub.subset, split=hub.split, revision=hub.revision, **options

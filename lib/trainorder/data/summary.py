@@ -23,6 +23,8 @@ def summary(
     documents: Mapping[str, Mapping[str, int]],
     packed: Mapping[str, Mapping[str, Packed]],
     counts: TextCounts,
+    *,
+    commit: str | None,
 ) -> dict[str, Any]:
     """Return what a corpus contains and where it came from, as JSON values.
 
@@ -33,12 +35,13 @@ def summary(
         documents: by domain and part, the number of documents.
         packed: by domain and part, the sequences.
         counts: what the readers of text removed or met.
+        commit: the commit of a dataset of the hub; None if it is not known.
 
     """
     domains = {}
     for index, domain in enumerate(corpus.domains):
         domains[domain] = {
-            **_origin(domain, config),
+            **_origin(domain, config, commit),
             "removed": counts.removed_from(domain),
             "splits": {
                 part: _part(documents[domain][part], packed[domain][part], config)
@@ -50,6 +53,7 @@ def summary(
         "source": config.source,
         "tokenizer": {
             "origin": config.tokenizer or "trained on warm-up documents",
+            "commit": tokenizer.commit,
             "vocabulary": tokenizer.vocabulary,
             "end_of_text": tokenizer.end,
         },
@@ -78,9 +82,9 @@ def _part(documents: int, packed: Packed, config: CorpusConfig) -> dict[str, int
     return entry
 
 
-def _origin(domain: str, config: CorpusConfig) -> dict[str, Any]:
+def _origin(domain: str, config: CorpusConfig, commit: str | None) -> dict[str, Any]:
     if config.source == "hub":
-        return {"from": asdict(config.hub) if config.hub is not None else {}}
+        return {"from": {**asdict(config.hub), "commit": commit} if config.hub is not None else {}}
     if config.source != "packages":
         return {"from": _files_of(domain, config)}
     (pinned,) = archives.select([domain])

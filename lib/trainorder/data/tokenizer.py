@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import numpy as np
 
+from trainorder.data.hub_commit import hub_commit
 from trainorder.errors import UserError, not_loaded
 from trainorder.storage.formats import write_text
 
@@ -36,6 +37,7 @@ class Tokenizer:
         template: renders messages as text, like `apply_chat_template` of transformers; None if the
             tokenizer has no chat template.
         marks_answers: whether the chat template marks what is learnt (`{% generation %}`).
+        commit: the commit of its repository on the hub; None if there is none.
 
     """
 
@@ -43,6 +45,7 @@ class Tokenizer:
     end: int
     template: Callable[..., Any] | None = None
     marks_answers: bool = False
+    commit: str | None = None
 
     @property
     def vocabulary(self) -> int:
@@ -165,13 +168,15 @@ def load(name: str) -> Tokenizer:
     )
     load_file: Any = transformers.PreTrainedTokenizerFast
     file = Path(name) / "tokenizer.json"
+    commit = None
     try:
         if file.is_file() and not (Path(name) / "tokenizer_config.json").is_file():
             loaded = load_file(tokenizer_file=str(file))
         else:
             repository, _, revision = name.partition("@") if not isdir(name) else (name, "", "")
+            commit = hub_commit(repository, revision or None, "tokenizer_config.json")
             loaded = transformers.AutoTokenizer.from_pretrained(
-                repository, revision=revision or "main", trust_remote_code=False
+                repository, revision=commit or revision or "main", trust_remote_code=False
             )
     except Exception as error:  # transformers, tokenizers and the hub client raise various types
         if Path(name).is_dir() and not file.is_file():
@@ -189,9 +194,9 @@ def load(name: str) -> Tokenizer:
     backend.no_padding()
     template = getattr(loaded, "chat_template", None)
     if template is None:
-        return Tokenizer(backend, int(end))
+        return Tokenizer(backend, int(end), commit=commit)
     marks = re.search(r"\{%-?\s*generation", str(template)) is not None
-    return Tokenizer(backend, int(end), loaded.apply_chat_template, marks)
+    return Tokenizer(backend, int(end), loaded.apply_chat_template, marks, commit)
 
 
 def _is_without_text(loaded: Any, backend: Any) -> bool:

@@ -61,6 +61,15 @@ def gpus(jobs: Jobs) -> dict[str, list[str]]:
     return {"gpus": sorted(names)} if names else {}
 
 
+def model_commits(jobs: Jobs) -> list[str] | None:
+    """Return the commits of the pretrained model that jobs loaded; None if none is known.
+
+    There are several if a branch moved between two jobs.
+    """
+    commits = {job["model_commit"] for one in jobs.values() for job in one if "model_commit" in job}
+    return sorted(commits) or None
+
+
 @dataclass(frozen=True)
 class Retraining:
     """One retraining of the window: the unit of cost.

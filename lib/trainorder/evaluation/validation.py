@@ -146,6 +146,7 @@ def validate(
         "provenance": {
             "versions": provenance.versions(),
             "machine": provenance.machine() | costs.gpus(jobs),
+            "model_commits": costs.model_commits(jobs),
             "seeds": config["seeds"],
             "config": config,
         },

@@ -20,6 +20,7 @@ class Meter:
         orders: number of orders that were trained or estimated.
         parameters: number of trained parameters of the model; None without a model.
         gpu: the name of the GPU; None on a CPU.
+        model_commit: the commit of the pretrained model on the hub; None if it is not known.
 
     """
 
@@ -30,6 +31,7 @@ class Meter:
         self.orders = 0
         self.parameters: int | None = None
         self.gpu: str | None = None
+        self.model_commit: str | None = None
         self._span = OTHER
         self._start = time.perf_counter()
 
@@ -65,6 +67,7 @@ class Meter:
             "seconds": dict(sorted(self.seconds.items())),
             "parameters": self.parameters,
             **({"gpu": self.gpu} if self.gpu else {}),
+            **({"model_commit": self.model_commit} if self.model_commit else {}),
         }
 
 

@@ -33,6 +33,7 @@ class LanguageModel:
         size: P, the number of trained parameters.
         dtype: the dtype of the module.
         device: the device of the module and of its input tokens.
+        commit: the commit of a pretrained model on the hub; None if it is not known.
 
     """
 
@@ -61,12 +62,13 @@ class LanguageModel:
 
         """
         torch.manual_seed(seed)
+        self.commit: str | None = None
         if config.source is None:
             module: torch.nn.Module = _decoder(config, vocabulary, length)
         else:
             from trainorder.training import pretrained
 
-            module = pretrained.load(config.source, config, seed)
+            module, self.commit = pretrained.load(config.source, config, seed)
             _check_fits(module, config.source, vocabulary, length)
         self.module = module.to(device, dtype)
         named = [(n, p) for n, p in self.module.named_parameters() if p.requires_grad]

@@ -9,16 +9,20 @@ from unittest.mock import patch
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.utils import CONFIG_NAME
 from transformers.utils.peft_utils import find_adapter_config_file
 
 from trainorder.config.sections.model import LoraConfig, ModelConfig
+from trainorder.data.hub_commit import hub_commit
 from trainorder.errors import UserError, not_loaded
 
 _WEIGHTS = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf"}
 
 
-def load(source: str, config: ModelConfig, seed: int) -> torch.nn.Module:
-    """Return the model `source` with eager attention and without dropout.
+def load(source: str, config: ModelConfig, seed: int) -> tuple[torch.nn.Module, str | None]:
+    """Return the model `source` with eager attention and without dropout, and its commit.
+
+    The commit is that of a repository on the hub; None if it is not known.
 
     `requires_grad` is set for the trained parameters only: the adapters of `config.lora`, the
     parameters that match `config.trainable`, or else all. Weights are read from safetensors only,
@@ -35,7 +39,7 @@ def load(source: str, config: ModelConfig, seed: int) -> torch.nn.Module:
 
     """
     try:
-        module = _read(source, config.revision, seed)
+        module, commit = _read(source, config.revision, seed)
     except Exception as error:  # transformers and the hub client raise various types
         raise not_loaded("model.source", source, error) from None
     module.config.use_cache = False
@@ -44,13 +48,19 @@ def load(source: str, config: ModelConfig, seed: int) -> torch.nn.Module:
     elif config.trainable is not None:
         _freeze_others(module, config.trainable)
     module.eval()  # no dropout: a loss depends on the parameters only
-    return cast(torch.nn.Module, module)
+    return cast(torch.nn.Module, module), commit
 
 
-def _read(source: str, revision: str | None, seed: int) -> Any:
-    """Return the model; on the device `meta`, which stores no numbers, a model of its shape."""
+def _read(source: str, revision: str | None, seed: int) -> tuple[Any, str | None]:
+    """Return the model and its commit; on the device `meta`, a model of its shape."""
     if find_adapter_config_file(source, revision=revision) is not None:
         raise ValueError("adapter_config.json: it contains adapters; merge them into their model")
+    commit = hub_commit(source, revision, CONFIG_NAME)
+    return _at_revision(source, commit or revision, seed), commit
+
+
+def _at_revision(source: str, revision: str | None, seed: int) -> Any:
+    """Return the model; on the device `meta`, which stores no numbers, a model of its shape."""
     folder = Path(source)
     new = _is_configuration_only(folder)
     if folder.is_dir():

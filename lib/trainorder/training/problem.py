@@ -114,7 +114,7 @@ class LanguageProblem:
 
         Args:
             corpus: the corpus file.
-            meter: counter of passes; the name of the GPU is stored in it.
+            meter: counter of passes; it also stores the name of the GPU and the model's commit.
             key: the study key that the corpus must have; None accepts any key.
             model: the fields of `ModelConfig`.
             seed: seed of new weights.
@@ -141,6 +141,7 @@ class LanguageProblem:
             dtype=torch.float32,
             device=torch_device,
         )
+        meter.model_commit = language_model.commit
         task = None if choices is None else questions(loaded_corpus.heldout, **choices)
         return cls(language_model, loaded_corpus, meter, task, loss_scale)
 
