@@ -135,14 +135,30 @@ def _task_of_candidates(results: Results, folder: Path) -> dict[str, dict[str, f
     """Return the true values of the task for every retrained order of the search."""
     if results.curriculum is None:
         return {}
-    names = [order["name"] for order in results.curriculum["orders"] if order["true"] is not None]
+    names = [order["name"] for order in _retrained_candidates(results)]
     files = sorted((folder / "curriculum/truth").glob("*.h5"))
     truth = read_truth(files, None, names, "candidate_truth")
     columns = {metric: truth.metrics.index(metric) for metric in TASK}
-    return {
+    of_candidates = {
         name: {metric: float(truth.value[row, column]) for metric, column in columns.items()}
         for name, row in zip(names, truth.rows(names), strict=True)
     }
+    of_study = {
+        order["name"]: {metric: results.truth[order["name"]][metric] for metric in TASK}
+        for order in results.curriculum["orders"]
+        if order["name"] in results.truth
+    }
+    return of_candidates | of_study
+
+
+def _retrained_candidates(results: Results) -> list[Record]:
+    """Return the orders that were retrained for the search, not for the study's estimates."""
+    assert results.curriculum is not None
+    return [
+        order
+        for order in results.curriculum["orders"]
+        if order["true"] is not None and order["name"] not in results.truth
+    ]
 
 
 def _search_costs(results: Results, folder: Path) -> dict[str, dict[str, Any]]:
@@ -155,8 +171,8 @@ def _search_costs(results: Results, folder: Path) -> dict[str, dict[str, Any]]:
     files = [folder / "costs/propose.json", *(folder / "costs/candidate_truth").glob("*.json")]
     jobs = read_costs(files)
     unit = Retraining(results.costs["retraining_sequences"], results.validation["parameters"])
-    orders = [order["kind"] for order in results.curriculum["orders"] if order["true"] is not None]
-    searched = orders.count(SEARCHED) / len(orders)
+    kinds = [order["kind"] for order in _retrained_candidates(results)]
+    searched = kinds.count(SEARCHED) / len(kinds)
     retraining = _jobs_cost(jobs["candidate_truth"], unit)
     return {
         **{name: _estimator_cost(results, name) for name in results.curriculum["verdicts"]},

@@ -3,12 +3,14 @@
 import csv
 import math
 import shutil
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import synthetic
-from bench import published, published_page, studies
+from bench import published, published_page, published_record, studies
 from bench.answers import page as answers
 from bench.answers import scale
 from bench.answers.records import Records
@@ -106,6 +108,29 @@ def test_the_parts_of_the_search_are_those_of_its_compute(folder, record):
     parts = [record["search_costs"][name]["retrainings"] for name in names]
     paths = {name.partition("@")[2] for name in names}
     assert (sum(parts) if len(paths) == 2 else max(parts)) == pytest.approx(expected)
+
+
+def test_the_task_of_a_structured_order_is_that_of_the_study_s_own_retraining(folder, monkeypatch):
+    """The search proposes some orders that the study has retrained, and does not repeat them."""
+    results = Results.read(folder)
+    truth = {name: {**of, **dict.fromkeys(TASK, 0.3)} for name, of in results.truth.items()}
+    orders = [*results.curriculum["orders"], {"name": "reversed", "kind": "field", "true": 3.0}]
+    curriculum = {**results.curriculum, "orders": orders}
+    asked = []
+
+    def shards(files, key, names, rule):
+        asked.extend(names)
+        values = np.full((len(names), len(TASK)), 0.4)
+        return SimpleNamespace(metrics=list(TASK), value=values, rows=lambda of: range(len(of)))
+
+    monkeypatch.setattr(published_record, "read_truth", shards)
+    actual = published_record._task_of_candidates(
+        replace(results, truth=truth, curriculum=curriculum), folder
+    )
+    assert "reversed" not in asked, "the shards of the search do not have this order"
+    assert actual["reversed"] == dict.fromkeys(TASK, 0.3)
+    assert asked
+    assert all(actual[name] == dict.fromkeys(TASK, 0.4) for name in asked)
 
 
 def test_the_page_tells_what_searched_orders_do_to_the_task(page):
