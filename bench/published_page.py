@@ -117,7 +117,7 @@ def stepwise(cells: Sequence[Record]) -> str:
     rows = []
     for cell in cells:
         steps = [cell["steps"] * part // 4 for part in (1, 2, 3, 4)]
-        for name in next(iter(cell["stepwise"].values()))["estimated"] if cell["stepwise"] else ():
+        for name in followed_estimators(cell["stepwise"]):
             errors = [mean_error(cell["stepwise"], name, step) for step in steps]
             rows.append([str(cell["steps"]), f"`{name}`", *map(_or_diverged, errors)])
     head = ["T", "estimator", "T/4", "T/2", "3T/4", "T"]
@@ -131,6 +131,11 @@ def stepwise(cells: Sequence[Record]) -> str:
         "Mean absolute error of the raw held-out loss (nats per token) after a part of the window, "
         "over the orders that were followed at every step: random and structured ones."
     )
+
+
+def followed_estimators(orders: Record) -> list[str]:
+    """Return the estimators that estimate the loss at every step of a followed order."""
+    return list(dict.fromkeys(name for order in orders.values() for name in order["estimated"]))
 
 
 def mean_error(orders: Record, name: str, step: int) -> float | None:

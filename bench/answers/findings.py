@@ -8,7 +8,7 @@ from typing import Any
 from bench import applications_page, equal_compute_page
 from bench.answers.records import MissingError, Records, first_of
 from bench.page import NOT_MEASURED, interval, number, short_number
-from bench.published_page import mean_error
+from bench.published_page import followed_estimators, mean_error
 from bench.targets import estimators, selected
 from trainorder.compression.codecs import PUBLISHED_RATIO
 from trainorder.config.sections.estimator import EstimatorConfig
@@ -77,7 +77,8 @@ def stepwise_errors(r: Records) -> str:
     """How the error of the loss grows along the window."""
     cell = r.windows()[-1]
     parts = []
-    for name in estimators(cell):
+    followed = followed_estimators(cell["stepwise"])
+    for name in [name for name in estimators(cell) if name in followed]:
         errors = [_mean_error(cell, name, part) for part in (1, 2, 3, 4)]
         parts.append(f"`{name}` {', '.join(map(_or_diverged, errors))}")
     return (

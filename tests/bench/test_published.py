@@ -11,8 +11,8 @@ import pytest
 
 import synthetic
 from bench import published, published_page, published_record, studies
+from bench.answers import findings, scale
 from bench.answers import page as answers
-from bench.answers import scale
 from bench.answers.records import Records
 from bench.page import NOT_MEASURED
 from bench.published_record import TASK, study_record
@@ -186,6 +186,16 @@ def test_answers_use_the_record_of_a_window(record, tmp_path):
     error = record["estimators"]["fut@reference"]["perplexity_error"]
     assert f"`fut@reference` {error:.3g}" in row
     assert NOT_MEASURED not in row
+
+
+def test_an_estimator_without_losses_at_every_step_is_not_called_diverged(record, tmp_path):
+    entry = record["estimators"]["fut@reference"]
+    cell = {**record, "estimators": {**record["estimators"], "ridge": entry}}
+    records = Records(tmp_path)
+    records.read["published"] = {"cells": [cell]}
+    text = findings.stepwise_errors(records)
+    assert "`fut@reference`" in text
+    assert "ridge" not in text, "it has no losses along the window, which is no divergence"
 
 
 def test_the_page_of_the_published_study_is_made_from_the_records(monkeypatch):
