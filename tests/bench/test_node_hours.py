@@ -93,15 +93,21 @@ def test_a_preset_without_its_model_gives_a_row_with_the_error(monkeypatch, tmp_
     assert "core_hours" not in row
 
 
-def test_a_preset_that_would_take_long_to_plan_has_its_counts_but_no_hours(monkeypatch):
+def test_a_preset_that_would_take_long_to_plan_is_timed_with_one_sequence(monkeypatch):
+    asked = []
+
+    def costs(config, replicates, cores, largest):
+        asked.append(largest)
+        return {"total": {"hours": 128.0, "wall_hours": 3.0}}
+
+    monkeypatch.setattr(node_hours, "planned_costs", costs)
+    short = node_hours.planned("smoke")
     monkeypatch.setattr(node_hours, "MOST", 1)
-    monkeypatch.setattr(node_hours, "planned_costs", lambda *_: pytest.fail("it was timed"))
-    row = node_hours.planned("smoke")
-    assert row["parameters"] > 0
-    assert "core_hours" not in row
-    text = markdown({"made": MADE, "rows": {"smoke": row}})
-    assert "| – | – | – |" in text, "hours that were not planned are shown"
-    assert "texts; not planned here: timing takes long on one core; plan it on a node" in text
+    long = node_hours.planned("smoke")
+    assert asked == [None, 1]
+    said = "timed with one sequence"
+    assert said in markdown({"made": MADE, "rows": {"smoke": long}})
+    assert said not in markdown({"made": MADE, "rows": {"smoke": short}})
 
 
 def test_weights_that_are_not_trained_count_as_work(tmp_path):

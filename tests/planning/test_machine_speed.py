@@ -13,7 +13,7 @@ from trainorder.training.optimizer import build_optimizer
 PLAIN = ("update", "product", "hash")
 
 
-def calibrated(units, **changes):
+def calibrated(units, largest=None, **changes):
     wide, narrow = (
         LanguageModel(
             ModelConfig(hidden_size=size, intermediate_size=2 * size, layers=1, heads=2),
@@ -30,7 +30,7 @@ def calibrated(units, **changes):
         return torch.randint(64, (n, 16), generator=torch.Generator().manual_seed(n))
 
     optimizer = build_optimizer(optimizer_config(**changes), 10)
-    rates = measure_speed(units, wide, narrow, tokens, optimizer)
+    rates = measure_speed(units, wide, narrow, tokens, optimizer, largest)
     return rates, before, (wide.parameters(), narrow.parameters())
 
 
@@ -44,6 +44,15 @@ def test_every_operation_has_a_time_and_every_pass_its_memory():
     assert set(rates.bytes) == set(machine_speed.KINDS) - set(PLAIN)
     assert rates.start > 0
     assert rates.base > 2**20
+
+
+def test_passes_of_more_than_the_largest_number_of_sequences_are_proportional(monkeypatch):
+    timed = []
+    monkeypatch.setattr(machine_speed, "_seconds", lambda one, *_: timed.append(one) or 1.0)
+    units = [Operation("gradient", 2), Operation("gradient", 8), Operation("hash")]
+    seconds = calibrated(units, largest=4)[0].seconds
+    assert [seconds[unit] for unit in units] == [1.0, 2.0, 1.0]
+    assert max(one.sequences for one in timed) == 4
 
 
 def test_more_sequences_and_a_wider_model_take_longer():

@@ -2,9 +2,10 @@
 
 import hashlib
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -71,6 +72,7 @@ def measure_speed(
     narrow: LanguageModel,
     tokens: Callable[[int], torch.Tensor],
     optimizer: Optimizer,
+    largest: int | None = None,
 ) -> MachineSpeed:
     """Return the time of each operation, the median of a few repetitions if it is short.
 
@@ -80,6 +82,8 @@ def measure_speed(
         narrow: the proxy.
         tokens: maps a number n of sequences to random ones, (n, L) int64.
         optimizer: the study's optimizer.
+        largest: largest number of sequences of a timed pass. A pass of more sequences is taken to
+            need time in proportion to them, and its memory is overestimated. None: no limit.
 
     """
     start, base, seconds, added = time.process_time(), peak_bytes(), {}, {}
@@ -87,11 +91,13 @@ def measure_speed(
         operations, key=lambda operation: (KINDS.index(operation.kind), operation.sequences)
     )
     for operation in ordered:
-        seconds[operation] = _seconds(
-            operation, narrow if operation.narrow else model, tokens, optimizer
+        timed = replace(operation, sequences=min(operation.sequences, largest or sys.maxsize))
+        share = operation.sequences / timed.sequences if timed.sequences else 1
+        seconds[operation] = share * _seconds(
+            timed, narrow if operation.narrow else model, tokens, optimizer
         )
         if operation.sequences and not operation.narrow:
-            added[operation.kind] = (peak_bytes() - base) / operation.sequences
+            added[operation.kind] = (peak_bytes() - base) / timed.sequences
     return MachineSpeed(seconds, added, base, start)
 
 

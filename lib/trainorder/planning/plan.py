@@ -68,12 +68,15 @@ def parallel_jobs(config: Mapping[str, Any], cores: int) -> int:
 
 
 def planned_costs(
-    config: Mapping[str, Any], replicates: Sequence[Mapping[str, Any]], cores: int
+    config: Mapping[str, Any],
+    replicates: Sequence[Mapping[str, Any]],
+    cores: int,
+    largest: int | None = None,
 ) -> Record:
     """Return the planned costs of a study on a disk of any size.
 
     Each operation is timed a few times at the sizes of the study, on random tokens and with
-    `threads` threads. The arguments are those of `plan`.
+    `threads` threads. The arguments are those of `plan` and, for `largest`, of `measure_speed`.
 
     Raises:
         UserError: the tokenizer or the orders of the study are unreadable.
@@ -83,7 +86,7 @@ def planned_costs(
     own = stages(sizes)
     repeated = {other["study"]: stages(Sizes(other)) for other in replicates}
     studies = [own, *repeated.values()]
-    speed = _machine_speed(sizes, studies)
+    speed = _machine_speed(sizes, studies, largest)
     entries = {stage.name: _entry(stage, speed, sizes) for stage in own}
     repeated_entries = {
         study: _total(_entry(stage, speed, sizes) for stage in repeated_stages)
@@ -122,7 +125,9 @@ def _measured_predictability(results: Path) -> str | None:
     return "; ".join(filter(None, [known.as_text(), expected]))
 
 
-def _machine_speed(sizes: Sizes, studies: Iterable[Sequence[Stage]]) -> MachineSpeed:
+def _machine_speed(
+    sizes: Sizes, studies: Iterable[Sequence[Stage]], largest: int | None
+) -> MachineSpeed:
     """Time every operation of the stages."""
     torch.set_num_threads(sizes.config["threads"])
     device = prepared(sizes.config["device"])
@@ -144,6 +149,7 @@ def _machine_speed(sizes: Sizes, studies: Iterable[Sequence[Stage]]) -> MachineS
         narrow=sizes.model(narrow=True, device=device),
         tokens=tokens,
         optimizer=sizes.optimizer,
+        largest=largest,
     )
 
 
