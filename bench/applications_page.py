@@ -266,7 +266,7 @@ def _estimate(estimate: Record | None) -> str:
 
 def maps_agreement(scores: Record) -> str:
     """Return the table of the agreement of maps with retraining, by quantity and way to move."""
-    head = ["map", "moved by", "Spearman [95 %]", "n", "slope", "squared error", "of that of no map"]
+    numbers = ["Spearman [95 %]", "n", "slope", "squared error", "of that of no map"]
     rows = [
         [
             text,
@@ -281,7 +281,7 @@ def maps_agreement(scores: Record) -> str:
         for move in MOVES
         for score in [scores[quantity][move]]
     ]
-    return table(head, rows)
+    return table(["map", "moved by", *numbers], rows)
 
 
 def agreement(record: Record) -> str:
