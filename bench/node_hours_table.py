@@ -38,9 +38,13 @@ def _row(name: str, row: Mapping[str, Any]) -> list[str]:
     return [
         label,
         f"{row['parameters']:,}" if "parameters" in row else number(None),
-        number(core_hours),
-        number(None if core_hours is None else core_hours / NODE_CORES),
-        number(row.get("wall_hours")),
+        _hours(core_hours),
+        _hours(None if core_hours is None else core_hours / NODE_CORES),
+        _hours(row.get("wall_hours")),
         size_text(row["bytes"]) if "bytes" in row else number(None),
         notes,
     ]
+
+
+def _hours(value: float | None) -> str:
+    return number(value) if value is None or value < 1000 else f"{value:,.0f}"

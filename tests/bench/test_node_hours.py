@@ -76,6 +76,11 @@ def test_node_hours_are_core_hours_by_the_cores_of_a_node():
     assert f"divided by {NODE_CORES}" in text
 
 
+def test_thousands_of_hours_are_not_written_with_an_exponent():
+    row = {"inputs": [], "parameters": 1, "bytes": 1, "core_hours": 1756.4, "wall_hours": 516.0}
+    assert "| 1,756 | 27.4 | 516 |" in markdown({"made": MADE, "rows": {"mine": row}})
+
+
 def test_a_preset_that_cannot_be_planned_says_why():
     row = {"inputs": ["hub dataset", "pretrained model"], "error": "model.source: no such folder"}
     text = markdown({"made": MADE, "rows": {"mine": row}})
