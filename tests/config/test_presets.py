@@ -119,7 +119,7 @@ def assumed_rates(sizes):
 
 def test_gpu_is_planned_to_take_about_half_an_hour(preset, tmp_path, monkeypatch):
     gpu = preset("gpu")
-    monkeypatch.setattr(plan_module, "_machine_speed", lambda sizes, every: assumed_rates(sizes))
+    monkeypatch.setattr(plan_module, "_machine_speed", lambda sizes, *_: assumed_rates(sizes))
     for check in ("check_disk", "check_temporary"):
         monkeypatch.setattr(plan_module, check, lambda *_: None)
     total = plan_module.plan(gpu, [], 16, tmp_path)["total"]

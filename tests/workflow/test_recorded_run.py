@@ -70,7 +70,7 @@ def study(request, tmp_path_factory):
 def test_the_reference_is_the_recorded_run_and_is_verified(study):
     opened, tree = study
     log = (tree.root / "results/recorded/logs/reference.log").read_text()
-    assert "verified: 2 of 2 intervals between checkpoints of the run, steps 3 to 7" in log
+    assert "the existing run: 4 of 4 steps are verified: training from a checkpoint" in log
     true = opened.retrain(opened.orders["reference"])
     validation = json.loads((tree.root / "results/recorded/validation.json").read_text())
     assert validation["reference"]["heldout"] == pytest.approx(true["heldout"], abs=1e-5)
