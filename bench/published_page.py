@@ -60,8 +60,8 @@ def perplexities(cells: Sequence[Record]) -> str:
                     str(cell["steps"]),
                     f"{truth['mean']:.3f} ± {number(truth['std'])}",
                     f"`{name}`, {entry['verdict']}",
-                    _or_diverged(entry["perplexity_error"]),
-                    _or_diverged(entry["recalibrated_perplexity_error"]),
+                    or_diverged(entry["perplexity_error"]),
+                    or_diverged(entry["recalibrated_perplexity_error"]),
                     number(entry["relative_error"]),
                     interval(entry["order_lds"]),
                 ]
@@ -78,7 +78,8 @@ def perplexities(cells: Sequence[Record]) -> str:
     )
 
 
-def _or_diverged(value: float | None) -> str:
+def or_diverged(value: float | None) -> str:
+    """Return an error as text; without a number, the estimate diverged."""
     return "diverged" if value is None else number(value)
 
 
@@ -119,7 +120,7 @@ def stepwise(cells: Sequence[Record]) -> str:
         steps = [cell["steps"] * part // 4 for part in (1, 2, 3, 4)]
         for name in followed_estimators(cell["stepwise"]):
             errors = [mean_error(cell["stepwise"], name, step) for step in steps]
-            rows.append([str(cell["steps"]), f"`{name}`", *map(_or_diverged, errors)])
+            rows.append([str(cell["steps"]), f"`{name}`", *map(or_diverged, errors)])
     head = ["T", "estimator", "T/4", "T/2", "3T/4", "T"]
     picture = (
         "![Estimated and true loss after every step, T = 32]"

@@ -8,7 +8,7 @@ from typing import Any
 from bench import applications_page, equal_compute_page
 from bench.answers.records import MissingError, Records, first_of
 from bench.page import NOT_MEASURED, interval, number, short_number
-from bench.published_page import followed_estimators, mean_error
+from bench.published_page import followed_estimators, mean_error, or_diverged
 from bench.targets import estimators, selected
 from trainorder.compression.codecs import PUBLISHED_RATIO
 from trainorder.config.sections.estimator import EstimatorConfig
@@ -61,16 +61,12 @@ def perplexities(r: Records) -> str:
     parts = []
     for cell in r.windows():
         errors = ", ".join(
-            f"`{name}` {_or_diverged(entry['perplexity_error'])}"
+            f"`{name}` {or_diverged(entry['perplexity_error'])}"
             for name, entry in cell["estimators"].items()
         )
         spread_text = number(cell["perplexity"]["std"])
         parts.append(f"T = {cell['steps']} (spread of orders {spread_text}): {errors}")
     return "; ".join(parts)
-
-
-def _or_diverged(value: float | None) -> str:
-    return "diverged" if value is None else number(value)
 
 
 def stepwise_errors(r: Records) -> str:
@@ -80,7 +76,7 @@ def stepwise_errors(r: Records) -> str:
     followed = followed_estimators(cell["stepwise"])
     for name in [name for name in estimators(cell) if name in followed]:
         errors = [_mean_error(cell, name, part) for part in (1, 2, 3, 4)]
-        parts.append(f"`{name}` {', '.join(map(_or_diverged, errors))}")
+        parts.append(f"`{name}` {', '.join(map(or_diverged, errors))}")
     return (
         f"mean error of the loss after 1/4, 1/2, 3/4 and all of T = {cell['steps']} steps: "
         f"{'; '.join(parts)}; spread of random orders {number(cell['spread'])}"
@@ -278,7 +274,7 @@ def left_out(r: Records) -> str:
 def secants(r: Records) -> str:
     """Secants against exact derivatives."""
     return "; ".join(
-        f"`{name}` parameter error {_or_diverged(r.estimator(name)['parameter_error']['mean'])}"
+        f"`{name}` parameter error {or_diverged(r.estimator(name)['parameter_error']['mean'])}"
         for name in (PUBLISHED, "fut-unguarded@reference", *EXACT)
     )
 
@@ -367,7 +363,7 @@ def relative(r: Records) -> str:
     cell = r.windows()[-1]
     entries = cell["estimators"]
     parts = [
-        f"`{name}` {_or_diverged(entries[name]['perplexity_error'])} in perplexity, relative error "
+        f"`{name}` {or_diverged(entries[name]['perplexity_error'])} in perplexity, relative error "
         f"{number(entries[name]['relative_error'])}"
         for name in ("constant@reference", PUBLISHED)
         if name in entries

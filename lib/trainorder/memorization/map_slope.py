@@ -6,15 +6,14 @@ estimated effects. The slope is shrunk by its noise: the map of a useless estima
 "the position has no effect".
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trainorder.evaluation.recalibration import shrunk_slope
-from trainorder.numerics.resampling import bootstrap_rank_correlation, finite
-
-Floats = NDArray[np.float64]
+from trainorder.memorization.maps import Maps
+from trainorder.numerics.resampling import Floats, bootstrap_rank_correlation, finite
 
 MIN_CELLS = 4  # with fewer retrained cells, a slope without one of them has no noise to speak of
 
@@ -69,9 +68,7 @@ def agreement(
     }
 
 
-def calibrated_maps(
-    estimated: dict[str, dict[str, Floats]], scores: dict[str, dict[str, dict[str, Any]]]
-) -> dict[str, dict[str, Floats]]:
+def calibrated_maps(estimated: Maps, scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Maps:
     """Return the maps (U, T), by quantity and name, multiplied by the slopes of `agreement`."""
     return {
         quantity: {name: values * scores[quantity][name]["slope"] for name, values in maps.items()}
