@@ -102,6 +102,29 @@ def test_without_a_plan_the_first_line_says_how_to_see_the_time_left(tmp_path):
     assert shown[1].endswith("... 9 s")
 
 
+def test_the_verdict_is_shown_as_soon_as_it_is_known(tmp_path):
+    judged = {"verdict": "trusted", "best_estimator": "nystrom", "estimators": {}}
+    judged["estimators"]["nystrom"] = {"verdict_reason": "its errors are small"}
+    (tmp_path / "validation.json").write_text(json.dumps(judged))
+    jobs = record("run_info", stats={"validate": 1, "figures": 1, "r1_validate": 1, "total": 3})
+    shown = lines(
+        jobs,
+        info(1, "validate"),
+        *finished(1, 5, 1, 3),
+        info(2, "r1_validate", 5),  # of a replicate, which is another study
+        *finished(2, 6, 2, 3),
+        info(3, "figures", 6),
+        *finished(3, 9, 3, 3),
+        results=tmp_path,
+    )
+    assert shown[1:] == [
+        "[ 33%] validate ... 5 s",
+        "verdict: trusted: its errors are small",
+        "[ 67%] r1_validate ... 1 s",
+        "[100%] figures ... 3 s",
+    ], "the verdict must follow the job that finds it, once"
+
+
 def test_a_damaged_plan_is_like_none(planned):
     (planned / "plan.json").write_text("{")
     assert "snakemake plan" in lines(PLANNED, results=planned)[0]

@@ -126,3 +126,9 @@ def best_estimator(scores: Mapping[str, Mapping[str, Any]]) -> str:
         return _RANKS[score["verdict"]], -math.inf if low is None else low
 
     return max(scores, key=merit)
+
+
+def study_verdict(validation: Mapping[str, Any]) -> str:
+    """Return the verdict of a study and its reason, from the content of `validation.json`."""
+    best = validation["estimators"][validation["best_estimator"]]
+    return f"{validation['verdict']}: {best['verdict_reason']}"

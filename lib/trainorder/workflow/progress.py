@@ -1,4 +1,6 @@
-"""The progress of a study on the terminal: one line per finished job, made from Snakemake's events.
+"""The progress of a study on the terminal, made from Snakemake's events.
+
+There is one line per finished job, and one with the verdict as soon as it is known.
 
 The events are log records with the attribute `event`, as Snakemake's interface of logger plugins
 describes them. Errors are shown as Snakemake shows them, without the lists of files.
@@ -11,7 +13,10 @@ from logging import WARNING, LogRecord
 from pathlib import Path
 from typing import Any
 
-from trainorder.storage.formats import duration_text
+from trainorder.errors import UserError
+from trainorder.evaluation.result_files import VALIDATION
+from trainorder.evaluation.verdict import study_verdict
+from trainorder.storage.formats import duration_text, read_json
 from trainorder.workflow.source import user_command
 from trainorder.workflow.time_left import PlannedTime, about
 
@@ -35,8 +40,8 @@ class Progress:
     ) -> None:
         """Use `format_record` for errors and warnings of Snakemake.
 
-        `results` is called when the jobs are known. It returns the folder of the study that runs,
-        whose plan gives the time left; None where no time is shown.
+        `results` returns the folder of the study that runs, once its jobs are known. The folder has
+        the plan, which gives the time left, and the verdict. It is None where neither is shown.
         """
         self._format = format_record
         self._results = results
@@ -46,6 +51,7 @@ class Progress:
         self._done: Counter[str] = Counter()
         self._running: dict[int, _Job] = {}
         self._finished: list[str] = []  # lines that are printed with the next share done
+        self._verdict: list[str] = []  # a line below them
 
     def lines(self, record: LogRecord) -> list[str]:
         """Return the lines to print for a log record of Snakemake."""
@@ -97,6 +103,17 @@ class Progress:
         count = f"{self._done[job.rule]} of {planned}" if planned > 1 else ""
         label = " ".join(part for part in (job.rule, job.name, count) if part)
         self._finished.append(f"{label} ... {duration_text(end - job.start)}")
+        if job.rule == VALIDATION.rule:
+            self._verdict = self._study_verdict()
+
+    def _study_verdict(self) -> list[str]:
+        results = self._results()
+        if results is None:
+            return []
+        try:
+            return [f"verdict: {study_verdict(read_json(VALIDATION.path(results)))}"]
+        except UserError:
+            return []
 
     def _shares(self, done: int, total: int, now: float) -> list[str]:
         """Return the lines of the jobs that finished since the last share."""
@@ -106,6 +123,8 @@ class Progress:
             end = f", {about(left)} left"
         lines = [f"[{done / total:4.0%}] {line}{end}" for line in self._finished]
         self._finished.clear()
+        lines += self._verdict
+        self._verdict = []
         return lines
 
 

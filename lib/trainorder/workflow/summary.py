@@ -17,7 +17,7 @@ from trainorder.evaluation.estimate_cost import estimate_cost, retrainings_text
 from trainorder.evaluation.interval_coverage import coverage_text
 from trainorder.evaluation.result_files import ResultFile
 from trainorder.evaluation.results import Results
-from trainorder.evaluation.verdict import MIN_CALIBRATION
+from trainorder.evaluation.verdict import MIN_CALIBRATION, study_verdict
 from trainorder.orders.order import HELD_BACK
 from trainorder.workflow.source import user_command
 
@@ -44,7 +44,7 @@ def summary(results: Results, folder: Path) -> list[Row]:
     others = {"most accurate": best, "fastest": fastest_estimator(results)}
     return [
         Row("study", str(validation["study"])),
-        Row("verdict", f"{validation['verdict']}: {results.score(best)['verdict_reason']}"),
+        Row("verdict", study_verdict(validation)),
         *([Row("existing run", results.existing_run)] if results.existing_run else []),
         Row("recommended", _estimator(results, selected)),
         *(
