@@ -1,10 +1,15 @@
 """The speed is measured, and a row of the benchmark summarized, on the files of a real study."""
 
+import numpy as np
 import pytest
 
-from bench import replay_parts, speed_measurements, timing
+import trainorder
+from bench import poisoned, replay_parts, speed_measurements, timing
 from bench.grid import summary
 from bench.studies import Study
+from trainorder import Order
+from trainorder.memorization.poisoned import poisoned_units
+from trainorder.orders.order import FREE
 from workflow_tree import states
 
 pytestmark = pytest.mark.study
@@ -48,3 +53,21 @@ def test_a_row_is_summarized_from_a_real_study(smoke):
     assert record["estimators"]["nystrom@barycentre"]["precompute_retrainings"] > 0
     assert record["peak_bytes"] > 0
     assert record["verdict"]
+
+
+def test_the_effect_of_a_poisoned_unit_is_that_of_replays_with_it_and_with_another_unit(smoke):
+    study, name = trainorder.Study.open(smoke.results), "nystrom@barycentre"
+    visits = study.orders.reference.schedule.reshape(-1).tolist()
+    [unit] = poisoned_units(study.unit_domains)
+    others = [other for other in visits if other != unit]
+    # The poisoned unit is alone in its domain, so the next unit of the order replaces it.
+    following = (visits * 2)[visits.index(unit) + 1]
+    ends = [
+        study.estimate(Order("by-hand", FREE, "custom", np.array([first, *others])[:, None]), name)
+        for first in (unit, following)
+    ]
+    effect = poisoned.replayed_effect(study, name, unit, step=0)
+    heldout = [end.values["heldout"].value for end in ends]
+    assert effect["heldout"] == pytest.approx(heldout[0] - heldout[1], abs=1e-12)
+    own = [study.problem.unit_loss(end.parameters, unit) for end in ends]
+    assert effect["own"] == pytest.approx(own[0] - own[1], abs=1e-12)
