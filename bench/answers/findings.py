@@ -387,15 +387,15 @@ def downstream(r: Records) -> str:
 def poisoned(r: Records) -> str:
     """What a poisoned unit does at the positions where it was retrained."""
     record = r.page("poisoned")
-    spread = record["spread"]
+    spread, accurate = record["spread"], record["accurate"]
     effects = [
         f"step {cell['step']} {number(cell['heldout']['true'] / spread)} "
-        f"(estimated {number(cell['heldout']['estimated'] / spread)})"
+        f"(estimated {number(cell['accurate']['heldout'] / spread)})"
         for cell in record["cells"]
     ]
     return (
         "held-out loss beyond that of another unit in the same place, in spreads: "
-        f"{', '.join(effects)}; `{record['estimator']}` is {record['verdict']} in this study"
+        f"{', '.join(effects)}; estimates by `{accurate['estimator']}`, {accurate['verdict']}"
     )
 
 

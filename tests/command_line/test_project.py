@@ -115,6 +115,19 @@ def test_the_record_is_named_relative_to_the_project(tmp_path, monkeypatch):
     assert config == {"study": "mine", "run": {"recording": "../../my record, of: #1"}}
 
 
+@pytest.mark.parametrize(("count", "told"), [(31, False), (32, True)])
+def test_a_record_with_many_held_out_sequences_makes_a_long_study(tmp_path, count, told):
+    """A loss costs a third of a gradient, so they cost (count / 3) / 42 of training the window."""
+    run = Run()
+    with run.recorder(tmp_path / "record", heldout=tokens(6).flatten(0, 2)[:count]) as record:
+        run.train(record)
+    lines = write_project(tmp_path / "mine", str(tmp_path / "record"))
+    about = [line for line in lines if "write_heldout" in line]
+    assert bool(about) is told
+    if told:
+        assert "32 held-out sequences costs 0.25 of training it" in about[0]
+
+
 def test_the_keys_of_the_shorter_study_are_valid(tmp_path, monkeypatch):
     """They are comments, which a user enables."""
     config, run = load_config("config.yaml"), Run()

@@ -11,9 +11,11 @@ from trainorder.config.sections.window import WindowConfig
 from trainorder.data.recorded_corpus import read_recorded_corpus
 from trainorder.errors import UserError
 from trainorder.recording.study_config.completion import completed
+from trainorder.training.passes import products
 from trainorder.workflow.source import SNAKEFILE, source_folder
 
 CONFIG, PROFILE = "config.yaml", "profiles/default/config.yaml"
+_LONG_EVALUATION = 0.25  # trainings of the window, of one order
 
 _SNAKEFILE = """\
 # The workflow of trainorder, wherever it is installed. Rules of your own can follow below.
@@ -49,7 +51,7 @@ _RECORDING = """
 
 
 def write_project(folder: Path, recording: str | None = None) -> list[str]:
-    """Write a new project; return a line for each file, and one that says what the record has.
+    """Write a new project; return a line for each file, and those that say what the record has.
 
     Args:
         folder: of the project; it is created.
@@ -61,7 +63,7 @@ def write_project(folder: Path, recording: str | None = None) -> list[str]:
 
     """
     source = source_folder()
-    known = [] if recording is None else [_checked(source, recording)]
+    known = [] if recording is None else _checked(source, recording)
     contents = {
         folder / SNAKEFILE: _SNAKEFILE,
         folder / CONFIG: _config(folder, recording),
@@ -86,15 +88,36 @@ def _config(folder: Path, recording: str | None) -> str:
     return _CONFIG + _RECORDING + yaml.safe_dump({"run": {"recording": record}}, allow_unicode=True)
 
 
-def _checked(source: Path, recording: str) -> str:
+def _checked(source: Path, recording: str) -> list[str]:
     """Return what a record has, after a check that a study can use its settings and sequences."""
     config = completed({**load_config(source / CONFIG), "run": {"recording": recording}})
     corpus, window, clip = config["corpus"], config["window"], config["optimizer"]["gradient_clip"]
-    read_recorded_corpus(CorpusConfig(**corpus), WindowConfig(**window))
+    read, _ = read_recorded_corpus(CorpusConfig(**corpus), WindowConfig(**window))
     start, steps = window["warmup_steps"], window["units"] // window["units_per_step"]
     clipped = "no gradient clipping" if clip is None else f"gradients clipped to {clip:g}"
-    return (
+    line = (
         f"{recording}: updates {start} to {start + steps}, {window['units']} units of "
         f"{window['unit_size']} sequences of {corpus['sequence_length']} tokens, "
         f"{corpus['heldout_sequences']} held-out sequences per domain, {clipped}"
     )
+    heldout = len(read.domains) * corpus["heldout_sequences"]
+    return [line, *_long_evaluation(recording, heldout, window["units"] * window["unit_size"])]
+
+
+def _long_evaluation(recording: str, heldout: int, trained: int) -> list[str]:
+    """Return a line if evaluating an order takes long, beside a training of the window.
+
+    Args:
+        recording: folder of the record.
+        heldout: number of its held-out sequences.
+        trained: number of sequences in the window.
+
+    """
+    share = products({"losses": heldout}) / products({"gradients": trained})
+    if share <= _LONG_EVALUATION:
+        return []
+    return [
+        f"{recording}: evaluating an order on {heldout} held-out sequences costs {share:.2f} of "
+        f"training it, and 256 are enough; trainorder.recording.write_heldout({recording!r}, "
+        "SEQUENCES) replaces them"
+    ]
