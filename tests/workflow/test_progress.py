@@ -150,9 +150,11 @@ def test_a_finished_study_says_that_nothing_is_left_to_do():
     assert lines(record(None, message=message)) == [message]
 
 
-def test_a_failed_job_is_named_with_its_log():
+def test_a_failed_job_is_named_with_its_log_and_the_first_one_with_what_to_do():
     error = record("job_error", level=logging.ERROR, rule_name="truth", log=["logs/truth-0.log"])
-    assert lines(error) == ["Rule truth failed; its log: logs/truth-0.log"]
+    shown = "Rule truth failed; its log: logs/truth-0.log"
+    advice = "Finished jobs stay: remove the cause and run the same command again"
+    assert lines(error, error) == [shown, advice, shown]
 
 
 def test_other_errors_and_warnings_are_shown_completely():

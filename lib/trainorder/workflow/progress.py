@@ -52,6 +52,7 @@ class Progress:
         self._running: dict[int, _Job] = {}
         self._finished: list[str] = []  # lines that are printed with the next share done
         self._verdict: list[str] = []  # a line below them
+        self._failed = False  # whether a job has failed
 
     def lines(self, record: LogRecord) -> list[str]:
         """Return the lines to print for a log record of Snakemake."""
@@ -66,7 +67,7 @@ class Progress:
         elif event == "progress":
             return self._shares(values["done"], values["total"], record.created)
         elif event == "job_error":
-            return _failure(values)
+            return self._failure(values)
         elif record.levelno >= WARNING or str(record.msg).startswith(_NOTHING):
             return [self._format(record)]
         return []
@@ -127,7 +128,10 @@ class Progress:
         self._verdict = []
         return lines
 
-
-def _failure(values: Mapping[str, Any]) -> list[str]:
-    logs = ", ".join(values["log"])
-    return [f"Rule {values['rule_name']} failed; its log: {logs or 'none'}"]
+    def _failure(self, values: Mapping[str, Any]) -> list[str]:
+        logs = ", ".join(values["log"])
+        lines = [f"Rule {values['rule_name']} failed; its log: {logs or 'none'}"]
+        if not self._failed:
+            lines.append("Finished jobs stay: remove the cause and run the same command again")
+        self._failed = True
+        return lines
