@@ -68,3 +68,5 @@ RESULTS, KEY = settings.results, settings.keys.study
 
 # Of jobs that can start, these start first: what to expect of estimates is known early.
 FIRST = 10
+# Then the long jobs that the verdict needs: it is known before the search and the maps.
+SECOND = 5

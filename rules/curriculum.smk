@@ -91,6 +91,7 @@ use rule truth as candidate_truth with:
         cost=f"{RESULTS}/costs/candidate_truth/{{shard}}.json",
     log:
         f"{RESULTS}/logs/candidate_truth-{{shard}}.log",
+    priority: 0
     params:
         shards=len(settings.candidate_shards),
         known_runs=0,

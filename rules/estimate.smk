@@ -12,6 +12,7 @@ rule estimate:
         f"{RESULTS}/logs/estimate-{{estimator}}-{{shard}}.log",
     wildcard_constraints:
         estimator=settings.estimator_pattern("estimate"),
+    priority: SECOND
     conda:
         "../envs/study.yaml"
     threads: config["threads"]

@@ -8,6 +8,7 @@ rule table:
         cost=f"{RESULTS}/costs/table/{{shard}}.json",
     log:
         f"{RESULTS}/logs/table-{{shard}}.log",
+    priority: SECOND
     conda:
         "../envs/study.yaml"
     threads: config["threads"]
@@ -36,6 +37,7 @@ rule residuals:
         cost=f"{RESULTS}/costs/residuals.json",
     log:
         f"{RESULTS}/logs/residuals.log",
+    priority: SECOND
     conda:
         "../envs/study.yaml"
     threads: config["threads"]
@@ -130,6 +132,7 @@ rule probes:
         cost=f"{RESULTS}/costs/probes/{{path}}.json",
     log:
         f"{RESULTS}/logs/probes-{{path}}.log",
+    priority: SECOND
     conda:
         "../envs/study.yaml"
     threads: config["threads"]

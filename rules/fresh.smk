@@ -71,6 +71,7 @@ use rule truth as fresh_truth with:
         cost=f"{RESULTS}/costs/fresh_truth/{{draw}}.json",
     log:
         f"{RESULTS}/logs/fresh_truth-{{draw}}.log",
+    priority: 0
     params:
         problem=lambda wildcards: settings.fresh_problem(int(wildcards.draw)),
         start="fresh_warm",

@@ -13,6 +13,7 @@ rule ladder:
         cost=f"{RESULTS}/costs/ladder.json",
     log:
         f"{RESULTS}/logs/ladder.log",
+    priority: SECOND
     conda:
         "../envs/study.yaml"
     threads: config["threads"]

@@ -32,6 +32,7 @@ use rule truth as position_truth with:
         cost=f"{RESULTS}/costs/position_truth/{{shard}}.json",
     log:
         f"{RESULTS}/logs/position_truth-{{shard}}.log",
+    priority: 0
     params:
         problem=settings.problem,
         trajectories=0,

@@ -16,6 +16,7 @@ rule truth:
         cost=f"{RESULTS}/costs/truth/{{shard}}.json",
     log:
         f"{RESULTS}/logs/truth-{{shard}}.log",
+    priority: SECOND
     conda:
         "../envs/study.yaml"
     threads: config["threads"]

@@ -19,6 +19,7 @@ rule validate:
         costs=f"{RESULTS}/costs.json",
     log:
         f"{RESULTS}/logs/validate.log",
+    priority: SECOND
     conda:
         "../envs/study.yaml"
     threads: 1

@@ -85,10 +85,27 @@ def test_predictability_needs_no_expansion_and_no_truth(finished):
 
 def test_what_to_expect_is_measured_before_estimates_are_paid_for():
     """Of the jobs that can start, those of predictability start first."""
-    rules = "\n".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
-    blocks = re.split(r"^rule ", rules, flags=re.MULTILINE)[1:]
-    first = {block.partition(":")[0] for block in blocks if "priority: FIRST" in block}
-    assert first == {"orders", "reference", "predictability"}
+    assert with_priority("FIRST") == {"orders", "reference", "predictability"}
+
+
+def test_jobs_of_the_verdict_start_before_those_of_the_search_and_the_maps(finished):
+    second = with_priority("SECOND")
+    assert {"truth", "ladder", "estimate", "validate"} <= second
+    needed = set(finished.plan("validate", "--config", "study=planned").jobs)
+    assert second <= needed, "the verdict does not need all of these"
+    others = {"position_truth", "candidate_truth", "fresh_truth"}
+    assert with_priority("0") == others, "a rule made from `truth` would start as early as it"
+
+
+def with_priority(value):
+    """Return the rules that state a priority."""
+    text = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    blocks = re.split(r"^ *(?:use rule \w+ as|rule) (?=\w)", text, flags=re.MULTILINE)[1:]
+    return {
+        re.match(r"\w+", block)[0]
+        for block in blocks
+        if re.search(rf"^ *priority: {value}$", block, re.MULTILINE)
+    }
 
 
 def test_the_report_is_built_offline(finished, tmp_path):
