@@ -90,7 +90,10 @@ def _intro(record: Record) -> str:
 
 def gains(record: Record) -> str:
     """Return the table of the gains of searched orders, one row per schedule and method."""
-    head, trainings = ["training", "studies", "search (retrainings)", "verdicts"], groups(record)
+    head, trainings = (
+        ["training", "studies", "method (all retrainings)", "verdicts"],
+        groups(record),
+    )
     rows = [
         [
             name,

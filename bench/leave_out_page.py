@@ -28,7 +28,7 @@ def markdown(record: Record) -> str:
             EXPLAINED.format(orders=record["orders"], units=record["units"]),
             _table(record, "LDS", lambda score: interval(score["lds"])),
             ERRORS,
-            _table(record, "relative error", lambda score: number(score["relative_error"])),
+            _table(record, "relative error", lambda score: short_number(score["relative_error"])),
             _effects(record),
             f"Study `{record['study']}`, {config_text(record['config'])}. "
             f"Measured on: {environment_text(record['made'])}.",

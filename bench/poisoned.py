@@ -19,10 +19,7 @@ from trainorder.orders.order import FREE
 
 OUTPUT = Path("docs/measured/poisoned.json")
 PAGE, MARK = Path("docs/positions.md"), "poisoned"
-HEAD = (
-    *("step of the poisoned unit", "held-out loss, retrained", "by `{accurate}`", "by `{maps}`"),
-    *("a clean unit, by `{maps}`", "loss on the unit, retrained", "by `{accurate}`", "by `{maps}`"),
-)
+HEAD = ["step of the poisoned unit", "retrained", "by `{accurate}`", "by `{maps}`"]
 
 
 def record_of(study: Study) -> dict[str, Any]:
@@ -85,22 +82,32 @@ def markdown(record: Mapping[str, Any]) -> str:
     """Return the section of the study."""
     maps, accurate = record["estimator"], record["accurate"]
     head = [title.format(accurate=accurate["estimator"], maps=maps) for title in HEAD]
-    rows = [
+    cells = record["cells"]
+    heldout = [
         [
             str(cell["step"]),
             number(cell["heldout"]["true"]),
             number(cell["accurate"]["heldout"]),
             number(cell["heldout"]["estimated"]),
             number(cell["heldout"]["clean"]),
+        ]
+        for cell in cells
+    ]
+    own = [
+        [
+            str(cell["step"]),
             number(cell["own"]["true"]),
             number(cell["accurate"]["own"]),
             number(cell["own"]["estimated"]),
         ]
-        for cell in record["cells"]
+        for cell in cells
     ]
     return "\n\n".join(
         [
-            table(head, rows),
+            "The held-out loss:",
+            table([*head, f"a clean unit, by `{maps}`"], heldout),
+            "The loss on the poisoned unit:",
+            table(head, own),
             "Changes in nats per token, beyond those of another unit in the same place. "
             f"`{maps}`, which gives the maps, is {record['verdict']} there; "
             f"`{accurate['estimator']}`, the most accurate estimator, is {accurate['verdict']}. "

@@ -1,5 +1,6 @@
 """The table of the classes of growth, with how measured studies of each class ended."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,8 +16,9 @@ from trainorder.evaluation.predictability import (
 
 Study = Mapping[str, Any]
 
-CHECKED_HEAD = ["study", "growth", "what to expect", "how it ended", "order-LDS within"]
+CHECKED_HEAD = ["study", "growth", "class", "how it ended", "order-LDS in the range of its class"]
 HEAD = ["growth", "expectation", "how measured studies ended"]
+BETTER, WORSE = "no, better", "no, worse"
 CLASSES = {
     f"up to {PREDICTABLE_GROWTH:g}, the upper end of its interval included": PREDICTABLE,
     "between": HARD,
@@ -51,14 +53,18 @@ def checked(studies: Sequence[Study], others: Sequence[Study]) -> str:
         [
             one["study"],
             number(one["growth"]),
-            what_to_expect(one["class"], studies) or "–",
+            one["class"].partition(":")[0],
             f"{one['verdict']}, order-LDS {number(one['order_lds'])}",
             _within(one, studies),
         ]
         for one in others
     ]
-    within = sum(row[-1] == "yes" for row in rows)
-    return f"{table(CHECKED_HEAD, rows)}\n\n{within} of {len(rows)} ended within what was expected."
+    ended = Counter(row[-1] for row in rows)
+    text = (
+        f"The order-LDS of {ended['yes']} of {len(rows)} studies is in the range of their class, "
+        f"that of {ended[BETTER]} is better and that of {ended[WORSE]} worse."
+    )
+    return f"{table(CHECKED_HEAD, rows)}\n\n{text}"
 
 
 def _within(study: Study, studies: Sequence[Study]) -> str:
@@ -68,5 +74,5 @@ def _within(study: Study, studies: Sequence[Study]) -> str:
     if not ranks or study["order_lds"] is None:
         return "–"
     if study["order_lds"] < min(ranks):
-        return "no, worse"
-    return "yes" if study["order_lds"] <= max(ranks) else "no, better"
+        return WORSE
+    return "yes" if study["order_lds"] <= max(ranks) else BETTER

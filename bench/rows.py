@@ -134,7 +134,7 @@ def _windows_and_batches() -> list[Cell]:
             _cell(f"steps{steps}", f"T = {steps}", "longer windows", window, steps=steps)
             for steps in (64, 128, 256)
         ),
-        _cell("epochs2", "two epochs, T = 64", "longer windows", epochs=2),
+        _cell("epochs2", "two epochs of 32 units", "longer windows", epochs=2),
         # The packages have text for these warm-ups and not for longer ones.
         _cell(
             *("batch256", "256 sequences per step", group),

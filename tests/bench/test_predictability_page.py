@@ -21,11 +21,14 @@ def test_a_study_is_within_the_range_of_its_class(rank, within):
 
 def test_the_studies_within_are_counted():
     text = checked([study(0.9), study(0.95)], [study(0.92), study(0.5)])
-    assert text.endswith("1 of 2 ended within what was expected.")
+    assert text.endswith(
+        "The order-LDS of 1 of 2 studies is in the range of their class, that of 0 is better and "
+        "that of 1 worse."
+    )
 
 
 def test_a_class_without_studies_expects_nothing():
-    assert "| – | trusted, order-LDS 0.9 | – |" in checked([], [study(0.9)])
+    assert "| predictable | trusted, order-LDS 0.9 | – |" in checked([], [study(0.9)])
 
 
 def test_without_further_studies_nothing_is_measured():

@@ -105,8 +105,8 @@ class CurriculumConfig:
     literature: list[OrderFamily] = field(default_factory=list)
     """Families of further heuristic orders to estimate and retrain, see docs/order_search.md."""
     method: SearchMethod = "global"
-    """global: searches with the reduced model. steps: moves about retrained orders. auto: steps if
-    the estimators of the global search are not trusted."""
+    """global: searches with the reduced model. steps: moves about retrained orders. auto: steps,
+    unless both estimators of the global search are `trusted` or `rank only`."""
     retrainings: Annotated[Number, Field(ge=1)] = 48.0
     """For steps: budget of the search in retrainings, estimates included."""
     fresh: Natural = 0
