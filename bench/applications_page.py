@@ -9,7 +9,7 @@ from bench.grid_page import measured_on
 from bench.page import interval, missing, number, table
 from bench.search_progress import Progress, by_steps, rounds_table
 from trainorder.config.estimator_names import method_of
-from trainorder.config.sections.curriculum import STEPS
+from trainorder.config.sections.curriculum import AUTO, STEPS
 from trainorder.curriculum.fresh_gains import shortfall
 from trainorder.curriculum.replicate_gains import collect, places_by_group
 
@@ -115,6 +115,25 @@ def gains(record: Record) -> str:
         f"verdicts are those of `{judge}`, which judges the global search, in each study.\n\n"
         + "\n\n".join([_reached(trainings), *_shortfalls(record)])
     )
+
+
+def in_short(record: Record) -> str:
+    """Return the gains at equal compute as a sentence, for searches with the method of `auto`."""
+    trainings = groups({**record, "cells": [c for c in record["cells"] if _is_auto(c)]})
+    parts = [
+        f"{name.replace('_', '-')} {interval(group['gains']['same_compute'])}, "
+        f"n = {len(group['studies'])}"
+        for name, group in trainings.items()
+    ]
+    return (
+        "[Searched orders](docs/order_search.md), retrained, against the expected best of as many "
+        "random orders as their compute retrains: the gain in nats per token by schedule, as the "
+        f"mean over seeds with its 95 % interval, is {'; '.join(parts)}."
+    )
+
+
+def _is_auto(cell: Record) -> bool:
+    return bool(cell["config"]["curriculum"]["method"] == AUTO)
 
 
 def _reached(trainings: Record) -> str:

@@ -17,15 +17,17 @@ sys.path.append(str(Path(__file__).parents[1]))  # contains `bench`
 from bench import speed_page
 from bench.answers import page as answers
 from bench.answers.records import Records
+from bench.applications_page import in_short
 from bench.config_hash import config_text
 from bench.default_record import default_record
 from bench.page import replace_marked, short_number, table
 from trainorder.evaluation.results import Results
-from trainorder.storage.formats import write_json
+from trainorder.storage.formats import read_json, write_json
 
 DOCS = Path(__file__).parent
 TOP = DOCS.parent
 FIGURE = "overview.png"
+SEARCHED = DOCS / "measured/applications.json"
 # The rows of the table in the README: a description, and the estimator.
 FRONT_PAGE = {
     "published method": "fut@reference",
@@ -130,7 +132,8 @@ def quote_study(results: Path) -> None:
     validation = json.loads((results / "validation.json").read_text(encoding="utf-8"))
     shutil.copyfile(results / "figures" / FIGURE, DOCS / "figures" / FIGURE)
     write_json(DOCS / "measured/default.json", default_record(Results.read(results)))
-    parts = [front_page(validation), source(validation)]
+    searched = in_short(read_json(SEARCHED))
+    parts = [front_page(validation), source(validation), searched]
     replace_marked(TOP / "README.md", "results", "\n\n".join(parts))
     parts = [all_estimators(validation), source(validation), measured_on(validation)]
     replace_marked(DOCS / "choose_estimator.md", "estimators", "\n\n".join(parts))

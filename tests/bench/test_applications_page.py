@@ -7,7 +7,14 @@ import pytest
 
 import synthetic
 from bench import applications
-from bench.applications_page import BASELINES, MOVES, QUANTITIES, STUDY_FIGURES, markdown
+from bench.applications_page import (
+    BASELINES,
+    MOVES,
+    QUANTITIES,
+    STUDY_FIGURES,
+    in_short,
+    markdown,
+)
 from bench.config_hash import config_hash
 from bench.drawing import save_png
 from trainorder.config.loading import load_config
@@ -128,6 +135,15 @@ def test_a_baseline_of_too_few_orders_is_told_below_the_table_of_gains(record):
     record["cells"][2]["curriculum"]["compute"]["random_orders_had"] = 16
     line = f"* {record['cells'][2]['label']}: the baseline of the same compute is the best of 16"
     assert f"overestimated:\n\n{line}" in markdown(record)
+
+
+def test_the_sentence_of_the_readme_has_the_gain_of_each_schedule(record):
+    for cell in record["cells"]:
+        cell["config"]["curriculum"]["method"] = "auto"
+    text = in_short(record)
+    assert "cosine 0.2 [-1.07, 1.47], n = 2; constant 0.2, n = 1." in text
+    record["cells"][2]["config"]["curriculum"]["method"] = "steps"
+    assert "constant" not in in_short(record), "a search that is only compared is quoted"
 
 
 def test_the_page_says_which_trainings_gain_over_random_orders(record):

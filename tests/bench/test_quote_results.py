@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from bench.applications_page import in_short
 from bench.config_hash import config_hash
 from bench.studies import Study
 from speed_records import RECORD
@@ -67,6 +68,13 @@ def test_a_single_study_is_quoted_with_the_hash_of_its_configuration(
     after = (top / "README.md").read_text()
     assert outside_of_marks(after, "results") == outside_of_marks(before, "results")
     assert (top / "docs/figures/overview.png").read_bytes() == b"png"
+
+
+def test_the_readme_has_the_measured_gains_of_searched_orders():
+    text = in_short(read_json(ROOT / "docs/measured/applications.json"))
+    assert text in (ROOT / "README.md").read_text(encoding="utf-8"), (
+        "quote them with `python docs/quote_results.py results/default`"
+    )
 
 
 @pytest.mark.parametrize(
