@@ -139,10 +139,10 @@ def test_a_baseline_of_too_few_orders_is_told_below_the_table_of_gains(record):
 
 def test_the_sentence_of_the_readme_has_the_gain_of_each_schedule(record):
     for cell in record["cells"]:
-        cell["config"]["curriculum"]["method"] = "auto"
+        cell["config"]["curriculum"] = {"method": "auto"}
     text = in_short(record)
     assert "cosine 0.2 [-1.07, 1.47], n = 2; constant 0.2, n = 1." in text
-    record["cells"][2]["config"]["curriculum"]["method"] = "steps"
+    record["cells"][2]["config"]["curriculum"] = {"method": "steps"}
     assert "constant" not in in_short(record), "a search that is only compared is quoted"
 
 
