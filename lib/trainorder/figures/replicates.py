@@ -42,7 +42,7 @@ def draw_groups(
     figure = style.new_figure(0.185 * width * len(groups) + 0.7, note, width)
     grid = figure.subplots(len(groups), len(BASELINES), squeeze=False, sharex="row")
     for row, (name, group) in zip(grid, groups.items(), strict=True):
-        row[0].set_ylabel(style.wrapped(name, 20))
+        row[0].set_ylabel(style.wrapped(name.replace("_", " "), 14))
         for axes, baseline in zip(row, BASELINES, strict=True):
             _panel(axes, group["gains"][baseline])
     for axes, title in zip(grid[0], BASELINES.values(), strict=True):
@@ -60,5 +60,6 @@ def _panel(axes: Axes, gain: Mapping[str, Any]) -> None:
     axes.scatter(gain["value"], 0, s=12, color="#31688e", zorder=3)
     if gain["low"] is not None:
         axes.plot([gain["low"], gain["high"]], [0, 0], color="#31688e")
+    axes.locator_params(axis="x", nbins=4)  # labels of small gains are wide
     axes.set_ylim(-0.8, 1.8)
     axes.set_yticks([])
