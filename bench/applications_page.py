@@ -90,10 +90,8 @@ def _intro(record: Record) -> str:
 
 def gains(record: Record) -> str:
     """Return the table of the gains of searched orders, one row per schedule and method."""
-    head, trainings = (
-        ["training", "studies", "method (all retrainings)", "verdicts"],
-        groups(record),
-    )
+    head = ["training", "studies", "method (all retrainings)", "verdicts"]
+    trainings = groups(record)
     rows = [
         [
             name,
@@ -125,10 +123,11 @@ def in_short(record: Record) -> str:
         f"n = {len(group['studies'])}"
         for name, group in trainings.items()
     ]
+    confidence = 100 * record["cells"][0]["confidence"]
     return (
         "[Searched orders](docs/order_search.md), retrained, against the expected best of as many "
         "random orders as their compute retrains: the gain in nats per token by schedule, as the "
-        f"mean over seeds with its 95 % interval, is {'; '.join(parts)}."
+        f"mean over seeds with its {confidence:.0f} % interval, is {'; '.join(parts)}."
     )
 
 

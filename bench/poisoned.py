@@ -82,26 +82,9 @@ def markdown(record: Mapping[str, Any]) -> str:
     """Return the section of the study."""
     maps, accurate = record["estimator"], record["accurate"]
     head = [title.format(accurate=accurate["estimator"], maps=maps) for title in HEAD]
-    cells = record["cells"]
-    heldout = [
-        [
-            str(cell["step"]),
-            number(cell["heldout"]["true"]),
-            number(cell["accurate"]["heldout"]),
-            number(cell["heldout"]["estimated"]),
-            number(cell["heldout"]["clean"]),
-        ]
-        for cell in cells
-    ]
-    own = [
-        [
-            str(cell["step"]),
-            number(cell["own"]["true"]),
-            number(cell["accurate"]["own"]),
-            number(cell["own"]["estimated"]),
-        ]
-        for cell in cells
-    ]
+    heldout, own = (_rows(record["cells"], quantity) for quantity in ("heldout", "own"))
+    for row, cell in zip(heldout, record["cells"], strict=True):
+        row.append(number(cell["heldout"]["clean"]))
     return "\n\n".join(
         [
             "The held-out loss:",
@@ -117,6 +100,19 @@ def markdown(record: Mapping[str, Any]) -> str:
             f"Measured on: {environment_text(record['made'])}.",
         ]
     )
+
+
+def _rows(cells: Sequence[Mapping[str, Any]], quantity: str) -> list[list[str]]:
+    """Return for each position of the unit the true and the estimated effects on a quantity."""
+    return [
+        [
+            str(cell["step"]),
+            number(cell[quantity]["true"]),
+            number(cell["accurate"][quantity]),
+            number(cell[quantity]["estimated"]),
+        ]
+        for cell in cells
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,9 +10,9 @@ import tempfile
 from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 
+from trainorder.evaluation.result_files import VALIDATION
 from trainorder.workflow.child_process import run_to_end
 
-VALIDATION = "validation.json"  # in the folder of the results
 SHORT_OUTPUT = ("--logger", "stages")
 _NOTE = "TRAINORDER_RESULTS_NOTE"  # names the file in which the Snakefile notes the results' folder
 _DRYRUN = {"-n", "--dry-run", "--dryrun"}
@@ -47,7 +47,7 @@ def run_study(arguments: Sequence[str], snakemake: Sequence[str]) -> int:
     status, results = _run([*snakemake, *SHORT_OUTPUT, "--cores", "all", *arguments])
     if status or results is None or _DRYRUN & set(arguments):
         return status
-    if not (results / VALIDATION).exists():  # only a part of the study was requested
+    if not VALIDATION.path(results).exists():  # only a part of the study was requested
         return 0
     _print_summary(results)
     return 0

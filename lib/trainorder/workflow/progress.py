@@ -15,7 +15,6 @@ from typing import Any
 
 from trainorder.errors import UserError
 from trainorder.evaluation.result_files import VALIDATION
-from trainorder.evaluation.verdict import study_verdict
 from trainorder.storage.formats import duration_text, read_json
 from trainorder.workflow.source import user_command
 from trainorder.workflow.time_left import PlannedTime, about
@@ -108,6 +107,9 @@ class Progress:
             self._verdict = self._study_verdict()
 
     def _study_verdict(self) -> list[str]:
+        # Imported here, because each start of Snakemake loads this module, and it needs numpy.
+        from trainorder.evaluation.verdict import study_verdict
+
         results = self._results()
         if results is None:
             return []
