@@ -184,6 +184,23 @@ def test_sensitivities_are_the_derivatives_of_the_goals_at_the_end(kind, tmp_pat
             )
 
 
+def test_sensitivities_stay_finite_where_changes_grow_without_bound(tmp_path):
+    problem = Polynomial(UNITS, size=SIZE, noise=0.0)
+    config = optimizer_config(learning_rate=0.05)
+    warm = warm_state(problem, problem.start, config)
+    with barycentre(problem, warm, STEPS, 1, config, tmp_path) as about:
+        rows = sensitivities(about, Stiff())
+    assert rows.tensor.isfinite().all(), "the lengths of the derivatives overflow"
+    assert torch.allclose(rows.squared_norms(), torch.ones(len(rows), dtype=torch.float64))
+
+
+class Stiff:
+    """A curvature that multiplies derivatives so much in each step that 12 steps overflow."""
+
+    def apply_mean(self, rows):
+        return rows.copy().scale(torch.full((len(rows),), 1e40, dtype=torch.float64))
+
+
 def true_sensitivity(about, theta, place, goal):
     """Return the derivative of a goal's final loss in the gradient of one step of the path."""
     problem, optimizer = about.problem, about.optimizer

@@ -33,6 +33,8 @@ def sensitivities(expansion: Expansion, curvature: ClusterCurvature) -> Rows:
     recorded_steps = {path.steps * (2 * i + 1) // (2 * GOAL_STEPS) for i in range(GOAL_STEPS)}
     recorded = []
     for t in reversed(range(path.steps)):
+        # Only directions count. Where changes grow, lengths would overflow after many steps.
+        adjoint.scale(adjoint.squared_norms().rsqrt())
         preconditioned.fill(
             lambda block, state: optimizer.preconditioner(state) * block,
             adjoint,
