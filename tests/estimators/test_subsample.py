@@ -105,6 +105,23 @@ def noisy(tmp_path_factory):
     return truth, results
 
 
+def test_a_common_prefix_is_differentiated_once_and_changes_no_result(tmp_path, monkeypatch):
+    problem, config = Polynomial(UNITS, degree=3), optimizer_config(learning_rate=0.05)
+    warm = warm_state(problem, problem.start, config)
+    orders = [[[0], [1], [2], [3], [4], [5]], [[0], [1], [2], [3], [5], [4]]]
+    with barycentre(problem, warm, 6, 1, config, tmp_path) as about:
+        model, _ = low_rank(about, every_sequence(problem, np.zeros(UNITS, np.int64)), 2)
+        estimator = Subsample(about, model, 1, 0)
+        alone = torch.cat([estimator.replay(torch.tensor([order]), ignore) for order in orders])
+        differentiate, calls = estimator._gradient, []
+        monkeypatch.setattr(
+            estimator, "_gradient", lambda *given: calls.append(given) or differentiate(*given)
+        )
+        together = estimator.replay(torch.tensor(orders), ignore)
+    assert torch.allclose(together, alone, rtol=1e-12), "an order got the gradients of another one"
+    assert len(calls) == 4 + 2 * 2, "the four common steps were differentiated more than once"
+
+
 def test_the_weight_is_a_share_and_grows_with_the_size(noisy):
     _, results = noisy
     weights = [weight for weight, _ in results.values()]

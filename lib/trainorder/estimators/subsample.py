@@ -120,14 +120,14 @@ class Subsample(ExactReplay):
 
     def gradients(self, t: int, units: Tensor, parameters: Tensor) -> Block:
         """Differentiate n sequences of each unit at `parameters`, and correct what is cached."""
-        rows = (self._gradient(*one) for one in zip(units, parameters, strict=True))
-        n, size = parameters.shape
-        sampled = Rows.stack(rows, n, size, parameters.dtype)
+        sampled = self.differentiated(
+            t, parameters, lambda row: self._gradient(units[row], parameters[row])
+        )
         low_rank = self.model.curvature(t, units, parameters) if self.weight < 1 else None
 
         def block(columns: slice) -> Tensor:
             result = self.expansion.block(columns).gradients(t, units)
-            change = sampled.block(columns) - self._on_path(t, units, columns)
+            change = sampled(columns) - self._on_path(t, units, columns)
             result.add_(change, alpha=self.weight)
             if low_rank is None:
                 return result
