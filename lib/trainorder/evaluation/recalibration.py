@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binom
+from scipy.stats import betabinom
 
 from trainorder.evaluation.verdict import MIN_CALIBRATION
 from trainorder.numerics.resampling import Floats, finite
@@ -24,8 +24,9 @@ from trainorder.numerics.resampling import Floats, finite
 # Standard errors below which a slope is taken for noise. With 1, the noise of few calibration
 # orders too often gives a useless estimator a slope, and its error exceeds that of "no effect".
 NOISE = 2.0
-# Share of studies whose calibration orders may give intervals with too little coverage.
-UNLUCKY = 0.01
+# Share of studies in which too few of `CHECKED` further orders may be in their intervals.
+UNLUCKY = 0.02
+CHECKED = 32
 
 
 class Line(NamedTuple):
@@ -219,16 +220,17 @@ def interval_rank(n: int, coverage: float) -> int | None:
     The rank is at least ceil((n + 1) coverage), so that intervals cover `coverage` on the average
     over studies. The coverage in one study depends on its calibration orders: with rank k it has
     the distribution Beta(k, n + 1 - k) if the fits do not depend on these orders (Vovk 2012,
-    Conditional Validity of Inductive Conformal Predictors, arXiv 1209.2673, section 3), and it is
-    below p with the probability P[Binomial(n, p) >= k]. So the rank grows until the coverage is
-    below 2 coverage - 1, the guaranteed mean of the jackknife+, in at most `UNLUCKY` of the
-    studies. With few orders even rank n does not reach this; it is then the rank.
+    Conditional Validity of Inductive Conformal Predictors, arXiv 1209.2673, section 3). So of
+    `CHECKED` further orders, a beta-binomial number is in its interval. The rank grows until their
+    share is below 2 coverage - 1, the guaranteed mean of the jackknife+, in at most `UNLUCKY` of
+    the studies. With few orders even rank n does not reach this; it is then the rank.
     """
     # (9 + 1) * 0.9 is 9.000000000000002 in floating point; without 1e-9 it would round up to 10.
     rank = math.ceil((n + 1) * coverage - 1e-9)
     if not 1 <= rank <= n:
         return None
-    guaranteed = max(0.0, 2 * coverage - 1)
-    while rank < n and binom.sf(rank - 1, n, guaranteed) > UNLUCKY:
+    # The largest number of orders whose share of all is below 2 coverage - 1.
+    too_few = math.ceil(CHECKED * (2 * coverage - 1) - 1e-9) - 1
+    while rank < n and betabinom.cdf(too_few, CHECKED, rank, n + 1 - rank) > UNLUCKY:
         rank += 1
     return rank
