@@ -340,6 +340,15 @@ def test_maps_with_few_retrained_cells_are_counted_and_left_out(results):
     assert "3 maps have only 4 retrained cells" in checked
 
 
+@pytest.mark.parametrize(
+    ("verdict", "is_guess"), [("trusted", False), ("rank only", False), ("not trusted", True)]
+)
+def test_effects_of_an_estimator_that_is_not_trusted_are_called_guesses(results, verdict, is_guess):
+    content = {**results.memorization, "verdict": verdict}
+    first = position_answer(replace(results, memorization=content))[0]
+    assert ("the effects below are guesses" in first) == is_guess
+
+
 def test_held_out_effects_are_in_spreads_of_the_domain_of_each_unit(results):
     spreads = results.validation["spread"]
     content = {**results.memorization, "unit_domains": ["drama"] * 32}

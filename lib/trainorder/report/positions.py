@@ -26,10 +26,20 @@ def position_answer(results: Results) -> list[str]:
         return ["This study has no maps of positions (`memorization` in its configuration)."]
     return [
         f"These effects are estimates of `{content['estimator']}`, which is {content['verdict']} "
-        f"on whole orders. {_retrained(content)}",
+        f"on whole orders. {_warning(content)}{_retrained(content)}",
         f"{_own(content, _momentum(results))} {_checked(content, maps, 'own', 'presence')}",
         f"{_heldout(results, content, maps)} {_checked(content, maps, 'same', 'insertion')}",
     ]
+
+
+def _warning(content: Mapping[str, Any]) -> str:
+    """Return how little the effects say, if the estimator cannot rank orders."""
+    if content["verdict"] in (TRUSTED, RANK_ONLY):
+        return ""
+    return (
+        "So the effects below are guesses. Draw conclusions only from the retrained positions, "
+        "where each true effect stands beside its estimate. "
+    )
 
 
 def _retrained(content: Mapping[str, Any]) -> str:
