@@ -111,35 +111,48 @@ def gains(record: Record) -> str:
         f"Student's {first['confidence']:.0%} interval. In brackets: the gain of each study, in "
         "standard deviations of random orders. If a gain is negative, the baseline is better. The "
         f"verdicts are those of `{judge}`, which judges the global search, in each study.\n\n"
-        + "\n\n".join([_reached(trainings), *_shortfalls(record)])
+        + "\n\n".join(
+            [
+                _reached(trainings, "same_compute", "random orders of the same compute"),
+                _reached(trainings, "field", "the best heuristic order"),
+                *_shortfalls(record),
+            ]
+        )
     )
 
 
 def in_short(record: Record) -> str:
     """Return the gains at equal compute as a sentence, for searches with the method of `auto`."""
-    trainings = groups({**record, "cells": [c for c in record["cells"] if _is_auto(c)]})
+    trainings = groups({**record, "cells": [c for c in record["cells"] if is_auto(c)]})
     parts = [
         f"{name.replace('_', '-')} {interval(group['gains']['same_compute'])}, "
         f"n = {len(group['studies'])}"
         for name, group in trainings.items()
     ]
+    other_text = [
+        f"{interval(group['fresh']['text']['same_compute'])}"
+        for group in trainings.values()
+        if "text" in group["fresh"]
+    ]
     confidence = 100 * record["cells"][0]["confidence"]
     return (
         "[Searched orders](docs/order_search.md), retrained, against the expected best of as many "
         "random orders as their compute retrains: the gain in nats per token by schedule, as the "
-        f"mean over seeds with its {confidence:.0f} % interval, is {'; '.join(parts)}."
+        f"mean over seeds with its {confidence:.0f} % interval, is {'; '.join(parts)}. On held-out "
+        f"text that the search did not see, it is {'; '.join(other_text)}."
     )
 
 
-def _is_auto(cell: Record) -> bool:
+def is_auto(cell: Record) -> bool:
+    """Return whether the study chooses between the global search and that by steps."""
     return bool(cell["config"]["curriculum"]["method"] == AUTO)
 
 
-def _reached(trainings: Record) -> str:
-    """Return where searches gain over random orders of the same compute, as a sentence."""
-    above = {name: group["gains"]["same_compute"]["low"] for name, group in trainings.items()}
+def _reached(trainings: Record, baseline: str, text: str) -> str:
+    """Return in which trainings searches gain over a baseline, as a sentence."""
+    above = {name: group["gains"][baseline]["low"] for name, group in trainings.items()}
     parts = {
-        "The interval of the gain over random orders of the same compute is above zero": [
+        f"The interval of the gain over {text} is above zero": [
             name for name, low in above.items() if low is not None and low > 0
         ],
         "It is not": [name for name, low in above.items() if low is not None and low <= 0],

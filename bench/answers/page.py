@@ -7,10 +7,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.answers import findings
-from bench.answers.findings import Find, text_of
+from bench.answers import accuracy, applications, costs
 from bench.answers.records import MissingError, Records
 from bench.answers.scale import scale_table
+from bench.answers.words import Find, text_of
 from bench.page import replace_marked, table
 from trainorder.figures.published import PUBLISHED, published_text
 
@@ -25,38 +25,38 @@ CLAIMS: Sequence[Row] = (
         PUBLISHED["abstract: order"],
         "spread of true losses over orders, figure `true_spread`",
         "`make study`",
-        findings.spread,
+        accuracy.spread,
     ),
     (
         "First- and second-order expansions of Adam's update give the parameters of any order "
         "without retraining",
         "`fut`, `fut++`, and `corrected`, against real retraining",
         "`make study`",
-        findings.published_accuracy,
+        accuracy.published_accuracy,
     ),
     (
         "Random projection stores what is needed",
         "`stores.json`, figure `stores`",
         "`make study`",
-        findings.projection,
+        costs.projection,
     ),
     (
         PUBLISHED["abstract: efficiency"],
         "`cost` of each estimator, figure `accuracy_vs_compute`",
         "`make study`",
-        findings.precompute,
+        costs.efficiency,
     ),
     (
         "It designs better curricula",
         "`curriculum.json`, figure `curriculum`: searched orders, retrained",
         "`make study`",
-        findings.gains,
+        applications.gains,
     ),
     (
         "It shows how positions influence memorization and generalization",
         "`memorization.h5`, figure `memorization`: maps against retraining",
         "`make applications`",
-        findings.maps,
+        applications.maps,
     ),
 )
 
@@ -65,37 +65,37 @@ TABLES: Sequence[Row] = (
         published_text("table 1"),
         "the same, beside the spread and the relative error",
         "`make published`",
-        findings.perplexities,
+        accuracy.perplexities,
     ),
     (
         published_text("table 2"),
         "searched orders with time, memory, bytes and retrainings",
         "`make published`",
-        findings.published_gains,
+        applications.published_gains,
     ),
     (
         "Not in the published study: curricula under other schedules",
         "gains over random orders at equal compute",
         "`make applications`",
-        findings.gains_by_training,
+        applications.gains_by_training,
     ),
     (
         published_text("figure 3"),
         "figure `memorization`, with correlation and error on a retrained sample",
         "`make applications`",
-        findings.maps,
+        applications.maps,
     ),
     (
         published_text("figure 7"),
         "figure `loss_along_window`, `stepwise_losses.csv`",
         "`make published`",
-        findings.stepwise_errors,
+        accuracy.stepwise_errors,
     ),
     (
         published_text("table 4"),
         "`stores.json`, figure `stores`; [at the published size](#cost-at-the-published-scale)",
         "`make study`",
-        findings.stored_terms,
+        costs.stored_terms,
     ),
 )
 
@@ -105,7 +105,7 @@ OBJECTIONS: Sequence[Row] = (
         "held-out loss of each domain, parameters, loss on each unit; [multiple choice]"
         "(method.md#multiple-choice) from held-out text; no public benchmark",
         "`make published`",
-        findings.downstream,
+        applications.downstream,
     ),
     (
         "No comparison with influence methods or proxies",
@@ -113,87 +113,87 @@ OBJECTIONS: Sequence[Row] = (
         "(orders.md#how-the-estimators-compare), and [at equal compute](measured/transfer.md)",
         "`make study`, then `python -m bench.leave_out results/default`; "
         '`make bench ARGS="--only equal-compute"`',
-        findings.others,
+        accuracy.others,
     ),
     (
         "Is the T² precompute worth it?",
         "precompute and cost per order of each estimator, beside retraining every order",
         "`make study`",
-        findings.break_even,
+        costs.break_even,
     ),
     (
         "One model size, one architecture, one text",
         "[rows of the benchmark](measured/transfer.md); all models are small decoders",
         "`make bench`, `make bench-pretrained`",
-        findings.transfer,
+        accuracy.transfer,
     ),
     (
         "No columns of time and memory",
         "`costs.json`, the figure `cost_table`, [tables by window](measured/published.md)",
         "`make published`",
-        findings.time_and_memory,
+        costs.time_and_memory,
     ),
     (
         "T of 256 is tiny",
         "longer windows in the benchmark; 256 is the longest",
         "`make bench`",
-        findings.longer_windows,
+        accuracy.longer_windows,
     ),
     (
         "The new run leaves the reference, and errors compound",
         "the barycentre path; `corrected`, which differentiates at the replay's own parameters",
         "`make study`",
-        findings.paths,
+        accuracy.paths,
     ),
     (
         "Derivatives from stacked secants",
         "`fut` beside exact derivatives in `taylor1`",
         "`make study`",
-        findings.secants,
+        accuracy.secants,
     ),
     (
         "Is the estimation stage cheap?",
         "seconds and retrainings per order",
         "`make study`",
-        findings.precompute,
+        costs.estimation_stage,
     ),
     (
         "What the projection preserves is not what is used",
         "`stores.json` measures both",
         "`make study`",
-        findings.projection,
+        costs.projection,
     ),
     (
         "Absolute error hides relative error",
         '`relative_error`: 1 for "the order has no effect"',
         "`make published`",
-        findings.relative,
+        accuracy.relative,
     ),
     (
         "Maps are compared by eye",
         "rank correlation and squared error on a retrained sample of cells",
         "`make applications`",
-        findings.maps,
+        applications.map_errors,
     ),
-    ("Effect of the batch size", "rows with larger batches", "`make bench`", findings.batches),
+    ("Effect of the batch size", "rows with larger batches", "`make bench`", accuracy.batches),
     (
         "Orders of several epochs",
         "a row with two epochs; the preset `sample_order` has two epochs and units of one sequence",
         "`make bench`",
-        findings.several_epochs,
+        accuracy.several_epochs,
     ),
     (
         "Memorization by position is recency; presence against absence is not shown",
         "`presence`: a unit against another one of its domain in the same place; figure "
         "`forgetting`",
         "`make applications`",
-        findings.presence,
+        applications.presence,
     ),
     (
         "How errors propagate is not analysed",
         "[growth of a perturbation](predictability.md), measured before any estimate",
         "`make bench`",
-        findings.growth,
+        accuracy.growth,
     ),
     (
         "Better framed as an instrument: one poisoned unit early or late",
@@ -201,13 +201,13 @@ OBJECTIONS: Sequence[Row] = (
         "and retrained",
         "`snakemake --configfile presets/poisoned.yaml`, then `python -m bench.poisoned "
         "results/poisoned`",
-        findings.poisoned,
+        applications.poisoned,
     ),
     (
         "Better framed as an instrument: which domain last",
         "[orders of the literature](order_search.md#orders-of-the-literature): each domain last",
         "`make published`",
-        findings.domain_last,
+        applications.domain_last,
     ),
 )
 

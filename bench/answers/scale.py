@@ -175,8 +175,11 @@ def _notes(costs: Mapping[str, Mapping[str, Scaled]], share: float | None) -> st
         f"{first.parameters / 1e9:.1f} billion numbers are {per_number:.2g} bytes per number; the "
         f"projected {size_text(PUBLISHED_BYTES / PUBLISHED_RATIO)} are 1/{PUBLISHED_RATIO} of "
         "them. The table counts its terms in single precision.",
-        f"`corrected` differentiates as much as it needs in the longest measured window: {needed}. "
-        "It stores residuals in bytes.",
+        "`corrected` differentiates as much as it needs in the longest measured window, with known "
+        f"runs: {needed}. It stores residuals in bytes. Not included: the known runs, which are "
+        "calibration orders, and the choice of the size.",
+        f"So for {ORDERS:,} orders `corrected` costs about as much as the published method, and "
+        "for more orders more. What it gains are bytes, and estimates that rank orders.",
         f"`reduced` stores its table and curvature while it is made; estimates then read {read}.",
         f"Not included: the expansion path, which every method stores while it is made: {paths}.",
         "Counted by `bench/answers/scale.py` with the code of `snakemake plan`. Nothing of this "

@@ -3,7 +3,7 @@
 import pytest
 
 from bench import bench, rows
-from bench.answers import findings
+from bench.answers import accuracy
 from bench.answers import page as answers
 from bench.answers.records import MissingError, Records
 from bench.equal_compute_page import EQUAL_COMPUTE, TITLE, conclusion, retrainings, section
@@ -151,10 +151,10 @@ def test_the_row_is_no_study_of_transfer(top):
 def test_the_answer_to_the_published_study_quotes_the_row(top):
     plain = cell("plain", level=entry())
     with pytest.raises(MissingError):
-        findings.equal_compute(Records(read={"transfer": {"cells": [plain]}}))
-    text = findings.equal_compute(Records(read={"transfer": {"cells": [plain, compared()]}}))
-    assert "`ridge` order-LDS 0.3 [0.2, 0.35], 48 retrainings in all" in text
-    assert f"`{OURS}` order-LDS 0.9 [0.8, 0.95], 38 retrainings in all" in text
+        accuracy.equal_compute(Records(read={"transfer": {"cells": [plain]}}))
+    text = accuracy.equal_compute(Records(read={"transfer": {"cells": [plain, compared()]}}))
+    assert "`ridge` 0.3 [0.2, 0.35] (48)" in text
+    assert f"`{OURS}` 0.9 [0.8, 0.95] (38)" in text
 
 
 def test_the_command_can_measure_this_row_first(top):

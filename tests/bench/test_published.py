@@ -11,7 +11,7 @@ import pytest
 
 import synthetic
 from bench import published, published_page, published_record, studies
-from bench.answers import findings, scale
+from bench.answers import accuracy, scale
 from bench.answers import page as answers
 from bench.answers.records import Records
 from bench.page import NOT_MEASURED
@@ -180,11 +180,12 @@ def test_without_records_every_answer_is_not_measured_yet(tmp_path):
 
 def test_answers_use_the_record_of_a_window(record, tmp_path):
     records = Records(tmp_path)
-    records.read["published"] = {"cells": [record]}
+    config = {"expansion": {"anchors": "auto"}, "multiple_choice": 4}
+    records.read["published"] = {"cells": [{**record, "config": config}]}
     tables = answers.sections(records)["tables"]
     [row] = [line for line in tables.splitlines() if "table 1" in line]
     error = record["estimators"]["fut@reference"]["perplexity_error"]
-    assert f"`fut@reference` {error:.3g}" in row
+    assert f"`fut` {error:.3g}" in row
     assert NOT_MEASURED not in row
 
 
@@ -193,8 +194,8 @@ def test_an_estimator_without_losses_at_every_step_is_not_called_diverged(record
     cell = {**record, "estimators": {**record["estimators"], "ridge": entry}}
     records = Records(tmp_path)
     records.read["published"] = {"cells": [cell]}
-    text = findings.stepwise_errors(records)
-    assert "`fut@reference`" in text
+    text = accuracy.stepwise_errors(records)
+    assert "`fut`" in text
     assert "ridge" not in text, "it has no losses along the window, which is no divergence"
 
 
