@@ -133,16 +133,16 @@ def _trainings(r: Records) -> Record:
 def downstream(r: Records) -> str:
     """How well orders are ranked by a task beside the loss, and what a search does to it."""
     cell = r.applied()
-    task, ours = cell["task"], cell["ladder"]["estimator"]
-    choices = cell["config"]["multiple_choice"]
-    parts = [
-        f"`{metric}` {number(spread['mean'])} ± {number(spread['std'])}, order-LDS "
-        f"{short(ours)} {interval(task['order_lds'][ours][metric])}, {short(PUBLISHED)} "
-        f"{interval(task['order_lds'][PUBLISHED][metric])}, winner {_winner(cell, metric):+.1f} "
-        "spreads"
-        for metric, spread in task["spread"].items()
-        if "/" not in metric
-    ]
+    task, choices = cell["task"], cell["config"]["multiple_choice"]
+    names = [n for n in (cell["ladder"]["estimator"], PUBLISHED) if n in task["order_lds"]]
+    parts = []
+    for metric in [metric for metric in task["spread"] if "/" not in metric]:
+        spread = task["spread"][metric]
+        ranks = [f"{short(n)} {interval(task['order_lds'][n][metric])}" for n in names]
+        parts.append(
+            f"`{metric}` {number(spread['mean'])} ± {number(spread['std'])}, order-LDS "
+            f"{', '.join(ranks)}, winner {_winner(cell, metric):+.1f} spreads"
+        )
     return (
         f"**A task is ranked, too.** Over random orders (chance {number(1 / choices)}): "
         f"{'; '.join(parts)}. The search did not see the task"
