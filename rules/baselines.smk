@@ -81,6 +81,7 @@ use rule truth as proxy_orders with:
         problem=settings.evaluated_proxy_problem,
         start="proxy_warm",
         bounds=settings.entries.get("proxy", {}).get("orders", {}),
+        shards=len(settings.proxy_shards),
         known_runs=0,
         trajectories=0,
         readouts=1,
@@ -94,7 +95,7 @@ rule proxy:
     input:
         orders=rules.orders.output.orders,
         truth=expand(rules.truth.output.truth, shard=settings.truth_shards),
-        proxy=expand(rules.proxy_orders.output.truth, shard=settings.truth_shards),
+        proxy=expand(rules.proxy_orders.output.truth, shard=settings.proxy_shards),
     output:
         estimate=f"{RESULTS}/estimates/proxy/0.h5",
         cost=f"{RESULTS}/costs/estimate/proxy/0.json",

@@ -35,6 +35,7 @@ use rule truth as position_truth with:
     priority: 0
     params:
         problem=settings.problem,
+        shards=len(settings.position_shards),
         trajectories=0,
         known_runs=0,
         readouts=1,
@@ -48,7 +49,7 @@ rule position_maps:
         corpus=rules.corpus.output.corpus,
         warm=rules.warm.output.warm,
         orders=rules.orders.output.orders,
-        reduced=f"{RESULTS}/store/{settings.maps_path}/reduced.h5",
+        reduced=settings.maps_predictor,
         manifest=rules.manifest.output.manifest,
     output:
         maps=f"{RESULTS}/memorization/estimated.h5",
@@ -87,7 +88,7 @@ rule memorization:
         validation=rules.validate.output.validation,
         positions=rules.positions.output.positions,
         maps=rules.position_maps.output.maps,
-        truth=expand(rules.position_truth.output.truth, shard=settings.truth_shards),
+        truth=expand(rules.position_truth.output.truth, shard=settings.position_shards),
     output:
         memorization=f"{RESULTS}/memorization.json",
         maps=f"{RESULTS}/memorization.h5",

@@ -64,6 +64,13 @@ def test_counts_are_linear_in_the_number_of_random_orders():
     assert more["truth"].bytes > few["truth"].bytes
 
 
+def test_jobs_without_an_order_are_not_planned():
+    planned = by_name(config(shards__truth=32))
+    jobs = {name: planned[name].jobs for name in ("truth", "proxy_orders", "position_truth")}
+    assert jobs == {"truth": 32, "proxy_orders": 25, "position_truth": 25}
+    assert planned["proxy_orders"].orders == planned["position_truth"].orders == 25
+
+
 LOW_RANK = EstimatorConfig("reduced", "barycentre")
 
 

@@ -80,6 +80,34 @@ def test_every_estimator_has_its_jobs_and_its_costs():
     assert len(set(study.cost_files)) == len(study.cost_files)
 
 
+def test_no_shard_of_the_proxy_or_of_moved_units_is_without_an_order():
+    study = settings("default", shards__truth=32)
+    assert len(study.truth_shards) == 32
+    proxied = 8 + 1 + 8 + 8  # fit, the reference, calibration and random orders of `proxy`
+    assert len(study.proxy_shards) == proxied, "a job without orders crashes"
+    assert len(study.position_shards) == 1 + 3 * 8, "a job without orders crashes"
+    costs = [path for path in study.cost_files if "/costs/proxy_orders/" in path]
+    assert len(costs) == proxied, "costs of jobs that do not run are requested"
+    few = settings("default", shards__truth=2)
+    assert len(few.proxy_shards) == len(few.position_shards) == 2
+
+
+def test_a_study_without_proxy_and_maps_has_no_shards_of_them():
+    study = settings(
+        estimators=[{"method": "order0", "path": "reference"}], curriculum=None, memorization=None
+    )
+    assert len(study.proxy_shards) == len(study.position_shards) == 0
+    assert not [path for path in study.cost_files if "/costs/proxy_orders/" in path]
+
+
+def test_maps_that_are_replayed_do_not_wait_for_the_reduced_model():
+    reduced = "results/smoke/store/barycentre/reduced.h5"
+    assert settings(memorization__estimator="reduced@barycentre").maps_predictor == reduced
+    replayed = settings("default", memorization__estimator="nystrom@barycentre")
+    assert replayed.maps_predictor == [], "rule `reduced` runs though no job reads its file"
+    assert settings(curriculum=None, memorization=None).maps_predictor == []
+
+
 def test_costs_of_stages_that_no_estimator_needs_are_not_requested():
     study = settings(
         estimators=[{"method": "taylor1", "path": "reference"}], curriculum=None, memorization=None

@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainorder.evaluation.outcomes import Outcomes
-from trainorder.memorization.moves import ABSENCE, INSERTION, SWAP
+from trainorder.memorization.moves import ABSENCE, INSERTION, MOVES, SWAP
 
 Floats = NDArray[np.float64]
 
 OWN, SAME, OTHER = "own", "same", "other"
 QUANTITIES = (OWN, SAME, OTHER)
-MOVES = (SWAP, INSERTION, ABSENCE)
 MAPS = (SWAP, INSERTION, "presence")  # by the two schedules that are compared
 
 

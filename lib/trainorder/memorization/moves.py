@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 SWAP, INSERTION, ABSENCE = "swap", "insertion", "absence"
+MOVES = (SWAP, INSERTION, ABSENCE)
 Move = Callable[[np.ndarray, int, int], np.ndarray]  # schedule (T, k), unit, step -> schedule
 
 
@@ -59,6 +60,17 @@ def moves(schedule: np.ndarray, domains: Sequence[str]) -> dict[str, Move]:
         return replaced(base, unit, step, int(others[unit]))
 
     return {SWAP: swapped, INSERTION: inserted, ABSENCE: absent}
+
+
+def order_count(cells: int) -> int:
+    """Return how many orders are retrained for `cells`: each move of each, and one without a move.
+
+    Examples:
+        >>> order_count(8)
+        25
+
+    """
+    return 1 + len(MOVES) * cells
 
 
 def all_positions(schedule: np.ndarray, move: Move) -> np.ndarray:

@@ -18,7 +18,7 @@ from trainorder.curriculum.fresh_gains import BEST
 from trainorder.curriculum.heuristic_orders import heuristic_count
 from trainorder.curriculum.literature_orders import WORST, literature_count
 from trainorder.evaluation.replaying import batch_size
-from trainorder.memorization.maps import MOVES
+from trainorder.memorization.moves import MOVES, order_count
 from trainorder.orders.order import CALIBRATION, FIT, HELD_BACK
 from trainorder.planning.curvature_stages import basis_sizes, pattern_count
 from trainorder.planning.estimate_stages import confirming_replays
@@ -130,11 +130,17 @@ def memorization_stages(s: Sizes) -> Iterator[Stage]:
     if not s.config["memorization"]:
         return
     m = MemorizationConfig(**s.config["memorization"])
-    cells = min(m.retrained, s.U * s.T) + s.window.poisoned * len({0, s.T // 2, s.T - 1})
-    orders = 1 + _MOVES * cells
+    sampled = m.cells(s.window)
+    cells = sampled + s.window.poisoned * len({0, s.T // 2, s.T - 1})
     own = s.U + _MOVES * cells  # the reference gives the loss of every unit
     yield truth_stage(
-        s, "position_truth", after_reference(s), orders, s.shards["truth"], 1, unit_losses=own
+        s,
+        "position_truth",
+        after_reference(s),
+        order_count(cells),
+        min(s.shards["truth"], order_count(sampled)),
+        1,
+        unit_losses=own,
     )
     q, r, _ = basis_sizes(s, "barycentre")
     moved = s.U + _MOVES * s.U * s.T

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from trainorder.orders.order import FIT
 from trainorder.planning.machine_speed import Operation
 from trainorder.planning.sizes import FLOAT, Sizes
 from trainorder.planning.stage import HASHES_PER_STORED_BYTE, Stage, Work
@@ -31,11 +30,11 @@ def truth_stages(s: Sizes) -> Iterator[Stage]:
         bytes=len(MOMENTS) * FLOAT * s.narrow_P,
         rows=8,
     )
-    orders = s.counts[FIT] + sum(s.estimated(proxies[0]).values())
+    orders = sum(proxies[0].bounded(s.counts).values())
     yield Stage(
         "proxy_orders",
         ("proxy_warm", "orders"),
-        s.shards["truth"],
+        proxies[0].retraining_shards(s.shards["truth"], s.orders.counts),
         {"losses": orders * s.E * s.D * s.H, "gradients": orders * s.T * batch},
         orders=orders,
         narrow=True,

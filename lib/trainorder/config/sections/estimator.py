@@ -93,6 +93,16 @@ class EstimatorConfig:
         left_out = {"calibration"} if self.size_is_open else set()
         return sum(n for split, n in self.bounded(counts).items() if split not in left_out)
 
+    def retraining_shards(self, configured: int, counts: Mapping[str, int]) -> int:
+        """Return how many jobs retrain its own model: `configured`, but each has an order.
+
+        Args:
+            configured: `shards.truth`.
+            counts: number of orders of the study by split, `fit` included.
+
+        """
+        return min(configured, sum(self.bounded(counts).values()))
+
     def residual_sizes(self, window: WindowConfig, ladder: "LadderConfig") -> list[int]:
         """Return the sizes of subsamples whose residuals it may read: one, or those to try."""
         sizes = ladder.sizes(window) if self.size is None else [self.size]

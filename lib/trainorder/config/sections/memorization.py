@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from trainorder.config.sections.window import WindowConfig
 from trainorder.config.types import CLOSED, Integer
 
 
@@ -16,3 +17,7 @@ class MemorizationConfig:
     """Estimator of all positions of all units."""
     retrained: Annotated[Integer, Field(ge=3)] = 8
     """Positions that are retrained, for each way to move a unit; at least 3 for an interval."""
+
+    def cells(self, window: WindowConfig) -> int:
+        """Return the number of cells of unit and step that are sampled."""
+        return min(self.retrained, window.units * window.steps)

@@ -1,11 +1,14 @@
 """The maps of positions."""
 
 from trainorder.config.sections.estimator import EstimatorConfig
+from trainorder.config.sections.memorization import MemorizationConfig
+from trainorder.config.sections.window import WindowConfig
+from trainorder.memorization.moves import order_count
 from trainorder.workflow.stages.study import StudySettings
 
 
 class MapSettings(StudySettings):
-    """The estimator of the maps, if the study has maps."""
+    """The estimator of the maps and the shards of their truth, if the study has maps."""
 
     @property
     def maps(self) -> EstimatorConfig | None:
@@ -19,6 +22,17 @@ class MapSettings(StudySettings):
         return self.maps.descriptor.rule if self.maps else None
 
     @property
-    def maps_path(self) -> str | None:
-        """The expansion path of that method."""
-        return self.maps.path if self.maps else None
+    def maps_predictor(self) -> str | list[str]:
+        """The file of the store that predicts the maps; none if they are replayed."""
+        if not self.maps or self.maps_rule != "predict":
+            return []
+        return f"{self.results}/store/{self.maps.path}/reduced.h5"
+
+    @property
+    def position_shards(self) -> range:
+        """Shards of the true retraining of moved units; each has at least one order."""
+        if not self.config["memorization"]:
+            return range(0)
+        window = WindowConfig(**self.config["window"])
+        cells = MemorizationConfig(**self.config["memorization"]).cells(window)
+        return range(min(self.config["shards"]["truth"], order_count(cells)))

@@ -7,6 +7,7 @@ from trainorder.config.methods import Method
 from trainorder.config.sections.curvature import CurvatureConfig
 from trainorder.config.sections.known_runs import residual_sizes
 from trainorder.config.sections.ladder import LadderConfig
+from trainorder.config.sections.orders import OrdersConfig, orders_config
 from trainorder.config.sections.window import WindowConfig
 from trainorder.evaluation.costs import stages_before_probing
 from trainorder.evaluation.verdict import MIN_CALIBRATION
@@ -75,6 +76,13 @@ class StoreSettings(EstimatorSettings):
     def truth_shards(self) -> range:
         """Shards of true retraining."""
         return range(self.config["shards"]["truth"])
+
+    @property
+    def proxy_shards(self) -> range:
+        """Shards of the retraining of the proxy; each has at least one order."""
+        orders = OrdersConfig(**orders_config(self.config["orders"], self.config["estimators"]))
+        proxy = self.estimators.get("proxy")
+        return range(proxy.retraining_shards(len(self.truth_shards), orders.counts) if proxy else 0)
 
     def tables(self, path: str) -> list[str]:
         """Return the files of a path's gradient table."""

@@ -28,8 +28,7 @@ class ValidationSettings(StoreSettings):
         jobs += [f"truth/{shard}" for shard in self.truth_shards]
         jobs += [f"estimate/{job}" for job in self._estimate_jobs]
         jobs += ["ladder"] if self.open_estimator else []
-        if "proxy" in self.estimators:
-            jobs += [f"proxy_orders/{shard}" for shard in self.truth_shards]
+        jobs += [f"proxy_orders/{shard}" for shard in self.proxy_shards]
         return [f"{self.results}/costs/{job}.json" for job in jobs]
 
     @property
