@@ -103,6 +103,17 @@ def test_precompute_is_the_work_of_the_stages_that_an_estimator_needs(method, pa
     assert cost["total_retrainings"] * 1000 == pytest.approx(expected + 10 * each)
 
 
+@pytest.mark.parametrize("shards", [1, 2, 5])
+def test_the_cost_of_an_estimator_does_not_depend_on_the_number_of_its_jobs(shards):
+    estimator = EstimatorConfig("subsample", "barycentre", size=10)
+    one = estimator_cost(estimator, jobs_of(estimator), RETRAINING, MANIFEST, ORDERS)
+    each = 10 // shards
+    own = job("replay", each * 7.0, each, evaluation=each * 3.0, precompute=0.5)
+    jobs = jobs_of(estimator) | {f"estimate/{estimator.name}": [own] * shards}
+    several = estimator_cost(estimator, jobs, RETRAINING, MANIFEST, ORDERS)
+    assert several == pytest.approx(one), "what every job computes again counts several times"
+
+
 def test_the_ladder_counts_all_sizes_and_the_calibration_orders_once():
     estimator = EstimatorConfig("corrected", "reference")
     tried = [job("size 2", 100.0, 4), job("size 4", 200.0, 4)]

@@ -267,7 +267,9 @@ def _precompute_retrainings(
 ) -> float:
     """Return what is computed once, with `fit` true retrainings for a fitted estimator."""
     method = estimator.descriptor
-    cost = retraining.counted(jobs.get(f"estimate/{estimator.name}", []), "precompute")
+    own = jobs.get(f"estimate/{estimator.name}", [])
+    # Each of its jobs computes the same again, so the mean is what one computation costs.
+    cost = retraining.counted(own, "precompute") / max(1, len(own))
     if method.fitted:
         cost += fit
     if method.training_stage:
@@ -290,7 +292,7 @@ def _precompute_seconds(
 ) -> float:
     """Return the seconds of what `_precompute_retrainings` counts."""
     own = jobs.get(f"estimate/{estimator.name}", [])
-    seconds = sum(float(job["seconds"].get("precompute", 0.0)) for job in own)
+    seconds = sum(float(job["seconds"].get("precompute", 0.0)) for job in own) / max(1, len(own))
     method = estimator.descriptor
     if method.fitted:
         seconds += fit * retraining
