@@ -101,7 +101,7 @@ def _judged_cheap(cell: Record, target: Record) -> Judged:
     ranks = {
         name: entry["calibration_order_lds"]["value"]
         for name, entry in estimators(cell).items()
-        if entry["per_order_retrainings"] <= limit
+        if _size(entry["per_order_retrainings"]) <= limit
     }
     if not ranks:
         return Judged(None, None, target, [f"none costs at most {share(limit)} per order"])
@@ -119,7 +119,7 @@ def _missed_by_estimator(target: Record, entry: Record) -> Iterator[str]:
         ("per_order_retrainings", "cost per order"),
         ("precompute_retrainings", "precompute"),
     ):
-        if key in target and not entry[key] <= target[key] * (1 + 1e-9):
+        if key in target and not _size(entry[key]) <= target[key] * (1 + 1e-9):
             yield f"{name} {_number(entry[key])} instead of {share(target[key])}"
     if "verdicts" in target and entry["verdict"] not in target["verdicts"]:
         yield entry["verdict"]
@@ -127,9 +127,9 @@ def _missed_by_estimator(target: Record, entry: Record) -> Iterator[str]:
 
 def _missed_by_study(cell: Record) -> Iterator[str]:
     target, growth = cell.get("target", {}), cell["growth"]["value"]
-    growth = math.inf if growth is None else growth  # a perturbed training diverged
+    growth = _size(growth)  # None if a perturbed training diverged
     verdicts = {entry["verdict"] for entry in estimators(cell).values()}
-    largest = max(entry["relative_error"] for entry in cell["estimators"].values())
+    largest = max(_size(entry["relative_error"]) for entry in cell["estimators"].values())
     if growth < target.get("growth", -math.inf):
         yield f"growth {_number(growth)} instead of {target['growth']:g}"
     if growth < target.get("trusted_below_growth", -math.inf) and TRUSTED not in verdicts:
@@ -138,5 +138,10 @@ def _missed_by_study(cell: Record) -> Iterator[str]:
         yield f"relative error {_number(largest)} instead of {target['largest_error']:g}"
 
 
+def _size(value: float | None) -> float:
+    """Return a number that has an upper bound; one that is not finite, None, is above each."""
+    return math.inf if value is None else value
+
+
 def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3g}"
+    return "undefined" if value is None or math.isinf(value) else f"{value:.3g}"

@@ -33,7 +33,9 @@ def draw_growth(record: Record) -> Figure:
         look = {"marker": style.line(index)["marker"], "color": shade}
         shown = [cell for cell in cells if name in cell["estimators"]]
         _points(ranks, [c for c in shown if _rank(c, name)["value"] is not None], name, look)
-        _points(errors, shown, name, look, of_error=True)
+        _points(
+            errors, [c for c in shown if _error(c, name) is not None], name, look, of_error=True
+        )
     for axes, label in ((ranks, RANK), (errors, ERROR)):
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -56,7 +58,7 @@ def _points(
     """Draw the points of one level: one for each study, with its intervals."""
     growths = [float(cell["growth"]["value"]) for cell in cells]
     if of_error:
-        values, spread = [cell["estimators"][name]["relative_error"] for cell in cells], None
+        values, spread = [_error(cell, name) for cell in cells], None
     else:
         ranks = [_rank(cell, name) for cell in cells]
         values, spread = [rank["value"] for rank in ranks], _bars(ranks)
@@ -170,3 +172,8 @@ def _rank(cell: Record, name: str) -> Record:
 
 def _label(record: Record) -> str:
     return "\n".join(dict.fromkeys(environment_text(cell["made"]) for cell in record["cells"]))
+
+
+def _error(cell: Record, name: str) -> float | None:
+    error: float | None = cell["estimators"][name]["relative_error"]
+    return error

@@ -308,16 +308,17 @@ def _readout(weights: str, spread: float | None, entry: Record) -> list[str]:
 def _worst_rows(cells: Sequence[Record]) -> list[str]:
     """Return the sentence about coverage and relative error over all studies, if there are any."""
     entries = [entry for cell in cells for entry in estimators(cell).values()]
-    if not entries:
+    known = [one for entry in entries for one in [entry["coverage"]] if one["value"] is not None]
+    errors = [entry["relative_error"] for entry in entries if entry["relative_error"] is not None]
+    if not known or not errors:
         return []
-    covered = sum(entry["coverage"]["value"] * entry["coverage"]["n"] for entry in entries)
-    orders = sum(entry["coverage"]["n"] for entry in entries)
-    least = min(entry["coverage"]["value"] for entry in entries)
-    largest = max(entry["relative_error"] for entry in entries)
+    covered = sum(one["value"] * one["n"] for one in known)
+    orders = sum(one["n"] for one in known)
+    least = min(one["value"] for one in known)
     return [
         f"Over all rows, intervals contain the truth of {covered / orders:.3f} of {orders} "
         f"estimates, and of {least:.3f} in the worst row. The largest recalibrated relative error "
-        f"is {largest:.2f}. {_narrow(cells)}"
+        f"is {max(errors):.2f}. {_narrow(cells)}"
     ]
 
 
@@ -328,6 +329,7 @@ def _narrow(cells: Sequence[Record]) -> str:
         for cell in cells
         for name, entry in estimators(cell).items()
         for one in [entry["coverage"]]
+        if one["value"] is not None
         if one["n"] >= ENOUGH_ORDERS and one["value"] < LEAST_COVERAGE
     ]
     text = f"below {LEAST_COVERAGE} in a study of {ENOUGH_ORDERS} or more orders"

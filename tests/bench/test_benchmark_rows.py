@@ -84,6 +84,23 @@ def test_the_page_names_the_worst_coverage_and_error_and_leaves_out_the_baseline
     assert page.count("| `level@reference` |") == 2 * 2, "a row of two tables is missing"
 
 
+def test_an_estimate_that_is_not_finite_is_shown_and_is_not_the_worst_row(top):
+    unknown = {"value": None, "low": None, "high": None, "n": 32}
+    page = page_of(
+        cell("one", level=entry(error=0.5)),
+        cell(
+            "two",
+            target={"relative_error": 0.6},
+            level=entry(rank=None, relative_error=None, coverage=unknown, verdict="not trusted"),
+        ),
+    )
+    assert "of 0.900 of 32 estimates, and of 0.900 in the worst row" in page
+    assert "The largest recalibrated relative error is 0.50." in page
+    assert "* two (growth 0.63): relative error undefined instead of 0.6" in page
+    only = page_of(cell("two", level=entry(relative_error=None, coverage=unknown)))
+    assert "Over all rows" not in only
+
+
 def test_the_page_says_which_targets_are_met_and_names_the_worst_studies(top):
     target = {"order_lds": 0.9}
     page = page_of(

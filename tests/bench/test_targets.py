@@ -29,6 +29,7 @@ def test_an_estimator_that_costs_too_much_misses_its_target():
         ({"rank": 0.85}, "order-LDS 0.85 instead of 0.9"),
         ({"rank": None}, "order-LDS undefined instead of 0.9"),
         ({"error": 0.7}, "relative error 0.7 instead of 0.6"),
+        ({"relative_error": None}, "relative error undefined instead of 0.6"),
         ({"verdict": "not trusted"}, "not trusted"),
         ({"precompute": 3.0}, "precompute 3 instead of 2"),
     ],
@@ -47,6 +48,8 @@ def test_a_start_from_scratch_must_be_called_unpredictable_with_bounded_errors()
     assert missed(diverged) == []
     wrong = cell("one", growth=5, target=target, level=entry(0.4, 1.2))
     assert missed(wrong) == ["growth 5 instead of 10", "relative error 1.2 instead of 1.05"]
+    undefined = cell("one", growth=19, target=target, level=entry(0.4, relative_error=None))
+    assert missed(undefined) == ["relative error undefined instead of 1.05"]
 
 
 @pytest.mark.parametrize(

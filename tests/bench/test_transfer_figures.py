@@ -14,6 +14,7 @@ def record():
         cell("one", 0.6, small=entry(0.8, 0.6, 1 / 32), large=entry(0.9, 0.4, 1 / 4)),
         cell("two", 1.6, small=entry(None, 1.0, 1 / 32), large=entry(0.7, 0.8, 1 / 4)),
         cell("three", 19.0, group="start", small=entry(-0.3, 1.3, 1 / 32, precompute=8.0)),
+        cell("five", 3.0, small=entry(None, per_order=1 / 32, relative_error=None)),
     ]
     unknown = {**cells[0], "growth": {"value": None, "low": None, "high": None, "n": 3}}
     diverged = {key: cells[0][key] for key in ("values", "made")} | {"label": "four"}
