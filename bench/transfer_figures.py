@@ -58,7 +58,7 @@ def _points(
     """Draw the points of one level: one for each study, with its intervals."""
     growths = [float(cell["growth"]["value"]) for cell in cells]
     if of_error:
-        values, spread = [_error(cell, name) for cell in cells], None
+        values, spread = [cell["estimators"][name]["relative_error"] for cell in cells], None
     else:
         ranks = [_rank(cell, name) for cell in cells]
         values, spread = [rank["value"] for rank in ranks], _bars(ranks)

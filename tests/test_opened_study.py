@@ -58,6 +58,7 @@ def test_no_schedule_of_a_study_is_changed_in_place(study):
         (lambda study: study.search({}), "gives no weights by metric"),
         (lambda study: study.search("heldout"), "'heldout' gives no weights by metric"),
         (lambda study: study.search({"heldout": 1.0}, random=0), "random: .* got 0"),
+        (lambda study: study.search({"heldout": 1.0}, random=4), "random: .* at least 5 .* got 4"),
         (lambda study: study.search({"heldout/x": 1.0}, random=64), "no metric `heldout/x`"),
         (lambda study: study.estimate("reversed"), "'reversed' is not an order"),
         (
@@ -66,7 +67,14 @@ def test_no_schedule_of_a_study_is_changed_in_place(study):
         ),
     ],
     ids=[
-        *("a name, nearly", "a name", "no metric", "no mapping", "no random orders"),
+        *(
+            "a name, nearly",
+            "a name",
+            "no metric",
+            "no mapping",
+            "no random orders",
+            "too few of them",
+        ),
         *("an unknown metric", "a name instead of an order", "an unknown estimator"),
     ],
 )

@@ -16,6 +16,7 @@ from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.config.sections.optimizer import OptimizerConfig
 from trainorder.config.sections.window import WindowConfig
 from trainorder.curriculum.constraints import Constraints
+from trainorder.curriculum.effects import LEAST_SCHEDULES
 from trainorder.curriculum.objective import Objective
 from trainorder.curriculum.search import Proposal, proposals
 from trainorder.curvature.reduced_model import ReducedModel
@@ -394,7 +395,7 @@ class Study:
             seed: of all random choices.
 
         Raises:
-            UserError: no metric or an unknown one, no random orders, no reduced model, or
+            UserError: no metric or an unknown one, too few random orders, no reduced model, or
                 constraints that no order meets.
 
         Examples:
@@ -404,9 +405,9 @@ class Study:
             (32, 1)
 
         """
-        if random < 1:
+        if random < LEAST_SCHEDULES:
             raise UserError(
-                f"random: expected a positive number of random orders, got {random}; a few "
+                f"random: expected at least {LEAST_SCHEDULES} random orders, got {random}; a few "
                 "hundred are enough"
             )
         reduced, weighted = self.reduced, Objective(objective)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from trainorder.curriculum.constraints import Constraints, Quota, places
+from trainorder.curriculum.effects import LEAST_SCHEDULES
 from trainorder.curriculum.search import (
     LOCAL_SEARCHES,
     PAIR_PROPOSALS,
@@ -49,6 +50,13 @@ def test_the_plan_knows_how_many_orders_are_proposed():
     assert len(methods) == PROPOSALS
     assert sum("local search" in method for method in methods) == LOCAL_SEARCHES
     assert sum("pairwise" in method for method in methods) == PAIR_PROPOSALS
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_least_number_of_random_orders_is_enough_for_every_method():
+    actual = proposals(score, Constraints(REFERENCE, DOMAINS), LEAST_SCHEDULES, 2, 0)
+    assert len(actual) == PROPOSALS
+    assert all(np.isfinite(proposal.score) for proposal in actual)
 
 
 def test_random_orders_differ_even_if_few_orders_meet_the_constraints():

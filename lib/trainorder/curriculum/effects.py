@@ -14,6 +14,7 @@ from trainorder.curriculum.constraints import places
 Score = Callable[[np.ndarray], np.ndarray]  # schedules (O, T, k) to objectives (O,)
 _RANGES = (0.0625, 0.125, 0.25, 0.5, 1.0)  # of a precedence effect, as shares of the window
 _HELD_BACK = 4  # one schedule in four is held back to select the range
+LEAST_SCHEDULES = _HELD_BACK + 1  # with fewer, the scores of those that are held back do not vary
 _RIDGE = 1e-3  # penalty, as a share of the mean square of the features
 _BLOCK_NUMBERS = 4_000_000  # features that are in memory at once: 32 MB
 
@@ -73,7 +74,7 @@ def pairwise_effects(schedules: np.ndarray, scores: np.ndarray) -> PairwiseEffec
     predicts the held-back schedules best is selected.
 
     Args:
-        schedules: (O, T, k), random, each unit once.
+        schedules: (O, T, k), random, each unit once; O is at least `LEAST_SCHEDULES`.
         scores: (O,).
 
     """
