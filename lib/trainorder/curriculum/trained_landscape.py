@@ -15,6 +15,7 @@ from trainorder.curriculum.step_search import Costed
 from trainorder.errors import UserError
 from trainorder.estimators.corrected import Corrected
 from trainorder.evaluation.costs import Retraining
+from trainorder.evaluation.finished_orders import SPENT, count_again, spent_since
 from trainorder.evaluation.readouts import readout_names
 from trainorder.evaluation.replaying import replayed_readouts
 from trainorder.evaluation.retraining import TrainingSetup, retrain_orders
@@ -83,34 +84,38 @@ class TrainedLandscape:
     def retrain(self, schedules: np.ndarray) -> Costed:
         """Retrain schedules (O, T, k), and add their runs to the recorded ones.
 
-        The passes of a run that an earlier process recorded are counted again, but not its seconds.
+        What an earlier process spent on a run that it recorded is counted again.
         """
         values = [self._retrained(schedule) for schedule in schedules]
         return Costed(np.array(values), float(len(values)))
 
     def _retrained(self, schedule: np.ndarray) -> float:
-        file, meter = self.folder / f"{schedule_digest(schedule)}.h5", self.problem.meter
-        if self._is_recorded(file):
-            meter.orders += 1
-            meter.add("gradients", schedule.size * self.problem.sequences, span="training")
-        else:
+        file = self.folder / f"{schedule_digest(schedule)}.h5"
+        spent = self._spent(file)
+        if spent is None:
             self._record(schedule, file)
+        else:
+            count_again(self.problem.meter, spent)
         run = self.files.enter_context(opened(file, self.key, RULE))
         self.runs.add(run)
         return float(run.attribute("objective"))
 
-    def _is_recorded(self, file: Path) -> bool:
-        """Whether an earlier process recorded this run; a damaged file counts as absent."""
+    def _spent(self, file: Path) -> str | None:
+        """Return what an earlier process spent to record this run; None if it did not record it.
+
+        A damaged file counts as absent.
+        """
         try:
-            with opened(file, self.key, RULE):
-                return True
+            with opened(file, self.key, RULE) as run:
+                return str(run.attribute(SPENT))
         except UserError:
-            return False
+            return None
 
     def _record(self, schedule: np.ndarray, file: Path) -> None:
         order = Order("searched", "searched", "curriculum", schedule)
         sizes = [residual_size(size, self.problem.sequences) for size in self.sizes]
         subsamples = replace(self.runs.subsamples, sizes=sorted(set(sizes)))
+        before = self.problem.meter.as_dict()
         with creating(file, self.key) as content:
             recorder = RunRecorder(content, self.problem, subsamples, {1: order}, schedule.shape)
             outcome = retrain_orders(
@@ -122,6 +127,7 @@ class TrainedLandscape:
                 units={},
             )
             content.attrs.create("objective", float(self._objective(outcome["along"])[0]))
+            content.attrs.create(SPENT, spent_since(before, self.problem.meter))
 
     def _objective(self, values: np.ndarray) -> np.ndarray:
         """Return the objective (O,) of metrics (O, R, M) after the readouts."""

@@ -17,7 +17,7 @@ from trainorder.evaluation.outcome_arrays import Arrays
 from trainorder.storage.sealed_hdf5 import creating, opened
 from trainorder.training.meter import Meter
 
-_SPENT = "spent"  # the attribute with the passes and seconds of an order
+SPENT = "spent"  # the attribute with the passes and seconds of an order
 
 
 @dataclass(frozen=True)
@@ -52,25 +52,32 @@ class FinishedOrders:
         with creating(file, self.key) as content:
             for name, array in arrays.items():
                 content.create_dataset(name, data=array)
-            content.attrs.create(_SPENT, json.dumps(_since(before, self.meter.as_dict())))
+            content.attrs.create(SPENT, spent_since(before, self.meter))
         return arrays
 
     def _read(self, file: Path) -> Arrays:
         with opened(file, self.key, "truth") as content:
             arrays = {name: np.asarray(content[name]) for name in content}
-            spent = json.loads(str(content.attribute(_SPENT)))
-        self.meter.orders += spent["orders"]
-        for span, counts in spent["counts"].items():
-            for kind, sequences in counts.items():
-                self.meter.add(kind, sequences, span)
-        for span, seconds in spent["seconds"].items():
-            self.meter.seconds[span] += seconds
+            spent = str(content.attribute(SPENT))
+        count_again(self.meter, spent)
         return arrays
 
 
-def _since(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a meter counted between two of its records."""
-    return {
+def count_again(meter: Meter, spent: str) -> None:
+    """Add to `meter` what an earlier process spent, as `spent_since` returned it."""
+    record = json.loads(spent)
+    meter.orders += record["orders"]
+    for span, counts in record["counts"].items():
+        for kind, sequences in counts.items():
+            meter.add(kind, sequences, span)
+    for span, seconds in record["seconds"].items():
+        meter.seconds[span] += seconds
+
+
+def spent_since(before: Mapping[str, Any], meter: Meter) -> str:
+    """Return the orders, passes and seconds that `meter` counted since its record `before`."""
+    now = meter.as_dict()
+    spent = {
         "orders": now["orders"] - before["orders"],
         "counts": {
             span: {
@@ -84,3 +91,4 @@ def _since(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
             for span, seconds in now["seconds"].items()
         },
     }
+    return json.dumps(spent)
