@@ -69,10 +69,14 @@ def run_barycentre(
     checkpoints: Checkpoints,
     key: str,
 ) -> PathAnchors:
-    """Compute the barycentre path and the gradients at its anchors; resume if interrupted.
+    """Compute the barycentre path and the gradients at its anchors.
 
     At a measured anchor, the gradient of every unit is computed for the path and for the table. At
     other steps, only the pools are used. The pools are differentiated once at every step.
+
+    If an earlier job was interrupted, the path starts again at its first step. The gradients of all
+    units at the measured anchors are read from the files that the earlier job left; the pools are
+    differentiated again.
 
     Args:
         problem: the units' losses.
