@@ -169,7 +169,7 @@ def draw(record: Record) -> Figure:
     for row, cell in enumerate(cells):
         for column, name in enumerate(names):
             _write(axes, row, column, cell, name)
-    axes.set_xticks(range(len(names)), labels=names)
+    axes.set_xticks(range(len(names)), labels=[name.replace("@", "\n@") for name in names])
     axes.set_yticks(range(len(cells)), labels=[_row_label(cell) for cell in cells])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

@@ -14,7 +14,7 @@ from trainorder.orders.order import HELD_BACK
 
 PUBLISHED = "fut@reference"
 EXACT = ("taylor1@barycentre", "taylor1@reference", "taylor2@barycentre", "taylor2@reference")
-_HEIGHT = 2.1  # inches
+_HEIGHT = 2.27  # inches
 _SUMMARY = 31  # points: height of the text between title and panel
 _MARGIN = 0.06  # of the range of the true losses
 
