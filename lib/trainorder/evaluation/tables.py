@@ -36,15 +36,12 @@ def write_truth(path: str, truth: Outcomes) -> None:
 
 
 def write_truth_losses(path: str, truth: Outcomes) -> None:
-    """Write `truth_losses.csv`: the training loss of every order at each step.
-
-    A cell is empty where an existing run has no checkpoint.
-    """
+    """Write `truth_losses.csv`: the training loss of every order at each step."""
     write_csv(
         path,
         result_files.TRUTH_LOSSES.fields,
         (
-            (order, step, None if math.isnan(loss) else loss)
+            (order, step, loss)
             for order, row in zip(truth.orders, truth.train_loss.tolist(), strict=True)
             for step, loss in enumerate(row)
         ),
