@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 from tqdm import trange
 
+from trainorder.estimators.second_derivatives import has_second_derivatives
 from trainorder.expansion.clusters import Clusters
 from trainorder.expansion.expansion import Expansion
 from trainorder.numerics import large_tensors
-from trainorder.numerics.derivatives import Loss, is_twice_differentiable, value_and_gradient
+from trainorder.numerics.derivatives import Loss, value_and_gradient
 from trainorder.numerics.hessian import HessianProducts, differenced_products, exact_products
 from trainorder.numerics.rows import Rows, blocks
 from trainorder.storage.sealed_hdf5 import opened, read_arrays, write_arrays
@@ -186,11 +187,7 @@ def path_effects(
 
 def _products(expansion: Expansion) -> HessianProducts:
     """Return exact products if autograd can differentiate the model twice, else differences."""
-    problem = expansion.problem
-    problem.meter.add("hvps", problem.sequences)
-    loss = partial(problem.loss, unit=0)
-    twice = is_twice_differentiable(loss, expansion.parameters(0))
-    return exact_products if twice else differenced_products
+    return exact_products if has_second_derivatives(expansion) else differenced_products
 
 
 @dataclass(frozen=True)

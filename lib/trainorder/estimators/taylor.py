@@ -8,11 +8,11 @@ from functools import cached_property, partial
 
 from torch import Tensor
 
+from trainorder.estimators.second_derivatives import has_second_derivatives
 from trainorder.expansion.replay import Block, ExactReplay, displacement, sum_over_units
 from trainorder.numerics import large_tensors
 from trainorder.numerics.derivatives import (
     differenced_gradients,
-    is_twice_differentiable,
     taylor_gradients,
 )
 
@@ -57,10 +57,8 @@ class Taylor(ExactReplay):
 
     @cached_property
     def _by_autograd(self) -> bool:
-        """Whether autograd can differentiate the model twice, tested at the window's beginning."""
-        self._count("hvps")
-        loss = partial(self.expansion.problem.loss, unit=0)
-        return is_twice_differentiable(loss, self.expansion.parameters(0))
+        """Whether autograd can differentiate the model twice, tested once."""
+        return has_second_derivatives(self.expansion)
 
     def _count(self, kind: str) -> None:
         problem = self.expansion.problem

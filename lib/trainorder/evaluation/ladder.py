@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trainorder.config.sections.estimator import EstimatorConfig
-from trainorder.data.metrics import MAIN_METRIC
 from trainorder.errors import UserError
+from trainorder.evaluation.tried_level import TriedLevel
 from trainorder.evaluation.verdict import TRUSTED, best_estimator
-from trainorder.orders.order import CALIBRATION
 
 
 @dataclass(frozen=True)
-class Level:
+class Level(TriedLevel):
     """A size and how well it does on the calibration orders.
 
     Attributes:
@@ -26,17 +25,6 @@ class Level:
     per_order_retrainings: float
     scores: Mapping[str, Any]
 
-    @property
-    def verdict(self) -> str:
-        """The verdict on an estimator of this size."""
-        return str(self.scores["verdict"])
-
-    @property
-    def relative_error(self) -> float | None:
-        """The relative error on the calibration orders; a trusted size has one."""
-        error: float | None = self.scores["relative_error"][MAIN_METRIC][CALIBRATION]
-        return error
-
     def is_enough(self, error: float) -> bool:
         """Whether this size is trusted, with at most `error` as relative error."""
         own = self.relative_error
@@ -47,10 +35,7 @@ class Level:
         return {
             "size": self.size,
             "per_order_retrainings": self.per_order_retrainings,
-            "order_lds": self.scores["order_lds"][MAIN_METRIC][CALIBRATION],
-            "relative_error": self.relative_error,
-            "verdict": self.verdict,
-            "verdict_reason": self.scores["verdict_reason"],
+            **self.scores_record(),
         }
 
 

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainorder.data.metrics import MAIN_METRIC
-from trainorder.evaluation.verdict import MIN_CALIBRATION, NOT_CALIBRATED, TRUSTED
-from trainorder.orders.order import CALIBRATION
+from trainorder.evaluation.tried_level import TriedLevel
+from trainorder.evaluation.verdict import TRUSTED
 
 LEAST_GAIN = 0.1  # of the relative error: a round that lowers it by a smaller share is the last
 NO_GAIN = "it is trusted, and the last round lowered the relative error by less than a tenth"
@@ -15,7 +14,7 @@ NO_BUDGET = "the smallest rank: the other stages alone cost more than ladder.pre
 
 
 @dataclass(frozen=True)
-class RankLevel:
+class RankLevel(TriedLevel):
     """The curvature after a round of probing, and how well it does on the calibration orders.
 
     Attributes:
@@ -30,35 +29,12 @@ class RankLevel:
     precompute_retrainings: float
     scores: Mapping[str, Any] | None
 
-    @property
-    def verdict(self) -> str:
-        """The verdict on the replay with this curvature."""
-        return NOT_CALIBRATED if self.scores is None else str(self.scores["verdict"])
-
-    @property
-    def relative_error(self) -> float | None:
-        """The relative error on the calibration orders."""
-        if self.scores is None:
-            return None
-        error: float | None = self.scores["relative_error"][MAIN_METRIC][CALIBRATION]
-        return error
-
-    @property
-    def verdict_reason(self) -> str:
-        """Why it has this verdict."""
-        if self.scores is None:
-            return f"fewer than {MIN_CALIBRATION} calibration orders"
-        return str(self.scores["verdict_reason"])
-
     def record(self) -> dict[str, Any]:
         """Return the entry of this level in `probes.json`."""
         return {
             "rank": self.rank,
             "precompute_retrainings": self.precompute_retrainings,
-            "order_lds": self.scores and self.scores["order_lds"][MAIN_METRIC][CALIBRATION],
-            "relative_error": self.relative_error,
-            "verdict": self.verdict,
-            "verdict_reason": self.verdict_reason,
+            **self.scores_record(),
         }
 
     def as_text(self) -> str:
