@@ -136,7 +136,8 @@ def write_page(record: Record) -> None:
     save_png(lambda: draw_groups(trainings, page.NOTE, WIDTH), DRAWN / "full-replicates.png")
     if searches := page.progress_by_group(record):
         save_png(lambda: draw_progress(searches, page.PROGRESS), DRAWN / "full-search_progress.png")
-    replace_marked(DOCS / "order_search.md", "gains", page.gains(record))
+    quoted = "\n\n".join([page.gains(record), *page.fresh(record)])
+    replace_marked(DOCS / "order_search.md", "gains", quoted)
     replace_marked(DOCS / "positions.md", "agreement", page.agreement(record))
     answers.write()
 

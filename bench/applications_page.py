@@ -12,6 +12,7 @@ from trainorder.config.estimator_names import method_of
 from trainorder.config.sections.curriculum import AUTO, STEPS
 from trainorder.curriculum.fresh_gains import shortfall
 from trainorder.curriculum.replicate_gains import collect, places_by_group
+from trainorder.evaluation.verdict import NOT_TRUSTED
 
 Record = Mapping[str, Any]
 STUDY_FIGURES = ("curriculum", "memorization", "forgetting")  # of the first training
@@ -355,15 +356,26 @@ def half_lives(record: Record) -> str:
     beside = table(
         ["units of", *trainings],
         [
-            [domain, *(_numbers(g["half_lives"].get(domain, [])) for g in trainings.values())]
+            [domain, *(_numbers(_of_trusted_maps(g, domain)) for g in trainings.values())]
             for domain in forgetting
         ],
     )
     return (
         f"{table(head, rows)}\n\nThe half-life is the number of steps until a unit's advantage "
-        "on its own loss has halved; –: not within the window. Study by study, in steps:\n\n"
-        + beside
+        "on its own loss has halved; –: not within the window, or the estimator of the maps cannot "
+        "rank orders. Study by study, in steps:\n\n" + beside
     )
+
+
+def _of_trusted_maps(group: Record, domain: str) -> list[float | None]:
+    """Return the half-lives of a domain in each study; None where the maps are not trusted."""
+    lives = group["half_lives"].get(domain, [None] * len(group["verdicts"]))
+    # The first estimator of a search scores many orders, as the maps do.
+    verdicts = [next(iter(one.values())) for one in group["verdicts"]]
+    return [
+        None if verdict == NOT_TRUSTED else life
+        for life, verdict in zip(lives, verdicts, strict=True)
+    ]
 
 
 def _numbers(values: Sequence[float | None]) -> str:
