@@ -41,7 +41,8 @@ TEXTS = {
     "ablation": GridText(
         "Expansion path and anchors",
         "`nystrom` on the reference path and on the barycentre path, with K anchors of the "
-        "gradient table, for three windows. Made by `make ablate`. The window of 256 steps is "
+        "gradient table, for three windows. Made by `make ablate`, with an earlier version: since "
+        "then low-rank curvature costs less, and its rank is selected. The window of 256 steps is "
         "`presets/steps256.yaml`.",
         False,
     ),
