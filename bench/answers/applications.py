@@ -9,6 +9,7 @@ from bench.page import interval, number, short_number
 from trainorder.storage.formats import size_text
 
 MOVES = ("presence", "swap", "insertion")
+RANKS = 0.5  # rank correlation from which on a map is said to show effects, as for `rank only`
 
 
 def gains(r: Records) -> str:
@@ -71,6 +72,21 @@ def published_gains(r: Records) -> str:
         f"{size_text(max(cost['peak_bytes'] for cost in costs))} of memory, "
         f"{size_text(sum(cost['bytes'] for cost in costs))} stored. A retraining takes "
         f"{short_number(cell['retraining_seconds'])} s"
+    )
+
+
+def positions(r: Records) -> str:
+    """Where maps of positions agree with retraining."""
+    presence = {
+        name: [cell["memorization"]["agreement"]["own"]["presence"]["value"] for cell in cells]
+        for name, cells in _by_schedule(r).items()
+    }
+    words = [f"{n}: {'yes' if min(v) >= RANKS else 'no'}" for n, v in presence.items()]
+    scores = [f"{name}: {numbers(values)}" for name, values in presence.items()]
+    return (
+        f"**{'; '.join(words)}.** Rank correlation of the estimated and the true effect of a "
+        f"unit's presence on its own loss, seed by seed. {'; '.join(scores)}. "
+        "[All maps](#tables-and-figures)"
     )
 
 

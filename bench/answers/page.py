@@ -56,7 +56,7 @@ CLAIMS: Sequence[Row] = (
         "It shows how positions influence memorization and generalization",
         "`memorization.h5`, figure `memorization`: maps against retraining",
         "`make applications`",
-        applications.maps,
+        applications.positions,
     ),
 )
 
