@@ -130,17 +130,20 @@ def in_short(record: Record) -> str:
         f"n = {len(group['studies'])}"
         for name, group in trainings.items()
     ]
-    other_text = [
-        f"{interval(group['fresh']['text']['same_compute'])}"
-        for group in trainings.values()
+    other_text = {
+        name.replace("_", "-"): group["fresh"]["text"]["same_compute"]
+        for name, group in trainings.items()
         if "text" in group["fresh"]
-    ]
+    }
+    scores = "; ".join(f"{name} {interval(gain)}" for name, gain in other_text.items())
+    shown = [name for name, gain in other_text.items() if (gain["low"] or 0) > 0]
     confidence = 100 * record["cells"][0]["confidence"]
     return (
         "[Searched orders](docs/order_search.md), retrained, against the expected best of as many "
         "random orders as their compute retrains: the gain in nats per token by schedule, as the "
         f"mean over seeds with its {confidence:.0f} % interval, is {'; '.join(parts)}. On held-out "
-        f"text that the search did not see, it is {'; '.join(other_text)}."
+        f"text that the search did not see, it is {scores}; so there it is above zero, beyond "
+        f"luck, for {', '.join(shown) or 'none'}."
     )
 
 

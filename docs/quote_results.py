@@ -21,7 +21,10 @@ from bench.applications_page import in_short
 from bench.config_hash import config_text
 from bench.default_record import default_record
 from bench.page import replace_marked, short_number, table
+from trainorder.evaluation.estimate_cost import estimate_cost
 from trainorder.evaluation.results import Results
+from trainorder.evaluation.verdict import TRUSTED
+from trainorder.orders.order import CALIBRATION
 from trainorder.storage.formats import read_json, write_json
 
 DOCS = Path(__file__).parent
@@ -106,9 +109,25 @@ def source(validation: Mapping[str, Any]) -> str:
     return (
         f"Study `{validation['study']}`, {config_text(provenance['config'])}. Costs are "
         "counted in retrainings, with measured seconds; retraining and evaluating all "
-        f"{everything['orders']} random orders costs {cost(everything['total_retrainings'])}. The "
-        "true held-out loss of random orders has "
-        f"mean {spread['mean']:.3f} and standard deviation {spread['std']:.4f} nats per token."
+        f"{everything['orders']} random orders costs {cost(everything['total_retrainings'])}. "
+        f"{worth(validation)} The true held-out loss of random orders has mean "
+        f"{spread['mean']:.3f} and standard deviation {spread['std']:.4f} nats per token."
+    )
+
+
+def worth(validation: Mapping[str, Any]) -> str:
+    """Return from how many orders on estimates cost less than retraining, as a sentence."""
+    pays = {
+        name: costs.break_even
+        for name in FRONT_PAGE.values()
+        if name in validation["estimators"]
+        and validation["estimators"][name]["verdict"] == TRUSTED
+        and (costs := estimate_cost(validation, name)) is not None
+    }
+    parts = ", ".join(f"`{name}` from {orders}" for name, orders in pays.items() if orders)
+    return (
+        f"Every verdict needs the {validation['orders'][CALIBRATION]} calibration orders. With "
+        f"them, estimates cost less than retraining if you ask for many orders: {parts}."
     )
 
 

@@ -119,7 +119,7 @@ def test_the_verdict_is_shown_as_soon_as_it_is_known(tmp_path):
     )
     assert shown[1:] == [
         "[ 33%] validate ... 5 s",
-        "verdict: trusted: its errors are small",
+        "verdict: trusted, by nystrom: its errors are small",
         "[ 67%] r1_validate ... 1 s",
         "[100%] figures ... 3 s",
     ], "the verdict must follow the job that finds it, once"

@@ -47,7 +47,7 @@ def test_the_verdict_is_that_of_the_best_and_the_costs_are_those_of_the_selected
     record = json.loads((folder / "validation.json").read_text())
     best, selected = record["best_estimator"], record["selected_estimator"]
     reason = record["estimators"][best]["verdict_reason"]
-    assert rows["verdict"] == f"{record['verdict']}: {reason}"
+    assert rows["verdict"] == f"{record['verdict']}, by {best}: {reason}"
     assert rows["recommended"].startswith(f"{selected}: ")
     assert (rows["most accurate"] == "the recommended one") == (best == selected)
     score = record["estimators"][selected]

@@ -129,6 +129,7 @@ def best_estimator(scores: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def study_verdict(validation: Mapping[str, Any]) -> str:
-    """Return the verdict of a study and its reason, from the content of `validation.json`."""
-    best = validation["estimators"][validation["best_estimator"]]
-    return f"{validation['verdict']}: {best['verdict_reason']}"
+    """Return the verdict of a study, its estimator and reason, from `validation.json`."""
+    name = validation["best_estimator"]
+    reason = validation["estimators"][name]["verdict_reason"]
+    return f"{validation['verdict']}, by {name}: {reason}"
