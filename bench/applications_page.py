@@ -1,12 +1,12 @@
 """The page of the two applications: searched orders and maps of positions, with replicates."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from statistics import mean
 from typing import Any
 
 from bench.grid_page import measured_on
-from bench.page import interval, missing, number, table
+from bench.page import interval, is_above_zero, missing, number, numbers, table
 from bench.search_progress import Progress, by_steps, rounds_table
 from trainorder.config.estimator_names import method_of
 from trainorder.config.sections.curriculum import AUTO, STEPS
@@ -136,7 +136,7 @@ def in_short(record: Record) -> str:
         if "text" in group["fresh"]
     }
     scores = "; ".join(f"{name} {interval(gain)}" for name, gain in other_text.items())
-    shown = [name for name, gain in other_text.items() if (gain["low"] or 0) > 0]
+    shown = [name for name, gain in other_text.items() if is_above_zero(gain)]
     confidence = 100 * record["cells"][0]["confidence"]
     return (
         "[Searched orders](docs/order_search.md), retrained, against the expected best of as many "
@@ -237,7 +237,7 @@ def heuristics(record: Record) -> str:
     rows = [
         [
             f"`{name}`" if name != "winner" else "the winner of the search",
-            *(_numbers(group["orders"].get(name, [])) for group in trainings.values()),
+            *(numbers(group["orders"].get(name, [])) for group in trainings.values()),
         ]
         for name in ranked
     ]
@@ -328,7 +328,7 @@ def agreement(record: Record) -> str:
     beside = table(
         ["training", *QUANTITIES.values()],
         [
-            [name, *(_numbers(group["agreement"][q]) for q in QUANTITIES)]
+            [name, *(numbers(group["agreement"][q]) for q in QUANTITIES)]
             for name, group in groups(record).items()
         ],
     )
@@ -359,7 +359,7 @@ def half_lives(record: Record) -> str:
     beside = table(
         ["units of", *trainings],
         [
-            [domain, *(_numbers(_of_trusted_maps(g, domain)) for g in trainings.values())]
+            [domain, *(numbers(_of_trusted_maps(g, domain)) for g in trainings.values())]
             for domain in forgetting
         ],
     )
@@ -373,13 +373,15 @@ def half_lives(record: Record) -> str:
 def _of_trusted_maps(group: Record, domain: str) -> list[float | None]:
     """Return the half-lives of a domain in each study; None where the maps are not trusted."""
     lives = group["half_lives"].get(domain, [None] * len(group["verdicts"]))
-    # The first estimator of a search scores many orders, as the maps do.
-    verdicts = [next(iter(one.values())) for one in group["verdicts"]]
     return [
-        None if verdict == NOT_TRUSTED else life
-        for life, verdict in zip(lives, verdicts, strict=True)
+        None if maps_verdict(verdicts) == NOT_TRUSTED else life
+        for life, verdicts in zip(lives, group["verdicts"], strict=True)
     ]
 
 
-def _numbers(values: Sequence[float | None]) -> str:
-    return ", ".join(map(number, values))
+def maps_verdict(verdicts: Mapping[str, str]) -> str:
+    """Return the verdict of the estimator that makes the maps, from those of a search.
+
+    It is the first one: it scores many orders, as the maps do.
+    """
+    return next(iter(verdicts.values()))

@@ -38,6 +38,20 @@ def interval(record: Record) -> str:
     return f"{number(record['value'])} [{number(record['low'])}, {number(record['high'])}]"
 
 
+def numbers(values: Sequence[float | None]) -> str:
+    """Return numbers in a row.
+
+    >>> numbers([0.5, 1.234, None])
+    '0.5, 1.23, –'
+    """
+    return ", ".join(map(number, values))
+
+
+def is_above_zero(record: Record) -> bool:
+    """Return whether the whole interval of a number is above zero; False without an interval."""
+    return record["low"] is not None and record["low"] > 0
+
+
 def missing(record: Record) -> list[str]:
     """Return the sentence that names the rows of a page that are not measured, if any."""
     labels = record.get("missing", ())

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.config_hash import config_text
-from bench.page import interval, number, table
+from bench.page import interval, is_above_zero, number, table
 from bench.studies import environment_text
 
 Record = Mapping[str, Any]
@@ -80,7 +80,7 @@ def _sum(stacks: Sequence[tuple[str, Record]]) -> str:
 
 
 def _better(stacks: Sequence[Record], score: str) -> int:
-    return sum(stack[score]["low"] is not None and stack[score]["low"] > 0 for stack in stacks)
+    return sum(is_above_zero(stack[score]) for stack in stacks)
 
 
 def _domains(stacks: Sequence[Record]) -> list[str]:

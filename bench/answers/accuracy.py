@@ -8,13 +8,11 @@ from bench.answers.words import (
     PUBLISHED,
     SECOND_ORDER,
     Record,
-    is_above_zero,
-    numbers,
     rank,
     short,
     text_of,
 )
-from bench.page import interval, number
+from bench.page import interval, is_above_zero, number, numbers
 from bench.published_page import followed_estimators, mean_error, or_diverged
 from bench.targets import estimators, selected
 

@@ -1,11 +1,11 @@
 """What searched orders, maps of positions and further readouts show: answers from the records."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bench import applications_page
 from bench.answers.records import MissingError, Records
-from bench.answers.words import PUBLISHED, Record, numbers, short
-from bench.page import interval, number, short_number
+from bench.answers.words import PUBLISHED, Record, short
+from bench.page import interval, is_above_zero, number, numbers, short_number
 from trainorder.storage.formats import size_text
 
 MOVES = ("presence", "swap", "insertion")
@@ -14,33 +14,33 @@ RANKS = 0.5  # rank correlation from which on a map is said to show effects, as 
 
 def gains(r: Records) -> str:
     """What searched orders gain, and what is left of it in fresh retrainings."""
-    curriculum = r.default["curriculum"]
+    curriculum, trainings = r.default["curriculum"], _groups(r)
     found, compute = curriculum["gains"], curriculum["compute"]
     return (
-        f"**{_answer(r)}** In the default study, the winner gains "
+        f"**{_answer(trainings)}** In the default study, the winner gains "
         f"{number(found['random_mean']['in_spreads'])} spreads over the mean random order, and "
         f"{number(found['same_compute']['in_spreads'])} over the expected best of "
         f"{compute['random_orders_for_it']} random orders, which the same compute retrains. On "
         "held-out text that the search did not see, the gain at equal compute is, in nats, "
-        f"{_fresh(r, 'text')}. With other initial weights, too, it is {_fresh(r, 'weights')}"
+        f"{_fresh(trainings, 'text')}. With other initial weights, too, it is "
+        f"{_fresh(trainings, 'weights')}"
     )
 
 
-def _answer(r: Records) -> str:
+def _answer(trainings: Mapping[str, Record]) -> str:
     """Return whether the gains on other text and with other weights are above zero everywhere."""
-    trainings = _groups(r)
-    lows = [
-        group["fresh"][kind]["same_compute"]["low"]
+    everywhere = all(
+        is_above_zero(group["fresh"][kind]["same_compute"])
         for group in trainings.values()
         for kind in ("text", "weights")
-    ]
-    return "Yes." if all(low is not None and low > 0 for low in lows) else "Partly."
+    )
+    return "Yes." if everywhere else "Partly."
 
 
-def _fresh(r: Records, kind: str) -> str:
+def _fresh(trainings: Mapping[str, Record], kind: str) -> str:
     return "; ".join(
         f"{name}: {interval(group['fresh'][kind]['same_compute'])}"
-        for name, group in _groups(r).items()
+        for name, group in trainings.items()
     )
 
 
@@ -116,8 +116,7 @@ def _map_scores(cells: Sequence[Record]) -> str:
     """Return the agreement of maps by way of moving a unit, and what their estimator is worth."""
     scores = [cell["memorization"]["agreement"]["own"] for cell in cells]
     moves = [f"{move} {numbers([one[move]['value'] for one in scores])}" for move in MOVES]
-    # The first estimator of a search scores many orders, as the maps do.
-    verdicts = [next(iter(cell["curriculum"]["verdicts"].values())) for cell in cells]
+    verdicts = [applications_page.maps_verdict(cell["curriculum"]["verdicts"]) for cell in cells]
     return f"{'; '.join(moves)} (their estimator: {', '.join(verdicts)})"
 
 

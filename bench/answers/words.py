@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bench.answers.records import MissingError, Records
-from bench.page import NOT_MEASURED, interval, number
+from bench.page import NOT_MEASURED, interval
 from trainorder.config.estimator_names import method_of
 
 PUBLISHED, SECOND_ORDER = "fut@reference", "fut++@reference"
@@ -30,20 +30,6 @@ def short(name: str) -> str:
     return f"`{method_of(name).name}`"
 
 
-def is_above_zero(score: Record) -> bool:
-    """Return whether the whole interval of a score is above zero."""
-    return score["low"] is not None and score["low"] > 0
-
-
 def rank(entry: Record) -> str:
     """Return the order-LDS of an estimator with its interval and number of orders."""
     return f"{interval(entry['order_lds'])}, n = {entry['order_lds']['n']}"
-
-
-def numbers(values: list[float]) -> str:
-    """Return numbers in a row.
-
-    >>> numbers([0.5, 1.234])
-    '0.5, 1.23'
-    """
-    return ", ".join(number(value) for value in values)

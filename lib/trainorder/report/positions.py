@@ -34,12 +34,17 @@ def position_answer(results: Results) -> list[str]:
 
 def _warning(content: Mapping[str, Any]) -> str:
     """Return how little the effects say, if the estimator cannot rank orders."""
-    if content["verdict"] in (TRUSTED, RANK_ONLY):
+    if _can_rank(content):
         return ""
     return (
         "So the effects below are guesses. Draw conclusions only from the retrained positions, "
         "where each true effect stands beside its estimate. "
     )
+
+
+def _can_rank(content: Mapping[str, Any]) -> bool:
+    """Return whether the estimator of the maps can rank orders."""
+    return content["verdict"] in (TRUSTED, RANK_ONLY)
 
 
 def _retrained(content: Mapping[str, Any]) -> str:
@@ -148,7 +153,7 @@ def _heldout(results: Results, content: Mapping[str, Any], maps: Mapping[str, np
 
 def _places(content: Mapping[str, Any], effects: np.ndarray) -> str:
     """Return the best and the worst step for a unit, if the estimator can rank orders."""
-    if content["verdict"] not in (TRUSTED, RANK_ONLY):
+    if not _can_rank(content):
         return ""
     by_step = np.nanmean(effects, axis=0)
     best, worst = int(np.nanargmin(by_step)), int(np.nanargmax(by_step))
