@@ -5,6 +5,7 @@ from typing import Any
 
 from trainorder.config.later_keys import as_before
 from trainorder.config.methods import METHODS
+from trainorder.config.sections.curvature import CurvatureConfig
 from trainorder.config.sections.ladder import LadderConfig
 from trainorder.storage.provenance import digest
 
@@ -14,7 +15,7 @@ NUMERICAL_SECTIONS = (  # they decide the numbers of a study; all others only it
 )
 
 _LADDER = {key: getattr(LadderConfig(), key) for key in ("per_order", "relative_error")}
-_FORMER_RANK = 96  # stood for `auto`, where no estimator reads the curvature
+_FORMER = {"rank": 96, "anchors": 1}  # stood for `auto`, where no estimator reads the curvature
 
 
 def config_hash(*configs: Mapping[str, Any]) -> str:
@@ -36,13 +37,27 @@ def _numerical(config: Mapping[str, Any]) -> dict[str, Any]:
     ladder = {**_LADDER, **(config.get("ladder") or {})}
     if changed := {key: ladder[key] for key, value in _LADDER.items() if ladder[key] != value}:
         sections["ladder"] = changed
+    if "pool" in (sections.get("curvature") or {}):
+        sections["curvature"] = _one_pool(sections["curvature"], sections["expansion"])
     curvature = sections.get("curvature") or {}
     if curvature.get("rank") == "auto":
         if any(METHODS[entry["method"]].uses_curvature for entry in config["estimators"]):
             sections["precompute"] = float(ladder["precompute"])
         else:
-            sections["curvature"] = {**curvature, "rank": _FORMER_RANK}
+            sections["curvature"] = {**curvature, **_FORMER}
+            sections["curvature"].pop("pool", None)
     return sections
+
+
+def _one_pool(curvature: Mapping[str, Any], expansion: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the section `curvature` as it was when `expansion.pool` was that of both sections."""
+    config = CurvatureConfig(**curvature)
+    result = {**curvature}
+    if not config.anchors_are_open:
+        result["anchors"] = config.first_anchors
+    if not config.pool_is_open and config.first_pool == expansion["pool"]:
+        del result["pool"]
+    return result
 
 
 def _unread(estimators: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -28,7 +28,8 @@ APPLICATIONS = 32  # steps of the window with a search and with maps
 WINDOWS: dict[int, dict[str, Any]] = {
     8: {"orders": {"random": 16}},
     16: {"orders": {"random": 16}},
-    APPLICATIONS: {},
+    # Pools and probed steps do not grow, as when the study was measured.
+    APPLICATIONS: {"curvature": {"pool": 20, "anchors": 1}},
     64: {"orders": {"calibration": 12, "random": 12}, "expansion": {"anchors": 32}},
     128: {
         "orders": {"calibration": 12, "random": 12},

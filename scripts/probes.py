@@ -1,6 +1,7 @@
 """Probes the curvature of the clusters and joins it with the table in a low-rank expansion.
 
-With a rank of `auto`, the curvature is tried on the calibration orders after each round.
+With a rank of `auto`, measured errors decide what grows in each round, and the curvature is tried
+on the calibration orders after it.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from trainorder.config.sections.curvature import CurvatureConfig
 from trainorder.config.sections.ladder import LadderConfig
 from trainorder.curvature.build_low_rank import build_low_rank
 from trainorder.curvature.curvature_counts import CurvatureCounts
+from trainorder.curvature.probe_growth import ProbeGrowth
 from trainorder.curvature.probe_rounds import ProbeRounds
 from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.probing import LARGEST, Prober
@@ -31,7 +33,8 @@ def main(job: Job) -> None:
     p, context = job.params, Context(job)
     config, budget = CurvatureConfig(**p["curvature"]), LadderConfig(**p["ladder"]).precompute
     key, problem, window = context.key, context.problem, context.window
-    clusters = Clusters.load(job.input["clusters"], key)
+    stored = Clusters.load(job.input["clusters"], key)
+    clusters = stored.resized(problem.sequences, config.first_pool, p["seed"])
     schedules = probe_schedules((window.steps, window.units_per_step), window.units, p["seed"])
     counts = CurvatureCounts(
         config,
@@ -44,7 +47,7 @@ def main(job: Job) -> None:
     )
     retraining = Retraining(window.steps * window.sequences_per_step, problem.size)
     spent = precomputed([*chain(*read_costs(job.input["spent"]).values())], retraining)
-    rounds = counts.rounds((budget - spent) * retraining.sequences)
+    left = (budget - spent) * retraining.sequences
     trial = CalibrationTrial.read(problem, job.input, p) if job.input["truth"] else None
 
     def level(prober: Prober) -> RankLevel:
@@ -55,7 +58,9 @@ def main(job: Job) -> None:
         if trial is not None:
             _, scores = trial(f"rank {prober.curvature.rank}", prober.replay())
             job.meter.move(("replay", "evaluation"), to=SELECTION)
-        return RankLevel(prober.curvature.rank, cost, scores)
+        size = prober.size
+        steps = prober.curvature.steps.tolist()
+        return RankLevel(size.rank, size.pool, steps, cost, scores)
 
     with (
         opened_path(job.input["path"], key) as path,
@@ -63,8 +68,9 @@ def main(job: Job) -> None:
     ):
         expansion = Expansion(problem, context.optimizer, path, table)
         with job.meter.time("precompute"):
-            prober = Prober(expansion, clusters, schedules, config.anchors)
-        levels, reason = _probed(job, prober, rounds, level if config.rank_is_open else None)
+            prober = Prober(expansion, clusters, schedules, config.first_anchors, p["seed"])
+        plan = counts.rounds(left), counts.growth(left)
+        levels, reason = _probed(job, prober, *plan, level if config.rank_is_open else None)
         with job.meter.time("precompute"):
             displacements, rank = prober.displacements(), prober.curvature.rank
             model, energy_lost = build_low_rank(
@@ -80,6 +86,8 @@ def main(job: Job) -> None:
         {
             "study": p["study"],
             "rank": rank,
+            "pool": prober.size.pool,
+            "probed_steps": prober.curvature.steps.tolist(),
             "reason": reason,
             "levels": [entry.record() for entry in levels],
             "rounds": [asdict(entry) for entry in prober.rounds],
@@ -92,7 +100,11 @@ def main(job: Job) -> None:
 
 
 def _probed(
-    job: Job, prober: Prober, rounds: ProbeRounds, level: Callable[[Prober], RankLevel] | None
+    job: Job,
+    prober: Prober,
+    rounds: ProbeRounds,
+    growth: ProbeGrowth,
+    level: Callable[[Prober], RankLevel] | None,
 ) -> tuple[list[RankLevel], str]:
     """Probe in rounds; return the levels of an open rank, and why the last one is the last."""
     tolerance = job.params["curvature"]["tolerance"]
@@ -105,7 +117,7 @@ def _probed(
             levels.append(level(prober))
             print(levels[-1].as_text())
         with job.meter.time("precompute"):
-            reason = NO_GAIN if enough(levels) else prober.extend(rounds, tolerance)
+            reason = NO_GAIN if enough(levels) else prober.extend(rounds, tolerance, growth)
     return levels, reason
 
 

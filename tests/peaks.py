@@ -86,7 +86,7 @@ CLIPPED = OptimizerConfig(
     final_fraction=0.1,
     gradient_clip=1.0,
 )
-CURVATURE = CurvatureConfig("domains", 1, 4, 0.0, 6, 2, 2)
+CURVATURE = CurvatureConfig("domains", 5, 1, 4, 0.0, 6, 2, 2)
 LABELS = np.array([0, 0, 1, 0, 1, 1])
 CHECKPOINTS = (0, 2, WINDOW)
 

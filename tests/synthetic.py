@@ -390,13 +390,17 @@ def _write_levels(results: Path) -> None:
     """Write three ranks of the low-rank curvature, the second of which is trusted."""
     levels = [
         {
-            "rank": rank, "precompute_retrainings": 10 + rank / 16,
+            "rank": rank, "pool": 10 if rank < 96 else 20, "probed_steps": [16],
+            "precompute_retrainings": 10 + rank / 16,
             "order_lds": {"value": 0.9, "low": 0.7 + rank / 500, "high": 0.97, "n": 24},
             "relative_error": 0.5 - rank / 300, "verdict": verdict, "verdict_reason": "synthetic",
         }
         for rank, verdict in ((24, "rank only"), (48, "trusted"), (96, "trusted"))
     ]  # fmt: skip
-    content = {"study": "synthetic", "rank": 96, "reason": "synthetic", "levels": levels}
+    content = {
+        "study": "synthetic", "rank": 96, "pool": 20, "probed_steps": [16], "reason": "synthetic",
+        "levels": levels,
+    }  # fmt: skip
     folder = results / "store/barycentre"
     folder.mkdir(parents=True)
     (folder / "probes.json").write_text(json.dumps(content))

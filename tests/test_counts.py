@@ -58,7 +58,7 @@ ORDERS = [
     Order(name, "random", "calibration", np.array(schedule))
     for name, schedule in zip(("one", "other"), SCHEDULES, strict=True)
 ]
-CURVATURE = CurvatureConfig("domains", 1, 8, 0.0, 40, 3, 2)
+CURVATURE = CurvatureConfig("domains", 5, 1, 8, 0.0, 40, 3, 2)
 
 
 class Case:
@@ -219,7 +219,7 @@ def test_the_largest_rank_of_a_budget_is_counted_within_it_and_one_more_probe_is
     further, case, tmp_path
 ):
     counts = CurvatureCounts(
-        CurvatureConfig("domains", 1, "auto", 0.0, 40, 2, 2),
+        CurvatureConfig("domains", 5, 1, "auto", 0.0, 40, 2, 2),
         pooled=sum(map(len, case.clusters.pools)),
         units=UNITS,
         sequences=SEQUENCES,

@@ -173,6 +173,63 @@ def test_a_pool_of_one_sequence_has_two_equal_halves(problem):
     assert torch.equal(halves[0], halves[1])
 
 
+def widened(problem, clusters, larger, probes):
+    """Return the curvature of `clusters`, with the pools grown to those of `larger`."""
+    added = larger.without(clusters)
+    responses, more = (Responses(problem, c, problem.start, 0.1) for c in (clusters, added))
+    curvature = ClusterCurvature(problem, clusters)
+    curvature.add(probes[:2], responses(probes[:2]))
+    curvature.widen(larger, more(probes[:2]))
+    responses.widen(more)
+    curvature.add(probes[2:], responses(probes[2:]))
+    return curvature
+
+
+@pytest.mark.parametrize("size", [6, 8, 10**6])
+def test_pools_that_grow_give_the_curvature_of_the_larger_pools(size):
+    problem = Polynomial(6, size=8, sequences=20, noise=1.0, kinds=3)
+    clusters = Clusters(LABELS, draw_pools(LABELS, 20, 4, 0))
+    larger = clusters.resized(20, size, 0)
+    grown = widened(problem, clusters, larger, rows(5))
+    at_once = probed(problem, larger, rows(5))
+    assert relative_error(grown.mean.tensor, at_once.mean.tensor) < 1e-10, (
+        "the old and the new sequences have the wrong weights"
+    )
+    for c in range(3):
+        own, expected = (each.responses[c].tensor for each in (grown, at_once))
+        assert relative_error(own, expected) < 1e-10, f"cluster {c}"
+    assert grown.missing_shares.tolist() == at_once.missing_shares.tolist()
+
+
+def test_the_noise_of_pools_that_grow_is_an_unbiased_estimate():
+    problem = Polynomial(6, size=8, sequences=40, noise=1.0, kinds=1, spread=0.0)
+    exact = rows(3).tensor @ problem.square.mean(0)
+    estimated, true = [], []
+    for seed in range(200):
+        clusters = Clusters(LABELS, draw_pools(LABELS, 40, 4, seed))
+        curvature = widened(problem, clusters, clusters.resized(40, 12, seed), rows(3))
+        estimated.append(curvature._noise * curvature.missing_shares[:, None])
+        own = torch.stack([each.tensor for each in curvature.responses])
+        true.append((own - exact).square().sum(-1))
+    ratio = torch.stack(estimated).mean() / torch.stack(true).mean()
+    assert 0.9 < float(ratio) < 1.1, f"the estimated noise is {ratio:.2f} of the true one"
+
+
+def test_the_noise_of_shrunk_responses_is_their_expected_squared_error():
+    problem = Polynomial(6, size=8, sequences=40, noise=1.0, kinds=3, spread=0.0)
+    curvature = probed(problem, Clusters(LABELS, draw_pools(LABELS, 40, 4, 0)), rows(3))
+    curvature.factors = torch.tensor([0.2, 0.7, 1.0], dtype=torch.float64)
+    noise = torch.tensor([3.0, 1.0, 2.0], dtype=torch.float64)
+    deviations = noise.sqrt()[:, None] * normal(3, 200_000, seed=5)
+    mean = (curvature.shares[:, None] * deviations).sum(0)
+    shrunk = torch.lerp(mean.expand(3, -1), deviations, curvature.factors[:, None])
+    curvature.missing_shares = torch.ones(3, dtype=torch.float64)
+    expected = float(shrunk.square().mean(1).sum())
+    assert curvature.shrunk_noise(noise) == pytest.approx(expected, rel=0.02)
+    curvature.missing_shares *= 0.25
+    assert curvature.shrunk_noise(noise) == pytest.approx(expected / 4, rel=0.02)
+
+
 @pytest.mark.parametrize("rank", [1, 4, 6])
 def test_the_pseudo_inverse_is_that_of_the_positive_part(rank):
     root = normal(rank, 6)

@@ -14,6 +14,7 @@ from problems import (
     warm_state,
     warm_without_memory,
 )
+from trainorder.curvature.probe_growth import ProbeGrowth
 from trainorder.curvature.probe_rounds import ProbeRounds
 from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.probing import Prober
@@ -115,7 +116,7 @@ def test_the_error_vanishes_as_the_rank_grows_to_all_parameters(case):
 def test_probing_stops_at_the_tolerance(case):
     prober = probed(case, SIZE, tolerance=0.5)
     assert prober.rounds[-1].kind == "check"
-    assert prober.rounds[-1].error <= 0.5
+    assert prober.rounds[-1].errors["rank"] <= 0.5
     assert prober.curvature.rank < SIZE
 
 
@@ -145,6 +146,63 @@ def test_noise_that_is_shrunk_away_is_no_error_of_the_probes(tmp_path):
         prober = probed((about, clusters), SIZE)
         assert float(prober.curvature.middle.factors.max()) < 0.9, "nothing is shrunk here"
         assert prober.error() < 0.05
+
+
+def grown(problem, clusters, folder, budget=10**6, tolerance=0.05, rate=0.05):
+    """Return a prober whose rank, pools and probed steps grew, with the errors at its end."""
+    config = optimizer_config(learning_rate=rate)
+    warm = warm_state(problem, problem.start, config)
+    growth = ProbeGrowth(budget, pool=True, anchors=True)
+    with barycentre(problem, warm, STEPS, 1, config, folder) as about:
+        schedules = probe_schedules((STEPS, 1), UNITS, 0)
+        prober = Prober(about, clusters, schedules, 1)
+        rounds = ProbeRounds(12, grows=True)
+        prober.start(rounds)
+        sizes = [prober.size]
+        while prober.extend(rounds, tolerance, growth) is None:
+            sizes.append(prober.size)
+            assert len(sizes) < 50, "probing does not end"
+        return prober, sizes, prober.errors(growth)
+
+
+def test_pools_grow_where_their_noise_is_the_largest_error(tmp_path):
+    problem = Polynomial(UNITS, size=SIZE, sequences=40, noise=2.0, kinds=1)
+    labels = np.arange(UNITS) % 2
+    clusters = Clusters(labels, draw_pools(labels, 40, 4, 0))
+    prober, sizes, errors = grown(problem, clusters, tmp_path, tolerance=0.2)
+    pools = [size.pool for size in sizes]
+    assert pools == sorted(pools)
+    assert pools[-1] > 4, "noisy pools did not grow"
+    assert len(prober.curvature.steps) == 1, "a curvature that is constant was probed again"
+    assert max(errors.values()) <= 0.2
+    for one in prober.rounds[2:-1]:
+        grew = {"pool": "pool", "anchors": "anchors", "greedy": "rank"}[one.kind]
+        assert one.errors[grew] == max(one.errors.values())
+
+
+def test_probed_steps_grow_where_the_curvature_changes_along_the_path(tmp_path):
+    problem = Polynomial(UNITS, size=SIZE, degree=3, noise=0.0)
+    clusters = every_sequence(problem, np.arange(UNITS))
+    prober, sizes, _ = grown(problem, clusters, tmp_path, tolerance=0.02, rate=0.2)
+    assert [size.anchors for size in sizes][-1] > 1, "the curvature at one step stands for all"
+    assert {STEPS // 2} < set(prober.curvature.steps.tolist()), "a probed step was given up"
+    changes = [one.errors["anchors"] for one in prober.rounds if "anchors" in one.errors]
+    assert changes[-1] < changes[0]
+    assert prober.size.pool == 4, "pools of all sequences have no noise"
+
+
+def test_probing_stays_within_its_budget_and_uses_it(tmp_path):
+    problem = Polynomial(UNITS, size=40, sequences=40, noise=2.0)
+    labels = np.arange(UNITS) % 2
+    clusters = Clusters(labels, draw_pools(labels, 40, 4, 0))
+    for budget in (150, 400, 1000):
+        folder = tmp_path / str(budget)
+        folder.mkdir()
+        prober, sizes, _ = grown(problem, clusters, folder, budget=budget, tolerance=0.0)
+        assert sizes[-1].differentiated <= budget
+        check = 2 * prober.size.pooled
+        assert prober.size.differentiated - check <= budget
+        assert sizes[-1].differentiated > budget - check - (1 + prober.size.rank) * 4
 
 
 @pytest.mark.parametrize("anchors", [1, 2, 3])

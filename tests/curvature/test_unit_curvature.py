@@ -25,7 +25,7 @@ from trainorder.training.optimizer import ALL
 
 UNITS, SIZE, SEQUENCES, STEPS = 6, 8, 8, 4
 LABELS = np.array([0, 1, 0, 1, 0, 1])
-CONFIG = CurvatureConfig("domains", 1, SIZE, 0.0, 10**6, SIZE, 4)
+CONFIG = CurvatureConfig("domains", 5, 1, SIZE, 0.0, 10**6, SIZE, 4)
 
 
 def normal(*shape, seed=0):

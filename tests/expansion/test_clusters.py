@@ -53,6 +53,28 @@ def test_halves_of_a_pool_are_disjoint_and_complete():
         assert sorted(rows) == sorted(tuple(row) for row in pool.tolist())
 
 
+@pytest.mark.parametrize("size", [2, 4, 7, 12, 10**6])
+def test_resized_pools_begin_alike_and_are_balanced_draws(size):
+    clusters = Clusters(LABELS, draw_pools(LABELS, 5, 4, 0))
+    resized = clusters.resized(5, size, 0)
+    for cluster, (pool, former) in enumerate(zip(resized.pools, clusters.pools, strict=True)):
+        units = np.flatnonzero(cluster == LABELS)
+        same = min(len(pool), len(former))
+        assert len(pool) == min(size, 5 * len(units)), "the pool has the wrong size"
+        assert np.array_equal(pool[:same], former[:same]), "known sequences are not used again"
+        assert len({tuple(row) for row in pool.tolist()}) == len(pool), "drawn twice"
+        assert set(pool[:, 0].tolist()) <= set(units.tolist()), "a unit of another cluster"
+        counts = [int((pool[:, 0] == unit).sum()) for unit in units]
+        if size >= 4:
+            assert max(counts) - min(counts) <= 1, f"the pool is not balanced: {counts}"
+
+
+def test_the_new_sequences_of_larger_pools_are_those_that_follow():
+    clusters = Clusters(LABELS, draw_pools(LABELS, 5, 4, 0))
+    added = clusters.resized(5, 12, 0).without(clusters)
+    assert [len(pool) for pool in added.pools] == [8, 6, 6], "two clusters have ten sequences"
+
+
 def test_shares_are_the_shares_of_units():
     clusters = Clusters(LABELS, draw_pools(LABELS, 5, 2, 0))
     assert clusters.shares.tolist() == [4 / 8, 2 / 8, 2 / 8]

@@ -25,7 +25,8 @@ def test_every_level_has_a_larger_rank_a_verdict_and_its_errors(finished, path):
     assert content["reason"]
     log = (finished.results / f"logs/probes-{path}.log").read_text()
     for level in levels:
-        assert f"\nrank {level['rank']} (precompute of" in log.replace("\r", "\n")
+        stated = f"\nrank {level['rank']}, pools of {level['pool']} (precompute of"
+        assert stated in log.replace("\r", "\n")
 
 
 @pytest.mark.parametrize("estimator", ["reduced@barycentre", "nystrom-tail1@reference"])

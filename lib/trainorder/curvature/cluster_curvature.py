@@ -46,16 +46,37 @@ class Responses:
         """Write the gradients at `theta` to `result` (2 C, P): all first halves, then the second.
 
         A pool of one sequence has only one half. Its gradient is written twice, because the noise
-        is unknown.
+        is unknown. An empty pool has the gradient 0.
         """
         for c, pool in enumerate(self._pools):
             for half, sequences in enumerate(pool):
+                row = half * len(self._pools) + c
                 if len(sequences):
                     loss = partial(self.problem.sample_loss, rows=sequences)
-                    result[half * len(self._pools) + c] = gradient(loss, theta)
+                    result[row] = gradient(loss, theta)
                 else:
-                    result[half * len(self._pools) + c] = result[c]
+                    result[row] = result[c] if half else torch.zeros_like(theta)
         return result
+
+    def widen(self, more: "Responses") -> None:
+        """Take the sequences of `more` into the pools; both are at the same parameters."""
+        halves = [
+            [(len(own[half]), len(added[half])) for half in range(2)]
+            for own, added in zip(self._pools, more._pools, strict=True)
+        ]
+        sizes = torch.tensor([pair[half] for half in range(2) for pair in halves])  # (2 C, 2)
+        weight = sizes[:, 1].double() / sizes.sum(1).clamp(min=1)
+        weight = weight.to(self._base.dtype)[:, None]
+        self._base.map_blocks(lambda own, new: torch.lerp(own, new, weight), more._base)
+        self._pools = [
+            (np.concatenate([own[0], added[0]]), np.concatenate([own[1], added[1]]))
+            for own, added in zip(self._pools, more._pools, strict=True)
+        ]
+
+    @property
+    def sequences(self) -> int:
+        """The number of sequences in all pools."""
+        return sum(len(half) for pool in self._pools for half in pool)
 
     def __call__(self, directions: Rows) -> Rows:
         """Return the responses (2 C n, P) to `directions` (n, P).
@@ -86,6 +107,7 @@ class ClusterCurvature:
         mean: Y, (r, P), the responses of the mean curvature.
         shares: (C,) weights of the clusters in the mean.
         factors: w_c, (C,), in [0, 1]; 1 keeps the cluster's own response.
+        missing_shares: (C,), the share of each cluster's sequences that its pool lacks.
         inverse: (U' H U)^+, (r, r).
 
     """
@@ -95,14 +117,31 @@ class ClusterCurvature:
         self.shares = torch.from_numpy(clusters.shares)
         self.probes = Rows.empty(0, problem.size)
         self.responses = [Rows.empty(0, problem.size)] * clusters.count
-        self._missing_shares = torch.from_numpy(clusters.missing_shares(problem.sequences))
-        self._noise = torch.zeros(clusters.count, dtype=torch.float64)
-        self._total = torch.zeros(clusters.count, dtype=torch.float64)
+        self._sequences = problem.sequences
+        self._take_pools(clusters)
+        self._noise = torch.zeros(clusters.count, 0, dtype=torch.float64)
 
     @property
     def rank(self) -> int:
         """r, the number of probes."""
         return len(self.probes)
+
+    def shrunk_noise(self, noise: Tensor) -> float:
+        """Return the expected squared noise of shrunk responses, summed over the clusters.
+
+        Args:
+            noise: (C,) squared errors of the clusters' own responses to some displacements, as if
+                pools were drawn with replacement; see `split_noise`.
+
+        """
+        noise, own = self.missing_shares * noise, self.factors
+        common = (self.shares.square() * noise).sum()
+        both = 2 * own * (1 - own) * self.shares * noise
+        return float((own.square() * noise + both + (1 - own).square() * common).sum())
+
+    def _take_pools(self, clusters: Clusters) -> None:
+        self._pool_sizes = torch.tensor([len(pool) for pool in clusters.pools])
+        self.missing_shares = torch.from_numpy(clusters.missing_shares(self._sequences))
 
     def add(self, probes: Rows, responses: Rows) -> None:
         """Add `probes` (n, P) with their `responses` (2 C n, P), which are overwritten.
@@ -110,38 +149,69 @@ class ClusterCurvature:
         The responses are those of both halves of the pools, as `Responses` returns them.
         """
         self.probes = Rows.concatenate([self.probes, probes])
-        first, second = responses.split(2)
-        self._count_noise(first, second)
-        own = first.map_blocks(lambda a, b: (a + b) / 2, second).split(len(self.responses))
+        noise, own = self._joined(responses)
+        self._noise = torch.cat([self._noise, noise], 1)
         self.responses = [
             Rows.concatenate([known, new]) for known, new in zip(self.responses, own, strict=True)
         ]
-        self.factors = weights(self._noise, self._total, self.shares)
-        shares = self.shares.to(responses.dtype)
+        self._combine()
+
+    def widen(self, clusters: Clusters, responses: Rows) -> None:
+        """Take more sequences into the pools, with their responses to all probes.
+
+        Args:
+            clusters: the clusters with their whole new pools.
+            responses: (2 C r, P), of the sequences that the former pools lack; overwritten.
+
+        """
+        former = self._pool_sizes
+        self._take_pools(clusters)
+        share_of_new = 1 - former.double() / self._pool_sizes
+        noise, more = self._joined(responses)
+        weight = share_of_new[:, None]
+        # Of a mean of independent parts, the squared errors add with the squares of the weights.
+        self._noise = (1 - weight) ** 2 * self._noise + weight**2 * noise
+        for share, own, new in zip(share_of_new.tolist(), self.responses, more, strict=True):
+            own.map_blocks(partial(torch.lerp, weight=share), new)
+        self._combine()
+
+    def _joined(self, responses: Rows) -> tuple[Tensor, list[Rows]]:
+        """Return the squared errors (C, n) and the means, C of (n, P), of `responses` (2 C n, P).
+
+        The responses are those of two halves, and are overwritten.
+        """
+        first, second = responses.split(2)
+        clusters = len(self.responses)
+        shape = (clusters, len(first) // clusters)
+        noise = torch.zeros(shape, dtype=torch.float64)
+        for block in blocks(first, second):
+            noise += split_noise(*(half.unflatten(0, shape) for half in block))
+        return noise, first.map_blocks(lambda a, b: (a + b) / 2, second).split(clusters)
+
+    def _combine(self) -> None:
+        """Compute what depends on all responses: weights of the clusters, mean, inverse."""
+        shares = self.shares.to(self.probes.dtype)
         self.mean = Rows.from_blocks(
             self.rank,
             lambda *own: torch.einsum("c,crp->rp", shares, torch.stack(own)),
             *self.responses,
         )
+        self.factors = weights(*self._noise_and_total(), self.shares)
         self.inverse = pseudo_inverse(self.probes.gram(self.mean))
 
-    def _count_noise(self, first: Rows, second: Rows) -> None:
-        """Add the noise and the squared distance from the mean of the responses of two halves.
+    def _noise_and_total(self) -> tuple[Tensor, Tensor]:
+        """Return the noise and the squared distance from the mean of each cluster, (C,) each.
 
         Both are relative to the squared responses, so that every probe has the same weight.
         """
-        clusters = len(self.responses)
-        shape = (clusters, len(first) // clusters)
-        noise, total, scale = (torch.zeros(shape, dtype=torch.float64) for _ in range(3))
-        for block in blocks(first, second):
-            a, b = (half.unflatten(0, shape) for half in block)
-            own = (a + b) / 2
-            mean = torch.einsum("c,cnp->np", self.shares.to(own.dtype), own)
-            noise += split_noise(a, b)
+        shape = (len(self.responses), self.rank)
+        total, scale = (torch.zeros(shape, dtype=torch.float64) for _ in range(2))
+        for mean, *responses in blocks(self.mean, *self.responses):
+            own = torch.stack(responses)
             total += ((own - mean) ** 2).sum(-1)
             scale += own.square().sum(-1)
-        self._noise += self._missing_shares * (noise / scale.sum(0)).sum(1)
-        self._total += (total / scale.sum(0)).sum(1)
+        noise = self.missing_shares * (self._noise / scale.sum(0)).sum(1)
+        return noise, (total / scale.sum(0)).sum(1)
 
     def coordinates(self, displacements: Rows) -> Tensor:
         """Return z (n, r) of `displacements` (n, P)."""

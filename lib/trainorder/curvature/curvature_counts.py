@@ -4,10 +4,10 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 from trainorder.config.sections.curvature import MIN_RANK, CurvatureConfig
+from trainorder.curvature.probe_growth import CHECKED, ProbeGrowth
 from trainorder.curvature.probe_rounds import ProbeRounds
 from trainorder.curvature.sensitivities import GOAL_STEPS
 
-CHECKED = 2  # displacements of the check schedule from which the error is estimated
 _ROUNDING = 1e-6  # sequences, of a budget that was computed in retrainings
 
 
@@ -17,7 +17,7 @@ class CurvatureCounts:
 
     Attributes:
         config: the section `curvature`.
-        pooled: sequences in the pools of all clusters.
+        pooled: sequences in the pools of all clusters, if these do not grow.
         units: U, the number of units.
         sequences: of a unit.
         goals: D, the number of domains with held-out text.
@@ -60,11 +60,24 @@ class CurvatureCounts:
     def pool_passes(self, rounds: ProbeRounds) -> int:
         """Return how often probing differentiates every pool, if it reaches the largest rank."""
         checks = len(self.ranks(rounds)) - 1
-        return self.config.anchors * (1 + rounds.most) + CHECKED * checks
+        return self.config.first_anchors * (1 + rounds.most) + CHECKED * checks
 
     def probing(self, rounds: ProbeRounds) -> int:
         """Return the sequences that probing differentiates, if it reaches the largest rank."""
-        return self.goals * self.heldout + self.pool_passes(rounds) * self.pooled
+        return self.sensitivities + self.pool_passes(rounds) * self.pooled
+
+    @property
+    def sensitivities(self) -> int:
+        """The held-out sequences that are differentiated for the probes of the goals."""
+        return self.goals * self.heldout
+
+    def growth(self, budget: float) -> ProbeGrowth:
+        """Return what may grow beside the rank, with `budget` as in `rounds`."""
+        return ProbeGrowth(
+            budget - self.after_probing - self.sensitivities + _ROUNDING,
+            pool=self.config.pool_is_open,
+            anchors=self.config.anchors_are_open,
+        )
 
     @property
     def unit_passes(self) -> int:

@@ -8,9 +8,11 @@ The probes are chosen in rounds:
 3. in each further round, the principal directions of what the probes so far miss of the
    displacements of replays with the current curvature.
 
-See `docs/method`, "Probes".
+Instead of more probes, a round can take more sequences into the pools, or probe at more steps of
+the path: whichever has the largest measured error. See `docs/method`, "Probes".
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +20,16 @@ import torch
 from torch import Tensor
 
 from trainorder.curvature.cluster_curvature import ClusterCurvature, CurvatureAlongPath, Responses
-from trainorder.curvature.curvature_counts import CHECKED
 from trainorder.curvature.preconditioner_metric import second_moment_scale
+from trainorder.curvature.probe_growth import (
+    ANCHORS,
+    CHECKED,
+    FIXED,
+    POOL,
+    RANK,
+    ProbedSize,
+    ProbeGrowth,
+)
 from trainorder.curvature.probe_rounds import ProbeRounds
 from trainorder.curvature.sensitivities import sensitivities
 from trainorder.expansion.clusters import Clusters
@@ -27,9 +37,10 @@ from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.replay import Block, ExactReplay, displacement
 from trainorder.numerics.gram import principal
 from trainorder.numerics.rows import Rows, blocks
+from trainorder.numerics.shrinkage import split_noise
 
 LARGEST = "curvature.rank is reached"
-WITHIN_TOLERANCE = "the estimated error is within curvature.tolerance"
+WITHIN_TOLERANCE = "the estimated errors are within curvature.tolerance"
 SPANNED = "the probes span all displacements of replays"
 DISPLACED_STEPS = 6  # steps of a replay at which displacements are taken
 _STEP = 0.3  # length of the finite differences, relative to a typical displacement
@@ -64,22 +75,32 @@ class Round:
     """One round of probing.
 
     Attributes:
-        kind: `displacements`, `goals`, `greedy` or `check`.
+        kind: `displacements`, `goals`, `greedy`, `pool`, `anchors` or `check`.
         rank: the number of probes after the round.
-        error: the estimated error before the round; None in the first two rounds.
+        pool: sequences of the largest pool after the round.
+        probed_steps: steps of the path that are probed after the round.
+        errors: the estimated errors before the round, by what would lower them: `rank`, `pool` and
+            `anchors`, of those that may grow; empty in the first two rounds.
 
     """
 
     kind: str
     rank: int
-    error: float | None
+    pool: int
+    probed_steps: list[int]
+    errors: dict[str, float]
 
 
 class Prober:
     """Chooses probes and measures the clusters' responses to them."""
 
     def __init__(
-        self, expansion: Expansion, clusters: Clusters, schedules: Tensor, anchors: int
+        self,
+        expansion: Expansion,
+        clusters: Clusters,
+        schedules: Tensor,
+        anchors: int,
+        seed: int = 0,
     ) -> None:
         """Measure the typical length of displacements; `run` probes.
 
@@ -88,23 +109,29 @@ class Prober:
             clusters: the clusters with their pools.
             schedules: (O, T, k), replayed for the displacements; the last one checks the error.
             anchors: the number of steps at which the curvature is probed.
+            seed: of the sequences by which pools grow.
 
         """
-        self.expansion = expansion
+        self.expansion, self.clusters, self.seed = expansion, clusters, seed
         self.labels = torch.from_numpy(clusters.labels)
         self.schedules, self.check = schedules[:-1], schedules[-1:]
-        steps = expansion.path.steps
-        probed_steps = np.array([steps * (2 * i + 1) // (2 * anchors) for i in range(anchors)])
+        steps = self._spread(anchors)
         self.curvature = CurvatureAlongPath(
-            probed_steps, [ClusterCurvature(expansion.problem, clusters) for _ in probed_steps]
+            steps, [ClusterCurvature(expansion.problem, clusters) for _ in steps]
         )
         self.metric = second_moment_scale(expansion)
         self.rounds: list[Round] = []
         self.length = _STEP * float(self.displacements().squared_norms().sqrt().mean())
-        self.responses = [
-            Responses(expansion.problem, clusters, expansion.path.parameters(int(t)), self.length)
-            for t in probed_steps
-        ]
+        self.differentiated = 0
+        self.responses = [self._responses(int(t), clusters) for t in steps]
+        self._changes: dict[int, float] = {}  # along the path, by the number of probed steps
+
+    @property
+    def size(self) -> ProbedSize:
+        """How much was probed so far."""
+        pools = [len(pool) for pool in self.clusters.pools]
+        anchors = len(self.curvature.steps)
+        return ProbedSize(self.curvature.rank, max(pools), sum(pools), anchors, self.differentiated)
 
     def run(self, rounds: ProbeRounds, tolerance: float) -> CurvatureAlongPath:
         """Probe until the estimated error is within `tolerance`, or the largest rank is reached."""
@@ -116,35 +143,113 @@ class Prober:
     def start(self, rounds: ProbeRounds) -> None:
         """Take the probes of the first two rounds: of displacements, and of the goals."""
         probes = principal(self.displacements(), self.metric, rounds.displacements)
-        self._take("displacements", probes, None)
+        self._take("displacements", probes, {})
         goals = sensitivities(self.expansion, self.curvature.middle)
         missed = self.curvature.middle.remainder(goals)
-        self._take("goals", principal(missed, self.metric, rounds.goals), None)
+        self._take("goals", principal(missed, self.metric, rounds.goals), {})
 
-    def extend(self, rounds: ProbeRounds, tolerance: float) -> str | None:
-        """Take the probes of one further round; return why not, if there is none."""
-        rank = self.curvature.rank
-        if rank >= rounds.most:
+    def extend(
+        self, rounds: ProbeRounds, tolerance: float, growth: ProbeGrowth = FIXED
+    ) -> str | None:
+        """Do one further round; return why not, if there is none.
+
+        Args:
+            rounds: the rounds of probing, which decide how many probes a round adds.
+            tolerance: the relative error that is small enough.
+            growth: what may grow beside the rank.
+
+        """
+        if not growth.is_fixed:
+            rounds = growth.rounds(self.size, self._check_cost(growth))
+        if self.curvature.rank >= rounds.most:
             return LARGEST
-        error = self.error()
-        if error <= tolerance:
-            self.rounds.append(Round("check", rank, error))
+        errors = self.errors(growth)
+        if max(errors.values()) <= tolerance:
+            self._record("check", errors)
             return WITHIN_TOLERANCE
-        missed = self.curvature.middle.remainder(self.displacements())
-        probes = principal(missed, self.metric, rounds.following(rank))
-        if not len(probes):
-            return SPANNED
-        self._take("greedy", probes, error)
-        return None
+        large = [name for name, error in errors.items() if error > tolerance]
+        return self._grow(large, errors, rounds, growth)
+
+    def _grow(
+        self,
+        large: Collection[str],
+        errors: dict[str, float],
+        rounds: ProbeRounds,
+        growth: ProbeGrowth,
+    ) -> str | None:
+        """Lower the largest of the `large` errors that can be lowered; return why none can."""
+        reason = LARGEST
+        for what in sorted(large, key=lambda name: -errors[name]):
+            if what == POOL:
+                if pool := growth.larger_pool(self.size, self.clusters.count):
+                    self._widen(pool, errors)
+                    return None
+            elif what == ANCHORS:
+                if anchors := growth.more_anchors(self.size, self.expansion.path.steps):
+                    self._add_steps(anchors, errors)
+                    return None
+            else:
+                missed = self.curvature.middle.remainder(self.displacements())
+                probes = principal(missed, self.metric, rounds.following(self.curvature.rank))
+                if len(probes):
+                    self._take("greedy", probes, errors)
+                    return None
+                reason = SPANNED
+        return reason
 
     def replay(self) -> CurvedReplay:
         """Return the replay with the curvature measured so far."""
         return CurvedReplay(self.expansion, self.curvature, self.labels)
 
-    def _take(self, kind: str, probes: Rows, error: float | None) -> None:
+    def _take(self, kind: str, probes: Rows, errors: dict[str, float]) -> None:
         for curvature, responses in zip(self.curvature.at, self.responses, strict=True):
-            curvature.add(probes, responses(probes))
-        self.rounds.append(Round(kind, self.curvature.rank, error))
+            curvature.add(probes, self._respond(responses, probes))
+        self._record(kind, errors)
+
+    def _widen(self, pool: int, errors: dict[str, float]) -> None:
+        """Let the pools grow to `pool` sequences; only the new ones are differentiated."""
+        sequences = self.expansion.problem.sequences
+        former, self.clusters = self.clusters, self.clusters.resized(sequences, pool, self.seed)
+        added = self.clusters.without(former)
+        for t, curvature, responses in zip(
+            self.curvature.steps, self.curvature.at, self.responses, strict=True
+        ):
+            more = self._responses(int(t), added)
+            curvature.widen(self.clusters, self._respond(more, curvature.probes))
+            responses.widen(more)
+        self._record(POOL, errors)
+
+    def _add_steps(self, anchors: int, errors: dict[str, float]) -> None:
+        """Probe at `anchors` steps; those that are probed are among them."""
+        probes, steps = self.curvature.middle.probes, self._spread(anchors)
+        known = dict(zip(self.curvature.steps.tolist(), self.curvature.at, strict=True))
+        responses = dict(zip(self.curvature.steps.tolist(), self.responses, strict=True))
+        for t in sorted(set(steps.tolist()) - set(known)):
+            responses[t] = self._responses(t, self.clusters)
+            known[t] = ClusterCurvature(self.expansion.problem, self.clusters)
+            known[t].add(probes, self._respond(responses[t], probes))
+        places = sorted(known)
+        self.curvature = CurvatureAlongPath(np.array(places), [known[t] for t in places])
+        self.responses = [responses[t] for t in places]
+        self._record(ANCHORS, errors)
+
+    def _spread(self, anchors: int) -> np.ndarray:
+        """Return the middles of `anchors` equal parts of the window."""
+        steps = self.expansion.path.steps
+        return np.array([steps * (2 * i + 1) // (2 * anchors) for i in range(anchors)])
+
+    def _responses(self, t: int, clusters: Clusters) -> Responses:
+        self.differentiated += sum(map(len, clusters.pools))
+        theta = self.expansion.path.parameters(t)
+        return Responses(self.expansion.problem, clusters, theta, self.length)
+
+    def _respond(self, responses: Responses, directions: Rows) -> Rows:
+        self.differentiated += len(directions) * responses.sequences
+        return responses(directions)
+
+    def _record(self, kind: str, errors: dict[str, float]) -> None:
+        size, steps = self.size, self.curvature.steps.tolist()
+        self.rounds.append(Round(kind, size.rank, size.pool, steps, errors))
 
     def displacements(self, schedules: Tensor | None = None) -> Rows:
         """Return the displacements (n, P) of replays with the current curvature.
@@ -168,27 +273,80 @@ class Prober:
         return displacements
 
     def error(self) -> float:
-        """Return an a-posteriori estimate of the relative error of the curvature.
+        """Return the error of too few probes; see `errors`."""
+        return self.errors(FIXED)[RANK]
 
-        This is |H_c d - (H_c d)_estimated| / |H_c d| in the norm of the preconditioner, over all
-        clusters and a few displacements of replays that the probes were not chosen from. The
-        measured H_c d is shrunk as the estimate is: probes cannot reduce the part that is shrunk
-        away as noise.
+    def errors(self, growth: ProbeGrowth) -> dict[str, float]:
+        """Return a-posteriori estimates of the relative errors of the curvature.
+
+        They are errors of the estimated H_c d, relative to the measured H_c d, in the norm of the
+        preconditioner, over all clusters and a few displacements of replays that the probes were
+        not chosen from. The measured H_c d is shrunk as the estimate is.
+
+        Args:
+            growth: what may grow beside the rank.
+
+        Returns:
+            By what would lower them: `rank`, of too few probes; `pool`, of the noise of the pools,
+            from their halves; `anchors`, of the change from the last probed step to the end of the
+            path, which is measured on the same sequences. Only of those that may grow.
+
         """
-        reached = self.displacements(self.check)
-        deltas = reached[:: max(1, len(reached) // CHECKED)][:CHECKED]
+        deltas = self._checked()
         middle, n = self.curvature.middle, len(deltas)
-        responses = self.responses[len(self.responses) // 2](deltas)
+        responses = self._respond(self.responses[len(self.responses) // 2], deltas)
         clusters = len(middle.responses)
         estimates = [middle.apply(deltas, torch.full((n,), c)) for c in range(clusters)]
-        wrong = total = 0.0
+        wrong = total = noise = 0.0
         for first, second, metric, *estimated in blocks(
             *responses.split(2), self.metric, *estimates
         ):
             measured = ((first + second) / 2).unflatten(0, (clusters, n))
             mean = torch.einsum("c,cnp->np", middle.shares.to(measured.dtype), measured)
+            halves = (half.div(metric).unflatten(0, (clusters, n)) for half in (first, second))
+            noise += middle.shrunk_noise(split_noise(*halves).sum(1).double())
             for c, own in enumerate(measured):
                 exact = torch.lerp(mean, own, float(middle.factors[c]))
                 wrong += float(((estimated[c] - exact) / metric).norm()) ** 2
                 total += float((exact / metric).norm()) ** 2
-        return float((wrong / total) ** 0.5)
+        errors = {RANK: (wrong / total) ** 0.5}
+        if growth.pool:
+            errors[POOL] = (noise / total) ** 0.5
+        if self._may_add_steps(growth):
+            errors[ANCHORS] = self._change_along_path(deltas, responses)
+        return errors
+
+    def _checked(self) -> Rows:
+        """Return the displacements (n, P) that the errors are estimated from."""
+        reached = self.displacements(self.check)
+        return reached[:: max(1, len(reached) // CHECKED)][:CHECKED]
+
+    def _change_along_path(self, deltas: Rows, middle: Rows) -> float:
+        """Return how much responses to `deltas` change from the last probed step to the end.
+
+        It is measured once for each number of probed steps, because it hardly depends on the probes
+        and pools. `middle` are the responses at the middle step.
+        """
+        anchors = len(self.responses)
+        if anchors not in self._changes:
+            last = middle if anchors == 1 else self._respond(self.responses[-1], deltas)
+            end = self._responses(self.expansion.path.steps - 1, self.clusters)
+            changed = total = 0.0
+            for *near, first, second, metric in blocks(
+                *last.split(2), *self._respond(end, deltas).split(2), self.metric
+            ):
+                changed += float(((sum(near) - first - second) / metric).norm()) ** 2
+                total += float(((first + second) / metric).norm()) ** 2
+            self._changes[anchors] = (changed / total) ** 0.5
+        return self._changes[anchors]
+
+    def _may_add_steps(self, growth: ProbeGrowth) -> bool:
+        """Return whether there is a budget for more probed steps; else a check is of no use."""
+        return growth.more_anchors(self.size, self.expansion.path.steps) is not None
+
+    def _check_cost(self, growth: ProbeGrowth) -> int:
+        """Return how many sequences the next call of `errors` differentiates."""
+        anchors, passes = len(self.responses), CHECKED
+        if self._may_add_steps(growth) and anchors not in self._changes:
+            passes += 1 + CHECKED + (CHECKED if anchors > 1 else 0)
+        return passes * self.size.pooled

@@ -1,4 +1,4 @@
-"""Decides on the calibration orders when the rank of the low-rank curvature is large enough."""
+"""Decides on the calibration orders when low-rank curvature was probed enough."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from trainorder.evaluation.verdict import TRUSTED
 
 LEAST_GAIN = 0.1  # of the relative error: a round that lowers it by a smaller share is the last
 NO_GAIN = "it is trusted, and the last round lowered the relative error by less than a tenth"
-OUT_OF_BUDGET = "the largest rank within ladder.precompute"
+OUT_OF_BUDGET = "ladder.precompute is spent"
 NO_BUDGET = "the smallest rank: the other stages alone cost more than ladder.precompute"
 
 
@@ -19,6 +19,8 @@ class RankLevel(TriedLevel):
 
     Attributes:
         rank: the number of probes.
+        pool: sequences of the largest pool of a cluster.
+        probed_steps: steps of the path at which it is probed.
         precompute_retrainings: counted cost of a low-rank estimator of this rank, with all stages.
         scores: the entry that the replay would have in `validation.json`; None if the study has too
             few calibration orders to try it.
@@ -26,6 +28,8 @@ class RankLevel(TriedLevel):
     """
 
     rank: int
+    pool: int
+    probed_steps: Sequence[int]
     precompute_retrainings: float
     scores: Mapping[str, Any] | None
 
@@ -33,6 +37,8 @@ class RankLevel(TriedLevel):
         """Return the entry of this level in `probes.json`."""
         return {
             "rank": self.rank,
+            "pool": self.pool,
+            "probed_steps": [*self.probed_steps],
             "precompute_retrainings": self.precompute_retrainings,
             **self.scores_record(),
         }
@@ -41,8 +47,9 @@ class RankLevel(TriedLevel):
         """Return the level on one line."""
         error = "unknown" if self.relative_error is None else f"{self.relative_error:.2f}"
         return (
-            f"rank {self.rank} (precompute of {self.precompute_retrainings:.1f} retrainings, "
-            f"relative error {error}): {self.verdict}: {self.verdict_reason}"
+            f"rank {self.rank}, pools of {self.pool} (precompute of "
+            f"{self.precompute_retrainings:.1f} retrainings, relative error {error}): "
+            f"{self.verdict}: {self.verdict_reason}"
         )
 
 
@@ -55,10 +62,10 @@ def enough(levels: Sequence[RankLevel]) -> bool:
 
 
 def at_the_largest(level: RankLevel, budget: float) -> str:
-    """Return why the largest rank is not larger.
+    """Return why no more is probed than at the last level.
 
     Args:
-        level: the level of that rank.
+        level: the last level.
         budget: `ladder.precompute`.
 
     """

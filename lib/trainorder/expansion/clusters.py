@@ -4,6 +4,7 @@ The curvature of one unit is a noisy statistic. The curvature of a cluster is es
 pool of sequences drawn from all of its units. See `docs/method`, "Curvature of clusters".
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,23 @@ class Clusters:
         """Return two disjoint halves of each pool; their difference estimates sampling noise."""
         return [(pool[::2], pool[1::2]) for pool in self.pools]
 
+    def resized(self, sequences: int, size: int, seed: int) -> "Clusters":
+        """Return the same clusters with pools of `size` sequences, where the clusters have them.
+
+        Smaller pools are the first sequences of these; larger ones begin with these, and go on with
+        further ones, drawn as in `draw_pools`, which explains the arguments.
+        """
+        if size <= max(map(len, self.pools)):
+            return Clusters(self.labels, [pool[:size] for pool in self.pools])
+        everything = draw_pools(self.labels, sequences, len(self.labels) * sequences, seed)
+        pairs = zip(self.pools, everything, strict=True)
+        return Clusters(self.labels, [_extended(pool, rows, size) for pool, rows in pairs])
+
+    def without(self, former: "Clusters") -> "Clusters":
+        """Return the same clusters with the sequences that follow the pools of `former`."""
+        pairs = zip(self.pools, former.pools, strict=True)
+        return Clusters(self.labels, [pool[len(before) :] for pool, before in pairs])
+
     def save(self, path: str | Path, key: str) -> None:
         """Write a sealed file of the study with key `key`."""
         owner = np.repeat(np.arange(self.count), [len(pool) for pool in self.pools])
@@ -74,6 +92,19 @@ class Clusters:
         owner = arrays["pool_cluster"]
         pools = [arrays["pool"][owner == c] for c in range(int(arrays["label"].max()) + 1)]
         return cls(arrays["label"], pools)
+
+
+def _extended(pool: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
+    """Return `pool` (n, 2) with further ones of `rows` (m, 2), about as many from each unit."""
+    used, taken = {*map(tuple, pool.tolist())}, Counter(pool[:, 0].tolist())
+    fresh = []
+    for unit, sequence in rows.tolist():
+        if (unit, sequence) not in used:
+            fresh.append((taken[unit], unit, sequence))
+            taken[unit] += 1
+    fresh.sort(key=lambda row: row[0])
+    added = [row[1:] for row in fresh[: max(0, size - len(pool))]]
+    return np.array([*pool.tolist(), *added], np.int64)
 
 
 def label_clusters(names: Sequence[str]) -> np.ndarray:

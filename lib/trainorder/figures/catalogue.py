@@ -102,7 +102,7 @@ CATALOGUE = {
         needs="ladder",
     ),
     "rank_levels": Entry(
-        "Selection of the rank",
+        "Selection of the low-rank curvature",
         "Cost",
         "rank_levels.rst",
         tuple(result_files.PROBES.values()),

@@ -1,4 +1,4 @@
-"""How accuracy grows with the rank of the low-rank curvature, and at which rank probing ended."""
+"""How accuracy grows with the probing of the low-rank curvature, and where probing ended."""
 
 from matplotlib.figure import Figure
 
@@ -7,24 +7,26 @@ from trainorder.figures import style
 from trainorder.figures.ladder_panels import draw_levels, mark_selected
 
 COST = "precompute_retrainings"
+SHOWN = "rank and pool"
 
 
 def draw(results: Results) -> Figure:
-    """Draw order-LDS and relative error of each rank that was tried, against its precompute.
+    """Draw order-LDS and relative error of each level that was tried, against its precompute.
 
     Each expansion path has a row.
     """
     if results.ranks is None:
-        raise ValueError("the study selected no rank")
+        raise ValueError("the study tried no low-rank curvature")
     texts = [
-        f"{path} path: rank {content['rank']}, {content['reason']}"
+        f"{path} path: rank {content['rank']}, pools of {content['pool']}, {content['reason']}"
         for path, content in results.ranks.items()
     ]
     figure = style.new_figure(0.4 + 1.5 * len(texts), results.label("; ".join(texts)))
     rows = figure.subplots(len(texts), 2, squeeze=False)
     for panels, (path, content) in zip(rows, results.ranks.items(), strict=True):
-        draw_levels(panels, content["levels"], cost=COST, value="rank")
+        levels = [{**one, SHOWN: f"{one['rank']}, {one['pool']}"} for one in content["levels"]]
+        draw_levels(panels, levels, cost=COST, value=SHOWN)
         mark_selected(panels, content["levels"][-1][COST])
         for panel in panels:
-            panel.set_xlabel(f"precompute in retrainings (rank)\n{path} path")
+            panel.set_xlabel(f"precompute in retrainings (rank, pool)\n{path} path")
     return figure

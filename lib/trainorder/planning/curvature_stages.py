@@ -30,7 +30,7 @@ def curvature_stages(s: Sizes) -> Iterator[Stage]:
 def basis_sizes(s: Sizes, path: str) -> tuple[int, int, int]:
     """Return the basis size q, the rank r and the anchors K of a path's low-rank expansion."""
     c, anchors, most = s.curvature, s.table_anchors(path), planned_rounds(s, path).most
-    rows = anchors * s.U + c.anchors * len(s.pools) * most
+    rows = anchors * s.U + c.first_anchors * len(s.pools) * most
     q = min(c.stored_rank(most), rows, s.P)
     return q, min(most, q), anchors
 
@@ -42,7 +42,7 @@ def _probes(s: Sizes, path: str, after: tuple[str, ...]) -> Stage:
     orders = _tried_orders(s)
     tried = orders * len(levels)
     work = Work(float, {Operation("gradient", s.H): s.D})
-    for size in s.pools:
+    for size in s.curvature_pools:
         for half in halves(size):
             work[Operation("gradient", half)] += measured
     work[Operation("forward", s.H)] += tried * s.M * s.D
@@ -50,13 +50,13 @@ def _probes(s: Sizes, path: str, after: tuple[str, ...]) -> Stage:
     curved = len(levels) * schedules + tried  # replays with curvature
     uncurved = 2 * schedules
     at_once = max(schedules, min(orders, batch_size(s.P)))
-    rows = anchors * s.U + c.anchors * clusters * r
+    rows = anchors * s.U + c.first_anchors * clusters * r
     stored = FLOAT * s.P * (q + 2 * anchors + 1 + c.unit_directions)
     work[Operation("update")] += s.P * ((curved + uncurved) * s.T + 2 * measured * clusters)
     work[Operation("product")] += s.P * (
-        curved * s.T * 3 * r * c.anchors
+        curved * s.T * 3 * r * c.first_anchors
         + rows * (rows + 2 * r + q)  # the basis of the rows that it spans
-        + c.anchors * clusters * r * (r + q)
+        + c.first_anchors * clusters * r * (r + q)
         + (len(levels) + 2) * (DISPLACED_STEPS * schedules) ** 2
     )
     work[Operation("hash")] += HASHES_PER_STORED_BYTE * stored
@@ -68,7 +68,7 @@ def _probes(s: Sizes, path: str, after: tuple[str, ...]) -> Stage:
         work=work,
         files=(f"store/{path}/probed.h5", f"store/{path}/probes.json"),
         bytes=stored,
-        rows=rows + 2 * c.anchors * (clusters + 1) * (r + 1) + 10 * at_once + 3 * q,
+        rows=rows + 2 * c.first_anchors * (clusters + 1) * (r + 1) + 10 * at_once + 3 * q,
     )
 
 
@@ -105,7 +105,7 @@ def _curvature(s: Sizes, path: str) -> Stage:
     scales = 1 + 2 * FLOAT / BLOCK
     stored = int(
         s.P * ((r + (q - r) / 2) * scales + 4 * anchors)
-        + FLOAT * q * (anchors * s.U + c.anchors * clusters * r + s.U * c.unit_directions)
+        + FLOAT * q * (anchors * s.U + c.first_anchors * clusters * r + s.U * c.unit_directions)
     )
     return Stage(
         f"curvature/{path}",
@@ -147,7 +147,7 @@ def _reduced(s: Sizes, path: str) -> Stage:
     work[Operation("product")] += s.P * (
         replayed * (r + q) + anchors * (patterns * functionals * q + schedules**2)
     )
-    numbers = s.T * s.U * q + s.curvature.anchors * s.U * r * q
+    numbers = s.T * s.U * q + s.curvature.first_anchors * s.U * r * q
     files = {"reduced.h5": functionals - more, "reduced_along.h5": functionals}
     numbers = sum(numbers + anchors * (q + 1) * patterns * columns for columns in files.values())
     return Stage(

@@ -14,7 +14,7 @@ def curvature_counts(s: Sizes, path: str) -> CurvatureCounts:
     reduced = path in s.paths(lambda m: "reduced" in m.reads)
     return CurvatureCounts(
         s.curvature,
-        pooled=sum(s.pools),
+        pooled=sum(s.curvature_pools),
         units=s.U,
         sequences=s.S,
         goals=s.D,

@@ -49,7 +49,8 @@ class Sizes:
         E: sets of H sequences of each domain that are evaluated at a readout: M, and one for each
             choice of a multiple-choice task.
         counts: number of orders in each split.
-        pools: number of sequences in the pool of each cluster.
+        pools: number of sequences that represent each cluster along the barycentre path;
+            `curvature_pools`: in its curvature, if these do not grow.
         optimizer: the optimizer of replays.
 
     """
@@ -87,7 +88,8 @@ class Sizes:
         self.R = readout_count(config["curriculum"])
         self.M = metric_sets(config["averaged_states"])
         self.E = self.M + (config["multiple_choice"] or 0)
-        self.pools = self._pools()
+        self.pools = self._pools(self.expansion.pool)
+        self.curvature_pools = self._pools(self.curvature.first_pool)
 
     def model(self, narrow: bool, device: torch.device | None = None) -> LanguageModel:
         """Return the model of the study, or the proxy; on device `meta` it needs no memory."""
@@ -123,7 +125,8 @@ class Sizes:
         """Return the number of anchors of a path."""
         return self.reference_anchors if path == "reference" else self.anchors
 
-    def _pools(self) -> list[int]:
+    def _pools(self, size: int) -> list[int]:
+        """Return the number of sequences in each cluster's pool of at most `size`."""
         clusters = self.curvature.clusters
         if isinstance(clusters, int):
             members = spread(self.U, clusters)
@@ -133,7 +136,7 @@ class Sizes:
             mixed = int(self.window.mixed_fraction * self.U + 0.5) if self.D > 1 else 0
             other = self.window.poisoned
             members = [*spread(self.U - mixed - other, self.D), mixed, other]
-        return [min(self.expansion.pool, units * self.S) for units in members if units]
+        return [min(size, units * self.S) for units in members if units]
 
     def paths(self, fits: Callable[[Method], bool]) -> list[str]:
         """Return the expansion paths of the estimators with a method for which `fits` is true."""

@@ -18,4 +18,4 @@ class ExpansionConfig:
     tolerance: PositiveNumber = 0.01
     """For auto: relative error of the table half-way between anchors."""
     pool: Annotated[Integer, Field(ge=2)] = 20
-    """Sequences that represent each cluster between anchors and in its curvature."""
+    """Sequences that represent each cluster between anchors."""
