@@ -79,8 +79,12 @@ def main(job: Job) -> None:
             )
             directions = leading(displacements, prober.metric, config.unit_directions)
     ProbedExpansion(model, prober.metric, directions, prober.length).save(job.output["probed"], key)
-    if levels and reason == LARGEST:
-        reason = at_the_largest(levels[-1], budget)
+    following = None
+    if levels:
+        more = prober.size.doubling / retraining.sequences
+        following = {"precompute_retrainings": levels[-1].precompute_retrainings + more}
+        if reason == LARGEST:
+            reason = at_the_largest(levels[-1], budget)
     write_json(
         job.output["probes"],
         {
@@ -90,6 +94,7 @@ def main(job: Job) -> None:
             "probed_steps": prober.curvature.steps.tolist(),
             "reason": reason,
             "levels": [entry.record() for entry in levels],
+            "next": following,
             "rounds": [asdict(entry) for entry in prober.rounds],
             "shrinkage": [at.factors.tolist() for at in prober.curvature.at],
             "basis": len(model.basis),

@@ -399,7 +399,7 @@ def _write_levels(results: Path) -> None:
     ]  # fmt: skip
     content = {
         "study": "synthetic", "rank": 96, "pool": 20, "probed_steps": [16], "reason": "synthetic",
-        "levels": levels,
+        "levels": levels, "next": {"precompute_retrainings": 22.2},
     }  # fmt: skip
     folder = results / "store/barycentre"
     folder.mkdir(parents=True)

@@ -242,6 +242,24 @@ def test_the_largest_rank_of_a_budget_is_counted_within_it_and_one_more_probe_is
     assert counts.probing(more) + counts.after_probing > least + further
 
 
+def test_a_prober_counts_what_it_differentiates_and_stays_within_the_budget(case):
+    config = CurvatureConfig("domains", "auto", "auto", "auto", 0.0, 40, 2, 2)
+    pooled = sum(map(len, case.clusters.pools))
+    counts = CurvatureCounts(config, pooled, UNITS, SEQUENCES, goals=2, heldout=HELDOUT // 2)
+    budget = counts.after_probing + counts.sensitivities + 700
+    growth, rounds = counts.growth(budget), ProbeRounds(12, grows=True)
+    case.problem.meter.counts.clear()
+    prober = Prober(case.about, case.clusters, case.schedules, 1)
+    prober.start(rounds)
+    while prober.extend(rounds, 0.0, growth) is None:
+        pass
+    counted = case.problem.meter.total["gradients"]
+    assert counted == prober.differentiated + counts.sensitivities
+    assert counted + counts.after_probing <= budget
+    kinds = {one.kind for one in prober.rounds}
+    assert {"greedy", "pool"} <= kinds, f"only {kinds} grew, so the counts of others are untested"
+
+
 @pytest.mark.parametrize(("method", "tolerance"), [("taylor1", 0), ("taylor2", 0.08)])
 def test_counted_derivatives_are_the_operations_that_torch_counts(method, tolerance, case):
     problem, estimator = case.problem, case.estimator(method)

@@ -23,6 +23,7 @@ def test_every_level_has_a_larger_rank_a_verdict_and_its_errors(finished, path):
         assert level["order_lds"]["n"] == 10
         assert level["relative_error"] > 0
     assert content["reason"]
+    assert content["next"]["precompute_retrainings"] > levels[-1]["precompute_retrainings"]
     log = (finished.results / f"logs/probes-{path}.log").read_text()
     for level in levels:
         stated = f"\nrank {level['rank']}, pools of {level['pool']} (precompute of"

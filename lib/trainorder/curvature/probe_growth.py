@@ -30,6 +30,11 @@ class ProbedSize:
     anchors: int
     differentiated: int
 
+    @property
+    def doubling(self) -> int:
+        """The sequences that twice the probes, or twice the pools, differentiate with a check."""
+        return (CHECKED + self.anchors * (1 + self.rank)) * self.pooled
+
 
 @dataclass(frozen=True)
 class ProbeGrowth:

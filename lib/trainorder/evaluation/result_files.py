@@ -129,8 +129,8 @@ PROBES = {  # by expansion path
         f"store/{path}/probes.json",
         "probes",
         (
-            *("study", "rank", "pool", "probed_steps", "reason", "levels", "rounds", "shrinkage"),
-            *("basis", "energy_lost", "anchors"),
+            *("study", "rank", "pool", "probed_steps", "reason", "levels", "next", "rounds"),
+            *("shrinkage", "basis", "energy_lost", "anchors"),
         ),
         part="curvature",
     )

@@ -1,5 +1,8 @@
 """How accuracy grows with the probing of the low-rank curvature, and where probing ended."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from matplotlib.figure import Figure
 
 from trainorder.evaluation.results import Results
@@ -17,10 +20,7 @@ def draw(results: Results) -> Figure:
     """
     if results.ranks is None:
         raise ValueError("the study tried no low-rank curvature")
-    texts = [
-        f"{path} path: rank {content['rank']}, pools of {content['pool']}, {content['reason']}"
-        for path, content in results.ranks.items()
-    ]
+    texts = [_text(path, content) for path, content in results.ranks.items()]
     figure = style.new_figure(0.4 + 1.5 * len(texts), results.label("; ".join(texts)))
     rows = figure.subplots(len(texts), 2, squeeze=False)
     for panels, (path, content) in zip(rows, results.ranks.items(), strict=True):
@@ -30,3 +30,11 @@ def draw(results: Results) -> Figure:
         for panel in panels:
             panel.set_xlabel(f"precompute in retrainings (rank, pool)\n{path} path")
     return figure
+
+
+def _text(path: str, content: Mapping[str, Any]) -> str:
+    return (
+        f"{path} path: rank {content['rank']}, pools of {content['pool']}: {content['reason']}; "
+        f"twice the probes or sequences would cost a precompute of "
+        f"{content['next'][COST]:.3g} retrainings"
+    )
