@@ -13,6 +13,7 @@ from trainorder.config.sections.curriculum import AUTO, STEPS
 from trainorder.curriculum.fresh_gains import shortfall
 from trainorder.curriculum.replicate_gains import collect, places_by_group
 from trainorder.evaluation.verdict import NOT_TRUSTED
+from trainorder.memorization.maps import MAPS
 
 Record = Mapping[str, Any]
 STUDY_FIGURES = ("curriculum", "memorization", "forgetting")  # of the first training
@@ -28,7 +29,6 @@ QUANTITIES = {
     "same": "held-out loss of its domain (generalization)",
     "other": "held-out loss of the other domains",
 }
-MOVES = ("swap", "insertion", "presence")
 
 
 def markdown(record: Record) -> str:
@@ -316,7 +316,7 @@ def maps_agreement(scores: Record) -> str:
             number(score["relative_mse"]),
         ]
         for quantity, text in QUANTITIES.items()
-        for move in MOVES
+        for move in MAPS
         for score in [scores[quantity][move]]
     ]
     return table(["map", "moved by", *numbers], rows)

@@ -6,9 +6,9 @@ from bench import applications_page
 from bench.answers.records import MissingError, Records
 from bench.answers.words import PUBLISHED, Record, short
 from bench.page import interval, is_above_zero, number, numbers, short_number
+from trainorder.memorization.maps import MAPS
 from trainorder.storage.formats import size_text
 
-MOVES = ("presence", "swap", "insertion")
 RANKS = 0.5  # rank correlation from which on a map is said to show effects, as for `rank only`
 
 
@@ -115,7 +115,7 @@ def map_errors(r: Records) -> str:
 def _map_scores(cells: Sequence[Record]) -> str:
     """Return the agreement of maps by way of moving a unit, and what their estimator is worth."""
     scores = [cell["memorization"]["agreement"]["own"] for cell in cells]
-    moves = [f"{move} {numbers([one[move]['value'] for one in scores])}" for move in MOVES]
+    moves = [f"{move} {numbers([one[move]['value'] for one in scores])}" for move in MAPS]
     verdicts = [applications_page.maps_verdict(cell["curriculum"]["verdicts"]) for cell in cells]
     return f"{'; '.join(moves)} (their estimator: {', '.join(verdicts)})"
 
