@@ -139,14 +139,14 @@ def _replay_work(
         q, r, anchors = basis_sizes(s, e.path)
         work[Operation("product")] += orders * approximated * s.P * (q + r)
         rows += q + 2 * anchors
+    replayed = round(sum(gradients_of_replays(s, n, approximated) for n in batches))
     if e.size is not None and method.needs_run:
         evaluated = evaluated_in_a_step(s, e.size)
-        replayed = round(sum(gradients_of_replays(s, n, approximated) for n in batches))
         passes["gradients"] += evaluated * replayed
         work[Operation("gradient", evaluated)] += replayed
         rows += s.T * s.k * (1 + e.runs)
     elif e.size is not None:
-        passes["gradients"] += _subsampled(s, e, e.size, orders * approximated, jobs, work)
+        passes["gradients"] += _subsampled(s, e, e.size, replayed, jobs, work)
         rows += s.table_anchors(e.path) * s.U
     return {kind: n for kind, n in passes.items() if n}, work, rows
 
