@@ -21,6 +21,7 @@ from torch import Tensor
 
 from trainorder.curvature.cluster_curvature import ClusterCurvature, CurvatureAlongPath, Responses
 from trainorder.curvature.preconditioner_metric import second_moment_scale
+from trainorder.curvature.probe_errors import relative_change, response_errors
 from trainorder.curvature.probe_growth import (
     ANCHORS,
     CHECKED,
@@ -36,8 +37,7 @@ from trainorder.expansion.clusters import Clusters
 from trainorder.expansion.expansion import Expansion
 from trainorder.expansion.replay import Block, ExactReplay, displacement
 from trainorder.numerics.gram import principal
-from trainorder.numerics.rows import Rows, blocks
-from trainorder.numerics.shrinkage import split_noise
+from trainorder.numerics.rows import Rows
 
 LARGEST = "curvature.rank is reached"
 WITHIN_TOLERANCE = "the estimated errors are within curvature.tolerance"
@@ -279,42 +279,24 @@ class Prober:
     def errors(self, growth: ProbeGrowth) -> dict[str, float]:
         """Return a-posteriori estimates of the relative errors of the curvature.
 
-        They are errors of the estimated H_c d, relative to the measured H_c d, in the norm of the
-        preconditioner, over all clusters and a few displacements of replays that the probes were
-        not chosen from. The measured H_c d is shrunk as the estimate is.
-
         Args:
             growth: what may grow beside the rank.
 
         Returns:
-            By what would lower them: `rank`, of too few probes; `pool`, of the noise of the pools,
-            from their halves; `anchors`, of the change from the last probed step to the end of the
-            path, which is measured on the same sequences. Only of those that may grow.
+            By what would lower them: `rank`, of too few probes; `pool`, of the noise of the pools;
+            `anchors`, of the change from the last probed step to the end of the path. Only of those
+            that may grow.
 
         """
-        deltas = self._checked()
-        middle, n = self.curvature.middle, len(deltas)
+        adds_steps = self._may_add_steps(growth)
+        deltas, middle = self._checked(), self.curvature.middle
         responses = self._respond(self.responses[len(self.responses) // 2], deltas)
-        clusters = len(middle.responses)
-        estimates = [middle.apply(deltas, torch.full((n,), c)) for c in range(clusters)]
-        wrong = total = noise = 0.0
-        for first, second, metric, *estimated in blocks(
-            *responses.split(2), self.metric, *estimates
-        ):
-            measured = ((first + second) / 2).unflatten(0, (clusters, n))
-            mean = torch.einsum("c,cnp->np", middle.shares.to(measured.dtype), measured)
-            halves = (half.div(metric).unflatten(0, (clusters, n)) for half in (first, second))
-            noise += middle.shrunk_noise(split_noise(*halves).sum(1).double())
-            for c, own in enumerate(measured):
-                exact = torch.lerp(mean, own, float(middle.factors[c]))
-                wrong += float(((estimated[c] - exact) / metric).norm()) ** 2
-                total += float((exact / metric).norm()) ** 2
-        errors = {RANK: (wrong / total) ** 0.5}
-        if growth.pool:
-            errors[POOL] = (noise / total) ** 0.5
-        if self._may_add_steps(growth):
-            errors[ANCHORS] = self._change_along_path(deltas, responses)
-        return errors
+        of_rank, of_pool = response_errors(middle, deltas, responses, self.metric)
+        return {
+            RANK: of_rank,
+            **({POOL: of_pool} if growth.pool else {}),
+            **({ANCHORS: self._change_along_path(deltas, responses)} if adds_steps else {}),
+        }
 
     def _checked(self) -> Rows:
         """Return the displacements (n, P) that the errors are estimated from."""
@@ -331,13 +313,8 @@ class Prober:
         if anchors not in self._changes:
             last = middle if anchors == 1 else self._respond(self.responses[-1], deltas)
             end = self._responses(self.expansion.path.steps - 1, self.clusters)
-            changed = total = 0.0
-            for *near, first, second, metric in blocks(
-                *last.split(2), *self._respond(end, deltas).split(2), self.metric
-            ):
-                changed += float(((sum(near) - first - second) / metric).norm()) ** 2
-                total += float(((first + second) / metric).norm()) ** 2
-            self._changes[anchors] = (changed / total) ** 0.5
+            change = relative_change(last, self._respond(end, deltas), self.metric)
+            self._changes[anchors] = change
         return self._changes[anchors]
 
     def _may_add_steps(self, growth: ProbeGrowth) -> bool:
