@@ -17,7 +17,7 @@ def draw(results: Results) -> Figure:
     content, cost = results.ladder, "per_order_retrainings"
     figure = style.new_figure(1.8, results.label(_text(content)))
     panels = figure.subplots(1, 2)
-    draw_levels(panels, content["levels"], cost=cost, value="size")
+    draw_levels(panels, content["levels"], cost=cost, value=lambda level: f"({level['size']})")
     [chosen] = [level for level in content["levels"] if level["size"] == content["selected"]]
     mark_selected(panels, chosen[cost])
     for panel in panels:

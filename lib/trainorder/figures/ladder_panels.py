@@ -1,6 +1,6 @@
 """The panels of a ladder: order-LDS and relative error of each level, against its cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -12,14 +12,20 @@ _COLOUR = "#31688e"
 Levels = Sequence[Mapping[str, Any]]
 
 
-def draw_levels(panels: Sequence[Axes], levels: Levels, *, cost: str, value: str) -> None:
+def draw_levels(
+    panels: Sequence[Axes],
+    levels: Levels,
+    *,
+    cost: str,
+    value: Callable[[Mapping[str, Any]], str],
+) -> None:
     """Draw order-LDS into the first of two panels and the relative error into the second.
 
     Args:
         panels: both panels.
         levels: with `order_lds` and `relative_error` on the calibration orders.
         cost: the field of a level with its cost, the horizontal axis.
-        value: the field with what is selected, shown in parentheses below the cost.
+        value: returns what a level selects, which is shown below the cost.
 
     """
     _ranks(panels[0], levels, cost)
@@ -28,7 +34,7 @@ def draw_levels(panels: Sequence[Axes], levels: Levels, *, cost: str, value: str
         panel.set_xscale("log", base=2)
         panel.set_xticks(
             [level[cost] for level in levels],
-            labels=[f"{level[cost]:.2g}\n({level[value]})" for level in levels],
+            labels=[f"{level[cost]:.2g}\n{value(level)}" for level in levels],
         )
         panel.minorticks_off()
 

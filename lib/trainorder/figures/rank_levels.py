@@ -10,7 +10,6 @@ from trainorder.figures import style
 from trainorder.figures.ladder_panels import draw_levels, mark_selected
 
 COST = "precompute_retrainings"
-SHOWN = "rank and pool"
 
 
 def draw(results: Results) -> Figure:
@@ -21,15 +20,18 @@ def draw(results: Results) -> Figure:
     if results.ranks is None:
         raise ValueError("the study tried no low-rank curvature")
     texts = [_text(path, content) for path, content in results.ranks.items()]
-    figure = style.new_figure(0.4 + 1.5 * len(texts), results.label("; ".join(texts)))
+    figure = style.new_figure(0.7 + 1.7 * len(texts), results.label("; ".join(texts)))
     rows = figure.subplots(len(texts), 2, squeeze=False)
     for panels, (path, content) in zip(rows, results.ranks.items(), strict=True):
-        levels = [{**one, SHOWN: f"{one['rank']}, {one['pool']}"} for one in content["levels"]]
-        draw_levels(panels, levels, cost=COST, value=SHOWN)
+        draw_levels(panels, content["levels"], cost=COST, value=_rank_and_pool)
         mark_selected(panels, content["levels"][-1][COST])
         for panel in panels:
-            panel.set_xlabel(f"precompute in retrainings (rank, pool)\n{path} path")
+            panel.set_xlabel(f"precompute in retrainings,\nrank, pool\n{path} path")
     return figure
+
+
+def _rank_and_pool(level: Mapping[str, Any]) -> str:
+    return f"{level['rank']}\n{level['pool']}"
 
 
 def _text(path: str, content: Mapping[str, Any]) -> str:
