@@ -83,13 +83,16 @@ def _near_default() -> list[Cell]:
             )
             for seed in range(3)
         ),
-        _cell(
-            *("precompute32", "default, twice the precompute", group),
-            {CHEAP: twice},
-            seeds=seeded(0),
-            orders=orders,
-            estimators=estimators,
-            precompute=twice["precompute_retrainings"],
+        *(
+            _cell(
+                *(f"twice-seed{seed}", f"default, seed {seed}, twice the precompute", group),
+                {CHEAP: twice},
+                seeds=seeded(seed),
+                orders=orders,
+                estimators=estimators,
+                precompute=twice["precompute_retrainings"],
+            )
+            for seed in range(3)
         ),
         _cell(
             *("best-rate", "default, its best rate", group),
