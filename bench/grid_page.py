@@ -35,7 +35,8 @@ TEXTS = {
         "Small variants of the default study: learning rate, schedule, window, units per step and "
         "warm-up change one at a time, and together in the hardest cases. The first column names "
         "the differences from the plain study. Made by `make regime`. Verdicts use the calibration "
-        "orders, correlations and relative errors the random orders.",
+        "orders, correlations and relative errors the random orders (n), of which there are more "
+        "from scratch and at a constant rate.",
         True,
     ),
     "ablation": GridText(
