@@ -35,6 +35,7 @@ $(ENV)/.requirements: requirements.lock
 	  { echo "error: $(PYTHON) is not Python 3.11 or newer; try: make PYTHON=python3.12" >&2; exit 1; }
 	rm -rf $(ENV)
 	$(PYTHON) -m venv $(ENV)
+	@echo "installing requirements.lock into $(ENV); this takes some minutes"
 	$(PIP) install --quiet --requirement requirements.lock
 	touch $@
 
