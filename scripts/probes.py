@@ -5,7 +5,7 @@ on the calibration orders after it.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import chain
 
 from trainorder.config.sections.curvature import CurvatureConfig
@@ -50,17 +50,19 @@ def main(job: Job) -> None:
     left = (budget - spent) * retraining.sequences
     trial = CalibrationTrial.read(problem, job.input, p) if job.input["truth"] else None
 
-    def level(prober: Prober) -> RankLevel:
-        """Return the level of the probes so far; its cost includes the stages after probing."""
+    def cost() -> float:
+        """Return the cost of a low-rank estimator with the probes so far and all later stages."""
         probed = precomputed([job.meter.as_dict()], retraining)
-        cost = spent + probed + counts.after_probing / retraining.sequences
-        scores = None
+        return spent + probed + counts.after_probing / retraining.sequences
+
+    def level(prober: Prober) -> RankLevel:
+        """Return the level of the probes so far."""
+        size, steps, scores = prober.size, prober.curvature.steps.tolist(), None
+        before = cost()
         if trial is not None:
-            _, scores = trial(f"rank {prober.curvature.rank}", prober.replay())
+            _, scores = trial(f"rank {size.rank}", prober.replay())
             job.meter.move(("replay", "evaluation"), to=SELECTION)
-        size = prober.size
-        steps = prober.curvature.steps.tolist()
-        return RankLevel(size.rank, size.pool, steps, cost, scores)
+        return RankLevel(size.rank, size.pool, steps, before, scores)
 
     with (
         opened_path(job.input["path"], key) as path,
@@ -71,6 +73,7 @@ def main(job: Job) -> None:
             prober = Prober(expansion, clusters, schedules, config.first_anchors, p["seed"])
         plan = counts.rounds(left), counts.growth(left)
         levels, reason = _probed(job, prober, *plan, level if config.rank_is_open else None)
+        probed = cost()
         with job.meter.time("precompute"):
             displacements, rank = prober.displacements(), prober.curvature.rank
             model, energy_lost = build_low_rank(
@@ -81,8 +84,9 @@ def main(job: Job) -> None:
     ProbedExpansion(model, prober.metric, directions, prober.length).save(job.output["probed"], key)
     following = None
     if levels:
+        levels[-1] = replace(levels[-1], precompute_retrainings=probed)  # with the last check
         more = prober.size.doubling / retraining.sequences
-        following = {"precompute_retrainings": levels[-1].precompute_retrainings + more}
+        following = {"precompute_retrainings": probed + more}
         if reason == LARGEST:
             reason = at_the_largest(levels[-1], budget)
     write_json(

@@ -25,6 +25,7 @@ from trainorder.config.sections.estimator import EstimatorConfig
 from trainorder.curvature.build_reduced_model import build_reduced_model
 from trainorder.curvature.curvature_counts import CurvatureCounts
 from trainorder.curvature.preconditioner_metric import second_moment_scale
+from trainorder.curvature.probe_growth import ProbeGrowth
 from trainorder.curvature.probe_rounds import ProbeRounds
 from trainorder.curvature.probe_schedules import probe_schedules
 from trainorder.curvature.probing import Prober
@@ -258,6 +259,24 @@ def test_a_prober_counts_what_it_differentiates_and_stays_within_the_budget(case
     assert counted + counts.after_probing <= budget
     kinds = {one.kind for one in prober.rounds}
     assert {"greedy", "pool"} <= kinds, f"only {kinds} grew, so the counts of others are untested"
+
+
+def test_the_check_of_more_probed_steps_and_their_probes_are_counted(case):
+    growth, rounds = ProbeGrowth(5000, pool=False, anchors=True), ProbeRounds(6, grows=True)
+    case.problem.meter.counts.clear()
+    prober = Prober(case.about, case.clusters, case.schedules, 1)
+    prober.start(rounds)
+    before = prober.differentiated
+    check = prober._check_cost(growth)
+    errors = prober.errors(growth)
+    assert prober.differentiated - before == check
+    assert set(errors) == {"rank", "anchors"}
+    prober._add_steps(3, errors)
+    before, check = prober.differentiated, prober._check_cost(growth)
+    prober.errors(replace(growth, budget=10**6))  # the steps could grow to nine, but T = 6
+    assert prober.differentiated - before == check == 2 * prober.size.pooled
+    counted = case.problem.meter.total["gradients"]
+    assert counted == prober.differentiated + HELDOUT
 
 
 @pytest.mark.parametrize(("method", "tolerance"), [("taylor1", 0), ("taylor2", 0.08)])

@@ -14,6 +14,7 @@ from problems import (
     warm_state,
     warm_without_memory,
 )
+from trainorder.config.sections.curvature import MIN_RANK
 from trainorder.curvature.probe_growth import ProbeGrowth
 from trainorder.curvature.probe_rounds import ProbeRounds
 from trainorder.curvature.probe_schedules import probe_schedules
@@ -148,7 +149,7 @@ def test_noise_that_is_shrunk_away_is_no_error_of_the_probes(tmp_path):
         assert prober.error() < 0.05
 
 
-def grown(problem, clusters, folder, budget=10**6, tolerance=0.05, rate=0.05):
+def grown(problem, clusters, folder, budget=10**6, tolerance=0.05, rate=0.05, most=12):
     """Return a prober whose rank, pools and probed steps grew, with the errors at its end."""
     config = optimizer_config(learning_rate=rate)
     warm = warm_state(problem, problem.start, config)
@@ -156,7 +157,7 @@ def grown(problem, clusters, folder, budget=10**6, tolerance=0.05, rate=0.05):
     with barycentre(problem, warm, STEPS, 1, config, folder) as about:
         schedules = probe_schedules((STEPS, 1), UNITS, 0)
         prober = Prober(about, clusters, schedules, 1)
-        rounds = ProbeRounds(12, grows=True)
+        rounds = ProbeRounds(most, grows=True)
         prober.start(rounds)
         sizes = [prober.size]
         while prober.extend(rounds, tolerance, growth) is None:
@@ -202,7 +203,29 @@ def test_probing_stays_within_its_budget_and_uses_it(tmp_path):
         assert sizes[-1].differentiated <= budget
         check = 2 * prober.size.pooled
         assert prober.size.differentiated - check <= budget
-        assert sizes[-1].differentiated > budget - check - (1 + prober.size.rank) * 4
+        unspent = budget - sizes[-1].differentiated
+        assert unspent < check + (1 + prober.size.rank) * max(8, prober.size.pooled)
+        assert {"greedy", "pool", "check"} >= {one.kind for one in prober.rounds[2:]}
+
+
+@pytest.mark.parametrize("budget", [0, 40])
+def test_without_a_budget_the_smallest_rank_is_probed(budget, tmp_path):
+    problem = Polynomial(UNITS, size=40, sequences=40, noise=2.0)
+    labels = np.arange(UNITS) % 2
+    clusters = Clusters(labels, draw_pools(labels, 40, 4, 0))
+    prober, sizes, _ = grown(problem, clusters, tmp_path, budget, tolerance=0.0, most=MIN_RANK)
+    assert prober.curvature.rank == MIN_RANK
+    assert sizes[-1].pool == 4
+
+
+def test_clusters_whose_sequences_are_all_in_the_pool_do_not_grow(tmp_path):
+    problem = Polynomial(UNITS, size=SIZE, sequences=40, noise=2.0, kinds=1)
+    labels = np.array([0, 1, 1, 1, 1, 1])
+    clusters = Clusters(labels, draw_pools(labels, 40, 30, 0))
+    prober, sizes, _ = grown(problem, clusters, tmp_path, tolerance=1e-3)
+    assert [len(pool) for pool in prober.clusters.pools] == [40, 200]
+    assert float(prober.curvature.middle.missing_shares.max()) == 0
+    assert sizes[-1].pooled == 240
 
 
 @pytest.mark.parametrize("anchors", [1, 2, 3])

@@ -1,4 +1,4 @@
-"""The rank grows until a trusted level is hardly better than the one before it."""
+"""Probing goes on until a trusted level is hardly better than the one before it."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def level(verdict, error, rank=24, cost=10.0):
         "order_lds": {"heldout": {"calibration": {"value": 0.9, "low": 0.8, "high": 1.0, "n": 24}}},
         "relative_error": {"heldout": {"calibration": error}},
     }
-    return RankLevel(rank, cost, scores)
+    return RankLevel(rank, 20, [16], cost, scores)
 
 
 @pytest.mark.parametrize(
@@ -41,12 +41,14 @@ def test_probing_stops_when_a_trusted_level_gains_less_than_a_tenth(levels, stop
 
 
 def test_without_enough_calibration_orders_no_level_is_enough():
-    untried = RankLevel(24, 10.0, None)
+    untried = RankLevel(24, 20, [5, 16, 26], 10.0, None)
     assert not enough([untried, untried])
     record = untried.record()
     assert record["verdict"] == "not calibrated"
     assert record["order_lds"] is record["relative_error"] is None
-    assert "relative error unknown" in untried.as_text()
+    text = untried.as_text()
+    assert "relative error unknown" in text
+    assert "rank 24, pools of 20, probed at steps 5, 16, 26 (precompute of 10.0" in text
 
 
 @pytest.mark.parametrize(("cost", "reason"), [(15.9, OUT_OF_BUDGET), (16.1, NO_BUDGET)])
@@ -57,6 +59,8 @@ def test_the_reason_says_whether_the_budget_was_spent_before_probing(cost, reaso
 def test_a_level_is_recorded_with_its_cost_and_its_errors():
     assert level("trusted", 0.4, rank=48, cost=12.5).record() == {
         "rank": 48,
+        "pool": 20,
+        "probed_steps": [16],
         "precompute_retrainings": 12.5,
         "order_lds": {"value": 0.9, "low": 0.8, "high": 1.0, "n": 24},
         "relative_error": 0.4,

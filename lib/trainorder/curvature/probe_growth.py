@@ -3,11 +3,12 @@
 import math
 from dataclasses import dataclass
 
+from trainorder.config.sections.curvature import MIN_RANK
 from trainorder.curvature.probe_rounds import ProbeRounds
 
 RANK, POOL, ANCHORS = "rank", "pool", "anchors"
 CHECKED = 2  # displacements of the check schedule from which the errors are estimated
-LEAST_POOL_GROWTH = 0.25  # a smaller growth would hardly change the noise
+LEAST_GROWTH = 0.25  # a smaller growth would hardly change the errors
 MORE_ANCHORS = 3  # times as many, so that the probed steps stay among the new ones
 
 
@@ -32,7 +33,7 @@ class ProbedSize:
 
     @property
     def doubling(self) -> int:
-        """The sequences that twice the probes, or twice the pools, differentiate with a check."""
+        """The sequences that a check and twice the probes, or twice the pools, differentiate."""
         return (CHECKED + self.anchors * (1 + self.rank)) * self.pooled
 
 
@@ -63,21 +64,30 @@ class ProbeGrowth:
     def rounds(self, size: ProbedSize, check: int) -> ProbeRounds:
         """Return rounds up to the largest rank that is left, if nothing else grows.
 
+        The largest rank is the present one if it would hardly grow.
+
         Args:
             size: what was probed so far.
             check: sequences that the next estimate of the errors differentiates.
 
         """
         further = (self.left(size) - check) // (size.anchors * size.pooled)
-        return ProbeRounds(size.rank + max(0, int(further)), grows=True)
+        most = size.rank + (int(further) if further >= LEAST_GROWTH * size.rank else 0)
+        return ProbeRounds(max(MIN_RANK, most), grows=True)
 
     def larger_pool(self, size: ProbedSize, clusters: int) -> int | None:
-        """Return the size of the next pools, at most doubled; None if too little is left."""
-        if not self.pool:
+        """Return the size of the next pools, at most doubled; None if too little is left.
+
+        Args:
+            size: what was probed so far.
+            clusters: number of clusters that have further sequences.
+
+        """
+        if not self.pool or not clusters:
             return None
         each = size.anchors * (1 + size.rank) * clusters
         further = min(size.pool, int(self.left(size) // each)) // 2 * 2  # two equal halves
-        return size.pool + further if further >= LEAST_POOL_GROWTH * size.pool else None
+        return size.pool + further if further >= LEAST_GROWTH * size.pool else None
 
     def more_anchors(self, size: ProbedSize, steps: int) -> int | None:
         """Return the next number of probed steps; None if too little is left, or too few steps."""

@@ -167,8 +167,11 @@ class Prober:
         if max(errors.values()) <= tolerance:
             self._record("check", errors)
             return WITHIN_TOLERANCE
-        large = [name for name, error in errors.items() if error > tolerance]
-        return self._grow(large, errors, rounds, growth)
+        large = [name for name, error in errors.items() if not error <= tolerance]
+        reason = self._grow(large, errors, rounds, growth)
+        if reason is not None:
+            self._record("check", errors)
+        return reason
 
     def _grow(
         self,
@@ -181,7 +184,8 @@ class Prober:
         reason = LARGEST
         for what in sorted(large, key=lambda name: -errors[name]):
             if what == POOL:
-                if pool := growth.larger_pool(self.size, self.clusters.count):
+                growing = int((self.curvature.middle.missing_shares > 0).sum())
+                if pool := growth.larger_pool(self.size, growing):
                     self._widen(pool, errors)
                     return None
             elif what == ANCHORS:

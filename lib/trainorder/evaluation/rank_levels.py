@@ -9,7 +9,7 @@ from trainorder.evaluation.verdict import TRUSTED
 
 LEAST_GAIN = 0.1  # of the relative error: a round that lowers it by a smaller share is the last
 NO_GAIN = "it is trusted, and the last round lowered the relative error by less than a tenth"
-OUT_OF_BUDGET = "ladder.precompute is spent"
+OUT_OF_BUDGET = "ladder.precompute leaves too little for a further round"
 NO_BUDGET = "the smallest rank: the other stages alone cost more than ladder.precompute"
 
 
@@ -46,8 +46,9 @@ class RankLevel(TriedLevel):
     def as_text(self) -> str:
         """Return the level on one line."""
         error = "unknown" if self.relative_error is None else f"{self.relative_error:.2f}"
+        steps = ", ".join(map(str, self.probed_steps))
         return (
-            f"rank {self.rank}, pools of {self.pool} (precompute of "
+            f"rank {self.rank}, pools of {self.pool}, probed at steps {steps} (precompute of "
             f"{self.precompute_retrainings:.1f} retrainings, relative error {error}): "
             f"{self.verdict}: {self.verdict_reason}"
         )

@@ -38,6 +38,8 @@ def assumed_rank(s: Sizes, path: str) -> str:
         why += " retrainings, ladder.precompute"
     else:
         why = f"which ladder.precompute allows ({s.ladder.precompute:g} retrainings)"
+        if s.curvature.pool_is_open or s.curvature.anchors_are_open:
+            why += " if pools and probed steps do not grow"
     return (
         f"the curvature along the {path} path is probed to its largest rank, {rounds.most}, {why}"
     )
