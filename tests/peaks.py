@@ -234,7 +234,10 @@ def probes(folder, layers):
     schedules = probe_schedules((WINDOW, PER_STEP), UNITS, 0, 4)
     with expansion(folder, layers) as about:
         prober = Prober(about, clusters(), schedules, CURVATURE.anchors)
-        curvature = prober.run(ProbeRounds(CURVATURE.rank), CURVATURE.tolerance)
+        prober.run(ProbeRounds(CURVATURE.rank), CURVATURE.tolerance)
+        prober._widen(2 * CURVATURE.pool, {})
+        prober._add_steps(3, {})
+        curvature = prober.curvature
         displacements, metric = prober.displacements(), prober.metric
         model, _ = build_low_rank(about, curvature, LABELS, displacements, metric, CURVATURE.basis)
         directions = leading(displacements, metric, CURVATURE.unit_directions)

@@ -26,7 +26,7 @@ def test_every_level_has_a_larger_rank_a_verdict_and_its_errors(finished, path):
     assert content["next"]["precompute_retrainings"] > levels[-1]["precompute_retrainings"]
     log = (finished.results / f"logs/probes-{path}.log").read_text()
     for level in levels:
-        stated = f"\nrank {level['rank']}, pools of {level['pool']} (precompute of"
+        stated = f"\nrank {level['rank']}, pools of {level['pool']}, probed at steps"
         assert stated in log.replace("\r", "\n")
 
 
