@@ -79,8 +79,12 @@ def write_page(record: Record) -> None:
 
 
 def reached(record: Record) -> list[dict[str, Any]]:
-    """Return what the measured rows reached, for further studies of the same class of growth."""
-    return [_reached(cell) for cell in without_comparison(record)["cells"] if selected(cell)]
+    """Return what the measured rows reached, for further studies of the same class of growth.
+
+    Each training counts once.
+    """
+    cells = [c for c in without_comparison(record)["cells"] if c["values"]["group"] != rows.TWICE]
+    return [_reached(cell) for cell in cells if selected(cell)]
 
 
 def further_studies(others: Sequence[Record]) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from trainorder.evaluation.verdict import RANK_ONLY, TRUSTED, TRUSTED_RELATIVE_E
 
 AVERAGED_STATES = 16  # of the rows with a constant rate: half the window
 FIRST_OTHER_SEED = 11  # of the other corpora
+TWICE = "twice the precompute"  # group of the rows that repeat a training of another row
 BASELINE = {"method": "constant", "path": "reference"}
 BEST_RATE = {"learning_rate": 4.0e-3}  # of the default study: docs/measured/sweep.md
 RUNS, CALIBRATION = 8, 24  # known runs of `corrected` besides the reference; calibration orders
@@ -85,7 +86,7 @@ def _near_default() -> list[Cell]:
         ),
         *(
             _cell(
-                *(f"twice-seed{seed}", f"default, seed {seed}, twice the precompute", group),
+                *(f"twice-seed{seed}", f"default, seed {seed}, {TWICE}", TWICE),
                 {CHEAP: twice},
                 seeds=seeded(seed),
                 orders=orders,

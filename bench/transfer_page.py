@@ -129,7 +129,7 @@ def _target_rows(cell: Record) -> list[list[str]]:
     rows = []
     for index, one in enumerate(judged(cell)):
         label = f"{cell['label']}, {CHEAP}" if index else cell["label"]
-        met = "–" if not cell.get("target") else "no" if one.missed else "yes"
+        met = "–" if not one.target else "no" if one.missed else "yes"
         start = [label, growth, target_text(one.target)]
         rows.append([*start, *_reached(one.name, one.entry), met])
     return rows
