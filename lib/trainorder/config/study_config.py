@@ -36,12 +36,7 @@ def _default_estimators() -> list[EstimatorConfig]:
         {"method": "order0", "path": "reference"},
         {"method": "order0", "path": "barycentre"},
         {"method": "fut", "path": "reference", "guard": 1.0},
-        {
-            "method": "fut",
-            "path": "reference",
-            "guard": None,
-            "orders": {"calibration": 0, "random": 8, "structured": 2},
-        },
+        {"method": "fut", "path": "reference", "guard": None},
         {"method": "fut++", "path": "reference", "guard": 1.0},
         {"method": "taylor1", "path": "reference", "orders": two},
         {"method": "taylor1", "path": "barycentre", "orders": few},
