@@ -38,14 +38,15 @@ def _numerical(config: Mapping[str, Any]) -> dict[str, Any]:
     if changed := {key: ladder[key] for key, value in _LADDER.items() if ladder[key] != value}:
         sections["ladder"] = changed
     if "pool" in (sections.get("curvature") or {}):
-        sections["curvature"] = _one_pool(sections["curvature"], sections["expansion"])
+        sections["curvature"] = _one_pool(sections["curvature"], sections.get("expansion") or {})
     curvature = sections.get("curvature") or {}
     if curvature.get("rank") == "auto":
         if any(METHODS[entry["method"]].uses_curvature for entry in config["estimators"]):
             sections["precompute"] = float(ladder["precompute"])
         else:
-            sections["curvature"] = {**curvature, **_FORMER}
-            sections["curvature"].pop("pool", None)
+            sections["curvature"] = {
+                key: _FORMER.get(key, value) for key, value in curvature.items() if key != "pool"
+            }
     return sections
 
 
@@ -53,9 +54,9 @@ def _one_pool(curvature: Mapping[str, Any], expansion: Mapping[str, Any]) -> dic
     """Return the section `curvature` as it was when `expansion.pool` was that of both sections."""
     config = CurvatureConfig(**curvature)
     result = {**curvature}
-    if not config.anchors_are_open:
+    if "anchors" in curvature and not config.anchors_are_open:
         result["anchors"] = config.first_anchors
-    if not config.pool_is_open and config.first_pool == expansion["pool"]:
+    if not config.pool_is_open and config.first_pool == expansion.get("pool"):
         del result["pool"]
     return result
 

@@ -9,7 +9,6 @@ import synthetic
 from bench import applications
 from bench.applications_page import (
     BASELINES,
-    MOVES,
     QUANTITIES,
     STUDY_FIGURES,
     in_short,
@@ -20,6 +19,7 @@ from bench.drawing import save_png
 from trainorder.config.loading import load_config
 from trainorder.evaluation.results import Results
 from trainorder.figures.replicates import draw_groups
+from trainorder.memorization.maps import MAPS
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_the_page_has_every_gain_with_its_interval_and_studies(record):
 def test_the_page_has_the_agreement_of_every_map_of_the_first_training(record):
     page = markdown(record)
     for text in QUANTITIES.values():
-        for move in MOVES:
+        for move in MAPS:
             assert f"| {text} | {move} | 0.9 [0.8, 0.95] | 40 |" in page
     assert page.count("0.9, 0.9") == len(QUANTITIES), "agreement of the second training is missing"
 

@@ -43,12 +43,13 @@ def test_only_the_rows_of_the_default_study_have_its_estimators(top):
         if one.values["group"] == EQUAL_COMPUTE:
             assert not any("orders" in entry for entry in estimators), "a method skips orders"
             continue
-        is_default = one.name.startswith("seed") or one.name == "best-rate"
+        has_cheap = one.name.startswith(("seed", "twice"))
+        is_default = has_cheap or one.name == "best-rate"
         expected = ["corrected", *(["nystrom", "reduced"] if is_default else [])]
         assert baseline["method"] == "constant", one.label
         methods = [entry["method"] for entry in estimators]
         assert sorted(methods) == expected, one.label
-        assert (CHEAP in one.target) == one.name.startswith("seed"), one.label
+        assert (CHEAP in one.target) == has_cheap, one.label
         if is_default:
             assert all(entry in default for entry in one.study.layer["estimators"]), one.label
 

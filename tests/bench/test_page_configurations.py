@@ -231,9 +231,28 @@ ESTIMATORS = {"corrected": "reference", "taylor1": "barycentre", "nystrom": "bar
     ],
 )
 def test_a_section_counts_only_if_an_estimator_reads_it(method, section, counts):
-    config = {"estimators": [{"method": method, "path": ESTIMATORS[method]}], section: {"pool": 1}}
-    changed = config_hash({**config, section: {"pool": 2}}) != config_hash(config)
+    config = {"estimators": [{"method": method, "path": ESTIMATORS[method]}], section: {"pool": 2}}
+    changed = config_hash({**config, section: {"pool": 3}}) != config_hash(config)
     assert changed == counts
+
+
+def test_a_pool_of_both_sections_counts_as_when_it_was_one_key():
+    """Records from before `curvature.pool` stay valid where the configuration means the same."""
+    sections = {
+        "estimators": [{"method": "nystrom", "path": "barycentre"}],
+        "expansion": {"pool": 20},
+    }
+
+    def hashed(**curvature):
+        return config_hash({**sections, "curvature": {"rank": "auto", **curvature}})
+
+    before = hashed(anchors=1)
+    assert hashed(anchors=1, pool=20) == before
+    assert hashed(anchors=1, pool=16) != before, "another pool than that of the path"
+    assert hashed(anchors=1, pool="auto") != before, "pools grow"
+    assert hashed(anchors="auto", pool=20) != before, "probed steps grow"
+    fixed = {"rank": 96}
+    assert hashed(**fixed, anchors="auto", pool="auto") == hashed(**fixed, anchors=1, pool=20)
 
 
 @pytest.mark.parametrize("method", ["corrected", "order0", "nystrom"])

@@ -25,7 +25,11 @@ def test_the_plain_cell_is_the_default_study_with_smaller_units(top):
     for section in ("model", "optimizer", "corpus", "seeds"):
         assert plain[section] == default[section]
     assert plain["expansion"] == default["expansion"] | {"pool": 16}
-    assert plain["curvature"] == default["curvature"] | {"unit_sequences": 4}
+    assert plain["curvature"] == default["curvature"] | {
+        "pool": 16,
+        "anchors": 1,
+        "unit_sequences": 4,
+    }
     assert plain["window"] == default["window"] | {"units": 32, "unit_size": 16}
 
 
