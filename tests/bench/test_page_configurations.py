@@ -241,10 +241,11 @@ def test_a_pool_of_both_sections_counts_as_when_it_was_one_key():
     sections = {
         "estimators": [{"method": "nystrom", "path": "barycentre"}],
         "expansion": {"pool": 20},
+        "ladder": {"precompute": 16},
     }
 
     def hashed(**curvature):
-        return config_hash({**sections, "curvature": {"rank": "auto", **curvature}})
+        return config_hash({**sections, "curvature": {"rank": "auto"} | curvature})
 
     before = hashed(anchors=1)
     assert hashed(anchors=1, pool=20) == before
