@@ -69,7 +69,7 @@ def write_page(record: Record) -> None:
     if transferred["cells"]:
         save_svg(lambda: draw_growth(transferred), FIGURES / "transfer.svg")
         in_groups = [{**cell, "values": {"group": BESIDE[cell["page"]]}} for cell in others]
-        every = {"cells": [*transferred["cells"], *in_groups]}
+        every = {"cells": [*_trainings(record), *in_groups]}
         save_svg(lambda: draw_ladder(every), FIGURES / "cost_accuracy_ladder.svg")
     studies = reached(record)
     write_json(RULE, {"studies": studies})
@@ -79,12 +79,14 @@ def write_page(record: Record) -> None:
 
 
 def reached(record: Record) -> list[dict[str, Any]]:
-    """Return what the measured rows reached, for further studies of the same class of growth.
+    """Return what the measured rows reached, for further studies of the same class of growth."""
+    return [_reached(cell) for cell in _trainings(record) if selected(cell)]
 
-    Each training counts once.
-    """
-    cells = [c for c in without_comparison(record)["cells"] if c["values"]["group"] != rows.TWICE]
-    return [_reached(cell) for cell in cells if selected(cell)]
+
+def _trainings(record: Record) -> list[Record]:
+    """Return the measured rows with each training once."""
+    cells = without_comparison(record)["cells"]
+    return [cell for cell in cells if cell["values"]["group"] != rows.TWICE]
 
 
 def further_studies(others: Sequence[Record]) -> list[dict[str, Any]]:
