@@ -28,9 +28,10 @@ TEXT = (
     "The default study, changes of it, and other corpora, each with the estimator `corrected`: it "
     "needs the reference run, one more retraining and the calibration orders, and no table or "
     "curvature. The [ladder](../method.md#the-ladder) selects its size. The rows of the default "
-    "study, and of its best learning rate, also have low-rank curvature. Nothing was tuned on the "
-    "other studies. `growth` is the factor by which a small change of the parameters grows over "
-    "the window ([predictability](../predictability.md)). Made by `make bench`; "
+    "study, and of its best learning rate, also have low-rank curvature, some of them with twice "
+    "the budget for it (`ladder.precompute: 32`). Nothing was tuned on the other studies. "
+    "`growth` is the factor by which a small change of the parameters grows over the window "
+    "([predictability](../predictability.md)). Made by `make bench`; "
     "[transfer.json](transfer.json) has all numbers and the whole configurations."
 )
 GROWTH_FIGURE = (
