@@ -20,7 +20,7 @@ from bench.grid import Cell
 from bench.measured_grid import MEASURED, MeasuredGrid, parser, run_command
 from bench.page import replace_marked
 from bench.search_progress import draw as draw_progress
-from bench.studies import Study, run
+from bench.studies import FIXED_PROBING, Study, run
 from trainorder.config.loading import load_config
 from trainorder.evaluation.results import Results
 from trainorder.figures.replicates import draw_groups
@@ -30,9 +30,7 @@ from trainorder.workflow.replicate_config import replicate
 WIDTH = 8.0  # inches, of the figure of gains
 PAGE, PRESET = "applications", "full"
 DOCS = Path("docs")
-# As when the trainings were measured: pools and probed steps do not grow, and the published method
-# without a guard runs on a few orders.
-PROBING = {"pool": 20, "anchors": 1}
+# As when the trainings were measured, the published method without a guard runs on a few orders.
 UNGUARDED = {"method": "fut", "path": "reference", "guard": None}
 FEW = {"orders": {"calibration": 0, "random": 8, "structured": 2}}
 NEEDED = ("validation.json", "curriculum.json", "memorization.json")  # of a replicate
@@ -74,7 +72,7 @@ def cells() -> list[Cell]:
 
     """
     full = load_config("config.yaml", f"presets/{PRESET}.yaml")
-    full["curvature"] |= PROBING
+    full["curvature"] |= FIXED_PROBING
     full["estimators"] = [
         {**entry, **(FEW if entry == UNGUARDED else {})} for entry in full["estimators"]
     ]
@@ -84,7 +82,7 @@ def cells() -> list[Cell]:
         PRESET,
         {
             "curriculum": {"replicates": []},
-            "curvature": PROBING,
+            "curvature": FIXED_PROBING,
             "estimators": full["estimators"],
         },
     )

@@ -18,7 +18,7 @@ from bench.grid import Cell
 from bench.measured_grid import MEASURED, MeasuredGrid, parser, run_command
 from bench.published_page import FIGURES, markdown
 from bench.published_record import study_record
-from bench.studies import Study, run
+from bench.studies import FIXED_PROBING, Study, run
 from trainorder.storage.formats import write_text
 
 PAGE, PRESET = "published", "published_small"
@@ -28,8 +28,7 @@ APPLICATIONS = 32  # steps of the window with a search and with maps
 WINDOWS: dict[int, dict[str, Any]] = {
     8: {"orders": {"random": 16}},
     16: {"orders": {"random": 16}},
-    # Pools and probed steps do not grow, as when the study was measured.
-    APPLICATIONS: {"curvature": {"pool": 20, "anchors": 1}},
+    APPLICATIONS: {"curvature": FIXED_PROBING},
     64: {"orders": {"calibration": 12, "random": 12}, "expansion": {"anchors": 32}},
     128: {
         "orders": {"calibration": 12, "random": 12},

@@ -60,17 +60,16 @@ class Responses:
 
     def widen(self, more: "Responses") -> None:
         """Take the sequences of `more` into the pools; both are at the same parameters."""
-        halves = [
-            [(len(own[half]), len(added[half])) for half in range(2)]
-            for own, added in zip(self._pools, more._pools, strict=True)
-        ]
-        sizes = torch.tensor([pair[half] for half in range(2) for pair in halves])  # (2 C, 2)
-        weight = sizes[:, 1].double() / sizes.sum(1).clamp(min=1)
+        own, added = (
+            torch.tensor([len(pool[half]) for half in range(2) for pool in each._pools])
+            for each in (self, more)
+        )
+        weight = added.double() / (own + added).clamp(min=1)
         weight = weight.to(self._base.dtype)[:, None]
-        self._base.map_blocks(lambda own, new: torch.lerp(own, new, weight), more._base)
+        self._base.map_blocks(lambda known, new: torch.lerp(known, new, weight), more._base)
         self._pools = [
-            (np.concatenate([own[0], added[0]]), np.concatenate([own[1], added[1]]))
-            for own, added in zip(self._pools, more._pools, strict=True)
+            (np.concatenate([known[0], new[0]]), np.concatenate([known[1], new[1]]))
+            for known, new in zip(self._pools, more._pools, strict=True)
         ]
 
     @property
